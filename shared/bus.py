@@ -1,0 +1,243 @@
+"""The bus client that everything but the supervisor uses: requests over DEALER, events over SUB.
+
+One thread owns each socket; callers hand it work and wait on a future, so the client is safe to call from any thread
+and no socket is ever shared. A request is repeated with the same id after a silent `RESEND_SECONDS` (then doubling), because a
+supervisor that restarts forgets what was in its queue; the supervisor answers a repeated id with the first reply.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import queue
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import zmq
+
+from shared.errors import DeadlineExceeded, Unavailable, from_wire
+from shared.messages import VERSION, Event, Reply, Request
+
+RESEND_SECONDS = 1.0
+RESEND_MAX_SECONDS = 8.0
+DEFAULT_TIMEOUT_SECONDS = 10.0
+_encoder = msgspec.json.Encoder()
+_replies = msgspec.json.Decoder(Reply)
+_events = msgspec.json.Decoder(Event)
+
+
+@dataclass
+class _Pending:
+    frame: bytes
+    future: Future[Reply]
+    give_up: float
+    resend: float
+    interval: float = RESEND_SECONDS
+
+
+class BusClient:
+    """Requests to one supervisor. Close it, or use it as a context manager; it survives fork only if made after it."""
+
+    def __init__(self, address: str, actor: str = "local") -> None:
+        self._address = address
+        self._actor = actor
+        self._prefix = f"{os.getpid():x}-{uuid.uuid4().hex[:8]}"
+        self._numbers = itertools.count(1)
+        self._context = zmq.Context()
+        self._work: queue.SimpleQueue[_Work | None] = queue.SimpleQueue()
+        self._wake_address = f"inproc://wake-{uuid.uuid4().hex}"
+        self._wake_lock = threading.Lock()
+        self._receiver = self._context.socket(zmq.PAIR)
+        self._receiver.bind(self._wake_address)
+        self._waker = self._context.socket(zmq.PAIR)
+        self._waker.connect(self._wake_address)
+        self._closed = False
+        self._thread = threading.Thread(target=self._run, name="pilotlight-bus", daemon=True)
+        self._thread.start()
+
+    def call(
+        self, op: str, args: Any = None, *, timeout: float = DEFAULT_TIMEOUT_SECONDS, actor: str | None = None
+    ) -> Any:
+        """The `result` of one request. Raise the error that came back, or Unavailable after `timeout` seconds."""
+        return self.submit(op, args, timeout=timeout, actor=actor).result(timeout + 1.0)
+
+    def submit(
+        self, op: str, args: Any = None, *, timeout: float = DEFAULT_TIMEOUT_SECONDS, actor: str | None = None
+    ) -> _Answer:
+        """Send one request; `.result()` of what comes back is its result."""
+        if self._closed:
+            raise Unavailable("This bus client is closed.")
+        identity = f"{self._prefix}-{next(self._numbers)}"
+        body: dict[str, Any] = {} if args is None else msgspec.to_builtins(args)
+        deadline = int((time.time() + timeout) * 1000)
+        request = Request(v=VERSION, id=identity, op=op, args=body, deadline=deadline, actor=actor or self._actor)
+        future: Future[Reply] = Future()
+        self._work.put(_Work(identity, _encoder.encode(request), future, time.monotonic() + timeout))
+        with self._wake_lock:
+            self._waker.send(b"")
+        return _Answer(future, op)
+
+    def close(self) -> None:
+        """Stop the thread and the sockets; pending requests fail with Unavailable."""
+        if self._closed:
+            return
+        self._closed = True
+        self._work.put(None)
+        with self._wake_lock:
+            self._waker.send(b"")
+        self._thread.join(5)
+        self._waker.close(0)
+        self._context.term()
+
+    def __enter__(self) -> BusClient:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _run(self) -> None:
+        dealer = self._context.socket(zmq.DEALER)
+        dealer.setsockopt(zmq.LINGER, 0)
+        dealer.setsockopt(zmq.RECONNECT_IVL, 20)
+        dealer.setsockopt(zmq.RECONNECT_IVL_MAX, 200)
+        dealer.connect(self._address)
+        poller = zmq.Poller()
+        poller.register(dealer, zmq.POLLIN)
+        poller.register(self._receiver, zmq.POLLIN)
+        pending: dict[str, _Pending] = {}
+        try:
+            while True:
+                for socket, _ in poller.poll(200 if pending else 2000):
+                    if socket is dealer:
+                        self._receive(dealer, pending)
+                    else:
+                        self._receiver.recv()
+                if not self._take_work(dealer, pending):
+                    return
+                self._tend(dealer, pending)
+        finally:
+            for entry in pending.values():
+                entry.future.set_exception(Unavailable("The bus client was closed."))
+            dealer.close(0)
+            self._receiver.close(0)
+
+    def _receive(self, dealer: zmq.Socket[bytes], pending: dict[str, _Pending]) -> None:
+        while True:
+            try:
+                frames = dealer.recv_multipart(zmq.NOBLOCK)
+            except zmq.Again:
+                return
+            reply = _replies.decode(frames[-1])
+            entry = pending.pop(reply.id, None)
+            if entry is not None:
+                entry.future.set_result(reply)
+
+    def _take_work(self, dealer: zmq.Socket[bytes], pending: dict[str, _Pending]) -> bool:
+        while True:
+            try:
+                work = self._work.get_nowait()
+            except queue.Empty:
+                return True
+            if work is None:
+                return False
+            pending[work.identity] = _Pending(work.frame, work.future, work.give_up, time.monotonic() + RESEND_SECONDS)
+            self._send(dealer, work.frame)
+
+    def _tend(self, dealer: zmq.Socket[bytes], pending: dict[str, _Pending]) -> None:
+        now = time.monotonic()
+        for identity, entry in list(pending.items()):
+            if now >= entry.give_up:
+                del pending[identity]
+                entry.future.set_exception(
+                    Unavailable(
+                        "The supervisor did not answer in time. `pilotlight status` shows whether it runs; "
+                        "`pilotlight up` starts it.",
+                    )
+                )
+            elif now >= entry.resend:
+                entry.interval = min(entry.interval * 2, RESEND_MAX_SECONDS)
+                entry.resend = now + entry.interval
+                self._send(dealer, entry.frame)
+
+    @staticmethod
+    def _send(dealer: zmq.Socket[bytes], frame: bytes) -> None:
+        try:
+            dealer.send(frame, zmq.NOBLOCK)
+        except zmq.Again:
+            pass
+
+
+@dataclass
+class _Work:
+    identity: str
+    frame: bytes
+    future: Future[Reply]
+    give_up: float
+
+
+class _Answer:
+    """A reply that may still be on its way."""
+
+    def __init__(self, future: Future[Reply], op: str) -> None:
+        self._future = future
+        self._op = op
+
+    def result(self, timeout: float | None = None) -> Any:
+        """Wait and unwrap. Raise what the supervisor raised, or DeadlineExceeded."""
+        try:
+            reply = self._future.result(timeout)
+        except TimeoutError:
+            raise DeadlineExceeded(f"No answer to {self._op} in time.") from None
+        if reply.ok:
+            return reply.result
+        assert reply.error is not None
+        raise from_wire(reply.error.code, reply.error.message, reply.error.status, reply.error.data)
+
+
+class EventStream:
+    """A subscription to the supervisor's events, for one thread. Iterate with `next_event`; close when done.
+
+    `topic` is a prefix (`""`: all; `session.<id>.`: one session). The stream may start with a `tick`, which carries the
+    journal's head in `data.head`; compare `seq` with it to notice a gap, and ask `events.since` for what is missing.
+    """
+
+    def __init__(self, address: str, topic: str = "") -> None:
+        self._context = zmq.Context()
+        self._socket = self._context.socket(zmq.SUB)
+        self._socket.setsockopt(zmq.LINGER, 0)
+        self._socket.setsockopt(zmq.RCVHWM, 100_000)
+        self._socket.setsockopt(zmq.RECONNECT_IVL, 20)
+        self._socket.setsockopt(zmq.RECONNECT_IVL_MAX, 200)
+        self._socket.subscribe(topic)
+        if topic:
+            self._socket.subscribe("supervisor.tick")
+        self._socket.connect(address)
+
+    def next_event(self, timeout: float) -> Event | None:
+        """The next event, or None after `timeout` seconds."""
+        if not self._socket.poll(int(timeout * 1000)):
+            return None
+        frames = self._socket.recv_multipart()
+        return _events.decode(frames[-1])
+
+    def events(self, timeout: float) -> Iterator[Event]:
+        """Events until none comes for `timeout` seconds."""
+        while (event := self.next_event(timeout)) is not None:
+            yield event
+
+    def close(self) -> None:
+        """Release the socket."""
+        self._socket.close(0)
+        self._context.term()
+
+    def __enter__(self) -> EventStream:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

@@ -1,0 +1,166 @@
+"""Configuration: one typed tree, read from YAML, overridden by environment variables, refused when it is wrong.
+
+`config/default.yaml` documents every key and must equal these defaults (a test compares them). Unknown keys and wrong
+types are refused with the path of the key; limits are checked here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta, Struct, field
+
+from shared.errors import InvalidRequest
+
+Port = Annotated[int, Meta(ge=0, le=65535)]
+Positive = Annotated[float, Meta(gt=0)]
+Count = Annotated[int, Meta(ge=1)]
+
+
+class ClaudeConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Which `claude`, and how it is started."""
+
+    command: str | None = None
+    args: list[str] = field(default_factory=list)
+    env: dict[str, str] = field(default_factory=dict)
+    pass_env: list[str] = field(default_factory=list)
+    start_timeout_seconds: Positive = 20.0
+
+
+class ApiConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The HTTP server."""
+
+    host: str = "127.0.0.1"
+    port: Port = 3001
+    threads: Annotated[int, Meta(ge=4, le=1000)] = 64
+    wait_seconds: Annotated[float, Meta(ge=0, le=3600)] = 120.0
+    allowed_hosts: list[str] = field(default_factory=list)
+    allowed_origins: list[str] = field(default_factory=list)
+
+
+class SessionsConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Lifetime and number of sessions."""
+
+    max_concurrent: Count = 10
+    timeout_hours: Positive = 24.0
+    warning_hours: Positive = 20.0
+    columns: Annotated[int, Meta(ge=20, le=500)] = 120
+    rows: Annotated[int, Meta(ge=5, le=200)] = 40
+    max_queue: Count = 1000
+    project_path: str | None = None
+    auto_keep_alive: bool = False
+    auto_keep_alive_max_hours: Positive = 168.0
+
+
+class LimitsConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Resources, see docs/limits in the README."""
+
+    memory_per_session_mb: Annotated[float, Meta(ge=64)] = 500.0
+    memory_total_gb: Positive = 2.0
+    cpu_percent: Annotated[float, Meta(gt=0, le=100)] = 80.0
+
+
+class HealthConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The periodic pass."""
+
+    interval_seconds: Positive = 30.0
+    stuck_minutes: Positive = 15.0
+
+
+class EventsConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How much of the journal is kept."""
+
+    keep_days: Positive = 14.0
+    keep_count: Count = 200_000
+
+
+class LogConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Structured logs (JSON lines), rotated by size."""
+
+    level: str = "info"
+    max_mb: Positive = 10.0
+    keep_files: Count = 5
+
+
+class NotifyConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A command that is run with one event as JSON on its standard input."""
+
+    command: list[str] = field(default_factory=list)
+    kinds: list[str] = field(default_factory=lambda: ["warning", "waiting", "ended"])
+
+
+class Config(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Everything that can be configured."""
+
+    claude: ClaudeConfig = field(default_factory=ClaudeConfig)
+    api: ApiConfig = field(default_factory=ApiConfig)
+    sessions: SessionsConfig = field(default_factory=SessionsConfig)
+    limits: LimitsConfig = field(default_factory=LimitsConfig)
+    health: HealthConfig = field(default_factory=HealthConfig)
+    events: EventsConfig = field(default_factory=EventsConfig)
+    log: LogConfig = field(default_factory=LogConfig)
+    notify: NotifyConfig = field(default_factory=NotifyConfig)
+
+
+ENVIRONMENT: dict[str, tuple[str, str]] = {
+    "MAX_CONCURRENT_SESSIONS": ("sessions", "max_concurrent"),
+    "SESSION_TIMEOUT_HOURS": ("sessions", "timeout_hours"),
+    "SESSION_WARNING_HOURS": ("sessions", "warning_hours"),
+    "MAX_MEMORY_PER_SESSION_MB": ("limits", "memory_per_session_mb"),
+    "MAX_TOTAL_MEMORY_GB": ("limits", "memory_total_gb"),
+    "CPU_USAGE_LIMIT_PERCENT": ("limits", "cpu_percent"),
+    "PILOTLIGHT_PORT": ("api", "port"),
+}
+
+
+def load(path: Path | None, environment: Mapping[str, str] | None = None) -> Config:
+    """Read the file (absent: defaults), then the environment; raise InvalidRequest with the path of a bad key."""
+    env = os.environ if environment is None else environment
+    tree: dict[str, Any] = {}
+    if path is not None and path.exists():
+        try:
+            loaded = msgspec.yaml.decode(path.read_bytes())
+        except (msgspec.DecodeError, OSError, UnicodeDecodeError) as error:
+            raise InvalidRequest(f"{path} cannot be read as YAML: {error}", code="invalid_config") from error
+        if loaded is not None and not isinstance(loaded, dict):
+            raise InvalidRequest(f"{path} must hold a mapping of sections.", code="invalid_config")
+        tree = loaded or {}
+    for name, (section, key) in ENVIRONMENT.items():
+        if env.get(name):
+            part = tree.setdefault(section, {})
+            if not isinstance(part, dict):
+                raise InvalidRequest(f"{path}: `{section}` must be a mapping.", code="invalid_config")
+            part[key] = _number(name, env[name])
+    return validate(tree, str(path) if path else "the configuration")
+
+
+def validate(tree: Mapping[str, Any], origin: str) -> Config:
+    """The typed configuration of a plain tree. Raise InvalidRequest when it does not fit."""
+    try:
+        config = msgspec.convert(tree, Config)
+    except msgspec.ValidationError as error:
+        raise InvalidRequest(f"{origin}: {error}", code="invalid_config") from error
+    if config.sessions.warning_hours >= config.sessions.timeout_hours:
+        raise InvalidRequest(
+            f"{origin}: sessions.warning_hours ({config.sessions.warning_hours:g}) must be below "
+            f"sessions.timeout_hours ({config.sessions.timeout_hours:g}).",
+            code="invalid_config",
+        )
+    return config
+
+
+def _number(name: str, text: str) -> int | float:
+    try:
+        return int(text)
+    except ValueError:
+        pass
+    try:
+        return float(text)
+    except ValueError:
+        raise InvalidRequest(
+            f"Environment variable {name} must be a number, not {text!r}.", code="invalid_config"
+        ) from None

@@ -1,0 +1,122 @@
+"""Where everything lives, decided once so that supervisor, API and CLI always agree.
+
+`PILOTLIGHT_HOME` puts all of it into one folder; without it the platform's own places are used. Sockets live in a run
+directory whose name is short: the kernel allows 103 bytes for a Unix socket's path (macOS; Linux 107), so a long home
+gets a 0700 directory of its own under the temporary directory, named after the home. A run directory that belongs to
+another user, or that is a link, is refused: whoever owns it would own the bus.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from shared.errors import Unavailable
+
+SOCKET_PATH_LIMIT = 103
+_LONGEST_SOCKET_NAME = len("/h/0123456789ab.sock")
+
+
+@dataclass(frozen=True)
+class Paths:
+    """Every file and folder of one installation (all absolute)."""
+
+    home: Path
+    config_file: Path
+    run_dir: Path
+    log_dir: Path
+
+    @property
+    def token_file(self) -> Path:
+        """The default bearer token, 0600."""
+        return self.home / "token"
+
+    @property
+    def database(self) -> Path:
+        """SQLite, written by the supervisor only."""
+        return self.home / "pilotlight.db"
+
+    @property
+    def sessions_dir(self) -> Path:
+        """One folder a session: spawn.json, ring, hooks.log, attachments."""
+        return self.home / "sessions"
+
+    @property
+    def request_address(self) -> str:
+        """ZeroMQ address of the supervisor's ROUTER."""
+        return f"ipc://{self.run_dir}/bus.sock"
+
+    @property
+    def event_address(self) -> str:
+        """ZeroMQ address of the supervisor's XPUB."""
+        return f"ipc://{self.run_dir}/events.sock"
+
+    @property
+    def supervisor_lock(self) -> Path:
+        """Held with flock by the one supervisor; its content says who."""
+        return self.run_dir / "supervisor.lock"
+
+    @property
+    def api_lock(self) -> Path:
+        """Held with flock by the API of this home; its content says who, and at which address."""
+        return self.run_dir / "api.lock"
+
+    def session_dir(self, session_id: str) -> Path:
+        """The folder of one session."""
+        return self.sessions_dir / session_id
+
+    def holder_socket(self, session_id: str, generation: int) -> Path:
+        """The Unix socket of one holder: short, and new for each process of a session."""
+        name = hashlib.sha256(f"{session_id}/{generation}".encode()).hexdigest()[:12]
+        return self.run_dir / "h" / f"{name}.sock"
+
+    def prepare(self) -> None:
+        """Make the private directories (0700); raise Unavailable when one is not ours."""
+        for folder in (self.home, self.sessions_dir, self.log_dir, self.run_dir, self.run_dir / "h"):
+            _private_directory(folder)
+
+
+def _private_directory(folder: Path) -> None:
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    seen = folder.lstat()
+    if stat.S_ISLNK(seen.st_mode) and folder.stat().st_uid == os.getuid() and seen.st_uid == os.getuid():
+        seen = folder.stat()
+    if not stat.S_ISDIR(seen.st_mode) or seen.st_uid != os.getuid():
+        raise Unavailable(
+            f"{folder} is not a directory of yours: remove it or set PILOTLIGHT_HOME to another folder.",
+            code="unsafe_directory",
+        )
+    if stat.S_IMODE(seen.st_mode) & 0o077:
+        folder.chmod(0o700)
+
+
+def resolve(environment: Mapping[str, str] | None = None) -> Paths:
+    """The paths for this environment (default: the process's own)."""
+    env = os.environ if environment is None else environment
+    override = env.get("PILOTLIGHT_HOME")
+    if override:
+        home = Path(override).expanduser().absolute()
+        return Paths(home=home, config_file=home / "config.yaml", run_dir=_run_dir(home), log_dir=home / "logs")
+    user = Path(env.get("HOME") or Path.home())
+    if sys.platform == "darwin":
+        home = user / "Library" / "Application Support" / "pilotlight"
+        logs = user / "Library" / "Logs" / "pilotlight"
+        return Paths(home=home, config_file=home / "config.yaml", run_dir=_run_dir(home), log_dir=logs)
+    home = Path(env.get("XDG_DATA_HOME") or user / ".local" / "share") / "pilotlight"
+    config = Path(env.get("XDG_CONFIG_HOME") or user / ".config") / "pilotlight" / "config.yaml"
+    logs = Path(env.get("XDG_STATE_HOME") or user / ".local" / "state") / "pilotlight" / "logs"
+    return Paths(home=home, config_file=config, run_dir=_run_dir(home), log_dir=logs)
+
+
+def _run_dir(home: Path) -> Path:
+    candidate = home / "run"
+    if len(os.fsencode(str(candidate))) + _LONGEST_SOCKET_NAME <= SOCKET_PATH_LIMIT:
+        return candidate
+    digest = hashlib.sha256(os.fsencode(str(home))).hexdigest()[:10]
+    return Path(tempfile.gettempdir() if len(tempfile.gettempdir()) < 50 else "/tmp") / f"pl-{os.getuid()}-{digest}"
