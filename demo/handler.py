@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import select
 import socket
 import time
 from collections.abc import Callable
@@ -204,9 +203,10 @@ class Handler(BaseHTTPRequestHandler):
 
     def _gone(self) -> bool:
         """Has the client closed? Looks without consuming; a pipelined request counts as being there."""
-        readable, _, _ = select.select([self.connection], [], [], 0)
         try:
-            return bool(readable) and not self.connection.recv(1, socket.MSG_PEEK)
+            return not self.connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return False
         except ConnectionError:
             return True
 

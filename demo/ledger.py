@@ -1,6 +1,6 @@
 """What the demo model remembers: requests seen, gates, and failures ordered by a test.
 
-The only shared mutable state of the server; one condition variable guards all of it. The replies do not
+The only shared mutable state of the server; one condition variable guards it all. The replies do not
 depend on it, except for the count of attempts and the failures a test asked for.
 """
 
@@ -67,6 +67,7 @@ class Ledger:
         self._released: Counter[str] = Counter()
         self._failures: deque[Fail] = deque()
         self._closed = False
+        self._stopping = threading.Event()
 
     def attempt(self, key: Hashable) -> int:
         """How often this request has been seen, this time included. Bounded: the oldest keys are forgotten."""
@@ -122,7 +123,7 @@ class Ledger:
             return self._failures.popleft() if self._failures else None
 
     def hold(self, gate: str, gone: Callable[[], bool]) -> bool:
-        """Wait at the gate. False if the server stops or `gone()` says that the client has left."""
+        """Wait at the gate. False if the server stops or `gone()`, asked without the lock, says the client left."""
         with self._changed:
             if gate in self._permits:
                 self._permits.discard(gate)
@@ -130,24 +131,26 @@ class Ledger:
             generation = self._released[gate]
             self._waiting[gate] += 1
             self._changed.notify_all()
-            try:
-                while self._released[gate] == generation:
-                    if self._closed or gone():
+        try:
+            while not gone():
+                with self._changed:
+                    if self._released[gate] != generation:
+                        return True
+                    if self._closed:
                         return False
                     self._changed.wait(_LOOK_SECONDS)
-                return True
-            finally:
+            return False
+        finally:
+            with self._changed:
                 self._waiting[gate] -= 1
 
     def pause(self, seconds: float, gone: Callable[[], bool]) -> bool:
         """Wait some time; False as for `hold`."""
         deadline = time.monotonic() + seconds
-        with self._changed:
-            while (left := deadline - time.monotonic()) > 0:
-                if self._closed or gone():
-                    return False
-                self._changed.wait(min(left, _LOOK_SECONDS))
-            return not self._closed
+        while (left := deadline - time.monotonic()) > 0:
+            if self._stopping.wait(min(left, _LOOK_SECONDS)) or gone():
+                return False
+        return True
 
     def release(self, gate: str) -> int:
         """Let everyone at the gate through and say how many; with nobody there, the next to come passes."""
@@ -170,6 +173,7 @@ class Ledger:
             return self._changed.wait_for(lambda: self._waiting[gate] > 0, timeout)
 
     def close(self) -> None:
+        self._stopping.set()
         with self._changed:
             self._closed = True
             self._changed.notify_all()

@@ -62,7 +62,11 @@ def _say(text: str) -> Plan:
 
 def _side(reading: Reading) -> str:
     prompt = reading.prompt.lstrip()
-    return texts.title(prompt) if prompt.startswith(("<session>", "<conversation>")) else _answer(prompt_text(prompt), reading)
+    if any(text.startswith("<transcript>") for text in reading.prompts):
+        # The auto mode classifier of 197. A script cannot review an action, so it approves none; nor does 330 without
+        # its server-side check.
+        return "<block>yes</block><reason>The demo model does not review actions.</reason>"
+    return texts.title(prompt) if prompt.startswith(("<session>", "<conversation>")) else _answer(prompt, reading)
 
 
 def _history(reading: Reading) -> list[str]:
@@ -159,7 +163,7 @@ def _final_text(directives: Sequence[Directive], rest: str, reading: Reading) ->
 
 
 def _answer(text: str, reading: Reading) -> str:
-    if text.strip() == RECAP:
+    if RECAP in text:
         return texts.summary(_history(reading))
     if _RECALL.search(text):
         return _remembered(_history(reading)) or "You have not asked me to remember a word."

@@ -126,3 +126,7 @@ BY_STATUS: dict[int, type[PilotlightError]] = {kind.status: kind for kind in rev
 def from_wire(code: str, message: str, status: int, data: dict[str, Any] | None = None) -> PilotlightError:
     """The error that a bus reply carried, as the class of the same status."""
     return BY_STATUS.get(status, InternalError)(message, code=code, data=data)
+
+
+ErrorBodyLike = dict[str, Any]
+"""An error as it is stored with a message: the fields of `shared.messages.ErrorBody`."""

@@ -194,6 +194,7 @@ class SendMessage(Wire, frozen=True, forbid_unknown_fields=True):
     text: str
     session_id: str | None = None
     project_path: str | None = None
+    title: str | None = None
     trust: bool = False
     wait: float = 0.0
     key: str | None = None
@@ -267,6 +268,7 @@ class KeepAlive(Wire, frozen=True, forbid_unknown_fields=True):
     session_id: str
     action: Literal["extend", "recap"] = "extend"
     wait: float = 120.0
+    key: str | None = None
 
 
 class UpdateSession(Wire, frozen=True, forbid_unknown_fields=True):
@@ -323,6 +325,7 @@ class SendKeys(Wire, frozen=True, forbid_unknown_fields=True):
     session_id: str
     keys: list[str] = field(default_factory=list)
     text: str | None = None
+    key: str | None = None
 
 
 class SupervisorStatus(Wire, frozen=True):

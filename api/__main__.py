@@ -1,0 +1,46 @@
+"""`python -m api`: the HTTP process in the foreground, for `pilotlight up` and for service managers."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+
+from api import logs
+from api.instance import Lock, listen
+from shared import config as configuration
+from shared import paths as places
+from shared.errors import PilotlightError
+
+
+def main() -> int:
+    """Serve until told to stop. 0 after a polite stop, 1 with a sentence on standard error when it cannot start."""
+    began = time.perf_counter()
+    try:
+        paths = places.resolve()
+        config = configuration.load(paths.config_file)
+        logs.configure(config.log.level)
+        paths.prepare()
+        lock = Lock(paths.api_lock)
+        listener, url = listen(config.api, paths)
+
+        from api.app import create_app
+        from api.bus import LazyBus
+        from api.server import Server, leave
+
+        app = create_app(config, paths, LazyBus(paths.request_address))
+    except (PilotlightError, OSError) as error:
+        print(f"pilotlight api: {error}", file=sys.stderr)
+        return 1
+    lock.announce(url)
+    log = logging.getLogger("pilotlight.api")
+    log.info("listening", extra={"fields": {"url": url, "ms": round((time.perf_counter() - began) * 1000)}})
+    Server(app, config.api.threads).serve(listener)
+    log.info("stopped")
+    lock.release()
+    leave(0)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

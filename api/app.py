@@ -1,0 +1,56 @@
+"""The Flask application, from its collaborators: nothing is read from the environment, nothing is global."""
+
+from __future__ import annotations
+
+from flask import Flask, Response, g
+
+from api import auth, logs, problems, routes
+from api.context import Api, Bus, Source, slots_for
+from api.feed import Feed
+from shared.config import Config
+from shared.messages import MAX_FRAME_BYTES
+from shared.paths import Paths
+
+ENVELOPE_BYTES = 64 * 1024
+"""What the bus adds around a body; a body that would not fit into a frame is refused before it is read."""
+
+_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "no-store",
+    "Referrer-Policy": "no-referrer",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+}
+
+
+def create_app(config: Config, paths: Paths, bus: Bus, feed: Source | None = None) -> Flask:
+    """The application for one home; makes the token if there is none. `feed` defaults to the supervisor's events."""
+    token = auth.TokenFile(paths.token_file)
+    token.ensure()
+    streams, holds = slots_for(config.api.threads)
+    app = Flask("pilotlight", static_folder=None)
+    app.config.update(MAX_CONTENT_LENGTH=MAX_FRAME_BYTES - ENVELOPE_BYTES, PROPAGATE_EXCEPTIONS=False)
+    app.url_map.strict_slashes = False
+    app.url_map.merge_slashes = False
+    app.extensions["pilotlight"] = Api(
+        config=config,
+        paths=paths,
+        bus=bus,
+        feed=feed or Feed(paths.event_address),
+        token=token,
+        streams=streams,
+        holds=holds,
+    )
+    logs.access_log(app)
+    auth.register(app, config.api, token)
+    problems.register(app)
+    routes.register(app)
+
+    @app.after_request
+    def harden(response: Response) -> Response:
+        for name, value in _HEADERS.items():
+            response.headers.setdefault(name, value)
+        if g.get("request_id"):
+            response.headers["X-Request-Id"] = g.request_id
+        return response
+
+    return app

@@ -1,0 +1,81 @@
+"""Sending a message and telling what became of it: shared by `/api/chat` and `/api/sessions/<id>/messages`.
+
+Answered is 200, accepted but not settled is 202, failed is the status of its error; every one carries messageId,
+sessionId and state. A caller that asked to wait while all holding threads are taken gets the 202 at once instead of an
+error: its message is accepted either way.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import msgspec
+from flask import Response, g
+
+from api.context import api
+from api.problems import from_body, json_response
+from shared.messages import ErrorBody, MessageView, SendMessage, Sent, SessionView
+
+_UNHAPPY = {
+    "failed": ErrorBody(code="message_failed", message="Claude could not answer this message.", status=502),
+    "interrupted": ErrorBody(
+        code="interrupted", message="The answer was interrupted. Send the message again if you need it.", status=409
+    ),
+    "cancelled": ErrorBody(code="cancelled", message="The message was cancelled before it was sent.", status=409),
+}
+
+
+def deliver(message: SendMessage) -> Response:
+    """Send, hold for the reply as long as `message.wait` says, and answer."""
+    here = api()
+    with here.holds.held() as free:
+        if message.wait and not free:
+            message = msgspec.structs.replace(message, wait=0.0)
+        sent = msgspec.convert(here.hold("message.send", message, message.wait), Sent)
+    return outcome(sent)
+
+
+def outcome(sent: Sent) -> Response:
+    """The response for a message in whatever state it is."""
+    message, session = sent.message, sent.session
+    body = _members(message, session)
+    if sent.duplicate:
+        body["duplicate"] = True
+    unhappy = _UNHAPPY.get(message.state)
+    if unhappy is not None:
+        return from_body(message.error or unhappy, {**body, "message": (message.error or unhappy).message})
+    body["success"] = True
+    if message.state == "answered":
+        return json_response({**body, "message": "Claude replied.", "reply": message.reply or ""})
+    return json_response({**body, "message": _progress(message, session)}, 202)
+
+
+def _members(message: MessageView, session: SessionView) -> dict[str, Any]:
+    body: dict[str, Any] = {
+        "requestId": g.request_id,
+        "messageId": message.id,
+        "sessionId": session.id,
+        "projectPath": session.project_path,
+        "state": message.state,
+        "sessionState": session.state,
+        "queuePosition": message.queue_position or 0,
+        "timestamp": int(time.time() * 1000),
+        "deliveryMethod": "http",
+    }
+    if session.waiting is not None:
+        body["waiting"] = session.waiting
+    if message.usage is not None:
+        body["usage"] = message.usage
+    if message.tool_calls:
+        body["toolCalls"] = message.tool_calls
+    return body
+
+
+def _progress(message: MessageView, session: SessionView) -> str:
+    if session.waiting is not None:
+        return (
+            f"The message is accepted. The session waits for a person: {session.waiting.title}. "
+            f"Answer with POST /api/sessions/{session.id}/answer."
+        )
+    return f"The message is accepted. GET /api/messages/{message.id}?wait=60 returns the reply."

@@ -1,0 +1,124 @@
+"""One subscription to the supervisor's events per process, fanned out to every open stream.
+
+A hundred browsers are one subscriber to the supervisor. An inbox is bounded and drops what does not fit: sequence
+numbers have no gaps, so the reader notices at its next event or tick and asks the journal for it (api/stream.py).
+Nothing here may block on a slow reader.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from shared.messages import Event
+
+if TYPE_CHECKING:
+    from shared.bus import EventStream
+
+INBOX_SIZE = 2000
+JOIN_SECONDS = 0.5
+"""How long the first reader waits for the subscription to be up (the bus greets a new subscriber at once)."""
+
+_log = logging.getLogger("pilotlight.api.feed")
+
+
+class Inbox:
+    """What one reader has yet to see. `None` from `next` means silence; `ended` that there is nothing more to come."""
+
+    def __init__(self, size: int = INBOX_SIZE) -> None:
+        self._items: queue.Queue[Event | None] = queue.Queue(size)
+        self.ended = False
+
+    def put(self, event: Event) -> None:
+        """Add an event, or drop it when the reader is that far behind."""
+        try:
+            self._items.put_nowait(event)
+        except queue.Full:
+            pass
+
+    def end(self) -> None:
+        """Wake the reader for the last time."""
+        self.ended = True
+        try:
+            self._items.put_nowait(None)
+        except queue.Full:
+            pass
+
+    def next(self, timeout: float) -> Event | None:
+        """The next event, or None after `timeout` seconds or at the end."""
+        try:
+            return self._items.get(timeout=timeout)
+        except queue.Empty:
+            return None
+
+
+class Feed:
+    """The subscription: a thread that lives while somebody listens."""
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+        self._lock = threading.Lock()
+        self._inboxes: set[Inbox] = set()
+        self._thread: threading.Thread | None = None
+        self._greeted = threading.Event()
+        self._stopped = False
+
+    def join(self) -> Inbox:
+        """A new inbox; returns when the subscription is up, or after JOIN_SECONDS without a supervisor."""
+        inbox = Inbox()
+        with self._lock:
+            if self._stopped:
+                inbox.end()
+                return inbox
+            self._inboxes.add(inbox)
+            if self._thread is None:
+                self._greeted.clear()
+                self._thread = threading.Thread(target=self._run, name="pilotlight-feed", daemon=True)
+                self._thread.start()
+        self._greeted.wait(JOIN_SECONDS)
+        return inbox
+
+    def leave(self, inbox: Inbox) -> None:
+        """Forget this inbox; the thread ends by itself after the last one."""
+        with self._lock:
+            self._inboxes.discard(inbox)
+
+    def stop(self) -> None:
+        """End every stream."""
+        with self._lock:
+            self._stopped = True
+            inboxes = list(self._inboxes)
+        for inbox in inboxes:
+            inbox.end()
+
+    def _run(self) -> None:
+        from shared.bus import EventStream
+
+        with EventStream(self._address) as stream:
+            while self._wanted():
+                self._pass_on(stream)
+
+    def _wanted(self) -> bool:
+        with self._lock:
+            if self._inboxes and not self._stopped:
+                return True
+            self._thread = None
+            return False
+
+    def _pass_on(self, stream: EventStream) -> None:
+        try:
+            event = stream.next_event(0.5)
+        except msgspec.DecodeError:
+            _log.warning("event_not_understood")
+            return
+        if event is None:
+            return
+        self._greeted.set()
+        with self._lock:
+            inboxes = list(self._inboxes)
+        for inbox in inboxes:
+            inbox.put(event)

@@ -1,0 +1,178 @@
+"""What came in, as typed values: bodies, query strings, ids, idempotency keys; the rest is a 400 that names the field.
+
+The origin's own calls tolerate fields that we do not know, because its clients send some; ours refuse them, because a
+misspelt field that is silently ignored is a bug report two weeks later. Each request is a msgspec struct, so that the
+OpenAPI document can be made from the same types.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+import uuid
+from typing import Any, TypeVar
+
+import msgspec
+from flask import g, request
+
+from shared.errors import InvalidRequest, NotFound, TooLarge
+from shared.messages import MAX_ATTACHMENT_BYTES, MAX_MESSAGE_BYTES, Attachment
+
+MAX_WAIT_SECONDS = 3600.0
+MAX_ID_LENGTH = 200
+
+T = TypeVar("T")
+_SESSION_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_MESSAGE_ID = re.compile(r"m_[0-9A-Za-z_-]{1,64}")
+_KEY = re.compile(rf"[\x21-\x7e]{{1,{MAX_ID_LENGTH}}}")
+_AT = re.compile(r"^(?P<what>.*?)(?: - at `\$\.?(?P<path>.*)`)?$", re.DOTALL)
+_MISSING = re.compile(r"Object (?P<how>missing required|contains unknown) field `(?P<name>.*)`")
+
+
+def json_object(*, required: bool = True) -> dict[str, Any]:
+    """The body as a JSON object; without a body an empty one, unless it is required."""
+    raw = request.get_data(cache=False)
+    if not raw:
+        if required:
+            raise InvalidRequest("A JSON object is needed as the body of this request.", code="missing_body")
+        return {}
+    try:
+        tree = msgspec.json.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise InvalidRequest(f"The body is not valid JSON: {error}.", code="malformed_json") from None
+    except RecursionError:
+        raise InvalidRequest("The body is nested too deeply.", code="malformed_json") from None
+    if not isinstance(tree, dict):
+        raise InvalidRequest("The body must be a JSON object, such as {}.", code="malformed_json")
+    return tree
+
+
+def fit(kind: type[T], tree: Any, *, strict: bool = True) -> T:
+    """The typed value of a plain tree. Raise InvalidRequest that names the field."""
+    try:
+        return msgspec.convert(tree, kind, strict=strict)
+    except msgspec.ValidationError as error:
+        message, name = _explain(str(error))
+        raise InvalidRequest(message, code="invalid_field", data={"field": name}) from None
+
+
+def query(kind: type[T]) -> T:
+    """The query string as a struct with camelCase names; numbers and booleans are read from their text."""
+    return fit(kind, request.args.to_dict(), strict=False)
+
+
+def action(kind: type[T], *, key: bool = True, **fixed: Any) -> T:
+    """The body of one of our acting calls as the bus's own struct, with what the path fixes and the idempotency key."""
+    tree = json_object(required=False)
+    request_id = idempotency_key(tree.pop("requestId", None))
+    if key:
+        fixed["key"] = request_id
+    for name in fixed:
+        if name in tree:
+            raise invalid(name, f"`{name}` is not a field of this request.")
+    return fit(kind, {**tree, **fixed})
+
+
+def invalid(name: str, message: str) -> InvalidRequest:
+    """A refusal that names the field."""
+    return InvalidRequest(message, code="invalid_field", data={"field": name})
+
+
+def idempotency_key(in_body: Any = None) -> str:
+    """The caller's key, or a new one, so that a repeat on the bus is harmless in any case; echoed as `requestId`.
+
+    `Idempotency-Key` goes before `X-Request-Id`, which a proxy may have added, and both before the body's `requestId`.
+    """
+    given = (
+        ("Idempotency-Key", request.headers.get("Idempotency-Key")),
+        ("X-Request-Id", request.headers.get("X-Request-Id")),
+        ("requestId", in_body),
+    )
+    for name, value in given:
+        if value is None:
+            continue
+        if not isinstance(value, str) or not _KEY.fullmatch(value):
+            raise invalid(name, f"{name} must be 1 to {MAX_ID_LENGTH} printable ASCII characters without spaces.")
+        g.request_id = value
+        return value
+    g.request_id = made = uuid.uuid4().hex
+    return made
+
+
+def session_id(text: str, message: str = "Session not found.") -> str:
+    """A session id in its one spelling (iOS writes UUIDs in capitals). Raise NotFound when it cannot be one."""
+    if not _SESSION_ID.fullmatch(text.lower()):
+        raise NotFound(message)
+    return text.lower()
+
+
+def message_id(text: str) -> str:
+    """A message id. Raise NotFound when it cannot be one."""
+    if not _MESSAGE_ID.fullmatch(text):
+        raise NotFound("Message not found.")
+    return text
+
+
+def chat_text(text: str | None) -> str:
+    """A prompt that is there and not over the limit."""
+    if text is None or not text.strip():
+        raise invalid("message", "`message` is required: send the text for Claude.")
+    if len(text.encode()) > MAX_MESSAGE_BYTES:
+        raise TooLarge(
+            f"`message` is over {MAX_MESSAGE_BYTES // 1000} kB. Send the long part as an attachment.",
+            code="message_too_large",
+            data={"field": "message", "limit": MAX_MESSAGE_BYTES},
+        )
+    return text
+
+
+def not_blank(name: str, value: str | None) -> str | None:
+    """An optional text that, when given, must say something."""
+    if value is not None and not value.strip():
+        raise invalid(name, f"`{name}` must not be blank; leave it out instead.")
+    return value
+
+
+def wait_seconds(value: float | None, default: float) -> float:
+    """How long to hold the request, in seconds."""
+    if value is None:
+        return default
+    if not 0 <= value <= MAX_WAIT_SECONDS:
+        raise invalid("wait", f"`wait` must be between 0 and {MAX_WAIT_SECONDS:g} seconds.")
+    return value
+
+
+def attachments(items: list[Attachment] | None) -> list[Attachment]:
+    """Attachments with clean base64, each within the limit."""
+    return [_attachment(f"attachments[{index}]", item) for index, item in enumerate(items or [])]
+
+
+def _attachment(name: str, item: Attachment) -> Attachment:
+    if not item.name.strip():
+        raise invalid(f"{name}.name", f"`{name}.name` must not be blank.")
+    data = "".join(item.data.split())
+    size = len(data) * 3 // 4 - data[-2:].count("=")
+    if size > MAX_ATTACHMENT_BYTES:
+        raise TooLarge(
+            f"`{name}` is over {MAX_ATTACHMENT_BYTES // 1024 // 1024} MB.",
+            code="attachment_too_large",
+            data={"field": name, "limit": MAX_ATTACHMENT_BYTES},
+        )
+    try:
+        base64.b64decode(data, validate=True)
+    except (binascii.Error, ValueError):
+        raise invalid(f"{name}.data", f"`{name}.data` is not valid base64.") from None
+    return msgspec.structs.replace(item, data=data, size=size)
+
+
+def _explain(problem: str) -> tuple[str, str]:
+    """A sentence and the field's name, from msgspec's `Expected ..., got ... - at `$.path``."""
+    match = _AT.match(problem)
+    what, path = (match["what"], match["path"] or "") if match else (problem, "")
+    if field := _MISSING.fullmatch(what):
+        name = f"{path}.{field['name']}" if path else field["name"]
+        missing = field["how"].startswith("missing")
+        return (f"`{name}` is required." if missing else f"`{name}` is not a field of this request."), name
+    name = path or "body"
+    return f"`{name}` does not fit: {what[:1].lower()}{what[1:]}.", name

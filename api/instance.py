@@ -1,0 +1,98 @@
+"""One API a home: a lock that says who and where, and a listening socket of our own.
+
+The socket is bound here and not by gunicorn, which would retry for five seconds in the words of a library. The lock is
+the kernel's (flock), so nothing is stale after a SIGKILL; the content is for people and `pilotlight status`.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import socket
+import time
+from pathlib import Path
+
+import msgspec
+
+from shared import __version__
+from shared.config import ApiConfig
+from shared.errors import Conflict, Unavailable
+from shared.paths import Paths
+
+BACKLOG = 512
+
+
+class Lock:
+    """The lock of this home's API, held until the process ends."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            content = os.pread(self._fd, 4096, 0)
+            os.close(self._fd)
+            raise Conflict(_taken(content), code="already_running") from None
+        os.ftruncate(self._fd, 0)
+
+    def announce(self, url: str) -> None:
+        """Write who holds the lock and where it listens."""
+        content = {"pid": os.getpid(), "url": url, "startedAt": int(time.time() * 1000), "version": __version__}
+        os.pwrite(self._fd, msgspec.json.encode(content), 0)
+
+    def release(self) -> None:
+        """Say that nobody is here any more."""
+        os.ftruncate(self._fd, 0)
+        os.close(self._fd)
+
+
+def listen(config: ApiConfig, paths: Paths) -> tuple[socket.socket, str]:
+    """A listening socket and its URL. Raise Unavailable with the fix when the address cannot be had."""
+    try:
+        family, kind, proto, _, address = socket.getaddrinfo(
+            config.host, config.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+    except OSError as error:
+        raise Unavailable(
+            f"api.host `{config.host}` is not an address of this machine ({error}). Change it in {paths.config_file}.",
+            code="bad_host",
+        ) from None
+    sock = socket.socket(family, kind, proto)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.bind(address)
+        sock.listen(BACKLOG)
+    except OSError as error:
+        sock.close()
+        raise Unavailable(_refused(error, config, paths), code="cannot_listen") from None
+    return sock, _url(config.host, sock.getsockname()[1])
+
+
+def _url(host: str, port: int) -> str:
+    name = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "": "127.0.0.1"}.get(host, f"[{host}]" if ":" in host else host)
+    return f"http://{name}:{port}"
+
+
+def _refused(error: OSError, config: ApiConfig, paths: Paths) -> str:
+    fix = f"Choose another one: PILOTLIGHT_PORT={config.port + 1 if config.port < 65535 else 3001}, or api.port in "
+    if error.errno == errno.EADDRINUSE:
+        return f"Port {config.port} on {config.host} is in use by another program. {fix}{paths.config_file}."
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return f"Port {config.port} needs rights that you do not have. {fix}{paths.config_file}."
+    return (
+        f"Cannot listen on {config.host} port {config.port}: {error.strerror}. Check api.host in {paths.config_file}."
+    )
+
+
+def _taken(content: bytes) -> str:
+    try:
+        other = msgspec.json.decode(content)
+        return (
+            f"The API of this home runs already: pid {other['pid']}, {other['url']}. "
+            "`pilotlight down` stops it; PILOTLIGHT_HOME chooses another home."
+        )
+    except (msgspec.DecodeError, TypeError, KeyError):
+        return "The API of this home is just being started by another process. `pilotlight status` shows it."

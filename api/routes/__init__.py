@@ -1,0 +1,13 @@
+"""The HTTP calls, one blueprint a subject."""
+
+from __future__ import annotations
+
+from flask import Flask
+
+from api.routes import chat, events, health, messages, metrics, origin, sessions, settings
+
+
+def register(app: Flask) -> None:
+    """Give the application all its routes."""
+    for module in (chat, sessions, messages, origin, health, events, metrics, settings):
+        app.register_blueprint(module.routes)

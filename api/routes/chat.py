@@ -1,0 +1,59 @@
+"""`POST /api/chat`: the origin's one call for everything, with the reply in the response."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from flask import Blueprint, Response
+from msgspec import Struct
+
+from api import inbound
+from api.context import api
+from api.delivery import deliver
+from shared.messages import Attachment, SendMessage
+
+routes = Blueprint("chat", __name__)
+
+
+class Chat(Struct, rename="camel", frozen=True, kw_only=True):
+    """The body; `wait` in seconds. Fields that the origin's clients send and nobody needs are accepted."""
+
+    message: str | None = None
+    session_id: str | None = None
+    project_path: str | None = None
+    attachments: list[Attachment] | None = None
+    device_token: str | None = None
+    wait: float | None = None
+    trust: bool | None = None
+    title: str | None = None
+    mode: Literal["normal", "planning", "code"] | None = None
+    priority: Any = None
+    device_id: Any = None
+    user_id: Any = None
+    device_info: Any = None
+
+
+@routes.post("/api/chat")
+def chat() -> Response:
+    """Send a message, to a new session if none is named, and hold for the reply.
+
+    200 with `reply`; 202 when it has not come within `wait` seconds (default api.wait_seconds; 0 with a `deviceToken`).
+    """
+    tree = inbound.json_object()
+    key = inbound.idempotency_key(tree.get("requestId"))
+    body = inbound.fit(Chat, tree)
+    default = 0.0 if body.device_token else api().config.api.wait_seconds
+    session = inbound.not_blank("sessionId", body.session_id)
+    return deliver(
+        SendMessage(
+            text=inbound.chat_text(body.message),
+            session_id=inbound.session_id(session) if session else None,
+            project_path=inbound.not_blank("projectPath", body.project_path),
+            title=body.title,
+            trust=bool(body.trust),
+            wait=inbound.wait_seconds(body.wait, default),
+            key=key,
+            attachments=inbound.attachments(body.attachments),
+            permission_mode="plan" if body.mode == "planning" and not session else None,
+        )
+    )

@@ -1,0 +1,97 @@
+"""Messages of a session and their receipts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, Response
+from msgspec import Struct
+
+from api import inbound
+from api.context import api
+from api.delivery import deliver
+from api.problems import json_response
+from shared.messages import Attachment, ListMessages, MessageRef, MessageState, Nothing, SendMessage
+
+routes = Blueprint("messages", __name__)
+
+
+class Post(Struct, rename="camel", frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A message for a session; `text` is another name for `message`. `front`: before those that wait already."""
+
+    message: str | None = None
+    text: str | None = None
+    wait: float | None = None
+    attachments: list[Attachment] | None = None
+    front: bool = False
+    request_id: str | None = None
+
+
+class Page(Struct, rename="camel", frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`after` is the `next` of the page before."""
+
+    after: str | None = None
+    limit: int = 100
+    state: MessageState | None = None
+
+
+class Receipt(Struct, rename="camel", frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`wait`: seconds to hold until the message is settled."""
+
+    wait: float | None = None
+
+
+@routes.get("/api/sessions/<id>/messages")
+def list_messages(id: str) -> Response:
+    """The messages of a session, oldest first."""
+    session = inbound.session_id(id)
+    page = inbound.query(Page)
+    if not 1 <= page.limit <= 1000:
+        raise inbound.invalid("limit", "`limit` must be between 1 and 1000.")
+    result = api().call(
+        "message.list", ListMessages(session_id=session, after=page.after, limit=page.limit, state=page.state)
+    )
+    return json_response({"success": True, "messages": result["messages"], "next": result.get("next")})
+
+
+@routes.post("/api/sessions/<id>/messages")
+def post_message(id: str) -> Response:
+    """Send a message to this session; answered at once (202) unless `wait` says otherwise."""
+    session = inbound.session_id(id)
+    tree = inbound.json_object()
+    key = inbound.idempotency_key(tree.get("requestId"))
+    body = inbound.fit(Post, tree)
+    if body.message is not None and body.text is not None and body.message != body.text:
+        raise inbound.invalid("text", "`message` and `text` are the same field: send one of them.")
+    return deliver(
+        SendMessage(
+            text=inbound.chat_text(body.message if body.message is not None else body.text),
+            session_id=session,
+            wait=inbound.wait_seconds(body.wait, 0.0),
+            key=key,
+            attachments=inbound.attachments(body.attachments),
+            front=body.front,
+        )
+    )
+
+
+@routes.get("/api/messages/<id>")
+def get_message(id: str) -> Response:
+    """The receipt: state, the time of each step, the reply."""
+    message = inbound.message_id(id)
+    wait = inbound.wait_seconds(inbound.query(Receipt).wait, 0.0)
+    here = api()
+    with here.holds.held() as free:
+        wait = wait if free else 0.0
+        return _receipt(here.hold("message.get", MessageRef(message_id=message, wait=wait), wait))
+
+
+@routes.delete("/api/messages/<id>")
+def cancel_message(id: str) -> Response:
+    """Cancel a message that is still in the queue; 409 when it is not."""
+    inbound.action(Nothing, key=False)
+    return _receipt(api().hold("message.cancel", MessageRef(message_id=inbound.message_id(id)), 0.0))
+
+
+def _receipt(view: dict[str, Any]) -> Response:
+    return json_response({"success": True, "messageId": view["id"], **view})

@@ -1,0 +1,144 @@
+"""The calls that existing clients were written against, in their exact shapes and sentences.
+
+`../shared/origin-api.md` is the list; fields may be added here, none changed or dropped. Times are milliseconds.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Literal
+
+import msgspec
+from flask import Blueprint, Response
+from msgspec import Struct
+
+from api import inbound
+from api.context import api
+from api.problems import json_response
+from api.routes.sessions import stop
+from shared.errors import Busy, InvalidRequest, NotFound
+from shared.messages import KeepAlive, ListSessions, SessionRef, SessionView, StopSession
+
+routes = Blueprint("origin", __name__)
+
+_NO_SESSION = "Session not found"
+_NO_INTERACTIVE = "Interactive session not found"
+_WORKING = frozenset({"starting", "busy", "waiting"})
+_RECAP_SECONDS = 120.0
+
+
+class Extend(Struct, rename="camel", frozen=True, kw_only=True):
+    """The body of keep-alive; unknown fields are tolerated."""
+
+    session_id: str | None = None
+    action: Literal["extend", "recap"] | None = None
+
+
+@routes.post("/api/sessions/keep-alive")
+def keep_alive() -> Response:
+    """Extend a session's life, and with `recap` have Claude summarise it."""
+    tree = inbound.json_object(required=False)
+    key = inbound.idempotency_key(tree.get("requestId"))
+    body = inbound.fit(Extend, tree)
+    if not (body.session_id or "").strip():
+        raise InvalidRequest("Session ID is required", code="invalid_field", data={"field": "sessionId"})
+    session = inbound.session_id(body.session_id or "", _NO_SESSION)
+    wait = _RECAP_SECONDS if body.action == "recap" else 0.0
+    here = api()
+    request = KeepAlive(session_id=session, action=body.action or "extend", wait=wait or _RECAP_SECONDS, key=key)
+    with here.holds.held() as free:
+        if wait and not free:
+            raise Busy("Too many requests wait for an answer already. Ask for the recap again later.")
+        try:
+            result = here.hold("session.keep_alive", request, wait)
+        except NotFound:
+            raise NotFound(_NO_SESSION) from None
+    answer: dict[str, Any] = {"success": True, "sessionId": session, "extended": True}
+    if result.get("recap") is not None:
+        answer["recap"] = result["recap"]
+    return json_response({**answer, "expiresAt": result["session"].get("expiresAt")})
+
+
+@routes.get("/api/sessions/active")
+def active() -> Response:
+    """Every session that is not ended, and how much room there is."""
+    here = api()
+    views = msgspec.convert(here.call("session.list", ListSessions())["sessions"], list[SessionView])
+    views = [view for view in views if view.state != "ended"]
+    live = sum(view.state != "hibernated" for view in views)
+    most = _max_sessions(here.call("settings.get"), here.config.sessions.max_concurrent)
+    return json_response(
+        {
+            "success": True,
+            "sessions": [{**_common(view), "pid": view.pid, "state": view.state} for view in views],
+            "stats": {
+                "totalSessions": len(views),
+                "maxSessions": most,
+                "availableSlots": max(0, most - live),
+                "memoryUsage": sum(view.memory_bytes or 0 for view in views),
+            },
+        }
+    )
+
+
+@routes.get("/api/sessions/interactive/<id>/status")
+def interactive_status(id: str) -> Response:
+    """One session's life; `active` is true while it works on something (the iOS view says "Idle" otherwise)."""
+    view = _interactive(id)
+    now = int(time.time() * 1000)
+    expires = _common(view)["expiresAt"]
+    return json_response(
+        {
+            "success": True,
+            **_common(view),
+            "timeRemaining": max(0, expires - now),
+            "isExpired": expires <= now,
+            "needsWarning": view.warned,
+            "pid": view.pid,
+            "active": view.state in _WORKING,
+            "state": view.state,
+        }
+    )
+
+
+@routes.delete("/api/sessions/interactive/<id>")
+def end_interactive(id: str) -> Response:
+    """End a session."""
+    session = _interactive(id).id
+    try:
+        stop(StopSession(session_id=session, key=inbound.idempotency_key()))
+    except NotFound:
+        raise NotFound(_NO_INTERACTIVE) from None
+    return json_response({"success": True, "message": "Interactive session terminated", "sessionId": session})
+
+
+def _interactive(id: str) -> SessionView:
+    """The view of a session that is not ended; an ended one was unknown to the origin."""
+    session = inbound.session_id(id, _NO_INTERACTIVE)
+    try:
+        view = msgspec.convert(api().call("session.get", SessionRef(session_id=session)), SessionView)
+    except NotFound:
+        raise NotFound(_NO_INTERACTIVE) from None
+    if view.state == "ended":
+        raise NotFound(_NO_INTERACTIVE)
+    return view
+
+
+def _common(view: SessionView) -> dict[str, Any]:
+    lifetime = int(api().config.sessions.timeout_hours * 3_600_000)
+    return {
+        "sessionId": view.id,
+        "projectPath": view.project_path,
+        "createdAt": view.created_at,
+        "lastActivity": view.last_activity,
+        "messageCount": view.message_count,
+        "expiresAt": view.expires_at if view.expires_at is not None else view.last_activity + lifetime,
+    }
+
+
+def _max_sessions(settings: Any, default: int) -> int:
+    """`sessions.max_concurrent` as it is in force, from nested sections or dotted keys."""
+    tree = settings if isinstance(settings, dict) else {}
+    section = tree.get("sessions")
+    found = section.get("max_concurrent") if isinstance(section, dict) else tree.get("sessions.max_concurrent")
+    return found if isinstance(found, int) else default

@@ -1,0 +1,150 @@
+"""Sessions: list, create, look at, change, answer, put to sleep, end."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from flask import Blueprint, Response, request
+from msgspec import UNSET, Struct
+
+from api import inbound
+from api.context import api
+from api.problems import json_response
+from shared.messages import (
+    Answer,
+    CreateSession,
+    ListSessions,
+    ScreenRequest,
+    SendKeys,
+    SessionRef,
+    StopSession,
+    UpdateSession,
+)
+
+routes = Blueprint("sessions", __name__)
+
+STOP_SECONDS = 60.0
+"""The whole stop ladder, with its last rung."""
+
+START_SECONDS = 30.0
+ACT_SECONDS = 10.0
+
+
+class Listing(Struct, rename="camel", frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which sessions; `state=ended` includes the ended ones by itself."""
+
+    state: str | None = None
+    include_ended: bool = False
+
+
+class Look(Struct, rename="camel", frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How to see the screen."""
+
+    format: str = "json"
+    history: bool = False
+
+
+@routes.get("/api/sessions")
+def list_sessions() -> Response:
+    """All sessions that are not ended, and those too with `includeEnded=true`."""
+    asked = inbound.query(Listing)
+    fitting = inbound.fit(
+        ListSessions, {"state": asked.state, "includeEnded": asked.include_ended or asked.state == "ended"}
+    )
+    return json_response({"success": True, "sessions": api().call("session.list", fitting)["sessions"]})
+
+
+@routes.get("/api/attention")
+def attention() -> Response:
+    """The sessions that wait for a person, each with its `waiting`."""
+    sessions = api().call("session.list", ListSessions())["sessions"]
+    return json_response({"success": True, "sessions": [session for session in sessions if session.get("waiting")]})
+
+
+@routes.post("/api/sessions")
+def create_session() -> Response:
+    """Open a session for a project; `wait` seconds for it to be ready."""
+    wanted = inbound.action(CreateSession)
+    inbound.not_blank("projectPath", wanted.project_path)
+    wait = inbound.wait_seconds(wanted.wait, 0.0)
+    here = api()
+    with here.holds.held() as free:
+        wait = wait if free else 0.0
+        view = here.hold("session.create", msgspec.structs.replace(wanted, wait=wait), wait + START_SECONDS)
+    return _one(view, 201)
+
+
+@routes.get("/api/sessions/<id>")
+def get_session(id: str) -> Response:
+    """One session."""
+    return _one(api().call("session.get", SessionRef(session_id=inbound.session_id(id))))
+
+
+@routes.patch("/api/sessions/<id>")
+def update_session(id: str) -> Response:
+    """Change title, automatic keep-alive, model or permission mode."""
+    session = inbound.session_id(id)
+    change = inbound.action(UpdateSession, key=False, sessionId=session)
+    if all(getattr(change, name) is UNSET for name in ("title", "auto_keep_alive", "model", "permission_mode")):
+        raise inbound.invalid("body", "Nothing to change: send title, autoKeepAlive, model or permissionMode.")
+    return _one(api().hold("session.update", change, ACT_SECONDS))
+
+
+@routes.delete("/api/sessions/<id>")
+def end_session(id: str) -> Response:
+    """End a session; returns when nothing of its process tree is left. Its conversation stays and can be reopened."""
+    view = stop(inbound.action(StopSession, sessionId=inbound.session_id(id), reason="killed"))
+    return json_response(
+        {"success": True, "message": "The session has ended.", "sessionId": view["id"], "session": view}
+    )
+
+
+@routes.post("/api/sessions/<id>/answer")
+def answer(id: str) -> Response:
+    """Answer what the session waits for; the first answer wins, the second gets 409."""
+    given = inbound.action(Answer, sessionId=inbound.session_id(id))
+    if all(part is None for part in (given.choice, given.text, given.answers, given.updated_input)):
+        raise inbound.invalid("choice", "Send `choice`, `text`, `answers` or `updatedInput`.")
+    return _one(api().hold("session.answer", given, ACT_SECONDS))
+
+
+@routes.post("/api/sessions/<id>/<any(interrupt, hibernate, wake, reopen):verb>")
+def act(id: str, verb: str) -> Response:
+    """Interrupt the turn; put to sleep; wake; reopen an ended session from its transcript."""
+    ref = inbound.action(SessionRef, sessionId=inbound.session_id(id))
+    return _one(api().hold(f"session.{verb}", ref, START_SECONDS))
+
+
+@routes.get("/api/sessions/<id>/screen")
+def screen(id: str) -> Response:
+    """What a person would see, as JSON with the cursor or as plain text."""
+    look = inbound.query(Look)
+    if look.format not in ("json", "text"):
+        raise inbound.invalid("format", "`format` must be json or text.")
+    view = api().call("session.screen", ScreenRequest(session_id=inbound.session_id(id), history=look.history))
+    if look.format == "text":
+        return Response(view["text"], content_type="text/plain; charset=utf-8")
+    return json_response({"success": True, "screen": view})
+
+
+@routes.post("/api/sessions/<id>/keys")
+def keys(id: str) -> Response:
+    """Press keys, as a person at the terminal would."""
+    pressed = inbound.action(SendKeys, sessionId=inbound.session_id(id))
+    if not pressed.keys and not pressed.text:
+        raise inbound.invalid("keys", 'Send `keys`, such as ["Enter"], or `text`.')
+    return _one(api().hold("session.keys", pressed, ACT_SECONDS))
+
+
+def stop(order: StopSession) -> dict[str, Any]:
+    """End this session and return its last view."""
+    view: dict[str, Any] = api().hold("session.kill", order, STOP_SECONDS)
+    return view
+
+
+def _one(view: Any, status: int = 200) -> Response:
+    response = json_response({"success": True, "session": view}, status)
+    if status == 201:
+        response.headers["Location"] = f"{request.script_root}/api/sessions/{view['id']}"
+    return response

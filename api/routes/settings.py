@@ -1,0 +1,27 @@
+"""Settings at run time; the supervisor validates, stores, publishes and applies them."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response
+
+from api import inbound
+from api.context import api
+from api.problems import json_response
+from shared.messages import SettingsPatch
+
+routes = Blueprint("settings", __name__)
+
+
+@routes.get("/api/settings")
+def get_settings() -> Response:
+    """The settings in force."""
+    return json_response({"success": True, "settings": api().call("settings.get")})
+
+
+@routes.patch("/api/settings")
+def patch_settings() -> Response:
+    """Change settings: `{"sessions.timeout_hours": 12}`, keys as in the configuration file."""
+    values = inbound.json_object()
+    if not values:
+        raise inbound.invalid("body", 'Nothing to change: send for example {"sessions.timeout_hours": 12}.')
+    return json_response({"success": True, "settings": api().call("settings.patch", SettingsPatch(values=values))})

@@ -1,0 +1,154 @@
+"""A reader of the event journal that never skips silently: replay, then live, and replay whenever a number is missing.
+
+The same sequence as on ZeroMQ, as Server-Sent Events. `id` is `<epoch>:<seq>`; a client comes back with it in
+`Last-Event-ID` and loses nothing. What can no longer be replayed is declared with an event `gap`. Heartbeats carry the
+current id, so that a reader whose filter matches nothing does not replay a day when it reconnects.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from api.feed import Inbox
+from shared.errors import InvalidRequest, Unavailable
+from shared.messages import Event, EventsSince
+
+HEARTBEAT_SECONDS = 15.0
+PAGE = 500
+_LOOK_SECONDS = 1.0
+
+Call = Callable[[str, Any], Any]
+
+
+class Page(msgspec.Struct, rename="camel"):
+    """The answer of `events.since`."""
+
+    epoch: str
+    head: int
+    oldest: int = 0
+    events: list[Event] = []
+    gap: bool = False
+
+
+@dataclass(frozen=True)
+class Position:
+    """A place in the journal; without an epoch, of whichever journal there is."""
+
+    seq: int
+    epoch: str | None = None
+
+    @classmethod
+    def parse(cls, text: str, field: str) -> Position:
+        """`17` or `<epoch>:17`. Raise InvalidRequest otherwise."""
+        epoch, _, seq = text.strip().rpartition(":")
+        if not (seq.isascii() and seq.isdigit() and len(seq) < 19):
+            raise InvalidRequest(
+                f"`{field}` must be the id of an event, such as 17 or <epoch>:17.", data={"field": field}
+            )
+        return cls(int(seq), epoch or None)
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Which events a reader wants to see."""
+
+    session: str | None = None
+    kinds: frozenset[str] | None = None
+
+    def admits(self, event: Event) -> bool:
+        """Whether this event is one of them."""
+        return (self.session is None or event.session == self.session) and (
+            self.kinds is None or event.kind in self.kinds
+        )
+
+
+class Reader:
+    """One stream. Made before the response starts, and asks the journal once: a refusal is still an HTTP error."""
+
+    def __init__(self, call: Call, inbox: Inbox, wanted: Filter, start: Position | None) -> None:
+        self._call = call
+        self._inbox = inbox
+        self._wanted = wanted
+        first = self._page(0, limit=1) if start is None else None
+        if first is not None:
+            start = Position(first.head, first.epoch)
+        assert start is not None
+        self._epoch, self._seq = start.epoch, start.seq
+        self._first = None if first is not None else self._page(self._seq)
+
+    def frames(self, gone: Callable[[], bool]) -> Iterator[str]:
+        """SSE frames until the feed ends or the client is `gone`."""
+        yield f": pilotlight events\nretry: 1000\n{self._id_line()}\n"
+        if self._first is not None:
+            yield from self._replay(self._first)
+        quiet_since = time.monotonic()
+        while not self._inbox.ended:
+            event = self._inbox.next(_LOOK_SECONDS)
+            sent = False
+            for frame in self._advance(event) if event is not None else ():
+                yield frame
+                sent = True
+            if sent:
+                quiet_since = time.monotonic()
+            elif time.monotonic() - quiet_since >= HEARTBEAT_SECONDS:
+                yield f": heartbeat\n{self._id_line()}\n"
+                quiet_since = time.monotonic()
+            if event is None and gone():
+                return
+
+    def _advance(self, event: Event) -> Iterator[str]:
+        tick = event.kind == "tick"
+        head = int(event.data.get("head", event.seq)) if tick else event.seq
+        if event.epoch == self._epoch:
+            if head <= self._seq:
+                return
+            if not tick and event.seq == self._seq + 1:
+                yield from self._show(event)
+                return
+        try:
+            page = self._page(self._seq)
+        except Unavailable:
+            return  # the supervisor is away; its next tick brings us back here
+        yield from self._replay(page)
+
+    def _replay(self, page: Page) -> Iterator[str]:
+        if self._epoch is not None and page.epoch != self._epoch:
+            yield self._gap(page, "another journal: the database was replaced")
+            self._epoch, self._seq = page.epoch, 0
+            page = self._page(0)
+        elif page.gap:
+            yield self._gap(page, "older events are no longer kept")
+        elif self._seq > page.head:
+            yield self._gap(page, "the journal does not reach that far")
+        self._epoch = page.epoch
+        while True:
+            for event in page.events:
+                yield from self._show(event)
+            if not page.events or page.events[-1].seq >= page.head:
+                self._seq = page.head
+                return
+            page = self._page(self._seq)
+
+    def _show(self, event: Event) -> Iterator[str]:
+        self._seq = event.seq
+        if self._wanted.admits(event):
+            data = msgspec.json.encode(event).decode()
+            yield f"{self._id_line()}event: {event.kind}\ndata: {data}\n\n"
+
+    def _gap(self, page: Page, reason: str) -> str:
+        body = {"after": self._seq, "oldest": page.oldest, "head": page.head, "epoch": page.epoch, "reason": reason}
+        return f"event: gap\ndata: {msgspec.json.encode(body).decode()}\n\n"
+
+    def _id_line(self) -> str:
+        return f"id: {self._epoch}:{self._seq}\n" if self._epoch is not None else ""
+
+    def _page(self, seq: int, limit: int = PAGE) -> Page:
+        wanted = self._wanted
+        kinds = sorted(wanted.kinds) if wanted.kinds is not None else None
+        args = EventsSince(seq=seq, limit=limit, session_id=wanted.session, kinds=kinds)
+        return msgspec.convert(self._call("events.since", args), Page)

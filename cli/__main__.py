@@ -1,0 +1,98 @@
+"""`pilotlight`: the command. This module is the edge at which every error becomes one sentence and an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+
+import click
+
+from cli import attention, chat, doctor, down, events, service, sessions, status, up
+from cli.context import App
+from cli.output import DONE, emit, report
+from cli.progress import StepFailed
+from shared import __version__
+from shared.errors import InternalError, PilotlightError, StartFailed
+from shared.messages import ErrorBody
+
+INTERRUPTED = 130
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="pilotlight")
+def cli() -> None:
+    """Keeps interactive Claude Code sessions alive and reachable.
+
+    Session ids may be shortened to a unique beginning. Exit codes: 0 done, 1 failed, 2 wrong usage, 3 pilotlight is not
+    running, 4 not found, 5 refused.
+    """
+
+
+for command in (
+    up.up,
+    down.down,
+    status.status,
+    status.token,
+    sessions.new,
+    sessions.ls,
+    sessions.send,
+    chat.chat,
+    sessions.show,
+    sessions.kill,
+    attention.attention,
+    attention.answer,
+    events.events,
+    doctor.doctor,
+    service.service,
+):
+    cli.add_command(command)
+
+
+def run(arguments: Sequence[str], app: App | None = None) -> int:
+    """Run one command line; return its exit code."""
+    app = app or App()
+    as_json = "--json" in arguments
+    try:
+        code = cli.main(list(arguments), prog_name="pilotlight", standalone_mode=False, obj=app)
+        return code if isinstance(code, int) else DONE
+    except click.ClickException as error:
+        if as_json:
+            emit({"error": ErrorBody(code="usage", message=error.format_message(), status=400)})
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        return INTERRUPTED
+    except StepFailed as error:
+        return report(StartFailed(str(error), code="setup_failed"), as_json)
+    except PilotlightError as error:
+        return report(error, as_json)
+    except BrokenPipeError:
+        # The reader (`| head`) has left; what Python would still flush has nowhere to go.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return DONE
+    except Exception as error:  # the edge: a person gets a sentence, the log gets the trace
+        return report(InternalError(f"A bug in pilotlight: {error!r}.{_keep_trace(app)}"), as_json)
+    finally:
+        app.close()
+
+
+def main() -> None:
+    """The entry point of the `pilotlight` command."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def _keep_trace(app: App) -> str:
+    try:
+        app.paths.log_dir.mkdir(parents=True, mode=0o700, exist_ok=True)
+        log = app.paths.log_dir / "cli.log"
+        with log.open("a") as file:
+            traceback.print_exc(file=file)
+    except (OSError, PilotlightError):
+        return ""
+    return f" The trace is in {log}."
+
+
+if __name__ == "__main__":
+    main()

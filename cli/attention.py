@@ -1,0 +1,70 @@
+"""`pilotlight attention` and `pilotlight answer`: what waits for a person, and the person's word."""
+
+from __future__ import annotations
+
+import click
+
+from cli.context import App, json_option, pass_app
+from cli.output import emit, short_path, state_text, waiting_lines
+from shared.errors import Conflict, InvalidRequest
+from shared.messages import Answer, SessionView, Waiting
+
+
+@click.command()
+@json_option
+@pass_app
+def attention(app: App, as_json: bool) -> None:
+    """List the sessions that wait for a person, with the choices."""
+    waiting = [view for view in app.sessions() if view.waiting is not None]
+    if as_json:
+        emit({"sessions": waiting})
+        return
+    for view in waiting:
+        assert view.waiting is not None
+        click.echo(f"{view.id[:8]}  {view.waiting.kind}  {short_path(view.project_path)}")
+        for line in waiting_lines(view.waiting):
+            click.echo(f"  {line}")
+    if not waiting:
+        click.echo("Nothing waits for you.", err=True)
+
+
+@click.command()
+@click.argument("session_id", metavar="ID")
+@click.option("--choice", help="The number, id or label of a choice.")
+@click.option("--text", help="An answer in your own words, where that is possible.")
+@json_option
+@pass_app
+def answer(app: App, session_id: str, choice: str | None, text: str | None, as_json: bool) -> None:
+    """Answer what the session ID waits for; without options: show what that is."""
+    view = app.session(session_id)
+    waiting = view.waiting
+    if waiting is None:
+        raise Conflict(f"Session {view.id[:8]} does not wait for an answer: it is {view.state}.", code="not_waiting")
+    if choice is None and text is None:
+        lines = "\n".join(waiting_lines(waiting))
+        raise click.UsageError(f"Choose with --choice or --text:\n{lines}")
+    result = app.ask(SessionView, "session.answer", answer_of(view.id, waiting, choice, text))
+    if as_json:
+        emit(result)
+    else:
+        click.echo(f"Answered; the session is {state_text(result)}.")
+
+
+def answer_of(session_id: str, waiting: Waiting, choice: str | None, text: str | None = None) -> Answer:
+    """The request that answers exactly this question."""
+    picked = None if choice is None else choice_id(waiting, choice)
+    return Answer(session_id=session_id, waiting_id=waiting.id, choice=picked, text=text)
+
+
+def choice_id(waiting: Waiting, wanted: str) -> str:
+    """The id of the choice with this id, number (from 1) or label. Raise InvalidRequest that lists them."""
+    ids = [choice.id for choice in waiting.choices]
+    if wanted in ids:
+        return wanted
+    if wanted.isdecimal() and 1 <= int(wanted) <= len(ids):
+        return ids[int(wanted) - 1]
+    for choice in waiting.choices:
+        if choice.label.casefold() == wanted.casefold():
+            return choice.id
+    listed = "; ".join(f"{number}. {choice.label}" for number, choice in enumerate(waiting.choices, 1))
+    raise InvalidRequest(f"There is no choice {wanted!r}. The choices: {listed or 'none'}.", code="unknown_choice")

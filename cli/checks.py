@@ -1,0 +1,229 @@
+"""The checks of `pilotlight doctor`, each a function of the installation that returns what it found."""
+
+from __future__ import annotations
+
+import os
+import platform
+import resource
+import stat
+import subprocess
+import sys
+from collections.abc import Callable
+from importlib import metadata
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+import psutil
+
+from cli import claude as cli_claude
+from cli import login as cli_login
+from cli.context import App
+from cli.demo_model import DemoModel
+from cli.status import look
+from shared import __version__
+from shared.errors import PilotlightError
+from shared.paths import SOCKET_PATH_LIMIT
+
+LIBRARIES = ("pexpect", "pyzmq", "flask", "gunicorn", "psutil", "msgspec", "pyghostty", "click")
+_CLAUDE_SECONDS = 10
+_FILES_WANTED = 1024
+_PTYS_WANTED = 64
+_MEMORY_PER_SESSION_MB = 400
+_CLEAN_NAMES = ("HOME", "PATH", "TMPDIR", "USER")
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """One line of the report; `fix` says what to do about a warning or a failure."""
+
+    name: str
+    level: Literal["ok", "warn", "fail"]
+    text: str
+    fix: str | None = None
+
+
+def versions(_app: App) -> list[Finding]:
+    """Python, pilotlight, libraries, the machine."""
+    libraries = ", ".join(f"{name} {metadata.version(name)}" for name in LIBRARIES)
+    return [
+        Finding("pilotlight", "ok", f"{__version__} on Python {platform.python_version()} ({sys.executable})"),
+        Finding("libraries", "ok", libraries),
+        Finding("machine", "ok", f"{platform.system()} {platform.release()} {platform.machine()}"),
+    ]
+
+
+def configuration(app: App) -> list[Finding]:
+    """The configuration file, read as the supervisor reads it."""
+    try:
+        _ = app.config
+    except PilotlightError as error:
+        return [
+            Finding("config", "fail", error.message, f"Correct {app.paths.config_file} (config/default.yaml explains).")
+        ]
+    there = app.paths.config_file.exists()
+    return [Finding("config", "ok", str(app.paths.config_file) if there else "defaults (no config.yaml)")]
+
+
+def claude(app: App) -> list[Finding]:
+    """The CLI that sessions run, and whether it starts."""
+    found = cli_claude.find(_command(app), app.environment)
+    if found is None:
+        fix = f"npm install -g {cli_claude.PACKAGE}, or set claude.command in {app.paths.config_file}."
+        return [Finding("claude", "fail", "`claude` was not found.", fix)]
+    environment = {name: app.environment[name] for name in _CLEAN_NAMES if name in app.environment}
+    environment["DISABLE_AUTOUPDATER"] = "1"
+    try:
+        done = subprocess.run(
+            [found.path, "--version"],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=_CLAUDE_SECONDS,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return [
+            Finding(
+                "claude",
+                "fail",
+                f"{found.path} does not start: {error}",
+                "Install it again, or correct claude.command.",
+            )
+        ]
+    if done.returncode:
+        told = (done.stderr or done.stdout).strip()[:200]
+        return [
+            Finding("claude", "fail", f"{found.path} fails: {told}", "Install it again, or correct claude.command.")
+        ]
+    version = done.stdout.split()[0] if done.stdout.split() else "unknown"
+    if version not in cli_claude.TESTED:
+        tested = " and ".join(cli_claude.TESTED)
+        return [Finding("claude", "ok", f"{found.path} {version} (tested: {tested})")]
+    return [Finding("claude", "ok", f"{found.path} {version}")]
+
+
+def login(app: App) -> list[Finding]:
+    """Whether the CLI has a login."""
+    try:
+        found = cli_login.find(app.config.claude, app.environment)
+    except PilotlightError:
+        return []
+    if found.where is not None:
+        return [Finding("login", "ok", found.where)]
+    if DemoModel(app).wanted():
+        return [Finding("login", "ok", "none needed: this home is in demo mode")]
+    fix = found.hint or "Run `claude` and log in, or try everything with `pilotlight up --demo`."
+    return [Finding("login", "warn", "No login found.", fix)]
+
+
+def limits(app: App) -> list[Finding]:
+    """Open files, ptys, memory and CPUs."""
+    soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    findings = [
+        Finding("open files", "ok", str(soft))
+        if soft >= _FILES_WANTED or soft == resource.RLIM_INFINITY
+        else Finding("open files", "warn", f"limit {soft}", f"ulimit -n {_FILES_WANTED} before `pilotlight up`.")
+    ]
+    ptys = _pty_limit()
+    if ptys is not None:
+        enough = ptys >= _PTYS_WANTED
+        fix = None if enough else "Raise kernel.pty.max (Linux) or kern.tty.ptmx_max (macOS) with sysctl."
+        findings.append(Finding("ptys", "ok" if enough else "warn", f"at most {ptys}", fix))
+    memory = psutil.virtual_memory()
+    text = f"{memory.available / 1e9:.1f} of {memory.total / 1e9:.1f} GB free"
+    few = memory.available / 1e6 < 2 * _MEMORY_PER_SESSION_MB
+    fix = f"A live session takes about {_MEMORY_PER_SESSION_MB} MB: fewer stay awake." if few else None
+    findings.append(Finding("memory", "warn" if few else "ok", text, fix))
+    findings.append(Finding("cpu", "ok", f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}"))
+    return findings
+
+
+def directories(app: App) -> list[Finding]:
+    """Ours, private, writable, on a disk with room, and short enough for sockets."""
+    findings = []
+    for folder in (app.paths.home, app.paths.log_dir, app.paths.run_dir):
+        findings.append(_directory(folder))
+    room = psutil.disk_usage(str(_existing(app.paths.home))).free / 1e9
+    low = room < 1
+    findings.append(Finding("disk", "warn" if low else "ok", f"{room:.1f} GB free", "Make room." if low else None))
+    length = len(os.fsencode(app.paths.event_address.removeprefix("ipc://")))
+    level: Literal["ok", "fail"] = "ok" if length <= SOCKET_PATH_LIMIT else "fail"
+    fix = None if level == "ok" else "Set PILOTLIGHT_HOME to a shorter path."
+    findings.append(Finding("socket path", level, f"{length} of {SOCKET_PATH_LIMIT} bytes", fix))
+    return findings
+
+
+def running(app: App) -> list[Finding]:
+    """The supervisor and the API."""
+    report = look(app)
+    supervisor, api = report["supervisor"], report["api"]
+    start = "`pilotlight up` starts it."
+    findings = []
+    if supervisor["pid"] is None:
+        findings.append(Finding("supervisor", "warn", "not running", start))
+    elif not supervisor["responding"]:
+        restart = f"Look into {app.paths.log_dir}; `pilotlight down`, then `pilotlight up` (live sessions stay)."
+        findings.append(Finding("supervisor", "fail", f"pid {supervisor['pid']} does not answer", restart))
+    else:
+        count = len(report["sessions"])
+        findings.append(
+            Finding("supervisor", "ok", f"pid {supervisor['pid']}, {count} session{'' if count == 1 else 's'}")
+        )
+        if supervisor.get("claudeError"):
+            findings.append(
+                Finding("claude", "fail", str(supervisor["claudeError"]), "See above; then `pilotlight down`, `up`.")
+            )
+    if api["pid"] is None:
+        findings.append(Finding("api", "warn", "not running", start))
+    else:
+        findings.append(Finding("api", "ok", f"pid {api['pid']}, {api['url']}"))
+    return findings
+
+
+CHECKS: tuple[Callable[[App], list[Finding]], ...] = (
+    versions,
+    configuration,
+    claude,
+    login,
+    limits,
+    directories,
+    running,
+)
+
+
+def _command(app: App) -> str | None:
+    try:
+        return app.config.claude.command
+    except PilotlightError:
+        return None
+
+
+def _pty_limit() -> int | None:
+    try:
+        if sys.platform == "darwin":
+            told = subprocess.run(["sysctl", "-n", "kern.tty.ptmx_max"], capture_output=True, text=True, timeout=5)
+            return int(told.stdout)
+        return int(Path("/proc/sys/kernel/pty/max").read_text())
+    except (OSError, ValueError, subprocess.TimeoutExpired):
+        return None
+
+
+def _directory(folder: Path) -> Finding:
+    name = {"run": "run dir"}.get(folder.name, folder.name if folder.name == "logs" else "home")
+    if not folder.exists():
+        near = _existing(folder)
+        if os.access(near, os.W_OK):
+            return Finding(name, "ok", f"{folder} (made at the first start)")
+        return Finding(name, "fail", f"{folder} cannot be made in {near}", "Make it writable or set PILOTLIGHT_HOME.")
+    seen = folder.stat()
+    if not stat.S_ISDIR(seen.st_mode) or seen.st_uid != os.getuid():
+        return Finding(name, "fail", f"{folder} is not a directory of yours", "Remove it or set PILOTLIGHT_HOME.")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        return Finding(name, "fail", f"{folder} cannot be written to", f"chmod 700 '{folder}'")
+    if stat.S_IMODE(seen.st_mode) & 0o077:
+        return Finding(name, "warn", f"{folder} can be entered by others", f"chmod 700 '{folder}'")
+    return Finding(name, "ok", str(folder))
+
+
+def _existing(path: Path) -> Path:
+    return next(parent for parent in (path, *path.parents) if parent.exists())

@@ -1,0 +1,60 @@
+"""`pilotlight down`: stop the supervisor and the API; with `--all`, the sessions and the demo model as well."""
+
+from __future__ import annotations
+
+import click
+
+from cli.context import App, client, pass_app
+from cli.daemons import Daemon
+from cli.demo_model import DemoModel
+from cli.owners import live_holders
+from cli.progress import Step
+from cli.up import daemons
+from cli.watch import live_sessions, release_watcher, stop_daemons
+
+SHUTDOWN_SECONDS = 120.0
+
+
+@click.command()
+@click.option("--all", "everything", is_flag=True, help="End all live sessions too (their conversations stay on disk).")
+@pass_app
+def down(app: App, everything: bool) -> int:
+    """Stop the supervisor and the API. Live sessions stay, and the next `up` adopts them."""
+    supervisor, api = Daemon(app, "supervisor"), Daemon(app, "api")
+    model = DemoModel(app)
+    release_watcher(app)
+    running = supervisor.owner() is not None or api.owner() is not None
+    if not everything:
+        stop_daemons(app, (supervisor, api))
+        if not running:
+            click.echo("pilotlight is not running.")
+        return 0
+    api.stop()
+    ended = end_sessions(app, model)
+    had_model = model.stop()
+    model.forget()
+    if not (ended or running or had_model):
+        click.echo("Nothing of pilotlight was running.")
+    else:
+        click.echo(f"Everything is stopped; {ended} live session{'' if ended == 1 else 's'} ended.")
+    return 0
+
+
+def end_sessions(app: App, model: DemoModel) -> int:
+    """End every session through the supervisor, started for that if need be; how many had a process."""
+    supervisor = Daemon(app, "supervisor")
+    if supervisor.owner() is None:
+        if not live_holders(app.paths):
+            return 0
+        supervisor, _ = daemons(app, model if model.wanted() else None, None)
+        supervisor.start()
+        supervisor.wait_healthy("Starting the supervisor, to end the sessions that still live")
+    count = live_sessions(app)
+    bus = client(app.paths)
+    try:
+        with Step("Ending all sessions"):
+            bus.call("shutdown", {"sessions": True}, timeout=SHUTDOWN_SECONDS)
+    finally:
+        bus.close()
+        supervisor.stop()
+    return count

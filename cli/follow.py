@@ -1,0 +1,53 @@
+"""Follow one message to its end, or to the point where somebody has to answer a question first.
+
+It asks again and again in short waits instead of holding one long request, so a supervisor that restarts in between
+only costs a second.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from cli.context import App
+from shared.errors import Unavailable
+from shared.messages import SETTLED, MessageRef, MessageView, SessionRef, SessionView
+
+TURN_SECONDS = 1.0
+_PATIENCE_SECONDS = 15.0
+
+
+@dataclass(frozen=True)
+class Ended:
+    """Where following stopped: the message settled, the session waits, or the time was over."""
+
+    message: MessageView
+    session: SessionView
+
+    @property
+    def settled(self) -> bool:
+        """Whether the message's state will never change again."""
+        return self.message.state in SETTLED
+
+
+def follow(app: App, message: MessageView, seconds: float, tick: Callable[[], None]) -> Ended:
+    """Wait until `message` settles, its session waits for a person, or the time (`seconds`) is over."""
+    deadline = time.monotonic() + seconds
+    answered = time.monotonic()
+    while True:
+        now = time.monotonic()
+        turn = max(0.0, min(TURN_SECONDS, deadline - now))
+        try:
+            message = app.ask(MessageView, "message.get", MessageRef(message_id=message.id, wait=turn))
+            session = app.ask(SessionView, "session.get", SessionRef(session_id=message.session_id))
+        except Unavailable:
+            # A supervisor that is being restarted is back within a second; one that stays away is an error.
+            if now - answered > _PATIENCE_SECONDS:
+                raise
+            time.sleep(0.2)
+            continue
+        answered = time.monotonic()
+        if message.state in SETTLED or session.waiting is not None or answered >= deadline:
+            return Ended(message, session)
+        tick()

@@ -1,0 +1,129 @@
+"""How results and errors look: tables and sentences for people, JSON for programs, exit codes for scripts.
+
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 pilotlight is not running, 4 not found, 5 refused (conflict, limit,
+input).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from shared.errors import PilotlightError
+from shared.messages import ErrorBody, SessionView, Waiting
+
+DONE, FAILED, USAGE, NOT_RUNNING, NOT_FOUND, REFUSED = range(6)
+_BY_STATUS = {404: NOT_FOUND, 503: NOT_RUNNING}
+_BY_CODE = {"invalid_config": FAILED, "unsafe_directory": FAILED, "ambiguous_id": USAGE}
+
+
+def exit_code(error: PilotlightError) -> int:
+    """The exit code for an error."""
+    if error.error_code in _BY_CODE:
+        return _BY_CODE[error.error_code]
+    if error.status in _BY_STATUS:
+        return _BY_STATUS[error.status]
+    return REFUSED if 400 <= error.status < 500 else FAILED
+
+
+def error_body(error: PilotlightError) -> ErrorBody:
+    """The error as it goes over the wire."""
+    return ErrorBody(
+        code=error.error_code,
+        message=error.message,
+        status=error.status,
+        retryable=error.retryable,
+        data=error.data,
+    )
+
+
+def report(error: PilotlightError, as_json: bool) -> int:
+    """Tell the person, and the program if asked, what went wrong; return the exit code."""
+    if as_json:
+        emit({"error": error_body(error)})
+    click.echo(f"pilotlight: {error.message}", err=True)
+    return exit_code(error)
+
+
+def emit(value: Any) -> None:
+    """Print JSON, indented, non-ASCII as it is."""
+    click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+
+
+def emit_line(value: Any) -> None:
+    """Print JSON on one line."""
+    click.echo(msgspec.json.encode(value).decode())
+
+
+def table(rows: Sequence[Sequence[str]]) -> None:
+    """Print columns; the first row is the heading."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    for row in rows:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def sessions_table(views: Sequence[SessionView]) -> None:
+    """One line a session."""
+    heading = ("ID", "STATE", "PID", "MESSAGES", "QUEUE", "ACTIVE", "PROJECT", "TITLE")
+    rows = [
+        (
+            view.id[:8],
+            state_text(view),
+            str(view.pid or "-"),
+            str(view.message_count),
+            str(view.queue_length),
+            ago(view.last_activity),
+            short_path(view.project_path),
+            printable(view.title or "", 40),
+        )
+        for view in views
+    ]
+    table([heading, *rows])
+
+
+def state_text(view: SessionView) -> str:
+    """`waiting: trust`, `ended: killed`, or the plain state."""
+    if view.waiting is not None:
+        return f"{view.state}: {view.waiting.kind}"
+    return f"{view.state}: {view.end_reason}" if view.end_reason else view.state
+
+
+def waiting_lines(waiting: Waiting) -> list[str]:
+    """What a session waits for, and the choices by number."""
+    lines = [printable(waiting.title, 200)]
+    lines += [f"  {printable(line, 200)}" for line in waiting.text.splitlines() if line.strip()]
+    for number, choice in enumerate(waiting.choices, 1):
+        more = f" - {choice.description}" if choice.description else ""
+        lines.append(f"  {number}. {printable(choice.label + more, 200)}")
+    return lines
+
+
+def printable(text: str, width: int) -> str:
+    """One line without control characters, at most `width` long: what Claude shows must not drive the terminal."""
+    line = "".join(char if char.isprintable() else " " for char in text).strip()
+    return line if len(line) <= width else line[: width - 1] + "…"
+
+
+def safe_text(text: str) -> str:
+    """Text of several lines without escape sequences and other control characters."""
+    return "".join(char if char.isprintable() or char in "\n\t" else "�" for char in text)
+
+
+def ago(moment: int, now: float | None = None) -> str:
+    """A time in milliseconds since the epoch as `now`, `5 min ago`, `3 h ago`, `2 d ago`."""
+    seconds = max(0.0, (time.time() if now is None else now) - moment / 1000)
+    for limit, size, unit in ((60, 0, "now"), (3600, 60, "min"), (86400, 3600, "h")):
+        if seconds < limit:
+            return f"{seconds / size:.0f} {unit} ago" if size else unit
+    return f"{seconds / 86400:.0f} d ago"
+
+
+def short_path(path: str) -> str:
+    """The path with `~` for the home directory."""
+    home = str(Path.home())
+    return "~" + path[len(home) :] if path == home or path.startswith(f"{home}/") else path

@@ -1,0 +1,188 @@
+"""`pilotlight service`: run unattended under launchd (macOS) or systemd (Linux), as the person's own services.
+
+What must not regress: a stop, a restart or a crash under either manager leaves every live session alone
+(`AbandonProcessGroup`, `KillMode=process`).
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from cli.context import App, pass_app
+from cli.daemons import Daemon
+from cli.output import FAILED, NOT_RUNNING
+from cli.units import Unit, installation, launchd_units, systemd_units
+from shared.errors import Conflict
+
+_MANAGER_SECONDS = 90.0
+dry_run_option = click.option("--dry-run", is_flag=True, help="Only print what would be done.")
+
+
+@dataclass(frozen=True)
+class Manager:
+    """The service manager of this platform: its files, and the commands that make them count."""
+
+    units: list[Unit]
+    install: list[list[str]]
+    uninstall: list[list[str]]
+    status: list[str]
+    available: bool
+    advice: str
+
+
+@click.group()
+def service() -> None:
+    """Run supervisor and API as services of this account (launchd or systemd)."""
+
+
+@service.command()
+@dry_run_option
+@pass_app
+def install(app: App, dry_run: bool) -> int:
+    """Write the service files and start the services."""
+    manager = manager_of(app)
+    if dry_run:
+        for unit in manager.units:
+            click.echo(f"# {unit.path}\n{unit.text}")
+        _print_commands(manager.install)
+        return 0
+    app.paths.prepare()
+    if manager.available:
+        _run(manager.uninstall, tolerate=True)
+    if any(Daemon(app, name).owner() for name in ("supervisor", "api")):
+        raise Conflict(
+            "pilotlight was started by hand: `pilotlight down` first (live sessions stay), then install again."
+        )
+    for unit in manager.units:
+        unit.path.parent.mkdir(parents=True, exist_ok=True)
+        unit.path.write_text(unit.text)
+        unit.path.chmod(0o600)
+        click.echo(f"Wrote {unit.path}")
+    return _apply(manager, manager.install)
+
+
+@service.command()
+@dry_run_option
+@pass_app
+def uninstall(app: App, dry_run: bool) -> int:
+    """Stop the services and remove their files; live sessions stay."""
+    manager = manager_of(app)
+    if dry_run:
+        _print_commands(manager.uninstall)
+        for unit in manager.units:
+            click.echo(f"rm {unit.path}")
+        return 0
+    if manager.available:
+        _run(manager.uninstall, tolerate=True)
+    for unit in manager.units:
+        if unit.path.exists():
+            unit.path.unlink()
+            click.echo(f"Removed {unit.path}")
+    if not manager.available:
+        click.echo("No service manager answers here; if the services run elsewhere, stop them there with:")
+        _print_commands(manager.uninstall)
+    return 0
+
+
+@service.command()
+@dry_run_option
+@pass_app
+def status(app: App, dry_run: bool) -> int:
+    """Show whether the services are installed and run."""
+    manager = manager_of(app)
+    if dry_run:
+        _print_commands([manager.status])
+        return 0
+    for unit in manager.units:
+        click.echo(f"{unit.path}: {'installed' if unit.path.exists() else 'not installed'}")
+    if not all(unit.path.exists() for unit in manager.units):
+        return NOT_RUNNING
+    if not manager.available:
+        click.echo(manager.advice)
+        return FAILED
+    return 0 if _run([manager.status], show=True) else NOT_RUNNING
+
+
+def manager_of(app: App, platform: str = sys.platform) -> Manager:
+    """The manager of this platform, with everything filled in for this installation."""
+    values = installation(app)
+    home = Path(app.environment.get("HOME") or Path.home())
+    if platform == "darwin":
+        return _launchd(launchd_units(values, home))
+    config_home = Path(app.environment.get("XDG_CONFIG_HOME") or home / ".config")
+    return _systemd(systemd_units(values, config_home))
+
+
+def _launchd(units: list[Unit]) -> Manager:
+    domain = f"gui/{os.getuid()}"
+    return Manager(
+        units=units,
+        install=[["launchctl", "bootstrap", domain, str(unit.path)] for unit in units],
+        uninstall=[["launchctl", "bootout", f"{domain}/{unit.name}"] for unit in reversed(units)],
+        status=["launchctl", "print", f"{domain}/{units[0].name}"],
+        available=shutil.which("launchctl") is not None,
+        advice="launchctl was not found: this is not a Mac, or PATH is incomplete.",
+    )
+
+
+def _systemd(units: list[Unit]) -> Manager:
+    names = [unit.name for unit in units]
+    return Manager(
+        units=units,
+        install=[["systemctl", "--user", "daemon-reload"], ["systemctl", "--user", "enable", "--now", *names]],
+        uninstall=[["systemctl", "--user", "disable", "--now", *reversed(names)]],
+        status=["systemctl", "--user", "status", "--no-pager", *names],
+        available=_systemd_answers(),
+        advice="systemd does not answer for this account. Log in through a real login (ssh, not su), or on a server "
+        "run `loginctl enable-linger` once; then run:",
+    )
+
+
+def _systemd_answers() -> bool:
+    if shutil.which("systemctl") is None:
+        return False
+    try:
+        command = ["systemctl", "--user", "show-environment"]
+        return subprocess.run(command, capture_output=True, timeout=10).returncode == 0
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+
+
+def _apply(manager: Manager, commands: list[list[str]]) -> int:
+    if not manager.available:
+        click.echo(manager.advice, err=True)
+        _print_commands(commands)
+        return FAILED
+    if not _run(commands):
+        return FAILED
+    click.echo("Installed and started. `pilotlight status` shows it; logs are where `pilotlight status` says.")
+    if sys.platform != "darwin":
+        click.echo("To keep it running when nobody is logged in: loginctl enable-linger")
+    return 0
+
+
+def _run(commands: list[list[str]], *, tolerate: bool = False, show: bool = False) -> bool:
+    for command in commands:
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=_MANAGER_SECONDS)
+        except (OSError, subprocess.TimeoutExpired) as error:
+            click.echo(f"pilotlight: {' '.join(command)}: {error}", err=True)
+            return False
+        if show:
+            click.echo(done.stdout.rstrip())
+        if done.returncode and not tolerate:
+            click.echo(f"pilotlight: `{' '.join(command)}` failed: {done.stderr.strip() or done.returncode}", err=True)
+            return False
+    return True
+
+
+def _print_commands(commands: list[list[str]]) -> None:
+    for command in commands:
+        click.echo(" ".join(command))

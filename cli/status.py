@@ -1,0 +1,81 @@
+"""`pilotlight status` and `pilotlight token`: what runs, where it listens, and how to get in."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+import msgspec
+
+from cli.context import App, json_option, pass_app
+from cli.daemons import Daemon
+from cli.output import NOT_RUNNING, emit, sessions_table
+from shared.errors import PilotlightError, Unavailable
+from shared.messages import SessionView
+
+_STATUS_SECONDS = 5.0
+
+
+@click.command()
+@json_option
+@pass_app
+def status(app: App, as_json: bool) -> int:
+    """Show what runs. Exit code 0 when supervisor and API both do, 3 otherwise."""
+    report = look(app)
+    if as_json:
+        emit(report)
+    else:
+        _describe(report)
+    up = report["supervisor"]["responding"] and report["api"]["pid"] is not None
+    return 0 if up else NOT_RUNNING
+
+
+@click.command()
+@pass_app
+def token(app: App) -> None:
+    """Print the bearer token of the HTTP API."""
+    try:
+        click.echo(app.paths.token_file.read_text().strip())
+    except FileNotFoundError:
+        raise Unavailable("There is no token yet: the first `pilotlight up` makes it.", code="not_running") from None
+
+
+def look(app: App) -> dict[str, Any]:
+    """The state of everything as plain data; whole even when nothing runs."""
+    supervisor, api = Daemon(app, "supervisor").owner(), Daemon(app, "api").owner()
+    told: dict[str, Any] = {}
+    error: str | None = None
+    if supervisor is not None:
+        try:
+            told = app.call("status", timeout=_STATUS_SECONDS)
+        except PilotlightError as failure:
+            error = failure.message
+    sessions = told.pop("sessions", [])
+    return {
+        "supervisor": {**told, "pid": supervisor and supervisor.pid, "responding": bool(told), "error": error},
+        "api": {"pid": api and api.pid, "url": api and api.url, "version": api and api.version},
+        "sessions": sessions,
+        "bus": {"requests": app.paths.request_address, "events": app.paths.event_address},
+        "home": str(app.paths.home),
+        "logs": str(app.paths.log_dir),
+    }
+
+
+def _describe(report: dict[str, Any]) -> None:
+    supervisor, api = report["supervisor"], report["api"]
+    if supervisor["pid"] is None:
+        click.echo("supervisor  not running; `pilotlight up` starts it")
+    elif not supervisor["responding"]:
+        click.echo(f"supervisor  pid {supervisor['pid']}, does not answer: {supervisor['error']}")
+    else:
+        demo = ", demo" if supervisor.get("demo") else ""
+        click.echo(f"supervisor  pid {supervisor['pid']}, version {supervisor.get('version')}{demo}")
+        version = supervisor.get("claudeVersion") or "version unknown"
+        command = supervisor.get("claudeCommand")
+        click.echo(f"claude      {supervisor.get('claudeError') or f'{command} ({version})'}")
+    click.echo("api         not running" if api["pid"] is None else f"api         pid {api['pid']}, {api['url']}")
+    click.echo(f"home        {report['home']}\nlogs        {report['logs']}")
+    views = msgspec.convert(report["sessions"], list[SessionView])
+    if views:
+        click.echo("")
+        sessions_table(views)

@@ -1,0 +1,73 @@
+"""What `./test` runs once the environment stands: both pinned CLIs, ruff, mypy, pytest.
+
+Tests see a clean environment: variables such as `CI`, `CLAUDECODE` or `ANTHROPIC_API_KEY` would change what the real
+CLI does (`CI` alone stops its redrawing), and the caller's limits would change ours. All checks run even when one of
+them fails; arguments go to pytest.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+
+from cli.bootstrap import ROOT, exclusive
+from cli.claude import TESTED, install
+from cli.progress import StepFailed
+from shared.config import ENVIRONMENT
+
+_FOREIGN = re.compile(r"CI|(ANTHROPIC|CLAUDE|PILOTLIGHT(?!_TEST_)|AI_AGENT)(_.*|CODE)?|PYTHONPATH|NO_COLOR|FORCE_COLOR")
+MOST_WORKERS = 4
+
+
+def main(arguments: list[str]) -> int:
+    """Run every check; 0 only when all of them passed."""
+    started = time.monotonic()
+    try:
+        with exclusive(ROOT / ".state" / "setup.lock"):
+            for version in TESTED:
+                install(version)
+    except StepFailed as failure:
+        print(f"pilotlight: {failure}", file=sys.stderr)
+        return 1
+    failed = [title for title, command in checks(arguments) if not _passes(title, command)]
+    verdict = f"FAILED: {', '.join(failed)}" if failed else "all passed"
+    print(f"== {verdict} ({time.monotonic() - started:.0f} s)", flush=True)
+    return 1 if failed else 0
+
+
+def checks(arguments: list[str]) -> list[tuple[str, list[str]]]:
+    """Title and command line of each check, in order."""
+    chosen = any(re.fullmatch(r"-n.*|--numprocesses.*|-p|no:xdist|--pdb", argument) for argument in arguments)
+    workers = [] if chosen else ["-n", str(min(MOST_WORKERS, max(2, os.cpu_count() or 2))), "--dist", "worksteal"]
+    return [
+        ("ruff check", ["ruff", "check", "."]),
+        ("ruff format", ["ruff", "format", "--check", "."]),
+        ("mypy", ["mypy"]),
+        ("pytest", ["pytest", *workers, *arguments]),
+    ]
+
+
+def clean_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """`environment` without what would change the behaviour of the CLI or of pilotlight."""
+    return {
+        name: value for name, value in environment.items() if not _FOREIGN.fullmatch(name) and name not in ENVIRONMENT
+    }
+
+
+def _passes(title: str, command: list[str]) -> bool:
+    print(f"== {title}", flush=True)
+    started = time.monotonic()
+    code = subprocess.call([sys.executable, "-m", *command], cwd=ROOT, env=clean_environment(os.environ))
+    print(f"== {title}: {'passed' if code == 0 else 'FAILED'} ({time.monotonic() - started:.0f} s)", flush=True)
+    return code == 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except KeyboardInterrupt:
+        sys.exit(130)

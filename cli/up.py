@@ -1,0 +1,127 @@
+"""`pilotlight up`: everything running and healthy, then an address, a token and a line to try.
+
+Safe to repeat and to race: a lock file makes two of them one after the other, and the second finds everything up.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+import signal
+import time
+from pathlib import Path
+
+import click
+
+from cli import claude
+from cli.bootstrap import exclusive
+from cli.context import App, pass_app, refuse_when_unlike
+from cli.daemons import Daemon
+from cli.demo_model import DemoModel
+from cli.watch import watch
+from shared.errors import Conflict, PilotlightError
+from shared.messages import SupervisorStatus
+
+
+@click.command()
+@click.option("--detach", is_flag=True, help="Return when everything is healthy.")
+@click.option("--demo", is_flag=True, help="The real CLI against the embedded demo model: no login needed.")
+@click.option("--port", type=click.IntRange(0, 65535), help="Port of the API (default: api.port, 3001; 0: any).")
+@pass_app
+def up(app: App, detach: bool, demo: bool, port: int | None) -> int:
+    """Start the supervisor and the API.
+
+    Without --detach it stays, restarts what dies, and stops both at Ctrl-C. Live sessions outlast all of that;
+    `pilotlight down --all` ends them.
+    """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    started = start(app, demo, port)
+    introduce(app)
+    if detach or all(daemon.child is None for daemon in started):
+        return 0
+    return watch(app, *started)
+
+
+def start(app: App, demo: bool, port: int | None) -> tuple[Daemon, Daemon]:
+    """Make everything run; what was started here has a child. Raise StartFailed, with nothing begun, when it cannot."""
+    app.paths.prepare()
+    with exclusive(app.paths.run_dir / "up.lock"):
+        both = daemons(app, demo_model(app, demo), port)
+        try:
+            for daemon in both:
+                _ensure(daemon, port)
+        except BaseException:
+            for daemon in reversed(both):
+                if daemon.child is not None:
+                    daemon.stop()
+            raise
+    return both
+
+
+def demo_model(app: App, demo: bool) -> DemoModel | None:
+    """The demo model when this home is, or shall be, in demo mode."""
+    model = DemoModel(app)
+    supervisor = Daemon(app, "supervisor").owner()
+    if demo and supervisor is not None and not model.wanted():
+        raise Conflict("pilotlight runs without the demo model: `pilotlight down --all` first, then `up --demo`.")
+    return model if demo or model.wanted() else None
+
+
+def daemons(app: App, model: DemoModel | None, port: int | None) -> tuple[Daemon, Daemon]:
+    """The supervisor and the API with what each of them is told."""
+    extra = model.environment() if model else {}
+    found = claude.find(app.config.claude.command, app.environment)
+    if found is not None and found.source == "bundled":
+        extra[claude.COMMAND_VARIABLE] = str(found.path)
+    of_api = {} if port is None else {"PILOTLIGHT_PORT": str(port)}
+    return Daemon(app, "supervisor", extra), Daemon(app, "api", of_api)
+
+
+def introduce(app: App) -> None:
+    """Say where everything is, with a line that works as it is printed."""
+    holder = Daemon(app, "api").owner()
+    url = holder.url if holder else None
+    paths = app.paths
+    playground = paths.home / "playground"
+    playground.mkdir(mode=0o700, exist_ok=True)
+    click.echo(f"\npilotlight is up: {url}")
+    if (warning := _supervisor_warning(app)) is not None:
+        click.echo(f"But: {warning}")
+    if DemoModel(app).wanted():
+        click.echo("It is the demo: the real CLI, answered by a scripted model on this machine.")
+    click.echo(f"Token: {paths.token_file} (`pilotlight token` prints it)\nTry:\n")
+    click.echo(f"  {curl_line(str(url), paths.token_file, playground)}\n")
+
+
+def curl_line(url: str, token_file: Path, project: Path) -> str:
+    """One shell line that sends a message and prints the reply; any path is quoted safely."""
+    body = json.dumps({"message": "Say hello.", "projectPath": str(project), "trust": True}, ensure_ascii=False)
+    header = f'"Authorization: Bearer $(cat {shlex.quote(str(token_file))})"'
+    return f"curl -s -H {header} -H 'Content-Type: application/json' -d {shlex.quote(body)} {url}/api/chat"
+
+
+def _ensure(daemon: Daemon, port: int | None) -> None:
+    holder = daemon.owner()
+    if holder is not None and daemon.name == "api" and port:
+        at = int(holder.url.rsplit(":", 1)[1]) if holder.url else port
+        told = f"The API already listens at {holder.url}: `pilotlight down` first, then `pilotlight up --port {port}`."
+        refuse_when_unlike(at, port, told)
+    if holder is None:
+        daemon.start()
+        daemon.wait_healthy(f"Starting the {'API' if daemon.name == 'api' else daemon.name}")
+    elif daemon.answers():
+        click.echo(f"The {daemon.name} already runs (pid {holder.pid}).", err=True)
+    else:
+        daemon.wait_healthy(f"Waiting for the {daemon.name} that runs already (pid {holder.pid})")
+
+
+def _supervisor_warning(app: App) -> str | None:
+    deadline = time.monotonic() + 3
+    while True:
+        try:
+            found = app.ask(SupervisorStatus, "status", timeout=3)
+        except PilotlightError as error:
+            return error.message
+        if found.claude_error or found.claude_version or found.claude_command or time.monotonic() > deadline:
+            return found.claude_error
+        time.sleep(0.1)

@@ -1,0 +1,130 @@
+"""Who a process is, and signals that can reach nobody else.
+
+A pid alone names whoever has it now: pids are reused, and a zombie passes `kill(pid, 0)` (failures.md 21). A process is
+therefore the pair (pid, start time), which is written to disk and compared by other processes later. What must not
+regress: a signal goes only to the exact pair, a zombie counts as dead, and pid 0 or -1 never reaches `kill`.
+
+The start time is an integer without meaning of its own: clock ticks since boot on Linux, microseconds since 1970 on
+macOS. The holder imports this module, so it costs no more than the standard library that the holder has anyway.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from typing import NamedTuple
+
+
+class ProcessId(NamedTuple):
+    """One process, for as long as the machine is up: no other will ever equal it."""
+
+    pid: int
+    start_time: int
+
+
+class _Stat(NamedTuple):
+    zombie: bool
+    parent: int
+    session: int
+    start_time: int
+
+
+if sys.platform == "darwin":
+    from shared.process_darwin import all_pids as _all_pids
+    from shared.process_darwin import read_stat
+
+    def _stat(pid: int) -> _Stat | None:
+        found = read_stat(pid) if pid > 0 else None
+        return None if found is None else _Stat(*found)
+
+else:
+
+    def _stat(pid: int) -> _Stat | None:
+        try:
+            with open(f"/proc/{pid}/stat", "rb") as file:
+                line = file.read()
+        except (FileNotFoundError, ProcessLookupError, PermissionError):
+            return None
+        # proc(5): "pid (comm) state ppid pgrp session ..."; comm may itself hold spaces and parentheses.
+        fields = line[line.rindex(b")") + 2 :].split()
+        return _Stat(fields[0] in b"ZX", int(fields[1]), int(fields[3]), int(fields[19]))
+
+    def _all_pids() -> list[int]:
+        return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+
+
+def start_time(pid: int) -> int | None:
+    """The start time of whoever has this pid now, even a zombie; for a parent that has not reaped its child yet."""
+    found = _stat(pid)
+    return None if found is None else found.start_time
+
+
+def identify(pid: int) -> ProcessId | None:
+    """Who has this pid now; None if nobody has, or only a zombie."""
+    found = _stat(pid)
+    return None if found is None or found.zombie else ProcessId(pid, found.start_time)
+
+
+def alive(process: ProcessId) -> bool:
+    return identify(process.pid) == process
+
+
+def send_signal(process: ProcessId, number: int) -> bool:
+    """Whether the signal was sent to exactly this process; False if it is gone, a zombie, or not ours to signal."""
+    if process.pid <= 0:
+        return False
+    try:
+        return _signal_by_handle(process, number)
+    except (ProcessLookupError, PermissionError):
+        return False
+
+
+def _signal_by_handle(process: ProcessId, number: int) -> bool:
+    if sys.platform != "linux" or not hasattr(os, "pidfd_open"):
+        return _signal_by_pid(process, number)
+    try:
+        handle = os.pidfd_open(process.pid)
+    except ProcessLookupError:
+        return False
+    except OSError:  # no file descriptor left, or a kernel or sandbox without pidfd
+        return _signal_by_pid(process, number)
+    try:
+        # Looked up after the handle was opened: from here on the handle cannot come to mean another process.
+        if not alive(process):
+            return False
+        signal.pidfd_send_signal(handle, number)
+        return True
+    finally:
+        os.close(handle)
+
+
+def _signal_by_pid(process: ProcessId, number: int) -> bool:
+    if not alive(process):
+        return False
+    os.kill(process.pid, number)
+    return True
+
+
+def descendants(root: ProcessId) -> list[ProcessId]:
+    """Every living process below `root`, parents first; empty if `root` itself is gone."""
+    table = {pid: found for pid in _all_pids() if (found := _stat(pid)) is not None}
+    if root.pid not in table or table[root.pid].start_time != root.start_time:
+        return []
+    children: dict[int, list[int]] = {}
+    for pid, found in table.items():
+        children.setdefault(found.parent, []).append(pid)
+    order = [root.pid]
+    for pid in order:
+        order.extend(child for child in children.get(pid, ()) if child not in (pid, root.pid))
+    return [ProcessId(pid, table[pid].start_time) for pid in order[1:] if not table[pid].zombie]
+
+
+def session_members(session: int) -> list[ProcessId]:
+    """Every living process of one process session, the leader included."""
+    table = ((pid, _stat(pid)) for pid in _all_pids())
+    return [
+        ProcessId(pid, found.start_time)
+        for pid, found in table
+        if found and found.session == session and not found.zombie
+    ]

@@ -1,0 +1,46 @@
+"""The macOS half of `shared/process.py`: libproc through ctypes, so that neither the holder nor a signal needs psutil.
+
+psutil's `create_time()` is no identity on macOS: it is shifted when the clock is set, by an amount that depends on when
+psutil was imported, so two processes can disagree about a third. `proc_bsdinfo` (xnu `bsd/sys/proc_info.h`, 136 bytes)
+carries the microsecond at which the process was created, and that never changes.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import struct
+
+_PROC_PIDTBSDINFO = 3
+_SEE_ZOMBIES = 1
+_BSDINFO = struct.Struct("=IIIII 76x I 16x QQ")
+_SZOMB = 5
+_ROOM_FOR_NEWCOMERS = 64
+
+
+def read_stat(pid: int) -> tuple[bool, int, int, int] | None:
+    """(is a zombie, parent, process session, start time in microseconds since 1970); None if there is no such pid."""
+    buffer = ctypes.create_string_buffer(_BSDINFO.size)
+    written = _libc().proc_pidinfo(pid, _PROC_PIDTBSDINFO, ctypes.c_uint64(_SEE_ZOMBIES), buffer, _BSDINFO.size)
+    if written != _BSDINFO.size:
+        return None
+    _flags, status, _exit, found, parent, _group, seconds, micros = _BSDINFO.unpack(buffer.raw)
+    if found != pid:
+        return None
+    try:
+        session = os.getsid(pid)
+    except OSError:
+        session = 0
+    return status == _SZOMB, parent, session, seconds * 1_000_000 + micros
+
+
+def all_pids() -> list[int]:
+    libc = _libc()
+    size = libc.proc_listallpids(None, 0) + _ROOM_FOR_NEWCOMERS
+    pids = (ctypes.c_int * size)()
+    count = libc.proc_listallpids(pids, ctypes.sizeof(pids))
+    return [pid for pid in pids[: max(0, count)] if pid > 0]
+
+
+def _libc() -> ctypes.CDLL:
+    return ctypes.CDLL(None)

@@ -1,0 +1,190 @@
+"""The supervisor's end of the bus: ROUTER for requests, XPUB for events.
+
+Every request is a task of its own, so a slow one delays nobody; the same id twice gets the same reply, from memory. What
+must not regress: bad frames are answered or dropped and never stop the bus; a peer that is gone raises (ROUTER_MANDATORY)
+and is forgotten; a subscriber hears the journal's head at once and with every tick, so that it can notice a gap (a welcome
+message could only be one frame); and a subscriber that never reads costs bounded memory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import zmq
+import zmq.asyncio
+
+from shared.errors import InternalError, InvalidRequest, PilotlightError
+from shared.messages import MAX_FRAME_BYTES, VERSION, ErrorBody, Event, Reply, Request
+
+Handler = Callable[[Request], Awaitable[Any]]
+
+TICK_SECONDS = 1.0
+WELCOME_SECONDS = 0.1
+REMEMBER_SECONDS = 300.0
+REMEMBER_REPLIES = 5_000
+REMEMBER_BYTES = 8 * 1024 * 1024
+MAX_IN_FLIGHT = 2_000
+EVENT_HIGH_WATER = 50_000
+
+_encoder = msgspec.json.Encoder()
+_requests = msgspec.json.Decoder(Request)
+
+
+def error_body(error: PilotlightError) -> ErrorBody:
+    """The wire form of an error; the bus maps them here and nowhere else."""
+    return ErrorBody(
+        code=error.error_code,
+        message=error.message,
+        status=error.status,
+        retryable=error.retryable,
+        data=error.data,
+    )
+
+
+class Bus:
+    """Both sockets. `handle` answers one request or raises a PilotlightError."""
+
+    def __init__(self, request_address: str, event_address: str, handle: Handler, log: logging.Logger) -> None:
+        self._handle = handle
+        self._log = log
+        self._context = zmq.asyncio.Context()
+        self._plain = zmq.Context.shadow(self._context)
+        self._router = self._context.socket(zmq.ROUTER)
+        self._router.setsockopt(zmq.ROUTER_MANDATORY, 1)
+        self._router.setsockopt(zmq.LINGER, 0)
+        self._router.setsockopt(zmq.MAXMSGSIZE, MAX_FRAME_BYTES)
+        self._router.setsockopt(zmq.SNDHWM, 10_000)
+        self._router.setsockopt(zmq.RCVHWM, 10_000)
+        self._events = self._plain.socket(zmq.XPUB)
+        self._events.setsockopt(zmq.XPUB_VERBOSE, 1)
+        self._events.setsockopt(zmq.LINGER, 200)
+        self._events.setsockopt(zmq.SNDHWM, EVENT_HIGH_WATER)
+        self._replies: OrderedDict[str, tuple[float, bytes]] = OrderedDict()
+        self._reply_bytes = 0
+        self._running: dict[str, list[bytes]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        for socket, address in ((self._router, request_address), (self._events, event_address)):
+            path = Path(address.removeprefix("ipc://"))
+            path.unlink(missing_ok=True)
+            socket.bind(address)
+            path.chmod(0o600)
+
+    def publish(self, events: list[Event]) -> None:
+        """Send events that are in the journal."""
+        for event in events:
+            self._events.send_multipart([event.topic.encode(), _encoder.encode(event)], zmq.NOBLOCK)
+
+    def announce(self, epoch: str, head: int) -> None:
+        """Tell all subscribers where the journal stands. No journal entry: its `seq` is that of the newest one."""
+        tick = Event(v=VERSION, epoch=epoch, seq=head, at=int(time.time() * 1000), kind="tick", data={"head": head})
+        self._events.send_multipart([tick.topic.encode(), _encoder.encode(tick)], zmq.NOBLOCK)
+
+    async def tick(self, epoch: str, head: Callable[[], int]) -> None:
+        """Announce the head every `TICK_SECONDS`, and at once to whoever has just subscribed; for ever."""
+        last = 0.0
+        while True:
+            if self._take_subscriptions() or time.monotonic() - last >= TICK_SECONDS:
+                last = time.monotonic()
+                self.announce(epoch, head())
+            await asyncio.sleep(WELCOME_SECONDS)
+
+    def _take_subscriptions(self) -> bool:
+        fresh = False
+        while True:
+            try:
+                fresh = self._events.recv(zmq.NOBLOCK)[:1] == b"\x01" or fresh
+            except zmq.Again:
+                return fresh
+
+    async def serve(self) -> None:
+        """Answer requests until cancelled."""
+        while True:
+            frames = await self._router.recv_multipart()
+            peer = frames[0]
+            if len(frames) != 2:
+                self._log.warning("bad_frames", extra={"fields": {"frames": len(frames)}})
+                continue
+            try:
+                request = _requests.decode(frames[1])
+                if request.v != VERSION:
+                    raise InvalidRequest(f"This supervisor speaks version {VERSION}, not {request.v}.", code="version")
+            except (msgspec.DecodeError, UnicodeDecodeError) as error:
+                await self._refuse(peer, "", InvalidRequest(f"The request is not valid: {error}.", code="bad_request"))
+                continue
+            except PilotlightError as error:
+                await self._refuse(peer, "", error)
+                continue
+            await self._take(peer, request)
+
+    async def _take(self, peer: bytes, request: Request) -> None:
+        known = self._replies.get(request.id)
+        if known is not None:
+            await self._send(peer, known[1])
+        elif request.id in self._running:
+            if peer not in self._running[request.id]:
+                self._running[request.id].append(peer)
+        elif len(self._running) >= MAX_IN_FLIGHT:
+            busy = PilotlightError("Too many requests are waiting.", code="bus_busy")
+            busy.data["retryAfter"] = 1
+            await self._refuse(peer, request.id, busy, status=429)
+        elif request.deadline and request.deadline < time.time() * 1000:
+            self._log.info("request_too_late", extra={"fields": {"op": request.op}})
+        else:
+            self._running[request.id] = [peer]
+            task = asyncio.create_task(self._answer(request))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _answer(self, request: Request) -> None:
+        try:
+            reply = Reply(v=VERSION, id=request.id, ok=True, result=await self._handle(request))
+        except PilotlightError as error:
+            reply = Reply(v=VERSION, id=request.id, ok=False, error=error_body(error))
+        except Exception:  # the boundary: a bug answers as one, and is logged with its trace
+            self._log.exception("request_failed", extra={"fields": {"op": request.op}})
+            bug = InternalError("pilotlight failed to do this; its log says why.")
+            reply = Reply(v=VERSION, id=request.id, ok=False, error=error_body(bug))
+        data = _encoder.encode(reply)
+        peers = self._running.pop(request.id, [])
+        self._remember(request.id, data)
+        for peer in peers:
+            await self._send(peer, data)
+
+    def _remember(self, identity: str, data: bytes) -> None:
+        now = time.monotonic()
+        self._replies[identity] = (now, data)
+        self._reply_bytes += len(data)
+        while self._replies:
+            oldest, (at, body) = next(iter(self._replies.items()))
+            crowded = len(self._replies) > REMEMBER_REPLIES or self._reply_bytes > REMEMBER_BYTES
+            if oldest == identity or (not crowded and now - at < REMEMBER_SECONDS):
+                return
+            del self._replies[oldest]
+            self._reply_bytes -= len(body)
+
+    async def _refuse(self, peer: bytes, identity: str, error: PilotlightError, status: int | None = None) -> None:
+        body = error_body(error)
+        if status is not None:
+            body = msgspec.structs.replace(body, status=status, retryable=True)
+        await self._send(peer, _encoder.encode(Reply(v=VERSION, id=identity, ok=False, error=body)))
+
+    async def _send(self, peer: bytes, data: bytes) -> None:
+        try:
+            await self._router.send_multipart([peer, data], zmq.NOBLOCK)
+        except zmq.ZMQError as error:
+            self._log.info("peer_gone", extra={"fields": {"why": str(error)}})
+
+    def close(self) -> None:
+        """Close the sockets; nothing more is answered."""
+        for task in self._tasks:
+            task.cancel()
+        self._router.close(0)
+        self._events.close(200)
+        self._context.term()

@@ -1,0 +1,213 @@
+"""How `claude` is found and started: its command line, its settings with our hooks, its clean environment.
+
+A child gets an allow-listed environment: variables such as `CI`, `CLAUDECODE`, `CLAUDE_CODE_*` and `ANTHROPIC_*` change
+how the CLI behaves, so the supervisor's own are never passed through. What a user wants passed is named in
+`claude.pass_env` or set in `claude.env`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from shared.config import ClaudeConfig
+from shared.errors import StartFailed
+
+HERE = Path(__file__).resolve().parent
+HOOK_PROGRAM = HERE / "hook.sh"
+EDITOR_PROGRAM = HERE / "editor.sh"
+
+PASSED = (
+    "HOME",
+    "USER",
+    "LOGNAME",
+    "SHELL",
+    "PATH",
+    "TMPDIR",
+    "TZ",
+    "SSH_AUTH_SOCK",
+    "XDG_CONFIG_HOME",
+    "XDG_DATA_HOME",
+    "XDG_CACHE_HOME",
+    "XDG_RUNTIME_DIR",
+    "DBUS_SESSION_BUS_ADDRESS",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+    "http_proxy",
+    "https_proxy",
+    "no_proxy",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "NODE_EXTRA_CA_CERTS",
+)
+"""The allow-list."""
+
+USUAL_PATH = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
+PATH_ADDITIONS = ("~/.local/bin", "~/.claude/local", "/opt/homebrew/bin", "/usr/local/bin")
+"""Where `claude` usually is; launchd and systemd start us with a bare PATH."""
+
+ASYNC_EVENTS = (
+    "SessionStart",
+    "UserPromptSubmit",
+    "MessageDisplay",
+    "PreToolUse",
+    "PostToolUse",
+    "PostToolUseFailure",
+    "PermissionDenied",
+    "Notification",
+    "Stop",
+    "StopFailure",
+    "SubagentStart",
+    "SubagentStop",
+    "PreCompact",
+    "PostCompact",
+    "SessionEnd",
+)
+TOOL_EVENTS = frozenset({"PreToolUse", "PostToolUse", "PostToolUseFailure", "PermissionDenied", "PermissionRequest"})
+ANSWER_PATIENCE_SECONDS = 7 * 24 * 3600
+
+
+@dataclass(frozen=True)
+class Launch:
+    """One start of the CLI."""
+
+    argv: list[str]
+    env: dict[str, str]
+    cwd: str
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a session was created with, as far as the command line is concerned."""
+
+    model: str | None = None
+    permission_mode: str | None = None
+    effort: str | None = None
+    add_dirs: tuple[str, ...] = ()
+    mcp_config: str | None = None
+    append_system_prompt: str | None = None
+
+
+def environment(config: ClaudeConfig, own: Mapping[str, str]) -> dict[str, str]:
+    """The child's environment, less what belongs to one session."""
+    env = {name: own[name] for name in (*PASSED, *config.pass_env) if name in own}
+    env.setdefault("HOME", str(Path.home()))
+    path = [*env.get("PATH", USUAL_PATH).split(":")]
+    home = config.env.get("HOME", env["HOME"])
+    for extra in PATH_ADDITIONS:
+        folder = extra.replace("~", home, 1)
+        if folder not in path and Path(folder).is_dir():
+            path.append(folder)
+    env.update(PATH=":".join(path), TERM="xterm-256color", COLORTERM="truecolor", LANG="C.UTF-8")
+    if "UTF-8" in own.get("LANG", "").upper():
+        env["LANG"] = own["LANG"]
+    env["DISABLE_AUTOUPDATER"] = "1"
+    env.update(config.env)
+    return env
+
+
+def find(config: ClaudeConfig, own: Mapping[str, str]) -> str:
+    """The absolute path of the CLI. Raise StartFailed that says where it was looked for."""
+    wanted = config.command or own.get("PILOTLIGHT_CLAUDE")
+    path = environment(config, own)["PATH"]
+    if wanted:
+        wanted = os.path.expanduser(wanted)
+        if "/" not in wanted:
+            found = shutil.which(wanted, path=path)
+            if found:
+                return found
+            raise StartFailed(
+                f"`{wanted}` (claude.command) is not on PATH. Set claude.command to its absolute path.",
+                code="claude_not_found",
+            )
+        if not Path(wanted).exists():
+            raise StartFailed(
+                f"{wanted} does not exist. Set claude.command in config.yaml to where `claude` is.",
+                code="claude_not_found",
+            )
+        if Path(wanted).is_dir() or not os.access(wanted, os.X_OK):
+            raise StartFailed(
+                f"{wanted} is not executable. Run `chmod +x {shlex.quote(wanted)}` or set claude.command.",
+                code="claude_not_executable",
+            )
+        return wanted
+    found = shutil.which("claude", path=path)
+    if found:
+        return found
+    raise StartFailed(
+        "`claude` was not found on PATH. Install it with `npm install -g @anthropic-ai/claude-code`, or set "
+        "claude.command in config.yaml to its absolute path.",
+        code="claude_not_found",
+    )
+
+
+def settings(session_dir: Path) -> dict[str, Any]:
+    """The `--settings` of one session: the classic renderer and our hooks."""
+    hooks: dict[str, Any] = {}
+    for event in (*ASYNC_EVENTS, "PermissionRequest"):
+        command = f"sh {shlex.quote(str(HOOK_PROGRAM))} {shlex.quote(str(session_dir))} {event}"
+        entry: dict[str, Any] = {"type": "command", "command": command}
+        if event == "PermissionRequest":
+            entry["timeout"] = ANSWER_PATIENCE_SECONDS
+        elif event != "SessionEnd":
+            entry["async"] = True
+        group: dict[str, Any] = {"hooks": [entry]}
+        if event in TOOL_EVENTS:
+            group["matcher"] = "*"
+        hooks[event] = [group]
+    return {"tui": "default", "hooks": hooks}
+
+
+def launch(
+    *,
+    config: ClaudeConfig,
+    own: Mapping[str, str],
+    session_dir: Path,
+    cwd: str,
+    conversation_id: str,
+    resume: bool,
+    fork_from: str | None = None,
+    options: Options,
+) -> Launch:
+    """The command line for a new conversation (`--session-id`), an existing one (`--resume`), or a fork of one."""
+    argv = [find(config, own), "--settings", json.dumps(settings(session_dir))]
+    if fork_from:
+        argv += ["--resume", fork_from, "--fork-session", "--session-id", conversation_id]
+    else:
+        argv += ["--resume" if resume else "--session-id", conversation_id]
+    if options.permission_mode or "--permission-mode" not in config.args:
+        argv += ["--permission-mode", options.permission_mode or "default"]
+    for flag, value in (
+        ("--model", options.model),
+        ("--effort", options.effort),
+        ("--mcp-config", options.mcp_config),
+        ("--append-system-prompt", options.append_system_prompt),
+    ):
+        if value:
+            argv += [flag, value]
+    for folder in (str(session_dir / "attachments"), *options.add_dirs):
+        argv += ["--add-dir", folder]
+    argv += config.args
+    env = environment(config, own)
+    person = env.get("VISUAL") or env.get("EDITOR") or own.get("VISUAL") or own.get("EDITOR") or ""
+    env.update(
+        EDITOR=shlex.quote(str(EDITOR_PROGRAM)) if " " in str(EDITOR_PROGRAM) else str(EDITOR_PROGRAM),
+        PILOTLIGHT_EDITOR=person,
+        PILOTLIGHT_SESSION_DIR=str(session_dir),
+    )
+    env["VISUAL"] = env["EDITOR"]
+    return Launch(argv=argv, env=env, cwd=cwd)
+
+
+def claude_home(config: ClaudeConfig, own: Mapping[str, str]) -> Path:
+    """Where this CLI keeps transcripts and status files."""
+    env = environment(config, own)
+    custom = env.get("CLAUDE_CONFIG_DIR")
+    return Path(custom) if custom else Path(env["HOME"]) / ".claude"

@@ -1,0 +1,220 @@
+"""What the CLI's screen shows, told from its shape and not from one release's wording.
+
+    prompt    an empty prompt box has the focus          notice   "press Enter to continue"
+    draft     the box holds text                          other    something else: nothing may be typed
+    menu      a list with a pointer on the cursor's row   blank    nothing yet
+
+A prompt box is a row that starts with the pointer glyph between two rules, with the cursor in it. A menu's pointer is
+indented and the cursor sits on its row. Wording only ever refines what a menu is about; when no wording matches it is a
+`dialog`, with the screen's text and the raw choices.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from shared.messages import Choice, WaitingFor
+
+_RULE = re.compile(r"^\s?[─━╌╭╰][─━╌╮╯]{9,}|^[─━]{3,}.*[─━]{2,}$")
+_BOX = re.compile(r"^[❯>›!#]([\s\u00a0]|$)")
+_POINTER = re.compile(r"^(?P<lead>[\s│┃|]*)[❯›▶▸➤]\s*(?P<rest>\S.*)$")
+_NUMBERED = re.compile(r"^(?P<lead>[\s│┃|]*)(?P<pointer>[❯›▶▸➤])?\s*(?P<number>\d{1,2})[.)]\s+(?P<label>\S.*)$")
+_MARK = re.compile(r"^(?:[✔✓☑☐◉◯○●]|\[[ x✔✓]\])\s*|\s+[✔✓]$")
+_CONTINUE = re.compile(r"press\s+(enter|return|any key)|(enter|return)\s+to\s+continue", re.IGNORECASE)
+_HINT = re.compile(r"\b(esc|enter|return|tab|space|ctrl)\b.*\bto\b|↑|↓|←/→", re.IGNORECASE)
+
+_SUBJECTS: list[tuple[WaitingFor, re.Pattern[str]]] = [
+    (
+        "trust",
+        re.compile(r"\btrust\b.{0,80}\b(folder|files|project|directory|workspace)|accessing workspace", re.I | re.S),
+    ),
+    (
+        "login",
+        re.compile(r"select login method|log ?in with|/login|api key|oauth|paste code|browser didn.t open", re.I),
+    ),
+    ("rate_limit", re.compile(r"(usage|rate|session|weekly)[ -]limit", re.I)),
+    (
+        "setup",
+        re.compile(
+            r"text style|theme|security notes|renderer|settings error|bypass permissions|get(ting)? started|terminal setup|"
+            r"mcp server|new in this version|recommended",
+            re.I,
+        ),
+    ),
+    ("plan", re.compile(r"would you like to proceed|ready to code|here is claude.s plan|written up a plan", re.I)),
+    ("permission", re.compile(r"do you want to|allow .{0,60}\?|permission", re.I)),
+]
+_NOT_LOGGED_IN = re.compile(r"not logged in|run /login|please log ?in|invalid api key", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Menu:
+    """A list to choose from; `pointer` is the index of the marked choice."""
+
+    title: str
+    text: str
+    choices: list[Choice]
+    pointer: int
+    subject: WaitingFor
+    numbered: bool
+
+    @property
+    def identity(self) -> str:
+        """The same for the same question, wherever the pointer stands."""
+        body = "|".join([self.title, *(choice.label for choice in self.choices)])
+        return "d_" + hashlib.sha256(body.encode()).hexdigest()[:12]
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What the screen shows."""
+
+    kind: str
+    draft: str = ""
+    menu: Menu | None = None
+    text: str = ""
+    not_logged_in: bool = False
+
+
+def read(rows: list[str], cursor: tuple[int, int], is_faint: Callable[[int, int], bool]) -> Sight:
+    """Classify a screen. `rows` are right-trimmed; `cursor` is column and row."""
+    if not any(rows):
+        return Sight("blank")
+    box = _prompt_box(rows, cursor)
+    if box is not None:
+        top, bottom = box
+        footer = "\n".join(rows[bottom + 1 :])
+        draft = _draft(rows[top:bottom], top, is_faint)
+        return Sight("draft" if draft else "prompt", draft=draft, not_logged_in=bool(_NOT_LOGGED_IN.search(footer)))
+    menu = _menu(rows, cursor)
+    if menu is not None:
+        return Sight("menu", menu=menu, text=menu.text)
+    text = "\n".join(rows).strip("\n")
+    if _CONTINUE.search("\n".join(row for row in rows if row)[-400:]):
+        return Sight("notice", text=text)
+    return Sight("other", text=text)
+
+
+def _prompt_box(rows: list[str], cursor: tuple[int, int]) -> tuple[int, int] | None:
+    x, y = cursor
+    if y >= len(rows):
+        return None
+    bottom = next((i for i in range(y, len(rows)) if i > y and _RULE.match(rows[i])), None)
+    if bottom is None or x < 1:
+        return None
+    top = next((i for i in range(y, -1, -1) if _RULE.match(rows[i])), None)
+    if top is None or top == y:
+        return None
+    if not _BOX.match(rows[top + 1]):
+        return None
+    return (top + 1, bottom)
+
+
+def _draft(box: list[str], top: int, is_faint: Callable[[int, int], bool]) -> str:
+    lines = []
+    for index, row in enumerate(box):
+        text = row[2:] if len(row) > 2 else ""
+        if text.strip():
+            first = 2 + len(text) - len(text.lstrip())
+            if is_faint(first + 1, top + index):
+                text = ""
+        lines.append(text)
+    return "\n".join(lines).strip()
+
+
+def _menu(rows: list[str], cursor: tuple[int, int]) -> Menu | None:
+    pointer_row = cursor[1] if cursor[1] < len(rows) and _POINTER.match(rows[cursor[1]]) else None
+    if pointer_row is None:
+        marked = [i for i, row in enumerate(rows) if (m := _POINTER.match(row)) and m.group("lead")]
+        pointer_row = marked[-1] if marked else None
+    if pointer_row is None:
+        return None
+    found = _numbered_choices(rows, pointer_row) or _plain_choices(rows, pointer_row)
+    if found is None:
+        return None
+    choices, pointer, first, last, numbered = found
+    start = next((i for i in range(first, -1, -1) if _RULE.match(rows[i])), -1) + 1
+    body = [row.strip(" │┃") for row in rows[start:first]]
+    tail = [row.strip(" │┃") for row in rows[last + 1 :]]
+    title = next((row for row in body if row), "")
+    text = "\n".join(body).strip("\n")
+    everything = "\n".join([text, *(choice.label for choice in choices), *tail])
+    subject = next((name for name, pattern in _SUBJECTS if pattern.search(everything)), "dialog")
+    return Menu(title=title, text=text, choices=choices, pointer=pointer, subject=subject, numbered=numbered)
+
+
+_Found = tuple[list[Choice], int, int, int, bool]
+
+
+def _numbered_choices(rows: list[str], pointer_row: int) -> _Found | None:
+    match = _NUMBERED.match(rows[pointer_row])
+    if not match:
+        return None
+    indexes = {pointer_row: match}
+    wanted = int(match.group("number"))
+    for step in (-1, 1):
+        number, row, blanks = wanted + step, pointer_row + step, 0
+        while 0 <= row < len(rows) and number >= 1 and blanks < 6:
+            other = _NUMBERED.match(rows[row])
+            if other and int(other.group("number")) == number:
+                indexes[row] = other
+                number, blanks = number + step, 0
+            else:
+                blanks += 1
+            row += step
+    order = sorted(indexes)
+    choices = []
+    for position, row in enumerate(order):
+        until = order[position + 1] if position + 1 < len(order) else row + 1
+        described = " ".join(
+            rows[r].strip() for r in range(row + 1, until) if rows[r].strip() and not _RULE.match(rows[r])
+        )
+        choices.append(
+            _choice(indexes[row].group("number"), indexes[row].group("label"), described, row == pointer_row)
+        )
+    return choices, order.index(pointer_row), order[0], order[-1], True
+
+
+def _plain_choices(rows: list[str], pointer_row: int) -> _Found | None:
+    match = _POINTER.match(rows[pointer_row])
+    if match is None:
+        return None
+    column = rows[pointer_row].index(match.group("rest"))
+
+    def belongs(row: int) -> bool:
+        if not 0 <= row < len(rows) or not rows[row].strip() or _RULE.match(rows[row]) or _HINT.search(rows[row]):
+            return False
+        return len(rows[row]) - len(rows[row].lstrip(" │┃")) >= column
+
+    first = last = pointer_row
+    while belongs(first - 1):
+        first -= 1
+    while belongs(last + 1):
+        last += 1
+    span = range(first, last + 1)
+    labels = [rows[pointer_row][column:] if row == pointer_row else rows[row].strip(" │┃") for row in span]
+    choices = [_choice(str(i + 1), label, "", first + i == pointer_row) for i, label in enumerate(labels)]
+    if len(choices) < 2:
+        return None
+    return choices, pointer_row - first, first, last, False
+
+
+def _choice(number: str, label: str, description: str, selected: bool) -> Choice:
+    return Choice(
+        id=number,
+        label=_MARK.sub("", label.strip(" │┃")).strip(),
+        description=description or None,
+        selected=selected,
+    )
+
+
+def trust_choice(menu: Menu) -> Choice | None:
+    """The one choice of a trust dialog that trusts the folder; None unless it is beyond doubt."""
+    if menu.subject != "trust":
+        return None
+    yes = [c for c in menu.choices if re.search(r"\btrust\b|\byes\b|\bproceed\b", c.label, re.I)]
+    yes = [c for c in yes if not re.search(r"\bno\b|n't|\bnot\b|\bexit\b|\bcancel\b", c.label, re.I)]
+    return yes[0] if len(yes) == 1 else None

@@ -1,0 +1,181 @@
+"""The daemon: one instance a home, wired together, started, announced as ready, and taken down without touching a session."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import json
+import os
+import signal
+import socket
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from shared import __version__
+from shared.config import Config, load
+from shared.errors import PilotlightError, Unavailable
+from shared.paths import Paths
+from supervisor.bus import Bus
+from supervisor.claude import command
+from supervisor.logs import open_log
+from supervisor.ops import Ops, claude_facts
+from supervisor.pool import Pool
+from supervisor.session import House
+from supervisor.store import Store, now_ms
+
+
+@dataclass(frozen=True)
+class Ownership:
+    """The lock that makes this the one supervisor of its home."""
+
+    descriptor: int
+
+    @classmethod
+    def take(cls, path: Path) -> Ownership:
+        """Lock, and say who holds it. Raise Unavailable with the owner's pid when another supervisor serves."""
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            owner = os.read(descriptor, 4096).decode("utf-8", "replace")
+            os.close(descriptor)
+            try:
+                who = f"pid {json.loads(owner)['pid']}"
+            except (ValueError, KeyError, TypeError):
+                who = "another process"
+            raise Unavailable(
+                f"A supervisor already serves this home ({who}). `pilotlight down` stops it.", code="already_running"
+            ) from None
+        body = json.dumps({"pid": os.getpid(), "startedAt": now_ms(), "version": __version__}).encode()
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, body, 0)
+        return cls(descriptor)
+
+    def release(self) -> None:
+        """Let the next one serve."""
+        os.ftruncate(self.descriptor, 0)
+        os.close(self.descriptor)
+
+
+def overlay_demo(config: Config, environment: Mapping[str, str]) -> Config:
+    """In demo mode the CLI talks to the demo model and uses its throw-away home."""
+    url, home = environment.get("PILOTLIGHT_DEMO_URL"), environment.get("PILOTLIGHT_DEMO_HOME")
+    if not url or not home:
+        return config
+    from msgspec.structs import replace
+
+    from demo.home import demo_environment
+
+    return replace(
+        config, claude=replace(config.claude, env={**demo_environment(Path(home), url), **config.claude.env})
+    )
+
+
+class Daemon:
+    """Everything of one supervisor process."""
+
+    def __init__(self, paths: Paths, environment: Mapping[str, str]) -> None:
+        self._paths = paths
+        self._environment = dict(environment)
+        self._started_at = now_ms()
+        self._ready = False
+        self._done = asyncio.Event()
+        self.config = overlay_demo(load(paths.config_file, environment), environment)
+
+    async def run(self) -> int:
+        """Serve until SIGTERM, SIGINT or a `shutdown` request. Return the exit status."""
+        self._paths.prepare()
+        ownership = Ownership.take(self._paths.supervisor_lock)
+        log = open_log("supervisor", self._paths.log_dir, self.config.log)
+        store = Store(self._paths.database)
+        house = House(
+            store=store,
+            paths=self._paths,
+            config=lambda: self.config,
+            environment=self._environment,
+            claude_home=command.claude_home(self.config.claude, self._environment),
+            log=log,
+            demo="PILOTLIGHT_DEMO_URL" in self._environment,
+        )
+        pool = Pool(house)
+        ops = Ops(pool, lambda: self._facts(pool), lambda sessions: self._shutdown(pool, sessions))
+        bus = Bus(self._paths.request_address, self._paths.event_address, ops.handle, log)
+        store.publish = bus.publish
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._done.set)
+        store.append("started", None, {"pid": os.getpid(), "version": __version__})
+        outcomes = await pool.recover()
+        log.info("supervisor_ready", extra={"fields": {"pid": os.getpid(), **outcomes}})
+        self._ready = True
+        tasks = [
+            asyncio.create_task(work, name=name)
+            for name, work in (
+                ("bus", bus.serve()),
+                ("tick", bus.tick(store.epoch, store.head)),
+                ("pool", pool.run()),
+            )
+        ]
+        notify("READY=1")
+        stopping = asyncio.create_task(self._done.wait())
+        try:
+            done, _ = await asyncio.wait([*tasks, stopping], return_when=asyncio.FIRST_COMPLETED)
+            for task in done - {stopping}:
+                task.result()
+        finally:
+            notify("STOPPING=1")
+            for task in (*tasks, stopping):
+                task.cancel()
+            await asyncio.gather(*tasks, stopping, return_exceptions=True)
+            await pool.close()
+            store.append("stopped", None, {"pid": os.getpid()})
+            log.info("supervisor_stopped", extra={"fields": {"pid": os.getpid()}})
+            bus.close()
+            store.close()
+            ownership.release()
+        return 0
+
+    def _facts(self, pool: Pool) -> dict[str, Any]:
+        return {
+            "pid": os.getpid(),
+            "version": __version__,
+            "startedAt": self._started_at,
+            "epoch": pool.store.epoch,
+            "ready": self._ready,
+            "demo": pool.house.demo,
+            **claude_facts(pool),
+        }
+
+    async def _shutdown(self, pool: Pool, sessions: bool) -> int:
+        stopped = await pool.stop_all("shutdown") if sessions else 0
+        asyncio.get_running_loop().call_later(0.2, self._done.set)
+        return stopped
+
+
+def notify(state: str) -> None:
+    """Tell systemd, when it started us (sd_notify(3))."""
+    address = os.environ.get("NOTIFY_SOCKET")
+    if not address:
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as messenger:
+        try:
+            messenger.connect("\0" + address[1:] if address.startswith("@") else address)
+            messenger.send(state.encode())
+        except OSError:
+            pass
+
+
+def run_daemon(paths: Paths, environment: Mapping[str, str]) -> int:
+    """Run a supervisor in this process. Return the exit status; print what is wrong as one sentence."""
+    try:
+        return asyncio.run(_run(paths, environment))
+    except PilotlightError as error:
+        print(f"pilotlight supervisor: {error.message}", file=sys.stderr)
+        return 1
+
+
+async def _run(paths: Paths, environment: Mapping[str, str]) -> int:
+    return await Daemon(paths, environment).run()

@@ -1,0 +1,97 @@
+"""What the holder and the supervisor say to each other over the holder's unix socket, version 1.
+
+A frame is `u32 big-endian length | 1 byte type | payload`, the length counting type and payload. Type `J` is one JSON
+object, type `O` is output: `u64` absolute offset, then the raw bytes. Requests are `J` frames
+`{"seq": int, "op": str, ...}`; each is answered once, not necessarily in order, by `{"seq", "ok": true, ...}` or
+`{"seq", "ok": false, "error": {"code", "message"}}`. Events are `J` frames without `seq`.
+
+Ops:
+
+- `hello`: what holder.json says, `cols`, `rows`, `ring_start`, `ring_end`.
+- `subscribe {offset}`: `offset` where it begins; `O` frames follow, then live ones; a `gap` event where bytes are lost.
+- `write {id, data: base64, timeout: s}`: `written`. Typed at most once per id: a repeated id gets the first answer and
+  `duplicate: true`. Errors `timeout`, `tty_closed`, `exited` carry `written`, the rest is dropped; after `busy` nothing
+  was typed and the id may be used again.
+- `resize {cols, rows}`: the size it became, within 20-500 x 5-200.
+- `signal {signal, scope: child | group | tree}`: `signalled`, how many processes, or groups, were sent it.
+- `stat`: `state` (running, stopped, exited), `exit`, `tty_closed`, `stopping`, `pending_writes`, `clients`, and the
+  sizes and offsets of `hello`.
+- `stop {grace: s}`: answered at once. HUP to the child, TERM and then KILL to its tree, `grace` seconds apart.
+
+Events: `{"event": "gap", "from", "to"}`; `{"event": "exit", ...}` with what exit.json says, when the whole tree is
+gone, after which the holder ends; `{"event": "refused", "error"}` to one client too many. A frame that is no frame, no
+JSON or too long costs its sender the connection, and nobody else anything.
+
+Standard library only: the holder imports this.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Iterator
+from typing import Any
+
+PROTOCOL = 1
+MAX_FRAME = 1 << 20
+MAX_WRITE = 700_000
+CHUNK = 65536
+READY_FD = "PILOTLIGHT_READY_FD"
+COLS = (20, 500)
+ROWS = (5, 200)
+
+JSON = b"J"
+OUTPUT = b"O"
+
+_LENGTH = struct.Struct(">I")
+_OFFSET = struct.Struct(">Q")
+
+
+class BadFrame(Exception):
+    """The peer does not speak this protocol."""
+
+
+def encode_json(message: dict[str, Any]) -> bytes:
+    payload = json.dumps(message, separators=(",", ":")).encode()
+    return _LENGTH.pack(1 + len(payload)) + JSON + payload
+
+
+def encode_output(offset: int, data: bytes) -> bytes:
+    return _LENGTH.pack(1 + _OFFSET.size + len(data)) + OUTPUT + _OFFSET.pack(offset) + data
+
+
+def decode_json(payload: bytes) -> dict[str, Any]:
+    try:
+        message = json.loads(payload)
+    except (ValueError, RecursionError) as error:
+        raise BadFrame("not JSON") from error
+    if not isinstance(message, dict):
+        raise BadFrame("not a JSON object")
+    return message
+
+
+def decode_output(payload: bytes) -> tuple[int, bytes]:
+    if len(payload) < _OFFSET.size:
+        raise BadFrame("an output frame without an offset")
+    return _OFFSET.unpack_from(payload)[0], payload[_OFFSET.size :]
+
+
+class Decoder:
+    """Cuts a byte stream into frames; holds one frame at most."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    def feed(self, data: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """(type, payload) of every frame that is complete; BadFrame as soon as a length cannot be one."""
+        self._buffer += data
+        while len(self._buffer) >= _LENGTH.size:
+            length: int = _LENGTH.unpack_from(self._buffer)[0]
+            if not 1 <= length <= MAX_FRAME:
+                raise BadFrame(f"a frame of {length} bytes")
+            end = _LENGTH.size + length
+            if len(self._buffer) < end:
+                return
+            kind, payload = bytes(self._buffer[4:5]), bytes(self._buffer[5:end])
+            del self._buffer[:end]
+            yield kind, payload

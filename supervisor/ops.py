@@ -1,0 +1,339 @@
+"""What can be asked of the supervisor: one table from operation to arguments and handler."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+
+from shared import __version__, messages
+from shared.errors import Conflict, InvalidRequest, NotFound, PilotlightError
+from shared.messages import Request
+from supervisor import answers
+from supervisor.claude import command
+from supervisor.keys import key_bytes
+from supervisor.pool import Household, Pool
+from supervisor.session import Session
+from supervisor.states import State
+from supervisor.store import MessageRecord
+
+RECAP_PROMPT = "Please provide a brief summary of our conversation so far."
+MAX_PAGE = 1000
+START_WAIT_SECONDS = 15.0
+
+Handler = Callable[[Any, Request], Awaitable[Any]]
+
+
+class Ops:
+    """The handlers. `facts` says what is true of the daemon itself; `shutdown` ends it."""
+
+    def __init__(
+        self, pool: Pool, facts: Callable[[], dict[str, Any]], shutdown: Callable[[bool], Awaitable[int]]
+    ) -> None:
+        self._pool = pool
+        self._facts = facts
+        self._shutdown = shutdown
+        m = messages
+        self._table: dict[str, tuple[type[Any], Handler]] = {
+            "ping": (m.Nothing, self._ping),
+            "status": (m.Nothing, self._status),
+            "shutdown": (_Shutdown, self._stop_daemon),
+            "session.create": (m.CreateSession, self._create),
+            "session.list": (m.ListSessions, self._list),
+            "session.get": (m.SessionRef, self._get),
+            "session.update": (m.UpdateSession, self._update),
+            "session.kill": (m.StopSession, self._kill),
+            "session.hibernate": (m.SessionRef, self._hibernate),
+            "session.wake": (m.SessionRef, self._wake),
+            "session.reopen": (m.SessionRef, self._reopen),
+            "session.interrupt": (m.SessionRef, self._interrupt),
+            "session.answer": (m.Answer, self._answer),
+            "session.keep_alive": (m.KeepAlive, self._keep_alive),
+            "session.screen": (m.ScreenRequest, self._screen),
+            "session.keys": (m.SendKeys, self._keys),
+            "message.send": (m.SendMessage, self._send),
+            "message.get": (m.MessageRef, self._message),
+            "message.list": (m.ListMessages, self._messages),
+            "message.cancel": (m.MessageRef, self._cancel),
+            "events.since": (m.EventsSince, self._events),
+        }
+
+    def add(self, op: str, arguments: type[Any], handler: Handler) -> None:
+        """One more operation."""
+        self._table[op] = (arguments, handler)
+
+    async def handle(self, request: Request) -> Any:
+        """Answer one request. Raise InvalidRequest for an unknown operation or arguments that do not fit."""
+        found = self._table.get(request.op)
+        if found is None:
+            raise InvalidRequest(f"There is no operation {request.op!r}.", code="unknown_op")
+        kind, handler = found
+        try:
+            arguments = msgspec.convert(request.args, kind)
+        except msgspec.ValidationError as error:
+            raise InvalidRequest(f"{request.op}: {error}.", code="invalid_arguments") from error
+        return await handler(arguments, request)
+
+    # -- the daemon ------------------------------------------------------------------------------------------------
+
+    async def _ping(self, _: Any, __: Request) -> Any:
+        facts = self._facts()
+        return {name: facts[name] for name in ("pid", "version", "startedAt", "epoch", "ready")} | {
+            "head": self._pool.store.head()
+        }
+
+    async def _status(self, _: Any, __: Request) -> Any:
+        facts = self._facts()
+        return facts | {
+            "version": __version__,
+            "head": self._pool.store.head(),
+            "sessions": [session.view() for session in self._open()],
+        }
+
+    async def _stop_daemon(self, arguments: _Shutdown, _: Request) -> Any:
+        return {"stopped": await self._shutdown(arguments.sessions)}
+
+    def _open(self) -> list[Session]:
+        return sorted(
+            (s for s in self._pool.sessions() if s.state is not State.ENDED), key=lambda s: s.record.created_at
+        )
+
+    # -- sessions --------------------------------------------------------------------------------------------------
+
+    async def _create(self, arguments: messages.CreateSession, _: Request) -> Any:
+        if arguments.key:
+            known = self._pool.store.recall(arguments.key)
+            if known is not None:
+                return self._pool.household(known["id"]).session.view()
+        household = self._pool.create(arguments)
+        session = household.session
+        if arguments.key:
+            self._pool.store.remember(arguments.key, {"id": session.id})
+        await household.lifecycle.start("created")
+        patience = max(arguments.wait, 0.0)
+        if patience:
+            await session.pulse.until(lambda: session.state is not State.STARTING, patience)
+        if session.state is State.ENDED:
+            raise PilotlightError(session.record.end_detail or "`claude` could not be started.", code="start_failed")
+        return session.view()
+
+    async def _list(self, arguments: messages.ListSessions, _: Request) -> Any:
+        sessions = self._open()
+        views = [session.view() for session in sessions]
+        if arguments.include_ended or arguments.state == "ended":
+            known = {view.id for view in views}
+            for record in self._pool.store.sessions(include_ended=True):
+                if record.id not in known and record.state == "ended":
+                    views.append(Session(record, self._pool.house).view())
+        if arguments.state:
+            views = [view for view in views if view.state == arguments.state]
+        return {"sessions": views}
+
+    def _find(self, session_id: str) -> Household:
+        return self._pool.household(session_id)
+
+    async def _get(self, arguments: messages.SessionRef, _: Request) -> Any:
+        return self._find(arguments.session_id).session.view()
+
+    async def _update(self, arguments: messages.UpdateSession, _: Request) -> Any:
+        session = self._find(arguments.session_id).session
+        recycle = False
+        for name in ("title", "auto_keep_alive"):
+            value = getattr(arguments, name)
+            if value is not msgspec.UNSET:
+                setattr(session.record, name, value)
+        for name in ("model", "permission_mode"):
+            value = getattr(arguments, name)
+            if value is not msgspec.UNSET and session.record.options.get(name) != value:
+                session.record.options[name] = value
+                recycle = True
+        with session.store.transaction(durable=True):
+            session.store.save_session(session.record)
+            session.store.append("updated", session.id, {"recycle": recycle})
+        if recycle and session.state is State.IDLE:
+            await self._find(session.id).lifecycle.recycle("settings_changed")
+        return session.view()
+
+    async def _kill(self, arguments: messages.StopSession, request: Request) -> Any:
+        household = self._find(arguments.session_id)
+        await household.lifecycle.stop(arguments.reason, f"asked by {request.actor}")
+        return household.session.view()
+
+    async def _hibernate(self, arguments: messages.SessionRef, request: Request) -> Any:
+        household = self._find(arguments.session_id)
+        await household.lifecycle.hibernate(f"asked by {request.actor}")
+        return household.session.view()
+
+    async def _wake(self, arguments: messages.SessionRef, request: Request) -> Any:
+        household = self._find(arguments.session_id)
+        self._refuse_ended(household.session)
+        await household.lifecycle.start(f"asked by {request.actor}")
+        await household.session.pulse.until(lambda: household.session.state is not State.STARTING, START_WAIT_SECONDS)
+        return household.session.view()
+
+    async def _reopen(self, arguments: messages.SessionRef, _: Request) -> Any:
+        household = self._find(arguments.session_id)
+        household.lifecycle.reopen()
+        household.begin()
+        return household.session.view()
+
+    async def _interrupt(self, arguments: messages.SessionRef, _: Request) -> Any:
+        session = self._find(arguments.session_id).session
+        self._refuse_ended(session)
+        rung = await answers.interrupt(session)
+        return {"session": session.view(), "rung": rung}
+
+    async def _answer(self, arguments: messages.Answer, _: Request) -> Any:
+        session = self._find(arguments.session_id).session
+        if arguments.key:
+            known = self._pool.store.recall(arguments.key)
+            if known is not None:
+                return {"session": session.view(), "answer": known, "duplicate": True}
+        given = await answers.answer(session, arguments)
+        if arguments.key:
+            self._pool.store.remember(arguments.key, given)
+        return {"session": session.view(), "answer": given}
+
+    async def _keep_alive(self, arguments: messages.KeepAlive, request: Request) -> Any:
+        household = self._find(arguments.session_id)
+        session = household.session
+        self._refuse_ended(session)
+        recap = None
+        if arguments.action == "recap":
+            if session.state not in (State.IDLE, State.HIBERNATED) or session.store.count_open(session.id):
+                raise Conflict(
+                    f"The session is {session.state}: a recap is only asked of one that is idle.", code="not_idle"
+                )
+            sent = messages.SendMessage(text=RECAP_PROMPT, session_id=session.id)
+            _, message, _ = self._pool.send(sent)
+            settled = await self._await(message.id, session, arguments.wait)
+            if settled.state != "answered":
+                raise Conflict(f"Claude gave no recap: the question is {settled.state}.", code="no_recap")
+            recap = settled.reply
+        session.touch()
+        with session.store.transaction(durable=True):
+            session.store.save_session(session.record)
+            session.store.append("extended", session.id, {"by": request.actor})
+        return {"session": session.view(), "recap": recap}
+
+    async def _screen(self, arguments: messages.ScreenRequest, _: Request) -> Any:
+        session = self._find(arguments.session_id).session
+        terminal = session.terminal
+        if terminal is None:
+            raise Conflict(f"The session is {session.state}: it has no screen.", code="no_process")
+        screen = terminal.screen
+        return messages.Screen(
+            session_id=session.id,
+            cols=screen.cols,
+            rows=screen.rows,
+            cursor=screen.cursor,
+            text=screen.history() if arguments.history else screen.text(),
+            title=screen.title,
+            offset=terminal.offset,
+        )
+
+    async def _keys(self, arguments: messages.SendKeys, _: Request) -> Any:
+        household = self._find(arguments.session_id)
+        session = household.session
+        if session.terminal is None:
+            raise Conflict(f"The session is {session.state}: it has no keyboard.", code="no_process")
+        data = key_bytes(arguments.keys, arguments.text)
+        async with household.sender.typing:
+            await session.terminal.press(f"k:{time.monotonic_ns()}", data)
+        session.touch()
+        return session.view()
+
+    @staticmethod
+    def _refuse_ended(session: Session) -> None:
+        if session.state is State.ENDED:
+            raise Conflict(
+                f"The session has ended ({session.record.end_reason}). Reopen it to go on.", code="session_ended"
+            )
+
+    # -- messages --------------------------------------------------------------------------------------------------
+
+    async def _send(self, arguments: messages.SendMessage, request: Request) -> Any:
+        household, message, duplicate = self._pool.send(arguments)
+        if arguments.wait > 0:
+            await self._await(message.id, household.session, arguments.wait)
+        return self._pool.sent(household, message.id, duplicate)
+
+    async def _await(self, message_id: str, session: Session, wait: float) -> MessageRecord:
+        """The message once it is settled, or the session waits for a person, or the time is up."""
+
+        def done() -> bool:
+            record = self._pool.store.message(message_id)
+            if record is None or record.state in messages.SETTLED:
+                return True
+            waiting = session.waiting
+            return session.state is State.WAITING and waiting is not None and not session.answering_itself
+
+        await session.pulse.until(done, wait)
+        record = self._pool.store.message(message_id)
+        assert record is not None
+        return record
+
+    async def _message(self, arguments: messages.MessageRef, _: Request) -> Any:
+        record = self._pool.store.message(arguments.message_id)
+        if record is None:
+            raise NotFound(f"Message {arguments.message_id} not found.", code="message_not_found")
+        if arguments.wait > 0 and record.state not in messages.SETTLED:
+            record = await self._await(record.id, self._find(record.session_id).session, arguments.wait)
+        return record.view(self._pool.queue_position(record))
+
+    async def _messages(self, arguments: messages.ListMessages, _: Request) -> Any:
+        self._find(arguments.session_id)
+        limit = max(1, min(MAX_PAGE, arguments.limit))
+        found = self._pool.store.messages(arguments.session_id, arguments.after, limit + 1, arguments.state)
+        page = found[:limit]
+        return {
+            "messages": [record.view(self._pool.queue_position(record)) for record in page],
+            "next": page[-1].id if len(found) > limit else None,
+        }
+
+    async def _cancel(self, arguments: messages.MessageRef, _: Request) -> Any:
+        record = self._pool.store.message(arguments.message_id)
+        if record is None:
+            raise NotFound(f"Message {arguments.message_id} not found.", code="message_not_found")
+        session = self._find(record.session_id).session
+        current = session.current
+        if record.state != "queued" or (current is not None and current.id == record.id):
+            raise Conflict(
+                f"The message is {record.state}: only a queued one can be cancelled. Interrupt the session instead.",
+                code="not_cancellable",
+            )
+        session.step(record, "cancelled")
+        return record.view()
+
+    # -- events ----------------------------------------------------------------------------------------------------
+
+    async def _events(self, arguments: messages.EventsSince, _: Request) -> Any:
+        store = self._pool.store
+        oldest = store.oldest()
+        limit = max(1, min(MAX_PAGE, arguments.limit))
+        return {
+            "epoch": store.epoch,
+            "head": store.head(),
+            "oldest": oldest,
+            "events": store.events(arguments.seq, limit, arguments.session_id, arguments.kinds),
+            "gap": arguments.seq + 1 < oldest,
+        }
+
+
+class _Shutdown(messages.Wire, frozen=True, forbid_unknown_fields=True):
+    """`shutdown` -> {stopped}: end the supervisor, and with `sessions` every process tree first."""
+
+    sessions: bool = False
+
+
+def claude_facts(pool: Pool) -> dict[str, Any]:
+    """Which CLI would be started, or why none can be."""
+    try:
+        return {
+            "claudeCommand": command.find(pool.house.config().claude, pool.house.environment),
+            "claudeError": None,
+        }
+    except PilotlightError as error:
+        return {"claudeCommand": None, "claudeError": error.message}

@@ -1,0 +1,23 @@
+"""Named points at which a test can hold the supervisor, so that crashes hit the step they are meant to hit.
+
+With `PILOTLIGHT_PAUSE_DIR` set, reaching the point NAME while a file `NAME.hold` exists there creates `NAME.reached` and
+waits until the hold is removed. Without the variable, which is always outside tests, a point costs one comparison.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+
+_DIRECTORY = os.environ.get("PILOTLIGHT_PAUSE_DIR")
+
+
+async def pause_point(name: str) -> None:
+    """Wait here while a test holds `name`."""
+    if _DIRECTORY is None:
+        return
+    hold = Path(_DIRECTORY) / f"{name}.hold"
+    while hold.exists():
+        (Path(_DIRECTORY) / f"{name}.reached").touch()
+        await asyncio.sleep(0.005)

@@ -1,0 +1,336 @@
+"""Which sessions exist, which of them have a process, and who gets the next place.
+
+The pool creates, finds and lists sessions, admits starts (at most `sessions.max_concurrent` live processes; the least
+recently used idle session hibernates to make room), throttles them so that a restart is no stampede, and polls the live
+ones: often while something is going on, seldom otherwise.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+import uuid
+from pathlib import Path
+from typing import Any
+
+from shared.errors import Busy, Conflict, InvalidRequest, NotFound, PilotlightError
+from shared.messages import CreateSession, SendMessage, Sent
+from supervisor.claude import prompts
+from supervisor.delivery import Sender
+from supervisor.lifecycle import Lifecycle
+from supervisor.session import House, Session
+from supervisor.states import State
+from supervisor.store import MessageRecord, SessionRecord, now_ms
+
+STARTS_AT_ONCE = 2
+HURRY_SECONDS = 0.005
+CALM_SECONDS = 0.1
+RETRY_AFTER_SECONDS = 10
+
+
+class Household:
+    """One session with the two that act for it."""
+
+    def __init__(self, session: Session, pool: Pool) -> None:
+        self.session = session
+        self.lifecycle = Lifecycle(session, pool.admit, self._wake)
+        self.sender = Sender(session, self.lifecycle)
+        self.task: asyncio.Task[None] | None = None
+
+    def _wake(self) -> None:
+        self.sender.wake()
+
+    def begin(self) -> None:
+        """Start sending."""
+        if self.task is None or self.task.done():
+            self.task = asyncio.create_task(self.sender.run(), name=f"sender-{self.session.id}")
+        self.sender.wake()
+
+
+class Pool:
+    """All sessions that are not ended, and a few that are."""
+
+    def __init__(self, house: House) -> None:
+        self.house = house
+        self.store = house.store
+        self._households: dict[str, Household] = {}
+        self._starting = asyncio.Semaphore(STARTS_AT_ONCE)
+        self._reserved: set[str] = set()
+        self._hurry = asyncio.Event()
+        self._creating: dict[str, asyncio.Lock] = {}
+        self.log: logging.Logger = house.log
+
+    # -- finding ---------------------------------------------------------------------------------------------------
+
+    def household(self, session_id: str) -> Household:
+        """The session with its actors; ended ones are brought back from the store. Raise NotFound."""
+        known = self._households.get(session_id)
+        if known is not None:
+            return known
+        record = self.store.session(session_id)
+        if record is None:
+            raise NotFound(
+                f"Session {session_id} not found. `GET /api/sessions?includeEnded=true` lists all.",
+                code="session_not_found",
+            )
+        return self._admit_record(record)
+
+    def _admit_record(self, record: SessionRecord) -> Household:
+        household = Household(Session(record, self.house), self)
+        self._households[record.id] = household
+        return household
+
+    def sessions(self) -> list[Session]:
+        """Everything in memory."""
+        return [household.session for household in self._households.values()]
+
+    def live(self) -> list[Session]:
+        """Those that have a process, or are getting one."""
+        return [session for session in self.sessions() if session.live]
+
+    # -- creating --------------------------------------------------------------------------------------------------
+
+    def create(self, request: CreateSession) -> Household:
+        """A new session, still without a process. Raise InvalidRequest when the project is no directory."""
+        project = Path(request.project_path).expanduser()
+        if not project.is_absolute():
+            raise InvalidRequest(
+                f"projectPath must be an absolute path, not {request.project_path!r}.", code="invalid_project_path"
+            )
+        try:
+            if not project.exists():
+                raise InvalidRequest(
+                    f"projectPath {project} does not exist. Create the folder first.", code="invalid_project_path"
+                )
+            if not project.is_dir():
+                raise InvalidRequest(f"projectPath {project} is not a directory.", code="invalid_project_path")
+            project = project.resolve()
+        except (OSError, ValueError) as error:
+            raise InvalidRequest(f"projectPath cannot be used: {error}.", code="invalid_project_path") from error
+        self._check_place()
+        identity = str(uuid.uuid4())
+        now = now_ms()
+        options: dict[str, Any] = {
+            name: value
+            for name in ("model", "permission_mode", "effort", "append_system_prompt")
+            if (value := getattr(request, name)) is not None
+        }
+        if request.add_dirs:
+            options["add_dirs"] = request.add_dirs
+        if request.mcp_config is not None:
+            import msgspec
+
+            mcp = request.mcp_config
+            options["mcp_config"] = mcp if isinstance(mcp, str) else msgspec.json.encode(mcp).decode()
+        config = self.house.config().sessions
+        record = SessionRecord(
+            id=identity,
+            project_path=str(project),
+            created_at=now,
+            last_activity=now,
+            state=State.HIBERNATED,
+            conversation_id=identity,
+            title=request.title,
+            options=options,
+            trust=request.trust or self.house.demo,
+            auto_keep_alive=config.auto_keep_alive if request.auto_keep_alive is None else request.auto_keep_alive,
+        )
+        with self.store.transaction(durable=True):
+            self.store.save_session(record)
+            self.store.append("created", identity, {"projectPath": record.project_path})
+        household = self._admit_record(record)
+        household.begin()
+        return household
+
+    def _check_place(self) -> None:
+        limit = self.house.config().sessions.max_concurrent
+        live = self.live()
+        if len(live) >= limit and self._sleepiest() is None:
+            raise Busy(
+                f"All {limit} places are taken by sessions that are busy. Wait, end one, or raise "
+                "sessions.max_concurrent.",
+                code="too_many_sessions",
+                data={"retryAfter": RETRY_AFTER_SECONDS},
+            )
+
+    # -- sending ---------------------------------------------------------------------------------------------------
+
+    def send(self, request: SendMessage, prompt_prefix: str = "") -> tuple[Household, MessageRecord, bool]:
+        """Accept a message: in the database and synced before this returns. Return also whether it was a repeat."""
+        if request.key:
+            known = self.store.message_by_key(request.key)
+            if known is not None:
+                return self.household(known.session_id), known, True
+        prompt = prompts.check_prompt(prompt_prefix + request.text)
+        if request.session_id:
+            household = self.household(request.session_id)
+            if household.session.state is State.ENDED:
+                reason = household.session.record.end_reason
+                raise Conflict(
+                    f"The session has ended ({reason}). `POST /api/sessions/{request.session_id}/reopen` brings it back.",
+                    code="session_ended",
+                )
+        else:
+            project = request.project_path or self._default_project()
+            household = self.create(
+                CreateSession(
+                    project_path=project,
+                    trust=request.trust,
+                    permission_mode=request.permission_mode,
+                    model=request.model,
+                )
+            )
+        session = household.session
+        if self.store.count_open(session.id) >= self.house.config().sessions.max_queue:
+            raise Busy("The session's queue is full.", code="queue_full", data={"retryAfter": RETRY_AFTER_SECONDS})
+        record = self._accept(session, request, prompt)
+        household.begin()
+        self.hurry()
+        return household, record, False
+
+    def _accept(self, session: Session, request: SendMessage, prompt: str) -> MessageRecord:
+        now = now_ms()
+        record = MessageRecord(
+            id=f"m_{uuid.uuid4().hex}",
+            session_id=session.id,
+            state="queued",
+            rank=0.0,
+            text=request.text,
+            prompt=prompt,
+            created_at=now,
+            request_key=request.key,
+            steps={"accepted": now, "queued": now},
+        )
+        if request.front:
+            first = next((m for m in self.store.open_messages(session.id) if m.state == "queued"), None)
+            record.rank = first.rank - 1.0 if first else 0.0
+        with self.store.transaction(durable=True):
+            self.store.add_message(record)
+            session.record.message_count += 1
+            session.touch()
+            self.store.save_session(session.record)
+            for state in ("accepted", "queued"):
+                self.store.append("message", session.id, {"message": record.id, "state": state, "at": now})
+        return record
+
+    def _default_project(self) -> str:
+        configured = self.house.config().sessions.project_path
+        if configured:
+            return configured
+        workspace = self.house.paths.home / "workspace"
+        workspace.mkdir(mode=0o700, exist_ok=True)
+        return str(workspace)
+
+    def sent(self, household: Household, message_id: str, duplicate: bool = False) -> Sent:
+        """The present receipt of a message with its session."""
+        record = self.store.message(message_id)
+        assert record is not None
+        return Sent(
+            message=record.view(self.queue_position(record)), session=household.session.view(), duplicate=duplicate
+        )
+
+    def queue_position(self, record: MessageRecord) -> int | None:
+        """0 for the message under way, then 1, 2 ...; None once it is settled."""
+        if record.state not in ("accepted", "queued", "typed", "submitted"):
+            return None
+        for position, other in enumerate(self.store.open_messages(record.session_id)):
+            if other.id == record.id:
+                return position
+        return None
+
+    # -- places ----------------------------------------------------------------------------------------------------
+
+    async def admit(self, session: Session) -> None:
+        """Wait for this session's turn to start and a place for it. Raise Busy when every place is taken by work."""
+        async with self._starting:
+            limit = self.house.config().sessions.max_concurrent
+            while len([other for other in self.live() if other is not session]) >= limit:
+                sleepiest = self._sleepiest(session)
+                if sleepiest is None:
+                    raise Busy(
+                        f"All {limit} places are taken by sessions that are busy.",
+                        code="too_many_sessions",
+                        data={"retryAfter": 1},
+                    )
+                try:
+                    await self._households[sleepiest.id].lifecycle.hibernate("room_needed")
+                except Conflict:
+                    await asyncio.sleep(0.05)
+
+    def _sleepiest(self, but: Session | None = None) -> Session | None:
+        """The least recently used session that may be put to sleep."""
+        candidates = []
+        for household in self._households.values():
+            session = household.session
+            if session is but or session.state is not State.IDLE or self.store.count_open(session.id):
+                continue
+            try:
+                household.lifecycle.check_restful()
+            except Conflict:
+                continue
+            candidates.append(session)
+        return min(candidates, key=lambda s: s.record.last_activity, default=None)
+
+    # -- running ---------------------------------------------------------------------------------------------------
+
+    def hurry(self) -> None:
+        """Poll soon."""
+        self._hurry.set()
+
+    async def recover(self) -> dict[str, int]:
+        """Adopt what lives and revive what died; return how many of each."""
+        outcomes: dict[str, int] = {}
+        for record in self.store.sessions():
+            self._admit_record(record)
+        adoptable = list(self._households.values())
+        results = await asyncio.gather(*(self._adopt(household) for household in adoptable))
+        for result in results:
+            outcomes[result] = outcomes.get(result, 0) + 1
+        for household in adoptable:
+            household.begin()
+        return outcomes
+
+    async def _adopt(self, household: Household) -> str:
+        try:
+            return await household.lifecycle.adopt()
+        except (PilotlightError, OSError) as error:
+            self.log.error("adoption_failed", extra={"fields": {"session": household.session.id, "why": str(error)}})
+            return "failed"
+
+    async def run(self) -> None:
+        """Poll the live sessions until cancelled."""
+        while True:
+            hurry = False
+            now = time.monotonic()
+            for household in list(self._households.values()):
+                session = household.session
+                if session.terminal is None:
+                    continue
+                try:
+                    hurry = session.look(now) or hurry
+                    if session.state is State.WAITING and session.record.trust:
+                        await household.lifecycle.tend_trust()
+                except Exception:  # the boundary: one session's bad luck must not blind the others
+                    self.log.exception("look_failed", extra={"fields": {"session": session.id}})
+            self._hurry.clear()
+            try:
+                await asyncio.wait_for(self._hurry.wait(), HURRY_SECONDS if hurry else CALM_SECONDS)
+            except TimeoutError:
+                pass
+
+    async def close(self) -> None:
+        """Let go of every holder; the sessions live on."""
+        for household in self._households.values():
+            if household.task is not None:
+                household.task.cancel()
+        for household in self._households.values():
+            terminal, household.session.terminal = household.session.terminal, None
+            if terminal is not None:
+                await terminal.close()
+
+    async def stop_all(self, cause: str) -> int:
+        """End every process tree; the conversations sleep. Return how many were live."""
+        live = [household for household in self._households.values() if household.session.live]
+        await asyncio.gather(*(household.lifecycle.stop("killed", cause) for household in live))
+        return len(live)

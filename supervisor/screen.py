@@ -1,0 +1,91 @@
+"""What a person would see: the terminal emulator behind a small interface of our own.
+
+The screen is derived state: it is rebuilt from the holder's ring whenever the supervisor starts, and when the emulator
+fails (it is pre-1.0) it is thrown away and rebuilt, never trusted and never fatal. Sizes are clamped because the
+emulator crashed below 10 x 3.
+"""
+
+from __future__ import annotations
+
+import re
+
+from pyghostty import Terminal
+
+MIN_COLUMNS, MAX_COLUMNS = 20, 500
+MIN_ROWS, MAX_ROWS = 5, 200
+HISTORY_LINES = 1000
+_TITLE = re.compile(rb"\x1b\](?:0|2);([^\x07\x1b]{0,500})(?:\x07|\x1b\\)")
+
+
+def clamp(cols: int, rows: int) -> tuple[int, int]:
+    """The nearest size that the emulator stands."""
+    return max(MIN_COLUMNS, min(MAX_COLUMNS, cols)), max(MIN_ROWS, min(MAX_ROWS, rows))
+
+
+class Screen:
+    """One terminal screen. `version` grows with every change of what it shows."""
+
+    def __init__(self, cols: int, rows: int) -> None:
+        self.cols, self.rows = clamp(cols, rows)
+        self.version = 0
+        self.title: str | None = None
+        self._lines: tuple[int, list[str]] = (-1, [])
+        self._terminal = self._fresh()
+
+    def _fresh(self) -> Terminal:
+        return Terminal(cols=self.cols, rows=self.rows, scrollback=HISTORY_LINES)
+
+    def feed(self, data: bytes) -> None:
+        """Take output of the child in."""
+        self.version += 1
+        for match in _TITLE.finditer(data):
+            self.title = match.group(1).decode("utf-8", "replace")
+        try:
+            self._terminal.feed(data)
+        except Exception:  # the emulator's boundary: any failure of it means a new screen
+            self.reset()
+
+    def reset(self) -> None:
+        """Start with an empty screen; the child redraws at the next resize."""
+        self.version += 1
+        self._terminal = self._fresh()
+
+    def resize(self, cols: int, rows: int) -> None:
+        """Change the size, as the pty's was changed."""
+        self.cols, self.rows = clamp(cols, rows)
+        self.version += 1
+        self._terminal.resize(self.cols, self.rows)
+
+    def lines(self) -> list[str]:
+        """The rows, right-trimmed."""
+        if self._lines[0] != self.version:
+            rows = self._terminal.text().split("\n")
+            rows += [""] * (self.rows - len(rows))
+            self._lines = (self.version, [row.rstrip() for row in rows])
+        return self._lines[1]
+
+    def text(self) -> str:
+        """The visible screen as plain text."""
+        return "\n".join(self.lines())
+
+    def history(self) -> str:
+        """Scrollback and screen."""
+        return self._terminal.contents()
+
+    @property
+    def cursor(self) -> tuple[int, int]:
+        """Column and row, from 0."""
+        x, y = self._terminal.cursor
+        return int(x), int(y)
+
+    def is_faint(self, x: int, y: int) -> bool:
+        """Whether the cell is drawn dim, as suggestions in an empty prompt box are."""
+        try:
+            style = self._terminal.style(x, y)
+        except Exception:  # the emulator's boundary: a cell that cannot be read is not known to be dim
+            return False
+        return bool(style["faint"]) or style["fg"] in (("palette", 8), ("rgb", (153, 153, 153)))
+
+    def close(self) -> None:
+        """Free the emulator."""
+        self._terminal.close()

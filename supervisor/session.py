@@ -1,0 +1,608 @@
+"""One conversation: its record, what is known about its process, and its one state.
+
+The session reads Claude's logs, judges the evidence and applies the state table; it settles the fate of the message
+under way. What acts on the world is beside it: `lifecycle` starts and ends processes, `delivery` types prompts, `answers`
+answers dialogs. Invariants: the record is written before anything it says is published; `current` is the one message
+that is typed or submitted, or None; a log line's effects and its position are one transaction.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from shared.config import Config
+from shared.errors import ErrorBodyLike, NotFound
+from shared.messages import SessionView, Waiting
+from shared.paths import Paths
+from supervisor import states
+from supervisor.claude import dialogs
+from supervisor.claude.journal import (
+    EditorEvent,
+    HookEvent,
+    Status,
+    Tail,
+    TranscriptLine,
+    parse_log_line,
+    parse_transcript_line,
+    read_status,
+)
+from supervisor.pulse import Pulse
+from supervisor.states import Event, Evidence, State
+from supervisor.store import MessageRecord, SessionRecord, Store, now_ms
+from supervisor.terminal import Terminal
+from supervisor.turns import Outcome, StopReport, Turn, cut_off, settle
+from supervisor.waits import Permission, permission_waiting, screen_waiting
+
+STATUS_SECONDS = 0.2
+READY_WITHOUT_HOOK_SECONDS = 5.0
+REMEMBERED_TURNS = 8
+STREAM_KINDS = frozenset({"MessageDisplay"})
+
+
+@dataclass
+class House:
+    """What every session shares."""
+
+    store: Store
+    paths: Paths
+    config: Callable[[], Config]
+    environment: dict[str, str]
+    claude_home: Path
+    log: logging.Logger
+    demo: bool = False
+
+
+class Session:
+    """One conversation. All methods run on the supervisor's loop."""
+
+    def __init__(self, record: SessionRecord, house: House) -> None:
+        self.record = record
+        self.house = house
+        self.store = house.store
+        self.dir = house.paths.session_dir(record.id)
+        self.terminal: Terminal | None = None
+        self.waiting: Waiting | None = None
+        self.permission: Permission | None = None
+        self.current: MessageRecord | None = None
+        self.claimed: set[str] = set()
+        self.drafts: set[str] = set()
+        self.editor_runs = 0
+        self.pulse = Pulse()
+        self.status: Status | None = None
+        self.session_started = False
+        self.responsive = True
+        self.attached = 0
+        self.memory_bytes: int | None = None
+        self.cpu_percent: float | None = None
+        self.health = "ok"
+        self.progress_at = time.monotonic()
+        self.turns: dict[str | None, Turn] = {}
+        self._turn: Turn | None = None
+        self._stops: dict[str, tuple[StopReport, float]] = {}
+        self._hooks = Tail(self.dir / "hooks.log", self.store.position(record.id, "hooks"))
+        self._transcript: Tail | None = None
+        self._status_at = 0.0
+        self._quiet_since: float | None = None
+        self._turn_ended_at: float | None = None
+        self._puzzled_since: float | None = None
+        self._prompt_seen_at: float | None = None
+        self._judged = (-1, 0.0)
+        self._prefer_transcript()
+
+    # -- what clients see ------------------------------------------------------------------------------------------
+
+    @property
+    def id(self) -> str:
+        """Our name for it; also the id of its first conversation."""
+        return self.record.id
+
+    @property
+    def state(self) -> State:
+        """The one state."""
+        return State(self.record.state)
+
+    @property
+    def live(self) -> bool:
+        """Whether a process exists, or is being made or ended."""
+        return self.state in states.LIVE
+
+    @property
+    def answering_itself(self) -> bool:
+        """Whether what it waits for is answered without a person (the trust dialog of a session created with trust)."""
+        return self.waiting is not None and self.waiting.kind == "trust" and self.record.trust
+
+    @property
+    def idle_for_messages(self) -> bool:
+        """Whether a prompt may be typed now: idle, an empty box on a settled screen, nothing asked."""
+        return self.state is State.IDLE and self.sight().kind == "prompt" and self.terminal is not None
+
+    def view(self) -> SessionView:
+        """As clients see it."""
+        record = self.record
+        live = self.live
+        timeout = self.house.config().sessions.timeout_hours * 3_600_000
+        return SessionView(
+            id=record.id,
+            state=record.state,  # type: ignore[arg-type]
+            project_path=record.project_path,
+            created_at=record.created_at,
+            last_activity=record.last_activity,
+            message_count=record.message_count,
+            queue_length=self.store.count_open(record.id),
+            waiting=self.waiting if self.state is State.WAITING else None,
+            title=record.title,
+            conversation_id=record.conversation_id,
+            pid=record.child[0] if live and record.child else None,
+            holder_pid=record.holder[0] if live and record.holder else None,
+            generation=record.generation,
+            expires_at=None if self.state is State.ENDED else int(record.last_activity + timeout),
+            ended_at=record.ended_at,
+            end_reason=record.end_reason,  # type: ignore[arg-type]
+            end_detail=record.end_detail,
+            current_message=self.current.id if self.current else None,
+            background_tasks=record.background if live else [],
+            draft=live and self.terminal is not None and self.sight().kind == "draft" and self.current is None,
+            attached=self.attached,
+            warned=record.warned,
+            auto_keep_alive=record.auto_keep_alive,
+            memory_bytes=self.memory_bytes if live else None,
+            cpu_percent=self.cpu_percent if live else None,
+            model=record.options.get("model"),
+            permission_mode=record.options.get("permission_mode"),
+            health=self.health,
+        )
+
+    def sight(self) -> dialogs.Sight:
+        """What its screen shows."""
+        return self.terminal.sight() if self.terminal is not None else dialogs.Sight("blank")
+
+    # -- the state ---------------------------------------------------------------------------------------------------
+
+    def apply(self, event: Event, cause: str, waiting: Waiting | None = None, **fields: Any) -> None:
+        """Take the transition that the table gives, record it and say so; nothing happens when nothing changed."""
+        before, old = self.state, self.waiting
+        target = states.after(before, event)
+        asked = waiting if target is State.WAITING else None
+        changed = target is not before or (asked.id if asked else None) != (old.id if old else None) or bool(fields)
+        self.waiting = asked
+        if not changed:
+            return
+        for name, value in fields.items():
+            setattr(self.record, name, value)
+        self.record.state = target
+        with self.store.transaction():
+            self.store.save_session(self.record)
+            if target is not before or asked is not old:
+                data: dict[str, Any] = {"from": before, "to": target, "cause": cause}
+                if asked is not None:
+                    data["waiting"] = {"id": asked.id, "for": asked.kind, "title": asked.title}
+                if target is State.ENDED:
+                    data["reason"], data["detail"] = self.record.end_reason, self.record.end_detail
+                self.store.append("state", self.id, data)
+                if asked is not None:
+                    self.store.append("waiting", self.id, {"for": asked.kind, "title": asked.title, "id": asked.id})
+                if target is State.ENDED:
+                    self.store.append("ended", self.id, {"reason": self.record.end_reason, "cause": cause})
+        self.house.log.info(
+            "session_state", extra={"fields": {"session": self.id, "from": before, "to": target, "cause": cause}}
+        )
+        self.pulse.ring()
+
+    def touch(self) -> None:
+        """Something that counts as activity has happened: the expiry moves."""
+        self.record.last_activity = now_ms()
+        self.record.idle_seconds = 0.0
+        self.record.warned = False
+
+    def look(self, now: float) -> bool:
+        """Read what is new, judge, settle. Return whether the session is in a hurry (poll again soon)."""
+        if self.terminal is None:
+            return False
+        self.read_logs()
+        self._look_at_status(now)
+        self._judge(now)
+        self._settle(now)
+        return self.current is not None or self.state in (State.STARTING, State.STOPPING, State.BUSY)
+
+    def _look_at_status(self, now: float) -> None:
+        if now - self._status_at < STATUS_SECONDS or self.record.child is None:
+            return
+        self._status_at = now
+        status = read_status(self.house.claude_home, self.record.child[0])
+        if status != self.status:
+            self.status = status
+            self.progress_at = now
+
+    def _judge(self, now: float) -> None:
+        terminal = self.terminal
+        assert terminal is not None
+        if self.state is State.STOPPING or (not terminal.settled and now - self._judged[1] < 0.1):
+            return
+        self._judged = (terminal.screen.version, now)
+        sight = terminal.sight()
+        self._note_ready(sight, now)
+        asks = self._asked(sight)
+        held = self._held(sight)
+        puzzled = 0.0 if self._puzzled_since is None else now - self._puzzled_since
+        verdict = states.judge(
+            Evidence(
+                ready_once=self.record.ready_once,
+                turn_open=self.record.turn_prompt is not None,
+                status=self.status.status if self.status else None,
+                sight=sight.kind,
+                asks=asks,
+                held=held,
+                puzzled_for=puzzled,
+                responsive=self.responsive,
+            )
+        )
+        if verdict is None:
+            self._puzzled_since = self._puzzled_since or now
+            return
+        if verdict.event is not Event.LOST_SIGHT:
+            self._puzzled_since = None
+        self.apply(verdict.event, "evidence", verdict.waiting)
+
+    def _note_ready(self, sight: dialogs.Sight, now: float) -> None:
+        if self.record.ready_once or sight.kind not in ("prompt", "draft"):
+            if sight.kind not in ("prompt", "draft"):
+                self._prompt_seen_at = None
+            return
+        self._prompt_seen_at = self._prompt_seen_at or now
+        if self.session_started or now - self._prompt_seen_at >= READY_WITHOUT_HOOK_SECONDS:
+            if not self.session_started:
+                self.health = "no_hooks"
+            self.record.ready_once = True
+            self.record.failures = 0
+            self.store.save_session(self.record)
+
+    def _asked(self, sight: dialogs.Sight) -> Waiting | None:
+        if self.permission is not None:
+            return permission_waiting(self.permission, sight)
+        status_waits = self.status is not None and self.status.status == "waiting"
+        return screen_waiting(sight, self.record.ready_once, status_waits, self._asked_since())
+
+    def _asked_since(self) -> int:
+        return self.waiting.since if self.waiting is not None else now_ms()
+
+    def _held(self, sight: dialogs.Sight) -> Waiting | None:
+        until = self.record.held_until
+        if until is not None and until > now_ms():
+            return Waiting(
+                id=f"hold-{until}",
+                kind="rate_limit",
+                title="Claude's usage limit is reached",
+                text=self.record.held_reason or "",
+                since=self._asked_since(),
+                until=until,
+            )
+        if sight.not_logged_in:
+            return Waiting(
+                id="login",
+                kind="login",
+                title="Claude is not logged in",
+                text="Run `claude` in a terminal on this machine and log in with /login, or set a token in claude.env.",
+                since=self._asked_since(),
+            )
+        return None
+
+    # -- Claude's logs -----------------------------------------------------------------------------------------------
+
+    def read_logs(self) -> None:
+        """Take in what Claude's hooks and transcript say, each line once."""
+        if self._hooks.changed():
+            for line in self._hooks.lines():
+                self._take_hook_line(line.data, line.end)
+        if self._transcript is None:
+            self._prefer_transcript()
+        if self._transcript is not None and self._transcript.changed():
+            for line in self._transcript.lines():
+                parsed = parse_transcript_line(line.data)
+                if parsed is not None:
+                    self._take_transcript_line(parsed)
+            self._progress()
+
+    def _progress(self) -> None:
+        self.progress_at = time.monotonic()
+        self._quiet_since = None
+        self.pulse.ring()
+
+    def _take_hook_line(self, data: bytes, end: int) -> None:
+        event = parse_log_line(self.dir, data)
+        with self.store.transaction():
+            if isinstance(event, HookEvent):
+                self._take_hook(event)
+            elif isinstance(event, EditorEvent):
+                self._take_editor(event)
+            self.store.set_position(self.id, "hooks", end)
+        if isinstance(event, HookEvent):
+            event.spool.unlink(missing_ok=True)
+        if isinstance(event, EditorEvent) and event.draft is not None:
+            event.draft.unlink(missing_ok=True)
+        self._progress()
+
+    def _take_editor(self, event: EditorEvent) -> None:
+        self.editor_runs += 1
+        if event.what == "claimed":
+            self.claimed.add(event.message_id)
+        elif event.what == "draft":
+            self.drafts.add(event.message_id)
+
+    def _take_hook(self, event: HookEvent) -> None:
+        payload, name = event.payload, event.name
+        if name == "SessionStart":
+            self._conversation_started(payload)
+        elif name == "UserPromptSubmit":
+            self._prompt_submitted(event.prompt_id, str(payload.get("prompt", "")))
+        elif name == "MessageDisplay":
+            self.store.append(
+                "text",
+                self.id,
+                {
+                    "delta": payload.get("delta"),
+                    "index": payload.get("index"),
+                    "final": payload.get("final"),
+                    "messageId": payload.get("message_id"),
+                    "message": self._message_of(event.prompt_id),
+                },
+            )
+        elif name in ("PreToolUse", "PostToolUse", "PostToolUseFailure", "PermissionDenied"):
+            self._tool_event(name, payload, event.prompt_id)
+        elif name == "PermissionRequest":
+            self.permission = Permission.from_hook(event.spool.name, payload, event.answer)
+        elif name in ("Stop", "StopFailure"):
+            self._turn_stopped(name, payload, event.prompt_id)
+        elif name == "SessionEnd":
+            self.record.options["last_end"] = payload.get("reason")
+
+    def _conversation_started(self, payload: dict[str, Any]) -> None:
+        self.session_started = True
+        conversation, path = payload.get("session_id"), payload.get("transcript_path")
+        if payload.get("source") != "fork" and isinstance(conversation, str) and not self.record.fork_from:
+            if conversation != self.record.conversation_id:
+                self.store.append("conversation", self.id, {"from": self.record.conversation_id, "to": conversation})
+            self.record.conversation_id = conversation
+            if isinstance(path, str) and path != self.record.transcript:
+                self.record.transcript = path
+                self._transcript = None
+        self.store.save_session(self.record)
+
+    def _prompt_submitted(self, prompt_id: str | None, prompt: str) -> None:
+        self.touch()
+        self.record.turn_prompt = prompt_id or "unknown"
+        self.record.idle_seconds = 0.0
+        self._turn_ended_at = None
+        message = self.current
+        if message is not None and message.state in ("queued", "typed") and _same(prompt, message.prompt):
+            self.step(message, "submitted", prompt_id=prompt_id)
+        self.store.save_session(self.record)
+        self.store.append("prompt", self.id, {"promptId": prompt_id, "message": self._message_of(prompt_id)})
+
+    def _tool_event(self, name: str, payload: dict[str, Any], prompt_id: str | None) -> None:
+        kind = {"PreToolUse": "started", "PostToolUse": "finished"}.get(name, "failed")
+        data = {
+            "phase": kind,
+            "tool": payload.get("tool_name"),
+            "toolUseId": payload.get("tool_use_id"),
+            "message": self._message_of(prompt_id),
+        }
+        if name == "PreToolUse":
+            data["input"] = payload.get("tool_input")
+        self.store.append("tool", self.id, data)
+        if name != "PreToolUse" and self.permission is not None and self.permission.answered_by(payload):
+            self.drop_permission()
+
+    def _turn_stopped(self, name: str, payload: dict[str, Any], prompt_id: str | None) -> None:
+        text = payload.get("last_assistant_message")
+        failure = None
+        if name == "StopFailure":
+            failure = str(payload.get("error") or payload.get("error_type") or "api_error")
+        report = StopReport(text if isinstance(text, str) else None, failure, 0.0)
+        tasks = payload.get("background_tasks")
+        self.record.background = [t for t in tasks if isinstance(t, dict)] if isinstance(tasks, list) else []
+        self.drop_permission()
+        self.touch()
+        if prompt_id:
+            self._stops[prompt_id] = (report, time.monotonic())
+            message = self.current
+            if message is not None and message.prompt_id == prompt_id:
+                message.stop = {"text": report.text, "failure": failure}
+                self.store.save_message(message)
+        if self.record.turn_prompt in (prompt_id, "unknown") or prompt_id is None:
+            self.record.turn_prompt = None
+        self.store.save_session(self.record)
+
+    def drop_permission(self) -> None:
+        """The request was answered, here or at the terminal; a hook that still waits is let go."""
+        if self.permission is not None:
+            self.permission.release()
+            self.permission = None
+            self.pulse.ring()
+
+    def _take_transcript_line(self, line: TranscriptLine) -> None:
+        if line.sidechain:
+            return
+        if line.kind == "user" and line.prompt_id and line.prompt_id not in self.turns:
+            self._turn = Turn(line.prompt_id, line.text or "")
+            self.turns[line.prompt_id] = self._turn
+            self._turn_ended_at = None
+            while len(self.turns) > REMEMBERED_TURNS:
+                del self.turns[next(iter(self.turns))]
+            message = self.current
+            if message is not None and message.state in ("queued", "typed") and _same(line.text or "", message.prompt):
+                self.step(message, "submitted", prompt_id=line.prompt_id)
+            return
+        if line.kind == "summary" and line.text and not self.record.title:
+            self.record.title = line.text
+        if self._turn is None:
+            return
+        self._turn.add(line)
+        if line.kind == "turn_end":
+            self._turn_ended_at = time.monotonic()
+            if self.record.turn_prompt == self._turn.prompt_id:
+                self.record.turn_prompt = None
+                self.store.save_session(self.record)
+        elif line.kind == "interrupted":
+            self.record.turn_prompt = None
+            self.drop_permission()
+            self.store.save_session(self.record)
+
+    def _prefer_transcript(self) -> None:
+        if self.record.transcript:
+            path = Path(self.record.transcript)
+            name = f"transcript:{path.name}"
+            self._transcript = Tail(path, self.store.position(self.id, name))
+
+    def transcript_settled(self) -> None:
+        """Remember that nothing before the present end of the transcript is open."""
+        if self._transcript is not None:
+            self.store.set_position(self.id, f"transcript:{self._transcript.path.name}", self._transcript.offset)
+
+    def _message_of(self, prompt_id: str | None) -> str | None:
+        message = self.current
+        return message.id if message is not None and prompt_id and message.prompt_id == prompt_id else None
+
+    # -- the message under way ---------------------------------------------------------------------------------------
+
+    def step(self, message: MessageRecord, state: str, **fields: Any) -> None:
+        """Record that a message has reached a step, with its time, and say so."""
+        for name, value in fields.items():
+            setattr(message, name, value)
+        message.state = state
+        message.steps.setdefault(state, now_ms())
+        with self.store.transaction():
+            self.store.save_message(message)
+            data: dict[str, Any] = {"message": message.id, "state": state, "at": message.steps[state]}
+            if message.error:
+                data["error"] = message.error.get("code")
+            self.store.append("message", self.id, data)
+        self.pulse.ring()
+
+    def _stop_report(self, message: MessageRecord, now: float) -> StopReport | None:
+        if message.prompt_id and message.prompt_id in self._stops:
+            report, at = self._stops[message.prompt_id]
+            return StopReport(report.text, report.failure, now - at)
+        if message.stop is not None:
+            self._stops[message.prompt_id or ""] = (StopReport(message.stop["text"], message.stop["failure"], 0), now)
+            return StopReport(message.stop["text"], message.stop["failure"], 0.0)
+        return None
+
+    def _settle(self, now: float) -> None:
+        message = self.current
+        if message is None or message.state != "submitted":
+            self._quiet_since = None
+            self._notice_silent_end(now)
+            return
+        quiet = self._is_quiet()
+        self._quiet_since = (self._quiet_since or now) if quiet else None
+        outcome = settle(
+            self.turns.get(message.prompt_id),
+            self._stop_report(message, now),
+            ended_for=now - self._turn_ended_at if self._turn_ended_at is not None else 0.0,
+            quiet_for=now - self._quiet_since if self._quiet_since is not None else 0.0,
+        )
+        if outcome is not None:
+            self.conclude(message, outcome)
+
+    def _is_quiet(self) -> bool:
+        idle = self.status is None or self.status.status in ("idle", "shell")
+        return idle and self.sight().kind in ("prompt", "draft")
+
+    def _notice_silent_end(self, now: float) -> None:
+        """A turn that is not ours may end without a hook (Esc): believe status file and screen after a while."""
+        if self.record.turn_prompt is None or not self._is_quiet() or now - self.progress_at < 2.0:
+            return
+        self.record.turn_prompt = None
+        self.store.save_session(self.record)
+
+    def conclude_cut_off(self, now: float) -> None:
+        """The process is gone: settle the message under way by what the logs say, or put it back into the queue."""
+        message = self.current
+        if message is None:
+            return
+        if message.state == "submitted":
+            self.conclude(message, cut_off(self.turns.get(message.prompt_id), self._stop_report(message, now)))
+            return
+        self.requeue(message)
+
+    def store_says_cancelled(self, message: MessageRecord) -> bool:
+        """Whether the message was cancelled or settled by somebody else meanwhile."""
+        stored = self.store.message(message.id)
+        return stored is None or stored.state not in ("accepted", "queued", "typed", "submitted")
+
+    def requeue(self, message: MessageRecord) -> None:
+        """Its text never became a prompt: it waits its turn again."""
+        self.claimed.discard(message.id)
+        for name in (f"{message.id}.claimed", f"{message.id}.pending"):
+            (self.dir / "outbox" / name).unlink(missing_ok=True)
+        message.steps.pop("typed", None)
+        self.step(message, "queued")
+        self.current = None
+        self.pulse.ring()
+
+    def conclude(self, message: MessageRecord, outcome: Outcome) -> None:
+        """Store a settled fate, all of it in one transaction."""
+        turn = self.turns.get(message.prompt_id)
+        error: ErrorBodyLike | None = None
+        if outcome.state == "failed":
+            error = failure_body(outcome)
+        elif outcome.state == "interrupted":
+            error = {
+                "code": "interrupted",
+                "message": "The turn was interrupted before Claude had finished its reply.",
+                "status": 409,
+                "retryable": False,
+                "data": {},
+            }
+        with self.store.transaction():
+            self.step(
+                message,
+                outcome.state,
+                reply=outcome.reply,
+                error=error,
+                tool_calls=list(turn.tools) if turn else [],
+                usage=turn.total_usage if turn else None,
+                stop=None,
+            )
+            self.touch()
+            self.record.turn_prompt = None if self.record.turn_prompt == message.prompt_id else self.record.turn_prompt
+            if outcome.state == "failed" and outcome.error == "rate_limit":
+                self.record.held_until = now_ms() + 60_000
+                self.record.held_reason = outcome.detail
+            self.store.save_session(self.record)
+            self.transcript_settled()
+        self.claimed.discard(message.id)
+        (self.dir / "outbox" / f"{message.id}.claimed").unlink(missing_ok=True)
+        self.current = None
+        self._quiet_since = None
+        self.pulse.ring()
+
+
+def failure_body(outcome: Outcome) -> ErrorBodyLike:
+    """The error of a message that Claude's service refused."""
+    status = {"rate_limit": 429, "authentication_failed": 502, "invalid_request": 502}.get(outcome.error or "", 502)
+    return {
+        "code": outcome.error or "api_error",
+        "message": (outcome.detail or "Claude's service refused the request.").strip(),
+        "status": status,
+        "retryable": outcome.error in ("rate_limit", "server_error", "overloaded"),
+        "data": {},
+    }
+
+
+def _same(seen: str, prompt: str) -> bool:
+    return (
+        seen.rstrip() == prompt.rstrip() or seen.replace("\r\n", "\n").rstrip() == prompt.replace("\r\n", "\n").rstrip()
+    )
+
+
+def require(record: SessionRecord | None) -> SessionRecord:
+    """The record, or NotFound."""
+    if record is None:
+        raise NotFound("Session not found. `GET /api/sessions` lists them.", code="session_not_found")
+    return record

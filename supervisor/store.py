@@ -1,0 +1,417 @@
+"""The database: sessions, messages, the event journal, reading positions, settings. The only module that knows SQL.
+
+One connection, one thread, write-ahead log. What was promised to a client is synced (`durable=True`: `synchronous=FULL`);
+everything else survives a crash of the supervisor, and a machine crash sets it back at most a moment, which recovery from
+transcript and hook log repairs. Events appended in a transaction get their sequence number there and are published
+after the commit: a number that was seen is never given twice, and none is skipped.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from shared.errors import StorageFailed
+from shared.messages import VERSION, ErrorBody, Event, MessageView
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS meta(key TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS sessions(
+    id TEXT PRIMARY KEY, project_path TEXT NOT NULL, created_at INTEGER NOT NULL, last_activity INTEGER NOT NULL,
+    state TEXT NOT NULL, conversation_id TEXT NOT NULL, generation INTEGER NOT NULL DEFAULT 0,
+    message_count INTEGER NOT NULL DEFAULT 0, ended_at INTEGER, body BLOB NOT NULL);
+CREATE INDEX IF NOT EXISTS sessions_open ON sessions(state) WHERE state != 'ended';
+CREATE TABLE IF NOT EXISTS messages(
+    ord INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, session_id TEXT NOT NULL, state TEXT NOT NULL,
+    rank REAL NOT NULL, request_key TEXT UNIQUE, text TEXT NOT NULL, created_at INTEGER NOT NULL, body BLOB NOT NULL);
+CREATE INDEX IF NOT EXISTS messages_session ON messages(session_id, ord);
+CREATE INDEX IF NOT EXISTS messages_open ON messages(session_id, rank) WHERE state IN
+    ('accepted', 'queued', 'typed', 'submitted');
+CREATE TABLE IF NOT EXISTS events(
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, kind TEXT NOT NULL, session TEXT, data BLOB NOT NULL);
+CREATE INDEX IF NOT EXISTS events_session ON events(session, seq);
+CREATE TABLE IF NOT EXISTS tails(
+    session_id TEXT NOT NULL, name TEXT NOT NULL, position INTEGER NOT NULL, PRIMARY KEY(session_id, name));
+CREATE TABLE IF NOT EXISTS keys(key TEXT PRIMARY KEY, at INTEGER NOT NULL, result BLOB NOT NULL);
+"""
+
+OPEN_STATES = ("accepted", "queued", "typed", "submitted")
+
+
+@dataclass
+class SessionRecord:
+    """One session as it is stored. Times are milliseconds since the epoch; the fields behind `body` travel as JSON."""
+
+    id: str
+    project_path: str
+    created_at: int
+    last_activity: int
+    state: str
+    conversation_id: str
+    generation: int = 0
+    message_count: int = 0
+    ended_at: int | None = None
+    title: str | None = None
+    options: dict[str, Any] = field(default_factory=dict)
+    trust: bool = False
+    resume: bool = False
+    fork_from: str | None = None
+    transcript: str | None = None
+    child: list[int] | None = None
+    holder: list[int] | None = None
+    socket: str | None = None
+    ready_once: bool = False
+    turn_prompt: str | None = None
+    background: list[dict[str, Any]] = field(default_factory=list)
+    end_reason: str | None = None
+    end_detail: str | None = None
+    warned: bool = False
+    auto_keep_alive: bool = False
+    failures: int = 0
+    held_until: int | None = None
+    held_reason: str | None = None
+    idle_seconds: float = 0.0
+
+
+@dataclass
+class MessageRecord:
+    """One message as it is stored; `steps` holds the time of each step, in milliseconds since the epoch."""
+
+    id: str
+    session_id: str
+    state: str
+    rank: float
+    text: str
+    created_at: int
+    request_key: str | None = None
+    ord: int = 0
+    steps: dict[str, int] = field(default_factory=dict)
+    prompt: str = ""
+    prompt_id: str | None = None
+    generation: int = 0
+    reply: str | None = None
+    error: dict[str, Any] | None = None
+    tool_calls: list[dict[str, Any]] = field(default_factory=list)
+    usage: dict[str, int] | None = None
+    source: str = "api"
+    stop: dict[str, Any] | None = None
+
+    def view(self, position: int | None = None) -> MessageView:
+        """As clients see it."""
+        return MessageView(
+            id=self.id,
+            session_id=self.session_id,
+            state=self.state,  # type: ignore[arg-type]
+            text=self.text,
+            created_at=self.created_at,
+            steps=dict(self.steps),
+            request_id=self.request_key,
+            reply=self.reply,
+            error=ErrorBody(**self.error) if self.error else None,
+            queue_position=position,
+            tool_calls=self.tool_calls,
+            usage=self.usage,
+            source=self.source,
+        )
+
+
+_SESSION_COLUMNS = (
+    "id",
+    "project_path",
+    "created_at",
+    "last_activity",
+    "state",
+    "conversation_id",
+    "generation",
+    "message_count",
+    "ended_at",
+)
+_MESSAGE_COLUMNS = ("id", "session_id", "state", "rank", "request_key", "text", "created_at")
+
+
+def _body(record: Any, columns: tuple[str, ...]) -> bytes:
+    fields = {name: value for name, value in vars(record).items() if name not in columns and name != "ord"}
+    return msgspec.json.encode(fields)
+
+
+class Store:
+    """Everything that must survive. Used from the supervisor's loop only."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._depth = 0
+        self._outgoing: list[Event] = []
+        self.publish: Callable[[list[Event]], None] = lambda events: None
+        try:
+            self._db = sqlite3.connect(path, isolation_level=None, timeout=5.0)
+            path.chmod(0o600)
+            self._db.execute("PRAGMA journal_mode=WAL")
+            self._db.execute("PRAGMA synchronous=NORMAL")
+            self._db.execute("PRAGMA wal_autocheckpoint=500")
+            self._db.execute("PRAGMA cache_size=-2000")
+            self._db.executescript(_SCHEMA)
+            self._db.execute("INSERT OR IGNORE INTO meta VALUES('epoch', ?)", (uuid.uuid4().hex[:12],))
+        except (sqlite3.Error, OSError) as error:
+            raise StorageFailed(f"The database {path} cannot be opened: {error}.") from error
+        self.epoch: str = self.meta("epoch") or ""
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._db.close()
+
+    @contextmanager
+    def transaction(self, durable: bool = False) -> Iterator[None]:
+        """All or nothing, then publish. Nested uses join the outer one. Raise StorageFailed when the disk refuses."""
+        if self._depth:
+            self._depth += 1
+            try:
+                yield
+            finally:
+                self._depth -= 1
+            return
+        try:
+            if durable:
+                self._db.execute("PRAGMA synchronous=FULL")
+            self._db.execute("BEGIN IMMEDIATE")
+        except sqlite3.Error as error:
+            raise StorageFailed(f"The database refuses to write: {error}.") from error
+        self._depth = 1
+        try:
+            yield
+            self._db.execute("COMMIT")
+        except BaseException as error:
+            self._outgoing.clear()
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            if isinstance(error, sqlite3.Error):
+                raise StorageFailed(f"The database refuses to write: {error}.") from error
+            raise
+        finally:
+            self._depth = 0
+            if durable:
+                self._db.execute("PRAGMA synchronous=NORMAL")
+        events, self._outgoing = self._outgoing, []
+        if events:
+            self.publish(events)
+
+    # -- sessions ------------------------------------------------------------------------------------------------
+
+    def save_session(self, record: SessionRecord) -> None:
+        """Insert or replace."""
+        values = [getattr(record, name) for name in _SESSION_COLUMNS]
+        marks = ",".join("?" * (len(values) + 1))
+        with self.transaction():
+            self._db.execute(
+                f"INSERT OR REPLACE INTO sessions({','.join(_SESSION_COLUMNS)},body) VALUES({marks})",
+                [*values, _body(record, _SESSION_COLUMNS)],
+            )
+
+    def sessions(self, include_ended: bool = False) -> list[SessionRecord]:
+        """Oldest first."""
+        where = "" if include_ended else "WHERE state != 'ended'"
+        columns = ",".join(_SESSION_COLUMNS)
+        rows = self._db.execute(f"SELECT {columns},body FROM sessions {where} ORDER BY created_at, id")
+        return [self._session(row) for row in rows]
+
+    def session(self, session_id: str) -> SessionRecord | None:
+        """One session, ended or not."""
+        columns = ",".join(_SESSION_COLUMNS)
+        row = self._db.execute(f"SELECT {columns},body FROM sessions WHERE id=?", (session_id,)).fetchone()
+        return self._session(row) if row else None
+
+    @staticmethod
+    def _session(row: tuple[Any, ...]) -> SessionRecord:
+        known = SessionRecord.__dataclass_fields__
+        body = {name: value for name, value in msgspec.json.decode(row[-1]).items() if name in known}
+        return SessionRecord(**dict(zip(_SESSION_COLUMNS, row[:-1], strict=True)), **body)
+
+    # -- messages ------------------------------------------------------------------------------------------------
+
+    def add_message(self, record: MessageRecord) -> None:
+        """Append to the session's queue; `ord` and a missing rank are filled in."""
+        values = [getattr(record, name) for name in _MESSAGE_COLUMNS]
+        with self.transaction():
+            cursor = self._db.execute(
+                f"INSERT INTO messages({','.join(_MESSAGE_COLUMNS)},body) VALUES(?,?,?,?,?,?,?,?)",
+                [*values, _body(record, _MESSAGE_COLUMNS)],
+            )
+            record.ord = int(cursor.lastrowid or 0)
+            if not record.rank:
+                record.rank = float(record.ord)
+                self._db.execute("UPDATE messages SET rank=? WHERE ord=?", (record.rank, record.ord))
+
+    def save_message(self, record: MessageRecord) -> None:
+        """Write a message's progress."""
+        with self.transaction():
+            self._db.execute(
+                "UPDATE messages SET state=?, rank=?, body=? WHERE id=?",
+                (record.state, record.rank, _body(record, _MESSAGE_COLUMNS), record.id),
+            )
+
+    def _messages(self, where: str, *values: object) -> list[MessageRecord]:
+        columns = ",".join(_MESSAGE_COLUMNS)
+        rows = self._db.execute(f"SELECT {columns},ord,body FROM messages WHERE {where}", values)
+        known = MessageRecord.__dataclass_fields__
+        found = []
+        for row in rows:
+            body = {name: value for name, value in msgspec.json.decode(row[-1]).items() if name in known}
+            found.append(MessageRecord(**dict(zip(_MESSAGE_COLUMNS, row[:-2], strict=True)), ord=row[-2], **body))
+        return found
+
+    def message(self, message_id: str) -> MessageRecord | None:
+        """One message by id."""
+        found = self._messages("id=?", message_id)
+        return found[0] if found else None
+
+    def message_by_key(self, key: str) -> MessageRecord | None:
+        """The message that a request key has made."""
+        found = self._messages("request_key=?", key)
+        return found[0] if found else None
+
+    def open_messages(self, session_id: str) -> list[MessageRecord]:
+        """What is not settled, in the order of sending: what is under way first."""
+        marks = ",".join(f"'{state}'" for state in OPEN_STATES)
+        return self._messages(
+            f"session_id=? AND state IN ({marks}) ORDER BY state NOT IN ('typed','submitted'), rank, ord", session_id
+        )
+
+    def count_open(self, session_id: str) -> int:
+        """How many messages are not settled."""
+        marks = ",".join(f"'{state}'" for state in OPEN_STATES)
+        row = self._db.execute(
+            f"SELECT COUNT(*) FROM messages WHERE session_id=? AND state IN ({marks})", (session_id,)
+        ).fetchone()
+        return int(row[0])
+
+    def messages(self, session_id: str, after: str | None, limit: int, state: str | None = None) -> list[MessageRecord]:
+        """A page, oldest first, behind the message `after`."""
+        where, values = "session_id=?", [session_id]
+        if after:
+            where += " AND ord > COALESCE((SELECT ord FROM messages WHERE id=?), 0)"
+            values.append(after)
+        if state:
+            where += " AND state=?"
+            values.append(state)
+        return self._messages(f"{where} ORDER BY ord LIMIT {int(limit)}", *values)
+
+    def step_latencies(self, limit: int = 1000) -> list[dict[str, int]]:
+        """The steps of the newest answered messages, for percentiles."""
+        rows = self._db.execute(
+            "SELECT body FROM messages WHERE state='answered' ORDER BY ord DESC LIMIT ?", (limit,)
+        ).fetchall()
+        return [msgspec.json.decode(row[0]).get("steps", {}) for row in rows]
+
+    # -- events --------------------------------------------------------------------------------------------------
+
+    def append(self, kind: str, session: str | None = None, data: dict[str, Any] | None = None) -> None:
+        """Add to the journal; published when the transaction commits."""
+        at, body = now_ms(), data or {}
+        with self.transaction():
+            cursor = self._db.execute(
+                "INSERT INTO events(at,kind,session,data) VALUES(?,?,?,?)",
+                (at, kind, session, msgspec.json.encode(body)),
+            )
+            self._outgoing.append(
+                Event(
+                    v=VERSION,
+                    epoch=self.epoch,
+                    seq=int(cursor.lastrowid or 0),
+                    at=at,
+                    kind=kind,
+                    session=session,
+                    data=body,
+                )
+            )
+
+    def head(self) -> int:
+        """The newest sequence number."""
+        row = self._db.execute("SELECT seq FROM sqlite_sequence WHERE name='events'").fetchone()
+        return int(row[0]) if row else 0
+
+    def oldest(self) -> int:
+        """The oldest sequence number that is kept."""
+        row = self._db.execute("SELECT MIN(seq) FROM events").fetchone()
+        return int(row[0]) if row[0] is not None else self.head() + 1
+
+    def events(self, since: int, limit: int, session: str | None, kinds: list[str] | None) -> list[Event]:
+        """Events behind `since`, oldest first."""
+        where, values = "seq > ?", [since]  # type: tuple[str, list[Any]]
+        if session:
+            where += " AND session = ?"
+            values.append(session)
+        if kinds:
+            where += f" AND kind IN ({','.join('?' * len(kinds))})"
+            values += kinds
+        rows = self._db.execute(
+            f"SELECT seq,at,kind,session,data FROM events WHERE {where} ORDER BY seq LIMIT ?", (*values, limit)
+        )
+        return [
+            Event(
+                v=VERSION,
+                epoch=self.epoch,
+                seq=seq,
+                at=at,
+                kind=kind,
+                session=owner,
+                data=msgspec.json.decode(data),
+            )
+            for seq, at, kind, owner, data in rows
+        ]
+
+    def count_events(self) -> dict[str, int]:
+        """How many events of each kind are kept."""
+        return dict(self._db.execute("SELECT kind, COUNT(*) FROM events GROUP BY kind"))
+
+    def prune(self, keep_days: float, keep_count: int) -> None:
+        """Drop what the journal no longer keeps, by age and by number; and idempotency keys older than a week."""
+        with self.transaction():
+            before = now_ms() - int(keep_days * 86_400_000)
+            self._db.execute("DELETE FROM events WHERE at < ? OR seq <= ?", (before, self.head() - keep_count))
+            self._db.execute("DELETE FROM keys WHERE at < ?", (now_ms() - 7 * 86_400_000,))
+
+    # -- reading positions, keys, settings ---------------------------------------------------------------------------
+
+    def position(self, session_id: str, name: str) -> int:
+        """How far a log of a session was read."""
+        row = self._db.execute(
+            "SELECT position FROM tails WHERE session_id=? AND name=?", (session_id, name)
+        ).fetchone()
+        return int(row[0]) if row else 0
+
+    def set_position(self, session_id: str, name: str, position: int) -> None:
+        """Remember how far a log was read, in the transaction of its effects."""
+        with self.transaction():
+            self._db.execute("INSERT OR REPLACE INTO tails VALUES(?,?,?)", (session_id, name, position))
+
+    def recall(self, key: str) -> Any:
+        """What a request with this key was answered; None when it is new."""
+        row = self._db.execute("SELECT result FROM keys WHERE key=?", (key,)).fetchone()
+        return msgspec.json.decode(row[0]) if row else None
+
+    def remember(self, key: str, result: Any) -> None:
+        """Keep the answer for repeats of the request."""
+        with self.transaction():
+            self._db.execute("INSERT OR REPLACE INTO keys VALUES(?,?,?)", (key, now_ms(), msgspec.json.encode(result)))
+
+    def meta(self, key: str) -> str | None:
+        """One setting."""
+        row = self._db.execute("SELECT value FROM meta WHERE key=?", (key,)).fetchone()
+        return str(row[0]) if row else None
+
+    def set_meta(self, key: str, value: str) -> None:
+        """Store one setting."""
+        with self.transaction():
+            self._db.execute("INSERT OR REPLACE INTO meta VALUES(?,?)", (key, value))
+
+
+def now_ms() -> int:
+    """Milliseconds since the epoch."""
+    return int(time.time() * 1000)

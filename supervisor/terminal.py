@@ -1,0 +1,113 @@
+"""The terminal of one live session: its holder's connection, its screen, and what the screen shows now."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from supervisor.claude import dialogs
+from supervisor.holder_client import HolderClient, HolderError, HolderTimeout
+from supervisor.screen import Screen
+
+CONNECT_SECONDS = 3.0
+WRITE_SECONDS = 5.0
+SETTLE_SECONDS = 0.012
+"""A screen that changed this long ago is no longer in the middle of a redraw (one frame of the CLI is one write)."""
+
+__all__ = ["HolderError", "HolderTimeout", "Terminal"]
+
+
+class Terminal:
+    """One pty, seen from the supervisor. `on_change` after output, `on_exit` once the child is gone, `on_lost` when the
+    holder cannot be reached any more."""
+
+    def __init__(
+        self,
+        cols: int,
+        rows: int,
+        on_change: Callable[[], None],
+        on_exit: Callable[[dict[str, Any]], None],
+        on_lost: Callable[[], None],
+    ) -> None:
+        self.screen = Screen(cols, rows)
+        self.offset = 0
+        self.output_at = 0.0
+        self._on_change, self._on_exit, self._on_lost = on_change, on_exit, on_lost
+        self._client: HolderClient | None = None
+        self._sight: tuple[int, tuple[int, int], dialogs.Sight] = (-1, (0, 0), dialogs.Sight("blank"))
+        self._listeners: list[Callable[[int, bytes], None]] = []
+
+    async def connect(self, socket: Path) -> None:
+        """Connect to the holder and rebuild the screen from its ring. Raise HolderError or HolderTimeout."""
+        client = await HolderClient.connect(
+            socket,
+            on_output=self._output,
+            on_gap=lambda *_: self.screen.reset(),
+            on_exit=self._on_exit,
+            on_lost=self._on_lost,
+            timeout=CONNECT_SECONDS,
+        )
+        self._client = client
+        await client.subscribe(0)
+
+    def _output(self, offset: int, data: bytes) -> None:
+        self.offset = offset + len(data)
+        self.output_at = time.monotonic()
+        self.screen.feed(data)
+        for listener in tuple(self._listeners):
+            listener(offset, data)
+        self._on_change()
+
+    def listen(self, listener: Callable[[int, bytes], None]) -> Callable[[], None]:
+        """Hear raw output from now on; the result stops it."""
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
+
+    @property
+    def settled(self) -> bool:
+        """Whether the screen is not in the middle of a redraw."""
+        return time.monotonic() - self.output_at >= SETTLE_SECONDS
+
+    def sight(self) -> dialogs.Sight:
+        """What the screen shows now."""
+        cursor = self.screen.cursor
+        version, where, sight = self._sight
+        if version != self.screen.version or where != cursor:
+            sight = dialogs.read(self.screen.lines(), cursor, self.screen.is_faint)
+            self._sight = (self.screen.version, cursor, sight)
+        return sight
+
+    async def press(self, identity: str, data: bytes) -> None:
+        """Type bytes, at most once per identity, however often this is called."""
+        await self._connected().write(identity, data, timeout=WRITE_SECONDS)
+
+    async def resize(self, cols: int, rows: int) -> None:
+        """Change the size of pty and screen."""
+        await self._connected().resize(cols, rows)
+        self.screen.resize(cols, rows)
+
+    async def stop(self, grace: float) -> None:
+        """HUP, TERM, KILL over the whole tree, `grace` seconds apart; the exit is reported through `on_exit`."""
+        await self._connected().stop(grace)
+
+    async def responds(self) -> bool:
+        """Whether the holder answers."""
+        try:
+            await self._connected().stat()
+        except (HolderTimeout, HolderError):
+            return False
+        return True
+
+    async def close(self) -> None:
+        """Let the holder go; it lives on."""
+        client, self._client = self._client, None
+        if client is not None:
+            await client.close()
+        self.screen.close()
+
+    def _connected(self) -> HolderClient:
+        if self._client is None:
+            raise HolderError("not_connected", "The session's holder is not connected.")
+        return self._client

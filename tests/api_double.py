@@ -1,0 +1,305 @@
+"""The supervisor as the API sees it, in memory, at the bus's edge: same operations, same argument schema, same errors.
+
+Arguments are converted to the structs of shared/messages.py, unknown fields refused, so a call that the real supervisor
+would not understand fails here too. What a test may decide: what a message becomes, what an op raises.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from werkzeug.test import TestResponse
+
+from api.app import create_app
+from api.feed import Inbox
+from shared import config as configuration
+from shared import messages as wire
+from shared import paths as places
+from shared.errors import Busy, Conflict, InvalidRequest, NotFound, PilotlightError
+from shared.messages import Event
+
+ARGUMENTS: dict[str, type[Any]] = {
+    **dict.fromkeys(("ping", "status", "health", "metrics", "settings.get"), wire.Nothing),
+    **dict.fromkeys(
+        ("session.get", "session.interrupt", "session.hibernate", "session.wake", "session.reopen"), wire.SessionRef
+    ),
+    "session.create": wire.CreateSession,
+    "session.list": wire.ListSessions,
+    "session.kill": wire.StopSession,
+    "session.update": wire.UpdateSession,
+    "session.answer": wire.Answer,
+    "session.keep_alive": wire.KeepAlive,
+    "session.screen": wire.ScreenRequest,
+    "session.keys": wire.SendKeys,
+    "message.send": wire.SendMessage,
+    "message.get": wire.MessageRef,
+    "message.cancel": wire.MessageRef,
+    "message.list": wire.ListMessages,
+    "settings.patch": wire.SettingsPatch,
+    "events.since": wire.EventsSince,
+}
+
+
+def now() -> int:
+    """Milliseconds since the epoch."""
+    return int(time.time() * 1000)
+
+
+class FakeSupervisor:
+    """Operations on dictionaries, in the wire's camelCase."""
+
+    def __init__(self) -> None:
+        self.sessions: dict[str, dict[str, Any]] = {}
+        self.messages: dict[str, dict[str, Any]] = {}
+        self.keys: dict[str, str] = {}
+        self.calls: list[tuple[str, Any, float]] = []
+        self.fail: dict[str, PilotlightError] = {}
+        self.becomes = "answered"
+        self.reply = "Hello from the double."
+        self.error: dict[str, Any] | None = None
+        self.recap: str | None = "You said hello."
+        self.settings: dict[str, Any] = {"sessions.max_concurrent": 10, "sessions.timeout_hours": 24.0}
+        self.health: dict[str, Any] = {
+            "status": "healthy",
+            "aicliCodeAvailable": True,
+            "activeSessions": 1,
+            "sessionCount": 2,
+            "resources": {"system": {"cpuPercent": 1.0}, "sessions": {"memoryBytes": 1}},
+            "checks": [{"name": "supervisor", "status": "healthy", "detail": "answers"}],
+        }
+        self.metrics: dict[str, Any] = {
+            "sessions": {"byState": {"idle": 2, "busy": 1}},
+            "counters": {"starts": 3, "messagesAnswered": 7},
+            "latency": {"answered": {"p50": 120.0, "p95": 300.0, "p99": None}},
+            "perSession": [{"id": "s1", "memoryBytes": 1000, "cpuPercent": 50.0, "queueLength": 2}],
+        }
+        self.epoch = "e1"
+        self.journal: list[Event] = []
+        self.oldest = 1
+
+    def call(self, op: str, args: Any = None, *, timeout: float = 10.0, actor: str | None = None) -> Any:
+        """As shared.bus.BusClient.call."""
+        plain = msgspec.to_builtins(args) if args is not None else {}
+        typed = msgspec.convert(plain, ARGUMENTS[op])
+        self.calls.append((op, typed, timeout))
+        if op in self.fail:
+            raise self.fail[op]
+        handler = getattr(self, "op_" + op.replace(".", "_"))
+        return msgspec.json.decode(msgspec.json.encode(handler(typed)))
+
+    def ops(self, *ignored: str) -> list[str]:
+        """The operations asked for so far, without pings."""
+        return [op for op, _, _ in self.calls if op not in ("ping", *ignored)]
+
+    def last(self, op: str) -> Any:
+        """The arguments of the latest call of this operation."""
+        return next(args for name, args, _ in reversed(self.calls) if name == op)
+
+    def add_session(self, **changes: Any) -> dict[str, Any]:
+        """A session that exists already."""
+        view: dict[str, Any] = {
+            "id": str(uuid.uuid4()),
+            "state": "idle",
+            "projectPath": "/p",
+            "createdAt": now() - 1000,
+            "lastActivity": now(),
+            "messageCount": 0,
+            "queueLength": 0,
+            "pid": 4242,
+            "expiresAt": now() + 86_400_000,
+            "memoryBytes": 1000,
+            **changes,
+        }
+        self.sessions[view["id"]] = view
+        return view
+
+    def publish(self, kind: str, session: str | None = None, **data: Any) -> Event:
+        """Write one event into the journal."""
+        event = Event(v=1, epoch=self.epoch, seq=len(self.journal) + 1, at=now(), kind=kind, session=session, data=data)
+        self.journal.append(event)
+        return event
+
+    def _session(self, session_id: str) -> dict[str, Any]:
+        if session_id not in self.sessions:
+            raise NotFound("There is no such session.")
+        return self.sessions[session_id]
+
+    def op_ping(self, _: Any) -> Any:
+        return {"pong": True}
+
+    def op_status(self, _: Any) -> Any:
+        live = [view for view in self.sessions.values() if view["state"] != "ended"]
+        return {"pid": 1, "version": "0.1.0", "startedAt": 1, "epoch": self.epoch, "head": 0, "ready": True,
+                "sessions": live, "claudeCommand": "/c", "claudeError": None}  # fmt: skip
+
+    def op_health(self, _: Any) -> Any:
+        return self.health
+
+    def op_metrics(self, _: Any) -> Any:
+        return self.metrics
+
+    def op_settings_get(self, _: Any) -> Any:
+        return self.settings
+
+    def op_settings_patch(self, args: wire.SettingsPatch) -> Any:
+        for name, value in args.values.items():
+            if name not in self.settings:
+                raise InvalidRequest(f"There is no setting {name}.")
+            self.settings[name] = value
+        return self.settings
+
+    def op_session_create(self, args: wire.CreateSession) -> Any:
+        return self.add_session(projectPath=args.project_path, title=args.title)
+
+    def op_session_get(self, args: wire.SessionRef) -> Any:
+        return self._session(args.session_id)
+
+    def op_session_list(self, args: wire.ListSessions) -> Any:
+        views = [v for v in self.sessions.values() if args.include_ended or v["state"] != "ended"]
+        return {"sessions": [v for v in views if args.state is None or v["state"] == args.state]}
+
+    def op_session_kill(self, args: wire.StopSession) -> Any:
+        view = self._session(args.session_id)
+        view.update(state="ended", endReason=args.reason, endedAt=now(), pid=None, expiresAt=None)
+        return view
+
+    def op_session_update(self, args: wire.UpdateSession) -> Any:
+        view = self._session(args.session_id)
+        view.update({k: v for k, v in msgspec.to_builtins(args).items() if k != "sessionId"})
+        return view
+
+    def op_session_answer(self, args: wire.Answer) -> Any:
+        view = self._session(args.session_id)
+        if not view.get("waiting"):
+            raise Conflict("This session waits for nothing: somebody else was first.")
+        view.update(waiting=None, state="busy")
+        return view
+
+    def _verb(self, args: wire.SessionRef) -> Any:
+        return self._session(args.session_id)
+
+    op_session_interrupt = op_session_hibernate = op_session_wake = op_session_reopen = _verb
+
+    def op_session_keep_alive(self, args: wire.KeepAlive) -> Any:
+        view = self._session(args.session_id)
+        return {"session": view, **({"recap": self.recap} if args.action == "recap" else {})}
+
+    def op_session_screen(self, args: wire.ScreenRequest) -> Any:
+        self._session(args.session_id)
+        return {"sessionId": args.session_id, "cols": 80, "rows": 24, "cursor": [0, 1], "text": "> héllo\n"}
+
+    def op_session_keys(self, args: wire.SendKeys) -> Any:
+        return self._session(args.session_id)
+
+    def op_message_send(self, args: wire.SendMessage) -> Any:
+        assert args.key, "every message has a key"
+        if args.key in self.keys:
+            message = self.messages[self.keys[args.key]]
+            return {"message": message, "session": self._session(message["sessionId"]), "duplicate": True}
+        if args.session_id is None and args.project_path == "/missing":
+            raise InvalidRequest("The project path /missing does not exist.")
+        if len([m for m in self.messages.values() if m["state"] == "queued"]) > 5:
+            raise Busy("The queue is full.", data={"retryAfter": 7})
+        session = self._session(args.session_id) if args.session_id else self.add_session()
+        if args.project_path:
+            session["projectPath"] = args.project_path
+        state = self.becomes if args.wait or self.becomes != "answered" else "queued"
+        message = {
+            "id": f"m_{uuid.uuid4().hex[:12]}",
+            "sessionId": session["id"],
+            "state": state,
+            "text": args.text,
+            "createdAt": now(),
+            "steps": {"accepted": now()},
+            "requestId": args.key,
+            "reply": self.reply if state == "answered" else None,
+            "error": self.error,
+            "queuePosition": 1 if state == "queued" else None,
+            "toolCalls": [{"name": "Read"}] if state == "answered" else [],
+            "usage": {"inputTokens": 3} if state == "answered" else None,
+        }
+        self.messages[message["id"]] = message
+        self.keys[args.key] = message["id"]
+        return {"message": message, "session": session, "duplicate": False}
+
+    def op_message_get(self, args: wire.MessageRef) -> Any:
+        if args.message_id not in self.messages:
+            raise NotFound("There is no such message.")
+        return self.messages[args.message_id]
+
+    def op_message_cancel(self, args: wire.MessageRef) -> Any:
+        message = self.op_message_get(args)
+        if message["state"] != "queued":
+            raise Conflict("The message is not in the queue any more.")
+        message["state"] = "cancelled"
+        return message
+
+    def op_message_list(self, args: wire.ListMessages) -> Any:
+        self._session(args.session_id)
+        found = [m for m in self.messages.values() if m["sessionId"] == args.session_id]
+        return {"messages": found[: args.limit], "next": None}
+
+    def op_events_since(self, args: wire.EventsSince) -> Any:
+        kept = [e for e in self.journal if e.seq > args.seq and e.seq >= self.oldest]
+        kept = [e for e in kept if args.session_id in (None, e.session)]
+        kept = [e for e in kept if args.kinds is None or e.kind in args.kinds]
+        return {"epoch": self.epoch, "head": len(self.journal), "oldest": self.oldest, "events": kept[: args.limit],
+                "gap": args.seq + 1 < self.oldest}  # fmt: skip
+
+
+class FakeFeed:
+    """Live events from a list; a stream on it ends when the list is told."""
+
+    def __init__(self, *live: Event) -> None:
+        self.live = live
+        self.joined = 0
+        self.left = 0
+
+    def join(self) -> Inbox:
+        """An inbox with everything in it, and the end behind it."""
+        self.joined += 1
+        inbox = _Finite()
+        for event in self.live:
+            inbox.put(event)
+        return inbox
+
+    def leave(self, inbox: Inbox) -> None:
+        """Count."""
+        self.left += 1
+
+    def stop(self) -> None:
+        """Nothing to stop."""
+
+
+class _Finite(Inbox):
+    def next(self, timeout: float) -> Event | None:
+        event = super().next(0)
+        self.ended = event is None
+        return event
+
+
+class Caller:
+    """A Flask test client of a fresh application, with the token in every request."""
+
+    def __init__(self, home: Path, supervisor: FakeSupervisor, feed: FakeFeed | None = None, **api: Any) -> None:
+        paths = places.resolve({"PILOTLIGHT_HOME": str(home)})
+        paths.prepare()
+        config = configuration.validate({"api": api}, "the test")
+        self.feed = feed or FakeFeed()
+        self.supervisor = supervisor
+        self.app = create_app(config, paths, supervisor, self.feed)
+        self.http = self.app.test_client()
+        self.token = paths.token_file.read_text().strip()
+
+    def __call__(self, method: str, path: str, body: Any = None, **options: Any) -> TestResponse:
+        """One request; `headers` are added to the token's, a header of None is left out."""
+        headers = {"Authorization": f"Bearer {self.token}", **options.pop("headers", {})}
+        headers = {name: value for name, value in headers.items() if value is not None}
+        if body is not None:
+            options["data"] = msgspec.json.encode(body)
+            options.setdefault("content_type", "application/json")
+        return self.http.open(path, method=method, headers=headers, **options)

@@ -1,0 +1,277 @@
+"""The terminal of a session: read whatever happens, typed into at most once, and bounded in memory."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from supervisor.holder_client import HolderError, HolderInfo, HolderTimeout
+from supervisor.holder_protocol import encode_json
+from supervisor.ring import read_tail
+from tests.faults.holder_lab import CAT, Lab, python, until, until_async
+
+RAW_AND_DEAF = python("import signal, tty; tty.setraw(0); print('ready', flush=True); signal.pause()")
+
+
+@pytest.fixture
+async def lab() -> AsyncIterator[Lab]:
+    async with Lab() as lab:
+        yield lab
+
+
+def print_and_wait(size: int, block: int = 1 << 16) -> list[str]:
+    return python(
+        f"import os, signal, tty; tty.setraw(0); os.write(1, b'ready')\nfor _ in range({size // block}):\n"
+        f" data = b'x' * {block}\n while data: data = data[os.write(1, data):]\n"
+        "os.write(1, b'done'); signal.pause()"
+    )
+
+
+def private_kb(info: HolderInfo) -> int:
+    return int(psutil.Process(info.pid).memory_full_info().uss) // 1024
+
+
+async def test_what_is_typed_comes_back(lab: Lab) -> None:
+    info = await lab.start(CAT)
+    watcher = await lab.watch(info)
+
+    written = await watcher.client.write("1", b"hello \xf0\x9f\x94\xa5\n", 5)
+
+    assert written == (11, False)
+    await watcher.sees(b"hello \xf0\x9f\x94\xa5\r\n" * 2)
+    assert watcher.starts[0] == 0
+    assert read_tail(str(lab.folder() / "ring")).data == watcher.output
+
+
+async def test_one_id_is_typed_once_however_often_it_is_asked(lab: Lab) -> None:
+    info = await lab.start(python("import tty; tty.setraw(0)\nwhile True: print(end=input(), flush=True)"))
+    first, second = await lab.watch(info), await lab.watch(info)
+
+    answers = await asyncio.gather(
+        *(watcher.client.write("same", b"once\n", 5) for watcher in (first, second, first, second))
+    )
+    await first.client.write("other", b"end\n", 5)
+
+    assert sorted(answers) == [(5, False), (5, True), (5, True), (5, True)]
+    await first.sees(b"end")
+    assert first.output.count(b"once") == 1
+
+
+async def test_a_writer_that_left_finds_its_answer(lab: Lab) -> None:
+    info = await lab.start(RAW_AND_DEAF)
+    leaver = await lab.watch(info)
+    await leaver.sees(b"ready")
+    attempt = asyncio.create_task(leaver.client.write("w", b"x" * 300_000, 1.0))
+    observer = await lab.watch(info)
+    await until_async(lambda: pending(observer.client.stat()))
+
+    await leaver.client.close()
+    with pytest.raises(HolderError):
+        await attempt
+
+    with pytest.raises(HolderError) as found:
+        await observer.client.write("w", b"x" * 300_000, 5)
+    assert (found.value.code, found.value.data["written"] < 300_000) == ("timeout", True)
+
+
+async def pending(stat: object) -> bool:
+    return bool((await stat)["pending_writes"])  # type: ignore[misc]
+
+
+async def test_a_child_that_never_reads_costs_a_timeout_and_nobody_else(lab: Lab) -> None:
+    info = await lab.start(RAW_AND_DEAF)
+    watcher, other = await lab.watch(info), await lab.watch(info)
+    await watcher.sees(b"ready")
+
+    slow = asyncio.create_task(watcher.client.write("big", b"x" * 700_000, 1.0))
+    await until_async(lambda: pending(other.client.stat()))
+    started = time.monotonic()
+    assert (await other.client.stat())["state"] == "running"
+    assert await other.client.resize(100, 30) == (100, 30)
+    assert time.monotonic() - started < 0.5
+
+    with pytest.raises(HolderError) as failure:
+        await slow
+    assert failure.value.code == "timeout"
+    assert 0 < failure.value.data["written"] < 700_000
+    with pytest.raises(HolderError, match="timeout"):
+        await other.client.write("next", b"y", 0.2)
+
+
+async def test_a_large_write_arrives_whole_and_in_order(lab: Lab) -> None:
+    reader = (
+        "import hashlib, os, tty; tty.setraw(0); os.write(1, b'ready'); h = hashlib.sha256(); n = 0\n"
+        "while n < 600000: d = os.read(0, 9999); n += len(d); h.update(d)\n"
+        "os.write(1, h.hexdigest().encode() + b'!'); os.read(0, 1)"
+    )
+    info = await lab.start(python(reader))
+    watcher = await lab.watch(info)
+    await watcher.sees(b"ready")
+    parts = [os.urandom(200_000) for _ in range(3)]
+
+    await asyncio.gather(*(watcher.client.write(str(n), part, 10) for n, part in enumerate(parts)))
+
+    import hashlib
+
+    await watcher.sees(hashlib.sha256(b"".join(parts)).hexdigest().encode() + b"!")
+
+
+async def test_output_that_the_ring_has_lost_is_declared(lab: Lab) -> None:
+    info = await lab.start(print_and_wait(1 << 20), ring_bytes=65536)
+    early = await lab.watch(info, offset=None)
+    end = 5 + (1 << 20) + 4
+    await until_async(lambda: reached(early.client.stat(), end))
+
+    late = await lab.watch(info, offset=10)
+
+    await late.sees(b"done")
+    assert late.gaps == [(10, end - 65536)]
+    assert late.starts[0] == end - 65536
+    assert len(late.output) == 65536
+
+
+async def reached(stat: object, end: int) -> bool:
+    return bool((await stat)["ring_end"] >= end)  # type: ignore[misc]
+
+
+async def test_a_client_that_comes_back_misses_and_repeats_nothing(lab: Lab) -> None:
+    info = await lab.start(CAT)
+    first = await lab.watch(info)
+    await first.client.write("1", b"one\n", 5)
+    await first.sees(b"one\r\none\r\n")
+    await first.client.close()
+    assert first.lost == 0
+
+    second = await lab.watch(info, offset=len(first.output))
+    await second.client.write("2", b"two\n", 5)
+
+    await second.sees(b"two\r\ntwo\r\n")
+    assert bytes(first.output + second.output) == b"one\r\none\r\ntwo\r\ntwo\r\n"
+    assert not second.gaps
+
+
+async def test_a_flood_that_nobody_reads_leaves_memory_flat(lab: Lab) -> None:
+    size = 200 << 20
+    info = await lab.start(print_and_wait(size))
+    watcher = await lab.watch(info, offset=None)
+    with socket.socket(socket.AF_UNIX) as deaf:
+        deaf.connect(info.socket)
+        deaf.sendall(encode_json({"seq": 1, "op": "subscribe", "offset": 0}))
+        await until_async(lambda: reached(watcher.client.stat(), 10 << 20))
+        before, started = private_kb(info), time.monotonic()
+        slowest = 0.0
+
+        async def flooded() -> bool:
+            nonlocal slowest
+            asked = time.monotonic()
+            found = await reached(watcher.client.stat(), size + 9)
+            slowest = max(slowest, time.monotonic() - asked)
+            return found
+
+        await until_async(flooded, 60)
+        speed = 190 / (time.monotonic() - started)
+
+    print(f"{speed:.0f} MB/s, {private_kb(info) - before} kB more, slowest answer {slowest * 1000:.0f} ms")
+    assert private_kb(info) - before < 512
+    assert slowest < 1.0
+
+
+async def test_a_subscriber_in_a_flood_gets_every_byte_or_a_gap(lab: Lab) -> None:
+    size = 20 << 20
+    info = await lab.start(print_and_wait(size))
+    watcher = await lab.watch(info)
+
+    await watcher.sees(b"done")
+
+    assert len(watcher.output) + sum(end - start for start, end in watcher.gaps) == size + 9
+
+
+async def test_a_child_that_closes_its_terminal_is_kept_and_may_come_back(lab: Lab) -> None:
+    script = (
+        "import os, signal; signal.signal(signal.SIGUSR1, lambda *_: None)\n"
+        "name = os.ttyname(0); print('ready', flush=True); [os.close(fd) for fd in (0, 1, 2)]\n"
+        "signal.pause(); fd = os.open(name, os.O_RDWR); os.write(fd, b'back'); signal.pause()"
+    )
+    info = await lab.start(python(script))
+    watcher = await lab.watch(info)
+
+    await until_async(lambda: closed(watcher.client.stat()))
+    with pytest.raises(HolderError, match="tty_closed"):
+        await watcher.client.write("1", b"x", 1)
+    before = psutil.Process(info.pid).cpu_times()
+    await asyncio.sleep(0.5)
+    after = psutil.Process(info.pid).cpu_times()
+    assert after.user + after.system - before.user - before.system < 0.1
+
+    await watcher.client.signal(signal.SIGUSR1)
+    await watcher.sees(b"back")
+    assert not (await watcher.client.stat())["tty_closed"]
+    assert await watcher.client.write("2", b"x", 1) == (1, False)
+
+
+async def closed(stat: object) -> bool:
+    return bool((await stat)["tty_closed"])  # type: ignore[misc]
+
+
+async def test_a_child_that_stops_itself_is_seen_stopped(lab: Lab) -> None:
+    info = await lab.start(CAT)
+    watcher = await lab.watch(info)
+
+    await watcher.client.signal(signal.SIGSTOP)
+    await until_async(lambda: is_state(watcher.client.stat(), "stopped"))
+    await watcher.client.signal(signal.SIGCONT)
+    await until_async(lambda: is_state(watcher.client.stat(), "running"))
+
+
+async def is_state(stat: object, state: str) -> bool:
+    return bool((await stat)["state"] == state)  # type: ignore[misc]
+
+
+async def test_the_size_is_what_was_asked_within_bounds(lab: Lab) -> None:
+    script = (
+        "import os, signal; show = lambda *_: print(os.get_terminal_size(), flush=True)\n"
+        "signal.signal(signal.SIGWINCH, show); show()\nwhile True: signal.pause()"
+    )
+    info = await lab.start(python(script), cols=77, rows=33)
+    watcher = await lab.watch(info)
+    await watcher.sees(b"columns=77, lines=33")
+
+    assert await watcher.client.resize(9999, 1) == (500, 5)
+
+    await watcher.sees(b"columns=500, lines=5")
+
+
+async def test_a_stalled_holder_costs_a_timeout_and_not_a_hang(lab: Lab) -> None:
+    info = await lab.start(CAT)
+    watcher = await lab.watch(info, patience=0.3)
+    os.kill(info.pid, signal.SIGSTOP)
+
+    with pytest.raises(HolderTimeout):
+        await watcher.client.stat()
+    with pytest.raises(HolderTimeout):
+        await lab.watch(info, patience=0.3)
+
+    os.kill(info.pid, signal.SIGCONT)
+    await until_async(lambda: is_state(watcher.client.stat(), "running"))
+    assert watcher.lost == 0
+
+
+async def test_clients_that_come_and_go_leave_no_descriptor(lab: Lab) -> None:
+    info = await lab.start(CAT)
+    descriptors = Path(f"/proc/{info.pid}/fd")
+    before = psutil.Process(info.pid).num_fds()
+
+    for _ in range(30):
+        watcher = await lab.watch(info)
+        await watcher.client.close()
+
+    await until(lambda: psutil.Process(info.pid).num_fds() == before)
+    assert descriptors.parent.name == str(info.pid)
