@@ -32,10 +32,13 @@ def main() -> int:
     except (PilotlightError, OSError) as error:
         print(f"pilotlight api: {error}", file=sys.stderr)
         return 1
-    lock.announce(url)
     log = logging.getLogger("pilotlight.api")
-    log.info("listening", extra={"fields": {"url": url, "ms": round((time.perf_counter() - began) * 1000)}})
-    Server(app, config.api.threads).serve(listener)
+
+    def ready() -> None:
+        lock.announce(url)
+        log.info("listening", extra={"fields": {"url": url, "ms": round((time.perf_counter() - began) * 1000)}})
+
+    Server(app, config.api.threads, ready).serve(listener)
     log.info("stopped")
     lock.release()
     leave(0)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import queue
 import threading
+import time
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -65,10 +66,11 @@ class Feed:
         self._inboxes: set[Inbox] = set()
         self._thread: threading.Thread | None = None
         self._greeted = threading.Event()
+        self._since = 0.0
         self._stopped = False
 
     def join(self) -> Inbox:
-        """A new inbox; returns when the subscription is up, or after JOIN_SECONDS without a supervisor."""
+        """A new inbox; returns when the subscription is up, or JOIN_SECONDS after it was begun without success."""
         inbox = Inbox()
         with self._lock:
             if self._stopped:
@@ -77,9 +79,10 @@ class Feed:
             self._inboxes.add(inbox)
             if self._thread is None:
                 self._greeted.clear()
+                self._since = time.monotonic()
                 self._thread = threading.Thread(target=self._run, name="pilotlight-feed", daemon=True)
                 self._thread.start()
-        self._greeted.wait(JOIN_SECONDS)
+        self._greeted.wait(max(0.0, self._since + JOIN_SECONDS - time.monotonic()))
         return inbox
 
     def leave(self, inbox: Inbox) -> None:
@@ -113,7 +116,8 @@ class Feed:
         try:
             event = stream.next_event(0.5)
         except msgspec.DecodeError:
-            _log.warning("event_not_understood")
+            self._greeted.set()  # a welcome without a body (XPUB_WELCOME_MSG is one frame) is a greeting, too
+            _log.debug("event_not_understood")
             return
         if event is None:
             return

@@ -16,6 +16,7 @@ import os
 import socket
 import sys
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -56,11 +57,15 @@ class GunicornLog(glogging.Logger):  # type: ignore[misc]
 
 
 class Server(BaseApplication):  # type: ignore[misc]
-    """The settings of gunicorn, without files, environment or command line."""
+    """The settings of gunicorn, without files, environment or command line.
 
-    def __init__(self, app: Flask, threads: int) -> None:
+    `ready` is called when signals are handled: whoever reads the lock before that could end us impolitely.
+    """
+
+    def __init__(self, app: Flask, threads: int, ready: Callable[[], None]) -> None:
         self._app = app
         self._threads = threads
+        self._ready = ready
         super().__init__()
 
     def load_config(self) -> None:
@@ -74,7 +79,7 @@ class Server(BaseApplication):  # type: ignore[misc]
             "control_socket_disable": True,
             "logger_class": GunicornLog,
             "forwarded_allow_ips": "",
-            "proc_name": "pilotlight-api",
+            "post_worker_init": lambda worker: self._ready(),
         }
         for name, value in settings.items():
             self.cfg.set(name, value)

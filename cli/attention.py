@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import click
+import msgspec
 
 from cli.context import App, json_option, pass_app
 from cli.output import emit, short_path, state_text, waiting_lines
@@ -43,11 +44,11 @@ def answer(app: App, session_id: str, choice: str | None, text: str | None, as_j
     if choice is None and text is None:
         lines = "\n".join(waiting_lines(waiting))
         raise click.UsageError(f"Choose with --choice or --text:\n{lines}")
-    result = app.ask(SessionView, "session.answer", answer_of(view.id, waiting, choice, text))
+    result = app.call("session.answer", answer_of(view.id, waiting, choice, text))
     if as_json:
         emit(result)
     else:
-        click.echo(f"Answered; the session is {state_text(result)}.")
+        click.echo(f"Answered; the session is {state_text(msgspec.convert(result['session'], SessionView))}.")
 
 
 def answer_of(session_id: str, waiting: Waiting, choice: str | None, text: str | None = None) -> Answer:

@@ -18,8 +18,7 @@ from cli.attention import answer_of
 from cli.context import App, pass_app
 from cli.follow import Ended, follow
 from cli.output import DONE, printable, safe_text, short_path, state_text, waiting_lines
-from cli.progress import Step
-from cli.sessions import CREATE_SECONDS, absolute
+from cli.sessions import CREATE_SECONDS, absolute, create
 from shared.errors import InvalidRequest, PilotlightError
 from shared.messages import Answer, CreateSession, MessageView, SendMessage, Sent, SessionRef, SessionView, Waiting
 
@@ -65,11 +64,7 @@ def _latest_or_new(app: App, project: str, trust: bool) -> SessionView:
     if not trust and sys.stdin.isatty():
         click.echo(f"A new session in {short_path(project)}. Claude may read, and when allowed run, what is in there.")
         trust = click.confirm("Do you trust this folder?", default=False)
-    wanted = CreateSession(project_path=project, trust=trust, wait=CREATE_SECONDS)
-    with Step("Opening a session") as step:
-        view = app.ask(SessionView, "session.create", wanted, timeout=CREATE_SECONDS + 10)
-        step.note(view.state)
-    return view
+    return create(app, CreateSession(project_path=project, trust=trust, wait=CREATE_SECONDS))
 
 
 def _attend(app: App, message: MessageView) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import sys
+from pathlib import Path
 
 from cli import claude, login
 from cli.__main__ import run
@@ -25,8 +27,7 @@ def main(arguments: list[str]) -> int:
     if _HELP & set(arguments):
         return run(["up", *arguments])
     try:
-        _provide_claude(app)
-        more = _mode(app, arguments)
+        more = _mode(app, arguments, _provide_claude(app))
     except StepFailed as failure:
         print(f"pilotlight: {failure}", file=sys.stderr)
         return FAILED
@@ -35,12 +36,12 @@ def main(arguments: list[str]) -> int:
     return run(["up", *more, *arguments])
 
 
-def _provide_claude(app: App) -> None:
+def _provide_claude(app: App) -> Path:
     """Find `claude`, or install the pinned release and hand its path to the supervisor. Raise StepFailed."""
     found = claude.find(app.config.claude.command, app.environment)
     if found is not None:
         _say(f"Claude Code: {found.path}")
-        return
+        return found.path
     if shutil.which("npm") is None:
         raise StepFailed(
             "`claude` was not found on PATH, and there is no npm to install it with. Install Claude Code "
@@ -51,9 +52,10 @@ def _provide_claude(app: App) -> None:
     with exclusive(ROOT / ".state" / "setup.lock"):
         path = claude.install(claude.PINNED)
     os.environ[claude.COMMAND_VARIABLE] = str(path)
+    return path
 
 
-def _mode(app: App, arguments: list[str]) -> list[str]:
+def _mode(app: App, arguments: list[str], program: Path) -> list[str]:
     """`--demo` when `claude` has no login and nobody asked for either."""
     if "--demo" in arguments or DemoModel(app).wanted() or owner(app.paths.supervisor_lock) is not None:
         return []
@@ -62,7 +64,10 @@ def _mode(app: App, arguments: list[str]) -> list[str]:
         _say(f"Login: {found.where}")
         return []
     _say("No Claude login found: starting with the demo model (the real CLI, a scripted model on this machine).")
-    _say("To use your own: run `claude` once and log in, then `.venv/bin/pilotlight down --all` and `./run` again.")
+    _say(
+        f"To use your own: log in once with {shlex.quote(str(program))}, "
+        "then .venv/bin/pilotlight down --all, then ./run again."
+    )
     if found.hint:
         _say(found.hint)
     return ["--demo"]

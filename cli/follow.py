@@ -48,6 +48,8 @@ def follow(app: App, message: MessageView, seconds: float, tick: Callable[[], No
             time.sleep(0.2)
             continue
         answered = time.monotonic()
-        if message.state in SETTLED or session.waiting is not None or answered >= deadline:
+        # `message.get` comes back early for a question to a person, not for one that pilotlight answers itself (trust).
+        asked = session.waiting is not None and answered - now < turn
+        if message.state in SETTLED or asked or answered >= deadline:
             return Ended(message, session)
         tick()

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TextIO
 
 HEARTBEAT_SECONDS = 10.0
+BRIEF_SECONDS = 2.0
 _POLL_SECONDS = 0.1
 
 
@@ -23,10 +24,11 @@ class StepFailed(Exception):
 
 
 class Step:
-    """One step on the screen; call `tick` while it lasts."""
+    """One step on the screen; call `tick` while it lasts. `brief`: worth a word only when it takes long."""
 
-    def __init__(self, title: str, stream: TextIO | None = None) -> None:
+    def __init__(self, title: str, stream: TextIO | None = None, *, brief: bool = False) -> None:
         self._title = title
+        self._brief = brief
         self._stream = stream or sys.stderr
         self._live = self._stream.isatty()
         self._start = self._said = time.monotonic()
@@ -38,12 +40,16 @@ class Step:
         return time.monotonic() - self._start
 
     def __enter__(self) -> Step:
-        self._write(f"{self._title} …" if self._live else f"{self._title} …\n")
+        if self._live or not self._brief:
+            self._write(f"{self._title} …" if self._live else f"{self._title} …\n")
         return self
 
     def tick(self) -> None:
         """Show that it goes on."""
         now = time.monotonic()
+        if self._brief and not self._live and self.seconds >= BRIEF_SECONDS:
+            self._brief = False
+            self._write(f"{self._title} …\n")
         if now - self._said < (1.0 if self._live else HEARTBEAT_SECONDS):
             return
         self._said = now
@@ -54,6 +60,9 @@ class Step:
         self._note = text
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if self._brief:
+            self._write("\r\x1b[K" if self._live else "")
+            return
         text = "failed" if kind else self._note or "done"
         took = f" ({self.seconds:.1f} s)" if self.seconds >= 1 else ""
         self._write(f"\r\x1b[K{self._title}: {text}{took}\n" if self._live else f"{self._title}: {text}{took}\n")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from shared.messages import (
     MessageView,
     SendMessage,
     Sent,
+    SessionRef,
     SessionView,
     StopSession,
 )
@@ -56,11 +58,10 @@ def new(
         permission_mode=permission_mode,
         wait=CREATE_SECONDS,
     )
-    result = app.call("session.create", wanted, timeout=CREATE_SECONDS + 10)
+    view = create(app, wanted)
     if as_json:
-        emit(result)
+        emit(view)
         return
-    view = msgspec.convert(result, SessionView)
     click.echo(view.id)
     tell_waiting(view)
 
@@ -99,7 +100,7 @@ def send(app: App, session_id: str, text: str, wait: float | None, as_json: bool
         else:
             click.echo(sent.message.id)
         return DONE
-    with Step("Waiting for the reply") as step:
+    with Step("Waiting for the reply", brief=True) as step:
         end = follow(app, sent.message, seconds, step.tick)
         step.note(end.message.state)
     if as_json:
@@ -151,11 +152,26 @@ def show(app: App, session_id: str, as_json: bool) -> None:
 def kill(app: App, session_id: str, as_json: bool) -> None:
     """End the session ID and its whole process tree. The conversation stays on disk."""
     view = app.session(session_id)
-    with Step(f"Ending session {view.id[:8]}") as step:
+    with Step(f"Ending session {view.id[:8]}", brief=True) as step:
         result = app.call("session.kill", StopSession(session_id=view.id), timeout=STOP_SECONDS)
         step.note("ended")
     if as_json:
         emit(result)
+
+
+def create(app: App, wanted: CreateSession) -> SessionView:
+    """Open a session and wait until it is past its start, and past the trust dialog that `trust` answers."""
+    deadline = time.monotonic() + CREATE_SECONDS
+    with Step("Opening a session", brief=True) as step:
+        view = app.ask(SessionView, "session.create", wanted, timeout=CREATE_SECONDS + 10)
+        while (
+            wanted.trust and view.waiting is not None and view.waiting.kind == "trust" and time.monotonic() < deadline
+        ):
+            time.sleep(0.1)
+            step.tick()
+            view = app.ask(SessionView, "session.get", SessionRef(session_id=view.id))
+        step.note(state_text(view))
+    return view
 
 
 def latest_messages(app: App, session_id: str, count: int = _SHOWN_MESSAGES) -> list[MessageView]:

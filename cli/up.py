@@ -82,20 +82,18 @@ def introduce(app: App) -> None:
     holder = Daemon(app, "api").owner()
     url = holder.url if holder else None
     paths = app.paths
-    playground = paths.home / "playground"
-    playground.mkdir(mode=0o700, exist_ok=True)
     click.echo(f"\npilotlight is up: {url}")
     if (warning := _supervisor_warning(app)) is not None:
         click.echo(f"But: {warning}")
     if DemoModel(app).wanted():
         click.echo("It is the demo: the real CLI, answered by a scripted model on this machine.")
     click.echo(f"Token: {paths.token_file} (`pilotlight token` prints it)\nTry:\n")
-    click.echo(f"  {curl_line(str(url), paths.token_file, playground)}\n")
+    click.echo(f"  {curl_line(str(url), paths.token_file)}\n")
 
 
-def curl_line(url: str, token_file: Path, project: Path) -> str:
-    """One shell line that sends a message and prints the reply; any path is quoted safely."""
-    body = json.dumps({"message": "Say hello.", "projectPath": str(project), "trust": True}, ensure_ascii=False)
+def curl_line(url: str, token_file: Path) -> str:
+    """One shell line that sends a message, in pilotlight's own workspace, and prints the reply; quoted safely."""
+    body = json.dumps({"message": "Say hello.", "trust": True})
     header = f'"Authorization: Bearer $(cat {shlex.quote(str(token_file))})"'
     return f"curl -s -H {header} -H 'Content-Type: application/json' -d {shlex.quote(body)} {url}/api/chat"
 

@@ -206,16 +206,19 @@ class Sender:
             if terminal is None or not session.live:
                 return
             sight = session.sight()
-            if sight.kind == "draft" or (sight.kind == "prompt" and emptied is None):
-                emptied = None if sight.kind == "draft" else time.monotonic()
+            ours = sight.kind == "draft" and resembles(sight.draft, message.prompt)
+            if ours or (sight.kind == "prompt" and emptied is None):
+                emptied = None if ours else time.monotonic()
                 async with self.typing:
                     await terminal.press(f"{message.id}:{message.generation}:e{time.monotonic_ns()}", ENTER)
                 await pause_point("entered")
-            elif sight.kind == "prompt" and emptied is not None and time.monotonic() - emptied > PROOF_SECONDS:
+            elif emptied is not None and time.monotonic() - emptied > PROOF_SECONDS:
                 raise PilotlightError(
                     "The prompt left the prompt box and was never seen as submitted. Send it again.",
                     code="not_submitted",
                 )
+            elif sight.kind == "draft" and not ours:
+                emptied = emptied or time.monotonic()
             await session.pulse.until(
                 lambda: message.state != "typed" or session.terminal is not terminal, ENTER_SECONDS
             )
@@ -224,3 +227,10 @@ class Sender:
         """Wait for its fate; the session settles it. A process that is gone is brought back by the lifecycle."""
         session = self._session
         await session.pulse.until(lambda: session.current is not message, None)
+
+
+def resembles(draft: str, prompt: str) -> bool:
+    """Whether what stands in the box may be the end of this prompt; only letters and digits are compared, since the
+    screen wraps lines, widens tabs and draws some characters differently."""
+    seen = "".join(filter(str.isalnum, draft))[-24:]
+    return seen in "".join(filter(str.isalnum, prompt))

@@ -48,7 +48,8 @@ class Size(NamedTuple):
 class Child:
     """A running child on a pty of its own."""
 
-    def __init__(self, process: pexpect.spawn[bytes], size: Size) -> None:
+    def __init__(self, process: pexpect.spawn[Any], size: Size) -> None:
+        assert process.pid is not None
         self._process = process
         self._buffer = memoryview(bytearray(CHUNK))
         self.fd: int = process.child_fd

@@ -34,9 +34,10 @@ class Keyboard:
     def __init__(self, fd: int) -> None:
         self._fd = fd
         self._queue: list[_Write] = []
-        self._results: dict[str, dict[str, Any]] = {}
-        self.closed: str | None = None
-        """Why nothing can be typed at present: `exited`, `tty_closed`."""
+        # A success is kept as its count alone: 4096 small dictionaries would cost this process a megabyte.
+        self._results: dict[str, int | dict[str, Any]] = {}
+        self.paused = False
+        self._closed: str | None = None
 
     @property
     def pending(self) -> int:
@@ -49,14 +50,14 @@ class Keyboard:
     def submit(self, id: str, data: bytes, timeout: float, reply: Reply, now: float) -> None:
         """`reply` is called once, now or later."""
         if (result := self._results.get(id)) is not None:
-            reply({**result, "duplicate": True})
+            reply({**(_success(result) if isinstance(result, int) else result), "duplicate": True})
             return
         for write in self._queue:
             if write.id == id:
                 write.replies.append(lambda result: reply({**result, "duplicate": True}))
                 return
-        if self.closed:
-            reply(_failure(self.closed, "nobody reads this terminal", 0))
+        if self._closed:
+            reply(_failure(self._closed, "nobody reads this terminal", 0))
             return
         if len(self._queue) >= _MAX_QUEUED:
             reply(_failure("busy", "too many writes are waiting; nothing was typed", 0))
@@ -68,7 +69,7 @@ class Keyboard:
         """Types what the terminal takes and ends what is late."""
         for write in [write for write in self._queue if write.deadline <= now]:
             self._finish(write, _failure("timeout", "the child does not read its terminal", write.written))
-        while self._queue:
+        while self._queue and not self.paused:
             write = self._queue[0]
             try:
                 count = os.write(self._fd, write.rest) if write.rest else 0
@@ -80,23 +81,31 @@ class Keyboard:
             write.rest = write.rest[count:]
             write.written += count
             if not write.rest:
-                self._finish(write, {"ok": True, "written": write.written})
+                self._finish(write, _success(write.written))
             elif count == 0:
                 return
 
+    def open(self) -> None:
+        self.paused = False
+        self._closed = None
+
     def close(self, why: str) -> None:
-        """Ends every waiting write, and refuses new ones until `closed` is None again."""
-        self.closed = why
+        """Ends every waiting write and refuses new ones, with the code `why`, until `open`."""
+        self._closed = why
         for write in list(self._queue):
             self._finish(write, _failure(why, "nobody reads this terminal", write.written))
 
     def _finish(self, write: _Write, result: dict[str, Any]) -> None:
         self._queue.remove(write)
-        self._results[write.id] = result
+        self._results[write.id] = write.written if result["ok"] else result
         while len(self._results) > _REMEMBERED:
             del self._results[next(iter(self._results))]
         for reply in write.replies:
             reply(result)
+
+
+def _success(written: int) -> dict[str, Any]:
+    return {"ok": True, "written": written}
 
 
 def _failure(code: str, message: str, written: int) -> dict[str, Any]:

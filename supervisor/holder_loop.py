@@ -29,7 +29,7 @@ from supervisor.holder_service import Refused, Service
 from supervisor.ring import Ring
 
 _IDLE_LOOK = 5.0
-_REOPEN_LOOK = 0.25
+_REOPEN_LOOK = 0.1
 _LEFTOVERS_GRACE = 2.0
 _TERMINATE_GRACE = 2.0
 _LAST_WORDS = 1.0
@@ -106,6 +106,8 @@ class Holder:
         self._keyboard.pump(now)
         if now >= self._reopen_at:
             self._read_terminal()
+            if self._child.tty_closed and not self._exit:
+                self._keyboard.close("tty_closed")
         if self._ladder and now >= self._ladder.next_look:
             left = self._ladder.look(now)
             if self._exit and (self._ladder.exhausted or not left):
@@ -130,13 +132,17 @@ class Holder:
         self._watch_terminal(not self._child.tty_closed)
 
     def _watch_terminal(self, is_open: bool) -> None:
-        """A terminal that nobody has open reports a hang-up for ever; the child may still open it again."""
+        """A terminal that nobody has open reports a hang-up for ever; the child may still open it again.
+
+        What is to be typed waits for the second look: an exit closes the terminal just before it is reported.
+        """
         if is_open and not self._reading:
             self._selector.register(self._child.fd, selectors.EVENT_READ, lambda _: self._read_terminal())
-            self._keyboard.closed = None
+            if not self._exit:
+                self._keyboard.open()
         elif not is_open and self._reading:
             self._selector.unregister(self._child.fd)
-            self._keyboard.close("tty_closed")
+            self._keyboard.paused = True
         self._reading = is_open
         self._reopen_at = _NEVER if is_open else time.monotonic() + _REOPEN_LOOK
 

@@ -580,6 +580,7 @@ class Session:
         (self.dir / "outbox" / f"{message.id}.claimed").unlink(missing_ok=True)
         self.current = None
         self._quiet_since = None
+        self._status_at = 0.0
         self.pulse.ring()
 
 

@@ -149,7 +149,10 @@ def find(config: ClaudeConfig, own: Mapping[str, str]) -> str:
 
 
 def settings(session_dir: Path) -> dict[str, Any]:
-    """The `--settings` of one session: the classic renderer and our hooks."""
+    """The `--settings` of one session: the classic renderer, our hooks, leave to read what was attached.
+
+    `--add-dir` would ask for trust on 2.1.330, so attachments are granted by a permission rule (`//` is an absolute path).
+    """
     hooks: dict[str, Any] = {}
     for event in (*ASYNC_EVENTS, "PermissionRequest"):
         command = f"sh {shlex.quote(str(HOOK_PROGRAM))} {shlex.quote(str(session_dir))} {event}"
@@ -162,7 +165,8 @@ def settings(session_dir: Path) -> dict[str, Any]:
         if event in TOOL_EVENTS:
             group["matcher"] = "*"
         hooks[event] = [group]
-    return {"tui": "default", "hooks": hooks}
+    readable = f"Read(/{(session_dir / 'attachments').absolute()}/**)"
+    return {"tui": "default", "hooks": hooks, "permissions": {"allow": [readable]}}
 
 
 def launch(
@@ -192,7 +196,7 @@ def launch(
     ):
         if value:
             argv += [flag, value]
-    for folder in (str(session_dir / "attachments"), *options.add_dirs):
+    for folder in options.add_dirs:
         argv += ["--add-dir", folder]
     argv += config.args
     env = environment(config, own)

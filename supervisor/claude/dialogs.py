@@ -106,6 +106,8 @@ def _prompt_box(rows: list[str], cursor: tuple[int, int]) -> tuple[int, int] | N
     if bottom is None or x < 1:
         return None
     top = next((i for i in range(y, -1, -1) if _RULE.match(rows[i])), None)
+    if top is None and all(row[:2] in ("", "  ", "❯ ", "❯\u00a0") for row in rows[:bottom]):
+        return (0, bottom)  # a draft higher than the screen has pushed the upper rule out of sight
     if top is None or top == y:
         return None
     if not _BOX.match(rows[top + 1]):

@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -31,20 +31,13 @@ CAT = ["/bin/cat"]
 
 
 def python(script: str) -> list[str]:
-    """A child that says `ready` once it runs `script`'s first lines is up to the script."""
+    """A child that runs `script`; that it says when it is ready is the script's own business."""
     return [sys.executable, "-c", script]
 
 
 async def until(condition: Callable[[], Any], seconds: float = DEADLINE) -> None:
     limit = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < limit, "not in time"
-        await asyncio.sleep(0.01)
-
-
-async def until_async(condition: Callable[[], Awaitable[Any]], seconds: float = DEADLINE) -> None:
-    limit = time.monotonic() + seconds
-    while not await condition():
         assert time.monotonic() < limit, "not in time"
         await asyncio.sleep(0.01)
 
@@ -78,6 +71,14 @@ class Watcher:
 
     async def sees(self, text: bytes) -> None:
         await until(lambda: text in self.output)
+
+    async def finds(self, condition: Callable[[dict[str, Any]], Any], seconds: float = DEADLINE) -> dict[str, Any]:
+        """Asks for `stat` until it is so."""
+        limit = time.monotonic() + seconds
+        while not condition(stat := await self.client.stat()):
+            assert time.monotonic() < limit, f"not in time: {stat}"
+            await asyncio.sleep(0.01)
+        return stat
 
     async def exited(self) -> dict[str, Any]:
         await until(lambda: self.exits)

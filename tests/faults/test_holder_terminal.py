@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
 import signal
 import socket
 import time
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import psutil
 import pytest
@@ -16,7 +16,7 @@ import pytest
 from supervisor.holder_client import HolderError, HolderInfo, HolderTimeout
 from supervisor.holder_protocol import encode_json
 from supervisor.ring import read_tail
-from tests.faults.holder_lab import CAT, Lab, python, until, until_async
+from tests.faults.holder_lab import CAT, Lab, python, until
 
 RAW_AND_DEAF = python("import signal, tty; tty.setraw(0); print('ready', flush=True); signal.pause()")
 
@@ -71,7 +71,7 @@ async def test_a_writer_that_left_finds_its_answer(lab: Lab) -> None:
     await leaver.sees(b"ready")
     attempt = asyncio.create_task(leaver.client.write("w", b"x" * 300_000, 1.0))
     observer = await lab.watch(info)
-    await until_async(lambda: pending(observer.client.stat()))
+    await observer.finds(lambda stat: stat["pending_writes"])
 
     await leaver.client.close()
     with pytest.raises(HolderError):
@@ -82,17 +82,13 @@ async def test_a_writer_that_left_finds_its_answer(lab: Lab) -> None:
     assert (found.value.code, found.value.data["written"] < 300_000) == ("timeout", True)
 
 
-async def pending(stat: object) -> bool:
-    return bool((await stat)["pending_writes"])  # type: ignore[misc]
-
-
 async def test_a_child_that_never_reads_costs_a_timeout_and_nobody_else(lab: Lab) -> None:
     info = await lab.start(RAW_AND_DEAF)
     watcher, other = await lab.watch(info), await lab.watch(info)
     await watcher.sees(b"ready")
 
     slow = asyncio.create_task(watcher.client.write("big", b"x" * 700_000, 1.0))
-    await until_async(lambda: pending(other.client.stat()))
+    await other.finds(lambda stat: stat["pending_writes"])
     started = time.monotonic()
     assert (await other.client.stat())["state"] == "running"
     assert await other.client.resize(100, 30) == (100, 30)
@@ -119,8 +115,6 @@ async def test_a_large_write_arrives_whole_and_in_order(lab: Lab) -> None:
 
     await asyncio.gather(*(watcher.client.write(str(n), part, 10) for n, part in enumerate(parts)))
 
-    import hashlib
-
     await watcher.sees(hashlib.sha256(b"".join(parts)).hexdigest().encode() + b"!")
 
 
@@ -128,7 +122,7 @@ async def test_output_that_the_ring_has_lost_is_declared(lab: Lab) -> None:
     info = await lab.start(print_and_wait(1 << 20), ring_bytes=65536)
     early = await lab.watch(info, offset=None)
     end = 5 + (1 << 20) + 4
-    await until_async(lambda: reached(early.client.stat(), end))
+    await early.finds(lambda stat: stat["ring_end"] >= end)
 
     late = await lab.watch(info, offset=10)
 
@@ -136,10 +130,6 @@ async def test_output_that_the_ring_has_lost_is_declared(lab: Lab) -> None:
     assert late.gaps == [(10, end - 65536)]
     assert late.starts[0] == end - 65536
     assert len(late.output) == 65536
-
-
-async def reached(stat: object, end: int) -> bool:
-    return bool((await stat)["ring_end"] >= end)  # type: ignore[misc]
 
 
 async def test_a_client_that_comes_back_misses_and_repeats_nothing(lab: Lab) -> None:
@@ -165,18 +155,15 @@ async def test_a_flood_that_nobody_reads_leaves_memory_flat(lab: Lab) -> None:
     with socket.socket(socket.AF_UNIX) as deaf:
         deaf.connect(info.socket)
         deaf.sendall(encode_json({"seq": 1, "op": "subscribe", "offset": 0}))
-        await until_async(lambda: reached(watcher.client.stat(), 10 << 20))
+        await watcher.finds(lambda stat: stat["ring_end"] >= 10 << 20)
         before, started = private_kb(info), time.monotonic()
-        slowest = 0.0
-
-        async def flooded() -> bool:
-            nonlocal slowest
+        slowest, end = 0.0, 0
+        while end < size + 9:
             asked = time.monotonic()
-            found = await reached(watcher.client.stat(), size + 9)
+            end = (await watcher.client.stat())["ring_end"]
             slowest = max(slowest, time.monotonic() - asked)
-            return found
-
-        await until_async(flooded, 60)
+            assert asked - started < 60
+            await asyncio.sleep(0.02)
         speed = 190 / (time.monotonic() - started)
 
     print(f"{speed:.0f} MB/s, {private_kb(info) - before} kB more, slowest answer {slowest * 1000:.0f} ms")
@@ -203,11 +190,11 @@ async def test_a_child_that_closes_its_terminal_is_kept_and_may_come_back(lab: L
     info = await lab.start(python(script))
     watcher = await lab.watch(info)
 
-    await until_async(lambda: closed(watcher.client.stat()))
+    await watcher.finds(lambda stat: stat["tty_closed"])
     with pytest.raises(HolderError, match="tty_closed"):
         await watcher.client.write("1", b"x", 1)
     before = psutil.Process(info.pid).cpu_times()
-    await asyncio.sleep(0.5)
+    await asyncio.sleep(0.5)  # the window of a measurement: it must not spin on the hang-up
     after = psutil.Process(info.pid).cpu_times()
     assert after.user + after.system - before.user - before.system < 0.1
 
@@ -217,22 +204,14 @@ async def test_a_child_that_closes_its_terminal_is_kept_and_may_come_back(lab: L
     assert await watcher.client.write("2", b"x", 1) == (1, False)
 
 
-async def closed(stat: object) -> bool:
-    return bool((await stat)["tty_closed"])  # type: ignore[misc]
-
-
 async def test_a_child_that_stops_itself_is_seen_stopped(lab: Lab) -> None:
     info = await lab.start(CAT)
     watcher = await lab.watch(info)
 
     await watcher.client.signal(signal.SIGSTOP)
-    await until_async(lambda: is_state(watcher.client.stat(), "stopped"))
+    await watcher.finds(lambda stat: stat["state"] == "stopped")
     await watcher.client.signal(signal.SIGCONT)
-    await until_async(lambda: is_state(watcher.client.stat(), "running"))
-
-
-async def is_state(stat: object, state: str) -> bool:
-    return bool((await stat)["state"] == state)  # type: ignore[misc]
+    await watcher.finds(lambda stat: stat["state"] == "running")
 
 
 async def test_the_size_is_what_was_asked_within_bounds(lab: Lab) -> None:
@@ -260,13 +239,13 @@ async def test_a_stalled_holder_costs_a_timeout_and_not_a_hang(lab: Lab) -> None
         await lab.watch(info, patience=0.3)
 
     os.kill(info.pid, signal.SIGCONT)
-    await until_async(lambda: is_state(watcher.client.stat(), "running"))
+    await watcher.finds(lambda stat: stat["state"] == "running")
     assert watcher.lost == 0
 
 
 async def test_clients_that_come_and_go_leave_no_descriptor(lab: Lab) -> None:
     info = await lab.start(CAT)
-    descriptors = Path(f"/proc/{info.pid}/fd")
+    await lab.watch(info)
     before = psutil.Process(info.pid).num_fds()
 
     for _ in range(30):
@@ -274,4 +253,3 @@ async def test_clients_that_come_and_go_leave_no_descriptor(lab: Lab) -> None:
         await watcher.client.close()
 
     await until(lambda: psutil.Process(info.pid).num_fds() == before)
-    assert descriptors.parent.name == str(info.pid)

@@ -1,0 +1,72 @@
+"""Fixtures of the whole suite."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from demo.server import DemoModel
+from tests.harness import VERSIONS, House, claude_binary
+
+
+@pytest.fixture(params=VERSIONS)
+def cli(request: pytest.FixtureRequest) -> Path:
+    """Each pinned release of the real CLI. It is never skipped: a missing one is a failure."""
+    binary = claude_binary(request.param)
+    assert binary.exists(), f"{binary} is missing; ./test installs it"
+    return binary
+
+
+@pytest.fixture
+def one_cli() -> Path:
+    """One release, for what does not depend on the CLI."""
+    return claude_binary(VERSIONS[-1])
+
+
+@pytest.fixture
+def model() -> Iterator[DemoModel]:
+    """The scripted model."""
+    server = DemoModel(port=0)
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A temporary folder with a short name (sockets)."""
+    path = Path(tempfile.mkdtemp(prefix="pl-"))
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
+
+
+MakeHouse = Callable[..., House]
+
+
+@pytest.fixture
+def make_house(folder: Path, model: DemoModel) -> Iterator[MakeHouse]:
+    """Houses that are checked for leftovers when the test ends."""
+    made: list[House] = []
+
+    def make(claude: Path | str, onboarded: bool = True, name: str = "") -> House:
+        place = folder / name if name else folder
+        place.mkdir(exist_ok=True)
+        house = House(place, model, claude, onboarded)
+        made.append(house)
+        return house
+
+    yield make
+    leftovers = [item for house in made for item in house.down()]
+    assert not leftovers, leftovers
+
+
+@pytest.fixture
+def house(make_house: MakeHouse, cli: Path) -> House:
+    """A running supervisor with a real CLI of each release."""
+    made = make_house(cli)
+    made.start_supervisor()
+    return made

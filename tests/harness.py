@@ -1,0 +1,307 @@
+"""A whole pilotlight in a temporary home, driving the real CLI against the demo model; and what it left behind.
+
+`House` starts the supervisor and the API as real processes, talks to them as clients do, kills them as machines do, and
+at the end ends everything it knows of by (pid, start time) and reports leftovers. Nothing waits for time: `until` polls
+a condition and fails with what it saw last.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from demo.home import demo_environment, prepare_home
+from demo.server import DemoModel
+from shared import paths, process
+from shared.bus import BusClient
+
+ROOT = Path(__file__).resolve().parent.parent
+VERSIONS = ("2.1.197", "2.1.330")
+PATIENCE = 30.0
+
+
+def claude_binary(version: str) -> Path:
+    """The pinned CLI that `./test` installs."""
+    return ROOT / ".claude-cli" / version / "node_modules" / ".bin" / "claude"
+
+
+def until(condition: Callable[[], Any], what: str, timeout: float = PATIENCE) -> Any:
+    """The first true value of `condition()`; fails after `timeout` seconds, saying what was awaited."""
+    end = time.monotonic() + timeout
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > end:
+            raise AssertionError(f"not within {timeout:g} s: {what} (last: {value!r})")
+        time.sleep(0.01)
+
+
+class House:
+    """One pilotlight. Make it with the `house` fixture."""
+
+    def __init__(self, folder: Path, model: DemoModel, claude: Path | str, onboarded: bool = True) -> None:
+        self.folder = folder
+        self.home = folder / "pl"
+        self.home.mkdir(parents=True, exist_ok=True)
+        self.project = folder / "project"
+        self.project.mkdir(exist_ok=True)
+        self.claude_home = folder / "home"
+        self.model = model
+        prepare_home(self.claude_home, trusted=[self.project] if onboarded else [], onboarded=onboarded)
+        self.config: dict[str, Any] = {
+            "claude": {"command": str(claude), "env": demo_environment(self.claude_home, model.url)},
+            "api": {"port": 0},
+        }
+        self.extra_env: dict[str, str] = {}
+        self.paths = paths.resolve({"PILOTLIGHT_HOME": str(self.home)})
+        self._processes: list[subprocess.Popen[bytes]] = []
+        self._family: set[process.ProcessId] = set()
+        self._bus: BusClient | None = None
+        self.supervisor: subprocess.Popen[bytes] | None = None
+        self.api: subprocess.Popen[bytes] | None = None
+
+    # -- processes -------------------------------------------------------------------------------------------------
+
+    def environment(self) -> dict[str, str]:
+        """What a service manager would give: little."""
+        return {
+            "PATH": "/usr/local/bin:/usr/bin:/bin",
+            "HOME": str(self.folder),
+            "LANG": "C.UTF-8",
+            "PILOTLIGHT_HOME": str(self.home),
+            "PYTHONPATH": str(ROOT),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            **self.extra_env,
+        }
+
+    def _spawn(self, module: str) -> subprocess.Popen[bytes]:
+        self.paths.config_file.write_bytes(msgspec.yaml.encode(self.config))
+        with open(self.folder / f"{module}.err", "ab") as errors:
+            child = subprocess.Popen(
+                [sys.executable, "-m", module],
+                cwd=self.folder,
+                env=self.environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=errors,
+                stderr=errors,
+                start_new_session=True,
+            )
+        self._processes.append(child)
+        return child
+
+    def start_supervisor(self, ready: bool = True) -> subprocess.Popen[bytes]:
+        """Start it, and by default wait until it answers."""
+        self.supervisor = self._spawn("supervisor")
+        if ready:
+            self.call("ping", timeout=PATIENCE)
+        return self.supervisor
+
+    def kill_supervisor(self, number: int = signal.SIGKILL) -> None:
+        """As a crash does, or politely."""
+        assert self.supervisor is not None
+        self.supervisor.send_signal(number)
+        self.supervisor.wait(PATIENCE)
+
+    def start_api(self) -> subprocess.Popen[bytes]:
+        """Start it and wait until it listens."""
+        self.api = self._spawn("api")
+        until(self.api_address, "the API says where it listens")
+        until(self._api_answers, "the API answers")
+        return self.api
+
+    def kill_api(self, number: int = signal.SIGKILL) -> None:
+        """As a crash does."""
+        assert self.api is not None
+        self.api.send_signal(number)
+        self.api.wait(PATIENCE)
+
+    def api_address(self) -> tuple[str, int] | None:
+        """Host and port of the API that runs now."""
+        try:
+            url = json.loads(self.paths.api_lock.read_text())
+        except (OSError, ValueError):
+            return None
+        if self.api is None or not url.get("url"):
+            return None
+        host, _, port = url["url"].removeprefix("http://").rstrip("/").rpartition(":")
+        return host, int(port)
+
+    def _api_answers(self) -> bool:
+        try:
+            return self.http("GET", "/health", token=None)[0] in (200, 503)
+        except OSError:
+            return False
+
+    # -- clients ---------------------------------------------------------------------------------------------------
+
+    @property
+    def bus(self) -> BusClient:
+        """A bus client that outlives supervisors."""
+        if self._bus is None:
+            self._bus = BusClient(self.paths.request_address, actor="test")
+        return self._bus
+
+    def call(self, op: str, args: dict[str, Any] | None = None, timeout: float = 60.0) -> Any:
+        """One request on the bus."""
+        result = self.bus.call(op, args, timeout=timeout)
+        self._note(result)
+        return result
+
+    @property
+    def token(self) -> str:
+        """The default bearer token."""
+        return self.paths.token_file.read_text().strip()
+
+    def http(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        token: str | None = "default",
+        headers: dict[str, str] | None = None,
+        timeout: float = 150.0,
+    ) -> tuple[int, Any]:
+        """One HTTP request; status and decoded body. A `bytes` body is sent as it is."""
+        address = self.api_address()
+        assert address is not None
+        connection = http.client.HTTPConnection(*address, timeout=timeout)
+        sent = {"Content-Type": "application/json"} if body is not None else {}
+        if token is not None:
+            sent["Authorization"] = f"Bearer {self.token if token == 'default' else token}"
+        sent.update(headers or {})
+        data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
+        try:
+            connection.request(method, path, data, sent)
+            response = connection.getresponse()
+            raw = response.read()
+        finally:
+            connection.close()
+        try:
+            decoded = json.loads(raw)
+        except ValueError:
+            decoded = raw
+        self._note(decoded)
+        return response.status, decoded
+
+    def send(self, text: str, session: str | None = None, wait: float = 60.0, **more: Any) -> dict[str, Any]:
+        """One chat message on the bus; the `Sent` that came back."""
+        args: dict[str, Any] = {"text": text, "wait": wait, **more}
+        if session is None:
+            args.setdefault("projectPath", str(self.project))
+        else:
+            args["sessionId"] = session
+        return self.call("message.send", args, timeout=wait + 30)
+
+    def ask(self, text: str, session: str | None = None, **more: Any) -> tuple[str, str]:
+        """Send and insist on an answer; reply and session id."""
+        sent = self.send(text, session, **more)
+        message = sent["message"]
+        assert message["state"] == "answered", (message, sent["session"]["state"], sent["session"]["waiting"])
+        return message["reply"], sent["session"]["id"]
+
+    def session(self, identity: str) -> dict[str, Any]:
+        """One session as clients see it."""
+        return self.call("session.get", {"sessionId": identity})
+
+    def message(self, identity: str, wait: float = 0.0) -> dict[str, Any]:
+        """One receipt."""
+        return self.call("message.get", {"messageId": identity, "wait": wait}, timeout=wait + 30)
+
+    def until_state(self, identity: str, *states: str, timeout: float = PATIENCE) -> dict[str, Any]:
+        """The session once it is in one of the states."""
+
+        def there() -> dict[str, Any] | None:
+            view = self.session(identity)
+            return view if view["state"] in states else None
+
+        return until(there, f"session is {' or '.join(states)}", timeout)
+
+    def events(self, since: int = 0, session: str | None = None) -> list[dict[str, Any]]:
+        """The journal."""
+        found: list[dict[str, Any]] = []
+        while True:
+            page = self.call("events.since", {"seq": since, "limit": 1000, "sessionId": session})["events"]
+            found += page
+            if len(page) < 1000:
+                return found
+            since = page[-1]["seq"]
+
+    # -- the end ---------------------------------------------------------------------------------------------------
+
+    def _note(self, seen: Any) -> None:
+        """Remember every process that a view names, to be sure of it at the end."""
+        if isinstance(seen, dict):
+            for name in ("pid", "holderPid"):
+                pid = seen.get(name)
+                if isinstance(pid, int) and (found := process.identify(pid)) is not None:
+                    self._family.add(found)
+            for value in seen.values():
+                if isinstance(value, (dict, list)):
+                    self._note(value)
+        elif isinstance(seen, list):
+            for value in seen:
+                self._note(value)
+
+    def marked(self) -> set[process.ProcessId]:
+        """Every process of this house, told by the folder in its command line or environment."""
+        marks = str(self.folder).encode()
+        found = set()
+        for entry in Path("/proc").iterdir() if Path("/proc").is_dir() else ():
+            if not entry.name.isdigit() or int(entry.name) == os.getpid():
+                continue
+            try:
+                text = (entry / "cmdline").read_bytes() + (entry / "environ").read_bytes()
+            except OSError:
+                continue
+            if marks in text and (seen := process.identify(int(entry.name))) is not None:
+                found.add(seen)
+        return found
+
+    def down(self) -> list[str]:
+        """End every session politely, then everything else; say what had to be ended by force."""
+        leftovers: list[str] = []
+        if self.supervisor is not None and self.supervisor.poll() is None:
+            try:
+                self.call("shutdown", {"sessions": True}, timeout=PATIENCE)
+                self.supervisor.wait(PATIENCE)
+            except Exception as error:
+                leftovers.append(f"the supervisor did not shut down: {error}")
+        if self._bus is not None:
+            self._bus.close()
+            self._bus = None
+        for child in self._processes:
+            if child.poll() is None:
+                child.terminate()
+                try:
+                    child.wait(10)
+                except subprocess.TimeoutExpired:
+                    leftovers.append(f"{child.args} ignored SIGTERM")
+                    child.kill()
+                    child.wait()
+        try:
+            until(lambda: not (self.marked() | {p for p in self._family if process.alive(p)}), "all gone", 5)
+        except AssertionError:
+            for left in self.marked() | {p for p in self._family if process.alive(p)}:
+                leftovers.append(f"process {left} {_command_line(left.pid)}")
+                process.send_signal(left, signal.SIGKILL)
+        leftovers += [f"socket {path}" for path in self.paths.run_dir.glob("h/*.sock")]
+        return leftovers
+
+
+def _command_line(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")[:200]
+    except OSError:
+        return ""

@@ -1,0 +1,60 @@
+"""A conversation with the real CLI: it remembers, it is exact, it is in order."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from tests.harness import House
+
+PARAGRAPH = (
+    "# Title 標題\n\n```python\nprint('hé 😀 👩\u200d👩\u200d👧')\n```\n- item *one* \\ `two`\n\ttab\t| a | b |\n"
+    "!bang /slash #hash @at &amp; <b>\n\n"
+)
+
+
+def sized(size: int) -> str:
+    """Markdown, code, emoji and CJK of exactly `size` bytes, without white space at its ends."""
+    text = PARAGRAPH
+    while len(text.encode()) < size:
+        text += f"line {len(text)}: " + PARAGRAPH
+    cut = text.encode()[: size - 1].decode("utf-8", "ignore").rstrip()
+    return cut + "x" * (size - len(cut.encode()))
+
+
+def test_remembers_within_a_session(house: House) -> None:
+    _, session = house.ask("Remember the word BANANA")
+    pid = house.session(session)["pid"]
+    reply, _ = house.ask("What word did I ask you to remember?", session)
+    assert reply == "BANANA"
+    for number in range(5):
+        reply, _ = house.ask(f"echo: number {number}", session)
+        assert reply == f"number {number}"
+    assert house.session(session)["pid"] == pid
+
+
+@pytest.mark.parametrize("size", [1, 1_000, 17_000, 99_000])
+def test_prompt_and_reply_are_exact(house: House, size: int) -> None:
+    prompt = sized(size)
+    _, session = house.ask("echo: warm")
+    sent = house.send(prompt, session)
+    assert sent["message"]["state"] == "answered"
+    received = [turn.prompt for turn in house.model.turns() if turn.attempt == 1]
+    assert received == ["echo: warm", prompt]
+    reply, _ = house.ask("echo: " + prompt, session)
+    assert reply == prompt
+
+
+def test_parallel_requests_share_one_process_in_order(house: House) -> None:
+    session = house.call("session.create", {"projectPath": str(house.project)})["id"]
+    house.call("session.hibernate", {"sessionId": session}) if False else None
+    with ThreadPoolExecutor(20) as crowd:
+        sent = list(crowd.map(lambda n: house.send(f"echo: question {n}", session, wait=90), range(20)))
+    assert [item["message"]["reply"] for item in sent] == [f"question {n}" for n in range(20)]
+    accepted = sorted(
+        sent, key=lambda item: house.call("message.get", {"messageId": item["message"]["id"]})["steps"]["submitted"]
+    )
+    turns = [turn.prompt for turn in house.model.turns() if turn.attempt == 1]
+    assert turns == [item["message"]["text"] for item in accepted]
+    assert len({item["session"]["pid"] for item in sent if item["session"]["pid"]}) == 1

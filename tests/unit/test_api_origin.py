@@ -1,0 +1,145 @@
+"""The origin's calls, field by field: an unmodified client must find exactly what it decodes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shared.errors import Conflict
+from tests.api_double import Caller, FakeSupervisor, now
+
+UNKNOWN = "00000000-0000-4000-8000-000000000000"
+
+
+@pytest.fixture
+def ask(tmp_path: Path) -> Caller:
+    return Caller(tmp_path, FakeSupervisor())
+
+
+def test_keep_alive_extends(ask: Caller) -> None:
+    session = ask.supervisor.add_session()["id"]
+
+    answer = ask("POST", "/api/sessions/keep-alive", {"sessionId": session, "extra": 1})
+
+    assert answer.status_code == 200
+    body = answer.json
+    assert body.items() >= {"success": True, "sessionId": session, "extended": True}.items()
+    assert "recap" not in body
+    assert ask.supervisor.last("session.keep_alive").action == "extend"
+
+
+def test_keep_alive_recap(ask: Caller) -> None:
+    session = ask.supervisor.add_session()["id"]
+
+    body = ask("POST", "/api/sessions/keep-alive", {"sessionId": session, "action": "recap"}).json
+
+    assert body["recap"] == "You said hello."
+    assert body["extended"] is True
+    assert ask.supervisor.last("session.keep_alive").key
+
+
+def test_recap_of_a_busy_session_is_refused(ask: Caller) -> None:
+    ask.supervisor.fail["session.keep_alive"] = Conflict("The session is busy.")
+    session = ask.supervisor.add_session()["id"]
+
+    answer = ask("POST", "/api/sessions/keep-alive", {"sessionId": session, "action": "recap"})
+
+    assert (answer.status_code, answer.json["error"]) == (409, "The session is busy.")
+
+
+@pytest.mark.parametrize("body", [None, {}, {"sessionId": ""}, {"sessionId": None}, {"action": "extend"}])
+def test_keep_alive_without_session(ask: Caller, body: Any) -> None:
+    answer = ask("POST", "/api/sessions/keep-alive", body)
+
+    assert (answer.status_code, answer.json["error"]) == (400, "Session ID is required")
+    assert answer.json["success"] is False
+
+
+@pytest.mark.parametrize("session", [UNKNOWN, "x"])
+def test_keep_alive_of_an_unknown_session(ask: Caller, session: str) -> None:
+    answer = ask("POST", "/api/sessions/keep-alive", {"sessionId": session})
+
+    assert (answer.status_code, answer.json["error"]) == (404, "Session not found")
+
+
+@pytest.mark.parametrize("body", [{"sessionId": 7}, {"sessionId": UNKNOWN, "action": "revive"}])
+def test_keep_alive_with_a_wrong_field(ask: Caller, body: Any) -> None:
+    assert ask("POST", "/api/sessions/keep-alive", body).status_code == 400
+    assert ask.supervisor.calls == []
+
+
+def test_active_sessions(ask: Caller) -> None:
+    first = ask.supervisor.add_session(memoryBytes=1000, messageCount=3)
+    ask.supervisor.add_session(state="hibernated", pid=None, memoryBytes=None)
+    ask.supervisor.add_session(state="busy", memoryBytes=500)
+    ask.supervisor.add_session(state="ended")
+
+    body = ask("GET", "/api/sessions/active").json
+
+    assert body["success"] is True
+    assert len(body["sessions"]) == 3
+    shown = body["sessions"][0]
+    for name in ("projectPath", "createdAt", "lastActivity", "messageCount", "expiresAt", "pid"):
+        assert shown[name] == first[name]
+    assert shown["sessionId"] == first["id"]
+    assert body["stats"] == {"totalSessions": 3, "maxSessions": 10, "availableSlots": 8, "memoryUsage": 1500}
+
+
+def test_active_sessions_know_the_setting_in_force(ask: Caller) -> None:
+    for settings in ({"sessions.max_concurrent": 3}, {"sessions": {"max_concurrent": 3}}):
+        ask.supervisor.settings = settings
+        assert ask("GET", "/api/sessions/active").json["stats"]["maxSessions"] == 3
+
+
+def test_interactive_status(ask: Caller) -> None:
+    session = ask.supervisor.add_session(state="busy", messageCount=2, warned=True)
+
+    body = ask("GET", f"/api/sessions/interactive/{session['id']}/status").json
+
+    assert body["success"] is True
+    assert body["sessionId"] == session["id"]
+    for name in ("projectPath", "createdAt", "lastActivity", "messageCount", "expiresAt", "pid"):
+        assert body[name] == session[name]
+    assert 0 < body["timeRemaining"] <= 86_400_000
+    assert body["isExpired"] is False
+    assert body["needsWarning"] is True
+    assert body["active"] is True
+
+
+@pytest.mark.parametrize(
+    ("state", "active"), [("idle", False), ("hibernated", False), ("waiting", True), ("starting", True)]
+)
+def test_active_is_a_boolean_that_means_working(ask: Caller, state: str, active: bool) -> None:
+    session = ask.supervisor.add_session(state=state)["id"]
+
+    assert ask("GET", f"/api/sessions/interactive/{session}/status").json["active"] is active
+
+
+def test_interactive_status_past_its_time(ask: Caller) -> None:
+    session = ask.supervisor.add_session(expiresAt=now() - 5)["id"]
+
+    body = ask("GET", f"/api/sessions/interactive/{session}/status").json
+
+    assert (body["timeRemaining"], body["isExpired"]) == (0, True)
+
+
+def test_interactive_end(ask: Caller) -> None:
+    session = ask.supervisor.add_session()["id"]
+
+    answer = ask("DELETE", f"/api/sessions/interactive/{session}")
+
+    assert answer.status_code == 200
+    assert answer.json == {"success": True, "message": "Interactive session terminated", "sessionId": session}
+    assert ask.supervisor.sessions[session]["endReason"] == "killed"
+
+
+@pytest.mark.parametrize("which", [UNKNOWN, "x", "ended"])
+def test_interactive_calls_on_what_is_not_there(ask: Caller, which: str) -> None:
+    session = ask.supervisor.add_session(state="ended")["id"] if which == "ended" else which
+
+    for method, path in (("GET", f"interactive/{session}/status"), ("DELETE", f"interactive/{session}")):
+        answer = ask(method, f"/api/sessions/{path}")
+        assert (answer.status_code, answer.json["error"]) == (404, "Interactive session not found")
+        assert answer.json["success"] is False

@@ -1,0 +1,324 @@
+"""`python -m api` as a real process: its lock, its token, how it refuses to start, and every way in which it ends."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+import zmq
+
+from shared import paths as places
+from shared.errors import PilotlightError
+from shared.messages import VERSION, ErrorBody, Reply, Request
+from tests.api_double import FakeSupervisor
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Process:
+    """One API of one home."""
+
+    def __init__(self, home: Path, port: int = 0, **environment: str) -> None:
+        self.paths = places.resolve({"PILOTLIGHT_HOME": str(home)})
+        env = {"PATH": os.environ["PATH"], "PILOTLIGHT_HOME": str(home), "PILOTLIGHT_PORT": str(port), **environment}
+        self.child = subprocess.Popen(
+            [sys.executable, "-m", "api"], cwd=ROOT, env=env, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL
+        )
+        self.lock: dict[str, Any] = {}
+
+    def wait_until_up(self) -> Process:
+        until(lambda: bool(self._read_lock()), "the API did not come up")
+        return self
+
+    def _read_lock(self) -> dict[str, Any]:
+        try:
+            lock = json.loads(self.paths.api_lock.read_bytes())
+        except (OSError, ValueError):
+            return {}
+        self.lock = lock if lock["pid"] == self.child.pid else {}
+        return self.lock
+
+    @property
+    def port(self) -> int:
+        return int(self.lock["url"].rsplit(":", 1)[1])
+
+    def ask(self, method: str, path: str, body: bytes | None = None) -> tuple[int, Any]:
+        connection = self.connect(method, path, body)
+        response = connection.getresponse()
+        content = response.read()
+        connection.close()
+        return response.status, json.loads(content)
+
+    def connect(self, method: str, path: str, body: bytes | None = None) -> http.client.HTTPConnection:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        token = self.paths.token_file.read_text().strip()
+        headers = {"Authorization": f"Bearer {token}", **({"Content-Type": "application/json"} if body else {})}
+        connection.request(method, path, body, headers)
+        return connection
+
+    def end(self) -> str:
+        if self.child.poll() is None:
+            self.child.kill()
+        return self.child.communicate(timeout=10)[1].decode()
+
+
+class BusServer(threading.Thread):
+    """The double behind a real ROUTER, so that a real API process can be served without a supervisor."""
+
+    def __init__(self, home: Path) -> None:
+        super().__init__(daemon=True)
+        self.paths = places.resolve({"PILOTLIGHT_HOME": str(home)})
+        self.paths.prepare()
+        self.supervisor = FakeSupervisor()
+        self.silent_on: set[str] = set()
+        self.heard: list[str] = []
+        self._stop_now = threading.Event()
+        self.start()
+
+    def run(self) -> None:
+        with zmq.Context() as context, context.socket(zmq.ROUTER) as router:
+            router.setsockopt(zmq.LINGER, 0)
+            router.bind(self.paths.request_address)
+            while not self._stop_now.is_set():
+                if router.poll(20):
+                    *route, frame = router.recv_multipart()
+                    request = msgspec.json.decode(frame, type=Request)
+                    self.heard.append(request.op)
+                    if request.op not in self.silent_on:
+                        router.send_multipart([*route, msgspec.json.encode(self._reply(request))])
+
+    def _reply(self, request: Request) -> Reply:
+        try:
+            result = self.supervisor.call(request.op, request.args)
+            return Reply(v=VERSION, id=request.id, ok=True, result=result)
+        except PilotlightError as error:
+            body = ErrorBody(code=error.error_code, message=error.message, status=error.status)
+            return Reply(v=VERSION, id=request.id, ok=False, error=body)
+
+    def close(self) -> None:
+        self._stop_now.set()
+        self.join(5)
+
+
+def until(condition: Callable[[], bool], complaint: str, seconds: float = 10) -> float:
+    """Seconds that it took."""
+    began = time.monotonic()
+    while not condition():
+        assert time.monotonic() - began < seconds, complaint
+        time.sleep(0.01)
+    return time.monotonic() - began
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., Process]]:
+    running: list[Process] = []
+
+    def begin(home: Path = tmp_path / "home", **options: Any) -> Process:
+        running.append(Process(home, **options))
+        return running[-1]
+
+    yield begin
+    for process in running:
+        process.end()
+
+
+@pytest.fixture
+def bus(tmp_path: Path) -> Iterator[BusServer]:
+    server = BusServer(tmp_path / "home")
+    yield server
+    server.close()
+
+
+def test_starts_quickly_and_says_that_the_supervisor_is_down(start: Callable[..., Process]) -> None:
+    began = time.monotonic()
+    api = start().wait_until_up()
+    took = time.monotonic() - began
+
+    status, body = api.ask("GET", "/health")
+
+    assert took < 3, "under 1 s on an idle machine, measured 0.4 s"
+    assert (status, body["status"]) == (503, "unhealthy")
+    assert "pilotlight up" in body["error"]
+    assert set(api.lock) == {"pid", "url", "startedAt", "version"}
+    assert stat.S_IMODE(api.paths.token_file.stat().st_mode) == 0o600
+    assert stat.S_IMODE(api.paths.api_lock.stat().st_mode) == 0o600
+
+
+def test_a_second_api_of_the_home_is_refused_with_the_first_ones_address(start: Callable[..., Process]) -> None:
+    first = start().wait_until_up()
+    second = start()
+    said = second.child.communicate(timeout=10)[1].decode()
+
+    assert second.child.returncode == 1
+    assert str(first.child.pid) in said
+    assert first.lock["url"] in said
+    assert "Traceback" not in said
+    assert first.child.poll() is None
+
+
+def test_a_taken_port_is_a_sentence_with_the_fix(start: Callable[..., Process], tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        api = start(port=port)
+        said = api.child.communicate(timeout=10)[1].decode()
+
+    assert api.child.returncode == 1
+    assert f"Port {port}" in said
+    assert "PILOTLIGHT_PORT" in said
+    assert "Traceback" not in said
+    assert said.count("\n") == 1
+
+
+def test_a_wrong_configuration_is_a_sentence(start: Callable[..., Process], tmp_path: Path) -> None:
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "config.yaml").write_text("api: {prot: 1}")
+    api = start()
+    said = api.child.communicate(timeout=10)[1].decode()
+
+    assert api.child.returncode == 1
+    assert "prot" in said
+    assert "Traceback" not in said
+
+
+def test_sigterm_ends_within_2_s_with_an_open_stream_and_a_held_request(
+    start: Callable[..., Process], bus: BusServer
+) -> None:
+    api = start().wait_until_up()
+    bus.silent_on.add("message.send")
+    stream = api.connect("GET", "/api/events").getresponse()
+    assert stream.status == 200
+    assert stream.readline().startswith(b": ")
+    held = api.connect("POST", "/api/chat", b'{"message": "x", "wait": 60}')
+    until(lambda: "message.send" in bus.heard, "the message did not arrive")
+
+    began = time.monotonic()
+    api.child.terminate()
+    answer = held.getresponse()
+    body = json.loads(answer.read())
+    rest = stream.read()
+    code = api.child.wait(5)
+    took = time.monotonic() - began
+
+    assert took < 2
+    assert code == 0
+    assert (answer.status, body["code"]) == (503, "restarting")
+    assert body["requestId"]
+    assert answer.headers["Retry-After"] == "1"
+    assert b"data" not in rest
+    assert api.paths.api_lock.read_bytes() == b""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT])
+def test_every_polite_signal_is_a_polite_end(start: Callable[..., Process], number: int) -> None:
+    api = start().wait_until_up()
+
+    api.child.send_signal(number)
+
+    assert api.child.wait(2) == 0
+    assert "Traceback" not in api.end()
+
+
+def test_sigkill_frees_port_and_lock_at_once(start: Callable[..., Process], bus: BusServer) -> None:
+    api = start().wait_until_up()
+    stream = api.connect("GET", "/api/events").getresponse()
+    assert stream.readline()
+
+    os.kill(api.lock["pid"], signal.SIGKILL)
+    api.child.wait(5)
+    again = start(port=api.port)
+    took = until(lambda: bool(again.wait_until_up().lock), "no new API")
+
+    assert took < 3
+    assert again.port == api.port
+    assert again.ask("GET", "/health")[0] == 200
+
+
+def test_the_api_outlives_the_process_that_started_it(tmp_path: Path, start: Callable[..., Process]) -> None:
+    home = tmp_path / "home"
+    code = "import subprocess, sys; print(subprocess.Popen([sys.executable, '-m', 'api'], stdout=-3, stderr=-3).pid)"
+    env = {"PATH": os.environ["PATH"], "PILOTLIGHT_HOME": str(home), "PILOTLIGHT_PORT": "0"}
+    parent = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=env, capture_output=True, check=True)
+    pid = int(parent.stdout)
+    lock = places.resolve({"PILOTLIGHT_HOME": str(home)}).api_lock
+    try:
+        until(lambda: lock.exists() and b"url" in lock.read_bytes(), "the API did not come up")
+        time.sleep(1.5)  # gunicorn's worker looks for its parent once a second
+        os.kill(pid, 0)
+    finally:
+        os.kill(pid, signal.SIGTERM)
+        until(lambda: not lock.read_bytes(), "the API did not end")
+
+
+def test_a_supervisor_that_comes_later_is_found(start: Callable[..., Process], tmp_path: Path) -> None:
+    api = start().wait_until_up()
+    assert api.ask("GET", "/health")[0] == 503
+
+    server = BusServer(tmp_path / "home")
+    try:
+        until(lambda: api.ask("GET", "/health")[0] == 200, "the supervisor was not found")
+        status, body = api.ask("POST", "/api/chat", b'{"message": "hi"}')
+        assert (status, body["reply"]) == (200, "Hello from the double.")
+    finally:
+        server.close()
+
+
+@pytest.mark.parametrize(
+    ("raw", "status"),
+    [
+        (b"GET / HTTX\r\n\r\n", 400),
+        (b"\x16\x03\x01\x02\x00\x01\r\n\r\n", 400),
+        (b"GET /" + b"x" * 9000 + b" HTTP/1.1\r\n\r\n", 414),
+        (b"GET / HTTP/1.1\r\nHost: localhost\r\nA: " + b"x" * 70_000 + b"\r\n\r\n", 431),
+        (b"GET / HTTP/1.1\r\nHost: localhost\r\nHost: evil\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\n\r\n", 403),
+    ],
+)
+def test_what_is_no_http_is_answered_in_json(start: Callable[..., Process], raw: bytes, status: int) -> None:
+    api = start().wait_until_up()
+    with socket.create_connection(("127.0.0.1", api.port), timeout=5) as connection:
+        connection.sendall(raw)
+        answer = connection.makefile("rb").read(12)
+
+    assert answer == b"HTTP/1.1 %d" % status
+
+
+def test_the_log_is_json_without_secrets(start: Callable[..., Process], bus: BusServer) -> None:
+    api = start().wait_until_up()
+    api.ask("POST", "/api/chat", b'{"message": "PROMPTTEXT"}')
+    token = api.paths.token_file.read_text().strip()
+    api.child.terminate()
+    log = api.child.communicate(timeout=5)[1].decode()
+
+    events = [json.loads(line)["event"] for line in log.splitlines()]
+    assert events == ["listening", "request", "stopped"]
+    for secret in (token, "PROMPTTEXT", "Hello from the double."):
+        assert secret not in log
+
+
+def test_sixty_held_requests_leave_room_for_health(start: Callable[..., Process], bus: BusServer) -> None:
+    api = start().wait_until_up()
+    api.ask("GET", "/health")
+    bus.silent_on.add("message.get")
+    held = [api.connect("GET", "/api/messages/m_1?wait=30") for _ in range(24)]
+    streams = [api.connect("GET", "/api/events").getresponse() for _ in range(32)]
+    until(lambda: bus.heard.count("message.get") >= 24, "the requests did not arrive")
+
+    began = time.monotonic()
+    assert api.ask("GET", "/health")[0] == 200
+    assert time.monotonic() - began < 2
+    assert api.ask("GET", "/api/events")[1]["code"] == "too_many_streams"
+    for connection in (*held, *streams):
+        connection.close()
