@@ -55,7 +55,7 @@ class Bus:
         self._handle = handle
         self._log = log
         self._context = zmq.asyncio.Context()
-        self._plain = zmq.Context.shadow(self._context)
+        self._plain: zmq.Context[zmq.Socket[bytes]] = zmq.Context.shadow(self._context)
         self._router = self._context.socket(zmq.ROUTER)
         self._router.setsockopt(zmq.ROUTER_MANDATORY, 1)
         self._router.setsockopt(zmq.LINGER, 0)

@@ -17,14 +17,22 @@ from typing import Any
 from shared import __version__
 from shared.config import Config, load
 from shared.errors import PilotlightError, Unavailable
+from shared.messages import Event
 from shared.paths import Paths
 from supervisor.bus import Bus
+from supervisor.checks import claude_version
 from supervisor.claude import command
+from supervisor.health import Health
 from supervisor.logs import open_log
+from supervisor.metrics import Metrics
+from supervisor.notify import Notifier
 from supervisor.ops import Ops, claude_facts
 from supervisor.pool import Pool
 from supervisor.session import House
+from supervisor.settings import Settings
 from supervisor.store import Store, now_ms
+
+VERSION_EVERY_SECONDS = 600.0
 
 
 @dataclass(frozen=True)
@@ -82,6 +90,7 @@ class Daemon:
         self._environment = dict(environment)
         self._started_at = now_ms()
         self._ready = False
+        self._version: str | None = None
         self._done = asyncio.Event()
         self.config = overlay_demo(load(paths.config_file, environment), environment)
 
@@ -91,19 +100,36 @@ class Daemon:
         ownership = Ownership.take(self._paths.supervisor_lock)
         log = open_log("supervisor", self._paths.log_dir, self.config.log)
         store = Store(self._paths.database)
+        settings = Settings(self.config, store)
         house = House(
             store=store,
             paths=self._paths,
-            config=lambda: self.config,
+            config=lambda: settings.config,
             environment=self._environment,
             claude_home=command.claude_home(self.config.claude, self._environment),
             log=log,
             demo="PILOTLIGHT_DEMO_URL" in self._environment,
         )
         pool = Pool(house)
-        ops = Ops(pool, lambda: self._facts(pool), lambda sessions: self._shutdown(pool, sessions))
+        health, metrics = Health(pool), Metrics()
+        notifier = Notifier(lambda: settings.config.notify, log)
+        settings.listeners.append(health.changed.set)
+        ops = Ops(
+            pool,
+            lambda: self._facts(pool),
+            lambda sessions: self._shutdown(pool, sessions),
+            settings,
+            health,
+            metrics,
+        )
         bus = Bus(self._paths.request_address, self._paths.event_address, ops.handle, log)
-        store.publish = bus.publish
+
+        def publish(events: list[Event]) -> None:
+            bus.publish(events)
+            metrics.take(events)
+            notifier.offer(events)
+
+        store.publish = publish
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._done.set)
@@ -117,6 +143,9 @@ class Daemon:
                 ("bus", bus.serve()),
                 ("tick", bus.tick(store.epoch, store.head)),
                 ("pool", pool.run()),
+                ("health", health.run()),
+                ("notifier", notifier.run()),
+                ("version", self._learn_version(pool)),
             )
         ]
         notify("READY=1")
@@ -138,6 +167,12 @@ class Daemon:
             ownership.release()
         return 0
 
+    async def _learn_version(self, pool: Pool) -> None:
+        """Ask the CLI for its version now and then: it may be updated under us."""
+        while True:
+            self._version = await claude_version(pool)
+            await asyncio.sleep(VERSION_EVERY_SECONDS)
+
     def _facts(self, pool: Pool) -> dict[str, Any]:
         return {
             "pid": os.getpid(),
@@ -146,6 +181,7 @@ class Daemon:
             "epoch": pool.store.epoch,
             "ready": self._ready,
             "demo": pool.house.demo,
+            "claudeVersion": self._version,
             **claude_facts(pool),
         }
 

@@ -62,7 +62,7 @@ _WRITE_MARGIN = 2.0
 _LOG_TAIL = 2000
 
 
-async def launch(folder: Path, spec: SpawnSpec, timeout: float) -> HolderInfo:  # noqa: ASYNC109 - one deadline for the whole start
+async def launch(folder: Path, spec: SpawnSpec, timeout: float) -> HolderInfo:
     """Starts a holder in `folder` (made 0700 if missing) and returns once its child runs.
 
     HolderError carries the holder's report (`locked`, `not_found`, `not_executable`, `bad_cwd`, `bad_spec`,
@@ -176,7 +176,7 @@ class HolderClient:
         on_gap: Callable[[int, int], None],
         on_exit: Callable[[dict[str, Any]], None],
         on_lost: Callable[[], None],
-        timeout: float,  # noqa: ASYNC109 - every call of the client has it
+        timeout: float,
     ) -> HolderClient:
         """`timeout` is also that of every later call. HolderError `lost`: nobody listens there."""
         try:
@@ -202,7 +202,7 @@ class HolderClient:
         """Output from `offset` on, then live, through `on_output(offset, data)`; returns where it begins."""
         return int((await self._call("subscribe", offset=offset))["offset"])
 
-    async def write(self, id: str, data: bytes, timeout: float) -> Written:  # noqa: ASYNC109 - the holder keeps it
+    async def write(self, id: str, data: bytes, timeout: float) -> Written:
         """Types `data` once for this `id`, however often asked. HolderError: `data["written"]` bytes were typed."""
         if len(data) > MAX_WRITE:
             raise HolderError("too_large", f"a write holds at most {MAX_WRITE} bytes")

@@ -267,6 +267,14 @@ class Lifecycle:
             session.health = "ok"
         session.pulse.ring()
 
+    def unresponsive(self) -> None:
+        """The holder does not answer: say so, let its connection go and try again for ever."""
+        session = self._session
+        terminal, session.terminal = session.terminal, None
+        if terminal is not None and session.record.socket:
+            self._spawn_task(terminal.close())
+            self._unresponsive(Path(session.record.socket))
+
     def _unresponsive(self, socket: Path) -> None:
         session = self._session
         if session.health != "unresponsive":
@@ -308,7 +316,7 @@ class Lifecycle:
             session.apply(Event.SLEPT, "never_started")
             return "asleep"
         await self._after_exit(self._exit_on_disk())
-        return "resumed" if session.state is not State.ENDED else "lost"
+        return "lost" if session.record.state == State.ENDED else "resumed"
 
     def _restore_current(self) -> None:
         session = self._session
@@ -466,6 +474,18 @@ class Lifecycle:
         """A new process for the same conversation, between turns."""
         await self.hibernate(cause)
         await self.start(cause)
+
+    async def replace(self, cause: str) -> None:
+        """A new process at once, for one that may not go on: what it was doing is `interrupted`, the queue goes on."""
+        async with self._one:
+            session = self._session
+            if session.terminal is None:
+                return
+            await self._stop_process(cause)
+            session.conclude_cut_off(time.monotonic())
+            session.apply(Event.SLEPT, cause, child=None, holder=None)
+        await self.start(cause)
+        self._wake_sender()
 
     async def _stop_process(self, cause: str) -> None:
         session = self._session

@@ -12,10 +12,14 @@ from shared import __version__, messages
 from shared.errors import Conflict, InvalidRequest, NotFound, PilotlightError
 from shared.messages import Request
 from supervisor import answers
+from supervisor.checks import run_checks
 from supervisor.claude import command
+from supervisor.health import Health
 from supervisor.keys import key_bytes
+from supervisor.metrics import Metrics
 from supervisor.pool import Household, Pool
 from supervisor.session import Session
+from supervisor.settings import Settings
 from supervisor.states import State
 from supervisor.store import MessageRecord
 
@@ -30,11 +34,20 @@ class Ops:
     """The handlers. `facts` says what is true of the daemon itself; `shutdown` ends it."""
 
     def __init__(
-        self, pool: Pool, facts: Callable[[], dict[str, Any]], shutdown: Callable[[bool], Awaitable[int]]
+        self,
+        pool: Pool,
+        facts: Callable[[], dict[str, Any]],
+        shutdown: Callable[[bool], Awaitable[int]],
+        settings: Settings,
+        health: Health,
+        metrics: Metrics,
     ) -> None:
         self._pool = pool
         self._facts = facts
         self._shutdown = shutdown
+        self._settings = settings
+        self._health = health
+        self._metrics = metrics
         m = messages
         self._table: dict[str, tuple[type[Any], Handler]] = {
             "ping": (m.Nothing, self._ping),
@@ -58,6 +71,10 @@ class Ops:
             "message.list": (m.ListMessages, self._messages),
             "message.cancel": (m.MessageRef, self._cancel),
             "events.since": (m.EventsSince, self._events),
+            "health": (m.Nothing, self._check_health),
+            "metrics": (m.Nothing, self._count),
+            "settings.get": (m.Nothing, self._get_settings),
+            "settings.patch": (m.SettingsPatch, self._patch_settings),
         }
 
     def add(self, op: str, arguments: type[Any], handler: Handler) -> None:
@@ -91,6 +108,18 @@ class Ops:
             "head": self._pool.store.head(),
             "sessions": [session.view() for session in self._open()],
         }
+
+    async def _check_health(self, _: Any, __: Request) -> Any:
+        return run_checks(self._pool, self._health.memory_total, self._facts())
+
+    async def _count(self, _: Any, __: Request) -> Any:
+        return self._metrics.view(self._pool)
+
+    async def _get_settings(self, _: Any, __: Request) -> Any:
+        return self._settings.view()
+
+    async def _patch_settings(self, arguments: messages.SettingsPatch, request: Request) -> Any:
+        return self._settings.patch(arguments.values, request.actor)
 
     async def _stop_daemon(self, arguments: _Shutdown, _: Request) -> Any:
         return {"stopped": await self._shutdown(arguments.sessions)}

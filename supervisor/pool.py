@@ -16,6 +16,7 @@ from typing import Any
 
 from shared.errors import Busy, Conflict, InvalidRequest, NotFound, PilotlightError
 from shared.messages import CreateSession, SendMessage, Sent
+from supervisor import clock, resources
 from supervisor.claude import prompts
 from supervisor.delivery import Sender
 from supervisor.lifecycle import Lifecycle
@@ -27,6 +28,10 @@ STARTS_AT_ONCE = 2
 HURRY_SECONDS = 0.005
 CALM_SECONDS = 0.1
 RETRY_AFTER_SECONDS = 10
+CPU_PATIENCE_SECONDS = 5.0
+"""How long an overloaded machine holds a start back; then it goes ahead, since waiting has an end."""
+
+CPU_LOOK_SECONDS = 0.5
 
 
 class Household:
@@ -40,6 +45,14 @@ class Household:
 
     def _wake(self) -> None:
         self.sender.wake()
+
+    def restful(self) -> bool:
+        """Whether it may be put to sleep now."""
+        try:
+            self.lifecycle.check_restful()
+        except Conflict:
+            return False
+        return self.session.store.count_open(self.session.id) == 0
 
     def begin(self) -> None:
         """Start sending."""
@@ -60,6 +73,8 @@ class Pool:
         self._hurry = asyncio.Event()
         self._creating: dict[str, asyncio.Lock] = {}
         self.log: logging.Logger = house.log
+        self.memory = 0
+        self.cpu_percent = 0.0
 
     # -- finding ---------------------------------------------------------------------------------------------------
 
@@ -84,6 +99,10 @@ class Pool:
     def sessions(self) -> list[Session]:
         """Everything in memory."""
         return [household.session for household in self._households.values()]
+
+    def households(self) -> list[Household]:
+        """Everything in memory, with its actors."""
+        return list(self._households.values())
 
     def live(self) -> list[Session]:
         """Those that have a process, or are getting one."""
@@ -133,6 +152,8 @@ class Pool:
             conversation_id=identity,
             title=request.title,
             options=options,
+            activity_clock=clock.now(),
+            activity_boot=clock.BOOT,
             trust=request.trust or self.house.demo,
             auto_keep_alive=config.auto_keep_alive if request.auto_keep_alive is None else request.auto_keep_alive,
         )
@@ -146,7 +167,7 @@ class Pool:
     def _check_place(self) -> None:
         limit = self.house.config().sessions.max_concurrent
         live = self.live()
-        if len(live) >= limit and self._sleepiest() is None:
+        if len(live) >= limit and self.sleepiest() is None:
             raise Busy(
                 f"All {limit} places are taken by sessions that are busy. Wait, end one, or raise "
                 "sessions.max_concurrent.",
@@ -244,9 +265,10 @@ class Pool:
     async def admit(self, session: Session) -> None:
         """Wait for this session's turn to start and a place for it. Raise Busy when every place is taken by work."""
         async with self._starting:
+            await self._await_resources(session)
             limit = self.house.config().sessions.max_concurrent
             while len([other for other in self.live() if other is not session]) >= limit:
-                sleepiest = self._sleepiest(session)
+                sleepiest = self.sleepiest(session)
                 if sleepiest is None:
                     raise Busy(
                         f"All {limit} places are taken by sessions that are busy.",
@@ -258,19 +280,47 @@ class Pool:
                 except Conflict:
                     await asyncio.sleep(0.05)
 
-    def _sleepiest(self, but: Session | None = None) -> Session | None:
+    def sleepiest(self, but: Session | None = None) -> Session | None:
         """The least recently used session that may be put to sleep."""
         candidates = []
         for household in self._households.values():
-            session = household.session
-            if session is but or session.state is not State.IDLE or self.store.count_open(session.id):
-                continue
-            try:
-                household.lifecycle.check_restful()
-            except Conflict:
-                continue
-            candidates.append(session)
+            if household.session is not but and household.restful():
+                candidates.append(household.session)
         return min(candidates, key=lambda s: s.record.last_activity, default=None)
+
+    def note_pressure(self, memory: int, cpu_percent: float | None) -> None:
+        """What the health pass has measured: bytes of all trees, and percent of the machine's cores in use."""
+        self.memory = memory
+        if cpu_percent is not None:
+            self.cpu_percent = cpu_percent
+
+    async def _await_resources(self, session: Session) -> None:
+        """Hold a start back while the machine is overloaded; refuse it while memory is short and nothing can sleep."""
+        limits = self.house.config().limits
+        if self.memory > limits.memory_total_gb * 1024**3 and self.sleepiest(session) is None:
+            raise Busy(
+                f"The sessions use more than limits.memory_total_gb ({limits.memory_total_gb:g} GB) and none is idle. "
+                "Wait, end one, or raise the limit.",
+                code="memory_exhausted",
+                data={"retryAfter": RETRY_AFTER_SECONDS},
+            )
+        if self.cpu_percent <= limits.cpu_percent:
+            return
+        self.store.append("start_delayed", session.id, {"cpuPercent": self.cpu_percent, "limit": limits.cpu_percent})
+        end = time.monotonic() + CPU_PATIENCE_SECONDS
+        while time.monotonic() < end:
+            await asyncio.sleep(CPU_LOOK_SECONDS)
+            self.cpu_percent = resources.machine_cpu()
+            if self.cpu_percent <= limits.cpu_percent:
+                return
+
+    def forget_ended(self) -> None:
+        """Drop ended sessions from memory; the store keeps them."""
+        for identity, household in list(self._households.items()):
+            if household.session.state is State.ENDED and not self.store.count_open(identity):
+                if household.task is not None:
+                    household.task.cancel()
+                del self._households[identity]
 
     # -- running ---------------------------------------------------------------------------------------------------
 

@@ -70,7 +70,7 @@ class Screen:
 
     def history(self) -> str:
         """Scrollback and screen."""
-        return self._terminal.contents()
+        return str(self._terminal.contents())
 
     @property
     def cursor(self) -> tuple[int, int]:

@@ -19,7 +19,7 @@ from shared.config import Config
 from shared.errors import ErrorBodyLike, NotFound
 from shared.messages import SessionView, Waiting
 from shared.paths import Paths
-from supervisor import states
+from supervisor import clock, states
 from supervisor.claude import dialogs
 from supervisor.claude.journal import (
     EditorEvent,
@@ -196,8 +196,20 @@ class Session:
     def touch(self) -> None:
         """Something that counts as activity has happened: the expiry moves."""
         self.record.last_activity = now_ms()
-        self.record.idle_seconds = 0.0
+        self.record.activity_clock = clock.now()
+        self.record.activity_boot = clock.BOOT
         self.record.warned = False
+
+    def idle_age(self) -> float:
+        """Seconds since the last activity, on a clock that counts sleep and cannot be set."""
+        return clock.age(self.record.activity_clock, self.record.activity_boot, self.record.last_activity)
+
+    def counts_as_active(self) -> bool:
+        """Whether it is at work: a turn, a queue, a background task, or somebody at the terminal."""
+        if not self.live:
+            return self.store.count_open(self.id) > 0
+        working = self.state in (State.STARTING, State.BUSY) or self.current is not None
+        return working or bool(self.record.background) or self.attached > 0
 
     def look(self, now: float) -> bool:
         """Read what is new, judge, settle. Return whether the session is in a hurry (poll again soon)."""
@@ -375,7 +387,6 @@ class Session:
     def _prompt_submitted(self, prompt_id: str | None, prompt: str) -> None:
         self.touch()
         self.record.turn_prompt = prompt_id or "unknown"
-        self.record.idle_seconds = 0.0
         self._turn_ended_at = None
         message = self.current
         if message is not None and message.state in ("queued", "typed") and _same(prompt, message.prompt):

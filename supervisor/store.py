@@ -78,7 +78,8 @@ class SessionRecord:
     failures: int = 0
     held_until: int | None = None
     held_reason: str | None = None
-    idle_seconds: float = 0.0
+    activity_clock: float = 0.0
+    activity_boot: str = ""
 
 
 @dataclass

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 
-from shared import process
 from shared.process import ProcessId, alive, descendants, identify, send_signal, session_members, start_time
 
 Popen = subprocess.Popen[bytes]
@@ -162,4 +161,3 @@ def test_it_costs_the_holder_nothing_but_the_standard_library() -> None:
     seen = subprocess.check_output([sys.executable, "-c", script], cwd=Path(__file__).parents[2], timeout=10)
 
     assert seen.strip() == b"[]"
-    assert process.__doc__

@@ -1,0 +1,150 @@
+"""What is well and what is not, each check by name, with a sentence that says what to do."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+from typing import Any
+
+from shared.errors import PilotlightError
+from supervisor import resources
+from supervisor.claude import command
+from supervisor.pool import Pool
+from supervisor.states import State
+
+LOW_DISK_BYTES = 500 * 1024 * 1024
+NO_DISK_BYTES = 20 * 1024 * 1024
+VERSION_SECONDS = 10.0
+
+
+def check(name: str, status: str, detail: str) -> dict[str, str]:
+    """One finding; `status` is ok, warn or fail."""
+    return {"name": name, "status": status, "detail": detail}
+
+
+def run_checks(pool: Pool, memory_total: int, facts: dict[str, Any]) -> dict[str, Any]:
+    """All findings; `healthy` when all are ok, `unhealthy` when one failed, else `degraded`."""
+    config = pool.house.config()
+    checks = [
+        check("supervisor", "ok", f"pid {os.getpid()}"),
+        check("bus", "ok", "answers"),
+        _cli(facts),
+        _login(pool),
+        _disk(pool),
+        _database(pool),
+        _memory(memory_total, config.limits.memory_total_gb),
+        _holders(pool),
+    ]
+    worst = {c["status"] for c in checks}
+    live = pool.live()
+    return {
+        "status": "unhealthy" if "fail" in worst else "degraded" if "warn" in worst else "healthy",
+        "checks": checks,
+        "claudeAvailable": facts.get("claudeError") is None,
+        "claudeVersion": facts.get("claudeVersion"),
+        "activeSessions": len(live),
+        "sessionCount": sum(1 for s in pool.sessions() if s.state is not State.ENDED),
+        "resources": {
+            "system": {
+                "memoryTotalBytes": _machine_memory(),
+                "diskFreeBytes": resources.free_disk(pool.house.paths.home),
+                "supervisorBytes": resources.own_memory(),
+            },
+            "sessions": {
+                "memoryBytes": memory_total,
+                "memoryLimitBytes": int(config.limits.memory_total_gb * 1024**3),
+                "live": len(live),
+                "limit": config.sessions.max_concurrent,
+            },
+        },
+    }
+
+
+def _machine_memory() -> int:
+    import psutil
+
+    return int(psutil.virtual_memory().total)
+
+
+def _cli(facts: dict[str, Any]) -> dict[str, str]:
+    if facts.get("claudeError"):
+        return check("cli", "fail", str(facts["claudeError"]))
+    version = facts.get("claudeVersion")
+    return check("cli", "ok", f"{facts.get('claudeCommand')}, version {version or 'not known yet'}")
+
+
+def has_login(pool: Pool) -> bool:
+    """Whether credentials are to be found where the CLI would look; only their existence is looked at."""
+    env = command.environment(pool.house.config().claude, pool.house.environment)
+    if any(env.get(name) for name in ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN")):
+        return True
+    home: Path = pool.house.claude_home
+    if (home / ".credentials.json").exists():
+        return True
+    try:
+        return "apiKeyHelper" in (home / "settings.json").read_text()
+    except OSError:
+        return False
+
+
+def _login(pool: Pool) -> dict[str, str]:
+    waiting = [s.id for s in pool.live() if s.waiting is not None and s.waiting.kind == "login"]
+    if waiting:
+        return check("login", "fail", "Claude is not logged in: run `claude` on this machine and use /login.")
+    if has_login(pool):
+        return check("login", "ok", "found")
+    return check("login", "warn", "No login was found in files or environment; on macOS it may be in the keychain.")
+
+
+def _disk(pool: Pool) -> dict[str, str]:
+    free = resources.free_disk(pool.house.paths.home)
+    status = "fail" if free < NO_DISK_BYTES else "warn" if free < LOW_DISK_BYTES else "ok"
+    return check("disk", status, f"{free // 1024**2} MB free where {pool.house.paths.home} is")
+
+
+def _database(pool: Pool) -> dict[str, str]:
+    try:
+        pool.store.set_meta("last_check", "ok")
+    except PilotlightError as error:
+        return check("database", "fail", error.message)
+    return check("database", "ok", f"{pool.store.head()} events")
+
+
+def _memory(used: int, limit_gb: float) -> dict[str, str]:
+    limit = limit_gb * 1024**3
+    detail = f"{used / 1024**2:.0f} of {limit / 1024**2:.0f} MB used by sessions"
+    return check("memory", "warn" if used > limit else "ok", detail)
+
+
+def _holders(pool: Pool) -> dict[str, str]:
+    silent = [s.id for s in pool.sessions() if s.health == "unresponsive"]
+    if silent:
+        return check("holders", "warn", f"{len(silent)} do not answer: {', '.join(silent)}")
+    return check("holders", "ok", f"{len(pool.live())} answer")
+
+
+async def claude_version(pool: Pool) -> str | None:
+    """What `claude --version` says, in a clean environment; None when it does not say it in time."""
+    config = pool.house.config().claude
+    try:
+        binary = command.find(config, pool.house.environment)
+        child = await asyncio.create_subprocess_exec(
+            binary,
+            "--version",
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+            env=command.environment(config, pool.house.environment),
+            start_new_session=True,
+        )
+    except (PilotlightError, OSError):
+        return None
+    try:
+        output, _ = await asyncio.wait_for(child.communicate(), VERSION_SECONDS)
+    except TimeoutError:
+        child.kill()
+        await child.wait()
+        return None
+    words = output.decode("utf-8", "replace").split()
+    return words[0] if words and words[0][:1].isdigit() else None

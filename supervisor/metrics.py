@@ -1,0 +1,97 @@
+"""Counters since the supervisor's start, and what is true now, for `GET /api/metrics/sessions` and Prometheus."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from shared.messages import Event
+from supervisor.pool import Pool
+from supervisor.states import State
+from supervisor.store import now_ms
+
+STEPS = (("queued", "typed"), ("typed", "submitted"), ("submitted", "answered"), ("accepted", "answered"))
+COUNTERS = (
+    "starts",
+    "wakes",
+    "hibernations",
+    "recycles",
+    "crashes",
+    "expiries",
+    "messages_accepted",
+    "messages_answered",
+    "messages_failed",
+    "messages_interrupted",
+    "messages_cancelled",
+    "warnings",
+)
+
+
+class Metrics:
+    """Counts events as they are committed."""
+
+    def __init__(self) -> None:
+        self.since = now_ms()
+        self.counts: Counter[str] = Counter()
+
+    def take(self, events: list[Event]) -> None:
+        """Count committed events."""
+        for event in events:
+            if event.kind == "state":
+                self._transition(event.data)
+            elif event.kind == "message":
+                self.counts[f"messages_{event.data['state']}"] += 1
+            elif event.kind == "crashed":
+                self.counts["crashes"] += 1
+            elif event.kind == "warning":
+                self.counts["warnings"] += 1
+
+    def _transition(self, data: dict[str, Any]) -> None:
+        to, cause = data["to"], data["cause"]
+        if to == State.STARTING:
+            self.counts["starts"] += 1
+            if data["from"] == State.HIBERNATED:
+                self.counts["wakes"] += 1
+            if cause in ("memory", "settings_changed", "upgrade"):
+                self.counts["recycles"] += 1
+        elif to == State.HIBERNATED and data["from"] == State.STOPPING:
+            self.counts["hibernations"] += 1
+        elif to == State.ENDED and data.get("reason") == "expired":
+            self.counts["expiries"] += 1
+
+    def view(self, pool: Pool) -> dict[str, Any]:
+        """Everything, as JSON."""
+        sessions = [s for s in pool.sessions() if s.state is not State.ENDED]
+        states = Counter(str(s.state) for s in sessions)
+        return {
+            "since": self.since,
+            "states": {str(state): states.get(str(state), 0) for state in State if state is not State.ENDED},
+            "counters": {name: self.counts.get(name, 0) for name in COUNTERS},
+            "latency": latency(pool.store.step_latencies()),
+            "queueDepth": sum(pool.store.count_open(s.id) for s in sessions),
+            "sessions": [
+                {
+                    "id": s.id,
+                    "state": s.state,
+                    "memoryBytes": s.memory_bytes if s.live else None,
+                    "cpuPercent": s.cpu_percent if s.live else None,
+                    "queueDepth": pool.store.count_open(s.id),
+                    "messageCount": s.record.message_count,
+                }
+                for s in sessions
+            ],
+            "memoryBytes": sum(s.memory_bytes or 0 for s in sessions if s.live),
+        }
+
+
+def latency(steps: list[dict[str, int]]) -> dict[str, dict[str, float]]:
+    """Percentiles of each step in milliseconds, over the newest answered messages."""
+    table: dict[str, dict[str, float]] = {}
+    for first, last in STEPS:
+        spans = sorted(s[last] - s[first] for s in steps if first in s and last in s)
+        if spans:
+            table[f"{first}_to_{last}"] = {
+                "count": float(len(spans)),
+                **{f"p{p}": float(spans[min(len(spans) - 1, len(spans) * p // 100)]) for p in (50, 95, 99)},
+            }
+    return table
