@@ -87,6 +87,7 @@ class Session:
         self._hooks = Tail(self.dir / "hooks.log", self.store.position(record.id, "hooks"))
         self._transcript: Tail | None = None
         self._status_at = 0.0
+        self._stopped_at = 0
         self._quiet_since: float | None = None
         self._turn_ended_at: float | None = None
         self._puzzled_since: float | None = None
@@ -245,7 +246,7 @@ class Session:
             Evidence(
                 ready_once=self.record.ready_once,
                 turn_open=self.record.turn_prompt is not None,
-                status=self.status.status if self.status else None,
+                status=self._fresh_status(),
                 sight=sight.kind,
                 asks=asks,
                 held=held,
@@ -259,6 +260,12 @@ class Session:
         if verdict.event is not Event.LOST_SIGHT:
             self._puzzled_since = None
         self.apply(verdict.event, "evidence", verdict.waiting)
+
+    def _fresh_status(self) -> str | None:
+        """The status file's word, unless it is older than the end of the turn that it speaks of."""
+        if self.status is None or (self.status.status == "busy" and self.status.updated_at <= self._stopped_at):
+            return None
+        return self.status.status
 
     def _note_ready(self, sight: dialogs.Sight, now: float) -> None:
         if self.record.ready_once or sight.kind not in ("prompt", "draft"):
@@ -410,6 +417,7 @@ class Session:
 
     def _turn_stopped(self, name: str, payload: dict[str, Any], prompt_id: str | None) -> None:
         text = payload.get("last_assistant_message")
+        self._stopped_at = now_ms()
         failure = None
         if name == "StopFailure":
             failure = str(payload.get("error") or payload.get("error_type") or "api_error")
@@ -592,6 +600,8 @@ class Session:
         self.current = None
         self._quiet_since = None
         self._status_at = 0.0
+        if outcome.state == "answered" and self.state is State.BUSY and self.record.turn_prompt is None:
+            self.apply(Event.READY, "answered")
         self.pulse.ring()
 
 

@@ -1,0 +1,158 @@
+"""A session's life: warned, expired, extended, put to sleep, woken, recycled; with the real CLI, in seconds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from shared import process
+from shared.errors import Busy, Conflict
+from tests.conftest import MakeHouse
+from tests.harness import House, until
+
+SECOND = 1 / 3600
+
+
+def kinds(house: House, session: str, kind: str) -> list[dict[str, object]]:
+    """The events of one kind of a session."""
+    return [event for event in house.events(session=session) if event["kind"] == kind]
+
+
+@pytest.fixture
+def quick(make_house: MakeHouse, one_cli: Path) -> House:
+    """A house whose health pass runs all the time."""
+    house = make_house(one_cli)
+    house.config["health"] = {"interval_seconds": 0.3}
+    house.start_supervisor()
+    return house
+
+
+def test_warned_once_then_expired_then_reopened(quick: House) -> None:
+    _, session = quick.ask("Remember the word MANGO")
+    quick.call("settings.patch", {"values": {"sessions.warning_hours": 1 * SECOND, "sessions.timeout_hours": 4 * SECOND}})
+    ended = quick.until_state(session, "ended")
+    assert ended["endReason"] == "expired"
+    assert len(kinds(quick, session, "warning")) == 1
+    with pytest.raises(Conflict):
+        quick.send("echo: too late", session)
+    quick.call("settings.patch", {"values": {"sessions.warning_hours": None, "sessions.timeout_hours": None}})
+    quick.call("session.reopen", {"sessionId": session})
+    reply, _ = quick.ask("What word did I ask you to remember?", session)
+    assert reply == "MANGO"
+
+
+def test_activity_extends_and_work_never_expires(quick: House) -> None:
+    _, session = quick.ask("echo: start")
+    quick.call("settings.patch", {"values": {"sessions.warning_hours": 0.5 * SECOND, "sessions.timeout_hours": 2 * SECOND}})
+    sent = quick.send("[[gate long]] echo: done", session, wait=0)
+    assert quick.model.wait_for_gate("long", 10)
+    before = len(quick.events())
+    until(lambda: quick.call("ping") and quick.session(session)["expiresAt"] - quick.session(session)["createdAt"] > 8000, "extended")
+    assert quick.session(session)["state"] == "busy"
+    quick.model.release("long")
+    assert quick.message(sent["message"]["id"], wait=20)["state"] == "answered"
+    assert len(quick.events()) >= before
+
+
+def test_keep_alive_extends_and_recaps(quick: House) -> None:
+    _, session = quick.ask("Remember the word PLUM")
+    expires = quick.session(session)["expiresAt"]
+    extended = quick.call("session.keep_alive", {"sessionId": session, "action": "extend"})
+    assert extended["session"]["expiresAt"] > expires
+    recap = quick.call("session.keep_alive", {"sessionId": session, "action": "recap"})
+    assert "PLUM" in recap["recap"]
+    sent = quick.send("[[gate g]] echo: busy now", session, wait=0)
+    quick.until_state(session, "busy")
+    with pytest.raises(Conflict):
+        quick.call("session.keep_alive", {"sessionId": session, "action": "recap"})
+    quick.model.release("g")
+    assert quick.message(sent["message"]["id"], wait=20)["state"] == "answered"
+
+
+def test_auto_keep_alive_outlasts_the_timeout(quick: House) -> None:
+    _, session = quick.ask("echo: hello")
+    quick.call("session.update", {"sessionId": session, "autoKeepAlive": True})
+    _, other = quick.ask("echo: hello too")
+    quick.call("settings.patch", {"values": {"sessions.warning_hours": 0.5 * SECOND, "sessions.timeout_hours": 1 * SECOND}})
+    quick.until_state(other, "ended")
+    assert quick.session(session)["state"] != "ended"
+    quick.call("settings.patch", {"values": {"sessions.auto_keep_alive_max_hours": 1.5 * SECOND}})
+    assert quick.until_state(session, "ended")["endReason"] == "expired"
+
+
+def test_sleeping_session_wakes_with_its_memory(house: House) -> None:
+    _, session = house.ask("Remember the word KIWI")
+    awake = house.session(session)
+    asleep = house.call("session.hibernate", {"sessionId": session})
+    assert asleep["state"] == "hibernated"
+    assert asleep["pid"] is None
+    assert process.identify(awake["pid"]) is None
+    reply, _ = house.ask("What word did I ask you to remember?", session)
+    assert reply == "KIWI"
+    assert house.session(session)["generation"] == awake["generation"] + 1
+
+
+def test_least_recently_used_idle_session_makes_room(make_house: MakeHouse, one_cli: Path) -> None:
+    house = make_house(one_cli)
+    house.config["sessions"] = {"max_concurrent": 2}
+    house.start_supervisor()
+    _, first = house.ask("echo: 1")
+    _, second = house.ask("echo: 2")
+    house.ask("echo: 1 again", first)
+    _, third = house.ask("echo: 3")
+    states = {identity: house.session(identity)["state"] for identity in (first, second, third)}
+    assert states == {first: "idle", second: "hibernated", third: "idle"}
+    for identity in (first, third):
+        house.send("[[gate hold]] echo: released", identity, wait=0)
+        house.until_state(identity, "busy")
+    with pytest.raises(Busy) as refusal:
+        house.send("echo: no room")
+    assert refusal.value.data["retryAfter"] > 0
+    waiting = house.send("echo: in turn", second, wait=0)["message"]["id"]
+    assert house.message(waiting)["state"] == "queued"
+    house.model.release("hold")
+    assert house.message(waiting, wait=30)["reply"] == "in turn"
+
+
+def test_soft_memory_limit_recycles_between_turns_and_hard_one_at_once(quick: House) -> None:
+    _, session = quick.ask("Remember the word LIME")
+    until(lambda: quick.session(session)["memoryBytes"], "memory was measured")
+    used = quick.session(session)["memoryBytes"] / 1024**2
+    sent = quick.send("[[gate turn]] echo: survived", session, wait=0)
+    assert quick.model.wait_for_gate("turn", 10)
+    pid = quick.session(session)["pid"]
+    quick.call("settings.patch", {"values": {"limits.memory_per_session_mb": max(64.0, used * 0.8)}})
+    passes = len(quick.events())
+    until(lambda: quick.call("health")["status"], "a pass")
+    assert quick.session(session)["pid"] == pid
+    quick.model.release("turn")
+    assert quick.message(sent["message"]["id"], wait=20)["reply"] == "survived"
+    until(lambda: kinds(quick, session, "memory"), "the recycling is said")
+    until(lambda: quick.session(session)["pid"] not in (pid, None), "a new process")
+    quick.call("settings.patch", {"values": {"limits.memory_per_session_mb": None}})
+    assert quick.ask("What word did I ask you to remember?", session)[0] == "LIME"
+    assert passes
+
+
+def test_total_memory_puts_idle_sessions_to_sleep(quick: House) -> None:
+    _, first = quick.ask("echo: 1")
+    _, second = quick.ask("echo: 2")
+    quick.call("settings.patch", {"values": {"limits.memory_total_gb": 0.01}})
+    quick.until_state(first, "hibernated")
+    quick.until_state(second, "hibernated")
+    quick.call("settings.patch", {"values": {"limits.memory_total_gb": None}})
+    assert quick.ask("echo: back", first)[0] == "back"
+
+
+def test_settings_are_checked_stored_and_published(quick: House) -> None:
+    from shared.errors import InvalidRequest
+
+    for wrong in ({"sessions.nonsense": 1}, {"sessions.max_concurrent": 0}, {"claude.command": "x"}, {"sessions.timeout_hours": "x"}):
+        with pytest.raises(InvalidRequest):
+            quick.call("settings.patch", {"values": wrong})
+    quick.call("settings.patch", {"values": {"sessions.max_concurrent": 3}})
+    quick.kill_supervisor()
+    quick.start_supervisor()
+    assert quick.call("settings.get")["settings"]["sessions.max_concurrent"] == 3
+    assert [event["data"]["values"] for event in quick.events() if event["kind"] == "settings"] == [{"sessions.max_concurrent": 3}]
