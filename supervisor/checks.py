@@ -41,7 +41,7 @@ def run_checks(pool: Pool, memory_total: int, facts: dict[str, Any]) -> dict[str
     return {
         "status": "unhealthy" if "fail" in worst else "degraded" if "warn" in worst else "healthy",
         "checks": checks,
-        "claudeAvailable": facts.get("claudeError") is None,
+        "aicliCodeAvailable": facts.get("claudeError") is None,
         "claudeVersion": facts.get("claudeVersion"),
         "activeSessions": len(live),
         "sessionCount": sum(1 for s in pool.sessions() if s.state is not State.ENDED),

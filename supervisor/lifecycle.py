@@ -477,15 +477,21 @@ class Lifecycle:
 
     async def replace(self, cause: str) -> None:
         """A new process at once, for one that may not go on: what it was doing is `interrupted`, the queue goes on."""
+        if self._session.terminal is None:
+            return
+        await self.suspend(cause)
+        await self.start(cause)
+        self._wake_sender()
+
+    async def suspend(self, cause: str) -> None:
+        """End the process, at work or not, and keep the conversation asleep; what was cut off is `interrupted`."""
         async with self._one:
             session = self._session
-            if session.terminal is None:
+            if not session.live:
                 return
             await self._stop_process(cause)
             session.conclude_cut_off(time.monotonic())
             session.apply(Event.SLEPT, cause, child=None, holder=None)
-        await self.start(cause)
-        self._wake_sender()
 
     async def _stop_process(self, cause: str) -> None:
         session = self._session

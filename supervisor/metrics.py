@@ -65,17 +65,19 @@ class Metrics:
         states = Counter(str(s.state) for s in sessions)
         return {
             "since": self.since,
-            "states": {str(state): states.get(str(state), 0) for state in State if state is not State.ENDED},
+            "sessions": {
+                "byState": {str(state): states.get(str(state), 0) for state in State if state is not State.ENDED},
+            },
             "counters": {name: self.counts.get(name, 0) for name in COUNTERS},
             "latency": latency(pool.store.step_latencies()),
             "queueDepth": sum(pool.store.count_open(s.id) for s in sessions),
-            "sessions": [
+            "perSession": [
                 {
                     "id": s.id,
                     "state": s.state,
                     "memoryBytes": s.memory_bytes if s.live else None,
                     "cpuPercent": s.cpu_percent if s.live else None,
-                    "queueDepth": pool.store.count_open(s.id),
+                    "queueLength": pool.store.count_open(s.id),
                     "messageCount": s.record.message_count,
                 }
                 for s in sessions

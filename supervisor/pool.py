@@ -380,7 +380,10 @@ class Pool:
                 await terminal.close()
 
     async def stop_all(self, cause: str) -> int:
-        """End every process tree; the conversations sleep. Return how many were live."""
+        """End every process tree; the conversations sleep, queues and all. Return how many were live."""
         live = [household for household in self._households.values() if household.session.live]
-        await asyncio.gather(*(household.lifecycle.stop("killed", cause) for household in live))
+        for household in self._households.values():
+            if household.task is not None:
+                household.task.cancel()
+        await asyncio.gather(*(household.lifecycle.suspend(cause) for household in live))
         return len(live)
