@@ -43,14 +43,14 @@ def main(arguments: list[str]) -> int:
 
 
 @contextlib.contextmanager
-def exclusive(lock: Path) -> Iterator[None]:
-    """Hold `lock`; say so when somebody else has it first."""
+def exclusive(lock: Path, busy: str = "Another set-up of this checkout is at work") -> Iterator[None]:
+    """Hold `lock`; say that somebody is `busy` when it is taken."""
     lock.parent.mkdir(exist_ok=True)
     with lock.open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            print("Another set-up of this checkout is at work: waiting for it …", file=sys.stderr, flush=True)
+            print(f"{busy}: waiting for it …", file=sys.stderr, flush=True)
             fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
@@ -94,7 +94,7 @@ def venv_python(root: Path) -> Path:
 
 
 def _works(root: Path) -> bool:
-    """Whether `.venv` is whole, 3.11+, and was made at this place (scripts in it hold absolute paths)."""
+    """Whether `.venv` is whole, 3.11+, and at this place."""
     check = "import pip, sys; print(sys.version_info >= (3, 11), sys.prefix)"
     try:
         done = subprocess.run([venv_python(root), "-I", "-c", check], capture_output=True, text=True, timeout=60)

@@ -37,6 +37,11 @@ class Daemon:
     child: subprocess.Popen[bytes] | None = None
 
     @property
+    def title(self) -> str:
+        """Its name in a sentence."""
+        return "API" if self.name == "api" else self.name
+
+    @property
     def log(self) -> Path:
         """Where its standard output and error go."""
         return self.app.paths.log_dir / f"{self.name}.out"
@@ -92,7 +97,7 @@ class Daemon:
     def _failure(self, how: str) -> StartFailed:
         lines = last_lines(self.log)
         told = f" The end of {self.log}:\n{lines}" if lines else f" {self.log} is empty."
-        return StartFailed(f"The {self.name} {how}.{told}", code=f"{self.name}_failed")
+        return StartFailed(f"The {self.title} {how}.{told}", code=f"{self.name}_failed")
 
 
 def spawn(app: App, module: str, log: Path, extra: dict[str, str], *arguments: str) -> subprocess.Popen[bytes]:

@@ -45,7 +45,7 @@ def up(app: App, detach: bool, demo: bool, port: int | None) -> int:
 def start(app: App, demo: bool, port: int | None) -> tuple[Daemon, Daemon]:
     """Make everything run; what was started here has a child. Raise StartFailed, with nothing begun, when it cannot."""
     app.paths.prepare()
-    with exclusive(app.paths.run_dir / "up.lock"):
+    with exclusive(app.paths.run_dir / "up.lock", "Another `pilotlight up` is at work"):
         both = daemons(app, demo_model(app, demo), port)
         try:
             for daemon in both:
@@ -106,11 +106,11 @@ def _ensure(daemon: Daemon, port: int | None) -> None:
         refuse_when_unlike(at, port, told)
     if holder is None:
         daemon.start()
-        daemon.wait_healthy(f"Starting the {'API' if daemon.name == 'api' else daemon.name}")
+        daemon.wait_healthy(f"Starting the {daemon.title}")
     elif daemon.answers():
-        click.echo(f"The {daemon.name} already runs (pid {holder.pid}).", err=True)
+        click.echo(f"The {daemon.title} already runs (pid {holder.pid}).", err=True)
     else:
-        daemon.wait_healthy(f"Waiting for the {daemon.name} that runs already (pid {holder.pid})")
+        daemon.wait_healthy(f"Waiting for the {daemon.title} that runs already (pid {holder.pid})")
 
 
 def _supervisor_warning(app: App) -> str | None:

@@ -44,7 +44,7 @@ class Restarts:
 
     def note_start(self, now: float) -> None:
         """A start happens now."""
-        calm = now - self.started >= STABLE_SECONDS
+        calm = now - self.started >= self.pause + STABLE_SECONDS
         self.pause = FIRST_PAUSE_SECONDS if calm else min(self.pause * 2, LONGEST_PAUSE_SECONDS)
         self.started = now
 
@@ -78,7 +78,7 @@ def stop_daemons(app: App, daemons: tuple[Daemon, ...]) -> None:
     stays = live_sessions(app)
     for daemon in reversed(daemons):
         if daemon.stop():
-            click.echo(f"Stopped the {daemon.name}.")
+            click.echo(f"Stopped the {daemon.title}.")
     if stays:
         many = "1 live session stays" if stays == 1 else f"{stays} live sessions stay"
         click.echo(f"{many}; the next `pilotlight up` adopts them, `pilotlight down --all` ends them.")
@@ -113,12 +113,15 @@ def _tend(app: App, daemons: tuple[Daemon, ...], told: list[int]) -> None:
         for daemon in daemons:
             if daemon.child is not None:
                 daemon.child.poll()
-            if daemon.owner() is not None or (daemon.child is not None and daemon.child.returncode is None):
+            holder = daemon.owner()
+            if holder is not None and holder.url:
+                daemon.extra["PILOTLIGHT_PORT"] = holder.url.rsplit(":", 1)[1]  # it comes back where it was
+            if holder is not None or (daemon.child is not None and daemon.child.returncode is None):
                 missing.discard(daemon.name)
                 continue
             if daemon.name not in missing:
                 missing.add(daemon.name)
-                click.echo(f"The {daemon.name} has died; {daemon.log} may say why. Starting it again.", err=True)
+                click.echo(f"The {daemon.title} has died; {daemon.log} may say why. Starting it again.", err=True)
             now = time.monotonic()
             if not restarts[daemon.name].wait(now):
                 restarts[daemon.name].note_start(now)

@@ -20,6 +20,7 @@ from typing import Any
 
 from shared import process
 from shared.errors import Conflict, PilotlightError, StartFailed, StorageFailed, Unavailable
+from supervisor.answers import choose
 from supervisor.claude import command, dialogs
 from supervisor.claude.journal import find_transcript, transcript_path
 from supervisor.holder_client import HolderError, HolderTimeout, SpawnSpec, launch, read_exit, read_info
@@ -542,7 +543,7 @@ class Lifecycle:
         )
         session.apply(Event.SLEPT, "reopened")
 
-    async def tend_trust(self) -> None:
+    def tend_trust(self) -> None:
         """Answer the folder-trust dialog, and only that, when the session was created with `trust`."""
         session = self._session
         if self._trusted or not session.record.trust or session.terminal is None or session.record.ready_once:
@@ -552,10 +553,12 @@ class Lifecycle:
         if menu is None or choice is None:
             return
         self._trusted = True
-        from supervisor.answers import choose
+        self._spawn_task(self._answer_trust(menu.identity, choice.id))
 
+    async def _answer_trust(self, identity: str, choice: str) -> None:
+        session = self._session
         try:
-            await choose(session, menu.identity, choice.id)
+            await choose(session, identity, choice)
         except PilotlightError as error:
             self._trusted = False
             session.house.log.warning(

@@ -360,7 +360,7 @@ class Pool:
                 try:
                     hurry = session.look(now) or hurry
                     if session.state is State.WAITING and session.record.trust:
-                        await household.lifecycle.tend_trust()
+                        household.lifecycle.tend_trust()
                 except Exception:  # the boundary: one session's bad luck must not blind the others
                     self.log.exception("look_failed", extra={"fields": {"session": session.id}})
             self._hurry.clear()
