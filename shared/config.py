@@ -69,6 +69,8 @@ class HealthConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 
     interval_seconds: Positive = 30.0
     stuck_minutes: Positive = 15.0
+    restart_seconds: Positive = 1.0
+    restart_limit: Count = 6
 
 
 class EventsConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

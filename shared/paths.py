@@ -71,6 +71,10 @@ class Paths:
         """The folder of one session."""
         return self.sessions_dir / session_id
 
+    def temporary_dir(self, session_id: str) -> Path:
+        """TMPDIR of one session's processes: short, since the CLI puts a socket there."""
+        return self.run_dir / "t" / hashlib.sha256(session_id.encode()).hexdigest()[:8]
+
     def holder_socket(self, session_id: str, generation: int) -> Path:
         """The Unix socket of one holder: short, and new for each process of a session."""
         name = hashlib.sha256(f"{session_id}/{generation}".encode()).hexdigest()[:12]

@@ -231,11 +231,14 @@ class Ops:
         self._refuse_ended(session)
         recap = None
         if arguments.action == "recap":
-            if session.state not in (State.IDLE, State.HIBERNATED) or session.store.count_open(session.id):
+            repeated = arguments.key and session.store.message_by_key(f"recap:{arguments.key}") is not None
+            at_rest = session.state in (State.IDLE, State.HIBERNATED) and not session.store.count_open(session.id)
+            if not repeated and not at_rest:
                 raise Conflict(
                     f"The session is {session.state}: a recap is only asked of one that is idle.", code="not_idle"
                 )
-            sent = messages.SendMessage(text=RECAP_PROMPT, session_id=session.id)
+            key = f"recap:{arguments.key}" if arguments.key else None
+            sent = messages.SendMessage(text=RECAP_PROMPT, session_id=session.id, key=key)
             _, message, _ = self._pool.send(sent)
             settled = await self._await(message.id, session, arguments.wait)
             if settled.state != "answered":
@@ -270,7 +273,7 @@ class Ops:
             raise Conflict(f"The session is {session.state}: it has no keyboard.", code="no_process")
         data = key_bytes(arguments.keys, arguments.text)
         async with household.sender.typing:
-            await session.terminal.press(f"k:{time.monotonic_ns()}", data)
+            await session.terminal.press(f"k:{arguments.key or time.monotonic_ns()}", data)
         session.touch()
         return session.view()
 

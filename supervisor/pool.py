@@ -197,6 +197,7 @@ class Pool:
             household = self.create(
                 CreateSession(
                     project_path=project,
+                    title=request.title,
                     trust=request.trust,
                     permission_mode=request.permission_mode,
                     model=request.model,

@@ -143,14 +143,14 @@ class FakeSupervisor:
         return self.metrics
 
     def op_settings_get(self, _: Any) -> Any:
-        return self.settings
+        return {"settings": self.settings, "changed": []}
 
     def op_settings_patch(self, args: wire.SettingsPatch) -> Any:
         for name, value in args.values.items():
             if name not in self.settings:
                 raise InvalidRequest(f"There is no setting {name}.")
             self.settings[name] = value
-        return self.settings
+        return {"settings": self.settings, "changed": sorted(args.values)}
 
     def op_session_create(self, args: wire.CreateSession) -> Any:
         return self.add_session(projectPath=args.project_path, title=args.title)

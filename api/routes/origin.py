@@ -136,9 +136,7 @@ def _common(view: SessionView) -> dict[str, Any]:
     }
 
 
-def _max_sessions(settings: Any, default: int) -> int:
-    """`sessions.max_concurrent` as it is in force, from nested sections or dotted keys."""
-    tree = settings if isinstance(settings, dict) else {}
-    section = tree.get("sessions")
-    found = section.get("max_concurrent") if isinstance(section, dict) else tree.get("sessions.max_concurrent")
-    return found if isinstance(found, int) else default
+def _max_sessions(answer: dict[str, Any], default: int) -> int:
+    """`sessions.max_concurrent` as it is in force."""
+    found = answer["settings"].get("sessions.max_concurrent", default)
+    return int(found)

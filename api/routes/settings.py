@@ -14,8 +14,8 @@ routes = Blueprint("settings", __name__)
 
 @routes.get("/api/settings")
 def get_settings() -> Response:
-    """The settings in force."""
-    return json_response({"success": True, "settings": api().call("settings.get")})
+    """The settings in force, and which of them were changed at run time."""
+    return json_response({"success": True, **api().call("settings.get")})
 
 
 @routes.patch("/api/settings")
@@ -24,4 +24,4 @@ def patch_settings() -> Response:
     values = inbound.json_object()
     if not values:
         raise inbound.invalid("body", 'Nothing to change: send for example {"sessions.timeout_hours": 12}.')
-    return json_response({"success": True, "settings": api().call("settings.patch", SettingsPatch(values=values))})
+    return json_response({"success": True, **api().call("settings.patch", SettingsPatch(values=values))})

@@ -174,13 +174,18 @@ def launch(
     config: ClaudeConfig,
     own: Mapping[str, str],
     session_dir: Path,
+    temporary: Path | None = None,
     cwd: str,
     conversation_id: str,
     resume: bool,
     fork_from: str | None = None,
     options: Options,
 ) -> Launch:
-    """The command line for a new conversation (`--session-id`), an existing one (`--resume`), or a fork of one."""
+    """The command line for a new conversation (`--session-id`), an existing one (`--resume`), or a fork of one.
+
+    `temporary` becomes TMPDIR, unless `claude.env` sets one: both releases keep task output there, 2.1.330 also its
+    socket, and never remove all of it.
+    """
     argv = [find(config, own), "--settings", json.dumps(settings(session_dir))]
     if fork_from:
         argv += ["--resume", fork_from, "--fork-session", "--session-id", conversation_id]
@@ -200,6 +205,8 @@ def launch(
         argv += ["--add-dir", folder]
     argv += config.args
     env = environment(config, own)
+    if temporary is not None and "TMPDIR" not in config.env:
+        env["TMPDIR"] = str(temporary)
     person = env.get("VISUAL") or env.get("EDITOR") or own.get("VISUAL") or own.get("EDITOR") or ""
     env.update(
         EDITOR=shlex.quote(str(EDITOR_PROGRAM)) if " " in str(EDITOR_PROGRAM) else str(EDITOR_PROGRAM),

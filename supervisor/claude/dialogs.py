@@ -5,8 +5,10 @@
     menu      a list with a pointer on the cursor's row   blank    nothing yet
 
 A prompt box is a row that starts with the pointer glyph between two rules, with the cursor in it. A menu's pointer is
-indented and the cursor sits on its row. Wording only ever refines what a menu is about; when no wording matches it is a
-`dialog`, with the screen's text and the raw choices.
+on the cursor's row, or the last indented one of the screen. What Claude or a person wrote can look like either: it is
+told by the marks that the transcript puts in the first column (`●`, `❯`, `✻`), which no dialog has between its rule and
+its end. Wording only ever refines what a menu is about; when no wording matches it is a `dialog`, with the screen's text
+and the raw choices. Real screens of both releases are in `tests/unit/screens/`.
 """
 
 from __future__ import annotations
@@ -19,11 +21,15 @@ from dataclasses import dataclass
 from shared.messages import Choice, WaitingFor
 
 _RULE = re.compile(r"^\s?[─━╌╭╰][─━╌╮╯]{9,}|^[─━]{3,}.*[─━]{2,}$")
+_SOLID = re.compile(r"^\s?[─━]{10,}|^[─━]{3,}.*[─━]{2,}$")
+_TRANSCRIPT = re.compile(r"^(?:[●⏺✻✽✶✳✢❯>]\s|  ⎿)")
 _BOX = re.compile(r"^[❯>›!#]([\s\u00a0]|$)")
 _POINTER = re.compile(r"^(?P<lead>[\s│┃|]*)[❯›▶▸➤]\s*(?P<rest>\S.*)$")
 _NUMBERED = re.compile(r"^(?P<lead>[\s│┃|]*)(?P<pointer>[❯›▶▸➤])?\s*(?P<number>\d{1,2})[.)]\s+(?P<label>\S.*)$")
 _MARK = re.compile(r"^(?:[✔✓☑☐◉◯○●]|\[[ x✔✓]\])\s*|\s+[✔✓]$")
-_CONTINUE = re.compile(r"press\s+(enter|return|any key)|(enter|return)\s+to\s+continue", re.IGNORECASE)
+_KEY = re.compile(r"\b(enter|return|esc|escape)\s+(?:to\s+)?((?!to\b)[a-z][a-z ]{1,30}[a-z])", re.IGNORECASE)
+_LEAVE = re.compile(r"cancel|close|exit|go back|dismiss|return|quit|continue|skip", re.IGNORECASE)
+_ANY_KEY = re.compile(r"press\s+any\s+key", re.IGNORECASE)
 _HINT = re.compile(r"\b(esc|enter|return|tab|space|ctrl)\b.*\bto\b|↑|↓|←/→", re.IGNORECASE)
 
 _SUBJECTS: list[tuple[WaitingFor, re.Pattern[str]]] = [
@@ -31,22 +37,21 @@ _SUBJECTS: list[tuple[WaitingFor, re.Pattern[str]]] = [
         "trust",
         re.compile(r"\btrust\b.{0,80}\b(folder|files|project|directory|workspace)|accessing workspace", re.I | re.S),
     ),
-    (
-        "login",
-        re.compile(r"select login method|log ?in with|/login|api key|oauth|paste code|browser didn.t open", re.I),
-    ),
-    ("rate_limit", re.compile(r"(usage|rate|session|weekly)[ -]limit", re.I)),
+    ("login", re.compile(r"select login method|log ?in with|/login|api key|oauth|paste code|browser didn.t open", re.I)),
+    ("rate_limit", re.compile(r"\b(usage|rate|session|weekly)[ -]limit", re.I)),
     (
         "setup",
         re.compile(
-            r"text style|theme|security notes|renderer|settings error|bypass permissions|get(ting)? started|terminal setup|"
-            r"mcp server|new in this version|recommended",
+            r"text style|\btheme\b|security notes|renderer|settings (error|warning)|bypass permissions|"
+            r"get(ting)? started|terminal setup|mcp server|new in this version",
             re.I,
         ),
     ),
     ("plan", re.compile(r"would you like to proceed|ready to code|here is claude.s plan|written up a plan", re.I)),
-    ("permission", re.compile(r"do you want to|allow .{0,60}\?|permission", re.I)),
+    ("permission", re.compile(r"do you want to|allow .{0,60}\?|\bpermission\b", re.I)),
 ]
+"""What a dialog is about, looked for in its text above the choices; the choices decide only when the text says nothing."""
+
 _NOT_LOGGED_IN = re.compile(r"not logged in|run /login|please log ?in|invalid api key", re.IGNORECASE)
 
 
@@ -64,8 +69,7 @@ class Menu:
     @property
     def identity(self) -> str:
         """The same for the same question, wherever the pointer stands."""
-        body = "|".join([self.title, *(choice.label for choice in self.choices)])
-        return "d_" + hashlib.sha256(body.encode()).hexdigest()[:12]
+        return _digest("|".join([self.title, *(choice.label for choice in self.choices)]))
 
 
 @dataclass(frozen=True)
@@ -76,7 +80,22 @@ class Sight:
     draft: str = ""
     menu: Menu | None = None
     text: str = ""
+    keys: tuple[Choice, ...] = ()
     not_logged_in: bool = False
+
+    @property
+    def title(self) -> str:
+        """The first line of its text."""
+        return next((line.strip() for line in self.text.split("\n") if line.strip()), "")
+
+    @property
+    def identity(self) -> str:
+        """The same for the same notice; counters and spinners do not make it another one."""
+        return _digest(re.sub(r"[\W\d_]+", " ", self.text))
+
+
+def _digest(text: str) -> str:
+    return "d_" + hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def read(rows: list[str], cursor: tuple[int, int], is_faint: Callable[[int, int], bool]) -> Sight:
@@ -91,11 +110,41 @@ def read(rows: list[str], cursor: tuple[int, int], is_faint: Callable[[int, int]
         return Sight("draft" if draft else "prompt", draft=draft, not_logged_in=bool(_NOT_LOGGED_IN.search(footer)))
     menu = _menu(rows, cursor)
     if menu is not None:
-        return Sight("menu", menu=menu, text=menu.text)
-    text = "\n".join(rows).strip("\n")
-    if _CONTINUE.search("\n".join(row for row in rows if row)[-400:]):
-        return Sight("notice", text=text)
-    return Sight("other", text=text)
+        return Sight("menu", menu=menu, text=menu.text, keys=_keys(rows))
+    start = _start(rows, len(rows))
+    if not any(_TRANSCRIPT.match(row) for row in rows[start:]) and (keys := _keys(rows)):
+        return Sight("notice", text=_plain(rows[start:]), keys=keys)
+    return Sight("other", text="\n".join(rows).strip("\n"))
+
+
+def _start(rows: list[str], end: int) -> int:
+    """Where the dialog begins whose choices begin at `end`: below the last rule, or below the banner's drawing."""
+    rule = next((i for i in range(end - 1, -1, -1) if _SOLID.match(rows[i])), -1)
+    drawn = next((i for i in range(end - 1, rule, -1) if _is_drawing(rows[i])), rule)
+    return drawn + 1
+
+
+def _is_drawing(row: str) -> bool:
+    shown = row.replace(" ", "")
+    return bool(shown) and not _POINTER.match(row) and sum(map(str.isalnum, shown)) * 3 < len(shown) and len(row) > 12
+
+
+def _plain(rows: list[str]) -> str:
+    return "\n".join(row.strip(" │┃") for row in rows if not _is_drawing(row)).strip("\n")
+
+
+def _keys(rows: list[str]) -> tuple[Choice, ...]:
+    """What the last rows say that Enter and Esc do here."""
+    hints = "\n".join([row for row in rows if row.strip()][-4:])
+    found: dict[str, Choice] = {}
+    if _ANY_KEY.search(hints):
+        found["enter"] = Choice(id="enter", label="Continue")
+    for match in _KEY.finditer(hints):
+        name = "enter" if match.group(1).lower() in ("enter", "return") else "escape"
+        does = match.group(2).strip()
+        if _LEAVE.search(does):
+            found.setdefault(name, Choice(id=name, label=f"{does[0].upper()}{does[1:]}"))
+    return tuple(found[name] for name in ("enter", "escape") if name in found)
 
 
 def _prompt_box(rows: list[str], cursor: tuple[int, int]) -> tuple[int, int] | None:
@@ -104,7 +153,7 @@ def _prompt_box(rows: list[str], cursor: tuple[int, int]) -> tuple[int, int] | N
         return None
     bottom = next((i for i in range(y, len(rows)) if i > y and _RULE.match(rows[i])), None)
     if bottom is None or x < 1:
-        return None
+        return None  # a question's rows look like a box and have a rule below them, but their cursor is in column 0
     top = next((i for i in range(y, -1, -1) if _RULE.match(rows[i])), None)
     if top is None and all(row[:2] in ("", "  ", "❯ ", "❯\u00a0") for row in rows[:bottom]):
         return (0, bottom)  # a draft higher than the screen has pushed the upper rule out of sight
@@ -128,24 +177,30 @@ def _draft(box: list[str], top: int, is_faint: Callable[[int, int], bool]) -> st
 
 
 def _menu(rows: list[str], cursor: tuple[int, int]) -> Menu | None:
-    pointer_row = cursor[1] if cursor[1] < len(rows) and _POINTER.match(rows[cursor[1]]) else None
-    if pointer_row is None:
-        marked = [i for i, row in enumerate(rows) if (m := _POINTER.match(row)) and m.group("lead")]
-        pointer_row = marked[-1] if marked else None
-    if pointer_row is None:
+    on_cursor = cursor[1] < len(rows) and _POINTER.match(rows[cursor[1]]) is not None
+    marked = [i for i, row in enumerate(rows) if (m := _POINTER.match(row)) and m.group("lead")]
+    if not on_cursor and not marked:
         return None
+    pointer_row = cursor[1] if on_cursor else marked[-1]
     found = _numbered_choices(rows, pointer_row) or _plain_choices(rows, pointer_row)
     if found is None:
         return None
     choices, pointer, first, last, numbered = found
-    start = next((i for i in range(first, -1, -1) if _RULE.match(rows[i])), -1) + 1
-    body = [row.strip(" │┃") for row in rows[start:first]]
-    tail = [row.strip(" │┃") for row in rows[last + 1 :]]
-    title = next((row for row in body if row), "")
-    text = "\n".join(body).strip("\n")
-    everything = "\n".join([text, *(choice.label for choice in choices), *tail])
-    subject = next((name for name, pattern in _SUBJECTS if pattern.search(everything)), "dialog")
+    start = _start(rows, first)
+    tail = rows[last + 1 :]
+    if any(_TRANSCRIPT.match(row) for row in (*rows[start:first], *tail)):
+        return None
+    if not on_cursor and not any(_HINT.search(row) for row in tail):
+        return None
+    text = _plain(rows[start:first])
+    title = next((row for row in text.split("\n") if row), "")
+    labels = "\n".join([*(choice.label for choice in choices), *tail])
+    subject = _subject(text) or (_subject(labels) if not text else None) or "dialog"
     return Menu(title=title, text=text, choices=choices, pointer=pointer, subject=subject, numbered=numbered)
+
+
+def _subject(text: str) -> WaitingFor | None:
+    return next((name for name, pattern in _SUBJECTS if pattern.search(text)), None)
 
 
 _Found = tuple[list[Choice], int, int, int, bool]

@@ -88,9 +88,9 @@ def test_active_sessions(ask: Caller) -> None:
 
 
 def test_active_sessions_know_the_setting_in_force(ask: Caller) -> None:
-    for settings in ({"sessions.max_concurrent": 3}, {"sessions": {"max_concurrent": 3}}):
-        ask.supervisor.settings = settings
-        assert ask("GET", "/api/sessions/active").json["stats"]["maxSessions"] == 3
+    ask.supervisor.settings["sessions.max_concurrent"] = 3
+
+    assert ask("GET", "/api/sessions/active").json["stats"]["maxSessions"] == 3
 
 
 def test_interactive_status(ask: Caller) -> None:

@@ -1,0 +1,67 @@
+"""What the end of a process means: decided from what is known about it, without effects.
+
+What must not regress: a process that was ended at its terminal is not brought back; one that never got to a prompt in a
+session that never worked is a failed start and does not loop; every other death is a crash, answered at once the first
+time, then after growing pauses, and not for ever.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+
+LONGEST_PAUSE_SECONDS = 60.0
+PERSON_LEFT = frozenset({"prompt_input_exit", "logout", "exit"})
+"""SessionEnd reasons that say that somebody ended it at the terminal."""
+
+
+@dataclass(frozen=True)
+class Exit:
+    """How a process ended; all None: nobody saw it end (its holder died, or the machine did)."""
+
+    status: int | None = None
+    signal: int | None = None
+
+    @property
+    def words(self) -> str:
+        """For people."""
+        if self.signal is not None:
+            return f"killed by signal {self.signal}"
+        if self.status is not None:
+            return f"exit status {self.status}"
+        return "nobody saw its end"
+
+
+@dataclass(frozen=True)
+class Life:
+    """What is known about the process that has ended. `deaths` counts earlier ones in a row without a steady life."""
+
+    ready_once: bool
+    worked_before: bool
+    deaths: int
+    said_goodbye: str | None = None
+
+
+def judge(end: Exit, life: Life, limit: int) -> str:
+    """`exited`, `start_failed`, `give_up` or `revive`."""
+    if end.status == 0 and life.ready_once and life.said_goodbye in PERSON_LEFT:
+        return "exited"
+    if not life.ready_once and not life.worked_before:
+        return "start_failed"
+    return "give_up" if life.deaths + 1 >= limit else "revive"
+
+
+def pause(deaths: int, first: float, dice: Callable[[], float] = random.random) -> float:
+    """Seconds before the next start after `deaths` in a row: none after the first, then `first`, doubled each time up to
+    60, with up to 20 % jitter so that sessions that died together do not come back together."""
+    if deaths <= 1:
+        return 0.0
+    return float(min(LONGEST_PAUSE_SECONDS, first * 2.0 ** (deaths - 2)) * (1.0 + 0.2 * dice()))
+
+
+def why_no_start(end: Exit, last_words: str) -> str:
+    """The sentence about a `claude` that ended before it was ready."""
+    said = " ".join(last_words.split())[-400:]
+    words = f"`claude` ended at once ({end.words})"
+    return f"{words}: {said}" if said else f"{words} and said nothing. Run it by hand in the project folder."

@@ -1,0 +1,75 @@
+"""What a `claude` leaves in its own home: who else has a conversation open, and files of a process that was killed.
+
+Each process keeps `sessions/<pid>.json` there, and 2.1.330 also a key beside it and a socket under the temporary
+directory; a clean exit removes them, SIGKILL does not (measured). What must not regress: a file whose process is gone, or
+whose pid has gone to somebody else, stops nobody; and only files of the named process are removed.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from shared import process
+from shared.process import ProcessId
+
+_CLOCK_TOLERANCE_SECONDS = 120.0
+
+
+def owner(claude_home: Path, conversation_id: str) -> int | None:
+    """The pid of a living `claude` that has this conversation open; None when nobody has."""
+    for file, status in _statuses(claude_home):
+        if status.get("sessionId") == conversation_id and _is_its_writer(int(file.stem), status):
+            return int(file.stem)
+    return None
+
+
+def remove(claude_home: Path, dead: ProcessId) -> None:
+    """Remove what a process that has ended left behind; nothing while it lives, or when the files are another's."""
+    file = claude_home / "sessions" / f"{dead.pid}.json"
+    status = _read(file)
+    if process.alive(dead) or (status is not None and not _same_start(status, dead)):
+        return
+    socket = status.get("messagingSocketPath") if status is not None else None
+    if isinstance(socket, str) and Path(socket).name == f"{dead.pid}.sock":
+        Path(socket).unlink(missing_ok=True)
+    file.unlink(missing_ok=True)
+    if file.parent.is_dir():
+        for key in file.parent.glob(f"{dead.pid}.*.key"):
+            key.unlink(missing_ok=True)
+
+
+def _statuses(claude_home: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
+    folder = claude_home / "sessions"
+    for file in folder.glob("*.json") if folder.is_dir() else ():
+        status = _read(file) if file.stem.isdigit() else None
+        if status is not None:
+            yield file, status
+
+
+def _read(file: Path) -> dict[str, Any] | None:
+    try:
+        found = msgspec.json.decode(file.read_bytes())
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _is_its_writer(pid: int, status: dict[str, Any]) -> bool:
+    living = process.identify(pid)
+    return living is not None and _same_start(status, living)
+
+
+def _same_start(status: dict[str, Any], seen: ProcessId) -> bool:
+    """Whether the file speaks of this process and not of an earlier one with its pid."""
+    started = status.get("procStart")
+    if sys.platform == "linux" and isinstance(started, str) and started.isdigit():
+        return int(started) == seen.start_time
+    at = status.get("startedAt")
+    if sys.platform == "darwin" and isinstance(at, (int, float)):
+        return abs(at / 1e3 - seen.start_time / 1e6) < _CLOCK_TOLERANCE_SECONDS
+    return True
