@@ -1,0 +1,221 @@
+"""The commands about sessions, against a bus double: what is asked, printed and returned."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import pytest
+
+from cli.__main__ import run
+from shared.errors import Busy, Conflict
+from shared.messages import ErrorBody, Event
+from tests.unit.test_cli_double import FIRST, SECOND, TRUST, FakeBus, app_of, bus_with, message, session
+
+
+def test_ls_shows_the_most_recently_used_first(tmp_path, capsys):
+    bus = bus_with(session(FIRST, last_activity=1), session(SECOND, last_activity=2, title="docs"))
+
+    assert run(["ls"], app_of(tmp_path, bus)) == 0
+
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split()[:2] == ["ID", "STATE"]
+    assert [line.split()[0] for line in lines[1:]] == ["aaaa2222", "aaaa1111"]
+    assert bus.asked("session.list") == [{"state": None, "includeEnded": False}]
+
+
+def test_ls_json_is_the_sessions(tmp_path, capsys):
+    assert run(["ls", "--all", "--json"], app_of(tmp_path, bus_with())) == 0
+    assert json.loads(capsys.readouterr().out)["sessions"][0]["projectPath"] == "/tmp/project"
+
+
+def test_new_sends_an_absolute_path_and_prints_the_id(tmp_path, capsys, monkeypatch):
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path)
+    bus = FakeBus(session__create=session())
+
+    assert run(["new", "work", "--trust", "--title", "t", "--permission-mode", "plan"], app_of(tmp_path, bus)) == 0
+
+    assert capsys.readouterr().out == f"{FIRST}\n"
+    asked = bus.asked("session.create")[0]
+    assert (asked["projectPath"], asked["trust"], asked["permissionMode"]) == (str(tmp_path / "work"), True, "plan")
+
+
+def test_new_waits_for_the_trust_dialog_that_it_answers(tmp_path, capsys):
+    views = iter([session(state="waiting", waiting=TRUST), session()])
+    bus = FakeBus(session__create=session(state="waiting", waiting=TRUST), session__get=lambda _: next(views))
+
+    assert run(["new", str(tmp_path), "--trust"], app_of(tmp_path, bus)) == 0
+
+    assert len(bus.asked("session.get")) == 2
+    assert "trust this folder" not in capsys.readouterr().err
+
+
+def test_new_without_trust_says_what_is_asked_and_how_to_answer(tmp_path, capsys):
+    bus = FakeBus(session__create=session(state="waiting", waiting=TRUST))
+
+    assert run(["new", str(tmp_path)], app_of(tmp_path, bus)) == 0
+
+    told = capsys.readouterr()
+    assert told.out == f"{FIRST}\n"
+    assert "2. Yes, I trust this folder" in told.err
+    assert "pilotlight answer aaaa1111" in told.err
+
+
+def test_new_refuses_what_is_not_a_folder_before_asking(tmp_path, capsys):
+    bus = FakeBus()
+    assert run(["new", str(tmp_path / "missing")], app_of(tmp_path, bus)) == 5
+    assert bus.calls == []
+
+
+def test_send_prints_the_reply_and_nothing_else_on_standard_output(tmp_path, capsys):
+    bus = bus_with()
+
+    assert run(["send", "aaaa", "hello"], app_of(tmp_path, bus)) == 0
+
+    assert capsys.readouterr().out == "hi\n"
+    assert bus.asked("message.send")[0]["sessionId"] == FIRST
+
+
+def test_send_reads_standard_input(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.StringIO("from\na file\n"))
+    bus = bus_with()
+    assert run(["send", FIRST, "-"], app_of(tmp_path, bus)) == 0
+    assert bus.asked("message.send")[0]["text"] == "from\na file\n"
+
+
+def test_send_without_waiting_prints_the_message_id(tmp_path, capsys):
+    bus = bus_with()
+    assert run(["send", FIRST, "hello", "--wait", "0"], app_of(tmp_path, bus)) == 0
+    assert capsys.readouterr().out == "m_1\n"
+    assert bus.asked("message.get") == []
+
+
+@pytest.mark.parametrize(
+    ("end", "told"),
+    [
+        (message("failed", error=ErrorBody(code="x", message="The CLI died.")), "The CLI died."),
+        (message("interrupted"), "The message was interrupted."),
+        (message("submitted"), "No reply yet"),
+    ],
+)
+def test_send_says_why_there_is_no_reply(tmp_path, capsys, end, told):
+    bus = bus_with(message__get=end)
+    assert run(["send", FIRST, "hello", "--wait", "0.05"], app_of(tmp_path, bus)) == 1
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert told in printed.err
+
+
+def test_send_stops_waiting_when_a_person_is_asked(tmp_path, capsys):
+    bus = bus_with(session(state="waiting", waiting=TRUST), message__get=message("queued"))
+    assert run(["send", FIRST, "hello", "--wait", "60"], app_of(tmp_path, bus)) == 1
+    assert "pilotlight answer aaaa1111" in capsys.readouterr().err
+
+
+def test_a_reply_cannot_drive_the_terminal(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    bus = bus_with(message__get=message(reply="a\x1b]0;owned\x07b\n\tc"))
+    assert run(["send", FIRST, "hello"], app_of(tmp_path, bus)) == 0
+    assert capsys.readouterr().out == "a�]0;owned�b\n\tc\n"
+
+
+def test_show_prints_the_session_and_its_latest_messages(tmp_path, capsys):
+    pages = {
+        None: {"messages": [message(id=f"m_{n}", text=f"text {n}") for n in range(9)], "next": "m_8"},
+        "m_8": {"messages": [message(id="m_9", text="text 9"), message(id="m_10", text="text 10")], "next": None},
+    }
+    bus = bus_with(message__list=lambda args: pages[args["after"]])
+
+    assert run(["show", "aaaa"], app_of(tmp_path, bus)) == 0
+
+    out = capsys.readouterr().out
+    assert "text 0 " not in out
+    assert "> text 1 " in out
+    assert "> text 10 " in out
+
+
+def test_kill_ends_exactly_the_session_that_was_named(tmp_path, capsys):
+    bus = bus_with(session(FIRST), session(SECOND), session__kill=session(SECOND, state="ended"))
+    assert run(["kill", "aaaa2"], app_of(tmp_path, bus)) == 0
+    assert [args["sessionId"] for args in bus.asked("session.kill")] == [SECOND]
+
+
+def test_a_beginning_that_fits_two_sessions_is_refused(tmp_path, capsys):
+    bus = bus_with(session(FIRST), session(SECOND))
+    assert run(["kill", "aaaa"], app_of(tmp_path, bus)) == 2
+    assert "aaaa1111-000" in capsys.readouterr().err
+    assert bus.asked("session.kill") == []
+
+
+def test_an_unknown_session_is_not_found(tmp_path, capsys):
+    assert run(["show", "bbbb"], app_of(tmp_path, bus_with())) == 4
+
+
+@pytest.mark.parametrize("choice", ["2", "yes", "yes, i trust this folder"])
+def test_answer_takes_the_number_the_id_or_the_label(tmp_path, capsys, choice):
+    bus = bus_with(session(state="waiting", waiting=TRUST), session__answer={"session": session(), "answer": {}})
+
+    assert run(["answer", "aaaa", "--choice", choice], app_of(tmp_path, bus)) == 0
+
+    assert bus.asked("session.answer")[0]["choice"] == "yes"
+    assert bus.asked("session.answer")[0]["waitingId"] == "w1"
+
+
+def test_answer_without_a_choice_lists_them(tmp_path, capsys):
+    bus = bus_with(session(state="waiting", waiting=TRUST))
+    assert run(["answer", "aaaa"], app_of(tmp_path, bus)) == 2
+    assert "1. No, exit" in capsys.readouterr().err
+
+
+def test_answer_with_an_unknown_choice_types_nothing(tmp_path, capsys):
+    bus = bus_with(session(state="waiting", waiting=TRUST))
+    assert run(["answer", "aaaa", "--choice", "3"], app_of(tmp_path, bus)) == 5
+    assert bus.asked("session.answer") == []
+
+
+def test_answer_to_a_session_that_waits_for_nothing_is_refused(tmp_path, capsys):
+    assert run(["answer", "aaaa", "--choice", "1"], app_of(tmp_path, bus_with())) == 5
+    assert "does not wait" in capsys.readouterr().err
+
+
+def test_attention_lists_only_what_waits(tmp_path, capsys):
+    bus = bus_with(session(FIRST, state="waiting", waiting=TRUST), session(SECOND))
+    assert run(["attention"], app_of(tmp_path, bus)) == 0
+    out = capsys.readouterr().out
+    assert "aaaa1111  trust" in out
+    assert "aaaa2222" not in out
+
+
+@pytest.mark.parametrize(("error", "code"), [(Conflict("Ended."), 5), (Busy("Full."), 5)])
+def test_a_refusal_is_one_line_and_json_on_request(tmp_path, capsys, error, code):
+    bus = bus_with(message__send=error)
+    assert run(["send", "aaaa", "hello", "--json"], app_of(tmp_path, bus)) == code
+    printed = capsys.readouterr()
+    assert printed.err == f"pilotlight: {error.message}\n"
+    assert json.loads(printed.out)["error"]["code"] == error.code
+
+
+def _event(seq: int) -> Event:
+    return Event(v=1, epoch="e", seq=seq, at=1_000, kind="state", session=FIRST, data={"to": "idle"})
+
+
+def test_events_reads_the_journal_page_by_page_and_declares_a_gap(tmp_path, capsys):
+    pages = {
+        3: {"head": 7, "oldest": 5, "gap": True, "events": [_event(5), _event(6)]},
+        6: {"head": 7, "oldest": 5, "gap": False, "events": [_event(7)]},
+    }
+    bus = FakeBus(events__since=lambda args: pages[args["seq"]])
+
+    assert run(["events", "--since", "3", "--json"], app_of(tmp_path, bus)) == 0
+
+    printed = capsys.readouterr()
+    assert [json.loads(line)["seq"] for line in printed.out.splitlines()] == [5, 6, 7]
+    assert "no longer kept" in printed.err
+
+
+def test_every_session_command_says_that_nothing_runs(tmp_path, capsys):
+    for line in (["ls"], ["show", "a"], ["send", "a", "b"], ["kill", "a"], ["events"], ["attention"], ["answer", "a"]):
+        assert run([*line, "--json"], app_of(tmp_path)) == 3
+        assert json.loads(capsys.readouterr().out)["error"]["code"] == "not_running"
+    assert list(tmp_path.iterdir()) == []

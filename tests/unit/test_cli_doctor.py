@@ -1,0 +1,82 @@
+"""`pilotlight doctor`: every finding says what to do, nothing is changed, the exit code tells how serious it is."""
+
+from __future__ import annotations
+
+import json
+
+from cli.__main__ import run
+from cli.checks import CHECKS
+from tests.unit.test_cli_double import app_of
+
+
+def _doctor(app, capsys):
+    code = run(["doctor", "--json"], app)
+    report = json.loads(capsys.readouterr().out)
+    return code, report["status"], {finding["name"]: finding for finding in report["findings"]}
+
+
+def _claude(folder, text="#!/bin/sh\necho '2.1.330 (Claude Code)'\n"):
+    folder.mkdir(exist_ok=True)
+    program = folder / "claude"
+    program.write_text(text)
+    program.chmod(0o755)
+    return str(program)
+
+
+def test_a_fit_machine_that_is_not_running_is_a_warning_only(tmp_path, capsys):
+    app = app_of(tmp_path / "h", PILOTLIGHT_CLAUDE=_claude(tmp_path / "bin"))
+    code, status, findings = _doctor(app, capsys)
+    assert (code, status) == (0, "warn")
+    assert findings["claude"]["text"].endswith("2.1.330")
+    assert (findings["login"]["level"], findings["supervisor"]["level"], findings["api"]["level"]) == ("warn",) * 3
+    assert not (tmp_path / "h").exists()
+
+
+def test_no_claude_is_a_failure_with_the_fix(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("cli.claude.find", lambda *_: None)
+    code, status, findings = _doctor(app_of(tmp_path), capsys)
+    assert (code, status) == (1, "fail")
+    assert "npm install -g @anthropic-ai/claude-code" in findings["claude"]["fix"]
+
+
+def test_a_claude_that_fails_is_a_failure_with_its_words(tmp_path, capsys):
+    program = _claude(tmp_path / "bin", "#!/bin/sh\necho 'wrong architecture' >&2\nexit 1\n")
+    code, _, findings = _doctor(app_of(tmp_path, PILOTLIGHT_CLAUDE=program), capsys)
+    assert code == 1
+    assert "wrong architecture" in findings["claude"]["text"]
+
+
+def test_claude_is_asked_in_a_clean_environment(tmp_path, capsys):
+    program = _claude(tmp_path / "bin", '#!/bin/sh\necho "9.9 $CI$ANTHROPIC_API_KEY"\n[ -z "$CI$ANTHROPIC_API_KEY" ]\n')
+    app = app_of(tmp_path, PILOTLIGHT_CLAUDE=program, CI="true", ANTHROPIC_API_KEY="secret")
+    _, _, findings = _doctor(app, capsys)
+    assert findings["claude"]["level"] == "ok"
+    assert "secret" not in json.dumps(findings)
+
+
+def test_a_broken_configuration_fails_and_the_rest_is_still_checked(tmp_path, capsys):
+    (tmp_path / "config.yaml").write_text("api: {port: many}\n")
+    code, _, findings = _doctor(app_of(tmp_path), capsys)
+    assert code == 1
+    assert "$.api.port" in findings["config"]["text"]
+    assert "socket path" in findings
+
+
+def test_a_home_that_others_can_enter_is_a_warning(tmp_path, capsys):
+    tmp_path.chmod(0o755)
+    _, _, findings = _doctor(app_of(tmp_path), capsys)
+    assert findings["home"]["level"] == "warn"
+    assert "chmod 700" in findings["home"]["fix"]
+
+
+def test_every_warning_and_failure_says_what_to_do(tmp_path, capsys):
+    app = app_of(tmp_path / "h", PILOTLIGHT_CLAUDE="/missing/claude")
+    for finding in (finding for check in CHECKS for finding in check(app)):
+        assert finding.level == "ok" or finding.fix
+
+
+def test_for_people_it_is_a_line_each(tmp_path, capsys):
+    run(["doctor"], app_of(tmp_path, PILOTLIGHT_CLAUDE=_claude(tmp_path / "bin")))
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("ok    pilotlight")
+    assert any(line.lstrip().startswith("->") for line in lines)

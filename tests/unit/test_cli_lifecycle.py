@@ -1,0 +1,185 @@
+"""`up`, `down`, `status` with the real supervisor and API in a home of their own; no `claude` is needed for that."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from cli.__main__ import run
+from cli.context import App
+from cli.daemons import Daemon
+from cli.owners import owner
+from cli.up import curl_line
+from cli.watch import Restarts
+from shared.process import identify
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def app(tmp_path: Path):
+    """An installation with any free port; everything of it is stopped at the end."""
+    environment = {name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR") if name in os.environ}
+    home = tmp_path / "a home with 'quotes'"
+    made = App(environment={**environment, "HOME": str(tmp_path), "PILOTLIGHT_HOME": str(home)})
+    yield made
+    made.close()
+    for name in ("api", "supervisor"):
+        Daemon(made, name).stop()
+
+
+def _fresh(app: App) -> App:
+    """The same installation for the next command (a command closes its own)."""
+    return App(environment=app.environment)
+
+
+def _status(app: App, capsys) -> tuple[int, dict]:
+    capsys.readouterr()
+    code = run(["status", "--json"], _fresh(app))
+    return code, json.loads(capsys.readouterr().out)
+
+
+def test_up_is_idempotent_and_down_stops_both(app, capsys):
+    assert run(["up", "--detach", "--port", "0"], _fresh(app)) == 0
+    code, first = _status(app, capsys)
+    assert code == 0
+    assert run(["up", "--detach"], _fresh(app)) == 0
+    code, second = _status(app, capsys)
+
+    assert first["supervisor"]["pid"] is not None
+    assert first["supervisor"]["pid"] == second["supervisor"]["pid"]
+    assert first["api"] == second["api"]
+    assert run(["down"], _fresh(app)) == 0
+    code, third = _status(app, capsys)
+    assert (code, third["supervisor"]["pid"], third["api"]["pid"]) == (3, None, None)
+    assert third["bus"]["events"].startswith("ipc://")
+    assert run(["down"], _fresh(app)) == 0
+
+
+def test_the_curl_line_is_one_shell_line_that_quotes_any_path(app, capsys):
+    assert run(["up", "--detach", "--port", "0"], _fresh(app)) == 0
+    line = next(line.strip() for line in capsys.readouterr().out.splitlines() if line.strip().startswith("curl "))
+    token = app.paths.token_file.read_text().strip()
+    # The shell itself says what curl would get.
+    told = subprocess.run(["sh", "-c", line.replace("curl", "printf '%s\\n'", 1)], capture_output=True, text=True)
+    words = told.stdout.splitlines()
+    assert f"Authorization: Bearer {token}" in words
+    assert json.loads(words[words.index("-d") + 1]) == {"message": "Say hello.", "trust": True}
+    assert words[-1].endswith("/api/chat")
+
+
+def test_a_supervisor_that_cannot_start_is_reported_with_the_end_of_its_log(app, capsys, monkeypatch, tmp_path):
+    broken = tmp_path / "broken"
+    (broken / "supervisor").mkdir(parents=True)
+    (broken / "supervisor" / "__init__.py").touch()
+    (broken / "supervisor" / "__main__.py").write_text("import sys\nsys.exit('no more disk')\n")
+    monkeypatch.setattr("cli.daemons.ROOT", broken)
+
+    assert run(["up", "--detach", "--port", "0"], _fresh(app)) == 1
+
+    told = capsys.readouterr().err
+    assert "no more disk" in told
+    assert "exit status 1" in told
+
+
+def test_an_api_that_cannot_start_takes_along_what_up_had_begun(app, capsys):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert run(["up", "--detach", "--port", str(port)], _fresh(app)) == 1
+    assert str(port) in capsys.readouterr().err
+    assert owner(app.paths.supervisor_lock) is None
+
+
+def test_another_port_while_it_runs_is_refused(app, capsys):
+    assert run(["up", "--detach", "--port", "0"], _fresh(app)) == 0
+    assert run(["up", "--detach", "--port", "1"], _fresh(app)) == 5
+    assert run(["up", "--demo", "--detach"], _fresh(app)) == 5
+
+
+def test_up_in_the_foreground_restarts_what_dies_and_stops_when_told(app, capsys):
+    process = subprocess.Popen(
+        [sys.executable, "-m", "cli", "up", "--port", "0"],
+        cwd=ROOT,
+        env=dict(app.environment),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        _until(lambda: (app.paths.run_dir / "up.json").exists())
+        first = owner(app.paths.api_lock)
+        assert first is not None
+        os.kill(first.pid, signal.SIGKILL)
+        _until(lambda: (now := owner(app.paths.api_lock)) is not None and now.pid != first.pid)
+        again = owner(app.paths.api_lock)
+        assert again is not None
+        assert again.url == first.url
+        process.send_signal(signal.SIGTERM)
+        told, _ = process.communicate(timeout=30)
+    finally:
+        process.kill()
+    assert process.returncode == 0
+    assert "The API has died" in told
+    assert owner(app.paths.supervisor_lock) is None
+    assert owner(app.paths.api_lock) is None
+
+
+def test_down_makes_a_foreground_up_let_go(app, capsys):
+    command = [sys.executable, "-m", "cli", "up", "--port", "0"]
+    process = subprocess.Popen(command, cwd=ROOT, env=dict(app.environment), stdout=subprocess.DEVNULL)
+    try:
+        _until(lambda: (app.paths.run_dir / "up.json").exists())
+        assert run(["down", "--all"], _fresh(app)) == 0
+        assert process.wait(10) == 0
+    finally:
+        process.kill()
+        process.wait()
+    assert owner(app.paths.supervisor_lock) is None
+
+
+def test_a_stale_lock_file_names_nobody(tmp_path):
+    lock = tmp_path / "supervisor.lock"
+    assert owner(lock) is None
+    lock.write_text(json.dumps({"pid": os.getpid(), "startedAt": 1, "version": "0"}))
+    assert owner(lock) is None
+    with lock.open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        found = owner(lock)
+        assert found is not None
+        assert found.process == identify(os.getpid())
+        lock.write_text("half a li")
+        assert owner(lock) is None
+
+
+def test_restarts_back_off_and_forgive_after_a_minute():
+    restarts = Restarts()
+    pauses = []
+    now = 1000.0
+    for _ in range(9):
+        now += restarts.wait(now)
+        restarts.note_start(now)
+        pauses.append(restarts.pause)
+    assert pauses == [1, 2, 4, 8, 16, 32, 60, 60, 60]
+    restarts.note_start(now + 121)
+    assert restarts.pause == 1
+
+
+def test_the_curl_line_survives_an_awkward_home():
+    line = curl_line("http://127.0.0.1:1", Path("/a b/it's $HOME/token"))
+    assert subprocess.run(["sh", "-n", "-c", line]).returncode == 0
+
+
+def _until(ready, seconds: float = 20.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not ready():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)

@@ -1,0 +1,181 @@
+"""What `./run` and `./test` are made of: locks, stamps, Python, `claude`, login, a clean environment."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cli import bootstrap, claude, firstrun, login, suite
+from cli.progress import StepFailed
+from shared.config import ClaudeConfig
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def _program(path: Path, text: str = "#!/bin/sh\necho 9.9.9\n") -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    path.chmod(0o755)
+    return path
+
+
+def _pins(name: str) -> dict[str, str]:
+    return dict(re.findall(r"^([A-Za-z0-9_.-]+)==(\S+)", (ROOT / name).read_text(), re.M))
+
+
+def test_the_locks_are_hashed_agree_and_name_no_place():
+    run, test = _pins("requirements.lock"), _pins("requirements-test.lock")
+    assert "setuptools" in run  # the project is installed without build isolation
+    assert run.items() <= test.items()
+    for name in ("requirements.lock", "requirements-test.lock"):
+        text = (ROOT / name).read_text()
+        blocks = re.findall(r"^\S+==.*?(?=^\S|\Z)", text, re.M | re.S)
+        assert all("--hash=sha256:" in block for block in blocks)
+        assert not re.search(r"https?://|file:|--index|--find-links|@ /", text.split("==", 1)[1])
+
+
+def test_the_locks_hold_everything_that_setup_cfg_asks_for():
+    import configparser
+
+    read = configparser.ConfigParser()
+    read.read(ROOT / "setup.cfg")
+    extras = read["options.extras_require"]
+    for lock, wanted in (
+        ("requirements.lock", read["options"]["install_requires"] + extras["build"]),
+        ("requirements-test.lock", extras["test"]),
+    ):
+        names = {re.split(r"[ <>=!;]", line)[0] for line in wanted.split("\n") if line.strip()}
+        missing = {_normal(name) for name in names} - {_normal(name) for name in _pins(lock)}
+        assert not missing
+
+
+def _normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def test_a_stamp_changes_with_the_lock_and_the_place(tmp_path):
+    for name in ("requirements.lock", "setup.cfg", "pyproject.toml"):
+        shutil.copy(ROOT / name, tmp_path / name)
+    first = bootstrap.stamp(tmp_path, "run")
+    assert first == bootstrap.stamp(tmp_path, "run")
+    with (tmp_path / "requirements.lock").open("a") as file:
+        file.write("# changed\n")
+    assert bootstrap.stamp(tmp_path, "run") != first
+
+
+def test_an_environment_that_is_up_to_date_is_left_alone(tmp_path, monkeypatch):
+    for name in ("requirements.lock", "setup.cfg", "pyproject.toml"):
+        shutil.copy(ROOT / name, tmp_path / name)
+    (tmp_path / ".venv").mkdir()
+    (tmp_path / ".venv" / "stamp-run").write_text(bootstrap.stamp(tmp_path, "run"))
+    monkeypatch.setattr(bootstrap, "run_step", lambda *_, **__: pytest.fail("nothing was to be done"))
+    bootstrap.prepare(tmp_path, "run")
+
+
+def test_a_python_that_is_only_a_stub_is_passed_over(tmp_path):
+    _program(tmp_path / "python3.11", "#!/bin/sh\necho 'not installed' >&2\nexit 127\n")
+    (tmp_path / "python3").symlink_to(sys.executable)
+    found = subprocess.run(
+        ["/bin/sh", ROOT / "cli" / "find-python.sh"], env={"PATH": str(tmp_path)}, capture_output=True, text=True
+    )
+    assert (found.returncode, found.stdout) == (0, f"{tmp_path}/python3\n")
+
+
+def test_no_python_is_one_clear_sentence(tmp_path):
+    found = subprocess.run(
+        ["/bin/sh", ROOT / "cli" / "find-python.sh"], env={"PATH": str(tmp_path)}, capture_output=True, text=True
+    )
+    assert found.returncode == 1
+    assert "Python 3.11 or newer is needed" in found.stderr
+    assert found.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", ["run", "test", ".ci/run", "cli/find-python.sh"])
+def test_the_scripts_can_be_run(name):
+    assert (ROOT / name).stat().st_mode & stat.S_IXUSR
+    assert subprocess.run(["sh", "-n", ROOT / name]).returncode == 0
+
+
+def test_claude_is_looked_for_in_the_supervisors_order(tmp_path):
+    on_path = _program(tmp_path / "bin" / "claude")
+    named = _program(tmp_path / "named")
+    bundled = _program(claude.binary(claude.release_folder(claude.PINNED, tmp_path)))
+    env = {"PATH": str(tmp_path / "bin"), "PILOTLIGHT_CLAUDE": str(named)}
+
+    def found(command: str | None, environment: dict[str, str]) -> tuple[Path, str] | None:
+        result = claude.find(command, environment, tmp_path)
+        return (result.path, result.source) if result else None
+
+    assert found("/else/where", env) == (Path("/else/where"), "config")
+    assert found(None, env) == (named, "environment")
+    assert found(None, {"PATH": env["PATH"]}) == (on_path, "path")
+    assert found(None, {"PATH": str(tmp_path)}) == (bundled, "bundled")
+    shutil.rmtree(tmp_path / ".claude-cli")
+    assert found(None, {"PATH": str(tmp_path)}) is None
+
+
+def test_without_claude_and_npm_the_sentence_says_both(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr("cli.claude.USUAL_FOLDERS", ())
+    with pytest.raises(StepFailed, match="npm"):
+        claude.install("0.0.0", tmp_path)
+    monkeypatch.setattr(claude, "find", lambda *_: None)
+    with pytest.raises(StepFailed, match=r"Install Claude Code .* or Node.js"):
+        firstrun._provide_claude(firstrun.App())
+
+
+def test_no_login_in_an_empty_home(tmp_path):
+    assert login.find(ClaudeConfig(), {"HOME": str(tmp_path)}, "linux") == login.Login(None)
+
+
+@pytest.mark.parametrize("name", login.TOKENS)
+def test_a_token_counts_when_sessions_get_it(tmp_path, name):
+    env = {"HOME": str(tmp_path), name: "x"}
+    unseen = login.find(ClaudeConfig(), env, "linux")
+    assert unseen.where is None
+    assert name in str(unseen.hint)
+    assert login.find(ClaudeConfig(pass_env=[name]), env, "linux").where is not None
+    assert login.find(ClaudeConfig(env={name: "x"}), {"HOME": str(tmp_path)}, "linux").where is not None
+
+
+def test_credentials_and_key_helpers_are_seen_but_not_read(tmp_path):
+    (tmp_path / ".claude").mkdir()
+    (tmp_path / ".claude" / "settings.json").write_text('{"apiKeyHelper": "~/bin/key"}')
+    assert "apiKeyHelper" in str(login.find(ClaudeConfig(), {"HOME": str(tmp_path)}, "linux").where)
+    (tmp_path / ".claude" / ".credentials.json").write_text("secret")
+    (tmp_path / ".claude" / ".credentials.json").chmod(0)
+    assert ".credentials.json" in str(login.find(ClaudeConfig(), {"HOME": str(tmp_path)}, "linux").where)
+
+
+@pytest.mark.parametrize(("code", "there"), [(0, True), (44, False)])
+def test_on_macos_only_the_exit_status_of_the_keychain_is_used(tmp_path, monkeypatch, code, there):
+    _program(tmp_path / "security", f"#!/bin/sh\nexit {code}\n")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert (login.find(ClaudeConfig(), {"HOME": str(tmp_path)}, "darwin").where is not None) is there
+
+
+def test_no_login_chooses_the_demo_and_says_so(tmp_path, monkeypatch, capsys):
+    app = firstrun.App(environment={"HOME": str(tmp_path), "PILOTLIGHT_HOME": str(tmp_path / "h")})
+    monkeypatch.setattr(login, "find", lambda *_: login.Login(None))
+    assert firstrun._mode(app, [], Path("/bin/claude")) == ["--demo"]
+    assert "No Claude login found" in capsys.readouterr().err
+    monkeypatch.setattr(login, "find", lambda *_: login.Login("the keychain"))
+    assert firstrun._mode(app, [], Path("/bin/claude")) == []
+
+
+def test_the_tests_see_a_clean_environment():
+    foreign = ["CI", "CLAUDECODE", "CLAUDE_CODE_ENTRYPOINT", "ANTHROPIC_API_KEY", "PILOTLIGHT_HOME", "PILOTLIGHT_PORT"]
+    foreign += ["MAX_CONCURRENT_SESSIONS", "SESSION_TIMEOUT_HOURS", "PYTHONPATH"]
+    kept = ["PATH", "HOME", "PILOTLIGHT_TEST_X", "CIRCLE", "PIP_INDEX_URL"]
+    assert set(suite.clean_environment(dict.fromkeys(foreign + kept, "1"))) == set(kept)
+
+
+def test_arguments_of_test_go_to_pytest_and_its_workers_can_be_chosen():
+    assert suite.checks([])[-1][1][:2] == ["pytest", "-n"]
+    assert suite.checks(["-n0", "tests/unit"])[-1][1] == ["pytest", "-n0", "tests/unit"]
