@@ -22,6 +22,8 @@ from shared.errors import StartFailed
 HERE = Path(__file__).resolve().parent
 HOOK_PROGRAM = HERE / "hook.sh"
 EDITOR_PROGRAM = HERE / "editor.sh"
+EDITOR_NAME = "pilotlight-editor"
+"""Found through PATH: both releases split `EDITOR` at spaces, and no quoting helps (measured)."""
 
 PASSED = (
     "HOME",
@@ -207,14 +209,26 @@ def launch(
     env = environment(config, own)
     if temporary is not None and "TMPDIR" not in config.env:
         env["TMPDIR"] = str(temporary)
-    person = env.get("VISUAL") or env.get("EDITOR") or own.get("VISUAL") or own.get("EDITOR") or ""
+    wanted = (env.get("VISUAL"), env.get("EDITOR"), own.get("VISUAL"), own.get("EDITOR"))
+    person = next((editor for editor in wanted if editor and editor != EDITOR_NAME), "")
     env.update(
-        EDITOR=shlex.quote(str(EDITOR_PROGRAM)) if " " in str(EDITOR_PROGRAM) else str(EDITOR_PROGRAM),
+        EDITOR=EDITOR_NAME,
+        VISUAL=EDITOR_NAME,
+        PATH=f"{env['PATH']}:{session_dir / 'bin'}",
         PILOTLIGHT_EDITOR=person,
         PILOTLIGHT_SESSION_DIR=str(session_dir),
     )
-    env["VISUAL"] = env["EDITOR"]
     return Launch(argv=argv, env=env, cwd=cwd)
+
+
+def link_editor(session_dir: Path) -> None:
+    """Put the editor into the session's `bin`, which `launch` adds to PATH; an upgrade moves the link."""
+    link = session_dir / "bin" / EDITOR_NAME
+    link.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    fresh = link.with_suffix(".new")
+    fresh.unlink(missing_ok=True)
+    fresh.symlink_to(EDITOR_PROGRAM)
+    fresh.rename(link)
 
 
 def claude_home(config: ClaudeConfig, own: Mapping[str, str]) -> Path:
