@@ -15,13 +15,14 @@ import asyncio
 import os
 import time
 
-from shared.errors import Busy, PilotlightError
-from supervisor.holder_client import HolderError, HolderTimeout
-from supervisor.lifecycle import Lifecycle
+from shared.errors import PilotlightError
+from supervisor.holder_client import HolderError
+from supervisor.lifecycle import Lifecycle, error_body
 from supervisor.pauses import pause_point
 from supervisor.session import Session
 from supervisor.states import State
 from supervisor.store import MessageRecord
+from supervisor.terminal import Terminal
 
 CTRL_G = b"\x07"
 ENTER = b"\r"
@@ -38,6 +39,9 @@ ENTER_SECONDS = 0.5
 
 PROOF_SECONDS = 20.0
 """How long an emptied box may go without a hook or a transcript line before the prompt counts as lost."""
+
+DRAFT_SECONDS = 10.0
+"""How long to leave a person's draft alone before looking again."""
 
 RETRY_SECONDS = 1.0
 
@@ -60,42 +64,44 @@ class Sender:
         session = self._session
         while True:
             self._wanted.clear()
-            queue = [] if session.state is State.ENDED else session.store.open_messages(session.id)
-            if not queue:
-                await self._wanted.wait()
-                continue
-            message = queue[0]
-            if session.current is not None and session.current.id == message.id:
-                message = session.current
+            pause = 0.0
             try:
-                await self._send(message)
-            except Busy as error:
-                session.house.log.info("message_waits_for_a_place", extra={"fields": {"message": message.id}})
-                await asyncio.sleep(min(5.0, float(error.data.get("retryAfter", RETRY_SECONDS))))
-            except PilotlightError as error:
-                self._fail(message, error)
-            except (HolderError, HolderTimeout) as error:
-                session.house.log.warning(
-                    "delivery_interrupted", extra={"fields": {"message": message.id, "why": str(error)}}
-                )
-                await asyncio.sleep(RETRY_SECONDS)
+                queue = [] if session.state is State.ENDED else session.store.open_messages(session.id)
+                if not queue:
+                    await self._wanted.wait()
+                    continue
+                current = session.current
+                message = current if current is not None and current.id == queue[0].id else queue[0]
+                pause = await self._try(message)
+            except Exception:  # the boundary: a session whose sender has died would keep its queue for ever
+                session.house.log.exception("sender_failed", extra={"fields": {"session": session.id}})
+                pause = RETRY_SECONDS
+            if pause:
+                await asyncio.sleep(pause)
+
+    async def _try(self, message: MessageRecord) -> float:
+        """Send one message, or fail it when nothing else can come of it. Return how long to wait before going on."""
+        session = self._session
+        fields = {"session": session.id, "message": message.id}
+        try:
+            await self._send(message)
+        except PilotlightError as error:
+            if error.retryable:
+                session.house.log.info("message_waits", extra={"fields": {**fields, "why": error.error_code}})
+                return min(5.0, float(error.data.get("retryAfter", RETRY_SECONDS)))
+            self._fail(message, error)
+        except HolderError as error:
+            session.house.log.warning("delivery_interrupted", extra={"fields": {**fields, "why": str(error)}})
+            return RETRY_SECONDS
+        return 0.0
 
     def _fail(self, message: MessageRecord, error: PilotlightError) -> None:
         session = self._session
+        self._disarm(message)
+        if not session.is_settled(message):
+            session.step(message, "failed", error=error_body(error))
         if session.current is message:
             session.current = None
-        (session.dir / "outbox" / f"{message.id}.pending").unlink(missing_ok=True)
-        session.step(
-            message,
-            "failed",
-            error={
-                "code": error.error_code,
-                "message": error.message,
-                "status": error.status,
-                "retryable": error.retryable,
-                "data": error.data,
-            },
-        )
 
     async def _send(self, message: MessageRecord) -> None:
         session = self._session
@@ -104,50 +110,53 @@ class Sender:
             await self._settled(message)
             return
         await self._lifecycle.ensure_process()
-        claimed = self._claimed(message)
-        if message.state == "typed" and not claimed:
-            session.requeue(message)
-        if claimed:
-            session.current = message
-        elif not await self._place(message):
+        if session.is_settled(message):
             return
-        if message.state == "queued":
-            await self._in_box(message)
-        await self._submit(message)
-        await self._settled(message)
+        if session.is_claimed(message):
+            session.current = message
+        else:
+            session.requeue(message)
+            if not await self._place(message):
+                return
+        terminal = session.terminal
+        if terminal is None or not await self._in_box(message, terminal):
+            return
+        await self._submit(message, terminal)
+        if message.state == "submitted":
+            await pause_point("submitted")
+            await self._settled(message)
 
-    def _claimed(self, message: MessageRecord) -> bool:
-        """Whether the editor of this very process has already put the text into the box."""
-        session = self._session
-        return message.generation == session.record.generation and (
-            message.id in session.claimed or (session.dir / "outbox" / f"{message.id}.claimed").exists()
-        )
+    def _ours(self, message: MessageRecord, terminal: Terminal) -> bool:
+        """Whether this is still the message under way, on the terminal on which it was begun."""
+        return self._session.current is message and self._session.terminal is terminal
 
     async def _place(self, message: MessageRecord) -> bool:
-        """Arm the message and have the CLI call the editor until it has claimed it; False: another is first now."""
+        """Arm the message and have the CLI call the editor until it has claimed it. False: not now, begin again."""
         session = self._session
-        tries = 0
-        while True:
+        tries, generation = 0, session.record.generation
+        while tries < EDITOR_TRIES:
             await session.pulse.until(lambda: session.idle_for_messages or not session.live, None)
-            if not session.live or session.terminal is None:
-                await self._lifecycle.ensure_process()
-                continue
-            first = session.store.open_messages(session.id)
-            if not first or first[0].id != message.id:
-                return False
             async with self.typing:
+                first = session.store.open_messages(session.id)
+                if (
+                    not session.live
+                    or not first
+                    or first[0].id != message.id
+                    or session.record.generation != generation
+                ):
+                    return False
                 if not session.idle_for_messages:
                     continue
                 if await self._call_editor(message, tries):
                     return True
-            tries += 1
-            if tries >= EDITOR_TRIES:
-                self._disarm(message)
-                raise PilotlightError(
-                    "The CLI did not call its editor on Ctrl+G. Check that its keybindings leave ctrl+g on the external "
-                    "editor.",
-                    code="editor_not_called",
-                )
+            if message.id in session.drafts:
+                await session.pulse.until(lambda: session.sight().kind != "draft", DRAFT_SECONDS)
+            else:
+                tries += 1
+        raise PilotlightError(
+            "The CLI did not call its editor on Ctrl+G. Check that its keybindings leave ctrl+g on the external editor.",
+            code="editor_not_called",
+        )
 
     async def _call_editor(self, message: MessageRecord, tries: int) -> bool:
         session = self._session
@@ -157,27 +166,28 @@ class Sender:
         session.store.save_message(message)
         session.drafts.discard(message.id)
         session.current = message
-        self._arm(message)
-        await pause_point("armed")
-        runs = session.editor_runs
-        await terminal.press(f"{message.id}:{message.generation}:g{runs}.{tries}.{time.monotonic_ns()}", CTRL_G)
-        await pause_point("editor_called")
-        called = await session.pulse.until(
-            lambda: message.id in session.claimed or session.editor_runs > runs or session.terminal is not terminal,
-            EDITOR_SECONDS,
-        )
-        if message.id in session.claimed:
-            return True
-        self._disarm(message)
-        if self._claimed(message):
-            return True
-        session.current = None
-        if called and message.id in session.drafts:
-            await session.pulse.until(lambda: session.sight().kind != "draft", 10.0)
-        return False
+        try:
+            self._arm(message)
+            await pause_point("armed")
+            runs = session.editor_runs
+            await terminal.press(f"{message.id}:{message.generation}:g{runs}.{tries}.{time.monotonic_ns()}", CTRL_G)
+            await pause_point("editor_called")
+            await session.pulse.until(
+                lambda: message.id in session.claimed or session.editor_runs > runs or session.terminal is not terminal,
+                EDITOR_SECONDS,
+            )
+        finally:
+            # From here on no late Ctrl+G hands it over: either it was claimed before, or it never will be.
+            self._disarm(message)
+            claimed = session.is_claimed(message)
+            if not claimed and session.current is message:
+                session.current = None
+        return claimed
 
     def _arm(self, message: MessageRecord) -> None:
         outbox = self._session.dir / "outbox"
+        for other in outbox.glob("*.pending"):
+            other.unlink(missing_ok=True)
         temporary = outbox / f"{message.id}.new"
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with open(descriptor, "wb") as file:
@@ -187,24 +197,25 @@ class Sender:
     def _disarm(self, message: MessageRecord) -> None:
         (self._session.dir / "outbox" / f"{message.id}.pending").unlink(missing_ok=True)
 
-    async def _in_box(self, message: MessageRecord) -> None:
+    async def _in_box(self, message: MessageRecord, terminal: Terminal) -> bool:
         session = self._session
         await session.pulse.until(
-            lambda: session.sight().kind == "draft" or message.state != "queued" or session.terminal is None,
+            lambda: session.sight().kind == "draft" or message.state != "queued" or not self._ours(message, terminal),
             BOX_SECONDS,
         )
+        await pause_point("claimed")
+        if not self._ours(message, terminal):
+            return False
         if message.state == "queued":
             session.step(message, "typed")
         await pause_point("typed")
+        return True
 
-    async def _submit(self, message: MessageRecord) -> None:
+    async def _submit(self, message: MessageRecord, terminal: Terminal) -> None:
         """Press Enter until the prompt is proven."""
         session = self._session
         emptied: float | None = None
-        while message.state == "typed":
-            terminal = session.terminal
-            if terminal is None or not session.live:
-                return
+        while message.state == "typed" and self._ours(message, terminal):
             sight = session.sight()
             ours = sight.kind == "draft" and resembles(sight.draft, message.prompt)
             if ours or (sight.kind == "prompt" and emptied is None):
@@ -212,15 +223,29 @@ class Sender:
                 async with self.typing:
                     await terminal.press(f"{message.id}:{message.generation}:e{time.monotonic_ns()}", ENTER)
                 await pause_point("entered")
-            elif emptied is not None and time.monotonic() - emptied > PROOF_SECONDS:
-                raise PilotlightError(
-                    "The prompt left the prompt box and was never seen as submitted. Send it again.",
-                    code="not_submitted",
-                )
-            elif sight.kind == "draft" and not ours:
+            elif sight.kind == "draft":
                 emptied = emptied or time.monotonic()
+            if emptied is not None and time.monotonic() - emptied > PROOF_SECONDS:
+                await self._insist(message, terminal)
+                emptied = time.monotonic()
             await session.pulse.until(
-                lambda: message.state != "typed" or session.terminal is not terminal, ENTER_SECONDS
+                lambda: message.state != "typed" or not self._ours(message, terminal), ENTER_SECONDS
+            )
+
+    async def _insist(self, message: MessageRecord, terminal: Terminal) -> None:
+        """The text has left the box, and nothing says that it was submitted. A CLI that still calls the editor has dealt
+        with every key before that, so the prompt is lost; one that does not, for example since it is stopped, may still
+        submit it. Raise `not_submitted` when it is lost."""
+        session = self._session
+        runs = session.editor_runs
+        async with self.typing:
+            await terminal.press(f"{message.id}:{message.generation}:p{time.monotonic_ns()}", CTRL_G)
+            answers = await session.pulse.until(
+                lambda: session.editor_runs > runs or not self._ours(message, terminal), EDITOR_SECONDS
+            )
+        if answers and message.state == "typed" and self._ours(message, terminal):
+            raise PilotlightError(
+                "The prompt left the prompt box and was never seen as submitted. Send it again.", code="not_submitted"
             )
 
     async def _settled(self, message: MessageRecord) -> None:

@@ -11,6 +11,8 @@ import asyncio
 import logging
 import time
 import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +72,7 @@ class Pool:
         self._households: dict[str, Household] = {}
         self._starting = asyncio.Semaphore(STARTS_AT_ONCE)
         self._reserved: set[str] = set()
+        self._closing = False
         self._hurry = asyncio.Event()
         self._creating: dict[str, asyncio.Lock] = {}
         self.log: logging.Logger = house.log
@@ -263,23 +266,38 @@ class Pool:
 
     # -- places ----------------------------------------------------------------------------------------------------
 
-    async def admit(self, session: Session) -> None:
-        """Wait for this session's turn to start and a place for it. Raise Busy when every place is taken by work."""
+    @asynccontextmanager
+    async def admit(self, session: Session) -> AsyncIterator[None]:
+        """Wait for this session's turn to start and a place for it, which is kept while the start lasts. Raise Busy when
+        every place is taken by work."""
+        if self._closing:
+            raise Busy("pilotlight is shutting down.", code="shutting_down", data={"retryAfter": RETRY_AFTER_SECONDS})
         async with self._starting:
-            await self._await_resources(session)
-            limit = self.house.config().sessions.max_concurrent
-            while len([other for other in self.live() if other is not session]) >= limit:
-                sleepiest = self.sleepiest(session)
-                if sleepiest is None:
-                    raise Busy(
-                        f"All {limit} places are taken by sessions that are busy.",
-                        code="too_many_sessions",
-                        data={"retryAfter": 1},
-                    )
-                try:
-                    await self._households[sleepiest.id].lifecycle.hibernate("room_needed")
-                except Conflict:
-                    await asyncio.sleep(0.05)
+            await self._make_room(session)
+            self._reserved.add(session.id)
+            try:
+                yield
+            finally:
+                self._reserved.discard(session.id)
+
+    async def _make_room(self, session: Session) -> None:
+        await self._await_resources(session)
+        limit = self.house.config().sessions.max_concurrent
+        while len([other for other in self.sessions() if self._has_place(other) and other is not session]) >= limit:
+            sleepiest = self.sleepiest(session)
+            if sleepiest is None:
+                raise Busy(
+                    f"All {limit} places are taken by sessions that are busy.",
+                    code="too_many_sessions",
+                    data={"retryAfter": 1},
+                )
+            try:
+                await self._households[sleepiest.id].lifecycle.hibernate("room_needed")
+            except Conflict:
+                await asyncio.sleep(0.05)
+
+    def _has_place(self, session: Session) -> bool:
+        return session.live or session.id in self._reserved
 
     def sleepiest(self, but: Session | None = None) -> Session | None:
         """The least recently used session that may be put to sleep."""
@@ -382,6 +400,7 @@ class Pool:
 
     async def stop_all(self, cause: str) -> int:
         """End every process tree; the conversations sleep, queues and all. Return how many were live."""
+        self._closing = True
         live = [household for household in self._households.values() if household.session.live]
         for household in self._households.values():
             if household.task is not None:

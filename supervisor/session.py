@@ -8,15 +8,19 @@ that is typed or submitted, or None; a log line's effects and its position are o
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from shared.config import Config
-from shared.errors import ErrorBodyLike, NotFound
+from shared.errors import ErrorBodyLike, NotFound, PilotlightError
 from shared.messages import SessionView, Waiting
 from shared.paths import Paths
 from supervisor import clock, states
@@ -36,11 +40,25 @@ from supervisor.states import Event, Evidence, State
 from supervisor.store import MessageRecord, SessionRecord, Store, now_ms
 from supervisor.terminal import Terminal
 from supervisor.turns import Outcome, StopReport, Turn, cut_off, settle
-from supervisor.waits import Permission, permission_waiting, screen_waiting
+from supervisor.waits import Permission, limit_waiting, login_waiting, pending, permission_waiting, screen_waiting
 
 STATUS_SECONDS = 0.2
 READY_WITHOUT_HOOK_SECONDS = 5.0
+STEADY_SECONDS = 60.0
+"""A process that has lived this long, or has answered, makes earlier deaths forgotten."""
+
 REMEMBERED_TURNS = 8
+DIALOG_GONE_SECONDS, DIALOG_NEVER_SEEN_SECONDS = 0.3, 2.0
+"""How long the prompt box must be back before a request counts as answered at the terminal: after its dialog was seen,
+and when it never was."""
+
+HOOK_LAG_SECONDS = 0.7
+"""How long a turn's dialog may stand on the screen before the hook that explains it is no longer awaited."""
+
+DECIDED_SECONDS = 3.0
+"""How long an answered dialog may stay on the screen before it counts as asked again."""
+
+TRUST_TRIES = 3
 STREAM_KINDS = frozenset({"MessageDisplay"})
 
 
@@ -67,7 +85,12 @@ class Session:
         self.dir = house.paths.session_dir(record.id)
         self.terminal: Terminal | None = None
         self.waiting: Waiting | None = None
-        self.permission: Permission | None = None
+        self.permissions: list[Permission] = pending(self.dir / "spool")
+        self.trust_failures = 0
+        self.answering = asyncio.Lock()
+        self.restart: Callable[[str], Awaitable[None]] | None = None
+        self.last_answer: tuple[int, str, str] | None = None
+        self.found_drafts: dict[str, str | None] = {}
         self.current: MessageRecord | None = None
         self.claimed: set[str] = set()
         self.drafts: set[str] = set()
@@ -91,7 +114,10 @@ class Session:
         self._quiet_since: float | None = None
         self._turn_ended_at: float | None = None
         self._puzzled_since: float | None = None
+        self._dialog_gone_since: float | None = None
+        self._menu_since: float | None = None
         self._prompt_seen_at: float | None = None
+        self._ready_at: float | None = None
         self._judged = (-1, 0.0)
         self._prefer_transcript()
 
@@ -115,7 +141,14 @@ class Session:
     @property
     def answering_itself(self) -> bool:
         """Whether what it waits for is answered without a person (the trust dialog of a session created with trust)."""
-        return self.waiting is not None and self.waiting.kind == "trust" and self.record.trust
+        waiting, record = self.waiting, self.record
+        trusts = record.trust and not record.ready_once and self.trust_failures < TRUST_TRIES
+        return trusts and waiting is not None and waiting.kind == "trust"
+
+    @property
+    def permission(self) -> Permission | None:
+        """The request that waits first; what Claude asks at once is answered one by one."""
+        return self.permissions[0] if self.permissions else None
 
     @property
     def idle_for_messages(self) -> bool:
@@ -170,13 +203,14 @@ class Session:
         target = states.after(before, event)
         asked = waiting if target is State.WAITING else None
         changed = target is not before or (asked.id if asked else None) != (old.id if old else None) or bool(fields)
-        self.waiting = asked
         if not changed:
+            self.waiting = asked
             return
-        for name, value in fields.items():
-            setattr(self.record, name, value)
-        self.record.state = target
-        with self.store.transaction():
+        with _undone_on_failure(self.record, self), self.store.transaction():
+            for name, value in fields.items():
+                setattr(self.record, name, value)
+            self.record.state = target
+            self.waiting = asked
             self.store.save_session(self.record)
             if target is not before or asked is not old:
                 data: dict[str, Any] = {"from": before, "to": target, "cause": cause}
@@ -220,6 +254,7 @@ class Session:
         self._look_at_status(now)
         self._judge(now)
         self._settle(now)
+        self._forget_deaths(now)
         return self.current is not None or self.state in (State.STARTING, State.STOPPING, State.BUSY)
 
     def _look_at_status(self, now: float) -> None:
@@ -239,7 +274,8 @@ class Session:
         self._judged = (terminal.screen.version, now)
         sight = terminal.sight()
         self._note_ready(sight, now)
-        asks = self._asked(sight)
+        self._watch_requests(sight, now)
+        asks = self._asked(sight, now)
         held = self._held(sight)
         puzzled = 0.0 if self._puzzled_since is None else now - self._puzzled_since
         verdict = states.judge(
@@ -277,37 +313,63 @@ class Session:
             if not self.session_started:
                 self.health = "no_hooks"
             self.record.ready_once = True
+            self._ready_at = now
+            self.store.save_session(self.record)
+
+    def _forget_deaths(self, now: float) -> None:
+        if not self.record.failures or not self.record.ready_once:
+            self._ready_at = None if not self.record.ready_once else self._ready_at
+            return
+        self._ready_at = self._ready_at or now
+        if now - self._ready_at >= STEADY_SECONDS:
             self.record.failures = 0
             self.store.save_session(self.record)
 
-    def _asked(self, sight: dialogs.Sight) -> Waiting | None:
+    def _watch_requests(self, sight: dialogs.Sight, now: float) -> None:
+        """Notice on the screen that a request was answered: its dialog has gone, and the prompt box is back."""
+        first = self.permission
+        if first is None:
+            return
+        if first.decided_at is not None:
+            late = now - first.decided_at > DECIDED_SECONDS
+            if late or len(self.permissions) > 1 or sight.kind in ("prompt", "draft"):
+                self.drop_permission(first)
+            return
+        asking = self.status is not None and self.status.status == "waiting"
+        if sight.kind == "menu":
+            first.menu_seen = True
+        if sight.kind not in ("prompt", "draft") or asking:
+            self._dialog_gone_since = None
+            return
+        self._dialog_gone_since = self._dialog_gone_since or now
+        patience = DIALOG_GONE_SECONDS if first.menu_seen else DIALOG_NEVER_SEEN_SECONDS
+        if now - self._dialog_gone_since >= patience:
+            self._dialog_gone_since = None
+            self.drop_permission()
+
+    def _asked(self, sight: dialogs.Sight, now: float) -> Waiting | None:
         if self.permission is not None:
             return permission_waiting(self.permission, sight)
+        self._menu_since = (self._menu_since or now) if sight.menu is not None else None
+        in_turn = self.record.turn_prompt is not None and self.session_started
+        if self._menu_since is not None and in_turn and now - self._menu_since < HOOK_LAG_SECONDS:
+            return None
         status_waits = self.status is not None and self.status.status == "waiting"
-        return screen_waiting(sight, self.record.ready_once, status_waits, self._asked_since())
+        asked = screen_waiting(sight, self.record.generation, self.record.ready_once, status_waits, now_ms())
+        return self._same_since(asked)
 
-    def _asked_since(self) -> int:
-        return self.waiting.since if self.waiting is not None else now_ms()
+    def _same_since(self, asked: Waiting | None) -> Waiting | None:
+        known = self.waiting
+        if asked is None or known is None or known.id != asked.id:
+            return asked
+        return msgspec.structs.replace(asked, since=known.since)
 
     def _held(self, sight: dialogs.Sight) -> Waiting | None:
         until = self.record.held_until
         if until is not None and until > now_ms():
-            return Waiting(
-                id=f"hold-{until}",
-                kind="rate_limit",
-                title="Claude's usage limit is reached",
-                text=self.record.held_reason or "",
-                since=self._asked_since(),
-                until=until,
-            )
+            return self._same_since(limit_waiting(until, self.record.held_reason, now_ms()))
         if sight.not_logged_in:
-            return Waiting(
-                id="login",
-                kind="login",
-                title="Claude is not logged in",
-                text="Run `claude` in a terminal on this machine and log in with /login, or set a token in claude.env.",
-                since=self._asked_since(),
-            )
+            return self._same_since(login_waiting(self.record.generation, now_ms()))
         return None
 
     # -- Claude's logs -----------------------------------------------------------------------------------------------
@@ -315,8 +377,14 @@ class Session:
     def read_logs(self) -> None:
         """Take in what Claude's hooks and transcript say, each line once."""
         if self._hooks.changed():
-            for line in self._hooks.lines():
-                self._take_hook_line(line.data, line.end)
+            taken = self._hooks.offset
+            try:
+                for line in self._hooks.lines():
+                    self._take_hook_line(line.data, line.end)
+                    taken = line.end
+            except PilotlightError:
+                self._hooks.again(taken)
+                raise
         if self._transcript is None:
             self._prefer_transcript()
         if self._transcript is not None and self._transcript.changed():
@@ -333,15 +401,18 @@ class Session:
 
     def _take_hook_line(self, data: bytes, end: int) -> None:
         event = parse_log_line(self.dir, data)
-        with self.store.transaction():
+        under_way = [self.current] if self.current is not None else []
+        with _undone_on_failure(self.record, *under_way), self.store.transaction():
             if isinstance(event, HookEvent):
                 self._take_hook(event)
             elif isinstance(event, EditorEvent):
                 self._take_editor(event)
             self.store.set_position(self.id, "hooks", end)
-        if isinstance(event, HookEvent):
+        if isinstance(event, HookEvent) and event.answer is None:
             event.spool.unlink(missing_ok=True)
         if isinstance(event, EditorEvent) and event.draft is not None:
+            if event.message_id in self.found_drafts:
+                self.found_drafts[event.message_id] = _read_text(event.draft)
             event.draft.unlink(missing_ok=True)
         self._progress()
 
@@ -351,6 +422,8 @@ class Session:
             self.claimed.add(event.message_id)
         elif event.what == "draft":
             self.drafts.add(event.message_id)
+        elif event.what == "failed":
+            self.claimed.discard(event.message_id)
 
     def _take_hook(self, event: HookEvent) -> None:
         payload, name = event.payload, event.name
@@ -373,7 +446,9 @@ class Session:
         elif name in ("PreToolUse", "PostToolUse", "PostToolUseFailure", "PermissionDenied"):
             self._tool_event(name, payload, event.prompt_id)
         elif name == "PermissionRequest":
-            self.permission = Permission.from_hook(event.spool.name, payload, event.answer)
+            asked = Permission.from_hook(event.spool, payload)
+            if all(known.id != asked.id for known in self.permissions):
+                self.permissions.append(asked)
         elif name in ("Stop", "StopFailure"):
             self._turn_stopped(name, payload, event.prompt_id)
         elif name == "SessionEnd":
@@ -396,7 +471,7 @@ class Session:
         self.record.turn_prompt = prompt_id or "unknown"
         self._turn_ended_at = None
         message = self.current
-        if message is not None and message.state in ("queued", "typed") and _same(prompt, message.prompt):
+        if message is not None and self._is_proof(message, prompt):
             self.step(message, "submitted", prompt_id=prompt_id)
         self.store.save_session(self.record)
         self.store.append("prompt", self.id, {"promptId": prompt_id, "message": self._message_of(prompt_id)})
@@ -412,8 +487,10 @@ class Session:
         if name == "PreToolUse":
             data["input"] = payload.get("tool_input")
         self.store.append("tool", self.id, data)
-        if name != "PreToolUse" and self.permission is not None and self.permission.answered_by(payload):
-            self.drop_permission()
+        if name != "PreToolUse":
+            answered = next((known for known in self.permissions if known.answered_by(payload)), None)
+            if answered is not None:
+                self.drop_permission(answered)
 
     def _turn_stopped(self, name: str, payload: dict[str, Any], prompt_id: str | None) -> None:
         text = payload.get("last_assistant_message")
@@ -436,12 +513,13 @@ class Session:
             self.record.turn_prompt = None
         self.store.save_session(self.record)
 
-    def drop_permission(self) -> None:
-        """The request was answered, here or at the terminal; a hook that still waits is let go."""
-        if self.permission is not None:
-            self.permission.release()
-            self.permission = None
-            self.pulse.ring()
+    def drop_permission(self, only: Permission | None = None) -> None:
+        """A request, or all, was answered here or at the terminal; a hook that still waits is let go."""
+        over = [known for known in self.permissions if only is None or known.id == only.id]
+        self.permissions = [known for known in self.permissions if known not in over]
+        for permission in over:
+            permission.settle()
+        self.pulse.ring()
 
     def _take_transcript_line(self, line: TranscriptLine) -> None:
         if line.sidechain:
@@ -453,7 +531,7 @@ class Session:
             while len(self.turns) > REMEMBERED_TURNS:
                 del self.turns[next(iter(self.turns))]
             message = self.current
-            if message is not None and message.state in ("queued", "typed") and _same(line.text or "", message.prompt):
+            if message is not None and self._is_proof(message, line.text or ""):
                 self.step(message, "submitted", prompt_id=line.prompt_id)
             return
         if line.kind == "summary" and line.text and not self.record.title:
@@ -470,6 +548,16 @@ class Session:
             self.record.turn_prompt = None
             self.drop_permission()
             self.store.save_session(self.record)
+
+    def is_claimed(self, message: MessageRecord) -> bool:
+        """Whether the editor of this very process has put the message's text into the box."""
+        return message.generation == self.record.generation and (
+            message.id in self.claimed or (self.dir / "outbox" / f"{message.id}.claimed").exists()
+        )
+
+    def _is_proof(self, message: MessageRecord, submitted: str) -> bool:
+        """Whether a prompt that was submitted is this message: a person may have sent the same words before or beside it."""
+        return message.state in ("queued", "typed") and self.is_claimed(message) and _same(submitted, message.prompt)
 
     def _prefer_transcript(self) -> None:
         if self.record.transcript:
@@ -490,11 +578,12 @@ class Session:
 
     def step(self, message: MessageRecord, state: str, **fields: Any) -> None:
         """Record that a message has reached a step, with its time, and say so."""
-        for name, value in fields.items():
-            setattr(message, name, value)
-        message.state = state
-        message.steps.setdefault(state, now_ms())
-        with self.store.transaction():
+        with _undone_on_failure(message), self.store.transaction():
+            for name, value in fields.items():
+                setattr(message, name, value)
+            message.state = state
+            message.steps = {**message.steps}
+            message.steps.setdefault(state, now_ms())
             self.store.save_message(message)
             data: dict[str, Any] = {"message": message.id, "state": state, "at": message.steps[state]}
             if message.error:
@@ -530,6 +619,9 @@ class Session:
 
     def _is_quiet(self) -> bool:
         idle = self.status is None or self.status.status in ("idle", "shell")
+        submitted = self.current.steps.get("submitted", 0) if self.current is not None else 0
+        if self.status is not None and 0 < self.status.updated_at < submitted:
+            return False  # it speaks of the time before this prompt
         return idle and self.sight().kind in ("prompt", "draft")
 
     def _notice_silent_end(self, now: float) -> None:
@@ -549,8 +641,8 @@ class Session:
             return
         self.requeue(message)
 
-    def store_says_cancelled(self, message: MessageRecord) -> bool:
-        """Whether the message was cancelled or settled by somebody else meanwhile."""
+    def is_settled(self, message: MessageRecord) -> bool:
+        """Whether the message has its fate, by whoever's hand; the sender's copy may be older."""
         stored = self.store.message(message.id)
         return stored is None or stored.state not in ("accepted", "queued", "typed", "submitted")
 
@@ -559,8 +651,9 @@ class Session:
         self.claimed.discard(message.id)
         for name in (f"{message.id}.claimed", f"{message.id}.pending"):
             (self.dir / "outbox" / name).unlink(missing_ok=True)
-        message.steps.pop("typed", None)
-        self.step(message, "queued")
+        if message.state != "queued":
+            steps = {name: at for name, at in message.steps.items() if name != "typed"}
+            self.step(message, "queued", steps=steps, generation=0)
         self.current = None
         self.pulse.ring()
 
@@ -578,7 +671,7 @@ class Session:
                 "retryable": False,
                 "data": {},
             }
-        with self.store.transaction():
+        with _undone_on_failure(message, self.record), self.store.transaction():
             self.step(
                 message,
                 outcome.state,
@@ -593,6 +686,9 @@ class Session:
             if outcome.state == "failed" and outcome.error == "rate_limit":
                 self.record.held_until = now_ms() + 60_000
                 self.record.held_reason = outcome.detail
+            if outcome.state == "answered":
+                self.record.failures = 0
+                self.record.options["spoken"] = self.record.conversation_id
             self.store.save_session(self.record)
             self.transcript_settled()
         self.claimed.discard(message.id)
@@ -605,6 +701,18 @@ class Session:
         self.pulse.ring()
 
 
+@contextmanager
+def _undone_on_failure(*records: Any) -> Iterator[None]:
+    """What the database refused to keep must not stay in memory as if it were kept."""
+    before = [dict(vars(record)) for record in records]
+    try:
+        yield
+    except BaseException:
+        for record, was in zip(records, before, strict=True):
+            vars(record).update(was)
+        raise
+
+
 def failure_body(outcome: Outcome) -> ErrorBodyLike:
     """The error of a message that Claude's service refused."""
     status = {"rate_limit": 429, "authentication_failed": 502, "invalid_request": 502}.get(outcome.error or "", 502)
@@ -615,6 +723,13 @@ def failure_body(outcome: Outcome) -> ErrorBodyLike:
         "retryable": outcome.error in ("rate_limit", "server_error", "overloaded"),
         "data": {},
     }
+
+
+def _read_text(file: Path) -> str | None:
+    try:
+        return file.read_bytes().decode()
+    except (OSError, UnicodeDecodeError):
+        return None
 
 
 def _same(seen: str, prompt: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -36,24 +37,34 @@ class Terminal:
         self.output_at = 0.0
         self._on_change, self._on_exit, self._on_lost = on_change, on_exit, on_lost
         self._client: HolderClient | None = None
+        self._caught_up = asyncio.Event()
         self._sight: tuple[int, tuple[int, int], dialogs.Sight] = (-1, (0, 0), dialogs.Sight("blank"))
         self._listeners: list[Callable[[int, bytes], None]] = []
 
-    async def connect(self, socket: Path) -> None:
-        """Connect to the holder and rebuild the screen from its ring. Raise HolderError or HolderTimeout."""
+    async def connect(self, socket: Path, patience: float = CONNECT_SECONDS) -> None:
+        """Connect to the holder and rebuild the screen from its ring; returns once the screen shows the present, since
+        one from the past could be taken for a prompt box. Raise HolderError or HolderTimeout."""
         client = await HolderClient.connect(
             socket,
             on_output=self._output,
             on_gap=lambda *_: self.screen.reset(),
             on_exit=self._on_exit,
             on_lost=self._on_lost,
-            timeout=CONNECT_SECONDS,
+            timeout=patience,
         )
         self._client = client
-        await client.subscribe(0)
+        try:
+            async with asyncio.timeout(patience):
+                self.offset = await client.subscribe(0)
+                while self.offset < client.info.ring_end:
+                    self._caught_up.clear()
+                    await self._caught_up.wait()
+        except TimeoutError:
+            raise HolderTimeout(f"the ring of {socket} was not replayed") from None
 
     def _output(self, offset: int, data: bytes) -> None:
         self.offset = offset + len(data)
+        self._caught_up.set()
         self.output_at = time.monotonic()
         self.screen.feed(data)
         for listener in tuple(self._listeners):

@@ -35,6 +35,10 @@ class Tail:
         self.offset = offset
         self._size = -1
 
+    def again(self, offset: int) -> None:
+        """Read once more from here: what was handed out could not be kept."""
+        self.offset, self._size = offset, -1
+
     def changed(self) -> bool:
         """Whether there may be something new; one stat call."""
         try:
