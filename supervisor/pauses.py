@@ -13,11 +13,17 @@ from pathlib import Path
 _DIRECTORY = os.environ.get("PILOTLIGHT_PAUSE_DIR")
 
 
+def held(name: str) -> bool:
+    """Whether a test holds `name`, for code that cannot wait but can do it later."""
+    if _DIRECTORY is None or not (Path(_DIRECTORY) / f"{name}.hold").exists():
+        return False
+    (Path(_DIRECTORY) / f"{name}.reached").touch()
+    return True
+
+
 async def pause_point(name: str) -> None:
     """Wait here while a test holds `name`."""
     if _DIRECTORY is None:
         return
-    hold = Path(_DIRECTORY) / f"{name}.hold"
-    while hold.exists():
-        (Path(_DIRECTORY) / f"{name}.reached").touch()
+    while held(name):
         await asyncio.sleep(0.005)

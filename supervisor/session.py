@@ -35,6 +35,7 @@ from supervisor.claude.journal import (
     parse_transcript_line,
     read_status,
 )
+from supervisor.pauses import held
 from supervisor.pulse import Pulse
 from supervisor.states import Event, Evidence, State
 from supervisor.store import MessageRecord, SessionRecord, Store, now_ms
@@ -614,7 +615,7 @@ class Session:
             ended_for=now - self._turn_ended_at if self._turn_ended_at is not None else 0.0,
             quiet_for=now - self._quiet_since if self._quiet_since is not None else 0.0,
         )
-        if outcome is not None:
+        if outcome is not None and not held("settled"):
             self.conclude(message, outcome)
 
     def _is_quiet(self) -> bool:

@@ -55,7 +55,8 @@ class Terminal:
         self._client = client
         try:
             async with asyncio.timeout(patience):
-                self.offset = await client.subscribe(0)
+                start = await client.subscribe(0)
+                self.offset = max(start, self.offset)  # the first output may have come with the answer
                 while self.offset < client.info.ring_end:
                     self._caught_up.clear()
                     await self._caught_up.wait()
