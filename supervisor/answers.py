@@ -1,107 +1,183 @@
 """Answering what a session waits for: through the waiting hook, or by moving the pointer of a menu on its screen.
 
 A menu is never typed into blindly: the pointer is moved one row at a time and seen to have moved, Enter is pressed only
-while the same menu is on the screen with the pointer on the choice, and the answer counts when the menu is gone.
+while the same menu is on the screen with the pointer on the choice, and the answer counts when the menu is gone. (Arrow
+and Enter in one write confirm the choice that the pointer has just left: seen on 2.1.197.) One answer at a time; the first
+wins, and whoever comes second is told so.
 """
 
 from __future__ import annotations
 
+import asyncio
 import time
+import uuid
 from typing import Any
 
 from shared.errors import Conflict, InvalidRequest, Unavailable
-from shared.messages import Answer
+from shared.messages import Answer, Choice, Waiting
 from supervisor.claude.dialogs import Menu
 from supervisor.session import Session
+from supervisor.states import State
+from supervisor.store import MessageRecord
+from supervisor.turns import Outcome
+from supervisor.waits import Permission
 
-UP, DOWN, ENTER = b"\x1b[A", b"\x1b[B", b"\r"
+UP, DOWN, ENTER, ESCAPE = b"\x1b[A", b"\x1b[B", b"\r", b"\x1b"
+CTRL_C, CTRL_G = b"\x03", b"\x07"
 MOVE_SECONDS = 1.0
+STEADY_SECONDS = 0.25
 GONE_SECONDS = 3.0
+ALIASES = {"yes": "allow", "1": "allow", "no": "deny"}
 
 
 async def answer(session: Session, request: Answer) -> dict[str, Any]:
     """Answer the session's present question. Raise Conflict when it was answered already or another one is up."""
-    waiting = session.waiting
-    if waiting is None or (request.waiting_id and request.waiting_id != waiting.id):
-        raise Conflict(
-            "Nothing waits for this answer: it was given already, here or at the terminal.", code="already_answered"
-        )
-    if session.permission is not None:
-        decision = _decision(session, request)
+    async with session.answering:
+        waiting = session.waiting
+        if session.state is not State.WAITING or waiting is None or request.waiting_id not in (None, waiting.id):
+            raise _too_late()
         permission = session.permission
-        if not permission.decide(decision):
-            session.drop_permission()
-            raise Conflict("It was answered at the terminal first.", code="already_answered")
-        session.permission = None
-        if permission.answer is not None:
-            permission.answer.unlink(missing_ok=True)
-        session.store.append(
-            "answered", session.id, {"id": waiting.id, "for": waiting.kind, "decision": decision["behavior"]}
-        )
-        await session.pulse.until(lambda: session.sight().kind != "menu", GONE_SECONDS)
-        return {"id": waiting.id, "decision": decision["behavior"]}
-    if request.choice is None:
-        raise InvalidRequest("Name one of the choices in `choice`.", code="choice_required")
-    if waiting.id == "notice":
-        await _acknowledge(session)
-    else:
-        await choose(session, waiting.id, request.choice)
-    session.store.append("answered", session.id, {"id": waiting.id, "for": waiting.kind, "choice": request.choice})
-    return {"id": waiting.id, "choice": request.choice}
+        if permission is not None and permission.id == waiting.id:
+            given = await _answer_request(session, permission, waiting, request)
+        else:
+            given = await _answer_dialog(session, waiting, request)
+        session.store.append("answered", session.id, {"id": waiting.id, "for": waiting.kind, **given})
+        await session.pulse.until(lambda: session.waiting is None or session.waiting.id != waiting.id, GONE_SECONDS)
+        return {"id": waiting.id, **given}
 
 
-def _decision(session: Session, request: Answer) -> dict[str, Any]:
-    permission = session.permission
-    assert permission is not None
+def _too_late() -> Conflict:
+    return Conflict(
+        "Nothing waits for this answer: it was given already, here or at the terminal.", code="already_answered"
+    )
+
+
+# -- requests of Claude's, answered through their hook -------------------------------------------------------------------
+
+
+async def _answer_request(
+    session: Session, permission: Permission, waiting: Waiting, request: Answer
+) -> dict[str, Any]:
+    decision = _decision(permission, waiting, request)
+    if permission.decided_at is not None:
+        raise _too_late()
+    if permission.menu_seen and session.sight().kind in ("prompt", "draft"):
+        session.drop_permission(permission)
+        raise _too_late()
+    if not await permission.decide(decision):
+        session.drop_permission(permission)
+        raise _too_late()
+    permission.decided_at = time.monotonic()
+    return {"decision": decision["behavior"]}
+
+
+def _decision(permission: Permission, waiting: Waiting, request: Answer) -> dict[str, Any]:
     if permission.kind == "question":
-        if request.choice == "deny":
-            return {"behavior": "deny", "message": request.text or "The user declined to answer."}
-        return {
-            "behavior": "allow",
-            "updatedInput": {**permission.input, "answers": _question_answers(session, request)},
-        }
-    if request.choice in ("allow", "always", "1", "yes"):
-        decision: dict[str, Any] = {"behavior": "allow"}
-        if request.choice == "always":
-            if not permission.suggestions:
-                raise InvalidRequest("Claude suggests no rule to allow always.", code="invalid_choice")
-            decision["updatedPermissions"] = permission.suggestions
-        if request.updated_input is not None:
-            decision["updatedInput"] = request.updated_input
-        return decision
-    if request.choice in ("deny", "no"):
+        return _question_decision(permission, waiting, request)
+    if request.choice is None and request.text is not None and permission.kind == "plan":
+        return {"behavior": "deny", "message": request.text}
+    name = _named(waiting.choices, ALIASES.get((request.choice or "").lower(), request.choice))
+    if name == "deny":
         return {"behavior": "deny", "message": request.text or "The user refused."}
-    raise InvalidRequest("`choice` must be allow, always or deny.", code="invalid_choice")
+    decision: dict[str, Any] = {"behavior": "allow"}
+    if name == "always":
+        decision["updatedPermissions"] = permission.suggestions
+    if request.updated_input is not None:
+        decision["updatedInput"] = request.updated_input
+    return decision
 
 
-def _question_answers(session: Session, request: Answer) -> dict[str, str]:
-    assert session.permission is not None
-    questions = session.permission.input.get("questions") or []
+def _question_decision(permission: Permission, waiting: Waiting, request: Answer) -> dict[str, Any]:
+    questions = waiting.questions or []
+    answers: dict[str, str]
     if request.answers:
-        return dict(request.answers)
-    if len(questions) != 1:
+        known = [str(question.get("question")) for question in questions]
+        if unknown := [name for name in request.answers if name not in known]:
+            raise InvalidRequest(f"{unknown[0]!r} is not asked. Asked: {known}.", code="invalid_choice")
+        answers = dict(request.answers)
+    elif request.choice is None and request.text is not None and len(questions) == 1:
+        answers = {str(questions[0].get("question")): request.text}
+    elif request.choice is None and len(questions) != 1:
         raise InvalidRequest(
             "Several questions are asked: put {question: answer} into `answers`.", code="answers_required"
         )
-    question = questions[0]
-    if request.text is not None:
-        return {question["question"]: request.text}
-    options = question.get("options") or []
-    for number, option in enumerate(options, 1):
-        if request.choice in (str(number), option.get("label")):
-            return {question["question"]: option["label"]}
-    raise InvalidRequest(
-        "`choice` must be one of the choices, or put your own words into `text`.", code="invalid_choice"
-    )
+    else:
+        name = _named(waiting.choices, "deny" if request.choice == "no" else request.choice)
+        if name == "deny":
+            return {"behavior": "deny", "message": request.text or "The user declined to answer."}
+        label = next(choice.label for choice in waiting.choices if choice.id == name)
+        answers = {str(questions[0].get("question")): label}
+    return {"behavior": "allow", "updatedInput": {**permission.input, "answers": answers}}
+
+
+def _named(choices: list[Choice], wanted: str | None) -> str:
+    """The id of the choice that is meant, by id or by label. Raise InvalidRequest that names them all."""
+    if wanted is None:
+        raise InvalidRequest(f"Name one of the choices in `choice`: {_names(choices)}.", code="choice_required")
+    for choice in choices:
+        if wanted == choice.id:
+            return choice.id
+    for choice in choices:
+        if wanted.strip().casefold() == choice.label.casefold():
+            return choice.id
+    raise InvalidRequest(f"`choice` must be one of: {_names(choices)}.", code="invalid_choice")
+
+
+def _names(choices: list[Choice]) -> str:
+    return ", ".join(f"{choice.id} ({choice.label})" for choice in choices) or "(none; answer at the terminal)"
+
+
+# -- dialogs, answered on the screen -------------------------------------------------------------------------------------
+
+
+async def _answer_dialog(session: Session, waiting: Waiting, request: Answer) -> dict[str, Any]:
+    name = _named(waiting.choices, request.choice)
+    label = next(choice.label for choice in waiting.choices if choice.id == name)
+    if name == "retry":
+        await _retry(session, waiting)
+        return {"choice": name}
+    identity, _, generation = waiting.id.rpartition(".")
+    if generation != str(session.record.generation):
+        raise _too_late()
+    if name in ("enter", "escape"):
+        await _dismiss(session, identity, ENTER if name == "enter" else ESCAPE)
+    else:
+        await _choose(session, identity, name)
+    return {"choice": name, "label": label}
+
+
+async def _retry(session: Session, waiting: Waiting) -> None:
+    if waiting.kind == "rate_limit":
+        session.record.held_until = None
+        session.store.save_session(session.record)
+    elif session.restart is not None:
+        await session.restart("retry")
 
 
 async def choose(session: Session, identity: str, choice: str) -> None:
     """Move the pointer of the menu on the screen to a choice and press Enter; see each step happen."""
+    async with session.answering:
+        await _choose(session, identity, choice)
+
+
+async def _steady(session: Session, identity: str) -> None:
+    """Wait until the menu has stood still: a fresh trust dialog of 2.1.330 puts its pointer back within 150 ms, so that an
+    Enter right behind the move would confirm the first row ("No, exit")."""
+    end = time.monotonic() + MOVE_SECONDS
+    while time.monotonic() < end and session.terminal is not None:
+        left = STEADY_SECONDS - (time.monotonic() - session.terminal.output_at)
+        if left <= 0:
+            break
+        await asyncio.sleep(left)
+    _present(session, identity)
+
+
+async def _choose(session: Session, identity: str, choice: str) -> None:
+    await _steady(session, identity)
     menu = _present(session, identity)
-    wanted = next((i for i, c in enumerate(menu.choices) if choice in (c.id, c.label)), None)
+    wanted = next((i for i, c in enumerate(menu.choices) if choice == c.id), None)
     if wanted is None:
-        names = ", ".join(f"{c.id} ({c.label})" for c in menu.choices)
-        raise InvalidRequest(f"`choice` must be one of: {names}.", code="invalid_choice")
+        raise InvalidRequest(f"`choice` must be one of: {_names(menu.choices)}.", code="invalid_choice")
     for _ in range(3 * len(menu.choices)):
         menu = _present(session, identity)
         if menu.pointer == wanted:
@@ -114,20 +190,25 @@ async def choose(session: Session, identity: str, choice: str) -> None:
             return now is None or now.pointer != before
 
         await session.pulse.until(moved, MOVE_SECONDS)
+        await _steady(session, identity)
     menu = _present(session, identity)
     if menu.pointer != wanted:
         raise Unavailable("The dialog's pointer does not move. Answer at the terminal.", code="dialog_stuck")
+    session.last_answer = (session.record.generation, menu.title, menu.choices[wanted].label)
     await _press(session, ENTER)
     if not await session.pulse.until(lambda: not _shows(session, identity), GONE_SECONDS):
         raise Unavailable("The dialog is still there. Answer at the terminal.", code="dialog_stuck")
 
 
-async def _acknowledge(session: Session) -> None:
-    if session.sight().kind != "notice":
-        raise Conflict("It was answered already.", code="already_answered")
-    text = session.sight().text
-    await _press(session, ENTER)
-    await session.pulse.until(lambda: session.sight().text != text, GONE_SECONDS)
+async def _dismiss(session: Session, identity: str, key: bytes) -> None:
+    def there() -> bool:
+        return identity in (session.sight().identity, menu.identity if (menu := session.sight().menu) else None)
+
+    if not there():
+        raise _too_late()
+    await _press(session, key)
+    if not await session.pulse.until(lambda: not there(), GONE_SECONDS):
+        raise Unavailable("The dialog is still there. Answer at the terminal.", code="dialog_stuck")
 
 
 def _shows(session: Session, identity: str) -> bool:
@@ -148,19 +229,64 @@ async def _press(session: Session, data: bytes) -> None:
     await session.terminal.press(f"a:{time.monotonic_ns()}", data)
 
 
+# -- interrupting --------------------------------------------------------------------------------------------------------
+
 INTERRUPT_SECONDS = 3.0
+EDITOR_SECONDS = 3.0
 
 
 async def interrupt(session: Session) -> str:
     """End the turn that runs, without ever ending the TUI: Esc, and Esc again. Return which rung worked.
 
-    One Esc ends a tool or a streaming reply; it is never pressed when the box has the focus and nothing runs, because
-    two in a row then open the rewind dialog. Raise Conflict when nothing runs.
+    One Esc ends a tool, a dialog or a streaming reply. Before the first byte of a reply it withdraws the prompt instead,
+    which is then back in the prompt box, where the next one would be merged with it: our own is taken out again. Esc is
+    never pressed when the box has the focus and nothing runs, because two in a row then open the rewind dialog. Raise
+    Conflict when nothing runs.
     """
-    if session.terminal is None or session.record.turn_prompt is None:
-        raise Conflict("Nothing runs that could be interrupted.", code="nothing_runs")
-    for rung in ("escape", "escape_again"):
-        await _press(session, b"\x1b")
-        if await session.pulse.until(lambda: session.record.turn_prompt is None, INTERRUPT_SECONDS):
-            return rung
-    raise Unavailable("The turn goes on in spite of Esc. Answer at the terminal.", code="not_interrupted")
+    async with session.answering:
+        if session.terminal is None or session.record.turn_prompt is None:
+            raise Conflict("Nothing runs that could be interrupted.", code="nothing_runs")
+        message = session.current
+        drafted = session.sight().kind == "draft"
+
+        def over() -> bool:
+            return session.record.turn_prompt is None
+
+        def withdrawn() -> bool:
+            return message is not None and not drafted and session.sight().kind == "draft"
+
+        for rung in ("escape", "escape_again"):
+            await _press(session, ESCAPE)
+            if await session.pulse.until(lambda: over() or withdrawn(), INTERRUPT_SECONDS):
+                if message is not None and withdrawn():
+                    await _take_back(session, message)
+                return rung
+        raise Unavailable("The turn goes on in spite of Esc. Answer at the terminal.", code="not_interrupted")
+
+
+async def _take_back(session: Session, message: MessageRecord) -> None:
+    """Clear the prompt box if it holds exactly this message, and settle it as interrupted.
+
+    The editor shows us the draft, exactly, since it never touches one: nothing is handed over but an empty text. Ctrl+C,
+    pressed once, clears the box.
+    """
+    probe = f"withdrawn-{uuid.uuid4().hex[:8]}"
+    pending = session.dir / "outbox" / f"{probe}.pending"
+    session.found_drafts[probe] = None
+    try:
+        pending.touch(mode=0o600)
+        await _press(session, CTRL_G)
+        await session.pulse.until(lambda: probe in session.drafts or probe in session.claimed, EDITOR_SECONDS)
+        found = session.found_drafts[probe]
+        if found is not None and found.rstrip() == message.prompt.rstrip():
+            await session.pulse.until(lambda: session.sight().kind == "draft", GONE_SECONDS)
+            await _press(session, CTRL_C)
+            await session.pulse.until(lambda: session.sight().kind == "prompt", GONE_SECONDS)
+    finally:
+        for file in (pending, pending.with_suffix(".claimed")):
+            file.unlink(missing_ok=True)
+        session.found_drafts.pop(probe, None)
+        session.drafts.discard(probe)
+        session.claimed.discard(probe)
+    if session.current is message and message.state == "submitted":
+        session.conclude(message, Outcome("interrupted", detail="withdrawn"))

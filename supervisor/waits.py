@@ -1,8 +1,17 @@
-"""What a session waits for, made from a hook's request or from the screen."""
+"""What a session waits for, made from a hook's request or from the screen.
+
+A request of Claude's is two things at once: a dialog at the terminal and a hook that blocks on a pipe in the session's
+spool. The request's payload stays in the spool until it is settled, so a supervisor that comes back finds it again, with
+the same id. What must not regress: a pipe is never opened for writing without an answer or the wish to let the hook go,
+since closing it lets the hook go without a decision.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import errno
 import os
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +23,11 @@ from supervisor.claude.dialogs import Sight
 from supervisor.store import now_ms
 
 _KINDS: dict[str, WaitingFor] = {"AskUserQuestion": "question", "ExitPlanMode": "plan"}
+_PIPE = ".answer"
+READER_TRIES, READER_PAUSE_SECONDS = 50, 0.01
+"""The hook logs its request a moment before it opens its pipe; after this long nobody is going to read it."""
+
+DENY = Choice(id="deny", label="No")
 
 
 @dataclass
@@ -25,23 +39,26 @@ class Permission:
     input: dict[str, Any]
     suggestions: list[Any]
     since: int
-    answer: Path | None
-    tool_use_id: str | None = None
+    spool: Path
     menu_seen: bool = False
+    decided_at: float | None = None
 
     @classmethod
-    def from_hook(cls, name: str, payload: dict[str, Any], answer: Path | None) -> Permission:
-        """From the hook's payload."""
+    def from_hook(cls, spool: Path, payload: dict[str, Any]) -> Permission:
+        """From the hook's payload, which `spool` holds."""
         tool_input = payload.get("tool_input")
         suggestions = payload.get("permission_suggestions")
+        try:
+            since = int(spool.stat().st_mtime * 1000)
+        except OSError:
+            since = now_ms()
         return cls(
-            id=f"p_{name}",
+            id=f"p_{spool.name}",
             tool=str(payload.get("tool_name", "")),
             input=tool_input if isinstance(tool_input, dict) else {},
             suggestions=suggestions if isinstance(suggestions, list) else [],
-            since=now_ms(),
-            answer=answer,
-            tool_use_id=payload.get("tool_use_id"),
+            since=since,
+            spool=spool,
         )
 
     @property
@@ -49,74 +66,133 @@ class Permission:
         """What kind of request it is."""
         return _KINDS.get(self.tool, "permission")
 
+    @property
+    def pipe(self) -> Path:
+        """What its hook reads the answer from."""
+        return self.spool.with_name(self.spool.name + _PIPE)
+
     def answered_by(self, payload: dict[str, Any]) -> bool:
-        """Whether a tool event shows that this request was decided."""
-        if self.tool_use_id and payload.get("tool_use_id"):
-            return bool(payload["tool_use_id"] == self.tool_use_id)
-        return payload.get("tool_name") == self.tool
+        """Whether a tool event shows that this request was decided. Requests carry no tool use id (measured on both
+        releases); tools of one name may run side by side, so the input decides, less what an answer may have changed."""
+        if payload.get("tool_name") != self.tool:
+            return False
+        seen = payload.get("tool_input")
+        if self.kind != "permission" or not isinstance(seen, dict) or self.decided_at is not None:
+            return True
+        return seen == self.input
 
-    def decide(self, decision: dict[str, Any]) -> bool:
-        """Hand the decision to the waiting hook; False when nobody waits any more (somebody was first)."""
+    async def decide(self, decision: dict[str, Any]) -> bool:
+        """Hand the decision to the waiting hook; False when nobody waits any more."""
         body = {"hookSpecificOutput": {"hookEventName": "PermissionRequest", "decision": decision}}
-        return self._write(msgspec.json.encode(body))
+        data = msgspec.json.encode(body)
+        for _ in range(READER_TRIES):
+            written = await asyncio.to_thread(self._write, data)
+            if written is not None:
+                return written
+            await asyncio.sleep(READER_PAUSE_SECONDS)
+        return False
 
-    def release(self) -> None:
-        """Let the waiting hook go without a decision."""
-        self._write(b"")
-        if self.answer is not None:
-            self.answer.unlink(missing_ok=True)
-
-    def _write(self, data: bytes) -> bool:
-        if self.answer is None:
-            return False
+    def _write(self, data: bytes) -> bool | None:
+        """True when a reader took it all, None when there is no reader yet."""
         try:
-            pipe = os.open(self.answer, os.O_WRONLY | os.O_NONBLOCK)
-        except OSError:
-            return False
+            pipe = os.open(self.pipe, os.O_WRONLY | os.O_NONBLOCK)
+        except OSError as error:
+            return None if error.errno == errno.ENXIO else False
         try:
-            os.set_blocking(pipe, len(data) > 4096)
-            if data:
-                os.write(pipe, data)
+            os.set_blocking(pipe, True)
+            while data:
+                data = data[os.write(pipe, data) :]
             return True
         except OSError:
             return False
         finally:
             os.close(pipe)
 
+    def settle(self) -> None:
+        """It is over: a hook that still waits is let go without a decision, and its files are removed."""
+        release(self.pipe)
+        self.spool.unlink(missing_ok=True)
+
+
+def release(pipe: Path) -> None:
+    """Let the reader of a pipe see its end. Opened for both, so that it works before the reader is there, too."""
+    try:
+        end = os.open(pipe, os.O_RDWR | os.O_NONBLOCK)
+    except OSError:
+        return
+    pipe.unlink(missing_ok=True)
+    os.close(end)
+
+
+def pending(spool: Path) -> list[Permission]:
+    """The requests that wait in a spool, oldest first: a hook's pipe beside its payload."""
+    found = []
+    try:
+        pipes = [path for path in spool.iterdir() if path.name.endswith(_PIPE)]
+    except OSError:
+        return []
+    for pipe in pipes:
+        payload_file = pipe.with_name(pipe.name.removesuffix(_PIPE))
+        try:
+            payload = msgspec.json.decode(payload_file.read_bytes())
+            if stat.S_ISFIFO(pipe.stat().st_mode) and isinstance(payload, dict):
+                found.append(Permission.from_hook(payload_file, payload))
+        except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+            continue
+    return sorted(found, key=lambda permission: permission.since)
+
 
 def permission_waiting(permission: Permission, sight: Sight) -> Waiting:
     """The waiting that a pending request makes, with choices that the answer call takes."""
     questions = permission.input.get("questions")
-    choices: list[Choice] = []
-    if permission.kind == "question" and isinstance(questions, list) and len(questions) == 1:
-        options = questions[0].get("options") or []
-        choices = [
-            Choice(id=str(i + 1), label=str(o.get("label", "")), description=o.get("description"))
-            for i, o in enumerate(options)
-            if isinstance(o, dict)
-        ]
-    elif permission.kind != "question":
-        choices = [Choice(id="allow", label="Yes")]
-        if permission.suggestions and permission.kind == "permission":
-            choices.append(Choice(id="always", label="Yes, and do not ask again for this"))
-        choices.append(Choice(id="deny", label="No"))
-    title = {
-        "question": str(questions[0].get("question", "")) if isinstance(questions, list) and questions else "Question",
+    asked = [q for q in questions if isinstance(q, dict)] if isinstance(questions, list) else []
+    titles = {
+        "question": str(asked[0].get("question", "")) if asked else "Claude asks a question",
         "plan": "Claude has a plan and asks to proceed",
-    }.get(permission.kind, f"Claude asks to use {permission.tool}")
+    }
     text = str(permission.input.get("plan") or "") if permission.kind == "plan" else _input_text(permission)
     return Waiting(
         id=permission.id,
         kind=permission.kind,
-        title=title,
+        title=titles.get(permission.kind, f"Claude asks to use {permission.tool}"),
         text=text or (sight.menu.text if sight.menu else ""),
-        choices=choices,
+        choices=_choices(permission, asked),
         since=permission.since,
         tool=permission.tool,
         input=permission.input,
-        questions=questions if isinstance(questions, list) else None,
+        questions=asked or None,
         suggestions=permission.suggestions or None,
     )
+
+
+def _choices(permission: Permission, asked: list[dict[str, Any]]) -> list[Choice]:
+    if permission.kind == "question":
+        options = asked[0].get("options") or [] if len(asked) == 1 else []
+        return [
+            Choice(id=str(i + 1), label=str(o.get("label", "")), description=o.get("description"))
+            for i, o in enumerate(options)
+            if isinstance(o, dict)
+        ] + [Choice(id="deny", label="Decline to answer")]
+    always = Choice(
+        id="always",
+        label="Yes, and apply Claude's suggestions",
+        description="; ".join(map(_suggestion_words, permission.suggestions)) or None,
+    )
+    return [Choice(id="allow", label="Yes"), *([always] if permission.suggestions else []), DENY]
+
+
+def _suggestion_words(suggestion: Any) -> str:
+    """A permission update in words: what it is, what it holds, and for how long."""
+    if not isinstance(suggestion, dict):
+        return str(suggestion)
+    rules = [
+        f"{rule.get('toolName')}({rule['ruleContent']})" if rule.get("ruleContent") else str(rule.get("toolName"))
+        for rule in suggestion.get("rules") or []
+        if isinstance(rule, dict)
+    ]
+    held = [*rules, *map(str, suggestion.get("directories") or []), str(suggestion.get("mode") or "")]
+    words = [str(suggestion.get("behavior") or ""), str(suggestion.get("type") or ""), ", ".join(filter(None, held))]
+    return " ".join(filter(None, words)) + f" ({suggestion.get('destination', 'session')})"
 
 
 def _input_text(permission: Permission) -> str:
@@ -127,28 +203,55 @@ def _input_text(permission: Permission) -> str:
     return ""
 
 
-def screen_waiting(sight: Sight, ready_once: bool, status_waits: bool, since: int) -> Waiting | None:
-    """The waiting that a dialog on the screen makes; None when nothing is asked, or it cannot be told."""
+def screen_waiting(sight: Sight, generation: int, ready_once: bool, status_waits: bool, since: int) -> Waiting | None:
+    """The waiting that a dialog on the screen makes; None when nothing is asked, or it cannot be told.
+
+    Its id is the same after a restart of the supervisor and another one in the next process, so that an answer that comes
+    late does not meet the same question asked again.
+    """
     if sight.menu is not None:
         menu = sight.menu
         return Waiting(
-            id=menu.identity,
+            id=f"{menu.identity}.{generation}",
             kind=menu.subject,
             title=menu.title,
             text=menu.text,
-            choices=menu.choices,
+            choices=[*menu.choices, *(key for key in sight.keys if key.id == "escape" and menu.subject == "dialog")],
             since=since,
         )
-    if sight.kind == "notice":
+    if sight.kind == "notice" or (sight.kind == "other" and status_waits):
         return Waiting(
-            id="notice",
-            kind="dialog" if ready_once else "setup",
-            title=next((line.strip() for line in sight.text.split("\n") if line.strip()), ""),
+            id=f"{sight.identity}.{generation}",
+            kind="dialog" if ready_once or sight.kind == "other" else "setup",
+            title=sight.title,
             text=sight.text,
-            choices=[Choice(id="continue", label="Continue")],
+            choices=list(sight.keys),
             since=since,
         )
-    if sight.kind == "other" and status_waits:
-        first = next((line.strip() for line in sight.text.split("\n") if line.strip()), "")
-        return Waiting(id="screen", kind="dialog", title=first, text=sight.text, since=since)
     return None
+
+
+def login_waiting(generation: int, since: int) -> Waiting:
+    """What a session without a login waits for."""
+    return Waiting(
+        id=f"login.{generation}",
+        kind="login",
+        title="Claude is not logged in",
+        text="Claude is not logged in. Run `claude` in a terminal on this machine and log in with /login, or set a token "
+        "in claude.env and restart pilotlight; then answer `retry`.",
+        choices=[Choice(id="retry", label="Start claude again")],
+        since=since,
+    )
+
+
+def limit_waiting(until: int, reason: str | None, since: int) -> Waiting:
+    """What a session waits for whose service has refused it for a while."""
+    return Waiting(
+        id=f"hold-{until}",
+        kind="rate_limit",
+        title="Claude's usage limit is reached",
+        text=reason or "",
+        choices=[Choice(id="retry", label="Try again now")],
+        since=since,
+        until=until,
+    )

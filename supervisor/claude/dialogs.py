@@ -22,6 +22,7 @@ from shared.messages import Choice, WaitingFor
 
 _RULE = re.compile(r"^\s?[─━╌╭╰][─━╌╮╯]{9,}|^[─━]{3,}.*[─━]{2,}$")
 _SOLID = re.compile(r"^\s?[─━]{10,}|^[─━]{3,}.*[─━]{2,}$")
+_DRAWING = re.compile(r"[█▓▒░▐▛▜▘▝▗▖▄▀]{2,}|\.{10,}")
 _TRANSCRIPT = re.compile(r"^(?:[●⏺✻✽✶✳✢❯>]\s|  ⎿)")
 _BOX = re.compile(r"^[❯>›!#]([\s\u00a0]|$)")
 _POINTER = re.compile(r"^(?P<lead>[\s│┃|]*)[❯›▶▸➤]\s*(?P<rest>\S.*)$")
@@ -37,7 +38,10 @@ _SUBJECTS: list[tuple[WaitingFor, re.Pattern[str]]] = [
         "trust",
         re.compile(r"\btrust\b.{0,80}\b(folder|files|project|directory|workspace)|accessing workspace", re.I | re.S),
     ),
-    ("login", re.compile(r"select login method|log ?in with|/login|api key|oauth|paste code|browser didn.t open", re.I)),
+    (
+        "login",
+        re.compile(r"select login method|log ?in with|/login|api key|oauth|paste code|browser didn.t open", re.I),
+    ),
     ("rate_limit", re.compile(r"\b(usage|rate|session|weekly)[ -]limit", re.I)),
     (
         "setup",
@@ -50,7 +54,8 @@ _SUBJECTS: list[tuple[WaitingFor, re.Pattern[str]]] = [
     ("plan", re.compile(r"would you like to proceed|ready to code|here is claude.s plan|written up a plan", re.I)),
     ("permission", re.compile(r"do you want to|allow .{0,60}\?|\bpermission\b", re.I)),
 ]
-"""What a dialog is about, looked for in its text above the choices; the choices decide only when the text says nothing."""
+"""What a dialog is about, looked for in its text above the choices; only trust and
+login are also told by the choices."""
 
 _NOT_LOGGED_IN = re.compile(r"not logged in|run /login|please log ?in|invalid api key", re.IGNORECASE)
 
@@ -120,17 +125,12 @@ def read(rows: list[str], cursor: tuple[int, int], is_faint: Callable[[int, int]
 def _start(rows: list[str], end: int) -> int:
     """Where the dialog begins whose choices begin at `end`: below the last rule, or below the banner's drawing."""
     rule = next((i for i in range(end - 1, -1, -1) if _SOLID.match(rows[i])), -1)
-    drawn = next((i for i in range(end - 1, rule, -1) if _is_drawing(rows[i])), rule)
+    drawn = next((i for i in range(end - 1, rule, -1) if _DRAWING.search(rows[i])), rule)
     return drawn + 1
 
 
-def _is_drawing(row: str) -> bool:
-    shown = row.replace(" ", "")
-    return bool(shown) and not _POINTER.match(row) and sum(map(str.isalnum, shown)) * 3 < len(shown) and len(row) > 12
-
-
 def _plain(rows: list[str]) -> str:
-    return "\n".join(row.strip(" │┃") for row in rows if not _is_drawing(row)).strip("\n")
+    return "\n".join(row.strip(" │┃") for row in rows if not _DRAWING.search(row)).strip("\n")
 
 
 def _keys(rows: list[str]) -> tuple[Choice, ...]:
@@ -195,12 +195,12 @@ def _menu(rows: list[str], cursor: tuple[int, int]) -> Menu | None:
     text = _plain(rows[start:first])
     title = next((row for row in text.split("\n") if row), "")
     labels = "\n".join([*(choice.label for choice in choices), *tail])
-    subject = _subject(text) or (_subject(labels) if not text else None) or "dialog"
+    subject = _subject(text, _SUBJECTS) or _subject(labels, _SUBJECTS[:2]) or "dialog"
     return Menu(title=title, text=text, choices=choices, pointer=pointer, subject=subject, numbered=numbered)
 
 
-def _subject(text: str) -> WaitingFor | None:
-    return next((name for name, pattern in _SUBJECTS if pattern.search(text)), None)
+def _subject(text: str, subjects: list[tuple[WaitingFor, re.Pattern[str]]]) -> WaitingFor | None:
+    return next((name for name, pattern in subjects if pattern.search(text)), None)
 
 
 _Found = tuple[list[Choice], int, int, int, bool]
@@ -239,7 +239,7 @@ def _plain_choices(rows: list[str], pointer_row: int) -> _Found | None:
     match = _POINTER.match(rows[pointer_row])
     if match is None:
         return None
-    column = rows[pointer_row].index(match.group("rest"))
+    column = len(match.group("lead")) + 2  # behind it there may be room for a mark: `❯ ✔ Auto`, `❯   Dark mode`
 
     def belongs(row: int) -> bool:
         if not 0 <= row < len(rows) or not rows[row].strip() or _RULE.match(rows[row]) or _HINT.search(rows[row]):
@@ -266,6 +266,12 @@ def _choice(number: str, label: str, description: str, selected: bool) -> Choice
         description=description or None,
         selected=selected,
     )
+
+
+def last_words(rows: list[str]) -> str:
+    """What a process said before it ended, without its drawings, in one line."""
+    said = [row.strip() for row in rows if any(map(str.isalnum, row)) and not _DRAWING.search(row)]
+    return " ".join(" ".join(said).split())
 
 
 def trust_choice(menu: Menu) -> Choice | None:
