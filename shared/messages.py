@@ -25,6 +25,7 @@ MAX_ATTACHMENT_BYTES = 10 * 1024 * 1024
 SessionState = Literal["starting", "idle", "busy", "waiting", "hibernated", "stopping", "unknown", "ended"]
 WaitingFor = Literal["permission", "question", "plan", "trust", "setup", "login", "rate_limit", "dialog"]
 EndReason = Literal["killed", "expired", "exited", "crashed", "start_failed", "lost"]
+MessageKind = Literal["prompt", "command"]
 MessageState = Literal["accepted", "queued", "typed", "submitted", "answered", "failed", "interrupted", "cancelled"]
 
 SETTLED: frozenset[str] = frozenset({"answered", "failed", "interrupted", "cancelled"})
@@ -158,6 +159,8 @@ class MessageView(Wire, frozen=True):
     tool_calls: list[dict[str, Any]] = field(default_factory=list)
     usage: dict[str, int] | None = None
     source: str = "api"
+    kind: MessageKind = "prompt"
+    attachments: list[dict[str, Any]] = field(default_factory=list)
 
 
 class Attachment(Wire, frozen=True):
@@ -189,7 +192,10 @@ class CreateSession(Wire, frozen=True, forbid_unknown_fields=True):
 
 
 class SendMessage(Wire, frozen=True, forbid_unknown_fields=True):
-    """`message.send` -> Sent. No session: one is opened for `project_path`. `key` makes a retry harmless."""
+    """`message.send` -> Sent. No session: one is opened for `project_path`. `key` makes a retry harmless.
+
+    `front`: before all that wait. `interrupt`: `front`, and the turn that runs is ended for it.
+    """
 
     text: str
     session_id: str | None = None
@@ -202,14 +208,23 @@ class SendMessage(Wire, frozen=True, forbid_unknown_fields=True):
     front: bool = False
     permission_mode: str | None = None
     model: str | None = None
+    interrupt: bool = False
 
 
 class Sent(Wire, frozen=True):
-    """The receipt of a message, its session, and whether the key had been seen before."""
+    """The receipt of a message, its session, whether the key had been seen before, and what ended the turn before it."""
 
     message: MessageView
     session: SessionView
     duplicate: bool = False
+    interrupted: str | None = None
+
+
+class MoveMessage(Wire, frozen=True, forbid_unknown_fields=True):
+    """`message.move` -> {messages: [MessageView]}: the queue in its new order. `position` counts those that wait, from 0."""
+
+    message_id: str
+    position: int
 
 
 class SessionRef(Wire, frozen=True, forbid_unknown_fields=True):

@@ -31,6 +31,7 @@ from supervisor.pool import Pool
 from supervisor.session import House
 from supervisor.settings import Settings
 from supervisor.store import Store, now_ms
+from supervisor.talk_ops import TalkOps
 
 VERSION_EVERY_SECONDS = 600.0
 
@@ -130,10 +131,12 @@ class Daemon:
             notifier.offer(events)
 
         store.publish = publish
+        talk = TalkOps(pool, ops)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._done.set)
         store.append("started", None, {"pid": os.getpid(), "version": __version__})
+        await talk.prepare()
         outcomes = await pool.recover()
         log.info("supervisor_ready", extra={"fields": {"pid": os.getpid(), **outcomes}})
         self._ready = True
@@ -146,6 +149,7 @@ class Daemon:
                 ("health", health.run()),
                 ("notifier", notifier.run()),
                 ("version", self._learn_version(pool)),
+                ("talk", talk.run()),
             )
         ]
         notify("READY=1")

@@ -147,6 +147,7 @@ class Sender:
                     return False
                 if not session.idle_for_messages:
                     continue
+                message.rank = first[0].rank  # it may have been moved
                 if await self._call_editor(message, tries):
                     return True
             if message.id in session.drafts:

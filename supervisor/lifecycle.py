@@ -20,7 +20,7 @@ from typing import Any
 from shared import process
 from shared.errors import Conflict, PilotlightError, StartFailed, StorageFailed, Unavailable
 from shared.process import ProcessId
-from supervisor import aftermath, holder_files, strays
+from supervisor import aftermath, attachments, holder_files, strays
 from supervisor.aftermath import Exit
 from supervisor.answers import choose
 from supervisor.claude import command, dialogs, leftovers
@@ -321,6 +321,8 @@ class Lifecycle:
                 holder=None,
             )
         shutil.rmtree(session.house.paths.temporary_dir(session.id), ignore_errors=True)
+        if reason == "killed":
+            attachments.discard(session.dir)
 
     # -- connecting ------------------------------------------------------------------------------------------------
 

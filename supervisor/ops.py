@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 import msgspec
 
 from shared import __version__, messages
-from shared.errors import Conflict, InvalidRequest, NotFound, PilotlightError
+from shared.errors import Conflict, InvalidRequest, NotFound, PilotlightError, Unavailable
 from shared.messages import Request
 from supervisor import answers
 from supervisor.checks import run_checks
@@ -26,6 +27,7 @@ from supervisor.store import MessageRecord
 RECAP_PROMPT = "Please provide a brief summary of our conversation so far."
 MAX_PAGE = 1000
 START_WAIT_SECONDS = 15.0
+INTERRUPT_WAIT_SECONDS = 10.0
 
 Handler = Callable[[Any, Request], Awaitable[Any]]
 
@@ -287,10 +289,26 @@ class Ops:
     # -- messages --------------------------------------------------------------------------------------------------
 
     async def _send(self, arguments: messages.SendMessage, request: Request) -> Any:
-        household, message, duplicate = self._pool.send(arguments)
+        household, message, duplicate = await self._pool.accept(arguments)
+        interrupted = None
+        if arguments.interrupt and not duplicate:
+            interrupted = await self._make_way(household.session)
         if arguments.wait > 0:
             await self._await(message.id, household.session, arguments.wait)
-        return self._pool.sent(household, message.id, duplicate)
+        return msgspec.structs.replace(self._pool.sent(household, message.id, duplicate), interrupted=interrupted)
+
+    async def _make_way(self, session: Session) -> str | None:
+        """End the turn that runs now, and never the one of a message that follows it; return what ended it.
+
+        None when nothing runs, or it goes on in spite of it: the message is the next one either way.
+        """
+        running = session.record.turn_prompt
+        await session.pulse.until(lambda: not session.answering.locked(), INTERRUPT_WAIT_SECONDS)
+        if running is None or session.record.turn_prompt != running:
+            return None
+        with suppress(Conflict, Unavailable):
+            return await answers.interrupt(session)
+        return None
 
     async def _await(self, message_id: str, session: Session, wait: float) -> MessageRecord:
         """The message once it is settled, or the session waits for a person, or the time is up."""

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from shared.errors import Busy, Conflict, InvalidRequest, NotFound, PilotlightError
-from shared.messages import CreateSession, SendMessage, Sent
-from supervisor import clock, resources
+from shared.messages import CreateSession, MessageKind, SendMessage, Sent
+from supervisor import attachments, clock, resources
 from supervisor.claude import prompts
 from supervisor.delivery import Sender
 from supervisor.lifecycle import Lifecycle
@@ -180,13 +180,29 @@ class Pool:
 
     # -- sending ---------------------------------------------------------------------------------------------------
 
-    def send(self, request: SendMessage, prompt_prefix: str = "") -> tuple[Household, MessageRecord, bool]:
+    async def accept(self, request: SendMessage) -> tuple[Household, MessageRecord, bool]:
+        """`send`, with the files of the message on disk before it is accepted."""
+        if not request.attachments or (request.key and self.store.message_by_key(request.key) is not None):
+            return self.send(request)
+        staged = await asyncio.to_thread(attachments.stage, self.house.paths.home, request.attachments)
+        try:
+            return self.send(request, staged=staged)
+        finally:
+            staged.discard()
+
+    def send(
+        self,
+        request: SendMessage,
+        prompt_prefix: str = "",
+        kind: MessageKind = "prompt",
+        staged: attachments.Staged | None = None,
+    ) -> tuple[Household, MessageRecord, bool]:
         """Accept a message: in the database and synced before this returns. Return also whether it was a repeat."""
         if request.key:
             known = self.store.message_by_key(request.key)
             if known is not None:
                 return self.household(known.session_id), known, True
-        prompt = prompts.check_prompt(prompt_prefix + request.text)
+        prompt = prompts.check_prompt(prompt_prefix + request.text) if kind == "prompt" else request.text
         if request.session_id:
             household = self.household(request.session_id)
             if household.session.state is State.ENDED:
@@ -209,12 +225,19 @@ class Pool:
         session = household.session
         if self.store.count_open(session.id) >= self.house.config().sessions.max_queue:
             raise Busy("The session's queue is full.", code="queue_full", data={"retryAfter": RETRY_AFTER_SECONDS})
-        record = self._accept(session, request, prompt)
+        record = self._accept(session, request, prompt, kind, staged)
         household.begin()
         self.hurry()
         return household, record, False
 
-    def _accept(self, session: Session, request: SendMessage, prompt: str) -> MessageRecord:
+    def _accept(
+        self,
+        session: Session,
+        request: SendMessage,
+        prompt: str,
+        kind: MessageKind,
+        staged: attachments.Staged | None,
+    ) -> MessageRecord:
         now = now_ms()
         record = MessageRecord(
             id=f"m_{uuid.uuid4().hex}",
@@ -226,10 +249,15 @@ class Pool:
             created_at=now,
             request_key=request.key,
             steps={"accepted": now, "queued": now},
+            kind=kind,
         )
-        if request.front:
-            first = next((m for m in self.store.open_messages(session.id) if m.state == "queued"), None)
-            record.rank = first.rank - 1.0 if first else 0.0
+        if request.front or request.interrupt:
+            # Never 0, which asks the store for a place at the end.
+            record.rank = min([0.0, *(m.rank for m in self.store.open_messages(session.id))]) - 1.0
+        if staged is not None:
+            folder = staged.move(session.dir, record.id)
+            record.attachments = [file.view(folder) for file in staged.files]
+            record.prompt += attachments.suffix(folder, staged.files)
         with self.store.transaction(durable=True):
             self.store.add_message(record)
             session.record.message_count += 1

@@ -104,6 +104,8 @@ class MessageRecord:
     usage: dict[str, int] | None = None
     source: str = "api"
     stop: dict[str, Any] | None = None
+    kind: str = "prompt"
+    attachments: list[dict[str, Any]] = field(default_factory=list)
 
     def view(self, position: int | None = None) -> MessageView:
         """As clients see it."""
@@ -121,6 +123,8 @@ class MessageRecord:
             tool_calls=self.tool_calls,
             usage=self.usage,
             source=self.source,
+            kind=self.kind,  # type: ignore[arg-type]
+            attachments=self.attachments,
         )
 
 

@@ -1,0 +1,70 @@
+"""Files sent with a message: Claude finds and reads them without asking, and they go with the session."""
+
+from __future__ import annotations
+
+import base64
+import json
+from pathlib import Path
+
+import pytest
+
+from shared.errors import TooLarge
+from tests.harness import House
+
+PNG = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
+
+
+def encoded(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+def test_claude_is_told_of_files_and_reads_them_without_asking(house: House) -> None:
+    files = [
+        {"data": encoded(b"the secret is PAPAYA"), "name": "../../note.txt"},
+        {"data": encoded(PNG), "name": "dot.png", "mimeType": "text/plain"},
+    ]
+    sent = house.send("echo: look at these", attachments=files)
+    message, session = sent["message"], sent["session"]["id"]
+    assert message["state"] == "answered"
+    assert message["text"] == "echo: look at these"
+    assert [(item["name"], item["mimeType"]) for item in message["attachments"]] == [
+        ("note.txt", "text/plain"),
+        ("dot.png", "image/png"),
+    ]
+    prompt = house.model.turns()[-1].prompt
+    for item in message["attachments"]:
+        path = Path(item["path"])
+        assert path.is_relative_to(house.paths.session_dir(session) / "attachments" / message["id"])
+        assert path.stat().st_mode & 0o777 == 0o600
+        assert f"{path} ({item['mimeType']}" in prompt
+        reply, _ = house.ask(f"[[tool Read {json.dumps({'file_path': str(path)})}]]", session)
+        assert "PAPAYA" in reply or item["name"] == "dot.png"
+    tools = [event["data"]["phase"] for event in house.events(session=session) if event["kind"] == "tool"]
+    assert tools == ["started", "finished"] * 2
+    assert not [event for event in house.events(session=session) if event["kind"] == "waiting"]
+
+    house.call("session.hibernate", {"sessionId": session})
+    assert Path(message["attachments"][0]["path"]).exists()
+    house.call("session.kill", {"sessionId": session})
+    assert not (house.paths.session_dir(session) / "attachments").exists()
+
+
+def test_a_refused_file_accepts_nothing(house: House) -> None:
+    big = {"data": encoded(b"x" * (10 * 1024 * 1024 + 1)), "name": "big.bin"}
+    with pytest.raises(TooLarge):
+        house.send("echo: never", attachments=[big])
+    assert house.call("session.list")["sessions"] == []
+    assert house.model.turns() == []
+    assert list((house.home / "incoming").glob("*")) == []
+
+
+def test_a_repeated_request_keeps_one_set_of_files(house: House) -> None:
+    files = [{"data": encoded(b"once"), "name": "a.txt"}]
+    first = house.send("echo: once", key="k1", attachments=files)
+    again = house.send("echo: once", key="k1", attachments=files)
+    assert again["duplicate"]
+    assert again["message"]["id"] == first["message"]["id"]
+    folder = house.paths.session_dir(first["session"]["id"]) / "attachments"
+    assert [path.name for path in folder.iterdir()] == [first["message"]["id"]]

@@ -1,0 +1,59 @@
+"""The queue of a busy session: its order can be changed, and one message can go before the others, or at once."""
+
+from __future__ import annotations
+
+import pytest
+
+from shared.errors import Conflict
+from tests.harness import House, until
+
+
+def queued(house: House, session: str) -> list[str]:
+    page = house.call("message.list", {"sessionId": session, "state": "queued"})["messages"]
+    return [message["id"] for message in sorted(page, key=lambda message: message["queuePosition"])]
+
+
+def busy(house: House) -> tuple[str, dict[str, str]]:
+    """A session with a turn that does not end by itself, and three messages behind it."""
+    session = house.send("[[midgate hold]] echo: the one under way", wait=0)["session"]["id"]
+    house.model.wait_for_gate("hold", 20)
+    house.until_state(session, "busy")
+    waiting = {name: house.send(f"echo: {name}", session, wait=0)["message"]["id"] for name in ("one", "two", "three")}
+    return session, waiting
+
+
+def prompts(house: House) -> list[str]:
+    return [turn.prompt.removeprefix("echo: ") for turn in house.model.turns() if turn.attempt == 1][1:]
+
+
+def test_the_order_can_be_changed_until_it_is_sent(house: House) -> None:
+    session, waiting = busy(house)
+    under_way = until(lambda: house.session(session)["currentMessage"], "a message is under way")
+    moved = house.call("message.move", {"messageId": waiting["three"], "position": 0})["messages"]
+    assert [message["id"] for message in moved] == [waiting[name] for name in ("three", "one", "two")]
+    house.call("message.move", {"messageId": waiting["one"], "position": 99})
+    assert queued(house, session) == [waiting[name] for name in ("three", "two", "one")]
+    first = house.send("echo: first", session, wait=0, front=True)["message"]["id"]
+    front = house.send("echo: front", session, wait=0, front=True)["message"]["id"]
+    assert queued(house, session)[:2] == [front, first]
+    house.call("message.cancel", {"messageId": waiting["two"]})
+    for settled in (under_way, waiting["two"]):
+        with pytest.raises(Conflict):
+            house.call("message.move", {"messageId": settled, "position": 0})
+    house.model.release("hold")
+    assert house.message(waiting["one"], wait=30)["state"] == "answered"
+    assert prompts(house) == ["front", "first", "three", "one"]
+    with pytest.raises(Conflict):
+        house.call("message.move", {"messageId": waiting["one"], "position": 0})
+
+
+def test_interrupt_and_send_goes_at_once(house: House) -> None:
+    session, waiting = busy(house)
+    under_way = until(lambda: house.session(session)["currentMessage"], "a message is under way")
+    sent = house.send("echo: now", session, wait=30, interrupt=True)
+    assert sent["message"]["reply"] == "now"
+    assert sent["interrupted"]
+    assert house.message(under_way)["state"] == "interrupted"
+    assert house.message(waiting["three"], wait=30)["reply"] == "three"
+    assert prompts(house)[0] == "now"
+    assert house.send("echo: idle", session, interrupt=True)["message"]["reply"] == "idle"
