@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from flask import Flask, Response, g
 
-from api import auth, logs, problems, routes
+from api import auth, calls, logs, problems, routes
 from api.context import Api, Bus, Source, slots_for
 from api.feed import Feed
 from shared.config import Config
 from shared.messages import MAX_FRAME_BYTES
 from shared.paths import Paths
+from shared.tokens import Keyring
 
 ENVELOPE_BYTES = 64 * 1024
 """What the bus adds around a body; a body that would not fit into a frame is refused before it is read."""
@@ -24,8 +25,8 @@ _HEADERS = {
 
 def create_app(config: Config, paths: Paths, bus: Bus, feed: Source | None = None) -> Flask:
     """The application for one home; makes the token if there is none. `feed` defaults to the supervisor's events."""
-    token = auth.TokenFile(paths.token_file)
-    token.ensure()
+    keyring = Keyring(paths)
+    keyring.ensure()
     streams, holds = slots_for(config.api.threads)
     app = Flask("pilotlight", static_folder=None)
     app.config.update(MAX_CONTENT_LENGTH=MAX_FRAME_BYTES - ENVELOPE_BYTES, PROPAGATE_EXCEPTIONS=False)
@@ -36,12 +37,11 @@ def create_app(config: Config, paths: Paths, bus: Bus, feed: Source | None = Non
         paths=paths,
         bus=bus,
         feed=feed or Feed(paths.event_address),
-        token=token,
         streams=streams,
         holds=holds,
     )
     logs.access_log(app)
-    auth.register(app, config.api, token)
+    auth.register(app, config.api, keyring, calls.scopes())
     problems.register(app)
     routes.register(app)
 

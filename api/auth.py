@@ -1,89 +1,36 @@
-"""Who may talk to this API: the right Host, the right Origin, the right token, in that order, before any route.
+"""Who may talk to this API: the right Host, Origin, token, scope and pace, in that order, before any route.
 
 Host keeps out DNS rebinding (a page whose name was pointed at 127.0.0.1), Origin keeps out other web pages, JSON-only
 bodies keep out forms, and the token keeps out other users of this machine. The token travels in the Authorization
 header only: query strings end up in logs and histories. Loopback names are right on any port, because an ssh tunnel
-changes it; the Origin still has to be exactly the Host that was asked.
+changes it; the Origin still has to be exactly the Host that was asked. Which scope a call needs is said in one table,
+`api/calls.py`; a call that is not in it needs all of them.
 """
 
 from __future__ import annotations
 
-import hmac
-import os
-import secrets
-from collections.abc import Callable, Iterable
-from pathlib import Path
+from collections.abc import Callable, Iterable, Mapping
 from typing import TypeVar
 from urllib.parse import urlsplit
 
-from flask import Flask, Response, current_app, request
+from flask import Flask, Response, current_app, g, request
 
+from api.pace import Pace
 from shared.config import ApiConfig
-from shared.errors import Forbidden, PilotlightError, Unauthorized, Unavailable
+from shared.errors import Forbidden, PilotlightError, Unauthorized
+from shared.tokens import Identity, Keyring, Scope, allows
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _UNSPECIFIED = frozenset({"0.0.0.0", "::", ""})
 _BODY_TYPE = "application/json"
+_READING = frozenset({"GET", "HEAD", "OPTIONS"})
 _Route = TypeVar("_Route", bound=Callable[..., object])
 
 
 class UnsupportedType(PilotlightError):
-    """A body that is not JSON."""
+    """A body that is not plain JSON."""
 
     code, status = "unsupported_media_type", 415
-
-
-class TokenFile:
-    """The default token, made when there is none, read again when the file changes."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._stamp: tuple[int, int] | None = None
-        self._value = b""
-
-    def ensure(self) -> None:
-        """Make the token (0600, complete or not at all); the first of two racing processes wins."""
-        if self._read():
-            return
-        draft = self._path.with_name(f".{self._path.name}.{secrets.token_hex(8)}")
-        try:
-            with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-                file.write(secrets.token_urlsafe(32) + "\n")
-                file.flush()
-                os.fsync(file.fileno())
-            if self._path.exists():  # there, but empty: a disk that was full once
-                os.replace(draft, self._path)
-            else:
-                try:
-                    os.link(draft, self._path)
-                except FileExistsError:
-                    pass
-        except OSError as error:
-            raise Unavailable(
-                f"The token cannot be written to {self._path}: {error.strerror}.", code="token_unwritable"
-            ) from error
-        finally:
-            draft.unlink(missing_ok=True)
-        if not self._read():
-            raise Unavailable(f"{self._path} cannot be read: remove it and start again.", code="token_unreadable")
-
-    def matches(self, candidate: str) -> bool:
-        """Whether this is the token, in constant time."""
-        self._read()
-        return bool(self._value) and hmac.compare_digest(self._value, candidate.encode("utf-8", "replace"))
-
-    def _read(self) -> bool:
-        """Take over the file as it is now; what was read last stays valid while it is away."""
-        try:
-            seen = self._path.stat()
-            if self._stamp != (seen.st_mtime_ns, seen.st_ino):
-                if seen.st_mode & 0o077:
-                    self._path.chmod(0o600)
-                self._value = self._path.read_bytes().strip()
-                self._stamp = (seen.st_mtime_ns, seen.st_ino)
-        except OSError:
-            pass
-        return bool(self._value)
 
 
 def public(route: _Route) -> _Route:
@@ -92,8 +39,9 @@ def public(route: _Route) -> _Route:
     return route
 
 
-def register(app: Flask, config: ApiConfig, token: TokenFile) -> None:
-    """Guard every request of this application."""
+def register(app: Flask, config: ApiConfig, keyring: Keyring, scopes: Mapping[tuple[str, str], Scope]) -> None:
+    """Guard every request of this application. `scopes` says what (method, rule) needs."""
+    pace = Pace(config.rate_per_minute)
     hosts = _names([*LOOPBACK, *([] if config.host in _UNSPECIFIED else [config.host]), *config.allowed_hosts])
     origins = frozenset(origin.rstrip("/").lower() for origin in config.allowed_origins)
 
@@ -107,9 +55,13 @@ def register(app: Flask, config: ApiConfig, token: TokenFile) -> None:
                 return Response(status=204)
         view = current_app.view_functions.get(request.endpoint or "")
         if not getattr(view, "public", False):
-            _check_token(request.headers.get("Authorization", ""), token)
+            g.identity = _identify(request.headers.get("Authorization", ""), keyring)
+            if request.url_rule is not None and request.method != "OPTIONS":
+                need(scopes.get((_verb(request.method), request.url_rule.rule), "admin"))
         if request.routing_exception is None:
             _check_body_type()
+            if request.method not in _READING and "identity" in g:
+                pace.take(g.identity.name)
         return None
 
     @app.after_request
@@ -163,15 +115,38 @@ def _check_origin(origin: str, host: str, allowed: frozenset[str]) -> None:
         )
 
 
-def _check_token(header: str, token: TokenFile) -> None:
-    scheme, _, value = header.partition(" ")
-    if scheme.lower() != "bearer" or not token.matches(value.strip()):
-        raise Unauthorized(
-            "A valid token is needed: send `Authorization: Bearer <token>`; `pilotlight token` prints it."
+def need(scope: Scope) -> None:
+    """Refuse the caller of this request when it may not do what needs `scope`. Raise Forbidden."""
+    identity: Identity = g.identity
+    if not allows(identity.scope, scope):
+        raise Forbidden(
+            f"This needs a token with the scope `{scope}`; `{identity.name}` has `{identity.scope}`. "
+            f"`pilotlight tokens add NAME --scope {scope}` makes one.",
+            code="insufficient_scope",
+            data={"needed": scope, "scope": identity.scope},
         )
 
 
+def _identify(header: str, keyring: Keyring) -> Identity:
+    scheme, _, value = header.partition(" ")
+    found = keyring.identify(value.strip()) if scheme.lower() == "bearer" and value.strip() else None
+    if found is None:
+        raise Unauthorized(
+            "A valid token is needed: send `Authorization: Bearer <token>`; `pilotlight token` prints it."
+        )
+    return found
+
+
+def _verb(method: str) -> str:
+    """HEAD may do what GET may."""
+    return "GET" if method == "HEAD" else method
+
+
 def _check_body_type() -> None:
+    if request.headers.get("Content-Encoding", "identity").strip().lower() != "identity":
+        raise UnsupportedType(
+            "Compressed bodies are not accepted: leave Content-Encoding out.", code="unsupported_encoding"
+        )
     has_body = bool(request.content_length) or "Transfer-Encoding" in request.headers
     if has_body and request.mimetype != _BODY_TYPE:
         raise UnsupportedType("Send the body as JSON, with `Content-Type: application/json`.")

@@ -1,4 +1,4 @@
-"""What every route needs, bound once to the application: configuration, bus, feed, token, and the threads' shares.
+"""What every route needs, bound once to the application: configuration, bus, feed, and the threads' shares.
 
 A thread that holds a request (a chat that waits, an open event stream) is a thread less for everybody else, so both are
 counted: streams beyond their share are refused with 503, holds beyond theirs are answered at once (202, poll for the
@@ -10,19 +10,15 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, cast
 
-from flask import current_app
+from flask import current_app, g
 
-from api.auth import TokenFile
 from api.feed import Inbox
 from shared.config import Config
 from shared.errors import PilotlightError, Unavailable
 from shared.paths import Paths
-
-ACTOR = "token:default"
-"""Who acts, for the record; several named tokens will make this a property of the request."""
 
 PRESENCE_SECONDS = 3.0
 """How long a supervisor may take to answer a ping before a held request is refused (a restart takes under 1 s)."""
@@ -92,10 +88,11 @@ class Api:
     paths: Paths
     bus: Bus
     feed: Source
-    token: TokenFile
     streams: Slots
     holds: Slots
     stopping: threading.Event = field(default_factory=threading.Event)
+    actor: str = "api"
+    """Who acts, for the record: the token of this request."""
 
     def call(self, op: str, args: Any = None, *, timeout: float = CALL_SECONDS) -> Any:
         """A short operation."""
@@ -112,7 +109,7 @@ class Api:
 
     def _guarded(self, op: str, args: Any, timeout: float) -> Any:
         try:
-            return self.bus.call(op, args, timeout=timeout, actor=ACTOR)
+            return self.bus.call(op, args, timeout=timeout, actor=self.actor)
         except PilotlightError:
             if self.stopping.is_set():
                 raise Unavailable(
@@ -130,5 +127,6 @@ def slots_for(threads: int) -> tuple[Slots, Slots]:
 
 
 def api() -> Api:
-    """The collaborators of the application that serves this request."""
-    return cast(Api, current_app.extensions["pilotlight"])
+    """The collaborators of the application that serves this request, acting as its token."""
+    here = cast(Api, current_app.extensions["pilotlight"])
+    return replace(here, actor=g.identity.actor) if "identity" in g else here

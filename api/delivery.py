@@ -11,10 +11,10 @@ import time
 from typing import Any
 
 import msgspec
-from flask import Response, g
+from flask import Response
 
 from api.context import api
-from api.problems import from_body, json_response
+from api.problems import body_of, json_response, respond
 from shared.messages import ErrorBody, MessageView, SendMessage, Sent, SessionView
 
 _UNHAPPY = {
@@ -38,22 +38,30 @@ def deliver(message: SendMessage) -> Response:
 
 def outcome(sent: Sent) -> Response:
     """The response for a message in whatever state it is."""
+    status, body = tell(sent)
+    return json_response(body, status) if body["success"] else respond(status, body)
+
+
+def tell(sent: Sent) -> tuple[int, dict[str, Any]]:
+    """The status and the body of that response; `requestId` is the key under which the message is known."""
     message, session = sent.message, sent.session
     body = _members(message, session)
     if sent.duplicate:
         body["duplicate"] = True
     unhappy = _UNHAPPY.get(message.state)
     if unhappy is not None:
-        return from_body(message.error or unhappy, {**body, "message": (message.error or unhappy).message})
+        error = message.error or unhappy
+        problem = body_of(error)
+        return problem["status"], {**problem, **body, "message": error.message}
     body["success"] = True
     if message.state == "answered":
-        return json_response({**body, "message": "Claude replied.", "reply": message.reply or ""})
-    return json_response({**body, "message": _progress(message, session)}, 202)
+        return 200, {**body, "message": "Claude replied.", "reply": message.reply or ""}
+    return 202, {**body, "message": _progress(message, session)}
 
 
 def _members(message: MessageView, session: SessionView) -> dict[str, Any]:
     body: dict[str, Any] = {
-        "requestId": g.request_id,
+        "requestId": message.request_id,
         "messageId": message.id,
         "sessionId": session.id,
         "projectPath": session.project_path,

@@ -31,50 +31,54 @@ def json_response(body: Any, status: int = 200) -> Response:
 
 
 def problem(
-    status: int,
-    message: str,
-    code: str,
-    *,
-    retryable: bool = False,
-    data: dict[str, Any] | None = None,
-    extra: dict[str, Any] | None = None,
+    status: int, message: str, code: str, *, retryable: bool = False, data: dict[str, Any] | None = None
 ) -> Response:
-    """The response for one error; `extra` members go beside the standard ones."""
-    body: dict[str, Any] = {
-        "success": False,
-        "error": message,
-        "code": code,
-        "retryable": retryable,
-        "type": f"urn:pilotlight:problem:{code}",
-        "title": _phrase(status),
-        "status": status,
-        "detail": message,
-    }
-    if getattr(g, "request_id", None):
+    """The response for one error."""
+    body = _members(ErrorBody(code=code, message=message, status=status, retryable=retryable, data=data or {}))
+    if g.get("request_id"):
         body["requestId"] = g.request_id
-    if data:
-        body["data"] = data
-    response = json_response({**body, **(extra or {})}, status)
+    return respond(status, body)
+
+
+def respond(status: int, body: dict[str, Any]) -> Response:
+    """A refusal as a response, with the headers that belong to its status."""
+    response = json_response(body, status)
+    data = body.get("data") or {}
     if request.accept_mimetypes.best_match(["application/json", PROBLEM_JSON]) == PROBLEM_JSON:
         response.content_type = PROBLEM_JSON
     if status in _RETRY_AFTER:
-        response.headers["Retry-After"] = str(_seconds((data or {}).get("retryAfter"), _RETRY_AFTER[status]))
+        response.headers["Retry-After"] = str(_seconds(data.get("retryAfter"), _RETRY_AFTER[status]))
     if status == 401:
         response.headers["WWW-Authenticate"] = 'Bearer realm="pilotlight"'
+    if status == 403 and "needed" in data:
+        response.headers["WWW-Authenticate"] = f'Bearer error="insufficient_scope", scope="{data["needed"]}"'
     return response
 
 
-def from_error(error: PilotlightError, extra: dict[str, Any] | None = None) -> Response:
+def from_error(error: PilotlightError) -> Response:
     """The response for one of our errors."""
-    return problem(
-        error.status, error.message, error.error_code, retryable=error.retryable, data=error.data, extra=extra
-    )
+    return problem(error.status, error.message, error.error_code, retryable=error.retryable, data=error.data)
 
 
-def from_body(error: ErrorBody, extra: dict[str, Any] | None = None) -> Response:
-    """The response for an error that a message or a session carries."""
-    status = error.status if 400 <= error.status <= 599 else 502
-    return problem(status, error.message, error.code, retryable=error.retryable, data=error.data, extra=extra)
+def body_of(error: ErrorBody) -> dict[str, Any]:
+    """The body for an error that a message carries; its `status` is one that HTTP knows as an error."""
+    return _members(error if 400 <= error.status <= 599 else msgspec.structs.replace(error, status=502))
+
+
+def _members(error: ErrorBody) -> dict[str, Any]:
+    body: dict[str, Any] = {
+        "success": False,
+        "error": error.message,
+        "code": error.code,
+        "retryable": error.retryable,
+        "type": f"urn:pilotlight:problem:{error.code}",
+        "title": _phrase(error.status),
+        "status": error.status,
+        "detail": error.message,
+    }
+    if error.data:
+        body["data"] = error.data
+    return body
 
 
 def register(app: Flask) -> None:
@@ -97,7 +101,7 @@ def _from_http(error: HTTPException) -> Response:
 
 def _sentence(error: HTTPException) -> str:
     if isinstance(error, NotFound):
-        return f"There is no {request.path} here. GET / lists what there is."
+        return f"There is no {request.path} here. GET /api/docs lists what there is."
     if isinstance(error, MethodNotAllowed):
         return (
             f"{request.method} is not possible on {request.path}; use {', '.join(sorted(error.valid_methods or ()))}."

@@ -55,16 +55,30 @@ class Position:
 
 @dataclass(frozen=True)
 class Filter:
-    """Which events a reader wants to see."""
+    """Which events a reader wants to see; `picks` narrows what the journal cannot be asked for."""
 
     session: str | None = None
     kinds: frozenset[str] | None = None
+    picks: Callable[[Event], bool] | None = None
 
     def admits(self, event: Event) -> bool:
         """Whether this event is one of them."""
-        return (self.session is None or event.session == self.session) and (
-            self.kinds is None or event.kind in self.kinds
+        return (
+            (self.session is None or event.session == self.session)
+            and (self.kinds is None or event.kind in self.kinds)
+            and (self.picks is None or self.picks(event))
         )
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A piece of the stream: an event, or (without one) a greeting, a heartbeat, a gap; empty after a silent second."""
+
+    text: str
+    event: Event | None = None
+
+
+SILENCE = Frame("")
 
 
 class Reader:
@@ -74,21 +88,26 @@ class Reader:
         self._call = call
         self._inbox = inbox
         self._wanted = wanted
-        first = self._page(0, limit=1) if start is None else None
-        if first is not None:
-            start = Position(first.head, first.epoch)
-        assert start is not None
-        self._epoch, self._seq = start.epoch, start.seq
-        self._first = None if first is not None else self._page(self._seq)
+        here = start or present(call)
+        self._epoch, self._seq = here.epoch, here.seq
+        self._first = None if start is None else self._page(self._seq)
+        self.patience = _LOOK_SECONDS
+        """Seconds of silence after which SILENCE is handed out."""
 
-    def frames(self, gone: Callable[[], bool]) -> Iterator[str]:
-        """SSE frames until the feed ends or the client is `gone`."""
-        yield f": pilotlight events\nretry: 1000\n{self._id_line()}\n"
+    def texts(self, gone: Callable[[], bool]) -> Iterator[str]:
+        """The stream as it goes over the wire."""
+        for frame in self.frames(gone):
+            if frame.text:
+                yield frame.text
+
+    def frames(self, gone: Callable[[], bool]) -> Iterator[Frame]:
+        """The stream, piece by piece, until the feed ends or the client is `gone`."""
+        yield Frame(f": pilotlight events\nretry: 1000\n{self.id_line}\n")
         if self._first is not None:
             yield from self._replay(self._first)
         quiet_since = time.monotonic()
         while not self._inbox.ended:
-            event = self._inbox.next(_LOOK_SECONDS)
+            event = self._inbox.next(self.patience)
             sent = False
             for frame in self._advance(event) if event is not None else ():
                 yield frame
@@ -96,12 +115,19 @@ class Reader:
             if sent:
                 quiet_since = time.monotonic()
             elif time.monotonic() - quiet_since >= HEARTBEAT_SECONDS:
-                yield f": heartbeat\n{self._id_line()}\n"
+                yield Frame(f": heartbeat\n{self.id_line}\n")
                 quiet_since = time.monotonic()
-            if event is None and gone():
-                return
+            if event is None:
+                if gone():
+                    return
+                yield SILENCE
 
-    def _advance(self, event: Event) -> Iterator[str]:
+    @property
+    def id_line(self) -> str:
+        """Where the reader is, as a line of a frame."""
+        return f"id: {self._epoch}:{self._seq}\n" if self._epoch is not None else ""
+
+    def _advance(self, event: Event) -> Iterator[Frame]:
         tick = event.kind == "tick"
         head = int(event.data.get("head", event.seq)) if tick else event.seq
         if event.epoch == self._epoch:
@@ -116,7 +142,7 @@ class Reader:
             return  # the supervisor is away; its next tick brings us back here
         yield from self._replay(page)
 
-    def _replay(self, page: Page) -> Iterator[str]:
+    def _replay(self, page: Page) -> Iterator[Frame]:
         if self._epoch is not None and page.epoch != self._epoch:
             yield self._gap(page, "another journal: the database was replaced")
             self._epoch, self._seq = page.epoch, 0
@@ -134,21 +160,28 @@ class Reader:
                 return
             page = self._page(self._seq)
 
-    def _show(self, event: Event) -> Iterator[str]:
+    def _show(self, event: Event) -> Iterator[Frame]:
         self._seq = event.seq
         if self._wanted.admits(event):
-            data = msgspec.json.encode(event).decode()
-            yield f"{self._id_line()}event: {event.kind}\ndata: {data}\n\n"
+            yield Frame(self.id_line + frame_text(event.kind, event), event)
 
-    def _gap(self, page: Page, reason: str) -> str:
+    def _gap(self, page: Page, reason: str) -> Frame:
         body = {"after": self._seq, "oldest": page.oldest, "head": page.head, "epoch": page.epoch, "reason": reason}
-        return f"event: gap\ndata: {msgspec.json.encode(body).decode()}\n\n"
-
-    def _id_line(self) -> str:
-        return f"id: {self._epoch}:{self._seq}\n" if self._epoch is not None else ""
+        return Frame(frame_text("gap", body))
 
     def _page(self, seq: int, limit: int = PAGE) -> Page:
         wanted = self._wanted
         kinds = sorted(wanted.kinds) if wanted.kinds is not None else None
         args = EventsSince(seq=seq, limit=limit, session_id=wanted.session, kinds=kinds)
         return msgspec.convert(self._call("events.since", args), Page)
+
+
+def present(call: Call) -> Position:
+    """Where the journal stands now."""
+    page = msgspec.convert(call("events.since", EventsSince(seq=0, limit=1)), Page)
+    return Position(page.head, page.epoch)
+
+
+def frame_text(name: str, body: Any) -> str:
+    """One event of the stream, without its id."""
+    return f"event: {name}\ndata: {msgspec.json.encode(body).decode()}\n\n"

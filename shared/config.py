@@ -38,6 +38,7 @@ class ApiConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     port: Port = 3001
     threads: Annotated[int, Meta(ge=4, le=1000)] = 64
     wait_seconds: Annotated[float, Meta(ge=0, le=3600)] = 120.0
+    rate_per_minute: Annotated[int, Meta(ge=0)] = 600
     allowed_hosts: list[str] = field(default_factory=list)
     allowed_origins: list[str] = field(default_factory=list)
 

@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from shared.errors import Unavailable
+from shared.errors import StorageFailed, Unavailable
 
 SOCKET_PATH_LIMIT = 103
 _LONGEST_SOCKET_NAME = len("/h/0123456789ab.sock")
@@ -38,6 +38,11 @@ class Paths:
         return self.home / "token"
 
     @property
+    def tokens_file(self) -> Path:
+        """Names, scopes and hashes of the other bearer tokens, 0600."""
+        return self.home / "tokens.json"
+
+    @property
     def database(self) -> Path:
         """SQLite, written by the supervisor only."""
         return self.home / "pilotlight.db"
@@ -56,6 +61,11 @@ class Paths:
     def event_address(self) -> str:
         """ZeroMQ address of the supervisor's XPUB."""
         return f"ipc://{self.run_dir}/events.sock"
+
+    @property
+    def terminal_socket(self) -> Path:
+        """Unix socket of the supervisor for those who look at a terminal (shared/viewer.py)."""
+        return self.run_dir / "terminal.sock"
 
     @property
     def supervisor_lock(self) -> Path:
@@ -81,23 +91,29 @@ class Paths:
         return self.run_dir / "h" / f"{name}.sock"
 
     def prepare(self) -> None:
-        """Make the private directories (0700); raise Unavailable when one is not ours."""
+        """Make the private directories (0700). Raise Unavailable when one is not ours, StorageFailed when it cannot be."""
         for folder in (self.home, self.sessions_dir, self.log_dir, self.run_dir, self.run_dir / "h"):
             _private_directory(folder)
 
 
 def _private_directory(folder: Path) -> None:
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    seen = folder.lstat()
-    if stat.S_ISLNK(seen.st_mode) and folder.stat().st_uid == os.getuid() and seen.st_uid == os.getuid():
-        seen = folder.stat()
-    if not stat.S_ISDIR(seen.st_mode) or seen.st_uid != os.getuid():
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        seen = folder.lstat()
+        if stat.S_ISLNK(seen.st_mode) and folder.stat().st_uid == os.getuid() and seen.st_uid == os.getuid():
+            seen = folder.stat()
+        ours = stat.S_ISDIR(seen.st_mode) and seen.st_uid == os.getuid()
+        if ours and stat.S_IMODE(seen.st_mode) & 0o077:
+            folder.chmod(0o700)
+    except (FileExistsError, NotADirectoryError):
+        ours = False
+    except OSError as error:
+        raise StorageFailed(f"{folder} cannot be made or made private: {error.strerror}.") from error
+    if not ours:
         raise Unavailable(
             f"{folder} is not a directory of yours: remove it or set PILOTLIGHT_HOME to another folder.",
             code="unsafe_directory",
         )
-    if stat.S_IMODE(seen.st_mode) & 0o077:
-        folder.chmod(0o700)
 
 
 def resolve(environment: Mapping[str, str] | None = None) -> Paths:

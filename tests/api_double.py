@@ -57,6 +57,7 @@ class FakeSupervisor:
         self.messages: dict[str, dict[str, Any]] = {}
         self.keys: dict[str, str] = {}
         self.calls: list[tuple[str, Any, float]] = []
+        self.actors: list[str | None] = []
         self.fail: dict[str, PilotlightError] = {}
         self.becomes = "answered"
         self.reply = "Hello from the double."
@@ -86,6 +87,7 @@ class FakeSupervisor:
         plain = msgspec.to_builtins(args) if args is not None else {}
         typed = msgspec.convert(plain, ARGUMENTS[op])
         self.calls.append((op, typed, timeout))
+        self.actors.append(actor)
         if op in self.fail:
             raise self.fail[op]
         handler = getattr(self, "op_" + op.replace(".", "_"))
@@ -177,12 +179,15 @@ class FakeSupervisor:
         if not view.get("waiting"):
             raise Conflict("This session waits for nothing: somebody else was first.")
         view.update(waiting=None, state="busy")
-        return view
+        return {"session": view, "answer": {"id": "w1", "choice": args.choice}}
+
+    def op_session_interrupt(self, args: wire.SessionRef) -> Any:
+        return {"session": self._session(args.session_id), "rung": "escape"}
 
     def _verb(self, args: wire.SessionRef) -> Any:
         return self._session(args.session_id)
 
-    op_session_interrupt = op_session_hibernate = op_session_wake = op_session_reopen = _verb
+    op_session_hibernate = op_session_wake = op_session_reopen = _verb
 
     def op_session_keep_alive(self, args: wire.KeepAlive) -> Any:
         view = self._session(args.session_id)

@@ -7,7 +7,8 @@ from typing import Any, Literal
 from flask import Blueprint, Response
 from msgspec import Struct
 
-from api import inbound
+from api import inbound, sse, talk
+from api.auth import need
 from api.context import api
 from api.delivery import deliver
 from shared.messages import Attachment, SendMessage
@@ -37,14 +38,18 @@ class Chat(Struct, rename="camel", frozen=True, kw_only=True):
 def chat() -> Response:
     """Send a message, to a new session if none is named, and hold for the reply.
 
-    200 with `reply`; 202 when it has not come within `wait` seconds (default api.wait_seconds; 0 with a `deviceToken`).
+    200 with `reply`; 202 when it has not come within `wait` seconds (default api.wait_seconds; 0 with a `deviceToken`), or
+    when the session waits for a person. With `Accept: text/event-stream` the reply is streamed while Claude writes it,
+    and the last event, `done`, is what this call would have answered.
     """
     tree = inbound.json_object()
     key = inbound.idempotency_key(tree.get("requestId"))
     body = inbound.fit(Chat, tree)
-    default = 0.0 if body.device_token else api().config.api.wait_seconds
+    if body.trust:
+        need("answer")
+    default = 0.0 if body.device_token or sse.wanted() else api().config.api.wait_seconds
     session = inbound.not_blank("sessionId", body.session_id)
-    return deliver(
+    return send(
         SendMessage(
             text=inbound.chat_text(body.message),
             session_id=inbound.session_id(session) if session else None,
@@ -57,3 +62,11 @@ def chat() -> Response:
             permission_mode="plan" if body.mode == "planning" and not session else None,
         )
     )
+
+
+def send(message: SendMessage) -> Response:
+    """The answer in the form that the caller asked for."""
+    if not sse.wanted():
+        return deliver(message)
+    here, start = api(), sse.start()
+    return sse.respond(here, lambda inbox, gone: talk.begin(here, inbox, gone, message, start))

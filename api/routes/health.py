@@ -40,6 +40,8 @@ def index() -> Response:
                 "events": "/api/events",
                 "metrics": "/metrics",
                 "settings": "/api/settings",
+                "reference": "/api/docs",
+                "openapi": "/api/openapi.json",
             },
         }
     )

@@ -9,8 +9,8 @@ from msgspec import Struct
 
 from api import inbound
 from api.context import api
-from api.delivery import deliver
 from api.problems import json_response
+from api.routes.chat import send
 from shared.messages import Attachment, ListMessages, MessageRef, MessageState, Nothing, SendMessage
 
 routes = Blueprint("messages", __name__)
@@ -56,14 +56,17 @@ def list_messages(id: str) -> Response:
 
 @routes.post("/api/sessions/<id>/messages")
 def post_message(id: str) -> Response:
-    """Send a message to this session; answered at once (202) unless `wait` says otherwise."""
+    """Send a message to this session; answered at once (202) unless `wait` says otherwise.
+
+    With `Accept: text/event-stream` as `POST /api/chat` streams.
+    """
     session = inbound.session_id(id)
     tree = inbound.json_object()
     key = inbound.idempotency_key(tree.get("requestId"))
     body = inbound.fit(Post, tree)
     if body.message is not None and body.text is not None and body.message != body.text:
         raise inbound.invalid("text", "`message` and `text` are the same field: send one of them.")
-    return deliver(
+    return send(
         SendMessage(
             text=inbound.chat_text(body.message if body.message is not None else body.text),
             session_id=session,

@@ -9,6 +9,7 @@ from flask import Blueprint, Response, request
 from msgspec import UNSET, Struct
 
 from api import inbound
+from api.auth import need
 from api.context import api
 from api.problems import json_response
 from shared.messages import (
@@ -23,6 +24,9 @@ from shared.messages import (
 )
 
 routes = Blueprint("sessions", __name__)
+
+POWERFUL = frozenset({"permissionMode", "mcpConfig", "addDirs", "appendSystemPrompt"})
+"""Fields that decide what Claude may do without asking: for administrators, whatever the call needs otherwise."""
 
 STOP_SECONDS = 60.0
 """The whole stop ladder, with its last rung."""
@@ -66,6 +70,7 @@ def attention() -> Response:
 def create_session() -> Response:
     """Open a session for a project; `wait` seconds for it to be ready."""
     wanted = inbound.action(CreateSession)
+    _guard_fields(wanted)
     inbound.not_blank("projectPath", wanted.project_path)
     wait = inbound.wait_seconds(wanted.wait, 0.0)
     here = api()
@@ -86,6 +91,7 @@ def update_session(id: str) -> Response:
     """Change title, automatic keep-alive, model or permission mode."""
     session = inbound.session_id(id)
     change = inbound.action(UpdateSession, key=False, sessionId=session)
+    _guard_fields(change)
     if all(getattr(change, name) is UNSET for name in ("title", "auto_keep_alive", "model", "permission_mode")):
         raise inbound.invalid("body", "Nothing to change: send title, autoKeepAlive, model or permissionMode.")
     return _one(api().hold("session.update", change, ACT_SECONDS))
@@ -106,14 +112,32 @@ def answer(id: str) -> Response:
     given = inbound.action(Answer, sessionId=inbound.session_id(id))
     if all(part is None for part in (given.choice, given.text, given.answers, given.updated_input)):
         raise inbound.invalid("choice", "Send `choice`, `text`, `answers` or `updatedInput`.")
-    return _one(api().hold("session.answer", given, ACT_SECONDS))
+    return json_response({"success": True, **api().hold("session.answer", given, ACT_SECONDS)})
 
 
-@routes.post("/api/sessions/<id>/<any(interrupt, hibernate, wake, reopen):verb>")
-def act(id: str, verb: str) -> Response:
-    """Interrupt the turn; put to sleep; wake; reopen an ended session from its transcript."""
+@routes.post("/api/sessions/<id>/interrupt")
+def interrupt(id: str) -> Response:
+    """Stop the turn under way; `rung` says what it took. Claude stays, and so does the queue."""
     ref = inbound.action(SessionRef, sessionId=inbound.session_id(id))
-    return _one(api().hold(f"session.{verb}", ref, START_SECONDS))
+    return json_response({"success": True, **api().hold("session.interrupt", ref, START_SECONDS)})
+
+
+@routes.post("/api/sessions/<id>/hibernate")
+def hibernate(id: str) -> Response:
+    """End the process and keep the conversation; the next message wakes it."""
+    return _act("session.hibernate", id)
+
+
+@routes.post("/api/sessions/<id>/wake")
+def wake(id: str) -> Response:
+    """Start the process of a hibernated session."""
+    return _act("session.wake", id)
+
+
+@routes.post("/api/sessions/<id>/reopen")
+def reopen(id: str) -> Response:
+    """Go on with an ended session from its transcript."""
+    return _act("session.reopen", id)
 
 
 @routes.get("/api/sessions/<id>/screen")
@@ -137,10 +161,23 @@ def keys(id: str) -> Response:
     return _one(api().hold("session.keys", pressed, ACT_SECONDS))
 
 
+def _act(op: str, id: str) -> Response:
+    ref = inbound.action(SessionRef, sessionId=inbound.session_id(id))
+    return _one(api().hold(op, ref, START_SECONDS))
+
+
 def stop(order: StopSession) -> dict[str, Any]:
     """End this session and return its last view."""
     view: dict[str, Any] = api().hold("session.kill", order, STOP_SECONDS)
     return view
+
+
+def _guard_fields(wanted: Struct) -> None:
+    given = msgspec.to_builtins(wanted)
+    if any(given.get(name) for name in POWERFUL):
+        need("admin")
+    if given.get("trust"):
+        need("answer")
 
 
 def _one(view: Any, status: int = 200) -> Response:

@@ -188,7 +188,7 @@ def test_a_silent_stream_beats_with_its_position(supervisor: FakeSupervisor, mon
     for _ in range(3):
         supervisor.publish("state")
     reader = Reader(supervisor.call, Inbox(), Filter(kinds=frozenset({"none"})), Position(0))
-    frames = reader.frames(lambda: False)
+    frames = reader.texts(lambda: False)
     next(frames)
 
     assert next(frames) == ": heartbeat\nid: e1:3\n\n"
@@ -198,7 +198,7 @@ def test_a_stream_ends_when_its_client_has_gone(supervisor: FakeSupervisor, monk
     monkeypatch.setattr("api.stream._LOOK_SECONDS", 0.01)
     reader = Reader(supervisor.call, Inbox(), Filter(), None)
 
-    assert len(list(reader.frames(lambda: True))) == 1
+    assert len(list(reader.texts(lambda: True))) == 1
 
 
 class TestFeed:

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from api.auth import TokenFile
 from api.logs import JsonLines
 from shared.messages import MAX_FRAME_BYTES
+from shared.tokens import TokenFile
 from tests.api_double import Caller, FakeSupervisor
 
 
@@ -122,7 +122,7 @@ class TestProblems:
             "type": "urn:pilotlight:problem:not_found",
             "title": "Not Found",
             "status": 404,
-            "detail": "There is no /nowhere here. GET / lists what there is.",
+            "detail": "There is no /nowhere here. GET /api/docs lists what there is.",
         }
 
     @pytest.mark.parametrize(

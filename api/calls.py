@@ -1,0 +1,217 @@
+"""Every call of this API in one table: what it takes, what it answers, and which scope it needs.
+
+The guard (`api/auth.py`) and the OpenAPI document (`api/openapi.py`) are made from it. A route that is missing here needs
+the scope `admin`, and a test fails.
+
+    read    look: sessions, messages, events, screens, metrics, settings
+    chat    talk: send and cancel messages, open, wake and extend sessions, interrupt
+    answer  decide for Claude: permissions, questions, plans, trust
+    admin   everything else: end sessions, press keys, change settings, models and permission modes
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from api import shapes
+from api.routes import chat, events, messages, origin, sessions
+from shared import messages as wire
+from shared.tokens import Scope
+
+TEXT = "text/plain; charset=utf-8"
+EVENTS = "text/event-stream; charset=utf-8"
+HTML = "text/html; charset=utf-8"
+JSON = "application/json"
+
+ID = "123e4567-e89b-42d3-a456-426614174000"
+MESSAGE_ID = "m_4c039b79f8ee45cfbb8296d2ef93e0de"
+
+
+@dataclass(frozen=True)
+class Body:
+    """A request body: the type, without what the path says and what a header carries; `hints` refine the schema."""
+
+    kind: type[Any] | None
+    example: Mapping[str, Any]
+    drop: tuple[str, ...] = ("sessionId", "key")
+    need: tuple[str, ...] = ()
+    one_of: tuple[str, ...] = ()
+    hints: Mapping[str, Any] = field(default_factory=dict)
+    optional: bool = False
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call. `scope` None: no token needed. `answers` maps a status to a shape, or to the type of what is no JSON."""
+
+    method: str
+    path: str
+    scope: Scope | None
+    answers: Mapping[int, type[Any] | str]
+    tag: str
+    query: type[Any] | None = None
+    body: Body | None = None
+    errors: tuple[int, ...] = ()
+    streams: bool = False
+
+    @property
+    def acts(self) -> bool:
+        """Whether it changes something."""
+        return self.method != "GET"
+
+
+_CHAT = Body(
+    chat.Chat,
+    {"message": "Remember the word BANANA", "projectPath": "/home/me/project", "wait": 60},
+    drop=(),
+    need=("message",),
+)
+_POST = Body(
+    messages.Post, {"message": "What word did I ask you to remember?", "wait": 60}, drop=(), one_of=("message", "text")
+)
+_SEND = {200: shapes.Delivered, 202: shapes.Delivered}
+_FATE = (404, 409, 502, 504, 507)
+_ACT = (404, 409, 504, 507)
+_ONE = {200: shapes.OneSession}
+_NOTHING = Body(wire.SessionRef, {}, optional=True)
+
+CALLS: tuple[Call, ...] = (
+    Call("GET", "/", None, {200: shapes.Index}, "Service"),
+    Call("GET", "/health", None, {200: shapes.Health, 503: shapes.Unhealthy}, "Service"),
+    Call("GET", "/api/openapi.json", None, {200: JSON}, "Service"),
+    Call("GET", "/api/docs", None, {200: HTML}, "Service"),
+    Call("GET", "/api/health", "read", {200: shapes.FullHealth, 503: shapes.Unhealthy}, "Service"),
+    Call("GET", "/api/status", "read", {200: shapes.Status}, "Service"),
+    Call("GET", "/api/metrics/sessions", "read", {200: shapes.Metrics}, "Service"),
+    Call("GET", "/metrics", "read", {200: TEXT}, "Service"),
+    Call("GET", "/api/settings", "read", {200: shapes.SettingsInForce}, "Service"),
+    Call(
+        "PATCH",
+        "/api/settings",
+        "admin",
+        {200: shapes.SettingsInForce},
+        "Service",
+        body=Body(None, {"sessions.timeout_hours": 12}),
+        errors=(507,),
+    ),
+    Call("POST", "/api/chat", "chat", _SEND, "Messages", body=_CHAT, errors=_FATE, streams=True),
+    Call(
+        "GET",
+        "/api/sessions/<id>/messages",
+        "read",
+        {200: shapes.Messages},
+        "Messages",
+        query=messages.Page,
+        errors=(404,),
+    ),
+    Call("POST", "/api/sessions/<id>/messages", "chat", _SEND, "Messages", body=_POST, errors=_FATE, streams=True),
+    Call(
+        "GET", "/api/messages/<id>", "read", {200: shapes.Receipt}, "Messages", query=messages.Receipt, errors=(404, 504)
+    ),
+    Call(
+        "DELETE",
+        "/api/messages/<id>",
+        "chat",
+        {200: shapes.Receipt},
+        "Messages",
+        body=Body(wire.Nothing, {}, optional=True),
+        errors=_ACT,
+    ),
+    Call("GET", "/api/sessions", "read", {200: shapes.Sessions}, "Sessions", query=sessions.Listing),
+    Call(
+        "POST",
+        "/api/sessions",
+        "chat",
+        {201: shapes.OneSession},
+        "Sessions",
+        body=Body(wire.CreateSession, {"projectPath": "/home/me/project", "title": "Fix the build"}, drop=("key",)),
+        errors=(404, 409, 502, 504, 507),
+    ),
+    Call("GET", "/api/attention", "read", {200: shapes.Sessions}, "Sessions"),
+    Call("GET", "/api/sessions/<id>", "read", _ONE, "Sessions", errors=(404,)),
+    Call(
+        "PATCH",
+        "/api/sessions/<id>",
+        "chat",
+        _ONE,
+        "Sessions",
+        body=Body(
+            wire.UpdateSession,
+            {"title": "Fix the build"},
+            drop=("sessionId",),
+            one_of=("title", "autoKeepAlive", "model", "permissionMode"),
+        ),
+        errors=_ACT,
+    ),
+    Call(
+        "DELETE",
+        "/api/sessions/<id>",
+        "admin",
+        {200: shapes.EndedSession},
+        "Sessions",
+        body=Body(wire.StopSession, {}, drop=("sessionId", "key", "reason"), optional=True),
+        errors=_ACT,
+    ),
+    Call(
+        "POST",
+        "/api/sessions/<id>/answer",
+        "answer",
+        {200: shapes.Answered},
+        "Sessions",
+        body=Body(wire.Answer, {"choice": "allow"}, one_of=("choice", "text", "answers", "updatedInput")),
+        errors=_ACT,
+    ),
+    Call(
+        "POST",
+        "/api/sessions/<id>/interrupt",
+        "chat",
+        {200: shapes.Interrupted},
+        "Sessions",
+        body=_NOTHING,
+        errors=_ACT,
+    ),
+    Call("POST", "/api/sessions/<id>/hibernate", "admin", _ONE, "Sessions", body=_NOTHING, errors=_ACT),
+    Call("POST", "/api/sessions/<id>/wake", "chat", _ONE, "Sessions", body=_NOTHING, errors=(*_ACT, 502)),
+    Call("POST", "/api/sessions/<id>/reopen", "chat", _ONE, "Sessions", body=_NOTHING, errors=(*_ACT, 502)),
+    Call(
+        "GET",
+        "/api/sessions/<id>/screen",
+        "read",
+        {200: shapes.OneScreen},
+        "Terminal",
+        query=sessions.Look,
+        errors=(404, 409),
+    ),
+    Call(
+        "POST",
+        "/api/sessions/<id>/keys",
+        "admin",
+        _ONE,
+        "Terminal",
+        body=Body(wire.SendKeys, {"keys": ["Escape"]}, one_of=("keys", "text")),
+        errors=_ACT,
+    ),
+    Call("GET", "/api/events", "read", {200: EVENTS}, "Events", query=events.Wanted, streams=True),
+    Call(
+        "GET", "/api/sessions/<id>/stream", "read", {200: EVENTS}, "Events", query=events.Since, errors=(404,), streams=True
+    ),
+    Call(
+        "POST",
+        "/api/sessions/keep-alive",
+        "chat",
+        {200: shapes.KeptAlive},
+        "Origin",
+        body=Body(origin.Extend, {"sessionId": ID, "action": "extend"}, drop=(), need=("sessionId",)),
+        errors=_ACT,
+    ),
+    Call("GET", "/api/sessions/active", "read", {200: shapes.ActiveSessions}, "Origin"),
+    Call("GET", "/api/sessions/interactive/<id>/status", "read", {200: shapes.OriginStatus}, "Origin", errors=(404,)),
+    Call("DELETE", "/api/sessions/interactive/<id>", "admin", {200: shapes.Terminated}, "Origin", errors=_ACT),
+)
+
+
+def scopes() -> dict[tuple[str, str], Scope]:
+    """What (method, rule) needs; calls without a token are not in it."""
+    return {(call.method, call.path): call.scope for call in CALLS if call.scope is not None}

@@ -1,0 +1,260 @@
+"""The OpenAPI 3.1 document, from the table of calls, the types of the wire and the docstrings of the routes.
+
+msgspec gives JSON Schema 2020-12, which is what OpenAPI 3.1 is made of, so this is a matter of putting things together.
+What a type cannot say (a number's bounds, a text that must not be blank) stands in `HINTS`, by the field's name.
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+from flask import Flask
+
+from api import shapes
+from api.calls import CALLS, EVENTS, ID, MESSAGE_ID, Body, Call
+from api.inbound import MAX_ID_LENGTH, MAX_WAIT_SECONDS
+from shared import __version__
+from shared.messages import MAX_MESSAGE_BYTES
+
+REF = "#/components/schemas/{name}"
+_SAID = {"type": "string", "minLength": 1, "pattern": r"\S"}
+_KEY = {"type": "string", "pattern": rf"^[\x21-\x7e]{{1,{MAX_ID_LENGTH}}}$"}
+_PLACE = {"type": "string", "pattern": r"^([0-9A-Za-z_-]+:)?[0-9]{1,18}$"}
+_WAIT = {"type": "number", "minimum": 0, "maximum": MAX_WAIT_SECONDS}
+
+HINTS: Mapping[str, Mapping[str, Any]] = {
+    "message": {**_SAID, "maxLength": MAX_MESSAGE_BYTES},
+    "text": {**_SAID, "maxLength": MAX_MESSAGE_BYTES},
+    "projectPath": _SAID,
+    "requestId": _KEY,
+    "wait": _WAIT,
+    "since": _PLACE,
+    "limit": {"type": "integer", "minimum": 1, "maximum": 1000, "default": 100},
+    "format": {"enum": ["json", "text"], "default": "json"},
+    "sessionId": {"type": "string", "format": "uuid"},
+    "session": {"type": "string", "format": "uuid"},
+}
+
+ERRORS: Mapping[int, tuple[str, str, bool]] = {
+    400: ("invalid_field", "`wait` must be between 0 and 3600 seconds.", False),
+    401: ("unauthorized", "A valid token is needed: send `Authorization: Bearer <token>`.", False),
+    403: ("insufficient_scope", "This needs a token with the scope `chat`; `dashboard` has `read`.", False),
+    404: ("not_found", "Session not found.", False),
+    408: ("body_too_slow", "The body of this request came too slowly. Send it again.", True),
+    409: ("conflict", "This session waits for nothing: somebody else was first.", False),
+    413: ("message_too_large", "`message` is over 100 kB. Send the long part as an attachment.", False),
+    415: ("unsupported_media_type", "Send the body as JSON, with `Content-Type: application/json`.", False),
+    429: ("rate_limited", "This token has made 600 calls within a minute (api.rate_per_minute). Slow down.", True),
+    500: ("internal_error", "Something went wrong inside pilotlight. The log of the API has the trace.", False),
+    502: ("message_failed", "Claude could not answer this message.", False),
+    503: ("unavailable", "The supervisor did not answer in time. `pilotlight up` starts it.", True),
+    504: ("deadline_exceeded", "No answer in time; what was accepted goes on.", True),
+    507: ("storage_failed", "The disk is full.", True),
+}
+_TAGS = {
+    "Messages": "Talking to Claude.",
+    "Sessions": "Conversations: one living process each.",
+    "Events": "What happens, as it happens: Server-Sent Events under gapless ids.",
+    "Terminal": "The screen and the keyboard.",
+    "Origin": "The calls that existing clients were written against.",
+    "Service": "This service itself.",
+}
+
+
+def document(app: Flask) -> dict[str, Any]:
+    """The document of this application."""
+    views = {
+        (method, rule.rule): app.view_functions[rule.endpoint]
+        for rule in app.url_map.iter_rules()
+        for method in rule.methods or ()
+    }
+    schemas = _Schemas()
+    paths: dict[str, Any] = {}
+    for call in CALLS:
+        path = re.sub(r"<(\w+)>", r"{\1}", call.path)
+        paths.setdefault(path, {})[call.method.lower()] = _operation(call, views[call.method, call.path], schemas)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "pilotlight",
+            "version": __version__,
+            "description": "Keeps interactive Claude Code sessions alive and reachable. Times are milliseconds since the "
+            "epoch, waits are seconds. Scopes: read < chat < answer < admin.",
+        },
+        "servers": [{"url": "/"}],
+        "tags": [{"name": name, "description": text} for name, text in _TAGS.items()],
+        "paths": paths,
+        "components": {
+            "schemas": dict(sorted(schemas.components.items())),
+            "responses": {f"Error{status}": _error(status, *said) for status, said in ERRORS.items()},
+            "securitySchemes": {
+                "token": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "`pilotlight token` prints the default one; `pilotlight tokens add` makes more.",
+                }
+            },
+        },
+    }
+
+
+class _Schemas:
+    """The schemas that were referred to so far."""
+
+    def __init__(self) -> None:
+        self.components: dict[str, Any] = {}
+
+    def ref(self, kind: type[Any]) -> dict[str, Any]:
+        (schema,), found = msgspec.json.schema_components([kind], ref_template=REF)
+        self.components.update(found)
+        return schema
+
+    def plain(self, kind: type[Any]) -> dict[str, Any]:
+        """The schema of a struct itself, to be changed."""
+        _, found = msgspec.json.schema_components([kind], ref_template=REF)
+        own: dict[str, Any] = copy.deepcopy(found.pop(kind.__name__))
+        self.components.update(found)
+        return own
+
+    def body(self, body: Body) -> dict[str, Any]:
+        if body.kind is None:
+            return {"type": "object", "minProperties": 1}
+        schema = self.plain(body.kind)
+        schema.pop("title", None)
+        fields = {name: value for name, value in schema["properties"].items() if name not in body.drop}
+        for name in fields:
+            if name in HINTS:
+                fields[name] = _hinted(name, fields[name], name in body.need)
+        if "requestId" not in fields:
+            fields["requestId"] = {"anyOf": [_KEY, {"type": "null"}]}
+        fields["requestId"] = {**fields["requestId"], "description": "As the header Idempotency-Key."}
+        schema["properties"] = fields
+        schema["required"] = [*(n for n in schema.get("required", []) if n not in body.drop), *body.need]
+        if body.one_of:
+            schema["anyOf"] = [{"required": [name]} for name in body.one_of]
+        name = f"{body.kind.__name__}Body"
+        self.components[name] = schema
+        return {"$ref": REF.format(name=name)}
+
+
+def _hinted(name: str, schema: dict[str, Any], required: bool) -> dict[str, Any]:
+    nullable = any(part.get("type") == "null" for part in schema.get("anyOf", []))
+    return {"anyOf": [dict(HINTS[name]), {"type": "null"}]} if nullable and not required else dict(HINTS[name])
+
+
+def _operation(call: Call, view: Callable[..., Any], schemas: _Schemas) -> dict[str, Any]:
+    summary, _, rest = (view.__doc__ or "").strip().partition("\n")
+    needs = "No token needed." if call.scope is None else f"Scope: `{call.scope}`."
+    text = " ".join(rest.split())
+    operation: dict[str, Any] = {
+        "operationId": view.__name__ if view.__name__ != "index" else "index",
+        "summary": summary,
+        "description": f"{text} {needs}".strip(),
+        "tags": [call.tag],
+        "parameters": _parameters(call, schemas),
+        "responses": _responses(call, schemas),
+        "security": [] if call.scope is None else [{"token": []}],
+        "x-scope": call.scope,
+    }
+    if call.body is not None:
+        content = {"schema": schemas.body(call.body), "example": dict(call.body.example)}
+        operation["requestBody"] = {"required": not call.body.optional, "content": {"application/json": content}}
+    return operation
+
+
+def _parameters(call: Call, schemas: _Schemas) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    if "<id>" in call.path:
+        message = call.path.startswith("/api/messages")
+        schema = {"type": "string", "pattern": r"^m_[0-9A-Za-z_-]{1,64}$"} if message else dict(HINTS["sessionId"])
+        example = MESSAGE_ID if message else ID
+        found.append({"name": "id", "in": "path", "required": True, "schema": schema, "example": example})
+    if call.query is not None:
+        for name, schema in schemas.plain(call.query)["properties"].items():
+            said = dict(HINTS[name]) if name in HINTS else _without_null(schema)
+            found.append({"name": name, "in": "query", "required": False, "schema": said})
+    if call.acts and call.path != "/api/settings":
+        text = "Makes a repeat of this request harmless. `X-Request-Id` does the same."
+        found.append({"name": "Idempotency-Key", "in": "header", "required": False, "schema": _KEY, "description": text})
+    if call.streams:
+        text = "The id of the last event that was received: go on behind it."
+        found.append({"name": "Last-Event-ID", "in": "header", "required": False, "schema": _PLACE, "description": text})
+    return found
+
+
+def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
+    parts = [part for part in schema.get("anyOf", []) if part.get("type") != "null"]
+    if parts:
+        return parts[0] if len(parts) == 1 else {"anyOf": parts}
+    if None in schema.get("enum", []):
+        return {"enum": [value for value in schema["enum"] if value is not None]}
+    return schema
+
+
+def _responses(call: Call, schemas: _Schemas) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for status, kind in call.answers.items():
+        text = HTTPStatus(status).phrase
+        if isinstance(kind, str):
+            media = kind.partition(";")[0]
+            schema: dict[str, Any] = {"type": "object"} if media == "application/json" else {"type": "string"}
+            found[str(status)] = {"description": text, "content": {media: {"schema": schema}}}
+        else:
+            doc = (kind.__doc__ or text).strip()
+            found[str(status)] = {"description": doc, "content": {"application/json": {"schema": schemas.ref(kind)}}}
+    if call.streams and call.acts:
+        schemas.ref(shapes.Done)
+        media = EVENTS.partition(";")[0]
+        found["200"]["content"][media] = {"schema": {"type": "string"}, "example": _STREAM_EXAMPLE}
+    if call.path.endswith("/screen"):
+        found["200"]["content"]["text/plain"] = {"schema": {"type": "string"}}
+    schemas.ref(shapes.Problem)
+    for status in sorted({*call.errors, *_usual(call)} - set(call.answers)):
+        found[str(status)] = {"$ref": f"#/components/responses/Error{status}"}
+    return found
+
+
+def _usual(call: Call) -> set[int]:
+    """What can happen to any call of its kind."""
+    usual = {403, 415, 500, 503}
+    if call.scope is not None:
+        usual |= {401, 504}
+    if call.query is not None or call.streams:
+        usual |= {400}
+    if call.acts:
+        usual |= {400, 408, 413, 429}
+    return usual
+
+
+def _error(status: int, code: str, message: str, retryable: bool) -> dict[str, Any]:
+    example = {
+        "success": False,
+        "error": message,
+        "code": code,
+        "retryable": retryable,
+        "type": f"urn:pilotlight:problem:{code}",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": message,
+    }
+    schema = {"$ref": REF.format(name="Problem")}
+    media = {"schema": schema, "example": example}
+    response: dict[str, Any] = {
+        "description": HTTPStatus(status).phrase,
+        "content": {"application/json": media, "application/problem+json": media},
+    }
+    if status in (429, 503):
+        response["headers"] = {"Retry-After": {"schema": {"type": "string"}, "description": "Seconds."}}
+    return response
+
+
+_STREAM_EXAMPLE = (
+    'event: accepted\ndata: {"status": 202, "messageId": "m_4c03", "sessionId": "123e4567-e89b-42d3-a456-426614174000"}\n\n'
+    'id: 6f2a:17\nevent: text\ndata: {"seq": 17, "kind": "text", "data": {"delta": "BANANA", "index": 0, "final": true}}\n\n'
+    'id: 6f2a:19\nevent: done\ndata: {"status": 200, "success": true, "state": "answered", "reply": "BANANA"}\n\n'
+)

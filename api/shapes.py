@@ -1,0 +1,242 @@
+"""What the calls answer, as types: for the OpenAPI document, and checked against real answers by the tests.
+
+Routes build plain dictionaries, because most of what they answer comes from the bus as it is; these structs say what is
+promised about them. More members may come; those without a default are always there.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from msgspec import Struct
+
+from shared.messages import MessageState, MessageView, Screen, SessionState, SessionView, Waiting
+
+
+class Shape(Struct, rename="camel", frozen=True, kw_only=True):
+    """Base of every answer."""
+
+
+class Success(Shape, frozen=True, kw_only=True):
+    """It worked."""
+
+    success: Literal[True]
+
+
+class Problem(Shape, frozen=True, kw_only=True):
+    """A refusal or a failure: the origin's `{success, error}` beside RFC 9457's members. `code` is stable, for programs."""
+
+    success: Literal[False]
+    error: str
+    code: str
+    retryable: bool
+    type: str
+    title: str
+    status: int
+    detail: str
+    request_id: str | None = None
+    data: dict[str, Any] = {}
+
+
+class Delivered(Success, frozen=True, kw_only=True):
+    """What became of a message. 200 carries `reply`; with 202 it is on its way, or `waiting` says what for."""
+
+    message: str
+    request_id: str
+    message_id: str
+    session_id: str
+    project_path: str
+    state: MessageState
+    session_state: SessionState
+    queue_position: int
+    timestamp: int
+    delivery_method: str
+    reply: str | None = None
+    duplicate: bool = False
+    waiting: Waiting | None = None
+    usage: dict[str, int] | None = None
+    tool_calls: list[dict[str, Any]] = []
+
+
+class Done(Shape, frozen=True, kw_only=True):
+    """The last event of a streamed message: what the call would have answered, its status, and the receipt."""
+
+    success: bool
+    status: int
+    message_id: str
+    session_id: str
+    state: MessageState
+    receipt: MessageView
+    reply: str | None = None
+    error: str | None = None
+
+
+class Receipt(MessageView, frozen=True, kw_only=True):
+    """A message: how far it came, when each step was reached, and the reply."""
+
+    success: Literal[True]
+    message_id: str
+
+
+class Messages(Success, frozen=True, kw_only=True):
+    """A page of messages, oldest first; `next` is the `after` of the page behind it."""
+
+    messages: list[MessageView]
+    next: str | None = None
+
+
+class OneSession(Success, frozen=True, kw_only=True):
+    """A session."""
+
+    session: SessionView
+
+
+class Interrupted(OneSession, frozen=True, kw_only=True):
+    """`rung` says what it took."""
+
+    rung: str | None = None
+
+
+class Answered(OneSession, frozen=True, kw_only=True):
+    """`answer` is what was given; `duplicate`: by this very request, before."""
+
+    answer: dict[str, Any] = {}
+    duplicate: bool = False
+
+
+class EndedSession(OneSession, frozen=True, kw_only=True):
+    """A session that has ended."""
+
+    message: str
+    session_id: str
+
+
+class Sessions(Success, frozen=True, kw_only=True):
+    """Sessions."""
+
+    sessions: list[SessionView]
+
+
+class OneScreen(Success, frozen=True, kw_only=True):
+    """What a person would see."""
+
+    screen: Screen
+
+
+class KeptAlive(Success, frozen=True, kw_only=True):
+    """The origin's answer to keep-alive; `recap` is Claude's summary."""
+
+    session_id: str
+    extended: bool
+    expires_at: int | None = None
+    recap: str | None = None
+
+
+class OriginSession(Shape, frozen=True, kw_only=True):
+    """A session in the origin's words; times in milliseconds."""
+
+    session_id: str
+    project_path: str
+    created_at: int
+    last_activity: int
+    message_count: int
+    expires_at: int
+    state: SessionState
+    pid: int | None = None
+
+
+class OriginStats(Shape, frozen=True, kw_only=True):
+    """How much room there is; `memoryUsage` in bytes."""
+
+    total_sessions: int
+    max_sessions: int
+    available_slots: int
+    memory_usage: int
+
+
+class ActiveSessions(Success, frozen=True, kw_only=True):
+    """The origin's list."""
+
+    sessions: list[OriginSession]
+    stats: OriginStats
+
+
+class OriginStatus(OriginSession, frozen=True, kw_only=True):
+    """One session's life; `active` while it works on something."""
+
+    success: Literal[True]
+    time_remaining: int
+    is_expired: bool
+    needs_warning: bool
+    active: bool
+
+
+class Terminated(Success, frozen=True, kw_only=True):
+    """The origin's answer to ending a session."""
+
+    message: str
+    session_id: str
+
+
+class Index(Shape, frozen=True, kw_only=True):
+    """What this is, and where to go."""
+
+    name: str
+    version: str
+    token: str
+    links: dict[str, str]
+
+
+class Health(Shape, frozen=True, kw_only=True):
+    """The short answer."""
+
+    status: Literal["healthy", "unhealthy"]
+    version: str
+    aicli_code_available: bool
+    timestamp: int
+
+
+class Unhealthy(Shape, frozen=True, kw_only=True):
+    """Nobody answers, and what to do."""
+
+    status: str
+    success: Literal[False] | None = None
+    error: str | None = None
+
+
+class FullHealth(Shape, frozen=True, kw_only=True):
+    """Check by check."""
+
+    status: Literal["healthy", "degraded", "unhealthy"]
+    version: str
+    aicli_code_available: bool
+    active_sessions: int
+    session_count: int
+    resources: dict[str, Any]
+    checks: list[dict[str, Any]]
+    timestamp: int
+
+
+class Status(Success, frozen=True, kw_only=True):
+    """Who serves, since when, and every session that is not ended."""
+
+    pid: int
+    version: str
+    sessions: list[SessionView]
+    api: dict[str, Any]
+
+
+class Metrics(Success, frozen=True, kw_only=True):
+    """Counts, latencies and resources."""
+
+    sessions: dict[str, Any]
+    counters: dict[str, Any]
+    latency: dict[str, Any]
+    per_session: list[dict[str, Any]]
+
+
+class SettingsInForce(Success, frozen=True, kw_only=True):
+    """Every setting that can be changed at run time, and the names of those that were."""
+
+    settings: dict[str, Any]
+    changed: list[str]

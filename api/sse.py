@@ -1,0 +1,89 @@
+"""An event stream as a response: one permit, one inbox, both given back exactly once, whatever happens to the client."""
+
+from __future__ import annotations
+
+import select
+import socket
+from collections.abc import Callable, Iterator
+
+from flask import Response, request
+
+from api.context import Api
+from api.feed import Inbox
+from api.stream import Position
+from shared.errors import Unavailable
+
+EVENT_STREAM = "text/event-stream"
+
+Gone = Callable[[], bool]
+"""Whether the client has hung up."""
+
+
+def wanted() -> bool:
+    """Whether the caller asks for a stream; `*/*` is no such wish."""
+    return request.accept_mimetypes.best_match(["application/json", EVENT_STREAM]) == EVENT_STREAM
+
+
+def start(since: str | None = None) -> Position | None:
+    """Where the caller wants to go on: `Last-Event-ID` (a browser that reconnects sends it) before `since`."""
+    last = request.headers.get("Last-Event-ID")
+    if last:
+        return Position.parse(last, "Last-Event-ID")
+    return Position.parse(since, "since") if since is not None else None
+
+
+def respond(here: Api, begin: Callable[[Inbox, Gone], Iterator[str]]) -> Response:
+    """Stream what `begin` returns. What it raises is an ordinary error response: nothing has been sent yet."""
+    if not here.streams.take():
+        raise Unavailable(
+            f"All {here.streams.size} event streams are in use. Close one, or raise api.threads.",
+            code="too_many_streams",
+            data={"retryAfter": 5},
+        )
+    inbox = here.feed.join()
+    closed = _Once(here, inbox)
+    try:
+        frames = begin(inbox, _watch(request.environ.get("gunicorn.socket")))
+    except BaseException:
+        closed()
+        raise
+
+    def body() -> Iterator[str]:
+        try:
+            yield from frames
+        finally:
+            closed()
+
+    response = Response(body(), content_type=f"{EVENT_STREAM}; charset=utf-8")
+    response.headers["X-Accel-Buffering"] = "no"
+    response.call_on_close(closed)
+    return response
+
+
+class _Once:
+    """Give everything back, once: the generator may never have been started."""
+
+    def __init__(self, here: Api, inbox: Inbox) -> None:
+        self._here: Api | None = here
+        self._inbox = inbox
+
+    def __call__(self) -> None:
+        here, self._here = self._here, None
+        if here is not None:
+            here.feed.leave(self._inbox)
+            here.streams.give()
+
+
+def _watch(connection: socket.socket | None) -> Gone:
+    """Whether the client has hung up; without this a thread is held until the next heartbeat fails."""
+
+    def gone() -> bool:
+        if connection is None:
+            return False
+        try:
+            readable, _, _ = select.select([connection], [], [], 0)
+            return bool(readable) and not connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        except (OSError, ValueError):
+            return True
+
+    return gone

@@ -1,0 +1,132 @@
+"""One message as an event stream: accepted, then everything that happens to it, then `done` with receipt and reply.
+
+The events are the journal's own, under its ids, so a client that lost the connection sends the same request again, with
+the same Idempotency-Key and `Last-Event-ID`: the message is not sent twice and no event comes twice. Invariants: the
+place in the journal is taken before the message is sent, so nothing that happens to it is missed; there is exactly one
+`done`, and it is the last frame. A stream without `done` was cut off (the API restarts): come back.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from api.context import Api
+from api.delivery import tell
+from api.feed import Inbox
+from api.inbound import MAX_WAIT_SECONDS
+from api.sse import Gone
+from api.stream import Filter, Position, Reader, frame_text, present
+from shared.errors import PilotlightError
+from shared.messages import SETTLED, Event, MessageRef, MessageView, SendMessage, Sent, SessionRef, SessionView
+
+KINDS = frozenset({"text", "tool", "message", "state", "waiting", "ended"})
+
+LOOK_AGAIN_SECONDS = 15.0
+"""How often the receipt itself is asked for while nothing is heard: an event may be in a declared gap."""
+
+LAST_WORD_SECONDS = 0.5
+"""How long the last piece of text may come after the receipt: hooks of one moment run side by side."""
+
+
+def begin(here: Api, inbox: Inbox, gone: Gone, message: SendMessage, start: Position | None) -> Iterator[str]:
+    """Send the message and return its stream. Raise what sending it raises."""
+    place = start or present(here.call)
+    limit = time.monotonic() + (message.wait or MAX_WAIT_SECONDS)
+    order = msgspec.structs.replace(message, wait=0.0)
+    sent = msgspec.convert(here.hold("message.send", order, 0.0), Sent)
+    own = _Own(sent.message.id)
+    reader = Reader(here.call, inbox, Filter(sent.session.id, KINDS, own.picks), place)
+    return _Telling(here, sent, reader, own, limit).frames(gone)
+
+
+class _Own:
+    """Which events of the session are about this message, and whether all of its text has come."""
+
+    def __init__(self, message_id: str) -> None:
+        self._id = message_id
+        self._parts: dict[str, set[int]] = {}
+        self._ends: dict[str, int] = {}
+        self._latest: str | None = None
+
+    def picks(self, event: Event) -> bool:
+        """Receipts, text and tools of this message; states of the session."""
+        data = event.data
+        if event.kind not in ("text", "tool", "message"):
+            return True
+        own = data.get("message") == self._id
+        if event.kind == "text":
+            part = data.get("messageId")
+            own = own or part in self._parts
+            if own and isinstance(part, str) and isinstance(data.get("index"), int):
+                self._parts.setdefault(part, set()).add(data["index"])
+                self._latest = part
+                if data.get("final"):
+                    self._ends[part] = data["index"]
+        return own
+
+    def settled_by(self, event: Event) -> bool:
+        """Whether this is the receipt's last step."""
+        return event.kind == "message" and event.data.get("state") in SETTLED
+
+    @property
+    def complete(self) -> bool:
+        """Whether every piece of Claude's latest message is there, up to the final one."""
+        end = self._ends.get(self._latest or "")
+        return end is not None and len(self._parts[self._latest or ""]) == end + 1
+
+
+class _Telling:
+    def __init__(self, here: Api, sent: Sent, reader: Reader, own: _Own, limit: float) -> None:
+        self._here = here
+        self._sent = sent
+        self._reader = reader
+        self._own = own
+        self._limit = limit
+        self._settled = sent.message.state in SETTLED
+
+    def frames(self, gone: Gone) -> Iterator[str]:
+        """The stream."""
+        status, body = tell(self._sent)
+        yield frame_text("accepted", {"status": status, **body})
+        looked = time.monotonic()
+        last_word: float | None = None
+        for frame in self._reader.frames(gone):
+            if frame.text:
+                yield frame.text
+            now = time.monotonic()
+            if frame.event is not None and self._own.settled_by(frame.event):
+                self._settled = True
+            elif frame.event is None and not self._settled and ("gap" in frame.text or now - looked >= LOOK_AGAIN_SECONDS):
+                looked = now
+                self._settled = self._look_settled()
+            if self._settled and last_word is None:
+                last_word = now + LAST_WORD_SECONDS
+                self._reader.patience = 0.05
+            if now >= self._limit or (last_word is not None and (self._own.complete or now >= last_word)):
+                yield from self._done()
+                return
+
+    def _look_settled(self) -> bool:
+        try:
+            return self._receipt().state in SETTLED
+        except PilotlightError:
+            return False  # the supervisor is away; its next tick or the next look tells
+
+    def _done(self) -> Iterator[str]:
+        try:
+            receipt = self._receipt()
+            session = SessionRef(session_id=receipt.session_id)
+            view = msgspec.convert(self._here.call("session.get", session), SessionView)
+        except PilotlightError:
+            return  # cut off: the client comes back with the id that it has
+        status, body = tell(msgspec.structs.replace(self._sent, message=receipt, session=view))
+        done: dict[str, Any] = {"status": status, **body, "receipt": receipt}
+        yield self._reader.id_line + frame_text("done", done)
+
+    def _receipt(self) -> MessageView:
+        found = self._here.call("message.get", MessageRef(message_id=self._sent.message.id))
+        return msgspec.convert(found, MessageView)

@@ -1,0 +1,292 @@
+"""Bearer tokens: the default one in a file of its own, and named ones with a scope, of which only hashes are kept.
+
+A token is 256 random bits, so one SHA-256 of it is as good as any slow hash: there is nothing to guess. `tokens.json`
+(0600, replaced whole, written under a lock) holds name, scope, hash and times; a token itself is shown once, when it is
+made. Both files are read again when they change. They differ when they cannot be read: the default token stays what it
+was (a disk that is full must not lock its owner out), named tokens count no more (a revoked one must not live on).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import hmac
+import os
+import re
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Literal, get_args
+
+import msgspec
+from msgspec import Struct
+
+from shared.errors import Conflict, InvalidRequest, NotFound, Unavailable
+from shared.paths import Paths
+
+Scope = Literal["read", "chat", "answer", "admin"]
+SCOPES: tuple[Scope, ...] = get_args(Scope)
+"""From least to most; each may do all that the one before it may."""
+
+DEFAULT_NAME = "default"
+PREFIX = "pl_"
+"""What a named token starts with, so that scanners for leaked secrets can be told."""
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_FORMAT = 1
+_Stamp = tuple[int, int, int]
+
+
+def allows(have: Scope, needed: Scope) -> bool:
+    """Whether a token of one scope may do what needs the other."""
+    return SCOPES.index(have) >= SCOPES.index(needed)
+
+
+class TokenRecord(Struct, rename="camel", frozen=True, kw_only=True):
+    """One named token as it is stored; times in milliseconds since the epoch."""
+
+    name: str
+    scope: Scope
+    hash: str
+    created_at: int
+    rotated_at: int | None = None
+
+
+class Identity(Struct, frozen=True):
+    """Whose token it was, and what it may do."""
+
+    name: str
+    scope: Scope
+
+    @property
+    def actor(self) -> str:
+        """Who acts, for the record."""
+        return f"token:{self.name}"
+
+
+class _File(Struct, rename="camel", forbid_unknown_fields=True):
+    version: int = _FORMAT
+    tokens: list[TokenRecord] = []
+
+
+class TokenFile:
+    """The default token, made when there is none, read again when the file changes."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._stamp: _Stamp | None = None
+        self._value = b""
+
+    def ensure(self) -> None:
+        """Make the token (0600, complete or not at all); the first of two racing processes wins."""
+        if self._read():
+            return
+        # There, but empty: a disk that was full once.
+        self._write(secrets.token_urlsafe(32), replace=self._path.exists())
+        if not self._read():
+            raise Unavailable(f"{self._path} cannot be read: remove it and start again.", code="token_unreadable")
+
+    def rotate(self) -> str:
+        """Replace the token and return the new one; the old one counts no more."""
+        secret = secrets.token_urlsafe(32)
+        self._write(secret, replace=True)
+        return secret
+
+    def matches(self, candidate: str) -> bool:
+        """Whether this is the token, in constant time."""
+        self._read()
+        return bool(self._value) and hmac.compare_digest(self._value, candidate.encode("utf-8", "replace"))
+
+    def _write(self, secret: str, *, replace: bool) -> None:
+        try:
+            with _draft(self._path, f"{secret}\n".encode()) as draft:
+                if replace:
+                    os.replace(draft, self._path)
+                else:
+                    with contextlib.suppress(FileExistsError):
+                        os.link(draft, self._path)
+        except OSError as error:
+            raise Unavailable(
+                f"The token cannot be written to {self._path}: {error.strerror}.", code="token_unwritable"
+            ) from error
+
+    def _read(self) -> bool:
+        """Take over the file as it is now; what was read last stays valid while it is away."""
+        try:
+            stamp = _private_stamp(self._path)
+            if self._stamp != stamp:
+                self._value = self._path.read_bytes().strip()
+                self._stamp = stamp
+        except OSError:
+            pass
+        return bool(self._value)
+
+
+class NamedTokens:
+    """`tokens.json`. Reading is cheap and safe from every thread; writing is for one process at a time."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        self._stamp: _Stamp | None = None
+        self._by_hash: dict[str, TokenRecord] = {}
+
+    def identify(self, candidate: str) -> Identity | None:
+        """Whose token this is. It is looked up by its hash, so timing tells nothing about the tokens that exist."""
+        with self._lock:
+            self._refresh()
+            record = self._by_hash.get(_hash(candidate))
+        return Identity(record.name, record.scope) if record else None
+
+    def records(self) -> list[TokenRecord]:
+        """All of them, by name. Raise Unavailable when the file is damaged."""
+        return sorted(self._load().tokens, key=lambda record: record.name)
+
+    def add(self, name: str, scope: Scope) -> str:
+        """Make a token and return it: nobody will ever see it again. Raise Conflict when the name is taken."""
+        if not _NAME.fullmatch(name):
+            raise InvalidRequest(
+                "A token's name is 1 to 64 letters, digits, dots, dashes and underscores, such as `phone`.",
+                code="invalid_name",
+            )
+        if scope not in SCOPES:
+            raise InvalidRequest(f"A scope is one of {', '.join(SCOPES)}.", code="invalid_scope")
+        if name == DEFAULT_NAME:
+            raise Conflict(f"`{DEFAULT_NAME}` is the token that `pilotlight token` prints.", code="token_exists")
+        secret = _new_secret()
+
+        def change(tokens: list[TokenRecord]) -> list[TokenRecord]:
+            if any(record.name == name for record in tokens):
+                raise Conflict(
+                    f"There is a token {name!r} already: rotate it, or choose another name.", code="token_exists"
+                )
+            return [*tokens, TokenRecord(name=name, scope=scope, hash=_hash(secret), created_at=_now())]
+
+        self._change(change)
+        return secret
+
+    def rotate(self, name: str) -> str:
+        """Replace a token and return the new one; the old one counts no more. Raise NotFound."""
+        secret = _new_secret()
+
+        def change(tokens: list[TokenRecord]) -> list[TokenRecord]:
+            _require(tokens, name)
+            fresh = {"hash": _hash(secret), "rotated_at": _now()}
+            return [msgspec.structs.replace(old, **fresh) if old.name == name else old for old in tokens]
+
+        self._change(change)
+        return secret
+
+    def revoke(self, name: str) -> None:
+        """Forget a token: it counts no more. Raise NotFound."""
+
+        def change(tokens: list[TokenRecord]) -> list[TokenRecord]:
+            _require(tokens, name)
+            return [record for record in tokens if record.name != name]
+
+        self._change(change)
+
+    def _change(self, change: Callable[[list[TokenRecord]], list[TokenRecord]]) -> None:
+        try:
+            with self._exclusive():
+                tokens = change(self._load().tokens)
+                body = msgspec.json.format(msgspec.json.encode(_File(tokens=tokens)), indent=2)
+                with _draft(self._path, body + b"\n") as draft:
+                    os.replace(draft, self._path)
+        except OSError as error:
+            raise Unavailable(
+                f"The tokens cannot be written to {self._path}: {error.strerror}.", code="token_unwritable"
+            ) from error
+
+    @contextlib.contextmanager
+    def _exclusive(self) -> Iterator[None]:
+        lock = os.open(self._path.with_name(f".{self._path.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(lock)
+
+    def _load(self) -> _File:
+        try:
+            return msgspec.json.decode(self._path.read_bytes(), type=_File)
+        except FileNotFoundError:
+            return _File()
+        except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise Unavailable(
+                f"{self._path} cannot be read ({error}): put it right, or remove it and make the tokens again.",
+                code="token_unreadable",
+            ) from None
+
+    def _refresh(self) -> None:
+        try:
+            stamp: _Stamp | None = _private_stamp(self._path)
+        except OSError:
+            stamp = None
+        if stamp is not None and stamp == self._stamp:
+            return
+        self._stamp, self._by_hash = stamp, {}
+        try:
+            self._by_hash = {record.hash: record for record in self._load().tokens} if stamp else {}
+        except Unavailable:
+            pass  # fail closed; `pilotlight tokens list` says what is wrong
+
+
+class Keyring:
+    """Everybody who may come in."""
+
+    def __init__(self, paths: Paths) -> None:
+        self.default = TokenFile(paths.token_file)
+        self.named = NamedTokens(paths.tokens_file)
+
+    def ensure(self) -> None:
+        """Make the default token if there is none."""
+        self.default.ensure()
+
+    def identify(self, candidate: str) -> Identity | None:
+        """Whose token this is, or None."""
+        if self.default.matches(candidate):
+            return Identity(DEFAULT_NAME, "admin")
+        return self.named.identify(candidate)
+
+
+def _require(tokens: list[TokenRecord], name: str) -> None:
+    if all(record.name != name for record in tokens):
+        raise NotFound(f"There is no token {name!r}. `pilotlight tokens list` shows them.", code="token_not_found")
+
+
+def _new_secret() -> str:
+    return PREFIX + secrets.token_urlsafe(32)
+
+
+def _hash(secret: str) -> str:
+    return hashlib.sha256(secret.encode("utf-8", "replace")).hexdigest()
+
+
+def _now() -> int:
+    return int(time.time() * 1000)
+
+
+def _private_stamp(path: Path) -> _Stamp:
+    """What changes when the file does; its mode is put right on the way."""
+    seen = path.stat()
+    if seen.st_mode & 0o077:
+        path.chmod(0o600)
+    return seen.st_mtime_ns, seen.st_ino, seen.st_size
+
+
+@contextlib.contextmanager
+def _draft(path: Path, content: bytes) -> Iterator[Path]:
+    """A complete, private file beside `path`, gone at the end unless it was moved there."""
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    try:
+        with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        yield draft
+    finally:
+        draft.unlink(missing_ok=True)
