@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import resource
 import sys
 import time
 
@@ -11,6 +12,8 @@ from api.instance import Lock, listen
 from shared import config as configuration
 from shared import paths as places
 from shared.errors import PilotlightError
+
+FILES = 4096
 
 
 def main() -> int:
@@ -21,6 +24,7 @@ def main() -> int:
         config = configuration.load(paths.config_file)
         logs.configure(config.log.level)
         paths.prepare()
+        _raise_file_limit()
         lock = Lock(paths.api_lock)
         listener, url = listen(config.api, paths)
 
@@ -43,6 +47,14 @@ def main() -> int:
     lock.release()
     leave(0)
     return 0
+
+
+def _raise_file_limit() -> None:
+    """launchd gives 256 descriptors, which is less than the connections that are served."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = FILES if most == resource.RLIM_INFINITY else min(FILES, most)
+    if resource.getrlimit(resource.RLIMIT_NOFILE)[0] < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
 
 
 if __name__ == "__main__":

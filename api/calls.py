@@ -108,7 +108,13 @@ CALLS: tuple[Call, ...] = (
     ),
     Call("POST", "/api/sessions/<id>/messages", "chat", _SEND, "Messages", body=_POST, errors=_FATE, streams=True),
     Call(
-        "GET", "/api/messages/<id>", "read", {200: shapes.Receipt}, "Messages", query=messages.Receipt, errors=(404, 504)
+        "GET",
+        "/api/messages/<id>",
+        "read",
+        {200: shapes.Receipt},
+        "Messages",
+        query=messages.Receipt,
+        errors=(404, 504),
     ),
     Call(
         "DELETE",
@@ -195,7 +201,14 @@ CALLS: tuple[Call, ...] = (
     ),
     Call("GET", "/api/events", "read", {200: EVENTS}, "Events", query=events.Wanted, streams=True),
     Call(
-        "GET", "/api/sessions/<id>/stream", "read", {200: EVENTS}, "Events", query=events.Since, errors=(404,), streams=True
+        "GET",
+        "/api/sessions/<id>/stream",
+        "read",
+        {200: EVENTS},
+        "Events",
+        query=events.Since,
+        errors=(404,),
+        streams=True,
     ),
     Call(
         "POST",

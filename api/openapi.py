@@ -180,10 +180,14 @@ def _parameters(call: Call, schemas: _Schemas) -> list[dict[str, Any]]:
             found.append({"name": name, "in": "query", "required": False, "schema": said})
     if call.acts and call.path != "/api/settings":
         text = "Makes a repeat of this request harmless. `X-Request-Id` does the same."
-        found.append({"name": "Idempotency-Key", "in": "header", "required": False, "schema": _KEY, "description": text})
+        found.append(
+            {"name": "Idempotency-Key", "in": "header", "required": False, "schema": _KEY, "description": text}
+        )
     if call.streams:
         text = "The id of the last event that was received: go on behind it."
-        found.append({"name": "Last-Event-ID", "in": "header", "required": False, "schema": _PLACE, "description": text})
+        found.append(
+            {"name": "Last-Event-ID", "in": "header", "required": False, "schema": _PLACE, "description": text}
+        )
     return found
 
 

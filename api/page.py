@@ -25,7 +25,9 @@ pre { background: var(--soft); border-radius: .4rem; padding: .6rem; overflow-x:
 code { font-family: ui-monospace, monospace; font-size: .9em; }
 """
 _DIGEST = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
-POLICY = f"default-src 'none'; style-src 'sha256-{_DIGEST}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+POLICY = (
+    f"default-src 'none'; style-src 'sha256-{_DIGEST}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
 
 
 def render(document: dict[str, Any]) -> tuple[str, str]:

@@ -1,8 +1,7 @@
 """gunicorn's gthread worker without its master: one process, so that a SIGKILL of it frees the port at once.
 
-Measured with gunicorn 27: after a SIGKILL of the master, the pid that `pilotlight status` would show, its worker keeps
-the port for 1.0 s when idle and for 31 s with one open stream. What a master gives, starting a dead worker again, is
-the service manager's job and `pilotlight up`'s. It also spares a fork: nothing of ZeroMQ can be carried across one.
+Why is told and measured in docs/decisions/0004-api-one-process.md. Slow clients cost memory, never a thread for long:
+`api/connection.py` reads a request's head in the event loop and bounds how long a body may take.
 
 Stopping: new connections are refused, event streams end by themselves, held requests are answered with 503 and
 `Retry-After: 1` (a repeat with the same request id is harmless), and after GRACE_SECONDS the process is gone, whatever
@@ -13,10 +12,13 @@ from __future__ import annotations
 
 import logging
 import os
+import selectors
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -24,18 +26,19 @@ from flask import Flask
 from gunicorn import glogging, util
 from gunicorn.app.base import BaseApplication
 from gunicorn.http import errors as http
-from gunicorn.workers.gthread import TConn, ThreadWorker
+from gunicorn.workers.gthread import ThreadWorker
 
 from api import logs
 from api.bus import LazyBus
+from api.connection import END_OF_HEAD as _END_OF_HEAD
+from api.connection import HEAD_SECONDS, Connection, Head, SlowBody
 from api.context import Api
 
 GRACE_SECONDS = 1
 DRAIN_SECONDS = 0.3
 """What short requests get to finish before the bus is closed under the long ones."""
 
-SOCKET_SECONDS = 30.0
-"""How long a client may stall in the middle of a request or of a response before its thread is taken back."""
+MAX_CONNECTIONS = 1000
 
 _PARSE_STATUS: tuple[tuple[type[Exception], int, str], ...] = (
     (http.LimitRequestLine, 414, "The address of this request is too long."),
@@ -43,6 +46,7 @@ _PARSE_STATUS: tuple[tuple[type[Exception], int, str], ...] = (
     (http.ExpectationFailed, 417, "This expectation cannot be met."),
     (http.UnsupportedTransferCoding, 501, "This transfer coding is not supported."),
 )
+_HEAD_STATUS = {408: "The head of this request came too slowly.", 431: _PARSE_STATUS[1][2]}
 _log = logging.getLogger("pilotlight.api")
 
 
@@ -74,6 +78,7 @@ class Server(BaseApplication):  # type: ignore[misc]
             "worker_class": "gthread",
             "workers": 1,
             "threads": self._threads,
+            "worker_connections": max(MAX_CONNECTIONS, 2 * self._threads),
             "graceful_timeout": GRACE_SECONDS,
             "keepalive": 15,
             "control_socket_disable": True,
@@ -95,17 +100,12 @@ class Server(BaseApplication):  # type: ignore[misc]
         worker.init_process()
 
 
-class Connection(TConn):  # type: ignore[misc]
-    """A connection whose reads and writes end."""
-
-    def init(self) -> None:
-        """Called for every request, when the thread has made the socket blocking."""
-        super().init()
-        self.sock.settimeout(SOCKET_SECONDS)
-
-
 class Worker(ThreadWorker):  # type: ignore[misc]
-    """The worker as the whole server."""
+    """The worker as the whole server. A thread sees a connection only when a whole request head has come."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.uploads = threading.BoundedSemaphore(max(1, self.cfg.threads // 4))
 
     def accept(self, listener: socket.socket) -> None:
         """Take one connection."""
@@ -113,9 +113,87 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             client, address = listener.accept()
         except OSError:
             return  # gone before we came, or no descriptor left: the poller tells us again
-        client.setblocking(True)
         self.nr_conns += 1
-        self.enqueue_req(Connection(self.cfg, client, address, listener.getsockname()))
+        self._gather(Connection(self.cfg, client, address, listener.getsockname(), self.uploads))
+        if self.nr_conns >= self.worker_connections:
+            self._make_room()
+
+    def on_client_socket_readable(self, conn: Connection, client: socket.socket) -> None:
+        """A kept-alive connection says something, or hangs up."""
+        self.poller.unregister(client)
+        self.keepalived_conns.remove(conn)
+        self._gather(conn)
+
+    def on_pending_socket_readable(self, conn: Connection, client: socket.socket) -> None:
+        """More of a head has come."""
+        head = self._read_head(conn)
+        if head is not Head.PARTIAL:
+            self.poller.unregister(client)
+            self.pending_conns.remove(conn)
+            self._pass_on(conn, head)
+
+    def _gather(self, conn: Connection) -> None:
+        head = self._read_head(conn)
+        if head is not Head.PARTIAL:
+            self._pass_on(conn, head)
+            return
+        conn.timeout = time.monotonic() + HEAD_SECONDS
+        self.pending_conns.append(conn)
+        self.poller.register(conn.sock, selectors.EVENT_READ, partial(self.on_pending_socket_readable, conn))
+
+    def _pass_on(self, conn: Connection, head: Head) -> None:
+        if head is Head.WHOLE:
+            conn.data_ready = True
+            self.enqueue_req(conn)
+        else:
+            self._drop(conn, 431 if head is Head.TOO_LARGE else 0)
+
+    @staticmethod
+    def _read_head(conn: Connection) -> Head:
+        try:
+            return conn.read_head()
+        except OSError:
+            return Head.GONE
+
+    def murder_pending(self) -> None:
+        """Close connections whose head has not come in time."""
+        while self.pending_conns and self.pending_conns[0].timeout <= time.monotonic():
+            self._drop_pending()
+
+    def _make_room(self) -> None:
+        """All connections are taken: whoever has waited longest without asking anything goes."""
+        if self.pending_conns:
+            self._drop_pending()
+        elif self.keepalived_conns:
+            self.keepalived_conns[0].timeout = 0.0
+            self.murder_keepalived()
+
+    def _drop_pending(self) -> None:
+        conn = self.pending_conns.popleft()
+        self.poller.unregister(conn.sock)
+        self._drop(conn, 408 if conn.head else 0)
+
+    def _drop(self, conn: Connection, status: int) -> None:
+        if status:
+            _refuse(conn.sock, status, _HEAD_STATUS[status])
+        self.nr_conns -= 1
+        conn.close()
+
+    def handle(self, conn: Connection) -> Any:
+        """Serve one request."""
+        try:
+            return super().handle(conn)
+        finally:
+            conn.give_back()
+
+    def _keepalive_after(self, conn: Connection, keepalive: bool) -> bool:
+        """Whether the connection can be used again: not with a body that nobody read to its end, nor half a request."""
+        try:
+            whole = super()._keepalive_after(conn, keepalive)
+        except SlowBody:
+            return False
+        rest = conn.parser.unreader.buf.getvalue() if whole else b""
+        return bool(whole and (not rest or _END_OF_HEAD in rest))
 
     def is_parent_alive(self) -> bool:
         """Whoever started us may go: `up --detach` does."""
@@ -149,14 +227,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
                 (400, "This is not a valid HTTP request."),
             )
         _log.warning("bad_request", extra={"fields": {"status": status, "error": type(exc).__name__}})
-        body = msgspec.json.encode(
-            {"success": False, "error": message, "code": "bad_http", "retryable": False, "status": status}
-        )
-        head = f"HTTP/1.1 {status} Error\r\nConnection: close\r\nContent-Type: application/json\r\n"
-        try:
-            util.write_nonblock(client, f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
-        except OSError:
-            pass  # it hung up
+        _refuse(client, status, message)
 
     def _end_long_requests(self) -> None:
         here: Api = self.wsgi.extensions["pilotlight"]
@@ -166,6 +237,18 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             closing = threading.Timer(DRAIN_SECONDS, here.bus.close)
             closing.daemon = True
             closing.start()
+
+
+def _refuse(client: socket.socket, status: int, message: str) -> None:
+    """Answer what never became a request."""
+    body = msgspec.json.encode(
+        {"success": False, "error": message, "code": "bad_http", "retryable": False, "status": status}
+    )
+    head = f"HTTP/1.1 {status} Error\r\nConnection: close\r\nContent-Type: application/json\r\n"
+    try:
+        util.write_nonblock(client, f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+    except OSError:
+        pass  # it hung up
 
 
 def leave(status: int) -> None:

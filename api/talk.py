@@ -100,7 +100,11 @@ class _Telling:
             now = time.monotonic()
             if frame.event is not None and self._own.settled_by(frame.event):
                 self._settled = True
-            elif frame.event is None and not self._settled and ("gap" in frame.text or now - looked >= LOOK_AGAIN_SECONDS):
+            elif (
+                frame.event is None
+                and not self._settled
+                and ("gap" in frame.text or now - looked >= LOOK_AGAIN_SECONDS)
+            ):
                 looked = now
                 self._settled = self._look_settled()
             if self._settled and last_word is None:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import click
 
-from cli import attention, chat, doctor, down, events, service, sessions, status, up
+from cli import attention, chat, doctor, down, events, service, sessions, status, tokens, up
 from cli.context import App
 from cli.output import DONE, emit, report
 from cli.progress import StepFailed
@@ -35,6 +35,7 @@ for command in (
     down.down,
     status.status,
     status.token,
+    tokens.tokens,
     sessions.new,
     sessions.ls,
     sessions.send,
