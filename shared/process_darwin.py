@@ -42,5 +42,14 @@ def all_pids() -> list[int]:
     return [pid for pid in pids[: max(0, count)] if pid > 0]
 
 
+def boot_identity() -> str:
+    """A UUID that is new with every boot, whatever the clock is set to; "unknown" when the kernel does not tell."""
+    buffer = ctypes.create_string_buffer(64)
+    size = ctypes.c_size_t(len(buffer))
+    if _libc().sysctlbyname(b"kern.bootsessionuuid", buffer, ctypes.byref(size), None, ctypes.c_size_t(0)) != 0:
+        return "unknown"
+    return buffer.value.decode("ascii", "replace")
+
+
 def _libc() -> ctypes.CDLL:
     return ctypes.CDLL(None)

@@ -20,7 +20,7 @@ import msgspec
 import zmq
 import zmq.asyncio
 
-from shared.errors import InternalError, InvalidRequest, PilotlightError
+from shared.errors import InternalError, InvalidRequest, PilotlightError, StorageFailed
 from shared.messages import MAX_FRAME_BYTES, VERSION, ErrorBody, Event, Reply, Request
 
 Handler = Callable[[Request], Awaitable[Any]]
@@ -48,6 +48,20 @@ def error_body(error: PilotlightError) -> ErrorBody:
     )
 
 
+def _path(address: str) -> Path:
+    return Path(address.removeprefix("ipc://"))
+
+
+def _bind(socket: zmq.Socket[Any], address: str) -> None:
+    """Bind where a dead supervisor may have left its file. Raise StorageFailed when the disk refuses."""
+    try:
+        _path(address).unlink(missing_ok=True)
+        socket.bind(address)
+        _path(address).chmod(0o600)
+    except (zmq.ZMQError, OSError) as error:
+        raise StorageFailed(f"The bus cannot be opened at {address}: {error}.") from error
+
+
 class Bus:
     """Both sockets. `handle` answers one request or raises a PilotlightError."""
 
@@ -70,11 +84,9 @@ class Bus:
         self._reply_bytes = 0
         self._running: dict[str, list[bytes]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        for socket, address in ((self._router, request_address), (self._events, event_address)):
-            path = Path(address.removeprefix("ipc://"))
-            path.unlink(missing_ok=True)
-            socket.bind(address)
-            path.chmod(0o600)
+        self._places = ((self._router, request_address), (self._events, event_address))
+        for socket, address in self._places:
+            _bind(socket, address)
 
     def publish(self, events: list[Event]) -> None:
         """Send events that are in the journal."""
@@ -168,6 +180,14 @@ class Bus:
                 return
             del self._replies[oldest]
             self._reply_bytes -= len(body)
+
+    def heal(self) -> bool:
+        """Bind again where somebody deleted a socket's file. Who was connected stays so; who comes anew finds us again.
+        The old listener is kept: unbinding would remove the new file. Return whether it had to be done."""
+        missing = [place for place in self._places if not _path(place[1]).exists()]
+        for socket, address in missing:
+            _bind(socket, address)
+        return bool(missing)
 
     async def _refuse(self, peer: bytes, identity: str, error: PilotlightError, status: int | None = None) -> None:
         body = error_body(error)

@@ -1,28 +1,49 @@
-"""A clock for lifetimes: it counts while the machine sleeps, and setting the wall clock does not move it.
+"""Two clocks. One for lifetimes: it counts while the machine sleeps, and setting the wall clock does not move it. The
+wall clock is for people, and decides nothing but what it alone can.
 
 `CLOCK_BOOTTIME` on Linux, `CLOCK_MONOTONIC` on macOS (which counts sleep there). Readings are only comparable within one
 boot, so they are stored with the boot's identity; across a reboot the wall clock has to do, and is never believed when
 it ran backward.
+
+Tests move both clocks of a running supervisor by way of a file (`PILOTLIGHT_CLOCK_FILE`: seconds to add to the wall clock
+and to the lifetime clock). Without the variable, which is always outside tests, that costs one comparison.
 """
 
 from __future__ import annotations
 
+import os
+import sys
 import time
 from pathlib import Path
 
 _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+_SHIFTS = os.environ.get("PILOTLIGHT_CLOCK_FILE")
 
 
 def now() -> float:
     """Seconds on this boot's clock."""
-    return time.clock_gettime(_CLOCK)
+    return time.clock_gettime(_CLOCK) + (0.0 if _SHIFTS is None else _shift(1))
+
+
+def wall() -> float:
+    """Seconds since the epoch, as far as the machine knows."""
+    return time.time() + (0.0 if _SHIFTS is None else _shift(0))
+
+
+def _shift(which: int) -> float:
+    assert _SHIFTS is not None
+    try:
+        return float(Path(_SHIFTS).read_text().split()[which])
+    except (OSError, ValueError, IndexError):
+        return 0.0
 
 
 def _boot_identity() -> str:
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    except OSError:
-        return f"{int((time.time() - now()) / 60)}"
+    if sys.platform == "darwin":
+        from shared.process_darwin import boot_identity
+
+        return boot_identity()
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
 
 BOOT = _boot_identity()
@@ -33,4 +54,4 @@ def age(reading: float, boot: str, wall_ms: int) -> float:
     """Seconds since a reading; since `wall_ms` (milliseconds since the epoch) when it is of another boot. Never negative."""
     if boot == BOOT:
         return max(0.0, now() - reading)
-    return max(0.0, time.time() - wall_ms / 1000.0)
+    return max(0.0, wall() - wall_ms / 1000.0)

@@ -2,19 +2,22 @@
 
 Decisions are pure (`lifetime`, `memory_action`) and tested over their whole range; the pass only carries them out. What
 must not regress: nothing is killed by a timer while it works; memory is given back by sleeping and recycling, which lose
-nothing; each thing is said once and not at every pass.
+nothing; each thing is said once and not at every pass; what fails for one session, or one chore, stops no other.
 """
 
 from __future__ import annotations
 
 import asyncio
+import re
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from shared import process
 from shared.config import Config
-from shared.errors import PilotlightError
+from shared.errors import PilotlightError, StorageFailed
 from supervisor import resources
+from supervisor.holder_client import HolderError
 from supervisor.pool import Household, Pool
 from supervisor.session import Session
 from supervisor.states import State
@@ -23,6 +26,14 @@ HARD_FACTOR = 2.0
 """This many times the soft memory limit is not waited out until the turn ends."""
 
 FIRST_PASS_SECONDS = 1.0
+KEEP_SECONDS = 600.0
+"""How often the activity of a session that works without a word is written down."""
+
+MEMORY_PAUSE_PASSES = 4.0
+MEMORY_PAUSE_MAX_SECONDS = 3600.0
+"""A process that is over its limit again after it was replaced is not replaced at every pass, but ever more seldom: its
+limit is below what it needs to begin with."""
+
 MEGABYTE = 1024 * 1024
 GIGABYTE = 1024 * MEGABYTE
 
@@ -59,18 +70,41 @@ def memory_action(used: int, limit_mb: float, restful: bool) -> str:
     return "recycle" if restful else "wait"
 
 
+_LIVELY = re.compile("…|\\bTip:")
+_NOT_LETTERS = re.compile(r"[\W\d_]+")
+
+
+def signs_of_work(rows: list[str]) -> str:
+    """What of a screen only changes when something comes of the work: not the spinner, its clock and its tips."""
+    return " ".join(_NOT_LETTERS.sub(" ", row).strip() for row in rows if not _LIVELY.search(row)).strip()
+
+
+@dataclass
+class _Watched:
+    """What the passes remember of one session."""
+
+    screen: str = ""
+    screen_at: float = 0.0
+    cpu: tuple[float, float] | None = None
+    kept_at: float = 0.0
+    puzzled_passes: int = 0
+    memory_pause: float = 0.0
+    memory_rest_until: float = 0.0
+
+
 class Health:
-    """Runs the passes."""
+    """Runs the passes. `chores` are done in each of them: a name, and what to call; true says that it was needed."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
         self._house = pool.house
-        self._cpu: dict[str, tuple[float, float]] = {}
-        self._recycled_at: dict[str, float] = {}
+        self._watched: dict[str, _Watched] = {}
+        self._cpu = resources.CpuMeter()
+        self._refused: tuple[float, str] | None = None
+        self.chores: list[tuple[str, Callable[[], bool]]] = []
         self.changed = asyncio.Event()
         self.memory_total = 0
         self.passes = 0
-        resources.machine_cpu()
 
     async def run(self) -> None:
         """A pass every `health.interval_seconds`, or at once when settings change, until cancelled."""
@@ -93,7 +127,9 @@ class Health:
         for session in self._pool.sessions():
             if session.state is not State.ENDED:
                 idle = session.idle_age()
-                soonest = min(soonest, max(0.05, lifetime(idle, False, config, session.record.auto_keep_alive).left))
+                left = lifetime(idle, False, config, session.record.auto_keep_alive).left
+                if left > 0:  # else its end was tried in this pass, and failed
+                    soonest = min(soonest, max(0.05, left))
                 warning = config.sessions.warning_hours * 3600.0 - idle
                 if warning > 0:
                     soonest = min(soonest, max(0.05, warning))
@@ -103,15 +139,53 @@ class Health:
         """One pass."""
         config = self._house.config()
         self.passes += 1
+        store = self._pool.store
+        self._check_storage()
+        for name, chore in self.chores:
+            await self._guarded(name, self._do(name, chore))
+        await self._guarded("adopt", self._pool.adopt_again())
         for household in self._pool.households():
             if household.session.state is not State.ENDED:
-                await self._check_life(household, config)
-        await self._check_resources(config)
-        for household in self._pool.households():
-            if household.session.terminal is not None:
-                await self._check_progress(household, config)
-        self._pool.store.prune(config.events.keep_days, config.events.keep_count)
+                await self._guarded("life", self._check_life(household, config))
+        await self._guarded("resources", self._check_resources(config))
+        connected = [household for household in self._pool.households() if household.session.terminal is not None]
+        await asyncio.gather(*(self._guarded("progress", self._check_progress(h, config)) for h in connected))
+        if self._refused is None:
+            store.prune(config.events.keep_days, config.events.keep_count)
         self._pool.forget_ended()
+        for gone in set(self._watched) - {session.id for session in self._pool.sessions()}:
+            del self._watched[gone]
+
+    async def _guarded(self, what: str, work: Awaitable[None]) -> None:
+        """The boundary of one step: the others are done in any case, and it is tried again in the next pass."""
+        try:
+            await work
+        except StorageFailed as error:
+            self._house.log.warning("health_step_refused", extra={"fields": {"step": what, "why": error.message}})
+        except Exception:
+            self._house.log.exception("health_step_failed", extra={"fields": {"step": what}})
+
+    async def _do(self, name: str, chore: Callable[[], bool]) -> None:
+        if chore():
+            self._pool.store.append(name)
+
+    def _check_storage(self) -> None:
+        """Say once that the database refuses, in the log since it is all there is, and once that it takes words again."""
+        try:
+            self._pool.store.set_meta("alive_at", str(round(time.time())))
+        except StorageFailed as error:
+            if self._refused is None:
+                self._refused = (time.monotonic(), error.message)
+                self._house.log.error("storage_refuses", extra={"fields": {"why": error.message}})
+            return
+        if self._refused is not None:
+            (since, why), self._refused = self._refused, None
+            self._pool.store.append(
+                "storage_recovered", None, {"seconds": round(time.monotonic() - since), "reason": why}
+            )
+
+    def _watch(self, session: Session) -> _Watched:
+        return self._watched.setdefault(session.id, _Watched(kept_at=time.monotonic()))
 
     # -- lifetime --------------------------------------------------------------------------------------------------
 
@@ -119,15 +193,22 @@ class Health:
         session = household.session
         if session.counts_as_active():
             session.touch()
+            watched = self._watch(session)
+            if time.monotonic() - watched.kept_at > KEEP_SECONDS:
+                watched.kept_at = time.monotonic()
+                session.store.save_session(session.record)
             return
         life = lifetime(session.idle_age(), session.record.warned, config, session.record.auto_keep_alive)
         if life.verdict == "warn":
-            session.record.warned = True
-            with session.store.transaction():
-                session.store.save_session(session.record)
-                session.store.append(
-                    "warning", session.id, {"expiresInSeconds": round(life.left), "reason": "inactivity"}
-                )
+            data = {"expiresInSeconds": round(life.left), "reason": "inactivity"}
+            try:
+                with session.store.transaction():
+                    session.record.warned = True
+                    session.store.save_session(session.record)
+                    session.store.append("warning", session.id, data)
+            except StorageFailed:
+                session.record.warned = False
+                raise
         elif life.verdict == "expire":
             try:
                 await household.lifecycle.stop("expired", "inactivity")
@@ -140,33 +221,35 @@ class Health:
         live = [h for h in self._pool.households() if h.session.record.child and h.session.live]
         roots = {h.session.id: _roots(h.session) for h in live}
         samples = await asyncio.to_thread(resources.sample, roots)
-        cpu = resources.machine_cpu()
+        cpu = self._cpu.percent()
         now = time.monotonic()
         self.memory_total = sum(sample.memory for sample in samples.values())
         self._pool.note_pressure(self.memory_total, cpu)
         for household in live:
             session, found = household.session, samples[household.session.id]
             session.memory_bytes = found.memory
-            before = self._cpu.get(session.id)
-            if before is not None and now > before[0]:
-                session.cpu_percent = round(max(0.0, found.cpu_seconds - before[1]) / (now - before[0]) * 100.0, 1)
-            self._cpu[session.id] = (now, found.cpu_seconds)
-            await self._check_memory(household, found.memory, config)
-        for gone in set(self._cpu) - set(roots):
-            del self._cpu[gone]
+            watched = self._watch(session)
+            if watched.cpu is not None and now > watched.cpu[0]:
+                used = max(0.0, found.cpu_seconds - watched.cpu[1])
+                session.cpu_percent = round(used / (now - watched.cpu[0]) * 100.0, 1)
+            watched.cpu = (now, found.cpu_seconds)
+            await self._guarded("memory", self._check_memory(household, found.memory, config))
         await self._check_total(config)
 
     async def _check_memory(self, household: Household, used: int, config: Config) -> None:
         session = household.session
         action = memory_action(used, config.limits.memory_per_session_mb, household.restful())
-        if action in ("none", "wait"):
+        watched, now = self._watch(session), time.monotonic()
+        if action == "none" and now >= watched.memory_rest_until:
+            watched.memory_pause = 0.0
+        if action in ("none", "wait") or now < watched.memory_rest_until:
             return
-        data = {"bytes": used, "limitMb": config.limits.memory_per_session_mb, "action": action}
-        last = self._recycled_at.get(session.id, 0.0)
-        if action == "recycle" and time.monotonic() - last < 4 * config.health.interval_seconds:
-            return
-        self._recycled_at[session.id] = time.monotonic()
-        session.store.append("memory", session.id, data)
+        session.store.append(
+            "memory", session.id, {"bytes": used, "limitMb": config.limits.memory_per_session_mb, "action": action}
+        )
+        first = MEMORY_PAUSE_PASSES * config.health.interval_seconds
+        watched.memory_pause = min(MEMORY_PAUSE_MAX_SECONDS, max(first, 2.0 * watched.memory_pause))
+        watched.memory_rest_until = now + watched.memory_pause
         try:
             if action == "recycle":
                 await household.lifecycle.recycle("memory")
@@ -200,13 +283,31 @@ class Health:
             if session.terminal is terminal:
                 household.lifecycle.unresponsive()
             return
-        quiet = time.monotonic() - max(session.progress_at, terminal.output_at)
+        watched, now = self._watch(session), time.monotonic()
+        shown = signs_of_work(terminal.screen.lines())
+        if shown != watched.screen:
+            watched.screen, watched.screen_at = shown, now
+        quiet = now - max(session.progress_at, watched.screen_at)
         stuck = session.state is State.BUSY and quiet >= config.health.stuck_minutes * 60.0
         if stuck and session.health == "ok":
-            session.health = "stuck"
             session.store.append("stuck", session.id, {"quietSeconds": round(quiet)})
+            session.health = "stuck"
         elif not stuck and session.health == "stuck":
             session.health = "ok"
+        watched.puzzled_passes = watched.puzzled_passes + 1 if session.state is State.UNKNOWN else 0
+        if watched.puzzled_passes and session.attached == 0:
+            await self._repaint(session)
+
+    async def _repaint(self, session: Session) -> None:
+        """A screen that makes no sense may have lost its beginning (a damaged ring): a change of size draws it anew."""
+        terminal = session.terminal
+        assert terminal is not None
+        cols, rows = terminal.screen.cols, terminal.screen.rows
+        try:
+            await terminal.resize(cols, rows - 1)
+            await terminal.resize(cols, rows)
+        except HolderError as error:
+            self._house.log.info("repaint_failed", extra={"fields": {"session": session.id, "why": str(error)}})
 
 
 def _roots(session: Session) -> list[process.ProcessId]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import logging.handlers
+import sys
 import time
 from pathlib import Path
 
@@ -28,14 +29,17 @@ class JsonLines(logging.Formatter):
 
 
 def open_log(name: str, folder: Path, config: LogConfig) -> logging.Logger:
-    """The log of one process: to its file, and to standard error for the service manager."""
+    """The log of one process: to its file; a terminal sees all of it too, and a service manager, whose files nobody
+    rotates, only what somebody should look at."""
     log = logging.getLogger(f"pilotlight.{name}")
     log.setLevel(config.level.upper())
     log.propagate = False
     file = logging.handlers.RotatingFileHandler(
         folder / f"{name}.log", maxBytes=int(config.max_mb * 1024 * 1024), backupCount=config.keep_files
     )
-    for handler in (file, logging.StreamHandler()):
+    errors = logging.StreamHandler()
+    errors.setLevel(logging.NOTSET if sys.stderr.isatty() else logging.ERROR)
+    for handler in (file, errors):
         handler.setFormatter(JsonLines())
         log.addHandler(handler)
     return log

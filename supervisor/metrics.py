@@ -27,6 +27,9 @@ COUNTERS = (
 )
 
 
+RECYCLE_CAUSES = frozenset({"memory", "settings_changed", "upgrade"})
+
+
 class Metrics:
     """Counts events as they are committed."""
 
@@ -48,14 +51,14 @@ class Metrics:
 
     def _transition(self, data: dict[str, Any]) -> None:
         to, cause = data["to"], data["cause"]
-        if to == State.STARTING:
+        recycled = cause in RECYCLE_CAUSES
+        if to == State.STARTING and cause != "reopened":
             self.counts["starts"] += 1
-            if data["from"] == State.HIBERNATED:
-                self.counts["wakes"] += 1
-            if cause in ("memory", "settings_changed", "upgrade"):
-                self.counts["recycles"] += 1
+            self.counts["recycles"] += recycled
+            asleep = data["from"] == State.HIBERNATED and data.get("generation", 0) > 1
+            self.counts["wakes"] += asleep and not recycled and cause not in ("crashed", "never_started")
         elif to == State.HIBERNATED and data["from"] == State.STOPPING:
-            self.counts["hibernations"] += 1
+            self.counts["hibernations"] += not recycled
         elif to == State.ENDED and data.get("reason") == "expired":
             self.counts["expiries"] += 1
 

@@ -16,7 +16,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from shared.errors import Busy, Conflict, InvalidRequest, NotFound, PilotlightError
+from shared.errors import Busy, Conflict, InvalidRequest, NotFound, PilotlightError, StorageFailed
 from shared.messages import CreateSession, MessageKind, SendMessage, Sent
 from supervisor import attachments, clock, resources
 from supervisor.claude import prompts
@@ -34,6 +34,11 @@ CPU_PATIENCE_SECONDS = 5.0
 """How long an overloaded machine holds a start back; then it goes ahead, since waiting has an end."""
 
 CPU_LOOK_SECONDS = 0.5
+STARTUP_SECONDS = 10.0
+"""How long a start that does not get to its prompt keeps the next ones waiting."""
+
+STORAGE_SECONDS = 1.0
+"""How often sessions are looked at while the database refuses what they have to say."""
 
 
 class Household:
@@ -74,7 +79,8 @@ class Pool:
         self._reserved: set[str] = set()
         self._closing = False
         self._hurry = asyncio.Event()
-        self._creating: dict[str, asyncio.Lock] = {}
+        self._unadopted: set[str] = set()
+        self._background: set[asyncio.Task[None]] = set()
         self.log: logging.Logger = house.log
         self.memory = 0
         self.cpu_percent = 0.0
@@ -168,6 +174,7 @@ class Pool:
         return household
 
     def _check_place(self) -> None:
+        self._check_memory()
         limit = self.house.config().sessions.max_concurrent
         live = self.live()
         if len(live) >= limit and self.sleepiest() is None:
@@ -300,16 +307,30 @@ class Pool:
         every place is taken by work."""
         if self._closing:
             raise Busy("pilotlight is shutting down.", code="shutting_down", data={"retryAfter": RETRY_AFTER_SECONDS})
-        async with self._starting:
-            await self._make_room(session)
+        asked = time.monotonic()
+        await self._starting.acquire()
+        try:
+            await self._make_room(session, asked)
             self._reserved.add(session.id)
-            try:
-                yield
-            finally:
-                self._reserved.discard(session.id)
+            yield
+        finally:
+            self._reserved.discard(session.id)
+            if session.state is State.STARTING:
+                task = asyncio.create_task(self._release_when_up(session))
+                self._background.add(task)
+                task.add_done_callback(self._background.discard)
+            else:
+                self._starting.release()
 
-    async def _make_room(self, session: Session) -> None:
-        await self._await_resources(session)
+    async def _release_when_up(self, session: Session) -> None:
+        """The next start may begin once this one has got to its prompt, or to a dialog, or has failed."""
+        try:
+            await session.pulse.until(lambda: session.state is not State.STARTING, STARTUP_SECONDS)
+        finally:
+            self._starting.release()
+
+    async def _make_room(self, session: Session, asked: float) -> None:
+        await self._await_resources(session, asked)
         limit = self.house.config().sessions.max_concurrent
         while len([other for other in self.sessions() if self._has_place(other) and other is not session]) >= limit:
             sleepiest = self.sleepiest(session)
@@ -341,25 +362,28 @@ class Pool:
         if cpu_percent is not None:
             self.cpu_percent = cpu_percent
 
-    async def _await_resources(self, session: Session) -> None:
-        """Hold a start back while the machine is overloaded; refuse it while memory is short and nothing can sleep."""
+    async def _await_resources(self, session: Session, asked: float) -> None:
+        """Hold a start back while the machine is overloaded, at most `CPU_PATIENCE_SECONDS` from when it was asked for;
+        refuse it while memory is short and nothing can sleep."""
+        self._check_memory(session)
+        end = asked + CPU_PATIENCE_SECONDS
+        meter = None
+        while self.cpu_percent > (limit := self.house.config().limits.cpu_percent) and time.monotonic() < end:
+            if meter is None:
+                self.store.append("start_delayed", session.id, {"cpuPercent": self.cpu_percent, "limit": limit})
+                meter = resources.CpuMeter()
+            await asyncio.sleep(CPU_LOOK_SECONDS)
+            self.cpu_percent = meter.percent()
+
+    def _check_memory(self, but: Session | None = None) -> None:
         limits = self.house.config().limits
-        if self.memory > limits.memory_total_gb * 1024**3 and self.sleepiest(session) is None:
+        if self.memory > limits.memory_total_gb * 1024**3 and self.sleepiest(but) is None:
             raise Busy(
                 f"The sessions use more than limits.memory_total_gb ({limits.memory_total_gb:g} GB) and none is idle. "
                 "Wait, end one, or raise the limit.",
                 code="memory_exhausted",
                 data={"retryAfter": RETRY_AFTER_SECONDS},
             )
-        if self.cpu_percent <= limits.cpu_percent:
-            return
-        self.store.append("start_delayed", session.id, {"cpuPercent": self.cpu_percent, "limit": limits.cpu_percent})
-        end = time.monotonic() + CPU_PATIENCE_SECONDS
-        while time.monotonic() < end:
-            await asyncio.sleep(CPU_LOOK_SECONDS)
-            self.cpu_percent = resources.machine_cpu()
-            if self.cpu_percent <= limits.cpu_percent:
-                return
 
     def forget_ended(self) -> None:
         """Drop ended sessions from memory; the store keeps them."""
@@ -390,15 +414,28 @@ class Pool:
 
     async def _adopt(self, household: Household) -> str:
         try:
-            return await household.lifecycle.adopt()
+            outcome = await household.lifecycle.adopt()
+            self._unadopted.discard(household.session.id)
+            return outcome
         except (PilotlightError, OSError) as error:
+            self._unadopted.add(household.session.id)
             self.log.error("adoption_failed", extra={"fields": {"session": household.session.id, "why": str(error)}})
             return "failed"
+
+    async def adopt_again(self) -> None:
+        """Those whose adoption failed, since the disk or the database refused."""
+        for identity in tuple(self._unadopted):
+            household = self._households.get(identity)
+            if household is None or household.session.terminal is not None:
+                self._unadopted.discard(identity)
+            else:
+                await self._adopt(household)
 
     async def run(self) -> None:
         """Poll the live sessions until cancelled."""
         while True:
             hurry = False
+            refused: StorageFailed | None = None
             now = time.monotonic()
             for household in list(self._households.values()):
                 session = household.session
@@ -408,9 +445,15 @@ class Pool:
                     hurry = session.look(now) or hurry
                     if session.state is State.WAITING and session.record.trust:
                         household.lifecycle.tend_trust()
+                except StorageFailed as error:
+                    refused = error
                 except Exception:  # the boundary: one session's bad luck must not blind the others
                     self.log.exception("look_failed", extra={"fields": {"session": session.id}})
             self._hurry.clear()
+            if refused is not None:
+                self.log.warning("storage_refuses", extra={"fields": {"why": refused.message}})
+                await asyncio.sleep(STORAGE_SECONDS)
+                continue
             try:
                 await asyncio.wait_for(self._hurry.wait(), HURRY_SECONDS if hurry else CALM_SECONDS)
             except TimeoutError:
@@ -418,6 +461,8 @@ class Pool:
 
     async def close(self) -> None:
         """Let go of every holder; the sessions live on."""
+        for task in self._background:
+            task.cancel()
         for household in self._households.values():
             if household.task is not None:
                 household.task.cancel()

@@ -72,9 +72,25 @@ def sample(roots: dict[str, list[process.ProcessId]]) -> dict[str, Sample]:
     return samples
 
 
-def machine_cpu() -> float:
-    """Percent of all cores in use since the last call."""
-    return float(psutil.cpu_percent(interval=None))
+class CpuMeter:
+    """Percent of all cores in use since the last reading; each meter has its own, so that two do not disturb each other."""
+
+    def __init__(self) -> None:
+        self._busy, self._total = _cpu_times()
+
+    def percent(self) -> float:
+        """0 to 100."""
+        busy, total = _cpu_times()
+        used, passed = busy - self._busy, total - self._total
+        self._busy, self._total = busy, total
+        return round(max(0.0, min(100.0, used / passed * 100.0)), 1) if passed > 0 else 0.0
+
+
+def _cpu_times() -> tuple[float, float]:
+    times = psutil.cpu_times()._asdict()
+    # guest time is part of user time already (proc(5))
+    total = sum(seconds for name, seconds in times.items() if not name.startswith("guest"))
+    return total - times["idle"] - times.get("iowait", 0.0), total
 
 
 def free_disk(folder: Path) -> int:

@@ -26,12 +26,22 @@ class Settings:
         self._store = store
         self.listeners: list[Callable[[], None]] = []
         stored = store.meta(_KEY)
-        self._changed: dict[str, Any] = msgspec.json.decode(stored) if stored else {}
+        self._unusable: str | None = None
+        self._changed: dict[str, Any] = {}
+        self.config = base
         try:
-            self.config = self._merge(self._changed)
-        except InvalidRequest:
-            self._changed = {}
-            self.config = base
+            changed = msgspec.json.decode(stored, type=dict[str, Any]) if stored else {}
+            self.config = self._merge(changed)
+            self._changed = changed
+        except (msgspec.DecodeError, KeyError, InvalidRequest) as error:
+            self._unusable = str(error)
+
+    def confess(self) -> None:
+        """Say that what was changed at run time cannot be used, if so: the file's settings are in force, and the next
+        change writes over it."""
+        if self._unusable is not None:
+            self._store.append("quarantined", None, {"what": "settings", "reason": self._unusable})
+            self._unusable = None
 
     def view(self) -> dict[str, Any]:
         """Every changeable key with its value, and which of them were changed at run time."""

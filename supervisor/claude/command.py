@@ -236,3 +236,22 @@ def claude_home(config: ClaudeConfig, own: Mapping[str, str]) -> Path:
     env = environment(config, own)
     custom = env.get("CLAUDE_CONFIG_DIR")
     return Path(custom) if custom else Path(env["HOME"]) / ".claude"
+
+
+def read_back(argv: list[str]) -> tuple[str | None, dict[str, Any]]:
+    """The conversation and the options that a command line of `launch` stands for; (None, {}) when it is not one."""
+
+    def behind(flag: str) -> str | None:
+        at = argv.index(flag) + 1 if flag in argv else len(argv)
+        return argv[at] if at < len(argv) else None
+
+    conversation = behind("--session-id") or behind("--resume")
+    if conversation is None:
+        return None, {}
+    flags = {
+        "model": "--model",
+        "effort": "--effort",
+        "permission_mode": "--permission-mode",
+        "mcp_config": "--mcp-config",
+    }
+    return conversation, {name: value for name, flag in flags.items() if (value := behind(flag)) is not None}
