@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
-import json
 import os
 import signal
 import socket
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from shared import __version__
 from shared.config import Config, load
-from shared.errors import PilotlightError, Unavailable
+from shared.errors import PilotlightError, StorageFailed
 from shared.messages import Event
 from shared.paths import Paths
 from supervisor.bus import Bus
@@ -27,46 +25,18 @@ from supervisor.logs import open_log
 from supervisor.metrics import Metrics
 from supervisor.notify import Notifier
 from supervisor.ops import Ops, claude_facts
+from supervisor.ownership import Ownership
 from supervisor.pool import Pool
+from supervisor.recording import Recorder
+from supervisor.salvage import open_store, restore
 from supervisor.session import House
 from supervisor.settings import Settings
-from supervisor.store import Store, now_ms
+from supervisor.store import now_ms
 from supervisor.talk_ops import TalkOps
+from supervisor.terminal_ops import TerminalOps
+from supervisor.viewers import Viewers
 
 VERSION_EVERY_SECONDS = 600.0
-
-
-@dataclass(frozen=True)
-class Ownership:
-    """The lock that makes this the one supervisor of its home."""
-
-    descriptor: int
-
-    @classmethod
-    def take(cls, path: Path) -> Ownership:
-        """Lock, and say who holds it. Raise Unavailable with the owner's pid when another supervisor serves."""
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            owner = os.read(descriptor, 4096).decode("utf-8", "replace")
-            os.close(descriptor)
-            try:
-                who = f"pid {json.loads(owner)['pid']}"
-            except (ValueError, KeyError, TypeError):
-                who = "another process"
-            raise Unavailable(
-                f"A supervisor already serves this home ({who}). `pilotlight down` stops it.", code="already_running"
-            ) from None
-        body = json.dumps({"pid": os.getpid(), "startedAt": now_ms(), "version": __version__}).encode()
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, body, 0)
-        return cls(descriptor)
-
-    def release(self) -> None:
-        """Let the next one serve."""
-        os.ftruncate(self.descriptor, 0)
-        os.close(self.descriptor)
 
 
 def overlay_demo(config: Config, environment: Mapping[str, str]) -> Config:
@@ -98,9 +68,15 @@ class Daemon:
     async def run(self) -> int:
         """Serve until SIGTERM, SIGINT or a `shutdown` request. Return the exit status."""
         self._paths.prepare()
-        ownership = Ownership.take(self._paths.supervisor_lock)
+        ownership = Ownership.take(self._paths, self._started_at)
+        try:
+            return await self._serve(ownership)
+        finally:
+            ownership.release()
+
+    async def _serve(self, ownership: Ownership) -> int:
         log = open_log("supervisor", self._paths.log_dir, self.config.log)
-        store = Store(self._paths.database)
+        store, loss = open_store(self._paths.database)
         settings = Settings(self.config, store)
         house = House(
             store=store,
@@ -113,7 +89,7 @@ class Daemon:
         )
         pool = Pool(house)
         health, metrics = Health(pool), Metrics()
-        notifier = Notifier(lambda: settings.config.notify, log)
+        notifier = Notifier(lambda: settings.config.notify, store, log)
         settings.listeners.append(health.changed.set)
         ops = Ops(
             pool,
@@ -123,7 +99,12 @@ class Daemon:
             health,
             metrics,
         )
+        talk = TalkOps(pool, ops)
+        viewers = Viewers(pool, self._paths.terminal_socket)
+        recorder = Recorder(pool, viewers, log)
+        TerminalOps(pool, ops, recorder)
         bus = Bus(self._paths.request_address, self._paths.event_address, ops.handle, log)
+        health.chores += [("bus_rebound", bus.heal), ("lock_renewed", ownership.heal)]
 
         def publish(events: list[Event]) -> None:
             bus.publish(events)
@@ -131,11 +112,15 @@ class Daemon:
             notifier.offer(events)
 
         store.publish = publish
-        talk = TalkOps(pool, ops)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._done.set)
+        notifier.catch_up()
+        if loss is not None:
+            log.error("database_damaged", extra={"fields": {"movedTo": str(loss.moved_to), "why": loss.reason}})
+            restore(store, loss, self._paths, house.claude_home)
         store.append("started", None, {"pid": os.getpid(), "version": __version__})
+        settings.confess()
         await talk.prepare()
         outcomes = await pool.recover()
         log.info("supervisor_ready", extra={"fields": {"pid": os.getpid(), **outcomes}})
@@ -148,8 +133,10 @@ class Daemon:
                 ("pool", pool.run()),
                 ("health", health.run()),
                 ("notifier", notifier.run()),
-                ("version", self._learn_version(pool)),
                 ("talk", talk.run()),
+                ("viewers", viewers.serve()),
+                ("recorder", recorder.run()),
+                ("version", self._learn_version(pool)),
             )
         ]
         notify("READY=1")
@@ -164,11 +151,11 @@ class Daemon:
                 task.cancel()
             await asyncio.gather(*tasks, stopping, return_exceptions=True)
             await pool.close()
-            store.append("stopped", None, {"pid": os.getpid()})
+            with suppress(StorageFailed):
+                store.append("stopped", None, {"pid": os.getpid()})
             log.info("supervisor_stopped", extra={"fields": {"pid": os.getpid()}})
             bus.close()
             store.close()
-            ownership.release()
         return 0
 
     async def _learn_version(self, pool: Pool) -> None:
@@ -214,7 +201,9 @@ def run_daemon(paths: Paths, environment: Mapping[str, str]) -> int:
         return asyncio.run(_run(paths, environment))
     except PilotlightError as error:
         print(f"pilotlight supervisor: {error.message}", file=sys.stderr)
-        return 1
+    except OSError as error:
+        print(f"pilotlight supervisor: {error.filename or 'a file'} cannot be used: {error.strerror}.", file=sys.stderr)
+    return 1
 
 
 async def _run(paths: Paths, environment: Mapping[str, str]) -> int:

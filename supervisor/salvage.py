@@ -1,0 +1,131 @@
+"""Opening the database, and what to do when it is damaged: put it aside, take what can still be read, and find the rest.
+
+A damaged file is never written to and never deleted. What it still holds of sessions and open messages is carried over;
+what it does not is found where it cannot be damaged along with it: every session's folder says which conversation it is
+and which holder keeps it. What must not regress: a living `claude` is found again and not started a second time.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from shared import process
+from shared.paths import Paths
+from shared.process import ProcessId
+from supervisor import clock, holder_files
+from supervisor.claude import command
+from supervisor.claude.journal import find_transcript
+from supervisor.holder_client import HolderInfo, read_info
+from supervisor.states import State
+from supervisor.store import Damaged, MessageRecord, SessionRecord, Store
+
+MAX_GENERATION = 100_000
+
+
+@dataclass
+class Loss:
+    """What became of a damaged database."""
+
+    moved_to: Path
+    reason: str
+    sessions: list[SessionRecord] = field(default_factory=list)
+    messages: list[MessageRecord] = field(default_factory=list)
+
+
+def set_aside(path: Path) -> Path:
+    """Rename a damaged file of ours, so that it can be looked at and is in nobody's way."""
+    moved = path.with_name(f"{path.name}.damaged-{time.strftime('%Y%m%d-%H%M%S')}")
+    number = 0
+    while moved.exists():
+        number += 1
+        moved = moved.with_name(f"{path.name}.damaged-{time.strftime('%Y%m%d-%H%M%S')}-{number}")
+    path.rename(moved)
+    return moved
+
+
+def open_store(path: Path) -> tuple[Store, Loss | None]:
+    """The database, or a new one beside what is left of a damaged one. Raise StorageFailed when the disk refuses."""
+    try:
+        store = Store(path)
+    except Damaged as error:
+        reason = error.message
+    else:
+        try:
+            store.verify()
+        except Damaged as error:
+            store.close()
+            reason = error.message
+        else:
+            return store, None
+    loss = Loss(set_aside(path), reason)
+    for suffix in ("-wal", "-shm"):
+        with suppress(FileNotFoundError):
+            path.with_name(path.name + suffix).rename(loss.moved_to.with_name(loss.moved_to.name + suffix))
+    loss.sessions, loss.messages = Store.remains(loss.moved_to)
+    return Store(path), loss
+
+
+def restore(store: Store, loss: Loss, paths: Paths, claude_home: Path) -> None:
+    """Fill a new database with what the damaged one and the sessions' folders still say; each find is an event."""
+    with store.transaction(durable=True):
+        store.append("quarantined", None, {"what": "database", "movedTo": str(loss.moved_to), "reason": loss.reason})
+        known = {record.id: (record, "database") for record in loss.sessions}
+        for folder in sorted(paths.sessions_dir.iterdir()):
+            if folder.name not in known and (found := record_of(folder, paths, claude_home)) is not None:
+                known[found.id] = (found, "folder")
+        for record, source in known.values():
+            store.save_session(record)
+            store.append("restored", record.id, {"from": source, "state": record.state})
+        for message in loss.messages:
+            if message.session_id in known:
+                message.rank = 0.0
+                store.add_message(message)
+
+
+def record_of(folder: Path, paths: Paths, claude_home: Path) -> SessionRecord | None:
+    """The session that lives or sleeps in this folder; None when nothing is left to go on with."""
+    try:
+        spec = json.loads((folder / holder_files.SPAWN).read_bytes())
+        cwd, socket, argv = str(spec["cwd"]), str(spec["socket"]), [str(word) for word in spec["argv"]]
+        written = int((folder / holder_files.SPAWN).stat().st_mtime * 1000)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    conversation, options = command.read_back(argv)
+    if conversation is None:
+        return None
+    info: HolderInfo | None = None
+    with suppress(ValueError):
+        info = read_info(folder)
+    alive = info is not None and process.alive(info.id)
+    transcript = find_transcript(claude_home, conversation)
+    if not alive and transcript is None:
+        return None
+    numbers = range(1, MAX_GENERATION)
+    generation = next((n for n in numbers if str(paths.holder_socket(folder.name, n)) == socket), 0)
+    record = SessionRecord(
+        id=folder.name,
+        project_path=cwd,
+        created_at=written,
+        last_activity=written,
+        state=State.UNKNOWN if alive else State.HIBERNATED,
+        conversation_id=conversation,
+        generation=generation,
+        options=options,
+        transcript=str(transcript) if transcript is not None else None,
+        ready_once=transcript is not None,
+        socket=socket,
+        activity_clock=clock.now(),
+        activity_boot=clock.BOOT,
+    )
+    if alive and info is not None:
+        record.socket = info.socket
+        record.holder, record.child = _pair(info.id), _pair(info.child.id)
+    return record
+
+
+def _pair(who: ProcessId) -> list[int]:
+    return [who.pid, who.start_time]
