@@ -1,0 +1,56 @@
+"""A thousand sessions started and ended, with the scripted TUI: descriptors, ptys, threads and memory stay where they were."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from bench import lab
+from tests.harness import House, until
+
+WARM = 50
+
+
+def main(argv: list[str]) -> int:
+    """Run it; see `--help`."""
+    parser = lab.parser("cycles", __doc__)
+    parser.add_argument("--cycles", type=int, default=1000)
+    arguments = parser.parse_args(argv)
+    from tests.fake_tui import write_fake
+
+    folder = Path(__import__("tempfile").mkdtemp(prefix="plf-"))
+    fake = write_fake(folder)
+    with lab.open_house(arguments.release, api=False, claude=fake) as house:
+        figures, verdicts = _cycles(house, arguments.cycles)
+    return lab.finish("cycles, scripted TUI", figures, verdicts, arguments.json)
+
+
+def _cycles(house: House, cycles: int) -> tuple[dict[str, Any], dict[str, bool]]:
+    assert house.supervisor is not None
+    pid = house.supervisor.pid
+    progress = lab.Progress("cycles", cycles)
+    before: dict[str, float] = {}
+    for number in range(1, cycles + 1):
+        session = house.call("session.create", {"projectPath": str(house.project)})["id"]
+        house.until_state(session, "idle")
+        house.call("session.kill", {"sessionId": session})
+        if number == WARM:
+            before = _count(house, pid)
+        progress.at(number)
+    until(lambda: not [p for p in house.marked() if p.pid != pid], "all processes gone")
+    after = _count(house, pid)
+    figures = {f"{name}, after {WARM}": value for name, value in before.items()}
+    figures |= {f"{name}, after {cycles}": value for name, value in after.items()}
+    verdicts = {f"{name} flat": after[name] <= before[name] + (2 if name != "memory MB" else 6) for name in before}
+    return figures, verdicts
+
+
+def _count(house: House, pid: int) -> dict[str, float]:
+    return {
+        "descriptors": len(os.listdir(f"/proc/{pid}/fd")),
+        "threads": len(os.listdir(f"/proc/{pid}/task")),
+        "ptys": int(Path("/proc/sys/kernel/pty/nr").read_text()),
+        "memory MB": lab.memory_mb(pid),
+        "sockets": len(list((house.paths.run_dir / "h").iterdir())),
+    }

@@ -1,0 +1,96 @@
+"""A pilotlight of its own for one benchmark, and the figures that every benchmark prints.
+
+The house is the one that the tests use: real supervisor, API, holders and CLI against the scripted model, in a temporary
+folder, ended and checked for leftovers at the end.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from demo.server import DemoModel
+from supervisor import resources
+from tests.harness import VERSIONS, House, claude_binary
+
+MEGABYTE = 1024 * 1024
+
+
+def parser(name: str, description: str | None) -> argparse.ArgumentParser:
+    """The arguments that all benchmarks take."""
+    made = argparse.ArgumentParser(prog=f"python -m bench {name}", description=description)
+    made.add_argument("--release", default=VERSIONS[-1], help="which pinned CLI (default: %(default)s)")
+    made.add_argument("--json", action="store_true", help="print the figures as JSON")
+    return made
+
+
+@contextmanager
+def open_house(
+    release: str, config: dict[str, Any] | None = None, api: bool = True, claude: Path | None = None
+) -> Iterator[House]:
+    """A running house; raises when something is left over at the end."""
+    folder = Path(tempfile.mkdtemp(prefix="plb-"))
+    model = DemoModel(port=0)
+    model.start()
+    house = House(folder, model, claude or claude_binary(release))
+    house.config.update(config or {})
+    try:
+        house.start_supervisor()
+        if api:
+            house.start_api()
+        yield house
+    finally:
+        leftovers = house.down()
+        model.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+    if leftovers:
+        raise SystemExit(f"left behind: {leftovers}")
+
+
+def percentile(values: Sequence[float], percent: float) -> float:
+    """The nearest-rank percentile; 0 of nothing."""
+    if not values:
+        return 0.0
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(len(ordered) * percent / 100.0))]
+
+
+def memory_mb(pid: int) -> float:
+    """Proportional memory of one process in MB."""
+    return resources.memory_of(pid) / MEGABYTE
+
+
+class Progress:
+    """A line on standard error now and then, for what takes longer than two seconds."""
+
+    def __init__(self, what: str, total: int) -> None:
+        self._what, self._total = what, total
+        self._said = time.monotonic()
+
+    def at(self, done: int) -> None:
+        """Say how far it is."""
+        if time.monotonic() - self._said >= 5.0 or done == self._total:
+            self._said = time.monotonic()
+            print(f"  {self._what}: {done} of {self._total}", file=sys.stderr, flush=True)
+
+
+def finish(title: str, figures: dict[str, Any], verdicts: dict[str, bool], as_json: bool) -> int:
+    """Print the table (or JSON) and return the exit status: 0 only when every verdict holds."""
+    if as_json:
+        print(json.dumps({"bench": title, "figures": figures, "verdicts": verdicts}, indent=2))
+    else:
+        print(f"\n{title}")
+        for name, value in figures.items():
+            shown = f"{value:.2f}" if isinstance(value, float) else str(value)
+            print(f"  {name:<46} {shown:>14}")
+        for name, holds in verdicts.items():
+            print(f"  {'PASS' if holds else 'FAIL'}  {name}")
+    return 0 if all(verdicts.values()) else 1
