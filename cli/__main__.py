@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import click
 
-from cli import attention, chat, doctor, down, events, service, sessions, status, tokens, up
+from cli import attach, attention, chat, doctor, down, events, service, sessions, status, tokens, up
 from cli.context import App
 from cli.output import DONE, emit, report
 from cli.progress import StepFailed
@@ -42,6 +42,8 @@ for command in (
     chat.chat,
     sessions.show,
     sessions.kill,
+    attach.attach,
+    attach.watch,
     attention.attention,
     attention.answer,
     events.events,

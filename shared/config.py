@@ -55,6 +55,9 @@ class SessionsConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     project_path: str | None = None
     auto_keep_alive: bool = False
     auto_keep_alive_max_hours: Positive = 168.0
+    recording: bool = False
+    recording_max_mb: Positive = 20.0
+    recording_days: Positive = 7.0
 
 
 class LimitsConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -133,6 +133,8 @@ class SessionView(Wire, frozen=True):
     background_tasks: list[dict[str, Any]] = field(default_factory=list)
     draft: bool = False
     attached: int = 0
+    viewers: int = 0
+    writer: str | None = None
     warned: bool = False
     auto_keep_alive: bool = False
     memory_bytes: int | None = None
@@ -242,6 +244,104 @@ class StopSession(Wire, frozen=True, forbid_unknown_fields=True):
     key: str | None = None
 
 
+class HistoryRequest(Wire, frozen=True, forbid_unknown_fields=True):
+    """`history` -> HistoryPage: the newest `limit` entries, or those before a page (`before` is that page's `next`)."""
+
+    session_id: str
+    before: str | None = None
+    limit: int = 50
+
+
+class HistoryEntry(Wire, frozen=True):
+    """One thing that was said in a session, from Claude's transcript; `at` is null when it does not say.
+
+    `source`: `api` for a message of ours (then `message_id` and `attachments` are its own), `terminal` for what a person
+    typed, `claude` for Claude. `tool_calls`: {id, name, input, result?, isError?, truncated}.
+    """
+
+    id: str
+    role: Literal["user", "assistant", "command", "system"]
+    text: str
+    at: int | None = None
+    conversation_id: str = ""
+    source: Literal["api", "terminal", "claude"] = "claude"
+    message_id: str | None = None
+    prompt_id: str | None = None
+    attachments: list[dict[str, Any]] = field(default_factory=list)
+    tool_calls: list[dict[str, Any]] = field(default_factory=list)
+    output: str | None = None
+    usage: dict[str, int] | None = None
+    model: str | None = None
+    stop_reason: str | None = None
+    error: str | None = None
+    truncated: bool = False
+
+
+class HistoryPage(Wire, frozen=True):
+    """A page of history, oldest entry first; `next` leads to the page before it, null at the beginning."""
+
+    entries: list[HistoryEntry]
+    next: str | None = None
+
+
+class ExportRequest(Wire, frozen=True, forbid_unknown_fields=True):
+    """`export` -> {name, contentType, text}: the whole history."""
+
+    session_id: str
+    format: Literal["markdown", "json"] = "markdown"
+
+
+class SearchRequest(Wire, frozen=True, forbid_unknown_fields=True):
+    """`search` -> {hits: [{sessionId, conversationId, role, id, at, snippet, marks}], complete}; words and "phrases"."""
+
+    query: str
+    limit: int = 20
+    session_id: str | None = None
+
+
+class UsageRequest(Wire, frozen=True, forbid_unknown_fields=True):
+    """`usage` -> {by, rows: [{day | sessionId, replies, usage, from, to}], total, complete}."""
+
+    by: Literal["day", "session"] = "day"
+    session_id: str | None = None
+
+
+class ListConversations(Wire, frozen=True, forbid_unknown_fields=True):
+    """`conversations.list` -> {conversations}: those that `claude` made elsewhere on this machine, newest first."""
+
+    project_path: str | None = None
+    limit: int = 50
+
+
+class ForkSession(Wire, frozen=True, forbid_unknown_fields=True):
+    """`session.fork` -> SessionView of a new session that goes on from where this one is; this one stays as it is."""
+
+    session_id: str
+    title: str | None = None
+    key: str | None = None
+
+
+class RunCommand(Wire, frozen=True, forbid_unknown_fields=True):
+    """`session.command` -> CommandResult: a slash command, in the queue like a message, never as a prompt."""
+
+    session_id: str
+    command: str
+    wait: float = 30.0
+    key: str | None = None
+
+
+class CommandResult(Wire, frozen=True):
+    """`state` as a message's; `output` in the CLI's words; `waiting` when the command has opened a dialog."""
+
+    message_id: str
+    state: MessageState
+    session: SessionView
+    output: str | None = None
+    waiting: Waiting | None = None
+    error: ErrorBody | None = None
+    duplicate: bool = False
+
+
 class ListSessions(Wire, frozen=True, forbid_unknown_fields=True):
     """`session.list` -> {sessions: [SessionView]}; ended ones on request."""
 
@@ -320,6 +420,7 @@ class ScreenRequest(Wire, frozen=True, forbid_unknown_fields=True):
 
     session_id: str
     history: bool = False
+    html: bool = False
 
 
 class Screen(Wire, frozen=True):
@@ -330,8 +431,27 @@ class Screen(Wire, frozen=True):
     rows: int
     cursor: tuple[int, int]
     text: str
+    html: str | None = None
     title: str | None = None
     offset: int = 0
+
+
+class Resize(Wire, frozen=True, forbid_unknown_fields=True):
+    """`session.resize` -> SessionView. Within 20-500 x 5-200; refused while a person has the keyboard. Not kept when the
+    process is replaced."""
+
+    session_id: str
+    cols: int
+    rows: int
+    key: str | None = None
+
+
+class RecordingRequest(Wire, frozen=True, forbid_unknown_fields=True):
+    """`session.recording` -> {recording, files, bytes}: start it, end it, or look at it."""
+
+    session_id: str
+    start: bool | None = None
+    key: str | None = None
 
 
 class SendKeys(Wire, frozen=True, forbid_unknown_fields=True):

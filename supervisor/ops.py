@@ -66,7 +66,6 @@ class Ops:
             "session.interrupt": (m.SessionRef, self._interrupt),
             "session.answer": (m.Answer, self._answer),
             "session.keep_alive": (m.KeepAlive, self._keep_alive),
-            "session.screen": (m.ScreenRequest, self._screen),
             "session.keys": (m.SendKeys, self._keys),
             "message.send": (m.SendMessage, self._send),
             "message.get": (m.MessageRef, self._message),
@@ -251,22 +250,6 @@ class Ops:
             session.store.save_session(session.record)
             session.store.append("extended", session.id, {"by": request.actor})
         return {"session": session.view(), "recap": recap}
-
-    async def _screen(self, arguments: messages.ScreenRequest, _: Request) -> Any:
-        session = self._find(arguments.session_id).session
-        terminal = session.terminal
-        if terminal is None:
-            raise Conflict(f"The session is {session.state}: it has no screen.", code="no_process")
-        screen = terminal.screen
-        return messages.Screen(
-            session_id=session.id,
-            cols=screen.cols,
-            rows=screen.rows,
-            cursor=screen.cursor,
-            text=screen.history() if arguments.history else screen.text(),
-            title=screen.title,
-            offset=terminal.offset,
-        )
 
     async def _keys(self, arguments: messages.SendKeys, _: Request) -> Any:
         household = self._find(arguments.session_id)

@@ -11,6 +11,8 @@ import re
 
 from pyghostty import Terminal
 
+from supervisor import drawing
+
 MIN_COLUMNS, MAX_COLUMNS = 20, 500
 MIN_ROWS, MAX_ROWS = 5, 200
 HISTORY_LINES = 1000
@@ -34,6 +36,11 @@ class Screen:
 
     def _fresh(self) -> Terminal:
         return Terminal(cols=self.cols, rows=self.rows, scrollback=HISTORY_LINES)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Columns and rows."""
+        return self.cols, self.rows
 
     def feed(self, data: bytes) -> None:
         """Take output of the child in."""
@@ -71,6 +78,29 @@ class Screen:
     def history(self) -> str:
         """Scrollback and screen."""
         return str(self._terminal.contents())
+
+    def draw(self, cols: int = 0, rows: int = 0) -> bytes:
+        """Bytes that show this screen on another terminal; on a smaller one (`cols` x `rows`) what fits of it."""
+        try:
+            if cols and rows and (cols < self.cols or rows < self.rows):
+                return drawing.cropped(self._terminal, cols, rows)
+            return drawing.vt(self._terminal)
+        except Exception:  # the emulator's boundary: without its formatter there is still the text
+            return drawing.BLANK + "\r\n".join(self.lines()).encode()
+
+    def html(self) -> str:
+        """The visible screen as one HTML element."""
+        return drawing.html(self._terminal)
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether a drawing can be made now: the output does not end in the middle of a sequence."""
+        return drawing.at_rest(self._terminal)
+
+    @property
+    def alternate(self) -> bool:
+        """Whether the alternate screen is shown, as by an editor."""
+        return bool(self._terminal.mode(1049))
 
     @property
     def cursor(self) -> tuple[int, int]:

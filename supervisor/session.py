@@ -101,6 +101,8 @@ class Session:
         self.session_started = False
         self.responsive = True
         self.attached = 0
+        self.viewers = 0
+        self.writer: str | None = None
         self.memory_bytes: int | None = None
         self.cpu_percent: float | None = None
         self.health = "ok"
@@ -183,6 +185,8 @@ class Session:
             background_tasks=record.background if live else [],
             draft=live and self.terminal is not None and self.sight().kind == "draft" and self.current is None,
             attached=self.attached,
+            viewers=self.viewers,
+            writer=self.writer,
             warned=record.warned,
             auto_keep_alive=record.auto_keep_alive,
             memory_bytes=self.memory_bytes if live else None,

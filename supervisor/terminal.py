@@ -10,7 +10,7 @@ from typing import Any
 
 from supervisor.claude import dialogs
 from supervisor.holder_client import HolderClient, HolderError, HolderTimeout
-from supervisor.screen import Screen
+from supervisor.screen import Screen, clamp
 
 CONNECT_SECONDS = 3.0
 WRITE_SECONDS = 5.0
@@ -35,6 +35,9 @@ class Terminal:
         self.screen = Screen(cols, rows)
         self.offset = 0
         self.output_at = 0.0
+        self.preferred: tuple[int, int] | None = None
+        """The size that was asked for over the bus; None: the configured one. A person's size is not kept."""
+
         self._on_change, self._on_exit, self._on_lost = on_change, on_exit, on_lost
         self._client: HolderClient | None = None
         self._caught_up = asyncio.Event()
@@ -96,9 +99,18 @@ class Terminal:
         await self._connected().write(identity, data, timeout=WRITE_SECONDS)
 
     async def resize(self, cols: int, rows: int) -> None:
-        """Change the size of pty and screen."""
-        await self._connected().resize(cols, rows)
-        self.screen.resize(cols, rows)
+        """Change the size of pty and screen; nothing happens when they have it. The child draws itself again."""
+        before, wanted = (self.screen.cols, self.screen.rows), clamp(cols, rows)
+        if wanted == before:
+            return
+        self.screen.resize(*wanted)  # first: what the child draws for the new size may come with the holder's answer
+        self._on_change()
+        try:
+            await self._connected().resize(*wanted)
+        except HolderError:
+            self.screen.resize(*before)
+            self._on_change()
+            raise
 
     async def stop(self, grace: float) -> None:
         """HUP, TERM, KILL over the whole tree, `grace` seconds apart; the exit is reported through `on_exit`."""

@@ -1,0 +1,139 @@
+"""What people at a terminal and the supervisor say to each other over `terminal.sock`, version 1.
+
+A frame is `u32 big-endian length | 1 byte type | payload`, the length counting type and payload:
+
+    J  one JSON object                       both ways
+    O  u64 absolute offset, then raw output  supervisor to viewer
+    S  u32 length of a JSON head, the head, then bytes that draw the whole screen   supervisor to viewer
+    I  raw keyboard input                    viewer to supervisor
+
+The first frame of a viewer is a `Hello` (J); it is answered by `welcome`, or by `error` and the end. Then come a snapshot
+and every byte of output after it. Offsets without a gap are a promise: a viewer that is too slow is not sent what it
+missed but a fresh snapshot, and so is everybody after a resize or when a new process has taken over.
+
+From the supervisor, by `type`:
+
+- `welcome {v, id, session, mode, state, live, waiting, generation, reason, writer, you}`
+- `snapshot {cols, rows, cursor, offset, title, generation, cropped}`: the head of S. `cropped`: the viewer's own screen
+  is smaller than the session's, so it gets no output but a drawing of the part that fits, at most ten times a second.
+- `state {state, live, waiting, generation, reason}`: `live` is whether there is a process to look at; `waiting` is
+  `{for, title}` or null; `reason` why the session ended.
+- `writer {writer, you}`: who has the keyboard, `{actor, since}` or null, and whether that is the reader of this.
+- `error {code, message}`: `not_writer`, `no_process`, `not_typed`, `keyboard_held`, `bad_frame`, or one of shared.errors.
+
+From a viewer, by `type`: `resize {cols, rows}` (the writer only), `steal` (take the keyboard), `release` (give it up),
+`snapshot` (draw again), `viewers {count}` (how many people look through this connection). The keyboard belongs to the
+first who came to write, is free when he leaves, and then goes to the first who types.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from typing import Any, Literal
+
+import msgspec
+
+from shared.messages import Wire
+
+VERSION = 1
+MAX_FRAME = 8 * 1024 * 1024
+MAX_INPUT = 256 * 1024
+"""Largest frame that a viewer may send: a person's paste."""
+
+BEHIND_BYTES = 1024 * 1024
+"""How far a viewer may be behind before it is skipped ahead with a snapshot; what it costs in memory at most."""
+
+CONTROL, OUTPUT, SNAPSHOT, INPUT = b"J", b"O", b"S", b"I"
+
+_LENGTH = struct.Struct(">I")
+_OFFSET = struct.Struct(">Q")
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(dict[str, Any]).decode
+
+
+class BadFrame(Exception):
+    """The peer does not speak this protocol."""
+
+
+class Hello(Wire, frozen=True):
+    """Who comes to look at, or to type into, which session, and with what screen (0: any size)."""
+
+    v: int
+    session: str
+    mode: Literal["read", "write"] = "read"
+    actor: str = "local"
+    cols: int = 0
+    rows: int = 0
+
+
+def control(message: Any) -> bytes:
+    """A J frame."""
+    return _frame(CONTROL, _encode(message))
+
+
+def output(offset: int, data: bytes) -> bytes:
+    """An O frame."""
+    return _frame(OUTPUT, _OFFSET.pack(offset) + data)
+
+
+def snapshot(head: dict[str, Any], drawing: bytes) -> bytes:
+    """An S frame."""
+    encoded = _encode(head)
+    return _frame(SNAPSHOT, _LENGTH.pack(len(encoded)) + encoded + drawing)
+
+
+def keys(data: bytes) -> bytes:
+    """An I frame."""
+    return _frame(INPUT, data)
+
+
+def read_control(payload: bytes) -> dict[str, Any]:
+    """The object in a J frame. Raise BadFrame."""
+    try:
+        return _decode(payload)
+    except msgspec.DecodeError as error:
+        raise BadFrame("not a JSON object") from error
+
+
+def read_output(payload: bytes) -> tuple[int, bytes]:
+    """(offset, bytes) of an O frame. Raise BadFrame."""
+    if len(payload) < _OFFSET.size:
+        raise BadFrame("an output frame without an offset")
+    return _OFFSET.unpack_from(payload)[0], payload[_OFFSET.size :]
+
+
+def read_snapshot(payload: bytes) -> tuple[dict[str, Any], bytes]:
+    """(head, drawing) of an S frame. Raise BadFrame."""
+    if len(payload) < _LENGTH.size:
+        raise BadFrame("a snapshot without a head")
+    end = _LENGTH.size + _LENGTH.unpack_from(payload)[0]
+    if end > len(payload):
+        raise BadFrame("a snapshot with half a head")
+    return read_control(payload[_LENGTH.size : end]), payload[end:]
+
+
+class Decoder:
+    """Cuts a byte stream into frames of at most `limit` bytes; holds one frame at most."""
+
+    def __init__(self, limit: int = MAX_FRAME) -> None:
+        self._limit = limit
+        self._buffer = bytearray()
+
+    def feed(self, data: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """(type, payload) of every frame that is complete. Raise BadFrame when a length cannot be one."""
+        self._buffer += data
+        while len(self._buffer) >= _LENGTH.size:
+            length: int = _LENGTH.unpack_from(self._buffer)[0]
+            if not 1 <= length <= self._limit:
+                raise BadFrame(f"a frame of {length} bytes")
+            end = _LENGTH.size + length
+            if len(self._buffer) < end:
+                return
+            kind, payload = bytes(self._buffer[4:5]), bytes(self._buffer[5:end])
+            del self._buffer[:end]
+            yield kind, payload
+
+
+def _frame(kind: bytes, payload: bytes) -> bytes:
+    return _LENGTH.pack(1 + len(payload)) + kind + payload

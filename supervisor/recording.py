@@ -1,0 +1,223 @@
+"""Recordings of terminals: what was on the screen, never what was typed, within bounds of size and age.
+
+A recording is `recording.cast` in the session's folder. When it is half as big, or half as old, as the bounds allow, it
+becomes `recording.old.cast`, in place of the one before, and a new one begins with a drawing of the screen: so both
+together keep within the bounds, and each can be played by itself. A disk that is full ends the recording, not the
+session.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import codecs
+import logging
+import os
+import time
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from shared import asciicast
+from shared.errors import StorageFailed
+from supervisor.audience import Size
+from supervisor.pool import Pool
+from supervisor.session import Session
+from supervisor.states import State
+from supervisor.viewers import Viewers
+
+NAME, OLD_NAME = "recording.cast", "recording.old.cast"
+LOOK_SECONDS = 0.5
+SWEEP_SECONDS = 600.0
+OPTION = "recording"
+"""Where a session's record keeps whether it is recorded; without it the configuration decides."""
+
+
+class Recording:
+    """The recording of one session: a member of its audience."""
+
+    def __init__(self, folder: Path, max_bytes: int, max_seconds: float) -> None:
+        self._folder = folder
+        self._max_bytes, self._max_seconds = max_bytes // 2, max_seconds / 2
+        self._file: BinaryIO | None = None
+        self._began = 0
+        self._bytes = 0
+        self._shown: Size = (0, 0)
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self.count = 0
+        self.writes = False
+        self.actor = "recorder"
+        self.stale = True
+        self.failed: OSError | None = None
+
+    @property
+    def size(self) -> Size:
+        """It takes the session's."""
+        return (0, 0)
+
+    @property
+    def clogged(self) -> bool:
+        """A file takes everything, or has failed."""
+        return self.failed is not None
+
+    def output(self, offset: int, data: bytes, frame: bytes) -> None:
+        """Write down."""
+        self._write("o", self._decoder.decode(data))
+        if self._bytes > self._max_bytes or time.time() - self._began > self._max_seconds:
+            self._rotate()
+
+    def snapshot(self, head: dict[str, Any], drawing: bytes) -> None:
+        """Begin, or go on after a break, with the whole screen."""
+        size = (head["cols"], head["rows"])
+        self._decoder.reset()
+        try:
+            if self._file is None:
+                self._open(size, head["title"])
+        except OSError as error:
+            self._fail(error)
+            return
+        if size != self._shown:
+            self._shown = size
+            self._write("r", f"{size[0]}x{size[1]}")
+        self._write("o", drawing.decode("utf-8", "replace"))
+
+    def tell(self, message: dict[str, Any]) -> None:
+        """The screen tells all."""
+
+    def close(self) -> None:
+        """End it; it can be continued."""
+        file, self._file = self._file, None
+        if file is not None:
+            file.close()
+
+    def _open(self, size: Size, title: str | None) -> None:
+        descriptor = os.open(self._folder / NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._file = os.fdopen(descriptor, "r+b", buffering=0)
+        try:
+            head = asciicast.read_header(self._file.readline())
+            self._began, self._shown = head["timestamp"], (0, 0)
+            self._bytes = _cut_torn_line(self._file)
+        except ValueError:
+            self._file.truncate(0)
+            self._file.seek(0)
+            self._began, self._shown = int(time.time()), size
+            line = asciicast.header(*size, self._began, title)
+            self._file.write(line)
+            self._bytes = len(line)
+
+    def _write(self, kind: str, text: str) -> None:
+        if self._file is None or not text:
+            return
+        line = asciicast.event(max(0.0, time.time() - self._began), kind, text)
+        try:
+            self._file.write(line)
+        except OSError as error:
+            self._fail(error)
+            return
+        self._bytes += len(line)
+
+    def _rotate(self) -> None:
+        self.close()
+        self.stale = True
+        try:
+            (self._folder / NAME).replace(self._folder / OLD_NAME)
+        except OSError as error:
+            self._fail(error)
+
+    def _fail(self, error: OSError) -> None:
+        self.failed = error
+        self.close()
+
+
+class Recorder:
+    """Sees to it that the sessions that are to be recorded are."""
+
+    def __init__(self, pool: Pool, viewers: Viewers, log: logging.Logger) -> None:
+        self._pool = pool
+        self._viewers = viewers
+        self._log = log
+        self._running: dict[str, Recording] = {}
+        self._swept_at = 0.0
+
+    async def run(self) -> None:
+        """Begin, end and sweep until cancelled."""
+        try:
+            while True:
+                self.look()
+                if time.monotonic() - self._swept_at > SWEEP_SECONDS or not self._swept_at:
+                    self._swept_at = time.monotonic()
+                    await asyncio.to_thread(self._sweep)
+                await asyncio.sleep(LOOK_SECONDS)
+        finally:
+            for recording in self._running.values():
+                recording.close()
+
+    def look(self) -> None:
+        """Compare what is recorded with what is to be."""
+        for session in self._pool.sessions():
+            if session.terminal is not None and session.id not in self._running and self._wanted(session):
+                self._begin(session)
+        for identity in list(self._running):
+            session = self._pool.household(identity).session
+            recording = self._running[identity]
+            if recording.failed is not None:
+                self._give_up(session, recording.failed)
+            elif session.state is State.ENDED or not self._wanted(session):
+                self._end(identity)
+
+    def switch(self, session: Session, on: bool) -> None:
+        """Record this session from now on, or no more; kept across restarts."""
+        session.record.options[OPTION] = on
+        with session.store.transaction(durable=True):
+            session.store.save_session(session.record)
+            session.store.append("recording", session.id, {"recording": on})
+        self.look()
+
+    def view(self, session: Session) -> dict[str, Any]:
+        """Whether it is recorded, and the files that there are, oldest first."""
+        files = [path for name in (OLD_NAME, NAME) if (path := session.dir / name).exists()]
+        return {
+            "recording": session.id in self._running,
+            "files": [str(path) for path in files],
+            "bytes": sum(path.stat().st_size for path in files),
+        }
+
+    def _wanted(self, session: Session) -> bool:
+        return bool(session.record.options.get(OPTION, self._pool.house.config().sessions.recording))
+
+    def _begin(self, session: Session) -> None:
+        config = self._pool.house.config().sessions
+        recording = Recording(
+            session.dir, int(config.recording_max_mb * 1024 * 1024), config.recording_days * 24 * 3600.0
+        )
+        self._running[session.id] = recording
+        self._viewers.audience(session.id).join(recording)
+
+    def _end(self, identity: str) -> None:
+        recording = self._running.pop(identity)
+        self._viewers.audience(identity).leave(recording)
+        recording.close()
+
+    def _give_up(self, session: Session, error: OSError) -> None:
+        self._end(session.id)
+        session.record.options[OPTION] = False
+        failure = StorageFailed(f"The recording cannot be written: {error.strerror}.")
+        session.store.append("recording", session.id, {"recording": False, "error": failure.message})
+        self._log.error("recording_failed", extra={"fields": {"session": session.id, "why": error.strerror}})
+
+    def _sweep(self) -> None:
+        oldest = time.time() - self._pool.house.config().sessions.recording_days * 24 * 3600.0
+        for path in self._pool.house.paths.sessions_dir.glob("*/recording*.cast"):
+            try:
+                if path.stat().st_mtime < oldest:
+                    path.unlink()
+            except OSError:
+                continue
+
+
+def _cut_torn_line(file: BinaryIO) -> int:
+    """Stand at the end of a file's last whole line; return how long the file is now."""
+    end = file.seek(0, os.SEEK_END)
+    start = max(0, end - 4 * 1024 * 1024)
+    file.seek(start)
+    end = start + file.read().rfind(b"\n") + 1
+    file.truncate(end)
+    return file.seek(end)

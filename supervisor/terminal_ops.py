@@ -1,0 +1,63 @@
+"""The operations on a session's terminal beyond its keys; registered with `Ops.add`, so that `ops` stays one table."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from shared import messages
+from shared.errors import Conflict, Unavailable
+from shared.messages import Request
+from supervisor.holder_client import HolderError
+from supervisor.ops import Ops
+from supervisor.pool import Pool
+from supervisor.recording import Recorder
+from supervisor.session import Session
+from supervisor.terminal import Terminal
+
+
+class TerminalOps:
+    """The handlers."""
+
+    def __init__(self, pool: Pool, ops: Ops, recorder: Recorder) -> None:
+        self._pool = pool
+        self._recorder = recorder
+        ops.add("session.screen", messages.ScreenRequest, self._screen)
+        ops.add("session.resize", messages.Resize, self._resize)
+        ops.add("session.recording", messages.RecordingRequest, self._recording)
+
+    async def _screen(self, arguments: messages.ScreenRequest, _: Request) -> Any:
+        session, terminal = self._seen(arguments.session_id)
+        screen = terminal.screen
+        return messages.Screen(
+            session_id=session.id,
+            cols=screen.cols,
+            rows=screen.rows,
+            cursor=screen.cursor,
+            text=screen.history() if arguments.history else screen.text(),
+            html=screen.html() if arguments.html else None,
+            title=screen.title,
+            offset=terminal.offset,
+        )
+
+    async def _resize(self, arguments: messages.Resize, _: Request) -> Any:
+        session, terminal = self._seen(arguments.session_id)
+        if session.writer is not None:
+            raise Conflict(f"{session.writer} is at the terminal: its size is that of their window.", code="not_writer")
+        try:
+            await terminal.resize(arguments.cols, arguments.rows)
+        except HolderError as error:
+            raise Unavailable(f"The terminal was not resized: {error.message}.", code="not_resized") from error
+        terminal.preferred = terminal.screen.size
+        return session.view()
+
+    async def _recording(self, arguments: messages.RecordingRequest, _: Request) -> Any:
+        session = self._pool.household(arguments.session_id).session
+        if arguments.start is not None:
+            self._recorder.switch(session, arguments.start)
+        return self._recorder.view(session)
+
+    def _seen(self, session_id: str) -> tuple[Session, Terminal]:
+        session = self._pool.household(session_id).session
+        if session.terminal is None:
+            raise Conflict(f"The session is {session.state}: it has no screen.", code="no_process")
+        return session, session.terminal

@@ -1,0 +1,150 @@
+"""A person's keys on their way into the pty.
+
+What must not regress: keys and a chat message never interleave. Keys wait while a prompt is being typed, from the call
+of the editor to the proof that it was submitted, and are refused, never merged, when that takes too long. What a
+terminal says by itself (answers to queries, focus) is not typed: a session has many viewers, and an answer that comes
+late would end up in the prompt box. Ctrl+Z is not typed either: there is no shell to bring Claude back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import re
+import time
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+from shared.errors import Conflict, PilotlightError, Unavailable
+from supervisor.holder_client import HolderError
+from supervisor.pool import Household
+from supervisor.session import Session
+from supervisor.states import State
+
+MAX_PENDING = 1024 * 1024
+MAX_PRESS = 64 * 1024
+HOLD_SECONDS = 25.0
+"""How long keys wait for a prompt to be submitted: longer than delivery takes to give up."""
+
+SAVE_SECONDS = 30.0
+PERSON_SECONDS = 3.0
+"""How long Ctrl+G may take to call the person's editor (see EDITOR_SECONDS in delivery)."""
+
+_REPORT = re.compile(
+    rb"\x1b\[[IO]"  # focus gained, lost
+    rb"|\x1b\[[?>=][\d;]*[cnu]"  # device attributes, status and colour scheme reports, keyboard flags
+    rb"|\x1b\[\?[\d;]*\$y"  # mode reports
+    rb"|\x1b\[(?!1;)\d+;\d+R"  # cursor position (1;n is F3 with a modifier)
+    rb"|\x1b\[[4689];\d+;\d+t"  # window and cell sizes
+    rb"|\x1b\](?:[0-9]|1[0-9]|5[0-9]*|7501);[^\x07\x1b]*(?:\x07|\x1b\\)"  # colours, clipboard, titles
+    rb"|\x1bP[>01][^\x1b]*\x1b\\"  # version, capabilities
+    rb"|\x1b_[^\x1b]*\x1b\\"  # graphics
+)
+_HALF_REPORT = re.compile(
+    rb"\x1b(?:\[[?>=][\d;$]*|\[\d+;\d*;?\d*|\][0-9]+;?[^\x07\x1b]{0,4096}\x1b?|P[>01][^\x1b]{0,4096}\x1b?)$"
+)
+_CTRL_G = (b"\x07", b"\x1b[103;5u", b"\x1b[27;5;103~")
+_PASTE = re.compile(rb"(\x1b\[200~.*?\x1b\[201~)", re.DOTALL)
+
+
+class ReportFilter:
+    """Takes out of a person's input what no person has typed. Keeps an unfinished report for the next call."""
+
+    def __init__(self) -> None:
+        self._half = b""
+
+    def feed(self, data: bytes) -> bytes:
+        """What is to be typed."""
+        data = self._half + data
+        half = _HALF_REPORT.search(data)
+        # The beginning of an arrow key with a modifier looks the same: it goes on with its end, in the next read.
+        self._half = data[half.start() :] if half else b""
+        data = data[: half.start()] if half else data
+        parts = _PASTE.split(data)
+        return b"".join(
+            part if part.startswith(b"\x1b[200~") else _REPORT.sub(b"", part).replace(b"\x1a", b"") for part in parts
+        )
+
+
+class Typist:
+    """Types for whoever has the keyboard of one session."""
+
+    def __init__(self, household: Callable[[], Household]) -> None:
+        self._household = household
+        self._name = uuid.uuid4().hex[:12]
+        self._numbers = itertools.count(1)
+        self._pending = bytearray()
+        self._refused: Callable[[PilotlightError], None] = lambda error: None
+        self._task: asyncio.Task[None] | None = None
+        self._saved_at = 0.0
+
+    def type(self, data: bytes, refused: Callable[[PilotlightError], None]) -> None:
+        """Type in order, soon. `refused` hears of what could not be typed."""
+        self._refused = refused
+        if len(self._pending) + len(data) > MAX_PENDING:
+            refused(Unavailable("Too much is waiting to be typed.", code="not_typed"))
+            return
+        self._pending += data
+        if self._pending and (self._task is None or self._task.done()):
+            self._task = asyncio.create_task(self._run(), name="typist")
+
+    def forget(self) -> None:
+        """Drop what has not been typed: its writer has lost the keyboard."""
+        self._pending.clear()
+
+    def stop(self) -> None:
+        """End."""
+        if self._task is not None:
+            self._task.cancel()
+
+    async def _run(self) -> None:
+        while self._pending:
+            try:
+                await self._press_some()
+            except (PilotlightError, HolderError) as error:
+                self._pending.clear()
+                if isinstance(error, HolderError):
+                    error = Unavailable(f"The keys were not typed: {error.message}.", code="not_typed")
+                self._refused(error)
+
+    async def _press_some(self) -> None:
+        household = self._household()
+        session = household.session
+        await session.pulse.until(lambda: not sending(session), HOLD_SECONDS)
+        async with household.sender.typing:
+            if session.terminal is None:
+                raise Conflict(f"The session is {session.state}: it has no keyboard.", code="no_process")
+            if sending(session):
+                raise Unavailable("A message is being typed and does not get through.", code="keyboard_held")
+            data = bytes(self._pending[:MAX_PRESS])
+            del self._pending[:MAX_PRESS]
+            if not data:
+                return
+            if any(key in data for key in _CTRL_G):
+                announce_person(session.dir / "outbox" / "person")
+            await session.terminal.press(f"p:{self._name}:{next(self._numbers)}", data)
+        self._touch(session)
+
+    def _touch(self, session: Session) -> None:
+        session.touch()
+        now = time.monotonic()
+        if now - self._saved_at > SAVE_SECONDS:
+            self._saved_at = now
+            session.store.save_session(session.record)
+
+
+def sending(session: Session) -> bool:
+    """Whether a prompt is on its way through the prompt box."""
+    message = session.current
+    on_its_way = message is not None and message.state in ("accepted", "queued", "typed")
+    return on_its_way and session.terminal is not None and session.state is not State.WAITING
+
+
+def announce_person(mark: Path) -> None:
+    """Tell `editor.sh` that a person has pressed Ctrl+G; take it back when nobody has called it (a dialog was up)."""
+    try:
+        mark.touch(mode=0o600)
+    except OSError:
+        return
+    asyncio.get_running_loop().call_later(PERSON_SECONDS, lambda: mark.unlink(missing_ok=True))

@@ -1,0 +1,244 @@
+"""The terminal server: a unix socket where people come to look at sessions and to type into them.
+
+Everyone who may open the socket (0600 in a 0700 directory) may do everything; the API checks tokens before it comes
+here for somebody. What must not regress: a viewer that does not read costs at most BEHIND_BYTES and a snapshot, and no
+time; one that talks nonsense costs itself the connection; there is a bound to how many there are.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from shared import viewer as protocol
+from shared.errors import Busy, InvalidRequest, PilotlightError
+from supervisor.audience import Audience, Size
+from supervisor.holder_client import HolderError
+from supervisor.pool import Household, Pool
+from supervisor.typist import ReportFilter
+
+MAX_VIEWERS = 500
+HELLO_SECONDS = 5.0
+HIGH_WATER, LOW_WATER = 64 * 1024, 8 * 1024
+RETURN_SECONDS = 15.0
+"""How long after the supervisor's start those who were attached may take to come back for their screen's size."""
+
+
+class Viewers:
+    """All audiences, and the door."""
+
+    def __init__(self, pool: Pool, path: Path) -> None:
+        self._pool = pool
+        self._path = path
+        self._audiences: dict[str, Audience] = {}
+        self.connections: set[Viewer] = set()
+
+    async def serve(self) -> None:
+        """Let people in until cancelled."""
+        self._path.unlink(missing_ok=True)
+        loop = asyncio.get_running_loop()
+        server = await loop.create_unix_server(lambda: Viewer(self), str(self._path))
+        self._path.chmod(0o600)
+        try:
+            await asyncio.sleep(RETURN_SECONDS)
+            await self._restore_sizes()
+            await asyncio.Event().wait()
+        finally:
+            server.close()
+            for connection in list(self.connections):
+                connection.hang_up()
+            for audience in self._audiences.values():
+                audience.close()
+            self._path.unlink(missing_ok=True)
+
+    def audience(self, session_id: str) -> Audience:
+        """The audience of a session; made when there is none. Raise NotFound."""
+        household = self._pool.household(session_id)
+        found = self._audiences.get(session_id)
+        if found is None:
+            found = self._audiences[session_id] = self._new_audience(household)
+        return found
+
+    def _new_audience(self, household: Household) -> Audience:
+        identity = household.session.id
+
+        def empty() -> None:
+            self._audiences.pop(identity, None)
+
+        return Audience(self._pool, household, empty)
+
+    async def _restore_sizes(self) -> None:
+        """A person whose size a terminal still has, and who did not come back after our restart, has left."""
+        config = self._pool.house.config().sessions
+        for session in self._pool.sessions():
+            terminal = session.terminal
+            if terminal is not None and session.writer is None and terminal.preferred is None:
+                with suppress(HolderError):
+                    await terminal.resize(config.columns, config.rows)
+
+
+class Viewer(asyncio.Protocol):
+    """One connection. A member of the audience of the session that its hello names."""
+
+    def __init__(self, viewers: Viewers) -> None:
+        self._viewers = viewers
+        self._decoder = protocol.Decoder(protocol.MAX_INPUT)
+        self._transport: asyncio.Transport | None = None
+        self._audience: Audience | None = None
+        self._hello_due: asyncio.TimerHandle | None = None
+        self._size: Size = (0, 0)
+        self._reports = ReportFilter()
+        self.count = 1
+        self.writes = False
+        self.actor = ""
+        self.stale = True
+        self.clogged = False
+
+    # -- the connection --------------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Wait for the hello."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        transport.set_write_buffer_limits(HIGH_WATER, LOW_WATER)
+        self._viewers.connections.add(self)
+        if len(self._viewers.connections) > MAX_VIEWERS:
+            self._refuse(Busy(f"{MAX_VIEWERS} viewers are there already.", code="too_many_viewers"))
+            return
+        self._hello_due = asyncio.get_running_loop().call_later(HELLO_SECONDS, self.hang_up)
+
+    def data_received(self, data: bytes) -> None:
+        """Take frames."""
+        try:
+            for kind, payload in self._decoder.feed(data):
+                if self._transport is None or self._transport.is_closing():
+                    return
+                self._take(kind, payload)
+        except (protocol.BadFrame, msgspec.ValidationError, msgspec.DecodeError) as error:
+            self._refuse(InvalidRequest(f"This is not the viewer protocol: {error}.", code="bad_frame"))
+        except PilotlightError as error:
+            if self._audience is None:
+                self._refuse(error)
+            else:
+                self._complain(error)
+
+    def pause_writing(self) -> None:
+        """It does not read as fast as it is written to."""
+        self.clogged = True
+
+    def resume_writing(self) -> None:
+        """It has read on: if it was skipped, it may see where things stand."""
+        self.clogged = False
+        if self.stale and self._audience is not None:
+            self._audience.refresh()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """It has gone."""
+        self._transport = None
+        self._viewers.connections.discard(self)
+        if self._hello_due is not None:
+            self._hello_due.cancel()
+        audience, self._audience = self._audience, None
+        if audience is not None:
+            audience.leave(self)
+
+    def hang_up(self) -> None:
+        """End the connection, without waiting for what it has not read."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    # -- the member ------------------------------------------------------------------------------------------------
+
+    @property
+    def size(self) -> Size:
+        """Its own screen."""
+        return self._size
+
+    def output(self, offset: int, data: bytes, frame: bytes) -> None:
+        """Pass on, or skip."""
+        transport = self._transport
+        if transport is None:
+            return
+        if transport.get_write_buffer_size() + len(frame) > protocol.BEHIND_BYTES:
+            self.stale = True
+            return
+        transport.write(frame)
+
+    def snapshot(self, head: dict[str, Any], drawing: bytes) -> None:
+        """Pass on."""
+        if self._transport is not None:
+            self._transport.write(protocol.snapshot(head, drawing))
+
+    def tell(self, message: dict[str, Any]) -> None:
+        """Pass on; these are few and small, but not for one who never reads."""
+        transport = self._transport
+        if transport is None:
+            return
+        if transport.get_write_buffer_size() > 2 * protocol.BEHIND_BYTES:
+            transport.abort()
+            return
+        transport.write(protocol.control(message))
+
+    # -- frames ----------------------------------------------------------------------------------------------------
+
+    def _take(self, kind: bytes, payload: bytes) -> None:
+        audience = self._audience
+        if audience is None:
+            self._greet(kind, payload)
+        elif kind == protocol.INPUT:
+            audience.type(self, self._reports.feed(payload), self._complain)
+        elif kind == protocol.CONTROL:
+            self._obey(audience, protocol.read_control(payload))
+        else:
+            raise protocol.BadFrame(f"a frame of type {kind!r}")
+
+    def _greet(self, kind: bytes, payload: bytes) -> None:
+        if kind != protocol.CONTROL:
+            raise protocol.BadFrame("the first frame is no hello")
+        hello = msgspec.json.decode(payload, type=protocol.Hello)
+        if hello.v != protocol.VERSION:
+            raise protocol.BadFrame(f"version {hello.v}, and this is {protocol.VERSION}")
+        if self._hello_due is not None:
+            self._hello_due.cancel()
+        self.writes = hello.mode == "write"
+        self.actor = "".join(char for char in hello.actor if char.isprintable())[:100] or "somebody"
+        self._size = _size(hello.cols, hello.rows)
+        audience = self._viewers.audience(hello.session)
+        self._audience = audience
+        audience.join(self)
+
+    def _obey(self, audience: Audience, message: dict[str, Any]) -> None:
+        match message:
+            case {"type": "resize", "cols": int(cols), "rows": int(rows)}:
+                self._size = _size(cols, rows)
+                self.stale = True
+                if self.writes:
+                    audience.resize(self)
+                audience.refresh()
+            case {"type": "steal"}:
+                audience.steal(self)
+            case {"type": "release"}:
+                audience.release(self)
+            case {"type": "snapshot"}:
+                self.stale = True
+                audience.refresh()
+            case {"type": "viewers", "count": int(count)} if 0 < count <= MAX_VIEWERS:
+                audience.recount(self, count)
+            case _:
+                raise protocol.BadFrame("an unknown control message")
+
+    def _complain(self, error: PilotlightError) -> None:
+        self.tell({"type": "error", "code": error.error_code, "message": error.message})
+
+    def _refuse(self, error: PilotlightError) -> None:
+        self._complain(error)
+        if self._transport is not None:
+            self._transport.close()
+
+
+def _size(cols: int, rows: int) -> Size:
+    return (cols, rows) if 0 < cols <= 10_000 and 0 < rows <= 10_000 else (0, 0)
