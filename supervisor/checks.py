@@ -104,6 +104,8 @@ def _disk(pool: Pool) -> dict[str, str]:
 
 
 def _database(pool: Pool) -> dict[str, str]:
+    if pool.store.refusal is not None:
+        return check("database", "fail", pool.store.refusal.message)
     try:
         pool.store.set_meta("last_check", "ok")
     except PilotlightError as error:

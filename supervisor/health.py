@@ -11,6 +11,7 @@ import asyncio
 import re
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from shared import process
@@ -171,18 +172,15 @@ class Health:
 
     def _check_storage(self) -> None:
         """Say once that the database refuses, in the log since it is all there is, and once that it takes words again."""
-        try:
-            self._pool.store.set_meta("alive_at", str(round(time.time())))
-        except StorageFailed as error:
-            if self._refused is None:
-                self._refused = (time.monotonic(), error.message)
-                self._house.log.error("storage_refuses", extra={"fields": {"why": error.message}})
-            return
+        store = self._pool.store
+        if self._refused is None and store.refusal is not None:
+            self._refused = (time.monotonic(), store.refusal.message)
+            self._house.log.error("storage_refuses", extra={"fields": {"why": store.refusal.message}})
         if self._refused is not None:
-            (since, why), self._refused = self._refused, None
-            self._pool.store.append(
-                "storage_recovered", None, {"seconds": round(time.monotonic() - since), "reason": why}
-            )
+            with suppress(StorageFailed):
+                store.probe()
+                (since, why), self._refused = self._refused, None
+                store.append("storage_recovered", None, {"seconds": round(time.monotonic() - since), "reason": why})
 
     def _watch(self, session: Session) -> _Watched:
         return self._watched.setdefault(session.id, _Watched(kept_at=time.monotonic()))

@@ -8,7 +8,6 @@ and which holder keeps it. What must not regress: a living `claude` is found aga
 from __future__ import annotations
 
 import json
-import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +19,7 @@ from supervisor import clock, holder_files
 from supervisor.claude import command
 from supervisor.claude.journal import find_transcript
 from supervisor.holder_client import HolderInfo, read_info
+from supervisor.quarantine import set_aside
 from supervisor.states import State
 from supervisor.store import Damaged, MessageRecord, SessionRecord, Store
 
@@ -34,17 +34,6 @@ class Loss:
     reason: str
     sessions: list[SessionRecord] = field(default_factory=list)
     messages: list[MessageRecord] = field(default_factory=list)
-
-
-def set_aside(path: Path) -> Path:
-    """Rename a damaged file of ours, so that it can be looked at and is in nobody's way."""
-    moved = path.with_name(f"{path.name}.damaged-{time.strftime('%Y%m%d-%H%M%S')}")
-    number = 0
-    while moved.exists():
-        number += 1
-        moved = moved.with_name(f"{path.name}.damaged-{time.strftime('%Y%m%d-%H%M%S')}-{number}")
-    path.rename(moved)
-    return moved
 
 
 def open_store(path: Path) -> tuple[Store, Loss | None]:

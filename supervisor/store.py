@@ -48,6 +48,7 @@ LOCKED_SECONDS = 0.2
 """How long a write waits for another program's lock. We are the only writer; whoever else has a lock is a person's tool or
 a backup, and the loop must not stand still for it."""
 
+PROBE_BYTES = 256 * 1024
 _DAMAGE = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT})
 
 
@@ -113,6 +114,7 @@ class SessionRecord:
     trust: bool = False
     resume: bool = False
     fork_from: str | None = None
+    conversations: list[dict[str, str]] = field(default_factory=list)
     transcript: str | None = None
     child: list[int] | None = None
     holder: list[int] | None = None
@@ -204,6 +206,7 @@ class Store:
         self._depth = 0
         self._outgoing: list[Event] = []
         self.publish: Callable[[list[Event]], None] = lambda events: None
+        self.refusal: StorageFailed | None = None
         try:
             self._db = sqlite3.connect(path, isolation_level=None, timeout=LOCKED_SECONDS, factory=_Connection)
             path.chmod(0o600)
@@ -219,6 +222,12 @@ class Store:
         except OSError as error:
             raise StorageFailed(f"The database {path} cannot be opened: {error.strerror}.") from error
         self.epoch: str = self.meta("epoch") or ""
+
+    def probe(self) -> None:
+        """Raise StorageFailed unless a write of some size succeeds now; then the last refusal is forgotten."""
+        self.set_meta("probe", "." * PROBE_BYTES)
+        self.set_meta("probe", "")
+        self.refusal = None
 
     def verify(self) -> None:
         """Raise Damaged when the file's structure is not sound (measured: 60 ms for 67 MB)."""
@@ -272,8 +281,10 @@ class Store:
             self._depth = 1
             yield
             self._db.execute("COMMIT")
-        except BaseException:
+        except BaseException as error:
             self._outgoing.clear()
+            if isinstance(error, StorageFailed):
+                self.refusal = self.refusal or error
             if self._db.in_transaction:
                 with suppress(StorageFailed):
                     self._db.execute("ROLLBACK")
@@ -389,6 +400,11 @@ class Store:
             where += " AND state=?"
             values.append(state)
         return self._messages(f"{where} ORDER BY ord LIMIT {int(limit)}", *values)
+
+    def by_prompt(self, session_id: str) -> dict[str, MessageRecord]:
+        """The messages of a session by the prompt id that Claude gave them."""
+        found = self._messages("session_id=?", session_id)
+        return {message.prompt_id: message for message in found if message.prompt_id}
 
     def step_latencies(self, limit: int = 1000) -> list[dict[str, int]]:
         """The steps of the newest answered messages, for percentiles."""

@@ -5,11 +5,13 @@
 # usage: hook.sh SESSION_DIR EVENT
 n=0
 set -C
-until cat > "$1/spool/$$.$n"; do
+until true > "$1/spool/$$.$n"; do
     n=$((n + 1))
     [ "$n" -lt 100 ] || exit 0
 done 2>/dev/null
 set +C
+# On a full disk nothing half written stays behind; the transcript says the same a moment later.
+cat > "$1/spool/$$.$n" 2>/dev/null || { rm -f "$1/spool/$$.$n"; exit 0; }
 if [ "$2" = PermissionRequest ]; then
     mkfifo -m 600 "$1/spool/$$.$n.answer" 2>/dev/null
     printf 'hook %s %s\n' "$2" "$$.$n" >> "$1/hooks.log"

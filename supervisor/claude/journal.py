@@ -100,6 +100,14 @@ class HookEvent:
         return value if isinstance(value, str) else None
 
 
+class DamagedSpool(ValueError):
+    """What a hook wrote cannot be read: it was cut off."""
+
+    def __init__(self, spool: Path, why: str) -> None:
+        super().__init__(f"{spool.name}: {why}")
+        self.spool = spool
+
+
 @dataclass(frozen=True)
 class EditorEvent:
     """The editor ran: it `claimed` a message, found a `draft`, had `nothing` to hand over, or `failed`."""
@@ -110,7 +118,7 @@ class EditorEvent:
 
 
 def parse_log_line(session_dir: Path, data: bytes) -> HookEvent | EditorEvent | None:
-    """One line of hooks.log; None when it is not ours or its file is gone (it was read before)."""
+    """One line of hooks.log; None when it is not ours or its file is gone (it was read before). Raise DamagedSpool."""
     words = data.decode("utf-8", "replace").split()
     if len(words) >= 3 and words[0] == "editor":
         draft = session_dir / "outbox" / Path(words[3]).name if len(words) > 3 else None
@@ -120,10 +128,12 @@ def parse_log_line(session_dir: Path, data: bytes) -> HookEvent | EditorEvent | 
     spool = session_dir / "spool" / Path(words[2]).name
     try:
         payload = _json.decode(spool.read_bytes())
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+    except OSError:
         return None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise DamagedSpool(spool, str(error)) from error
     if not isinstance(payload, dict):
-        return None
+        raise DamagedSpool(spool, "not an object")
     answer = spool.with_name(spool.name + ".answer")
     return HookEvent(words[1], payload, spool, answer if words[1] == "PermissionRequest" else None)
 
