@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from flask import Flask, Response, current_app, g, request
 
+from api import tickets
 from api.pace import Pace
 from shared.config import ApiConfig
 from shared.errors import Forbidden, PilotlightError, Unauthorized
@@ -55,7 +56,8 @@ def register(app: Flask, config: ApiConfig, keyring: Keyring, scopes: Mapping[tu
                 return Response(status=204)
         view = current_app.view_functions.get(request.endpoint or "")
         if not getattr(view, "public", False):
-            g.identity = _identify(request.headers.get("Authorization", ""), keyring)
+            ticket = tickets.redeemed(getattr(view, "ticket", None))
+            g.identity = ticket or _identify(request.headers.get("Authorization", ""), keyring)
             if request.url_rule is not None and request.method != "OPTIONS":
                 need(scopes.get((_verb(request.method), request.url_rule.rule), "admin"))
         if request.routing_exception is None:

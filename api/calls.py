@@ -16,7 +16,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from api import shapes
-from api.routes import chat, events, messages, origin, sessions
+from api.routes import chat, events, messages, origin, sessions, terminal
+from shared import asciicast
 from shared import messages as wire
 from shared.tokens import Scope
 
@@ -24,6 +25,7 @@ TEXT = "text/plain; charset=utf-8"
 EVENTS = "text/event-stream; charset=utf-8"
 HTML = "text/html; charset=utf-8"
 JSON = "application/json"
+CAST = asciicast.MEDIA_TYPE
 
 ID = "123e4567-e89b-42d3-a456-426614174000"
 MESSAGE_ID = "m_4c039b79f8ee45cfbb8296d2ef93e0de"
@@ -187,7 +189,7 @@ CALLS: tuple[Call, ...] = (
         "read",
         {200: shapes.OneScreen},
         "Terminal",
-        query=sessions.Look,
+        query=terminal.Look,
         errors=(404, 409),
     ),
     Call(
@@ -198,6 +200,43 @@ CALLS: tuple[Call, ...] = (
         "Terminal",
         body=Body(wire.SendKeys, {"keys": ["Escape"]}, one_of=("keys", "text")),
         errors=_ACT,
+    ),
+    Call(
+        "GET",
+        "/api/sessions/<id>/terminal",
+        "read",
+        {101: TEXT},
+        "Terminal",
+        query=terminal.Open,
+        errors=(404, 426, 429),
+    ),
+    Call(
+        "POST",
+        "/api/sessions/<id>/resize",
+        "admin",
+        _ONE,
+        "Terminal",
+        body=Body(wire.Resize, {"cols": 120, "rows": 40}),
+        errors=_ACT,
+    ),
+    Call("GET", "/api/sessions/<id>/recording", "read", {200: CAST}, "Terminal", errors=(404,)),
+    Call(
+        "POST",
+        "/api/sessions/<id>/recording",
+        "admin",
+        {200: shapes.Recorded},
+        "Terminal",
+        body=Body(terminal.Record, {"start": True}, drop=()),
+        errors=_ACT,
+    ),
+    Call(
+        "POST",
+        "/api/tickets",
+        "read",
+        {201: shapes.Ticket},
+        "Terminal",
+        body=Body(terminal.Wish, {"mode": "read", "session": ID}, drop=()),
+        errors=(404,),
     ),
     Call("GET", "/api/events", "read", {200: EVENTS}, "Events", query=events.Wanted, streams=True),
     Call(

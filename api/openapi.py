@@ -35,7 +35,7 @@ HINTS: Mapping[str, Mapping[str, Any]] = {
     "wait": _WAIT,
     "since": _PLACE,
     "limit": {"type": "integer", "minimum": 1, "maximum": 1000, "default": 100},
-    "format": {"enum": ["json", "text"], "default": "json"},
+    "format": {"enum": ["json", "text", "html"], "default": "json"},
     "sessionId": {"type": "string", "format": "uuid"},
     "session": {"type": "string", "format": "uuid"},
 }
@@ -49,6 +49,7 @@ ERRORS: Mapping[int, tuple[str, str, bool]] = {
     409: ("conflict", "This session waits for nothing: somebody else was first.", False),
     413: ("message_too_large", "`message` is over 100 kB. Send the long part as an attachment.", False),
     415: ("unsupported_media_type", "Send the body as JSON, with `Content-Type: application/json`.", False),
+    426: ("upgrade_required", "This is a WebSocket (version 13): open it as one.", False),
     429: ("rate_limited", "This token has made 600 calls within a minute (api.rate_per_minute). Slow down.", True),
     500: ("internal_error", "Something went wrong inside pilotlight. The log of the API has the trace.", False),
     502: ("message_failed", "Claude could not answer this message.", False),
@@ -216,7 +217,8 @@ def _responses(call: Call, schemas: _Schemas) -> dict[str, Any]:
         media = EVENTS.partition(";")[0]
         found["200"]["content"][media] = {"schema": {"type": "string"}, "example": _STREAM_EXAMPLE}
     if call.path.endswith("/screen"):
-        found["200"]["content"]["text/plain"] = {"schema": {"type": "string"}}
+        for media in ("text/plain", "text/html"):
+            found["200"]["content"][media] = {"schema": {"type": "string"}}
     schemas.ref(shapes.Problem)
     for status in sorted({*call.errors, *_usual(call)} - set(call.answers)):
         found[str(status)] = {"$ref": f"#/components/responses/Error{status}"}

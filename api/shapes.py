@@ -123,6 +123,20 @@ class OneScreen(Success, frozen=True, kw_only=True):
     screen: Screen
 
 
+class Recorded(Success, frozen=True, kw_only=True):
+    """Whether the terminal is recorded, and how much there is of it."""
+
+    recording: bool
+    bytes: int
+
+
+class Ticket(Success, frozen=True, kw_only=True):
+    """Leave to open one stream, for `expiresIn` seconds."""
+
+    ticket: str
+    expires_in: float
+
+
 class KeptAlive(Success, frozen=True, kw_only=True):
     """The origin's answer to keep-alive; `recap` is Claude's summary."""
 

@@ -14,8 +14,9 @@ missed but a fresh snapshot, and so is everybody after a resize or when a new pr
 From the supervisor, by `type`:
 
 - `welcome {v, id, session, mode, state, live, waiting, generation, reason, writer, you}`
-- `snapshot {cols, rows, cursor, offset, title, generation, cropped}`: the head of S. `cropped`: the viewer's own screen
-  is smaller than the session's, so it gets no output but a drawing of the part that fits, at most ten times a second.
+- `snapshot {cols, rows, cursor, offset, title, generation, cropped, asked}`: the head of S. `cropped`: the viewer's own
+  screen is smaller than the session's, so it gets no output but a drawing of the part that fits, at most ten times a
+  second. `asked`: the viewer asked for it, and has missed nothing.
 - `state {state, live, waiting, generation, reason}`: `live` is whether there is a process to look at; `waiting` is
   `{for, title}` or null; `reason` why the session ended.
 - `writer {writer, you}`: who has the keyboard, `{actor, since}` or null, and whether that is the reader of this.

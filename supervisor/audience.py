@@ -46,6 +46,9 @@ class Member(Protocol):
     stale: bool
     """Whether it needs a snapshot before any more output."""
 
+    curious: bool
+    """Whether it has asked for a snapshot without having missed anything."""
+
     @property
     def size(self) -> Size:
         """Its own screen; (0, 0): any."""
@@ -338,7 +341,7 @@ class Audience:
                 member.output(offset, data, frame)
             else:
                 member.stale = True
-            waiting = waiting or member.stale
+            waiting = waiting or member.stale or member.curious
         if waiting:
             self.refresh()
 
@@ -352,7 +355,7 @@ class Audience:
         if terminal is None or terminal is not self._terminal or self._wanted is not None:
             return
         now = time.monotonic()
-        needy = [member for member in self._members if member.stale and not member.clogged]
+        needy = [member for member in self._members if (member.stale or member.curious) and not member.clogged]
         calm = now - self._cropped_at >= CROPPED_SECONDS
         due = [member for member in needy if calm or self._fits(member)]
         if due and not terminal.screen.at_rest:
@@ -385,8 +388,9 @@ class Audience:
                 "title": screen.title,
                 "generation": self.session.record.generation,
                 "cropped": not fits,
+                "asked": member.curious and not member.stale,
             }
-            member.stale = False
+            member.stale = member.curious = False
             member.snapshot(head, drawings[size])
 
     def _later(self, seconds: float) -> None:

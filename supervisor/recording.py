@@ -46,6 +46,7 @@ class Recording:
         self.writes = False
         self.actor = "recorder"
         self.stale = True
+        self.curious = False
         self.failed: OSError | None = None
 
     @property

@@ -96,6 +96,7 @@ class Viewer(asyncio.Protocol):
         self.writes = False
         self.actor = ""
         self.stale = True
+        self.curious = False
         self.clogged = False
 
     # -- the connection --------------------------------------------------------------------------------------------
@@ -133,7 +134,7 @@ class Viewer(asyncio.Protocol):
     def resume_writing(self) -> None:
         """It has read on: if it was skipped, it may see where things stand."""
         self.clogged = False
-        if self.stale and self._audience is not None:
+        if (self.stale or self.curious) and self._audience is not None:
             self._audience.refresh()
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -224,7 +225,7 @@ class Viewer(asyncio.Protocol):
             case {"type": "release"}:
                 audience.release(self)
             case {"type": "snapshot"}:
-                self.stale = True
+                self.curious = True
                 audience.refresh()
             case {"type": "viewers", "count": int(count)} if 0 < count <= MAX_VIEWERS:
                 audience.recount(self, count)

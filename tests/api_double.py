@@ -35,6 +35,8 @@ ARGUMENTS: dict[str, type[Any]] = {
     "session.keep_alive": wire.KeepAlive,
     "session.screen": wire.ScreenRequest,
     "session.keys": wire.SendKeys,
+    "session.resize": wire.Resize,
+    "session.recording": wire.RecordingRequest,
     "message.send": wire.SendMessage,
     "message.get": wire.MessageRef,
     "message.cancel": wire.MessageRef,
@@ -195,7 +197,17 @@ class FakeSupervisor:
 
     def op_session_screen(self, args: wire.ScreenRequest) -> Any:
         self._session(args.session_id)
-        return {"sessionId": args.session_id, "cols": 80, "rows": 24, "cursor": [0, 1], "text": "> héllo\n"}
+        html = '<div class="pilotlight-screen">&gt; héllo</div>' if args.html else None
+        return {
+            "sessionId": args.session_id, "cols": 80, "rows": 24, "cursor": [0, 1], "text": "> héllo\n", "html": html,
+        }  # fmt: skip
+
+    def op_session_resize(self, args: wire.Resize) -> Any:
+        return self._session(args.session_id)
+
+    def op_session_recording(self, args: wire.RecordingRequest) -> Any:
+        self._session(args.session_id)
+        return {"recording": bool(args.start), "files": [], "bytes": 0}
 
     def op_session_keys(self, args: wire.SendKeys) -> Any:
         return self._session(args.session_id)

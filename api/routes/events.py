@@ -11,6 +11,7 @@ from api import inbound, sse
 from api.context import api
 from api.feed import Inbox
 from api.stream import Filter, Position, Reader
+from api.tickets import takes
 from shared.messages import SessionRef
 
 routes = Blueprint("events", __name__)
@@ -25,15 +26,18 @@ class Wanted(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     since: str | None = None
     session: str | None = None
     kinds: str | None = None
+    ticket: str | None = None
 
 
 class Since(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`since`: an event's id, to replay what came after it."""
 
     since: str | None = None
+    ticket: str | None = None
 
 
 @routes.get("/api/events")
+@takes("events")
 def events() -> Response:
     """Follow the journal: from `Last-Event-ID` or `since`, or from now on."""
     asked = inbound.query(Wanted)
@@ -43,6 +47,7 @@ def events() -> Response:
 
 
 @routes.get("/api/sessions/<id>/stream")
+@takes("events")
 def session_stream(id: str) -> Response:
     """Follow one conversation: text as Claude displays it, tools, receipts, state, what it waits for.
 

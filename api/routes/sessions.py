@@ -16,8 +16,6 @@ from shared.messages import (
     Answer,
     CreateSession,
     ListSessions,
-    ScreenRequest,
-    SendKeys,
     SessionRef,
     StopSession,
     UpdateSession,
@@ -40,13 +38,6 @@ class Listing(Struct, rename="camel", frozen=True, kw_only=True, forbid_unknown_
 
     state: str | None = None
     include_ended: bool = False
-
-
-class Look(Struct, rename="camel", frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How to see the screen."""
-
-    format: str = "json"
-    history: bool = False
 
 
 @routes.get("/api/sessions")
@@ -138,27 +129,6 @@ def wake(id: str) -> Response:
 def reopen(id: str) -> Response:
     """Go on with an ended session from its transcript."""
     return _act("session.reopen", id)
-
-
-@routes.get("/api/sessions/<id>/screen")
-def screen(id: str) -> Response:
-    """What a person would see, as JSON with the cursor or as plain text."""
-    look = inbound.query(Look)
-    if look.format not in ("json", "text"):
-        raise inbound.invalid("format", "`format` must be json or text.")
-    view = api().call("session.screen", ScreenRequest(session_id=inbound.session_id(id), history=look.history))
-    if look.format == "text":
-        return Response(view["text"], content_type="text/plain; charset=utf-8")
-    return json_response({"success": True, "screen": view})
-
-
-@routes.post("/api/sessions/<id>/keys")
-def keys(id: str) -> Response:
-    """Press keys, as a person at the terminal would."""
-    pressed = inbound.action(SendKeys, sessionId=inbound.session_id(id))
-    if not pressed.keys and not pressed.text:
-        raise inbound.invalid("keys", 'Send `keys`, such as ["Enter"], or `text`.')
-    return _one(api().hold("session.keys", pressed, ACT_SECONDS))
 
 
 def _act(op: str, id: str) -> Response:
