@@ -26,6 +26,7 @@ import pexpect
 from demo.home import demo_environment, prepare_home
 from demo.server import DemoModel
 from shared.config import ClaudeConfig
+from supervisor import waits
 from supervisor.claude import command, dialogs
 from supervisor.screen import Screen
 from tests.harness import VERSIONS, claude_binary
@@ -66,9 +67,10 @@ class Cli:
         )
 
     def settle(self, quiet: float = QUIET_SECONDS) -> dialogs.Sight:
-        """Read until nothing was drawn for a while."""
+        """Read until nothing was drawn for a while, or for long enough (a spinner never rests)."""
         end = time.monotonic() + quiet
-        while time.monotonic() < end:
+        limit = end + 3.0
+        while time.monotonic() < min(end, limit):
             try:
                 self.screen.feed(self.child.read_nonblocking(65536, 0.05))
                 end = time.monotonic() + quiet
@@ -124,6 +126,8 @@ class Cli:
 
     def close(self) -> None:
         self.child.close(force=True)
+        for permission in waits.pending(self.folder / "session" / "spool"):
+            permission.settle()
         self.screen.close()
 
 
