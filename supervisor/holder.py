@@ -109,7 +109,8 @@ def prepare(folder: str) -> tuple[Holder, dict[str, Any]]:
         for name in (holder_files.INFO, holder_files.EXIT):
             holder_files.remove(os.path.join(folder, name))
         spec = read_spec(os.path.join(folder, holder_files.SPAWN))
-        return start(folder, spec, [own, *(holder_lock.take(path) for path in spec.locks)])
+        locks = {path: holder_lock.take(path) for path in spec.locks}
+        return start(folder, spec, own, locks)
     except StartError as error:
         record_failure(folder, error)
         raise
@@ -119,14 +120,14 @@ def prepare(folder: str) -> tuple[Holder, dict[str, Any]]:
         raise failure from error
 
 
-def start(folder: str, spec: Spec, locks: list[int]) -> tuple[Holder, dict[str, Any]]:
+def start(folder: str, spec: Spec, own: int, locks: dict[str, int]) -> tuple[Holder, dict[str, Any]]:
     listener = listen(spec.socket)
     child: Child | None = None
     try:
         ring = Ring.create(os.path.join(folder, holder_files.RING), spec.ring_bytes)
         adopt_orphans()
         child = spawn(spec.argv, spec.env, spec.cwd, spec.size)
-        for lock in locks:
+        for lock in (own, *locks.values()):
             holder_lock.mark(lock, child.id)
         info = {
             "protocol": PROTOCOL,
@@ -143,7 +144,7 @@ def start(folder: str, spec: Spec, locks: list[int]) -> tuple[Holder, dict[str, 
             send_signal(child.id, signal.SIGKILL)  # a child that cannot be found again must not run
         holder_files.remove(spec.socket)
         raise
-    return Holder(folder, info, child, ring, listener), info
+    return Holder(folder, info, child, ring, listener, locks), info
 
 
 def read_spec(path: str) -> Spec:

@@ -218,6 +218,10 @@ class HolderClient:
         """`scope`: child, group or tree. How many were signalled."""
         return int((await self._call("signal", signal=int(number), scope=scope))["signalled"])
 
+    async def lock(self, paths: list[str]) -> None:
+        """These and no other locks stand for the child. HolderError `locked`, or `unknown_op` from an older holder."""
+        await self._call("lock", paths=paths)
+
     async def stat(self) -> dict[str, Any]:
         """As holder_protocol.py says."""
         return await self._call("stat")

@@ -47,6 +47,12 @@ def mark(fd: int, child: ProcessId) -> None:
     os.pwrite(fd, f"{child.pid} {child.start_time}\n".encode(), 0)
 
 
+def release(fd: int) -> None:
+    """Lets the lock go while the child lives on."""
+    os.ftruncate(fd, 0)
+    os.close(fd)
+
+
 def _read_mark(fd: int) -> ProcessId | None:
     pid, _, started = os.pread(fd, 64, 0).decode(errors="replace").strip().partition(" ")
     return ProcessId(int(pid), int(started)) if pid.isdecimal() and started.isdecimal() else None

@@ -19,8 +19,8 @@ from collections.abc import Callable
 from typing import Any
 
 from shared.process import ProcessId, send_signal
-from supervisor import holder_tree
-from supervisor.holder_child import Child, Size, exit_of
+from supervisor import holder_lock, holder_tree
+from supervisor.holder_child import Child, Size, StartError, exit_of
 from supervisor.holder_connection import Connection
 from supervisor.holder_files import EXIT, write_json
 from supervisor.holder_keyboard import Keyboard, Reply
@@ -37,14 +37,24 @@ _LAST_OUTPUT = 1 << 20
 _MAX_TIMEOUT = 600.0
 _MAX_LOGGED = 100
 _AFTER_A_BUG = 0.05
+_MAX_LOCKS = 8
 _NEVER = float("inf")
 
 
 class Holder:
     """Runs until the child and its tree are gone and the clients know it."""
 
-    def __init__(self, folder: str, info: dict[str, Any], child: Child, ring: Ring, listener: socket.socket) -> None:
+    def __init__(
+        self,
+        folder: str,
+        info: dict[str, Any],
+        child: Child,
+        ring: Ring,
+        listener: socket.socket,
+        locks: dict[str, int],
+    ) -> None:
         self._folder = folder
+        self._locks = locks
         self._info = info
         self._child = child
         self._ring = ring
@@ -65,6 +75,7 @@ class Holder:
             "write": self._write,
             "resize": self._resize,
             "signal": self._signal,
+            "lock": self._lock,
             "stat": self._stat,
             "stop": self._stop,
         }
@@ -220,6 +231,25 @@ class Holder:
         except (ProcessLookupError, PermissionError) as error:
             raise Refused("not_signalled", str(error)) from error
         reply({"signalled": 1})
+
+    def _lock(self, connection: Connection, request: dict[str, Any], reply: Reply) -> None:
+        paths = [str(path) for path in request["paths"]]
+        if len(paths) > _MAX_LOCKS or not all(map(os.path.isabs, paths)):
+            raise ValueError("too many locks, or a path that is not absolute")
+        taken: dict[str, int] = {}
+        try:
+            for path in paths:
+                if path not in self._locks and path not in taken:
+                    taken[path] = holder_lock.take(path)
+                    holder_lock.mark(taken[path], self._child.id)
+        except StartError as error:
+            for fd in taken.values():
+                holder_lock.release(fd)
+            raise Refused(str(error.report["code"]), str(error.report["message"])) from error
+        for path in set(self._locks) - set(paths):
+            holder_lock.release(self._locks.pop(path))
+        self._locks |= taken
+        reply({"locks": sorted(self._locks)})
 
     def _stat(self, connection: Connection, request: dict[str, Any], reply: Reply) -> None:
         facts = {

@@ -14,6 +14,8 @@ Ops:
   was typed and the id may be used again.
 - `resize {cols, rows}`: the size it became, within 20-500 x 5-200.
 - `signal {signal, scope: child | group | tree}`: `signalled`, how many processes, or groups, were sent it.
+- `lock {paths}`: from now on these locks stand for the child, and no others but the session's own: the child has gone on
+  to another transcript. `locked` if one is taken, and then nothing has changed. (An older holder has no such op.)
 - `stat`: `state` (running, stopped, exited), `exit`, `tty_closed`, `stopping`, `pending_writes`, `clients`, and the
   sizes and offsets of `hello`.
 - `stop {grace: s}`: answered at once. HUP to the child, TERM and then KILL to its tree, `grace` seconds apart.

@@ -350,10 +350,31 @@ class Lifecycle:
             return
         session.terminal = terminal
         session.responsive = True
+        session.relock = bool(session.record.conversations)
         if session.health == "unresponsive":
             session.health = "ok"
             session.store.append("responsive", session.id, {"holder": session.record.holder})
         session.pulse.ring()
+
+    def follow_conversation(self) -> None:
+        """The process has gone on to another conversation: its holder locks that one, and lets go of the one before."""
+        self._session.relock = False
+        self._spawn_task(self._relock)
+
+    async def _relock(self) -> None:
+        session = self._session
+        if session.terminal is None:
+            return
+        try:
+            await session.terminal.lock(self._conversation_lock())
+        except HolderError as error:
+            # An older holder cannot; then only the CLI's own status file keeps others away.
+            if error.code == "locked":
+                session.health = "conversation_shared"
+                data = {"conversation": session.record.conversation_id}
+                session.store.append("conversation_shared", session.id, data)
+            elif error.code != "unknown_op":
+                raise
 
     def unresponsive(self) -> None:
         """The holder does not answer: say so, let its connection go and try again for ever."""

@@ -19,7 +19,9 @@ from typing import Any
 from shared.errors import Busy, Conflict, InvalidRequest, NotFound, PilotlightError, StorageFailed
 from shared.messages import CreateSession, MessageKind, SendMessage, Sent
 from supervisor import attachments, clock, resources
-from supervisor.claude import prompts
+from supervisor.claude import leftovers, prompts
+from supervisor.claude.journal import find_transcript, transcript_path
+from supervisor.conversations import project_of
 from supervisor.delivery import Sender
 from supervisor.lifecycle import Lifecycle
 from supervisor.session import House, Session
@@ -138,6 +140,7 @@ class Pool:
             raise InvalidRequest(f"projectPath cannot be used: {error}.", code="invalid_project_path") from error
         self._check_place()
         identity = str(uuid.uuid4())
+        origin = self._origin(request, project, identity)
         now = now_ms()
         options: dict[str, Any] = {
             name: value
@@ -158,7 +161,9 @@ class Pool:
             created_at=now,
             last_activity=now,
             state=State.HIBERNATED,
-            conversation_id=identity,
+            conversation_id=request.resume if origin is not None and not request.fork and request.resume else identity,
+            transcript=str(origin) if origin is not None else None,
+            fork_from=request.resume if request.fork else None,
             title=request.title,
             options=options,
             activity_clock=clock.now(),
@@ -168,10 +173,52 @@ class Pool:
         )
         with self.store.transaction(durable=True):
             self.store.save_session(record)
-            self.store.append("created", identity, {"projectPath": record.project_path})
+            if origin is not None and not request.fork:  # what was said before is nobody's answer
+                self.store.set_position(identity, f"transcript:{origin.name}", origin.stat().st_size)
+            data = {"projectPath": record.project_path}
+            self.store.append("created", identity, data | ({"from": request.resume} if request.resume else {}))
         household = self._admit_record(record)
         household.begin()
         return household
+
+    def _origin(self, request: CreateSession, project: Path, identity: str) -> Path | None:
+        """The transcript of a session that goes on from an existing conversation: that one's, or the fork's own.
+
+        Raise NotFound, InvalidRequest for another project than the conversation's, Conflict when it is open anywhere.
+        """
+        if request.resume is None:
+            if request.fork:
+                raise InvalidRequest("`fork` needs a conversation in `resume`.", code="resume_required")
+            return None
+        home = self.house.claude_home
+        path = find_transcript(home, request.resume)
+        if path is None:
+            raise NotFound(
+                f"There is no conversation {request.resume[:80]!r} on this machine. `GET /api/conversations` lists them.",
+                code="conversation_not_found",
+            )
+        held_in = project_of(path)
+        if held_in is not None and Path(held_in).resolve() != project:
+            raise InvalidRequest(
+                f"The conversation was held in {held_in}: give that as projectPath.", code="invalid_project_path"
+            )
+        if request.fork:
+            return transcript_path(home, str(project), identity)
+        for record in self.store.sessions(include_ended=True):
+            if record.conversation_id == request.resume:
+                what = "Reopen it" if record.state == State.ENDED else "Send to it"
+                raise Conflict(
+                    f"Session {record.id} has this conversation. {what}, or fork it.",
+                    code="conversation_known",
+                    data={"sessionId": record.id},
+                )
+        pid = leftovers.owner(home, request.resume)
+        if pid is not None:
+            raise Conflict(
+                f"Another `claude` (pid {pid}) has this conversation open. Close it there first, or fork it.",
+                code="conversation_in_use",
+            )
+        return path
 
     def _check_place(self) -> None:
         self._check_memory()
@@ -443,6 +490,8 @@ class Pool:
                     continue
                 try:
                     hurry = session.look(now) or hurry
+                    if session.relock:
+                        household.lifecycle.follow_conversation()
                     if session.state is State.WAITING and session.record.trust:
                         household.lifecycle.tend_trust()
                 except StorageFailed as error:

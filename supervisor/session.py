@@ -35,6 +35,7 @@ from supervisor.claude.journal import (
     parse_transcript_line,
     read_status,
 )
+from supervisor.claude.transcript import milliseconds
 from supervisor.pauses import held
 from supervisor.pulse import Pulse
 from supervisor.states import Event, Evidence, State
@@ -61,6 +62,8 @@ DECIDED_SECONDS = 3.0
 
 TRUST_TRIES = 3
 STREAM_KINDS = frozenset({"MessageDisplay"})
+CLOCK_MS = 60_000
+"""A transcript line this much older than a message was copied from another conversation, by a fork."""
 
 
 @dataclass
@@ -92,6 +95,7 @@ class Session:
         self.restart: Callable[[str], Awaitable[None]] | None = None
         self.last_answer: tuple[int, str, str] | None = None
         self.found_drafts: dict[str, str | None] = {}
+        self.relock = False
         self.current: MessageRecord | None = None
         self.claimed: set[str] = set()
         self.drafts: set[str] = set()
@@ -462,14 +466,24 @@ class Session:
     def _conversation_started(self, payload: dict[str, Any]) -> None:
         self.session_started = True
         conversation, path = payload.get("session_id"), payload.get("transcript_path")
-        if payload.get("source") != "fork" and isinstance(conversation, str) and not self.record.fork_from:
+        fork = payload.get("source") == "fork" or conversation == self.record.fork_from
+        if isinstance(conversation, str) and not fork:  # a fork reports the conversation that it comes from
             if conversation != self.record.conversation_id:
-                self.store.append("conversation", self.id, {"from": self.record.conversation_id, "to": conversation})
+                self._leave_conversation(conversation)
             self.record.conversation_id = conversation
             if isinstance(path, str) and path != self.record.transcript:
                 self.record.transcript = path
                 self._transcript = None
         self.store.save_session(self.record)
+
+    def _leave_conversation(self, to: str) -> None:
+        """The same process has begun another conversation (`/clear`): the old one stays part of the history."""
+        record = self.record
+        self.store.append("conversation", self.id, {"from": record.conversation_id, "to": to})
+        if record.transcript:
+            left = {"id": record.conversation_id, "transcript": record.transcript}
+            record.conversations = [*record.conversations, left]
+        self.relock = True
 
     def _prompt_submitted(self, prompt_id: str | None, prompt: str) -> None:
         self.touch()
@@ -527,7 +541,7 @@ class Session:
         self.pulse.ring()
 
     def _take_transcript_line(self, line: TranscriptLine) -> None:
-        if line.sidechain:
+        if line.sidechain or self._is_copy(line):
             return
         if line.kind == "user" and line.prompt_id and line.prompt_id not in self.turns:
             self._turn = Turn(line.prompt_id, line.text or "")
@@ -559,6 +573,11 @@ class Session:
         return message.generation == self.record.generation and (
             message.id in self.claimed or (self.dir / "outbox" / f"{message.id}.claimed").exists()
         )
+
+    def _is_copy(self, line: TranscriptLine) -> bool:
+        """Whether a fork has copied this line from the conversation that it comes from; the prompt id is a new one's."""
+        at = milliseconds(line.at) if self.record.fork_from else None
+        return at is not None and at < self.record.created_at
 
     def _is_proof(self, message: MessageRecord, submitted: str) -> bool:
         """Whether a prompt that was submitted is this message: a person may have sent the same words before or beside it."""

@@ -1,18 +1,37 @@
-"""The operations of talking beyond sending: the queue's order; registered with `Ops.add`, so that `ops` stays one table."""
+"""The operations of talking beyond sending: the queue's order, history, search, usage, other conversations, forks.
+
+They are registered with `Ops.add`, so that `ops` stays the one table. Whatever reads transcripts does it on another
+thread: they can be large, and the loop belongs to the live sessions.
+"""
 
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from shared import messages
-from shared.errors import Conflict, InvalidRequest, NotFound
-from shared.messages import Request
-from supervisor import attachments
+from shared.errors import Conflict, InvalidRequest, NotFound, StorageFailed
+from shared.messages import CreateSession, HistoryEntry, HistoryPage, Request
+from supervisor import attachments, history, search
+from supervisor.claude.journal import find_transcript, transcript_path
+from supervisor.conversations import Library
+from supervisor.history import Source
 from supervisor.ops import Ops
 from supervisor.pool import Household, Pool
 from supervisor.session import Session
-from supervisor.store import MessageRecord
+from supervisor.store import MessageRecord, SessionRecord, now_ms
+
+MAX_ENTRIES = 500
+MAX_HITS = 200
+MAX_CONVERSATIONS = 500
+INDEX_SECONDS = 20.0
+"""How often what is new is indexed when nobody searches."""
+
+CATCH_UP_SECONDS = 2.0
+"""How long a search or a usage question waits for the index; later ones find the rest (`complete` says so)."""
 
 
 class TalkOps:
@@ -21,8 +40,20 @@ class TalkOps:
     def __init__(self, pool: Pool, ops: Ops) -> None:
         self._pool = pool
         self._store = pool.store
+        self._index = search.Index(pool.house.paths.home / "search.db")
+        self._library = Library(pool.house.claude_home)
+        self._looking = asyncio.Lock()
+        self._ops = ops
         m = messages
-        for name, kind, handler in (("message.move", m.MoveMessage, self._move),):
+        for name, kind, handler in (
+            ("message.move", m.MoveMessage, self._move),
+            ("history", m.HistoryRequest, self._history),
+            ("export", m.ExportRequest, self._export),
+            ("search", m.SearchRequest, self._search),
+            ("usage", m.UsageRequest, self._usage),
+            ("conversations.list", m.ListConversations, self._conversations),
+            ("session.fork", m.ForkSession, self._fork),
+        ):
             ops.add(name, kind, handler)
 
     async def prepare(self) -> None:
@@ -31,8 +62,16 @@ class TalkOps:
         attachments.sweep(paths.home, paths.sessions_dir, lambda message: self._store.message(message) is not None)
 
     async def run(self) -> None:
-        """What is done now and then, until cancelled."""
-        await asyncio.Event().wait()
+        """Keep the index fresh, until cancelled."""
+        try:
+            while True:
+                await asyncio.sleep(INDEX_SECONDS)
+                try:
+                    await self._catch_up(INDEX_SECONDS)
+                except (StorageFailed, OSError) as error:
+                    self._pool.log.warning("index_failed", extra={"fields": {"why": str(error)}})
+        finally:
+            self._index.close()
 
     def _find(self, session_id: str) -> Household:
         return self._pool.household(session_id)
@@ -69,3 +108,131 @@ class TalkOps:
         """Those that wait: neither typed nor being handed over."""
         current = session.current.id if session.current is not None else None
         return [m for m in self._store.open_messages(session.id) if m.state == "queued" and m.id != current]
+
+    # -- history -----------------------------------------------------------------------------------------------------
+
+    async def _history(self, arguments: messages.HistoryRequest, _: Request) -> Any:
+        record = self._find(arguments.session_id).session.record
+        if not 1 <= arguments.limit <= MAX_ENTRIES:
+            raise InvalidRequest(f"`limit` must be between 1 and {MAX_ENTRIES}.", code="invalid_limit")
+        sources = self._sources(record)
+        entries, following = await asyncio.to_thread(history.page, sources, arguments.before, arguments.limit)
+        return HistoryPage(entries=self._with_receipts(record, entries), next=following)
+
+    async def _export(self, arguments: messages.ExportRequest, _: Request) -> Any:
+        record = self._find(arguments.session_id).session.record
+        entries = self._with_receipts(record, await asyncio.to_thread(history.whole, self._sources(record)))
+        title = record.title or f"Session {record.id}"
+        facts = {"session": record.id, "project": record.project_path, "entries": str(len(entries))}
+        if arguments.format == "json":
+            body = {"sessionId": record.id, "title": record.title, "projectPath": record.project_path}
+            text = await asyncio.to_thread(_json, {**body, "exportedAt": now_ms(), "entries": entries})
+            return {"name": f"{record.id}.json", "contentType": "application/json", "text": text}
+        text = await asyncio.to_thread(history.markdown, title, list(facts.items()), entries)
+        return {"name": f"{record.id}.md", "contentType": "text/markdown; charset=utf-8", "text": text}
+
+    def _sources(self, record: SessionRecord) -> list[Source]:
+        """The transcripts of a session in the order in which they were begun."""
+        found = [Source(item["id"], Path(item["transcript"])) for item in record.conversations]
+        current = Path(record.transcript) if record.transcript else None
+        if current is None or current.stem != record.conversation_id:
+            home = self._pool.house.claude_home
+            guess = transcript_path(home, record.project_path, record.conversation_id)
+            current = guess if guess.exists() else find_transcript(home, record.conversation_id) or guess
+        return [*found, Source(record.conversation_id, current)]
+
+    def _with_receipts(self, record: SessionRecord, entries: list[HistoryEntry]) -> list[HistoryEntry]:
+        """What we sent is told from what was typed at the terminal, and has the text that was sent."""
+        known = self._store.by_prompt(record.id)
+        told: list[HistoryEntry] = []
+        for entry in entries:
+            message = known.get(entry.prompt_id or "")
+            own = message is not None and (entry.at is None or entry.at >= message.created_at)
+            if message is not None and own and entry.role in ("user", "command") and entry.source == "terminal":
+                text = message.text if entry.text.rstrip() == message.prompt.rstrip() else entry.text
+                entry = msgspec.structs.replace(
+                    entry, text=text, source="api", message_id=message.id, attachments=message.attachments
+                )
+            told.append(entry)
+        return told
+
+    # -- search and usage --------------------------------------------------------------------------------------------
+
+    async def _catch_up(self, seconds: float) -> bool:
+        """Index what is new. Whether all of it was."""
+        records = self._store.sessions(include_ended=True)
+        records.sort(key=lambda record: record.last_activity, reverse=True)
+
+        def work() -> bool:
+            shelf = [(record.id, [(s.conversation, s.path) for s in self._sources(record)]) for record in records]
+            return self._index.update(
+                (volume for session, sources in shelf for volume in search.volumes(session, sources)), seconds
+            )
+
+        async with self._looking:
+            return await asyncio.to_thread(work)
+
+    async def _search(self, arguments: messages.SearchRequest, _: Request) -> Any:
+        search.expression(arguments.query)
+        if arguments.session_id:
+            self._find(arguments.session_id)
+        if not 1 <= arguments.limit <= MAX_HITS:
+            raise InvalidRequest(f"`limit` must be between 1 and {MAX_HITS}.", code="invalid_limit")
+        complete = await self._catch_up(CATCH_UP_SECONDS)
+        hits = await asyncio.to_thread(self._index.search, arguments.query, arguments.limit, arguments.session_id)
+        titles = {hit["sessionId"]: self._store.session(hit["sessionId"]) for hit in hits}
+        for hit in hits:
+            record = titles[hit["sessionId"]]
+            hit["title"], hit["projectPath"] = (record.title, record.project_path) if record else (None, None)
+        return {"hits": hits, "complete": complete}
+
+    async def _usage(self, arguments: messages.UsageRequest, _: Request) -> Any:
+        if arguments.session_id:
+            self._find(arguments.session_id)
+        complete = await self._catch_up(CATCH_UP_SECONDS)
+        rows = await asyncio.to_thread(self._index.usage, arguments.by, arguments.session_id)
+        total: dict[str, int] = {}
+        for row in rows:
+            for name, count in row["usage"].items():
+                total[name] = total.get(name, 0) + count
+        return {"by": arguments.by, "rows": rows, "total": total, "complete": complete}
+
+    # -- other conversations -----------------------------------------------------------------------------------------
+
+    async def _conversations(self, arguments: messages.ListConversations, _: Request) -> Any:
+        if not 1 <= arguments.limit <= MAX_CONVERSATIONS:
+            raise InvalidRequest(f"`limit` must be between 1 and {MAX_CONVERSATIONS}.", code="invalid_limit")
+        records = self._store.sessions(include_ended=True)
+        ours = {record.conversation_id for record in records}
+        ours |= {item["id"] for record in records for item in record.conversations}
+        project = arguments.project_path
+        found = await asyncio.to_thread(self._library.others, ours, project, arguments.limit)
+        return {"conversations": [conversation.view() for conversation in found]}
+
+    async def _fork(self, arguments: messages.ForkSession, request: Request) -> Any:
+        session = self._find(arguments.session_id).session
+        record = session.record
+        source = self._sources(record)[-1]
+        if not source.path.exists():
+            raise Conflict("Nothing was said in this session yet: open a new one instead.", code="nothing_to_fork")
+        options = record.options
+        wanted = CreateSession(
+            project_path=record.project_path,
+            title=arguments.title,
+            resume=record.conversation_id,
+            fork=True,
+            model=options.get("model"),
+            permission_mode=options.get("permission_mode"),
+            effort=options.get("effort"),
+            add_dirs=list(options.get("add_dirs") or []),
+            mcp_config=options.get("mcp_config"),
+            append_system_prompt=options.get("append_system_prompt"),
+            key=arguments.key,
+        )
+        return await self._ops.handle(
+            msgspec.structs.replace(request, op="session.create", args=msgspec.to_builtins(wanted))
+        )
+
+
+def _json(body: dict[str, Any]) -> str:
+    return search.encode(body).decode()

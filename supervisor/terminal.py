@@ -112,6 +112,10 @@ class Terminal:
             self._on_change()
             raise
 
+    async def lock(self, path: Path) -> None:
+        """Have the holder keep this lock instead of the one that it has."""
+        await self._connected().lock([str(path)])
+
     async def stop(self, grace: float) -> None:
         """HUP, TERM, KILL over the whole tree, `grace` seconds apart; the exit is reported through `on_exit`."""
         await self._connected().stop(grace)

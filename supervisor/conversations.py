@@ -1,0 +1,156 @@
+"""Conversations that `claude` made elsewhere on this machine: which there are, and what is needed to go on with one.
+
+Only the head and the tail of a transcript are read for what is shown; its messages are counted once per size. What must
+not regress: a conversation that a live process has open, ours or not, is never opened a second time.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from supervisor.claude import leftovers, transcript
+from supervisor.claude.journal import find_transcript
+from supervisor.history import lines_backwards
+
+HEAD_BYTES = 256 * 1024
+TAIL_LINES = 60
+MAX_TITLE = 200
+_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_SAID = (b'"role":"user"', b'"role":"assistant"')
+
+
+@dataclass(frozen=True)
+class Conversation:
+    """One transcript that is not ours. Times in milliseconds; `pid` is a live process that has it open."""
+
+    id: str
+    project_path: str | None
+    title: str | None
+    first_prompt: str | None
+    last_activity: int
+    messages: int
+    pid: int | None
+
+    def view(self) -> dict[str, Any]:
+        """As clients see it."""
+        return {
+            "id": self.id,
+            "projectPath": self.project_path,
+            "title": self.title,
+            "firstPrompt": self.first_prompt,
+            "lastActivity": self.last_activity,
+            "messages": self.messages,
+            "pid": self.pid,
+        }
+
+
+class Library:
+    """Reads the transcripts of one `claude` home; blocks, so call it on another thread than the loop's."""
+
+    def __init__(self, claude_home: Path) -> None:
+        self._home = claude_home
+        self._known: dict[Path, tuple[tuple[int, int], Conversation | None]] = {}
+
+    def others(self, ours: Collection[str], project: str | None, limit: int) -> list[Conversation]:
+        """Those that are not ours and in which something was said, the most recent first."""
+        found: list[Conversation] = []
+        stamped = []
+        for path in self._home.glob("projects/*/*.jsonl"):
+            if _ID.fullmatch(path.stem) and path.stem not in ours:
+                try:
+                    facts = path.stat()
+                except OSError:
+                    continue
+                stamped.append((facts.st_mtime_ns, facts.st_size, path))
+        for mtime, size, path in sorted(stamped, reverse=True):
+            conversation = self._look(path, mtime, size)
+            if conversation is not None and project in (None, conversation.project_path):
+                found.append(conversation)
+                if len(found) >= limit:
+                    break
+        for path in set(self._known) - {path for _, _, path in stamped}:
+            del self._known[path]
+        return found
+
+    def one(self, identity: str) -> Conversation | None:
+        """One conversation by its id, ours or not; None when it has no transcript."""
+        path = find_transcript(self._home, identity)
+        if path is None:
+            return None
+        facts = path.stat()
+        return self._look(path, facts.st_mtime_ns, facts.st_size)
+
+    def _look(self, path: Path, mtime: int, size: int) -> Conversation | None:
+        known = self._known.get(path)
+        if known is None or known[0] != (mtime, size):
+            self._known[path] = known = ((mtime, size), _read(path, mtime))
+        conversation = known[1]
+        if conversation is None:
+            return None
+        pid = leftovers.owner(self._home, conversation.id)
+        return Conversation(**{**vars(conversation), "pid": pid})
+
+
+def _read(path: Path, mtime: int) -> Conversation | None:
+    try:
+        with open(path, "rb") as file:
+            head = file.read(HEAD_BYTES)
+            file.seek(0)
+            messages = _count(file)
+    except OSError:
+        return None
+    project = first = title = None
+    for data in head.split(b"\n")[:-1]:
+        raw = transcript.decode(data)
+        if raw is None:
+            continue
+        if project is None and isinstance(raw.get("cwd"), str):
+            project = raw["cwd"]
+        line = transcript.read(data)
+        if line is not None and line.kind == "prompt" and not line.own and first is None:
+            first = _one_line(line.text)
+        elif line is not None and line.kind == "title":
+            title = _one_line(line.text)
+        if project and first and title:
+            break
+    if first is None and not messages:
+        return None
+    at = None
+    for count, (_, data) in enumerate(lines_backwards(path)):
+        raw = transcript.decode(data)
+        line = transcript.read(data)
+        if line is not None and line.kind == "title":
+            title = _one_line(line.text)
+        at = at or (transcript.milliseconds(raw.get("timestamp")) if raw is not None else None)
+        if count >= TAIL_LINES:
+            break
+    return Conversation(path.stem, project, title, first, at or mtime // 1_000_000, messages, None)
+
+
+def _count(file: Any) -> int:
+    """Lines that somebody said something in, roughly: prompts, replies and tool results."""
+    said = (line[:1500] for line in file if not line.startswith(b'{"type":"api-request'))
+    return sum(1 for line in said if any(mark in line for mark in _SAID))
+
+
+def _one_line(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= MAX_TITLE else line[: MAX_TITLE - 1] + "…"
+
+
+def project_of(path: Path) -> str | None:
+    """The folder that a conversation was held in, as its transcript says."""
+    try:
+        with open(path, "rb") as file:
+            head = file.read(HEAD_BYTES)
+    except OSError:
+        return None
+    for data in head.split(b"\n")[:-1]:
+        raw = transcript.decode(data)
+        if raw is not None and isinstance(raw.get("cwd"), str):
+            return str(raw["cwd"])
+    return None

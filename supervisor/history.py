@@ -1,0 +1,294 @@
+"""The history of a session: what was said in it, page by page from its end, and whole for export.
+
+It is read from Claude's transcripts, so it holds what a person typed at the terminal too. A session has several after
+`/clear`; they follow each other. Files are read backwards in blocks, so the newest page of a transcript of any size costs
+the same, and nothing of it is kept. A page ends between two entries; its cursor is the transcript and the offset at which
+its oldest entry begins, and stays right while the file grows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from shared.errors import InvalidRequest
+from shared.messages import HistoryEntry
+from supervisor.claude import transcript
+from supervisor.claude.transcript import Spoken
+
+BLOCK = 1 << 18
+MAX_TEXT = 200_000
+MAX_TOOL_TEXT = 10_000
+"""Longest text of an entry, and longest string of a tool's input or result, in characters."""
+
+LOOK_AHEAD_LINES = 400
+"""How far behind a page the results of its tool calls are looked for."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """One transcript of a session."""
+
+    conversation: str
+    path: Path
+
+
+def lines_backwards(path: Path, end: int | None = None) -> Iterator[tuple[int, bytes]]:
+    """(offset, line) from the last whole line before `end` to the first; nothing when there is no file."""
+    try:
+        file = open(path, "rb")  # noqa: SIM115 (closed below)
+    except OSError:
+        return
+    with file:
+        position = file.seek(0, 2)
+        if end is not None:
+            position = min(position, end)
+        rest = b""
+        whole = False
+        while position > 0:
+            start = max(0, position - BLOCK)
+            file.seek(start)
+            block = file.read(position - start) + rest
+            position = start
+            if not whole:
+                cut = block.rfind(b"\n")
+                if cut < 0:
+                    rest = block
+                    continue
+                block, whole = block[: cut + 1], True
+            first = 0 if position == 0 else block.find(b"\n", 0, len(block) - 1) + 1
+            if first == 0 and position > 0:
+                rest = block
+                continue
+            rest = block[:first]
+            at = len(block)
+            while at > first:
+                begin = block.rfind(b"\n", first, at - 1) + 1 or first
+                yield start + begin, block[begin : at - 1]
+                at = begin
+
+
+class _Page:
+    """Entries are put together newest first."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.entries: list[dict[str, Any]] = []
+        self.cut: tuple[int, int] | None = None
+        self._results: dict[str, dict[str, Any]] = {}
+        self._outputs: list[str] = []
+        self._open: str | None = None
+
+    def take(self, place: tuple[int, int], conversation: str, line: Spoken) -> bool:
+        """One line more; False when it begins an entry that has no room."""
+        if line.kind == "result":
+            for result in line.results:
+                self._results.setdefault(str(result.get("tool_use_id")), result)
+            return True
+        if line.kind == "output":
+            self._outputs.insert(0, line.text)
+            return True
+        if line.kind == "title":
+            return True
+        if line.kind == "assistant" and line.message_id and line.message_id == self._open:
+            self._merge(line)
+            self.cut = place
+            return True
+        if len(self.entries) >= self.limit:
+            return False
+        self._open = line.message_id if line.kind == "assistant" else None
+        self.entries.append(self._entry(conversation, line))
+        self.cut = place
+        return True
+
+    def _entry(self, conversation: str, line: Spoken) -> dict[str, Any]:
+        role = {"prompt": "user", "assistant": "assistant", "command": "command"}.get(line.kind, "system")
+        entry: dict[str, Any] = {
+            "id": line.uuid or "",
+            "role": role,
+            "text": line.text,
+            "at": line.at,
+            "conversation_id": conversation,
+            "source": "claude" if line.own or role in ("assistant", "system") else "terminal",
+            "prompt_id": line.prompt_id,
+            "model": line.model,
+            "stop_reason": line.stop_reason,
+            "usage": line.usage,
+            "error": line.error,
+            "tool_calls": [self._tool(tool) for tool in line.tools],
+        }
+        if role == "command" and self._outputs:
+            entry["output"] = "\n".join(filter(None, self._outputs))
+        self._outputs = []
+        return entry
+
+    def _merge(self, line: Spoken) -> None:
+        """An earlier piece of the same message; the usage of the later ones is the complete one."""
+        entry = self.entries[-1]
+        entry["id"], entry["at"] = line.uuid or entry["id"], line.at or entry["at"]
+        entry["text"] = line.text + entry["text"]
+        entry["tool_calls"] = [self._tool(tool) for tool in line.tools] + entry["tool_calls"]
+        entry["usage"] = entry["usage"] or line.usage
+        entry["stop_reason"] = entry["stop_reason"] or line.stop_reason
+
+    def _tool(self, tool: dict[str, Any]) -> dict[str, Any]:
+        given, cut = _short(tool.get("input"))
+        call: dict[str, Any] = {"id": tool.get("id"), "name": tool.get("name"), "input": given, "truncated": cut}
+        result = self._results.pop(str(tool.get("id")), None)
+        if result is not None:
+            add_result(call, result)
+        return call
+
+    def open_calls(self) -> dict[str, dict[str, Any]]:
+        """The tool calls that still have no result."""
+        calls = (call for entry in self.entries for call in entry["tool_calls"])
+        return {str(call["id"]): call for call in calls if "result" not in call}
+
+
+def add_result(call: dict[str, Any], result: dict[str, Any]) -> None:
+    """Put a tool's result beside its call."""
+    text, cut = _short(_result_text(result.get("content")))
+    call |= {"result": text, "isError": bool(result.get("is_error")), "truncated": call["truncated"] or cut}
+
+
+def _result_text(content: Any) -> str:
+    if isinstance(content, str):
+        return content
+    parts = []
+    for block in content if isinstance(content, list) else ():
+        if isinstance(block, dict):
+            text = block.get("text")
+            parts.append(text if isinstance(text, str) else f"[{block.get('type', 'unknown')}]")
+    return "\n".join(parts)
+
+
+def _short(value: Any) -> tuple[Any, bool]:
+    """The value with every long string cut, and whether one was."""
+    if isinstance(value, str):
+        return (value, False) if len(value) <= MAX_TOOL_TEXT else (value[:MAX_TOOL_TEXT], True)
+    if isinstance(value, dict):
+        pairs = {key: _short(item) for key, item in value.items()}
+        return {key: item for key, (item, _) in pairs.items()}, any(cut for _, cut in pairs.values())
+    if isinstance(value, list):
+        items = [_short(item) for item in value]
+        return [item for item, _ in items], any(cut for _, cut in items)
+    return value, False
+
+
+def page(sources: Sequence[Source], before: str | None, limit: int) -> tuple[list[HistoryEntry], str | None]:
+    """The newest entries before a cursor, oldest first, and the cursor for the page before. Raise InvalidRequest."""
+    last, end = _cursor(before, len(sources))
+    found = _Page(limit)
+    full = False
+    for index in range(last, -1, -1):
+        source = sources[index]
+        for offset, data in lines_backwards(source.path, end):
+            line = transcript.read(data)
+            if line is not None and not line.side and not found.take((index, offset), source.conversation, line):
+                full = True
+                break
+        if full:
+            break
+        end = None
+    if before is not None:
+        _look_ahead(sources[last], int(before.partition(".")[2]), found.open_calls())
+    entries = [_finished(entry) for entry in _in_time(found.entries[::-1])]
+    return entries, f"{found.cut[0]}.{found.cut[1]}" if full and found.cut else None
+
+
+def _in_time(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """In the order of their time stamps within each conversation: a CLI under load has written the first reply before
+    its prompt (seen on 2.1.197)."""
+    stamped: list[tuple[int, int, dict[str, Any]]] = []
+    chapter, conversation, at = 0, None, 0
+    for entry in entries:
+        if entry["conversation_id"] != conversation:
+            chapter, conversation, at = chapter + 1, entry["conversation_id"], 0
+        at = at if entry["at"] is None else entry["at"]
+        stamped.append((chapter, at, entry))
+    return [entry for _, _, entry in sorted(stamped, key=lambda item: item[:2])]
+
+
+def _finished(entry: dict[str, Any]) -> HistoryEntry:
+    text = entry["text"]
+    if len(text) > MAX_TEXT:
+        entry |= {"text": text[:MAX_TEXT], "truncated": True}
+    return HistoryEntry(**entry)
+
+
+def _cursor(before: str | None, count: int) -> tuple[int, int | None]:
+    if before is None:
+        return count - 1, None
+    index, dot, offset = before.partition(".")
+    if not dot or not index.isdecimal() or not offset.isdecimal() or len(before) > 30 or int(index) >= count:
+        raise InvalidRequest("`before` must be the `next` of the page that follows.", code="invalid_cursor")
+    return int(index), int(offset)
+
+
+def _look_ahead(source: Source, start: int, calls: dict[str, dict[str, Any]]) -> None:
+    """Results that lie behind the page, because a prompt came in between."""
+    if not calls:
+        return
+    try:
+        with open(source.path, "rb") as file:
+            file.seek(start)
+            for _ in range(LOOK_AHEAD_LINES):
+                line = transcript.read(file.readline())
+                for result in line.results if line is not None else ():
+                    call = calls.pop(str(result.get("tool_use_id")), None)
+                    if call is not None:
+                        add_result(call, result)
+                if not calls:
+                    return
+    except OSError:
+        return
+
+
+def whole(sources: Sequence[Source]) -> list[HistoryEntry]:
+    """Everything, oldest first."""
+    return page(sources, None, 1 << 62)[0]
+
+
+def markdown(title: str, facts: Sequence[tuple[str, str]], entries: Sequence[HistoryEntry]) -> str:
+    """A conversation for people to read."""
+    parts = [f"# {title}", "\n".join(f"- {name}: {value}" for name, value in facts)]
+    conversation = entries[0].conversation_id if entries else None
+    for entry in entries:
+        if entry.conversation_id != conversation:
+            conversation = entry.conversation_id
+            parts.append("---")
+        parts += _section(entry)
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _section(entry: HistoryEntry) -> list[str]:
+    when = "" if entry.at is None else msgspec.to_builtins(_utc(entry.at))
+    if entry.role == "system":
+        return [f"*{entry.text.strip()}*"]
+    if entry.role == "command":
+        return [f"**`{entry.text}`** {when}", *([_fenced(entry.output)] if entry.output else [])]
+    who = "Claude" if entry.role == "assistant" or entry.source == "claude" else "You"
+    parts = [f"## {who} · {when}", entry.text.strip()]
+    for call in entry.tool_calls:
+        given = msgspec.json.format(msgspec.json.encode(call["input"]), indent=2).decode()
+        parts += [f"**{call['name']}**", _fenced(given, "json")]
+        if call.get("result"):
+            parts.append(_fenced(str(call["result"]) + ("\n[cut]" if call["truncated"] else "")))
+    return parts
+
+
+def _utc(at: int) -> str:
+    from datetime import UTC, datetime
+
+    return datetime.fromtimestamp(at / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def _fenced(text: str, language: str = "") -> str:
+    fence = "```"
+    while fence in text:
+        fence += "`"
+    return f"{fence}{language}\n{text}\n{fence}"

@@ -1,0 +1,312 @@
+"""Full-text search and token usage over the transcripts of all sessions, in a database of its own.
+
+`search.db` is derived: it may be deleted at any time, and a damaged one is. Transcripts are read from the offset reached
+before, in slices, on another thread than the supervisor's loop, with a connection of its own; nothing here touches the
+main database. What must not regress: a transcript that was cut or replaced is read anew; the tokens of a message count
+once, however many lines and forked transcripts repeat it; no query can be a syntax error.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import sqlite3
+import threading
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from shared.errors import InvalidRequest, StorageFailed
+from supervisor.claude import transcript
+from supervisor.claude.journal import USAGE_KEYS, Tail
+from supervisor.claude.transcript import Spoken
+
+SCHEMA = 1
+SLICE_SECONDS = 0.2
+"""How long one transaction of reading may take; between two of them a search gets its turn."""
+
+MAX_INDEXED = 20_000
+"""Characters of one line that are searched."""
+
+SNIPPET_WORDS = 24
+_GAP = "\u200b"
+_TABLES = """
+CREATE TABLE IF NOT EXISTS files(
+    path TEXT PRIMARY KEY, session TEXT NOT NULL, place INTEGER NOT NULL, inode INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS entries(
+    id INTEGER PRIMARY KEY, path TEXT NOT NULL, session TEXT NOT NULL, conversation TEXT NOT NULL, role TEXT NOT NULL,
+    uuid TEXT, at INTEGER);
+CREATE INDEX IF NOT EXISTS entries_path ON entries(path);
+CREATE VIRTUAL TABLE IF NOT EXISTS words USING fts5(body, tokenize='unicode61 remove_diacritics 2');
+CREATE TABLE IF NOT EXISTS usage(
+    message TEXT PRIMARY KEY, session TEXT NOT NULL, day TEXT NOT NULL, model TEXT, input_tokens INTEGER NOT NULL,
+    output_tokens INTEGER NOT NULL, cache_creation_input_tokens INTEGER NOT NULL,
+    cache_read_input_tokens INTEGER NOT NULL);
+CREATE INDEX IF NOT EXISTS usage_session ON usage(session, day);
+"""
+_ROLES = {"prompt": "user", "assistant": "assistant", "result": "tool", "command": "command", "output": "command"}
+# Scripts that are written without spaces: each character is a word, and a query for several is a phrase.
+_SPACELESS = re.compile("([\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\u0e00-\u0eff])")
+
+
+@dataclass(frozen=True)
+class Volume:
+    """One transcript to be searched. `side`: a subagent's, of which only the tokens count."""
+
+    session: str
+    conversation: str
+    path: Path
+    side: bool = False
+
+
+class Index:
+    """All methods block; call them on another thread than the loop's."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        self._open: sqlite3.Connection | None = None
+
+    def close(self) -> None:
+        """Let the file go."""
+        with self._lock:
+            if self._open is not None:
+                self._open.close()
+                self._open = None
+
+    # -- reading in --------------------------------------------------------------------------------------------------
+
+    def update(self, volumes: Iterable[Volume], seconds: float) -> bool:
+        """Read what is new, for about so long; whether all of it was read. Raise StorageFailed."""
+        end = time.monotonic() + seconds
+        for volume in volumes:
+            while not self._slice(volume):
+                if time.monotonic() > end:
+                    return False
+            if time.monotonic() > end:
+                return False
+        return True
+
+    def _slice(self, volume: Volume) -> bool:
+        """One transaction; whether the transcript is read to its end."""
+        try:
+            facts = volume.path.stat()
+        except OSError:
+            return True
+        with self._lock, self._database() as db:
+            row = db.execute("SELECT place, inode FROM files WHERE path=?", (str(volume.path),)).fetchone()
+            place = int(row[0]) if row else 0
+            if row and (facts.st_size < place or int(row[1]) != facts.st_ino):
+                self._forget(db, volume.path)
+                place = 0
+            if place >= facts.st_size:
+                return True
+            tail = Tail(volume.path, place)
+            end = time.monotonic() + SLICE_SECONDS
+            done = True
+            for line in tail.lines():
+                spoken = transcript.read(line.data)
+                if spoken is not None:
+                    _note(db, volume, spoken)
+                if time.monotonic() > end:
+                    done = False
+                    break
+            db.execute(
+                "INSERT OR REPLACE INTO files VALUES(?,?,?,?)",
+                (str(volume.path), volume.session, tail.offset, facts.st_ino),
+            )
+            return done
+
+    @staticmethod
+    def _forget(db: sqlite3.Connection, path: Path) -> None:
+        db.execute("DELETE FROM words WHERE rowid IN (SELECT id FROM entries WHERE path=?)", (str(path),))
+        db.execute("DELETE FROM entries WHERE path=?", (str(path),))
+        db.execute("DELETE FROM files WHERE path=?", (str(path),))
+
+    # -- asking ------------------------------------------------------------------------------------------------------
+
+    def search(self, query: str, limit: int, session: str | None) -> list[dict[str, Any]]:
+        """The best matches first, each with a snippet and where its marks are. Raise InvalidRequest, StorageFailed."""
+        match = expression(query)
+        where, values = "words MATCH ?", [match]
+        if session:
+            where += " AND e.session = ?"
+            values.append(session)
+        with self._lock, self._database() as db:
+            rows = db.execute(
+                f"SELECT e.session, e.conversation, e.role, e.uuid, e.at, snippet(words, 0, '\x02', '\x03', '…', ?) "
+                f"FROM words JOIN entries e ON e.id = words.rowid WHERE {where} ORDER BY rank LIMIT ?",
+                (SNIPPET_WORDS, *values, limit),
+            ).fetchall()
+        return [
+            {"sessionId": owner, "conversationId": conversation, "role": role, "id": uuid, "at": at, **_marks(snippet)}
+            for owner, conversation, role, uuid, at, snippet in rows
+        ]
+
+    def usage(self, by: str, session: str | None) -> list[dict[str, Any]]:
+        """Tokens by `day` (of this machine's time zone) or by `session`, newest day first."""
+        column = {"day": "day", "session": "session"}[by]
+        sums = ", ".join(f"SUM({key})" for key in USAGE_KEYS)
+        where = "WHERE session = ?" if session else ""
+        with self._lock, self._database() as db:
+            rows = db.execute(
+                f"SELECT {column}, COUNT(*), {sums}, MIN(day), MAX(day) FROM usage {where} GROUP BY {column} "
+                f"ORDER BY MAX(day) DESC, {column}",
+                (session,) if session else (),
+            ).fetchall()
+        return [
+            {
+                ("day" if by == "day" else "sessionId"): row[0],
+                "replies": row[1],
+                "usage": dict(zip(USAGE_KEYS, row[2:6], strict=True)),
+                "from": row[6],
+                "to": row[7],
+            }
+            for row in rows
+        ]
+
+    # -- the file ----------------------------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def _database(self) -> Any:
+        """A transaction. A file that is damaged is replaced by an empty one, which fills again."""
+        try:
+            db = self._open or self._connect()
+            self._open = db
+            with db:
+                yield db
+        except sqlite3.OperationalError as error:
+            raise StorageFailed(f"The search index cannot be used: {error}.") from error
+        except sqlite3.DatabaseError as error:
+            self._replace()
+            raise StorageFailed("The search index was damaged and is being rebuilt. Ask again.") from error
+
+    def _connect(self) -> sqlite3.Connection:
+        try:
+            return self._connect_once()
+        except sqlite3.OperationalError:
+            raise
+        except sqlite3.DatabaseError:
+            self._replace()
+            return self._connect_once()
+
+    def _connect_once(self) -> sqlite3.Connection:
+        self._path.touch(mode=0o600)
+        self._path.chmod(0o600)
+        db = sqlite3.connect(self._path, timeout=5.0, check_same_thread=False)
+        try:
+            db.execute("PRAGMA journal_mode=WAL")
+            db.execute("PRAGMA synchronous=OFF")
+            db.execute("PRAGMA cache_size=-1000")
+            if db.execute("PRAGMA user_version").fetchone()[0] not in (0, SCHEMA):
+                raise sqlite3.DatabaseError("another version")
+            db.executescript(_TABLES)
+            db.execute(f"PRAGMA user_version={SCHEMA}")
+        except BaseException:
+            db.close()
+            raise
+        return db
+
+    def _replace(self) -> None:
+        if self._open is not None:
+            self._open.close()
+            self._open = None
+        for ending in ("", "-wal", "-shm"):
+            Path(f"{self._path}{ending}").unlink(missing_ok=True)
+
+
+def _note(db: sqlite3.Connection, volume: Volume, line: Spoken) -> None:
+    if line.usage and line.message_id:
+        at = line.at or int(time.time() * 1000)
+        day = datetime.fromtimestamp(at / 1000).strftime("%Y-%m-%d")
+        counts = [line.usage.get(key, 0) for key in USAGE_KEYS]
+        more = ", ".join(f"{key}=MAX({key}, excluded.{key})" for key in USAGE_KEYS)
+        db.execute(
+            f"INSERT INTO usage VALUES(?,?,?,?,?,?,?,?) ON CONFLICT(message) DO UPDATE SET {more}",
+            (line.message_id, volume.session, day, line.model, *counts),
+        )
+    role = _ROLES.get(line.kind)
+    text = _searchable(line)
+    if role is None or volume.side or line.side or not text:
+        return
+    cursor = db.execute(
+        "INSERT INTO entries(path, session, conversation, role, uuid, at) VALUES(?,?,?,?,?,?)",
+        (str(volume.path), volume.session, volume.conversation, role, line.uuid, line.at),
+    )
+    db.execute("INSERT INTO words(rowid, body) VALUES(?,?)", (cursor.lastrowid, spaced(text)))
+
+
+def _searchable(line: Spoken) -> str:
+    parts = [line.text]
+    parts += [f"{tool.get('name')} {_strings(tool.get('input'))}" for tool in line.tools]
+    parts += [_strings(result.get("content")) for result in line.results]
+    return "\n".join(part for part in parts if part)[:MAX_INDEXED]
+
+
+def _strings(value: Any) -> str:
+    """Every text in a JSON value, but no image."""
+    if isinstance(value, str):
+        return value[:MAX_INDEXED]
+    if isinstance(value, dict):
+        if value.get("type") in ("image", "document"):
+            return ""
+        return " ".join(filter(None, (_strings(item) for key, item in value.items() if key != "type")))
+    if isinstance(value, list):
+        return " ".join(filter(None, map(_strings, value)))
+    return ""
+
+
+def spaced(text: str) -> str:
+    """The text with scripts that have no spaces cut into words."""
+    return _SPACELESS.sub(rf"{_GAP}\1{_GAP}", text)
+
+
+def expression(query: str) -> str:
+    """What FTS5 is asked: every word, as the beginning of one; text in double quotes as it is. Raise InvalidRequest."""
+    terms: list[str] = []
+    for number, part in enumerate(query.split('"')):
+        if number % 2:
+            terms += [f'"{spaced(part)}"'] if re.search(r"\w", part) else []
+        else:
+            terms += [f'"{spaced(word)}"*' for word in part.split() if re.search(r"\w", word)]
+    if not terms:
+        raise InvalidRequest("Say what to search for: at least one letter or digit.", code="invalid_query")
+    return " ".join(terms[:32]).replace("\0", " ")
+
+
+def _marks(snippet: str) -> dict[str, Any]:
+    """The snippet without its marks, and where they were: [start, end) in characters."""
+    text, start = "", 0
+    marks: list[list[int]] = []
+    for character in snippet.replace(_GAP, ""):
+        if character == "\x02":
+            start = len(text)
+        elif character == "\x03":
+            if marks and marks[-1][1] == start:
+                marks[-1][1] = len(text)
+            else:
+                marks.append([start, len(text)])
+        else:
+            text += character
+    return {"snippet": text, "marks": marks}
+
+
+def volumes(session: str, sources: Sequence[tuple[str, Path]]) -> list[Volume]:
+    """The transcripts of one session, and those of its subagents."""
+    found = []
+    for conversation, path in sources:
+        found.append(Volume(session, conversation, path))
+        folder = path.with_suffix("") / "subagents"
+        if folder.is_dir():
+            found += [Volume(session, conversation, side, side=True) for side in sorted(folder.glob("*.jsonl"))]
+    return found
+
+
+def encode(value: Any) -> bytes:
+    """JSON, for export."""
+    return msgspec.json.format(msgspec.json.encode(value), indent=2)

@@ -1,0 +1,179 @@
+"""What was said, whoever said it: history, search, usage, export; and conversations that were begun elsewhere."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from typing import Any
+
+import pexpect
+import pytest
+
+from shared.errors import Conflict, InvalidRequest, NotFound
+from tests.harness import House, until
+
+
+def history(house: House, session: str, **more: Any) -> dict[str, Any]:
+    return house.call("history", {"sessionId": session, **more})
+
+
+def said(house: House, session: str) -> list[tuple[str, str]]:
+    return [(entry["role"], entry["text"]) for entry in history(house, session)["entries"]]
+
+
+def elsewhere(house: House, *arguments: str) -> pexpect.spawn[str]:
+    """A person's own `claude` in the same home and project."""
+    claude = house.config["claude"]
+    env = {**claude["env"], "PATH": "/usr/bin:/bin", "TERM": "xterm-256color"}
+    words = ["--settings", '{"tui": "default"}', "--permission-mode", "default", *arguments]
+    child = pexpect.spawn(
+        claude["command"], words, cwd=str(house.project), env=env, dimensions=(40, 120), encoding="utf-8", timeout=20
+    )
+    child.expect("shortcuts")
+    return child
+
+
+def type_prompt(house: House, child: pexpect.spawn[str], text: str) -> None:
+    turns = len(house.model.turns())
+    child.send(f"\x1b[200~{text}\x1b[201~")
+
+    def submitted() -> bool:
+        with contextlib.suppress(pexpect.TIMEOUT):
+            child.read_nonblocking(1 << 16, timeout=0.2)
+        child.send("\r")
+        return len(house.model.turns()) > turns
+
+    until(submitted, "the prompt was submitted", 20)
+    child.expect("remember")
+
+
+def transcript_says(house: House, conversation: str, text: str) -> bool:
+    found = list((house.claude_home / ".claude").glob(f"projects/*/{conversation}.jsonl"))
+    return bool(found) and f'"text":"{text}"' in found[0].read_text()
+
+
+def test_history_search_usage_and_export(house: House) -> None:
+    note = house.project / "note.txt"
+    note.write_text("unusualword " + "x" * 30_000)
+    _, session = house.ask("echo: Grüße aus 東京都庁")
+    house.ask(f"[[tool Read {json.dumps({'file_path': str(note)})}]] [[say read it]]", session)
+    house.call("session.keys", {"sessionId": session, "text": "echo: typed by hand"})
+    house.call("session.keys", {"sessionId": session, "keys": ["Enter"]})
+    until(lambda: ("assistant", "typed by hand") in said(house, session), "the typed prompt was answered")
+
+    page = history(house, session)
+    assert page["next"] is None
+    roles = [(entry["role"], entry["source"]) for entry in page["entries"]]
+    assert roles == [
+        ("user", "api"),
+        ("assistant", "claude"),
+        ("user", "api"),
+        ("assistant", "claude"),
+        ("assistant", "claude"),
+        ("user", "terminal"),
+        ("assistant", "claude"),
+    ]
+    call = page["entries"][3]["toolCalls"][0]
+    assert call["name"] == "Read"
+    assert call["input"] == {"file_path": str(note)}
+    assert call["truncated"]
+    assert not call["isError"]
+    assert call["result"].count("x") > 5000
+    assert page["entries"][1]["usage"]["output_tokens"] > 0
+    assert page["entries"][0]["at"] <= page["entries"][-1]["at"]
+
+    pages: list[str] = []
+    cursor = None
+    while True:
+        part = history(house, session, limit=2, before=cursor)
+        assert len(part["entries"]) <= 2
+        pages = [entry["id"] for entry in part["entries"]] + pages
+        cursor = part["next"]
+        if cursor is None:
+            break
+    assert pages == [entry["id"] for entry in page["entries"]]
+    with pytest.raises(InvalidRequest):
+        history(house, session, before="9.9")
+
+    assert house.model.turns()
+    for query, role in (
+        ("grüß", "user"),
+        ("gruß", "assistant"),
+        ("東京都", "user"),
+        ('"typed by hand"', "user"),
+        ("unusualw", "tool"),
+    ):
+        found = house.call("search", {"query": query})
+        assert found["complete"]
+        assert role in [hit["role"] for hit in found["hits"]], query
+        assert {hit["sessionId"] for hit in found["hits"]} == {session}
+        hit = found["hits"][0]
+        assert all(hit["snippet"][start:end] for start, end in hit["marks"])
+        assert hit["marks"]
+    for odd in ("NEAR(", "a AND", "x*:", "col:x", "^a"):
+        assert house.call("search", {"query": odd})["complete"]
+    with pytest.raises(InvalidRequest):
+        house.call("search", {"query": '"-" *'})
+
+    totals = [sum(entry["usage"]["output_tokens"] for entry in page["entries"] if entry["usage"])]
+    for by in ("day", "session"):
+        usage = house.call("usage", {"by": by})
+        assert usage["total"]["output_tokens"] == totals[0]
+    assert usage["rows"][0]["sessionId"] == session
+
+    text = house.call("export", {"sessionId": session})["text"]
+    assert "typed by hand" in text
+    assert "**Read**" in text
+    exported = json.loads(house.call("export", {"sessionId": session, "format": "json"})["text"])
+    assert [entry["id"] for entry in exported["entries"]] == pages
+
+    (house.home / "search.db").write_bytes(b"no database" * 500)
+    house.kill_supervisor()
+    house.start_supervisor()
+    assert house.call("search", {"query": "東京都"})["hits"]
+
+
+def test_a_conversation_from_elsewhere_is_resumed_only_when_it_is_free(house: House) -> None:
+    identity = "0f0e0d0c-1111-4222-8333-444455556666"
+    person = elsewhere(house, "--session-id", identity)
+    try:
+        type_prompt(house, person, "Remember the word QUINCE")
+        until(lambda: transcript_says(house, identity, "I will remember the word QUINCE."), "it is written")
+        found = house.call("conversations.list")["conversations"]
+        assert [(item["id"], item["projectPath"]) for item in found] == [(identity, str(house.project))]
+        assert found[0]["firstPrompt"] == "Remember the word QUINCE"
+        assert found[0]["messages"] == 2
+        assert found[0]["pid"] == person.pid
+        wanted = {"projectPath": str(house.project), "resume": identity, "wait": 20}
+        with pytest.raises(Conflict) as refusal:
+            house.call("session.create", wanted)
+        assert refusal.value.error_code == "conversation_in_use"
+    finally:
+        person.close(force=True)
+    until(lambda: house.call("conversations.list")["conversations"][0]["pid"] is None, "nobody has it open")
+    session = house.call("session.create", wanted)["id"]
+    assert house.ask("What word did I ask you to remember?", session)[0] == "QUINCE"
+    assert said(house, session)[0] == ("user", "Remember the word QUINCE")
+    assert house.call("conversations.list")["conversations"] == []
+    with pytest.raises(Conflict) as refusal:
+        house.call("session.create", wanted)
+    assert refusal.value.data["sessionId"] == session
+    with pytest.raises(NotFound):
+        house.call("session.create", {**wanted, "resume": "00000000-0000-4000-8000-000000000000"})
+    with pytest.raises(InvalidRequest):
+        house.call("session.create", {**wanted, "projectPath": str(house.folder)})
+
+
+def test_a_fork_goes_its_own_way(house: House) -> None:
+    _, session = house.ask("Remember the word MEDLAR")
+    fork = house.call("session.fork", {"sessionId": session, "title": "Fork"})["id"]
+    assert house.ask("What word did I ask you to remember?", fork)[0] == "MEDLAR"
+    house.ask("Remember the word SLOE", fork)
+    assert house.ask("What word did I ask you to remember?", session)[0] == "MEDLAR"
+    assert said(house, fork)[0] == ("user", "Remember the word MEDLAR")
+    ids = {house.session(identity)["conversationId"] for identity in (session, fork)}
+    assert len(ids) == 2
+    house.call("session.hibernate", {"sessionId": fork})
+    assert house.ask("What word did I ask you to remember?", fork)[0] == "SLOE"
+    replies = house.call("usage", {"by": "day"})["rows"][0]["replies"]
+    assert replies == len([turn for turn in house.model.turns() if turn.attempt == 1])
