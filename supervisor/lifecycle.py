@@ -24,7 +24,7 @@ from supervisor import aftermath, attachments, holder_files, strays
 from supervisor.aftermath import Exit
 from supervisor.answers import choose
 from supervisor.claude import command, dialogs, leftovers
-from supervisor.claude.journal import find_transcript, transcript_path
+from supervisor.claude.journal import find_transcript, holds_conversation, transcript_path
 from supervisor.holder_client import (
     HolderError,
     HolderInfo,
@@ -152,7 +152,10 @@ class Lifecycle:
         self._make_directories()
         start = self._command_line(resume)
         self._refuse_second_process()
-        revived = record.failures > 0
+        if not resume:
+            # Lines about a conversation that never began would make the CLI say that its id is already in use.
+            home = session.house.claude_home
+            transcript_path(home, record.project_path, record.conversation_id).unlink(missing_ok=True)
         record.ready_once = False
         record.turn_prompt = None
         record.background = []
@@ -177,8 +180,6 @@ class Lifecycle:
             extra={"fields": {"session": record.id, "pid": info.child.pid, "resume": resume, "cause": cause}},
         )
         await self._connect(socket)
-        if revived:
-            session.store.append("resumed", session.id, {"pid": info.child.pid, "generation": generation})
 
     def _command_line(self, resume: bool) -> command.Launch:
         session, record, house = self._session, self._session.record, self._session.house
@@ -270,12 +271,12 @@ class Lifecycle:
     def _has_transcript(self) -> bool:
         session, record = self._session, self._session.record
         known = Path(record.transcript) if record.transcript else None
-        if known is not None and known.exists() and known.stem == record.conversation_id:
+        if known is not None and known.stem == record.conversation_id and holds_conversation(known):
             return True
         home = session.house.claude_home
         guess = transcript_path(home, record.project_path, record.conversation_id)
         found = guess if guess.exists() else find_transcript(home, record.conversation_id)
-        if found is None:
+        if found is None or not holds_conversation(found):
             return False
         record.transcript = str(found)
         return True
@@ -464,9 +465,11 @@ class Lifecycle:
                 return
 
     def _info(self) -> HolderInfo | None:
-        with suppress(ValueError):
+        try:
             return read_info(self._session.dir)
-        return None
+        except ValueError as error:
+            self._session.quarantine(self._session.dir / holder_files.INFO, str(error))
+            return None
 
     def _exit_on_disk(self, child: ProcessId | None) -> Exit | None:
         """How the last process, or exactly this one, ended as far as its holder could write it down."""

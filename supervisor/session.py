@@ -20,12 +20,13 @@ from typing import Any
 import msgspec
 
 from shared.config import Config
-from shared.errors import ErrorBodyLike, NotFound, PilotlightError
+from shared.errors import ErrorBodyLike, NotFound, PilotlightError, StorageFailed
 from shared.messages import SessionView, Waiting
 from shared.paths import Paths
 from supervisor import clock, states
 from supervisor.claude import dialogs
 from supervisor.claude.journal import (
+    DamagedSpool,
     EditorEvent,
     HookEvent,
     Status,
@@ -38,6 +39,7 @@ from supervisor.claude.journal import (
 from supervisor.claude.transcript import milliseconds
 from supervisor.pauses import held
 from supervisor.pulse import Pulse
+from supervisor.quarantine import set_aside
 from supervisor.states import Event, Evidence, State
 from supervisor.store import MessageRecord, SessionRecord, Store, now_ms
 from supervisor.terminal import Terminal
@@ -45,7 +47,12 @@ from supervisor.turns import Outcome, StopReport, Turn, cut_off, settle
 from supervisor.waits import Permission, limit_waiting, login_waiting, pending, permission_waiting, screen_waiting
 
 STATUS_SECONDS = 0.2
-READY_WITHOUT_HOOK_SECONDS = 5.0
+READY_SECONDS = 0.06
+"""A prompt box that has stood this long, or that SessionStart has announced, is no flash before a start-up dialog."""
+
+HOOK_SILENCE_SECONDS = 5.0
+"""A session that is ready for this long without SessionStart has no hooks, and says so."""
+
 STEADY_SECONDS = 60.0
 """A process that has lived this long, or has answered, makes earlier deaths forgotten."""
 
@@ -54,7 +61,7 @@ DIALOG_GONE_SECONDS, DIALOG_NEVER_SEEN_SECONDS = 0.3, 2.0
 """How long the prompt box must be back before a request counts as answered at the terminal: after its dialog was seen,
 and when it never was."""
 
-HOOK_LAG_SECONDS = 0.7
+HOOK_LAG_SECONDS = 1.5
 """How long a turn's dialog may stand on the screen before the hook that explains it is no longer awaited."""
 
 DECIDED_SECONDS = 3.0
@@ -62,8 +69,6 @@ DECIDED_SECONDS = 3.0
 
 TRUST_TRIES = 3
 STREAM_KINDS = frozenset({"MessageDisplay"})
-CLOCK_MS = 60_000
-"""A transcript line this much older than a message was copied from another conversation, by a fork."""
 
 
 @dataclass
@@ -121,7 +126,6 @@ class Session:
         self._quiet_since: float | None = None
         self._turn_ended_at: float | None = None
         self._puzzled_since: float | None = None
-        self._dialog_gone_since: float | None = None
         self._menu_since: float | None = None
         self._prompt_seen_at: float | None = None
         self._ready_at: float | None = None
@@ -223,6 +227,8 @@ class Session:
             self.store.save_session(self.record)
             if target is not before or asked is not old:
                 data: dict[str, Any] = {"from": before, "to": target, "cause": cause}
+                if target is State.STARTING:
+                    data["generation"] = self.record.generation
                 if asked is not None:
                     data["waiting"] = {"id": asked.id, "for": asked.kind, "title": asked.title}
                 if target is State.ENDED:
@@ -313,17 +319,24 @@ class Session:
         return self.status.status
 
     def _note_ready(self, sight: dialogs.Sight, now: float) -> None:
-        if self.record.ready_once or sight.kind not in ("prompt", "draft"):
-            if sight.kind not in ("prompt", "draft"):
-                self._prompt_seen_at = None
+        if sight.kind not in ("prompt", "draft"):
+            self._prompt_seen_at = None
             return
         self._prompt_seen_at = self._prompt_seen_at or now
-        if self.session_started or now - self._prompt_seen_at >= READY_WITHOUT_HOOK_SECONDS:
-            if not self.session_started:
+        if self.record.ready_once:
+            silent = not self.session_started and now - self._prompt_seen_at >= HOOK_SILENCE_SECONDS
+            if silent and self.health == "ok":
                 self.health = "no_hooks"
+            elif self.session_started and self.health == "no_hooks":
+                self.health = "ok"
+        elif self.session_started or now - self._prompt_seen_at >= READY_SECONDS:
             self.record.ready_once = True
             self._ready_at = now
-            self.store.save_session(self.record)
+            with self.store.transaction():
+                self.store.save_session(self.record)
+                if self.record.failures and self.record.child:
+                    data = {"pid": self.record.child[0], "generation": self.record.generation}
+                    self.store.append("resumed", self.id, data)
 
     def _forget_deaths(self, now: float) -> None:
         if not self.record.failures or not self.record.ready_once:
@@ -348,12 +361,11 @@ class Session:
         if sight.kind == "menu":
             first.menu_seen = True
         if sight.kind not in ("prompt", "draft") or asking:
-            self._dialog_gone_since = None
+            first.gone_since = None
             return
-        self._dialog_gone_since = self._dialog_gone_since or now
+        first.gone_since = first.gone_since or now
         patience = DIALOG_GONE_SECONDS if first.menu_seen else DIALOG_NEVER_SEEN_SECONDS
-        if now - self._dialog_gone_since >= patience:
-            self._dialog_gone_since = None
+        if now - first.gone_since >= patience:
             self.drop_permission()
 
     def _asked(self, sight: dialogs.Sight, now: float) -> Waiting | None:
@@ -409,7 +421,7 @@ class Session:
         self.pulse.ring()
 
     def _take_hook_line(self, data: bytes, end: int) -> None:
-        event = parse_log_line(self.dir, data)
+        event = self._parse(data)
         under_way = [self.current] if self.current is not None else []
         with _undone_on_failure(self.record, *under_way), self.store.transaction():
             if isinstance(event, HookEvent):
@@ -424,6 +436,21 @@ class Session:
                 self.found_drafts[event.message_id] = _read_text(event.draft)
             event.draft.unlink(missing_ok=True)
         self._progress()
+
+    def _parse(self, data: bytes) -> HookEvent | EditorEvent | None:
+        try:
+            return parse_log_line(self.dir, data)
+        except DamagedSpool as error:
+            self.quarantine(error.spool, str(error))
+            return None
+
+    def quarantine(self, path: Path, reason: str) -> None:
+        """Put a damaged file of ours aside, and say so; it is done without."""
+        try:
+            moved = set_aside(path)
+        except OSError as error:
+            raise StorageFailed(f"{path} is damaged and cannot be put aside: {error.strerror}.") from error
+        self.store.append("quarantined", self.id, {"what": path.name, "movedTo": str(moved), "reason": reason})
 
     def _take_editor(self, event: EditorEvent) -> None:
         self.editor_runs += 1

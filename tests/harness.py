@@ -62,6 +62,7 @@ class House:
         self.config: dict[str, Any] = {
             "claude": {"command": str(claude), "env": demo_environment(self.claude_home, model.url)},
             "api": {"port": 0},
+            "limits": {"cpu_percent": 100},  # a busy test machine must not hold starts back
         }
         self.extra_env: dict[str, str] = {}
         self.paths = paths.resolve({"PILOTLIGHT_HOME": str(self.home)})

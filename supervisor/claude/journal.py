@@ -17,6 +17,7 @@ import msgspec
 
 READ_BYTES = 4 * 1024 * 1024
 _json = msgspec.json.Decoder()
+_SAID = re.compile(rb'"type":\s?"(user|assistant|summary)"')
 
 
 @dataclass(frozen=True)
@@ -260,6 +261,16 @@ def read_status(claude_home: Path, pid: int) -> Status | None:
 def transcript_path(claude_home: Path, cwd: str, conversation_id: str) -> Path:
     """Where the CLI keeps the transcript of a conversation started in `cwd`."""
     return claude_home / "projects" / re.sub(r"[^A-Za-z0-9]", "-", os.path.realpath(cwd)) / f"{conversation_id}.jsonl"
+
+
+def holds_conversation(transcript: Path) -> bool:
+    """Whether anything was said in it. The CLI begins the file with lines about itself; killed before the first prompt is
+    written it leaves one that it then neither resumes ("No conversation found") nor lets anybody start anew (measured)."""
+    try:
+        with open(transcript, "rb") as file:
+            return any(_SAID.search(line) for line in file)
+    except OSError:
+        return False
 
 
 def find_transcript(claude_home: Path, conversation_id: str) -> Path | None:

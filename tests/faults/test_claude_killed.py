@@ -1,0 +1,202 @@
+"""`claude` may die at any moment: it comes back with its conversation, the queue is held and then delivered, a reply that
+was cut off is `interrupted` and not silently repeated, and nothing of the old process is left."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+from pathlib import Path
+
+import pexpect
+import pytest
+
+from shared import process
+from shared.errors import PilotlightError
+from tests.conftest import MakeHouse
+from tests.faults.pausing import Pauses, fates, first_tries, kinds
+from tests.harness import VERSIONS, House, claude_binary, until
+
+SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGSEGV)
+
+
+def kill_claude(house: House, session: str, number: int = signal.SIGKILL) -> process.ProcessId:
+    """Signal the session's `claude`, and wait until that very process is gone."""
+    victim = process.identify(house.session(session)["pid"])
+    assert victim is not None
+    assert process.send_signal(victim, number)
+    until(lambda: not process.alive(victim), "claude is dead")
+    return victim
+
+
+def comes_back(house: House, session: str, dead: process.ProcessId, times: int = 1) -> None:
+    """Resumed in another process, with exactly one event for the death and one for the return."""
+    until(lambda: house.session(session)["pid"] not in (None, dead.pid), "another process")
+    house.until_state(session, "idle", "busy")
+    assert kinds(house, session, "crashed", "resumed", "adopted", "ended") == ["crashed", "resumed"] * times
+
+
+@pytest.mark.parametrize("number", SIGNALS, ids=lambda n: n.name)
+def test_killed_while_idle_it_comes_back_with_its_memory(house: House, number: signal.Signals) -> None:
+    _, session = house.ask("Remember the word PAPAYA")
+    dead = kill_claude(house, session, number)
+    comes_back(house, session, dead)
+    assert house.ask("What word did I ask you to remember?", session)[0] == "PAPAYA"
+    own = house.claude_home / ".claude" / "sessions"
+    assert not list(own.glob(f"{dead.pid}.*"))
+
+
+@pytest.mark.parametrize("point", ["armed", "editor_called", "claimed", "typed"])
+@pytest.mark.parametrize("version", VERSIONS)
+def test_killed_before_enter_the_message_goes_to_the_new_process_once(
+    make_house: MakeHouse, version: str, point: str
+) -> None:
+    house = make_house(claude_binary(version))
+    pauses = Pauses(house)
+    house.start_supervisor()
+    _, session = house.ask("echo: warm")
+    pauses.hold(point)
+    sent = [house.send(f"echo: {word}", session, wait=0)["message"]["id"] for word in ("one", "two")]
+    pauses.reached(point)
+    dead = kill_claude(house, session)
+    pauses.release(point)
+    assert [house.message(message, wait=30)["reply"] for message in sent] == ["one", "two"]
+    comes_back(house, session, dead)
+    assert first_tries(house) == ["echo: warm", "echo: one", "echo: two"]
+    assert set(fates(house, session).values()) == {"answered"}
+
+
+@pytest.mark.parametrize("gate", ["gate", "midgate"])
+def test_killed_in_a_turn_the_reply_is_interrupted_and_not_repeated(house: House, gate: str) -> None:
+    _, session = house.ask("echo: warm")
+    cut = house.send(f"[[{gate} never]] echo: a long answer", session, wait=0)["message"]["id"]
+    waits = house.send("echo: behind it", session, wait=0)["message"]["id"]
+    assert house.model.wait_for_gate("never", 30)
+    dead = kill_claude(house, session)
+    receipt = house.message(cut, wait=30)
+    assert (receipt["state"], receipt["error"]["code"]) == ("interrupted", "interrupted")
+    assert house.message(waits, wait=30)["reply"] == "behind it"
+    comes_back(house, session, dead)
+    assert first_tries(house) == ["echo: warm", f"[[{gate} never]] echo: a long answer", "echo: behind it"]
+    assert sorted(fates(house, session).values()) == ["answered", "answered", "interrupted"]
+
+
+def test_killed_in_its_first_turn_the_session_goes_on(house: House) -> None:
+    sent = house.send("[[gate first]] echo: nothing yet", wait=0)
+    session = sent["session"]["id"]
+    assert house.model.wait_for_gate("first", 30)
+    dead = kill_claude(house, session)
+    assert house.message(sent["message"]["id"], wait=30)["state"] == "interrupted"
+    comes_back(house, session, dead)
+    assert house.ask("echo: still here", session)[0] == "still here"
+
+
+def test_killed_with_a_background_task_leaves_nothing_behind(make_house: MakeHouse, cli: Path) -> None:
+    house = make_house(cli)
+    house.config["claude"]["args"] = ["--allowedTools", "Bash"]
+    house.start_supervisor()
+    task = json.dumps({"command": "sleep 7654", "run_in_background": True})
+    _, session = house.ask(f"[[tool Bash {task}]]")
+    until(lambda: _sleepers(house), "the task runs")
+    assert house.session(session)["backgroundTasks"]
+    dead = kill_claude(house, session)
+    comes_back(house, session, dead)
+    assert not _sleepers(house)
+    assert house.session(session)["backgroundTasks"] == []
+
+
+def _sleepers(house: House) -> list[int]:
+    found = []
+    for member in house.marked():
+        try:
+            words = Path(f"/proc/{member.pid}/cmdline").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if words[:2] == [b"sleep", b"7654"]:
+            found.append(member.pid)
+    return found
+
+
+def test_one_that_always_dies_is_given_up(make_house: MakeHouse, one_cli: Path) -> None:
+    house = make_house(one_cli)
+    switch = house.folder / "broken"
+    wrapper = house.folder / "claude"
+    wrapper.write_text(f'#!/bin/sh\n[ -e {switch} ] && {{ echo "no more"; exit 7; }}\nexec {one_cli} "$@"\n')
+    wrapper.chmod(0o755)
+    house.config["claude"]["command"] = str(wrapper)
+    house.config["health"] = {"restart_seconds": 0.05, "restart_limit": 4}
+    house.start_supervisor()
+    _, session = house.ask("Remember the word LYCHEE")
+    switch.touch()
+    dead = kill_claude(house, session)
+    waits = house.send("echo: wait for me", session, wait=0)["message"]["id"]
+    ended = house.until_state(session, "ended")
+    assert (ended["endReason"], ended["pid"]) == ("crashed", None)
+    assert "4 times" in ended["endDetail"]
+    assert kinds(house, session, "crashed", "ended") == ["crashed"] * 4 + ["ended"]
+    receipt = house.message(waits)
+    assert (receipt["state"], receipt["error"]["code"]) == ("failed", "claude_crashed")
+    assert dead.pid not in {member.pid for member in house.marked()}
+    # It worked before, so it can be had back when the cause is gone.
+    switch.unlink()
+    house.call("session.reopen", {"sessionId": session})
+    assert house.ask("What word did I ask you to remember?", session)[0] == "LYCHEE"
+
+
+def test_a_claude_started_by_hand_keeps_its_conversation(make_house: MakeHouse, cli: Path) -> None:
+    house = make_house(cli)
+    house.start_supervisor()
+    _, session = house.ask("Remember the word GUAVA")
+    house.until_state(session, "idle")
+    house.call("session.hibernate", {"sessionId": session})
+    environment = {**house.config["claude"]["env"], "PATH": "/usr/bin:/bin", "TERM": "xterm-256color"}
+    by_hand = pexpect.spawn(
+        str(cli), ["--resume", session], env=environment, cwd=str(house.project), dimensions=(40, 120)
+    )
+    try:
+        status = house.claude_home / ".claude" / "sessions" / f"{by_hand.pid}.json"
+        until(lambda: _drain(by_hand) and status.exists(), "it has the conversation open")
+        refused = house.send("echo: me too", session)["message"]
+        assert (refused["state"], refused["error"]["code"], refused["error"]["status"]) == (
+            "failed",
+            "conversation_in_use",
+            502,
+        )
+        assert str(by_hand.pid) in refused["error"]["message"]
+        assert house.session(session)["state"] == "hibernated"
+    finally:
+        by_hand.close(force=True)
+    # A file that it did not get to remove stops nobody.
+    status.write_text(json.dumps({"pid": 1, "sessionId": session, "procStart": "1", "status": "idle"}))
+    assert house.ask("What word did I ask you to remember?", session)[0] == "GUAVA"
+
+
+def _drain(child: pexpect.spawn) -> bool:  # type: ignore[type-arg]
+    try:
+        child.read_nonblocking(65536, 0)
+    except pexpect.TIMEOUT:
+        pass
+    return True
+
+
+def test_two_homes_never_share_a_conversation(make_house: MakeHouse, one_cli: Path) -> None:
+    first = make_house(one_cli, name="one")
+    first.start_supervisor()
+    _, session = first.ask("Remember the word DATE")
+    first.until_state(session, "idle")
+    first.call("session.hibernate", {"sessionId": session})
+    first.kill_supervisor(signal.SIGTERM)
+    second = make_house(one_cli, name="other")
+    subprocess.run(["cp", str(first.paths.database), str(second.paths.database)], check=True)
+    second.config["claude"]["env"] = first.config["claude"]["env"]
+    first.start_supervisor()
+    second.start_supervisor()
+    assert first.ask("echo: mine", session)[0] == "mine"
+    refused = second.send("echo: mine too", session)["message"]
+    assert (refused["state"], refused["error"]["code"]) == ("failed", "conversation_in_use")
+    with pytest.raises(PilotlightError) as error:
+        second.call("session.wake", {"sessionId": session})
+    assert error.value.error_code == "conversation_in_use"
+    first.until_state(session, "idle")
+    first.call("session.hibernate", {"sessionId": session})
+    assert second.ask("What word did I ask you to remember?", session)[0] == "DATE"
