@@ -72,7 +72,7 @@ class _Senders:
     def _send(self, session: str, text: str, key: str) -> str | None:
         body = {"message": text, "sessionId": session, "wait": self._dice.choice([0, 0, 2])}
         try:
-            status, answer = self._house.http("POST", "/api/chat", body, headers={"Idempotency-Key": key}, timeout=20)
+            _status, answer = self._house.http("POST", "/api/chat", body, headers={"Idempotency-Key": key}, timeout=20)
         except OSError:
             return None
         identity = answer.get("messageId") if isinstance(answer, dict) else None

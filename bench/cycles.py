@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 from typing import Any
 
 from bench import lab
+from tests.fake_tui import write_fake
 from tests.harness import House, until
 
 WARM = 50
@@ -17,9 +19,7 @@ def main(argv: list[str]) -> int:
     parser = lab.parser("cycles", __doc__)
     parser.add_argument("--cycles", type=int, default=1000)
     arguments = parser.parse_args(argv)
-    from tests.fake_tui import write_fake
-
-    folder = Path(__import__("tempfile").mkdtemp(prefix="plf-"))
+    folder = Path(tempfile.mkdtemp(prefix="plf-"))
     fake = write_fake(folder)
     with lab.open_house(arguments.release, api=False, claude=fake) as house:
         figures, verdicts = _cycles(house, arguments.cycles)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from pathlib import Path
 from typing import Any
 
 from bench import lab
@@ -52,5 +53,5 @@ def _idle(house: House, arguments: Any) -> tuple[dict[str, Any], dict[str, bool]
 
 
 def _cpu(pid: int) -> float:
-    fields = open(f"/proc/{pid}/stat", "rb").read().rsplit(b")", 1)[1].split()
+    fields = Path(f"/proc/{pid}/stat").read_bytes().rsplit(b")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

@@ -1,0 +1,30 @@
+"""`python -m bench NAME`: benchmarks, each of which prints a table and exits 1 when a bound does not hold.
+
+latency    message to reply, beside the CLI driven raw and one `claude -p --resume` a message
+soak       10 sessions x 100 messages: none lost, doubled or mixed up, memory flat
+density    200 conversations within 2 GB, and what a wake costs beside a bare `claude --resume`
+chaos      random kills and stops of every process, for --minutes
+cycles     1,000 sessions started and ended with the scripted TUI
+idle       what 100 sleeping and 5 idle sessions cost
+terminal   echo through the WebSocket beside the raw pty; 50 viewers of one busy session
+stream     from Claude displaying text to the client that streams it
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+NAMES = ("latency", "soak", "density", "chaos", "cycles", "idle", "terminal", "stream")
+
+
+def main(argv: list[str]) -> int:
+    """Run one benchmark by name."""
+    if not argv or argv[0] not in NAMES:
+        print(__doc__)
+        return 0 if argv and argv[0] in ("-h", "--help") else 2
+    return int(importlib.import_module(f"bench.{argv[0]}").main(argv[1:]))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,195 @@
+"""Message to reply with an instant model: pilotlight over HTTP beside the same CLI driven raw, and one process a message.
+
+All three in turn, message by message, so that a noisy machine is noisy for each. Raw is a paste, the sight of it in the
+box, Enter, and the Stop hook; pilotlight is `POST /api/chat` until the reply; the third is `claude -p --resume`.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import select
+import subprocess
+import time
+import uuid
+from pathlib import Path
+from typing import Any
+
+import pexpect
+
+from bench import lab
+from bench.density import lab_config
+from supervisor.claude import command, dialogs
+from supervisor.screen import Screen
+from tests.harness import House, claude_binary, until
+
+MORE_THAN_RAW_MS = 150.0
+FASTER_THAN_PROCESSES = 2.5
+LIST_MS = 5.0
+BUS_MS = 0.3
+SUPERVISOR_MB = 60.0
+HOLDER_MB = 10.0
+STEPS = ("accepted", "typed", "submitted", "answered")
+
+
+class Raw:
+    """The CLI in a pty of our own, with one asynchronous Stop hook."""
+
+    def __init__(self, claude: Path, env: dict[str, str], cwd: Path, folder: Path) -> None:
+        self._log = folder / "raw.log"
+        self._log.touch()
+        hook = {"type": "command", "command": f"cat > /dev/null; echo stop >> {self._log}", "async": True}
+        settings = {"tui": "default", "hooks": {"Stop": [{"hooks": [hook]}]}}
+        self._screen = Screen(120, 40)
+        self._child = pexpect.spawn(
+            str(claude),
+            ["--settings", json.dumps(settings), "--permission-mode", "default"],
+            env=env,
+            cwd=str(cwd),
+            dimensions=(40, 120),
+        )
+        self._await(lambda: self._sight().kind == "prompt", 30.0)
+
+    def _pump(self, seconds: float) -> None:
+        if select.select([self._child.child_fd], [], [], seconds)[0]:
+            self._screen.feed(os.read(self._child.child_fd, 65536))
+
+    def _sight(self) -> dialogs.Sight:
+        return dialogs.read(self._screen.lines(), self._screen.cursor, self._screen.is_faint)
+
+    def _await(self, condition: Any, seconds: float) -> bool:
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            self._pump(0.001)
+            if condition():
+                return True
+        return False
+
+    def ask(self, text: str) -> float:
+        """Milliseconds from the paste to the Stop hook."""
+        size = self._log.stat().st_size
+        started = time.monotonic()
+        os.write(self._child.child_fd, b"\x1b[200~" + text.encode() + b"\x1b[201~")
+        self._await(lambda: text[-8:] in self._screen.text(), 5.0)
+        while True:
+            os.write(self._child.child_fd, b"\r")
+            if self._await(lambda: self._log.stat().st_size > size, 2.0):
+                took = 1000 * (time.monotonic() - started)
+                self._await(lambda: self._sight().kind == "prompt", 5.0)
+                return took
+
+    def close(self) -> None:
+        """End it."""
+        self._child.close(force=True)
+
+
+def main(argv: list[str]) -> int:
+    """Run it; see `--help`."""
+    parser = lab.parser("latency", __doc__)
+    parser.add_argument("--messages", type=int, default=50)
+    parser.add_argument("--sessions", type=int, default=10, help="live sessions while the supervisor is weighed")
+    arguments = parser.parse_args(argv)
+    with lab.open_house(arguments.release, {"limits": {"memory_total_gb": 8}}) as house:
+        figures, verdicts = _measure(house, arguments)
+    return lab.finish(f"latency, CLI {arguments.release}", figures, verdicts, arguments.json)
+
+
+def _measure(house: House, arguments: Any) -> tuple[dict[str, Any], dict[str, bool]]:
+    claude = claude_binary(arguments.release)
+    base = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": str(house.claude_home)}
+    env = command.environment(lab_config(house), base)
+    raw = Raw(claude, env, house.project, house.folder)
+    session = _chat(house, "echo: warm", None)[0]["sessionId"]
+    conversation = str(uuid.uuid4())
+    _one_process(claude, env, house.project, ["--session-id", conversation], "echo: warm")
+    raw.ask("echo: warm raw")
+    raws, ours, processes = [], [], []
+    steps: dict[str, list[float]] = {}
+    progress = lab.Progress("messages", arguments.messages)
+    try:
+        for number in range(arguments.messages):
+            raws.append(raw.ask(f"echo: raw message {number:04d}"))
+            answer, took = _chat(house, f"echo: our message {number:04d}", session)
+            assert answer["reply"] == f"our message {number:04d}", answer
+            ours.append(took)
+            _note_steps(house, answer["messageId"], took, steps)
+            processes.append(_one_process(claude, env, house.project, ["--resume", conversation], f"echo: {number}"))
+            progress.at(number + 1)
+    finally:
+        raw.close()
+    lists = [_timed(lambda: house.http("GET", "/api/sessions")) for _ in range(200)]
+    pings = [_timed(lambda: house.call("ping")) for _ in range(500)]
+    weights = _weigh(house, arguments.sessions)
+    a, b, c = (lab.percentile(values, 50) for values in (raws, ours, processes))
+    figures: dict[str, Any] = {
+        "messages of each": arguments.messages,
+        "raw: paste, Enter, Stop; ms p50": a,
+        "raw, ms p95": lab.percentile(raws, 95),
+        "pilotlight over HTTP, ms p50": b,
+        "pilotlight, ms p95": lab.percentile(ours, 95),
+        "one process a message, ms p50": c,
+        "pilotlight - raw, ms": b - a,
+        "pilotlight / raw": b / a,
+        "one process / pilotlight": c / b,
+        **{f"  step {name}, ms p50": lab.percentile(values, 50) for name, values in steps.items()},
+        "GET /api/sessions, ms p50": lab.percentile(lists, 50),
+        "bus round trip, ms p50": lab.percentile(pings, 50),
+        **weights,
+    }
+    verdicts = {
+        f"at most {MORE_THAN_RAW_MS:.0f} ms more than raw": b - a <= MORE_THAN_RAW_MS,
+        f"at least {FASTER_THAN_PROCESSES:g} x faster than one process a message": c / b >= FASTER_THAN_PROCESSES,
+        f"GET /api/sessions under {LIST_MS:g} ms": lab.percentile(lists, 50) < LIST_MS,
+        f"bus round trip under {BUS_MS:g} ms": lab.percentile(pings, 50) < BUS_MS,
+        f"supervisor under {SUPERVISOR_MB:.0f} MB": weights["supervisor MB"] < SUPERVISOR_MB,
+        f"a holder at most {HOLDER_MB:.0f} MB": weights["holder MB, mean"] <= HOLDER_MB,
+    }
+    return figures, verdicts
+
+
+def _chat(house: House, text: str, session: str | None) -> tuple[dict[str, Any], float]:
+    body: dict[str, Any] = {"message": text, "wait": 60}
+    body |= {"sessionId": session} if session else {"projectPath": str(house.project)}
+    started = time.monotonic()
+    status, answer = house.http("POST", "/api/chat", body)
+    took = 1000 * (time.monotonic() - started)
+    assert status == 200, answer
+    return answer, took
+
+
+def _note_steps(house: House, message: str, took: float, steps: dict[str, list[float]]) -> None:
+    times = house.message(message)["steps"]
+    for before, after in itertools.pairwise(STEPS):
+        steps.setdefault(f"{before} to {after}", []).append(times[after] - times[before])
+    inside = times["answered"] - times["accepted"]
+    steps.setdefault("HTTP and bus", []).append(took - inside)
+
+
+def _one_process(claude: Path, env: dict[str, str], cwd: Path, how: list[str], text: str) -> float:
+    started = time.monotonic()
+    done = subprocess.run(
+        [str(claude), "-p", *how, text], env=env, cwd=cwd, capture_output=True, stdin=subprocess.DEVNULL, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    return 1000 * (time.monotonic() - started)
+
+
+def _timed(call: Any) -> float:
+    started = time.monotonic()
+    call()
+    return 1000 * (time.monotonic() - started)
+
+
+def _weigh(house: House, sessions: int) -> dict[str, float]:
+    views = [house.call("session.create", {"projectPath": str(house.project)}) for _ in range(sessions - 1)]
+    for view in views:
+        house.until_state(view["id"], "idle", timeout=60)
+    live = until(lambda: [v for v in house.call("session.list")["sessions"] if v["holderPid"]], "live sessions")
+    holders = [lab.memory_mb(view["holderPid"]) for view in live]
+    assert house.supervisor is not None
+    return {
+        "live sessions": float(len(live)),
+        "supervisor MB": lab.memory_mb(house.supervisor.pid),
+        "holder MB, mean": sum(holders) / len(holders),
+    }
