@@ -12,7 +12,7 @@ the scope `admin`, and a test fails.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from api import shapes
@@ -33,14 +33,18 @@ MESSAGE_ID = "m_4c039b79f8ee45cfbb8296d2ef93e0de"
 
 @dataclass(frozen=True)
 class Body:
-    """A request body: the type, without what the path says and what a header carries; `hints` refine the schema."""
+    """A request body: its type (None: any object), without what the path says and what a header carries.
+
+    `need`: always there. `one_of`: at least one of them, and not null unless `null_counts`; only one if `exclusive`.
+    """
 
     kind: type[Any] | None
     example: Mapping[str, Any]
     drop: tuple[str, ...] = ("sessionId", "key")
     need: tuple[str, ...] = ()
     one_of: tuple[str, ...] = ()
-    hints: Mapping[str, Any] = field(default_factory=dict)
+    null_counts: bool = False
+    exclusive: bool = False
     optional: bool = False
 
 
@@ -71,7 +75,11 @@ _CHAT = Body(
     need=("message",),
 )
 _POST = Body(
-    messages.Post, {"message": "What word did I ask you to remember?", "wait": 60}, drop=(), one_of=("message", "text")
+    messages.Post,
+    {"message": "What word did I ask you to remember?", "wait": 60},
+    drop=(),
+    one_of=("message", "text"),
+    exclusive=True,
 )
 _SEND = {200: shapes.Delivered, 202: shapes.Delivered}
 _FATE = (404, 409, 502, 504, 507)
@@ -150,6 +158,7 @@ CALLS: tuple[Call, ...] = (
             {"title": "Fix the build"},
             drop=("sessionId",),
             one_of=("title", "autoKeepAlive", "model", "permissionMode"),
+            null_counts=True,
         ),
         errors=_ACT,
     ),
@@ -238,7 +247,7 @@ CALLS: tuple[Call, ...] = (
         body=Body(terminal.Wish, {"mode": "read", "session": ID}, drop=()),
         errors=(404,),
     ),
-    Call("GET", "/api/events", "read", {200: EVENTS}, "Events", query=events.Wanted, streams=True),
+    Call("GET", "/api/events", "read", {200: EVENTS}, "Events", query=events.Wanted, errors=(404,), streams=True),
     Call(
         "GET",
         "/api/sessions/<id>/stream",

@@ -1,7 +1,7 @@
 """A connection that cannot hold a thread by being slow (slowloris): its head is read in the event loop, its body is paced.
 
 gunicorn's gthread gives a thread to whoever connects, and a socket time-out counts from byte to byte, so sixty-four clients
-that send one byte in twenty seconds are the end of it. Here a thread gets a connection when its head is whole, in
+that send a byte now and then are the end of it. Here a thread gets a connection when its head is whole, in
 HEAD_SECONDS or not at all. A body must come at BODY_BYTES_PER_SECOND on average after BODY_SECONDS; and of those that
 have not come at once, only a quarter of the threads may wait for (a phone on a slow line is welcome, sixty of them are not).
 """
@@ -11,6 +11,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
+from collections.abc import Callable
 from enum import Enum, auto
 from typing import Any
 
@@ -19,13 +20,17 @@ from gunicorn.workers.gthread import TConn
 
 from shared.errors import PilotlightError
 
-HEAD_SECONDS = 10.0
+HEAD_SECONDS = 5.0
 HEAD_BYTES = 64 * 1024
-BODY_SECONDS = 20.0
+BODY_SECONDS = 10.0
 BODY_BYTES_PER_SECOND = 64 * 1024
 AT_ONCE_SECONDS = 1.0
 SEND_SECONDS = 30.0
 """How long a client may stall while a response is sent before its thread is taken back."""
+
+LINGER_SECONDS = 2.0
+LINGER_BYTES = 64 * 1024
+"""How long, and for how much, a client that was answered may go on sending before it is hung up on."""
 
 END_OF_HEAD = b"\r\n\r\n"
 
@@ -46,13 +51,21 @@ class Head(Enum):
 
 
 class Connection(TConn):  # type: ignore[misc]
-    """One client. `uploads` are the permits for bodies that take their time."""
+    """One client. `uploads` are the permits for bodies that take their time; `linger` closes without haste."""
 
     def __init__(
-        self, cfg: Any, sock: socket.socket, client: Any, server: Any, uploads: threading.BoundedSemaphore
+        self,
+        cfg: Any,
+        sock: socket.socket,
+        client: Any,
+        server: Any,
+        uploads: threading.BoundedSemaphore,
+        linger: Callable[[Connection], None],
     ) -> None:
         super().__init__(cfg, sock, client, server)
         self.head = b""
+        self.lingered = 0
+        self._linger = linger
         self._uploads = uploads
         self._reader: PacedReader | None = None
 
@@ -81,6 +94,13 @@ class Connection(TConn):  # type: ignore[misc]
             self._reader.unread(self.head)
             self.head = b""
         self._reader.begin()
+
+    def close(self, graceful: bool = False) -> None:
+        """Close it; gracefully, so that the last response arrives."""
+        if graceful:
+            self._linger(self)
+        else:
+            super().close()
 
     def give_back(self) -> None:
         """The request is over."""

@@ -90,14 +90,11 @@ def idempotency_key(in_body: Any = None) -> str:
         ("requestId", in_body),
     )
     for name, value in given:
-        if value is None:
-            continue
-        if not isinstance(value, str) or not _KEY.fullmatch(value):
+        if value is not None and not (isinstance(value, str) and _KEY.fullmatch(value)):
             raise invalid(name, f"{name} must be 1 to {MAX_ID_LENGTH} printable ASCII characters without spaces.")
-        g.request_id = value
-        return value
-    g.request_id = made = uuid.uuid4().hex
-    return made
+    key: str = next((value for _, value in given if value is not None), uuid.uuid4().hex)
+    g.request_id = key
+    return key
 
 
 def session_id(text: str, message: str = "Session not found.") -> str:

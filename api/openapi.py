@@ -19,12 +19,12 @@ from api import shapes
 from api.calls import CALLS, EVENTS, ID, MESSAGE_ID, Body, Call
 from api.inbound import MAX_ID_LENGTH, MAX_WAIT_SECONDS
 from shared import __version__
-from shared.messages import MAX_MESSAGE_BYTES
+from shared.messages import MAX_MESSAGE_BYTES, Attachment
 
 REF = "#/components/schemas/{name}"
-_SAID = {"type": "string", "minLength": 1, "pattern": r"\S"}
+_SAID = {"type": "string", "minLength": 1, "pattern": r"[^\s\x1c-\x1f\x85]"}
 _KEY = {"type": "string", "pattern": rf"^[\x21-\x7e]{{1,{MAX_ID_LENGTH}}}$"}
-_PLACE = {"type": "string", "pattern": r"^([0-9A-Za-z_-]+:)?[0-9]{1,18}$"}
+_PLACE = {"type": "string", "pattern": r"^(([0-9A-Za-z_-]+:)?[0-9]{1,18})?$"}
 _WAIT = {"type": "number", "minimum": 0, "maximum": MAX_WAIT_SECONDS}
 
 HINTS: Mapping[str, Mapping[str, Any]] = {
@@ -38,6 +38,14 @@ HINTS: Mapping[str, Mapping[str, Any]] = {
     "format": {"enum": ["json", "text", "html"], "default": "json"},
     "sessionId": {"type": "string", "format": "uuid"},
     "session": {"type": "string", "format": "uuid"},
+}
+ATTACHMENT: Mapping[str, Any] = {
+    "data": {
+        "type": "string",
+        "description": "base64",
+        "pattern": "^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$",
+    },
+    "name": _SAID,
 }
 
 ERRORS: Mapping[int, tuple[str, str, bool]] = {
@@ -57,6 +65,14 @@ ERRORS: Mapping[int, tuple[str, str, bool]] = {
     504: ("deadline_exceeded", "No answer in time; what was accepted goes on.", True),
     507: ("storage_failed", "The disk is full.", True),
 }
+_MEDIA: Mapping[str, Mapping[str, Any]] = {
+    "application/json": {"type": "object"},
+    "text/event-stream": {
+        "type": "object",
+        "description": "One event of the stream; `data` is JSON.",
+        "properties": {name: {"type": "string"} for name in ("id", "event", "data")},
+    },
+}
 _TAGS = {
     "Messages": "Talking to Claude.",
     "Sessions": "Conversations: one living process each.",
@@ -75,6 +91,8 @@ def document(app: Flask) -> dict[str, Any]:
         for method in rule.methods or ()
     }
     schemas = _Schemas()
+    schemas.ref(Attachment)
+    schemas.components["Attachment"]["properties"].update(ATTACHMENT)
     paths: dict[str, Any] = {}
     for call in CALLS:
         path = re.sub(r"<(\w+)>", r"{\1}", call.path)
@@ -112,14 +130,17 @@ class _Schemas:
 
     def ref(self, kind: type[Any]) -> dict[str, Any]:
         (schema,), found = msgspec.json.schema_components([kind], ref_template=REF)
-        self.components.update(found)
+        self._keep(found)
         return schema
+
+    def _keep(self, found: dict[str, Any]) -> None:
+        self.components = {**found, **self.components}
 
     def plain(self, kind: type[Any]) -> dict[str, Any]:
         """The schema of a struct itself, to be changed."""
         _, found = msgspec.json.schema_components([kind], ref_template=REF)
         own: dict[str, Any] = copy.deepcopy(found.pop(kind.__name__))
-        self.components.update(found)
+        self._keep(found)
         return own
 
     def body(self, body: Body) -> dict[str, Any]:
@@ -137,7 +158,10 @@ class _Schemas:
         schema["properties"] = fields
         schema["required"] = [*(n for n in schema.get("required", []) if n not in body.drop), *body.need]
         if body.one_of:
-            schema["anyOf"] = [{"required": [name]} for name in body.one_of]
+            said = {} if body.null_counts else {"not": {"type": "null"}, "minItems": 1}
+            schema["anyOf"] = [{"required": [name], "properties": {name: said}} for name in body.one_of]
+        if body.exclusive:
+            schema["not"] = {"required": list(body.one_of), "properties": dict.fromkeys(body.one_of, said)}
         name = f"{body.kind.__name__}Body"
         self.components[name] = schema
         return {"$ref": REF.format(name=name)}
@@ -207,7 +231,7 @@ def _responses(call: Call, schemas: _Schemas) -> dict[str, Any]:
         text = HTTPStatus(status).phrase
         if isinstance(kind, str):
             media = kind.partition(";")[0]
-            schema: dict[str, Any] = {"type": "object"} if media == "application/json" else {"type": "string"}
+            schema = _MEDIA.get(media, {"type": "string"})
             found[str(status)] = {"description": text, "content": {media: {"schema": schema}}}
         else:
             doc = (kind.__doc__ or text).strip()
@@ -215,7 +239,7 @@ def _responses(call: Call, schemas: _Schemas) -> dict[str, Any]:
     if call.streams and call.acts:
         schemas.ref(shapes.Done)
         media = EVENTS.partition(";")[0]
-        found["200"]["content"][media] = {"schema": {"type": "string"}, "example": _STREAM_EXAMPLE}
+        found["200"]["content"][media] = {"schema": _MEDIA[media], "example": _STREAM_EXAMPLE}
     if call.path.endswith("/screen"):
         for media in ("text/plain", "text/html"):
             found["200"]["content"][media] = {"schema": {"type": "string"}}

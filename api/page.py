@@ -96,7 +96,9 @@ def _fields(schema: dict[str, Any]) -> str:
     return f"<table>{''.join(rows)}</table>"
 
 
-def _type(schema: dict[str, Any]) -> str:
+def _type(schema: dict[str, Any] | bool) -> str:
+    if isinstance(schema, bool):
+        return "any"
     if "$ref" in schema:
         name = escape(schema["$ref"].rpartition("/")[2])
         return f'<a href="#schema-{name}">{name}</a>'

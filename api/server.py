@@ -31,7 +31,7 @@ from gunicorn.workers.gthread import ThreadWorker
 from api import logs
 from api.bus import LazyBus
 from api.connection import END_OF_HEAD as _END_OF_HEAD
-from api.connection import HEAD_SECONDS, Connection, Head, SlowBody
+from api.connection import HEAD_SECONDS, LINGER_BYTES, LINGER_SECONDS, Connection, Head, SlowBody
 from api.context import Api
 
 GRACE_SECONDS = 1
@@ -106,6 +106,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self.uploads = threading.BoundedSemaphore(max(1, self.cfg.threads // 4))
+        self._lingering: dict[Connection, None] = {}
 
     def accept(self, listener: socket.socket) -> None:
         """Take one connection."""
@@ -114,18 +115,22 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         except OSError:
             return  # gone before we came, or no descriptor left: the poller tells us again
         self.nr_conns += 1
-        self._gather(Connection(self.cfg, client, address, listener.getsockname(), self.uploads))
+        self._gather(Connection(self.cfg, client, address, listener.getsockname(), self.uploads, self._linger))
         if self.nr_conns >= self.worker_connections:
             self._make_room()
 
     def on_client_socket_readable(self, conn: Connection, client: socket.socket) -> None:
         """A kept-alive connection says something, or hangs up."""
+        if client.fileno() < 0:
+            return  # closed by an event of the same moment
         self.poller.unregister(client)
         self.keepalived_conns.remove(conn)
         self._gather(conn)
 
     def on_pending_socket_readable(self, conn: Connection, client: socket.socket) -> None:
         """More of a head has come."""
+        if client.fileno() < 0:
+            return
         head = self._read_head(conn)
         if head is not Head.PARTIAL:
             self.poller.unregister(client)
@@ -156,13 +161,18 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             return Head.GONE
 
     def murder_pending(self) -> None:
-        """Close connections whose head has not come in time."""
-        while self.pending_conns and self.pending_conns[0].timeout <= time.monotonic():
+        """Close connections whose head has not come in time, and those that do not hang up."""
+        now = time.monotonic()
+        while self.pending_conns and self.pending_conns[0].timeout <= now:
             self._drop_pending()
+        while self._lingering and (conn := next(iter(self._lingering))).timeout <= now:
+            self._hang_up(conn)
 
     def _make_room(self) -> None:
         """All connections are taken: whoever has waited longest without asking anything goes."""
-        if self.pending_conns:
+        if self._lingering:
+            self._hang_up(next(iter(self._lingering)))
+        elif self.pending_conns:
             self._drop_pending()
         elif self.keepalived_conns:
             self.keepalived_conns[0].timeout = 0.0
@@ -176,6 +186,41 @@ class Worker(ThreadWorker):  # type: ignore[misc]
     def _drop(self, conn: Connection, status: int) -> None:
         if status:
             _refuse(conn.sock, status, _HEAD_STATUS[status])
+        self.nr_conns -= 1
+        conn.close(graceful=bool(status))
+
+    def _linger(self, conn: Connection) -> None:
+        """Let the client read what was sent before its unread bytes make the kernel reset the connection.
+
+        gunicorn waits for that in the event loop itself, two seconds a client: a few that go on sending stop the server.
+        """
+        try:
+            conn.sock.shutdown(socket.SHUT_WR)
+            conn.sock.setblocking(False)
+            self.poller.register(conn.sock, selectors.EVENT_READ, partial(self._drain, conn))
+        except (OSError, ValueError):
+            util.close(conn.sock)
+            return
+        self.nr_conns += 1
+        conn.timeout = time.monotonic() + LINGER_SECONDS
+        self._lingering[conn] = None
+
+    def _drain(self, conn: Connection, client: socket.socket) -> None:
+        if client.fileno() < 0:
+            return
+        try:
+            data = client.recv(LINGER_BYTES)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError:
+            data = b""
+        conn.lingered += len(data)
+        if not data or conn.lingered >= LINGER_BYTES:
+            self._hang_up(conn)
+
+    def _hang_up(self, conn: Connection) -> None:
+        del self._lingering[conn]
+        self.poller.unregister(conn.sock)
         self.nr_conns -= 1
         conn.close()
 

@@ -26,10 +26,9 @@ def wanted() -> bool:
 
 def start(since: str | None = None) -> Position | None:
     """Where the caller wants to go on: `Last-Event-ID` (a browser that reconnects sends it) before `since`."""
+    asked = Position.parse(since, "since") if since else None
     last = request.headers.get("Last-Event-ID")
-    if last:
-        return Position.parse(last, "Last-Event-ID")
-    return Position.parse(since, "since") if since is not None else None
+    return Position.parse(last, "Last-Event-ID") if last else asked
 
 
 def respond(here: Api, begin: Callable[[Inbox, Gone], Iterator[str]]) -> Response:

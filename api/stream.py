@@ -7,6 +7,7 @@ current id, so that a reader whose filter matches nothing does not replay a day 
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,12 +16,17 @@ from typing import Any
 import msgspec
 
 from api.feed import Inbox
+from api.order import TextOrder
 from shared.errors import InvalidRequest, Unavailable
 from shared.messages import Event, EventsSince
+
+CONVERSATION = frozenset({"text", "tool", "message", "state", "waiting", "ended"})
+"""The kinds that tell a conversation as it goes on."""
 
 HEARTBEAT_SECONDS = 15.0
 PAGE = 500
 _LOOK_SECONDS = 1.0
+_PLACE = re.compile(r"(?:(?P<epoch>[0-9A-Za-z_-]+):)?(?P<seq>[0-9]{1,18})")
 
 Call = Callable[[str, Any], Any]
 
@@ -45,12 +51,12 @@ class Position:
     @classmethod
     def parse(cls, text: str, field: str) -> Position:
         """`17` or `<epoch>:17`. Raise InvalidRequest otherwise."""
-        epoch, _, seq = text.strip().rpartition(":")
-        if not (seq.isascii() and seq.isdigit() and len(seq) < 19):
+        match = _PLACE.fullmatch(text)
+        if match is None:
             raise InvalidRequest(
                 f"`{field}` must be the id of an event, such as 17 or <epoch>:17.", data={"field": field}
             )
-        return cls(int(seq), epoch or None)
+        return cls(int(match["seq"]), match["epoch"])
 
 
 @dataclass(frozen=True)
@@ -72,10 +78,10 @@ class Filter:
 
 @dataclass(frozen=True)
 class Frame:
-    """A piece of the stream: an event, or (without one) a greeting, a heartbeat, a gap; empty after a silent second."""
+    """A piece of the stream: events, or (without any) a greeting, a heartbeat, a gap; empty after a silent second."""
 
     text: str
-    event: Event | None = None
+    events: tuple[Event, ...] = ()
 
 
 SILENCE = Frame("")
@@ -84,8 +90,11 @@ SILENCE = Frame("")
 class Reader:
     """One stream. Made before the response starts, and asks the journal once: a refusal is still an HTTP error."""
 
-    def __init__(self, call: Call, inbox: Inbox, wanted: Filter, start: Position | None) -> None:
+    def __init__(
+        self, call: Call, inbox: Inbox, wanted: Filter, start: Position | None, order: TextOrder | None = None
+    ) -> None:
         self._call = call
+        self._order = order
         self._inbox = inbox
         self._wanted = wanted
         here = start or present(call)
@@ -107,10 +116,13 @@ class Reader:
             yield from self._replay(self._first)
         quiet_since = time.monotonic()
         while not self._inbox.ended:
-            event = self._inbox.next(self.patience)
+            event = self._inbox.next(self._until_next())
             sent = False
             for frame in self._advance(event) if event is not None else ():
                 yield frame
+                sent = True
+            if self._order is not None and self._order.remaining(time.monotonic()) == 0:
+                yield self._group(self._order.release())
                 sent = True
             if sent:
                 quiet_since = time.monotonic()
@@ -120,12 +132,20 @@ class Reader:
             if event is None:
                 if gone():
                     return
-                yield SILENCE
+                if self._order is None or self._order.first_held is None:
+                    yield SILENCE
+        if self._order is not None and self._order.first_held is not None:
+            yield self._group(self._order.release())
 
     @property
     def id_line(self) -> str:
-        """Where the reader is, as a line of a frame."""
-        return f"id: {self._epoch}:{self._seq}\n" if self._epoch is not None else ""
+        """Where the client is when it has seen everything up to here, as a line of a frame."""
+        held = self._order.first_held if self._order is not None else None
+        return f"id: {self._epoch}:{self._seq if held is None else held.seq - 1}\n" if self._epoch is not None else ""
+
+    def _until_next(self) -> float:
+        held = self._order.remaining(time.monotonic()) if self._order is not None else None
+        return self.patience if held is None else min(self.patience, held)
 
     def _advance(self, event: Event) -> Iterator[Frame]:
         tick = event.kind == "tick"
@@ -163,7 +183,14 @@ class Reader:
     def _show(self, event: Event) -> Iterator[Frame]:
         self._seq = event.seq
         if self._wanted.admits(event):
-            yield Frame(self.id_line + frame_text(event.kind, event), event)
+            events = [event] if self._order is None else self._order.take(event, time.monotonic())
+            if events:
+                yield self._group(events)
+
+    def _group(self, events: list[Event]) -> Frame:
+        """Events that go out as one: only the last has an id, so a client that was cut off in between gets all again."""
+        *before, last = (frame_text(event.kind, event) for event in events)
+        return Frame("".join(before) + self.id_line + last, tuple(events))
 
     def _gap(self, page: Page, reason: str) -> Frame:
         body = {"after": self._seq, "oldest": page.oldest, "head": page.head, "epoch": page.epoch, "reason": reason}

@@ -18,12 +18,11 @@ from api.context import Api
 from api.delivery import tell
 from api.feed import Inbox
 from api.inbound import MAX_WAIT_SECONDS
+from api.order import TextOrder
 from api.sse import Gone
-from api.stream import Filter, Position, Reader, frame_text, present
+from api.stream import CONVERSATION, SILENCE, Filter, Position, Reader, frame_text, present
 from shared.errors import PilotlightError
 from shared.messages import SETTLED, Event, MessageRef, MessageView, SendMessage, Sent, SessionRef, SessionView
-
-KINDS = frozenset({"text", "tool", "message", "state", "waiting", "ended"})
 
 LOOK_AGAIN_SECONDS = 15.0
 """How often the receipt itself is asked for while nothing is heard: an event may be in a declared gap."""
@@ -39,7 +38,7 @@ def begin(here: Api, inbox: Inbox, gone: Gone, message: SendMessage, start: Posi
     order = msgspec.structs.replace(message, wait=0.0)
     sent = msgspec.convert(here.hold("message.send", order, 0.0), Sent)
     own = _Own(sent.message.id)
-    reader = Reader(here.call, inbox, Filter(sent.session.id, KINDS, own.picks), place)
+    reader = Reader(here.call, inbox, Filter(sent.session.id, CONVERSATION, own.picks), place, TextOrder())
     return _Telling(here, sent, reader, own, limit).frames(gone)
 
 
@@ -93,26 +92,29 @@ class _Telling:
         status, body = tell(self._sent)
         yield frame_text("accepted", {"status": status, **body})
         looked = time.monotonic()
-        last_word: float | None = None
+        heard: float | None = None
         for frame in self._reader.frames(gone):
             if frame.text:
                 yield frame.text
             now = time.monotonic()
-            if frame.event is not None and self._own.settled_by(frame.event):
-                self._settled = True
-            elif (
-                frame.event is None
-                and not self._settled
-                and ("gap" in frame.text or now - looked >= LOOK_AGAIN_SECONDS)
-            ):
+            if any(self._own.settled_by(event) for event in frame.events):
+                self._settled, heard = True, now
+            elif not (frame.events or self._settled) and ("gap" in frame.text or now - looked >= LOOK_AGAIN_SECONDS):
                 looked = now
                 self._settled = self._look_settled()
-            if self._settled and last_word is None:
-                last_word = now + LAST_WORD_SECONDS
+            if self._settled:
                 self._reader.patience = 0.05
-            if now >= self._limit or (last_word is not None and (self._own.complete or now >= last_word)):
+            if self._over(now, heard, silent=frame is SILENCE):
                 yield from self._done()
                 return
+        if self._settled or time.monotonic() >= self._limit:  # the API is stopping; what is known is told
+            yield from self._done()
+
+    def _over(self, now: float, heard: float | None, silent: bool) -> bool:
+        """Whether nothing more is to come: the receipt is there and the last text too, or there is only silence."""
+        if heard is not None:
+            return self._own.complete or now >= heard + LAST_WORD_SECONDS
+        return now >= self._limit or (self._settled and silent)
 
     def _look_settled(self) -> bool:
         try:

@@ -66,7 +66,8 @@ def chat() -> Response:
 
 def send(message: SendMessage) -> Response:
     """The answer in the form that the caller asked for."""
+    start = sse.start()
     if not sse.wanted():
         return deliver(message)
-    here, start = api(), sse.start()
+    here = api()
     return sse.respond(here, lambda inbox, gone: talk.begin(here, inbox, gone, message, start))

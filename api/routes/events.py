@@ -10,14 +10,12 @@ from msgspec import Struct
 from api import inbound, sse
 from api.context import api
 from api.feed import Inbox
-from api.stream import Filter, Position, Reader
+from api.order import TextOrder
+from api.stream import CONVERSATION, Filter, Position, Reader
 from api.tickets import takes
 from shared.messages import SessionRef
 
 routes = Blueprint("events", __name__)
-
-CONVERSATION = frozenset({"text", "tool", "message", "state", "waiting", "ended"})
-"""The kinds that tell a conversation as it goes on."""
 
 
 class Wanted(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -42,7 +40,7 @@ def events() -> Response:
     """Follow the journal: from `Last-Event-ID` or `since`, or from now on."""
     asked = inbound.query(Wanted)
     kinds = frozenset(kind.strip() for kind in asked.kinds.split(",") if kind.strip()) if asked.kinds else None
-    session = inbound.session_id(asked.session) if asked.session else None
+    session = inbound.session_id(asked.session) if asked.session is not None else None
     return _follow(Filter(session=session, kinds=kinds), sse.start(asked.since))
 
 
@@ -57,13 +55,13 @@ def session_stream(id: str) -> Response:
     session = inbound.session_id(id)
     start = sse.start(inbound.query(Since).since)
     api().call("session.get", SessionRef(session_id=session))
-    return _follow(Filter(session=session, kinds=CONVERSATION), start)
+    return _follow(Filter(session=session, kinds=CONVERSATION), start, TextOrder())
 
 
-def _follow(wanted: Filter, start: Position | None) -> Response:
+def _follow(wanted: Filter, start: Position | None, order: TextOrder | None = None) -> Response:
     here = api()
 
     def begin(inbox: Inbox, gone: sse.Gone) -> Iterator[str]:
-        return Reader(here.call, inbox, wanted, start).texts(gone)
+        return Reader(here.call, inbox, wanted, start, order).texts(gone)
 
     return sse.respond(here, begin)

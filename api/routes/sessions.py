@@ -17,6 +17,7 @@ from shared.messages import (
     CreateSession,
     ListSessions,
     SessionRef,
+    SessionState,
     StopSession,
     UpdateSession,
 )
@@ -36,7 +37,7 @@ ACT_SECONDS = 10.0
 class Listing(Struct, rename="camel", frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which sessions; `state=ended` includes the ended ones by itself."""
 
-    state: str | None = None
+    state: SessionState | None = None
     include_ended: bool = False
 
 
@@ -44,10 +45,8 @@ class Listing(Struct, rename="camel", frozen=True, kw_only=True, forbid_unknown_
 def list_sessions() -> Response:
     """All sessions that are not ended, and those too with `includeEnded=true`."""
     asked = inbound.query(Listing)
-    fitting = inbound.fit(
-        ListSessions, {"state": asked.state, "includeEnded": asked.include_ended or asked.state == "ended"}
-    )
-    return json_response({"success": True, "sessions": api().call("session.list", fitting)["sessions"]})
+    wanted = ListSessions(state=asked.state, include_ended=asked.include_ended or asked.state == "ended")
+    return json_response({"success": True, "sessions": api().call("session.list", wanted)["sessions"]})
 
 
 @routes.get("/api/attention")

@@ -1,0 +1,150 @@
+"""The API described by its own code: complete, true (schemathesis finds nothing), and readable without a network."""
+
+from __future__ import annotations
+
+import os
+import re
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from schemathesis import Case, GenerationMode
+from schemathesis.checks import positive_data_acceptance
+
+from api import calls, openapi, page
+from shared.tokens import SCOPES
+from tests.api_double import Caller, FakeSupervisor
+
+EXAMPLES = int(os.environ.get("PILOTLIGHT_EXAMPLES", "20"))
+
+
+def furnished() -> FakeSupervisor:
+    """With the session and the message that the examples name."""
+    supervisor = FakeSupervisor()
+    waiting = {"id": "w1", "for": "trust", "title": "Trust?", "text": "…", "choices": [], "since": 1}
+    supervisor.add_session(id=calls.ID, state="waiting", waiting=waiting)
+    supervisor.messages[calls.MESSAGE_ID] = {
+        "id": calls.MESSAGE_ID, "sessionId": calls.ID, "state": "queued", "text": "x", "createdAt": 1,
+        "steps": {"accepted": 1},
+    }  # fmt: skip
+    return supervisor
+
+
+@pytest.fixture(scope="module")
+def ask(tmp_path_factory: pytest.TempPathFactory) -> Caller:
+    return Caller(tmp_path_factory.mktemp("home"), furnished(), rate_per_minute=0)
+
+
+@pytest.fixture(scope="module")
+def document(ask: Caller) -> Any:
+    return ask("GET", "/api/openapi.json", headers={"Authorization": None}).json
+
+
+@pytest.fixture(scope="module")
+def api_schema(ask: Caller) -> Any:
+    return schemathesis.openapi.from_wsgi("/api/openapi.json", ask.app)
+
+
+CASES = [
+    pytest.param(call, mode, id=f"{mode.value} {call.method} {call.path}")
+    for call in calls.CALLS
+    for mode in GenerationMode
+    if (mode is GenerationMode.POSITIVE or call.query or call.body or "<id>" in call.path)
+    and not (mode is GenerationMode.POSITIVE and 101 in call.answers)  # a WebSocket, and schemathesis speaks plain HTTP
+]
+
+
+@pytest.mark.parametrize(("call", "mode"), CASES)
+def test_schemathesis_finds_nothing(call: calls.Call, mode: GenerationMode, api_schema: Any, ask: Caller) -> None:
+    operation = api_schema[re.sub(r"<(\w+)>", r"{\1}", call.path)][call.method]
+
+    @settings(
+        max_examples=EXAMPLES, deadline=None, phases=[Phase.explicit, Phase.generate], database=None,
+        suppress_health_check=list(HealthCheck), derandomize=True,
+    )  # fmt: skip
+    @given(case=operation.as_strategy(generation_mode=mode))
+    def check(case: Case) -> None:
+        # Which settings exist, and how they limit each other, is the supervisor's word and in no schema.
+        spared = [positive_data_acceptance] if call.path == "/api/settings" else []
+        case.call_and_validate(headers={"Authorization": f"Bearer {ask.token}"}, excluded_checks=spared)
+
+    check()
+
+
+def test_every_route_is_in_the_table_and_has_a_scope(ask: Caller) -> None:
+    routes = {
+        (method, rule.rule)
+        for rule in ask.app.url_map.iter_rules()
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+    }
+
+    assert routes == {(call.method, call.path) for call in calls.CALLS}
+    assert {call.scope for call in calls.CALLS} <= {None, *SCOPES}
+    public = {call.path for call in calls.CALLS if call.scope is None}
+    assert public == {"/", "/health", "/api/docs", "/api/openapi.json"}
+
+
+def test_every_call_is_described_with_errors_and_examples(document: Any) -> None:
+    assert document["openapi"] == "3.1.0"
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            where = f"{method} {path}"
+            assert operation["summary"].endswith("."), where
+            assert {"403", "500"} <= set(operation["responses"]), where
+            if operation["x-scope"]:
+                assert "401" in operation["responses"], where
+            if "requestBody" in operation:
+                assert "example" in operation["requestBody"]["content"]["application/json"], where
+    names = [operation["operationId"] for methods in document["paths"].values() for operation in methods.values()]
+    assert len(names) == len(set(names))
+    for response in document["components"]["responses"].values():
+        example = response["content"]["application/json"]["example"]
+        assert {"success", "error", "code", "type", "title", "status", "detail"} <= set(example)
+
+
+def test_every_reference_leads_somewhere(document: Any) -> None:
+    text = repr(document)
+    for kind, name in set(re.findall(r"'#/components/(\w+)/(\w+)'", text)):
+        assert name in document["components"][kind], name
+
+
+def test_every_error_that_can_be_raised_has_an_example() -> None:
+    from shared.errors import BY_STATUS
+
+    assert set(BY_STATUS) <= set(openapi.ERRORS)
+
+
+class Page(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.links: list[str] = []
+        self.names: set[str] = set()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        found = dict(attrs)
+        assert not {name for name in found if name.startswith("on") or name == "style"}
+        self.links += [value for name, value in attrs if name in ("href", "src") and value]
+        if found.get("id"):
+            self.names.add(found["id"] or "")
+
+
+def test_the_page_needs_nothing_but_itself(ask: Caller, document: Any) -> None:
+    answer = ask("GET", "/api/docs", headers={"Authorization": None})
+    text = answer.get_data(as_text=True)
+    seen = Page()
+    seen.feed(text)
+
+    assert (answer.status_code, answer.mimetype) == (200, "text/html")
+    policy = answer.headers["Content-Security-Policy"]
+    assert policy == page.POLICY
+    assert "unsafe" not in policy
+    assert "script-src" not in policy
+    assert not {"script", "link", "img", "iframe", "form"} & set(seen.tags)
+    assert {link for link in seen.links if not link.startswith("#")} == {"/api/openapi.json"}
+    assert {link[1:] for link in seen.links if link.startswith("#")} <= seen.names
+    for path in document["paths"]:
+        assert path in text
