@@ -1,0 +1,168 @@
+"""A scripted stand-in for the CLI, for what the real one cannot be made to do on demand.
+
+It keeps the part of the contract that pilotlight relies on: command line and environment, hooks from `--settings`, the
+external editor on Ctrl+G, a prompt box that has the focus, transcript and status file. How it misbehaves stands in the
+JSON file that FAKE_TUI_SCRIPT names, read anew at each step, so that a test can change it while it runs:
+
+    drop_enters N     the first N Enters do nothing             swallow_ctrl_g N   neither do the first N Ctrl+G
+    editor_delay S    the editor is called S seconds late       draft TEXT         the box holds this at the start
+    lose_text N       the first N texts never reach the box     die_on_text N      ... and the process ends with them
+    no_hooks          nothing is said through hooks             flood BYTES        printed in each turn
+    deaf              stops reading its terminal                ignore [NAMES]     signals without effect
+    gate PATH         a turn goes on once this file exists
+
+What it saw is in FAKE_TUI_LOG, one JSON object a line: {"saw": "start" | "ctrl_g" | "text" | "enter" | "turn", ...}.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import termios
+import time
+import tty
+import uuid
+from pathlib import Path
+from typing import Any
+
+RULE = "─" * 100
+POLL_SECONDS = 0.01
+
+
+class FakeTui:
+    """One process."""
+
+    def __init__(self, argv: list[str]) -> None:
+        self.settings: dict[str, Any] = json.loads(_after(argv, "--settings") or "{}")
+        resumed = _after(argv, "--resume")
+        self.conversation = resumed or _after(argv, "--session-id") or str(uuid.uuid4())
+        self.source = "resume" if resumed else "startup"
+        home = Path(os.environ["HOME"]) / ".claude"
+        folder = home / "projects" / re.sub(r"[^A-Za-z0-9]", "-", os.path.realpath("."))
+        folder.mkdir(parents=True, exist_ok=True)
+        self.transcript = folder / f"{self.conversation}.jsonl"
+        self.status_file = home / "sessions" / f"{os.getpid()}.json"
+        self.status_file.parent.mkdir(parents=True, exist_ok=True)
+        self.box = str(self.script.get("draft", ""))
+        self.counts = {"enter": 0, "ctrl_g": 0, "text": 0}
+
+    @property
+    def script(self) -> dict[str, Any]:
+        try:
+            found = json.loads(Path(os.environ["FAKE_TUI_SCRIPT"]).read_text())
+        except (OSError, ValueError):
+            return {}
+        return dict(found)
+
+    def log(self, saw: str, **more: Any) -> None:
+        with open(os.environ["FAKE_TUI_LOG"], "a") as file:
+            file.write(json.dumps({"saw": saw, "pid": os.getpid(), **more}) + "\n")
+
+    def run(self) -> None:
+        for name in self.script.get("ignore", []):
+            signal.signal(getattr(signal, f"SIG{name}"), signal.SIG_IGN)
+        tty.setraw(0, termios.TCSANOW)
+        self.log("start", source=self.source)
+        self.status("idle")
+        self.draw()
+        self.hook("SessionStart", source=self.source)
+        while True:
+            while self.script.get("deaf"):
+                time.sleep(POLL_SECONDS)
+            for key in os.read(0, 4096):
+                self.key(key)
+
+    def key(self, key: int) -> None:
+        if key == 0x07:
+            self.counts["ctrl_g"] += 1
+            self.log("ctrl_g")
+            if self.counts["ctrl_g"] > self.script.get("swallow_ctrl_g", 0):
+                self.edit()
+        elif key == 0x0D:
+            self.counts["enter"] += 1
+            self.log("enter", box=self.box)
+            if self.box and self.counts["enter"] > self.script.get("drop_enters", 0):
+                self.turn()
+        elif key == 0x15:
+            self.box = ""
+        self.draw()
+
+    def edit(self) -> None:
+        time.sleep(self.script.get("editor_delay", 0))
+        file = Path(os.environ.get("TMPDIR", "/tmp")) / f"claude-prompt-{uuid.uuid4()}.md"
+        file.write_text(self.box)
+        subprocess.run(f"{os.environ['EDITOR']} {file}", shell=True, check=False)
+        text = file.read_text()
+        file.unlink()
+        if text == self.box:
+            return
+        self.counts["text"] += 1
+        self.log("text", text=text)
+        if self.counts["text"] <= self.script.get("die_on_text", 0) and self.source == "startup":
+            os._exit(3)
+        if self.counts["text"] > self.script.get("lose_text", 0):
+            self.box = text.rstrip()
+
+    def turn(self) -> None:
+        prompt, self.box = self.box, ""
+        prompt_id, message_id = str(uuid.uuid4()), f"msg_{uuid.uuid4().hex}"
+        self.log("turn", prompt=prompt)
+        self.draw()
+        self.status("busy")
+        self.write({"type": "user", "promptId": prompt_id, "message": {"role": "user", "content": prompt}})
+        self.hook("UserPromptSubmit", prompt=prompt, prompt_id=prompt_id)
+        while (gate := self.script.get("gate")) and not Path(gate).exists():
+            time.sleep(POLL_SECONDS)
+        left = int(self.script.get("flood", 0))
+        while left > 0:
+            left -= os.write(1, b"flood " * min(700, left // 6 + 1))
+        reply = f"You said: {prompt}"
+        content = [{"type": "text", "text": reply}]
+        said = {"id": message_id, "role": "assistant", "content": content, "stop_reason": "end_turn"}
+        self.write({"type": "assistant", "message": {**said, "usage": {"input_tokens": 1, "output_tokens": 1}}})
+        self.hook("Stop", last_assistant_message=reply, prompt_id=prompt_id, background_tasks=[])
+        self.write({"type": "system", "subtype": "turn_duration", "durationMs": 1})
+        self.status("idle")
+
+    def hook(self, event: str, **payload: Any) -> None:
+        if self.script.get("no_hooks"):
+            return
+        body = {
+            "session_id": self.conversation,
+            "transcript_path": str(self.transcript),
+            "cwd": os.getcwd(),
+            "hook_event_name": event,
+            **payload,
+        }
+        for group in self.settings.get("hooks", {}).get(event, []):
+            for entry in group["hooks"]:
+                subprocess.run(entry["command"], shell=True, input=json.dumps(body).encode(), check=False)
+
+    def write(self, line: dict[str, Any]) -> None:
+        with open(self.transcript, "a") as file:
+            file.write(json.dumps({**line, "uuid": str(uuid.uuid4()), "sessionId": self.conversation}) + "\n")
+
+    def status(self, word: str) -> None:
+        started = Path(f"/proc/{os.getpid()}/stat").read_text().rpartition(")")[2].split()[19]
+        now = int(time.time() * 1000)
+        known = {"pid": os.getpid(), "sessionId": self.conversation, "procStart": started, "status": word}
+        self.status_file.write_text(json.dumps({**known, "updatedAt": now, "statusUpdatedAt": now}))
+
+    def draw(self) -> None:
+        lines = self.box.split("\n")
+        box = "\r\n".join([f"❯ {lines[0]}", *(f"  {line}" for line in lines[1:])])
+        row, column = 3 + len(lines), 3 + len(lines[-1])
+        screen = f"\x1b[2J\x1b[H fake\r\n\r\n{RULE}\r\n{box}\r\n{RULE}\r\n  ? for shortcuts\x1b[{row};{column}H"
+        os.write(1, screen.encode())
+
+
+def _after(argv: list[str], flag: str) -> str | None:
+    return argv[argv.index(flag) + 1] if flag in argv else None
+
+
+if __name__ == "__main__":
+    FakeTui(sys.argv[1:]).run()

@@ -1,0 +1,164 @@
+"""A CLI that drops keys, dawdles, loses the text, floods or goes deaf: every message is still typed at most once, and its
+fate is told. Driven by the scripted stand-in, since the real CLI does none of this on demand."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shared import process
+from tests.conftest import MakeHouse
+from tests.faults.pausing import fates, kinds
+from tests.harness import ROOT, House, until
+
+
+class Fake:
+    """A house whose `claude` is the scripted one."""
+
+    def __init__(self, house: House) -> None:
+        self.house = house
+        self._script = house.folder / "script.json"
+        self._log = house.folder / "saw.jsonl"
+        self._log.touch()
+        program = house.folder / "fake-claude"
+        program.write_text(f'#!/bin/sh\nexec {sys.executable} {ROOT / "tests" / "fake_tui.py"} "$@"\n')
+        program.chmod(0o755)
+        house.config["claude"]["command"] = str(program)
+        house.config["claude"]["env"] |= {"FAKE_TUI_SCRIPT": str(self._script), "FAKE_TUI_LOG": str(self._log)}
+
+    def behave(self, **script: Any) -> None:
+        """From now on, like this."""
+        temporary = self._script.with_suffix(".new")
+        temporary.write_text(json.dumps(script))
+        temporary.rename(self._script)
+
+    def saw(self, what: str) -> list[dict[str, Any]]:
+        """What it has seen of one kind."""
+        lines = [json.loads(line) for line in self._log.read_text().splitlines()]
+        return [line for line in lines if line["saw"] == what]
+
+    @property
+    def turns(self) -> list[str]:
+        """The prompts that were submitted to it."""
+        return [line["prompt"] for line in self.saw("turn")]
+
+
+@pytest.fixture
+def fake(make_house: MakeHouse, one_cli: Path) -> Callable[..., Fake]:
+    def make(**script: Any) -> Fake:
+        made = Fake(make_house(one_cli))
+        made.behave(**script)
+        made.house.start_supervisor()
+        return made
+
+    return make
+
+
+def test_enter_is_repeated_until_it_works_and_the_text_never(fake: Callable[..., Fake]) -> None:
+    tui = fake(drop_enters=3)
+    sent = tui.house.send("first line\nsecond line", wait=0)["message"]["id"]
+    until(lambda: len(tui.saw("enter")) >= 2, "Enter is repeated")
+    assert tui.house.message(sent)["state"] == "typed"
+    assert tui.house.message(sent, wait=20)["reply"] == "You said: first line\nsecond line"
+    assert [len(tui.saw(what)) for what in ("text", "enter")] == [1, 4]
+    assert tui.turns == ["first line\nsecond line"]
+
+
+def test_swallowed_ctrl_g_is_pressed_again(fake: Callable[..., Fake]) -> None:
+    tui = fake(swallow_ctrl_g=1)
+    assert tui.house.ask("hello")[0] == "You said: hello"
+    assert [len(tui.saw(what)) for what in ("ctrl_g", "text")] == [2, 1]
+
+
+def test_late_editor_gets_the_text_once(fake: Callable[..., Fake]) -> None:
+    tui = fake(editor_delay=3.5)
+    sent = tui.house.send("better late", wait=0)["message"]["id"]
+    until(lambda: tui.saw("text"), "the text is there")
+    tui.behave()
+    assert tui.house.message(sent, wait=20)["reply"] == "You said: better late"
+    assert tui.turns == ["better late"]
+    assert len(tui.saw("text")) == 1
+
+
+def test_editor_that_is_never_called_fails_the_message_untyped(fake: Callable[..., Fake]) -> None:
+    tui = fake(swallow_ctrl_g=1000)
+    sent = tui.house.send("nobody takes this", wait=40)["message"]
+    assert (sent["state"], sent["error"]["code"]) == ("failed", "editor_not_called")
+    assert "typed" not in sent["steps"]
+    assert tui.turns == []
+    assert list((tui.house.paths.session_dir(sent["sessionId"]) / "outbox").iterdir()) == []
+    tui.behave()
+    assert tui.house.ask("and now?", sent["sessionId"])[0] == "You said: and now?"
+    assert tui.turns == ["and now?"]
+
+
+def test_text_that_dies_with_its_process_goes_to_the_next_one_once(fake: Callable[..., Fake]) -> None:
+    tui = fake()
+    _, session = tui.house.ask("warm")
+    tui.behave(die_on_text=2)
+    sent = [tui.house.send(text, session, wait=0)["message"]["id"] for text in ("mortal", "patient")]
+    assert [tui.house.message(m, wait=20)["reply"] for m in sent] == ["You said: mortal", "You said: patient"]
+    assert tui.turns == ["warm", "mortal", "patient"]
+    assert [line["text"].rstrip() for line in tui.saw("text")] == ["warm", "mortal", "mortal", "patient"]
+    assert kinds(tui.house, session, "crashed", "resumed", "ended") == ["crashed", "resumed"]
+    assert set(fates(tui.house, session).values()) == {"answered"}
+
+
+def test_without_hooks_the_transcript_proves_and_answers(fake: Callable[..., Fake]) -> None:
+    tui = fake(no_hooks=True)
+    reply, session = tui.house.ask("no hooks here")
+    assert reply == "You said: no hooks here"
+    assert tui.turns == ["no hooks here"]
+    assert tui.house.session(session)["state"] == "idle"
+
+
+def test_draft_of_a_person_is_left_alone_until_it_is_gone(fake: Callable[..., Fake]) -> None:
+    tui = fake(draft="half a thought")
+    sent = tui.house.send("mine", wait=0)
+    session, message = sent["session"]["id"], sent["message"]["id"]
+    until(lambda: tui.house.session(session)["draft"], "the draft is seen")
+    assert tui.house.message(message)["state"] == "queued"
+    assert tui.saw("enter") == []
+    tui.house.call("session.keys", {"sessionId": session, "keys": ["C-u"]})
+    assert tui.house.message(message, wait=20)["reply"] == "You said: mine"
+    assert tui.turns == ["mine"]
+
+
+def test_flood_of_output_loses_nothing(fake: Callable[..., Fake]) -> None:
+    tui = fake(flood=20_000_000)
+    assert tui.house.ask("speak")[0] == "You said: speak"
+    assert tui.turns == ["speak"]
+
+
+def test_deaf_one_disturbs_nobody_and_can_be_killed(fake: Callable[..., Fake]) -> None:
+    tui = fake()
+    house = tui.house
+    _, session = house.ask("warm")
+    _, other = house.ask("other")
+    pids = {identity: house.session(identity)["pid"] for identity in (session, other)}
+    tui.behave(deaf=True, ignore=["HUP", "TERM"])
+    stuck = house.send("anybody?", session, wait=0)["message"]["id"]
+    until(
+        lambda: house.session(session)["currentMessage"] == stuck or house.message(stuck)["state"] != "queued", "tried"
+    )
+    house.call("session.kill", {"sessionId": session})
+    assert house.message(stuck)["state"] == "cancelled"
+    assert set(fates(house, session).values()) == {"answered", "cancelled"}
+    tui.behave()
+    assert house.ask("still there?", other)[0] == "You said: still there?"
+    assert house.session(other)["pid"] == pids[other]
+    assert process.identify(pids[session]) is None
+
+
+def test_one_that_ignores_hup_and_term_is_killed_with_its_tree(fake: Callable[..., Fake]) -> None:
+    tui = fake(ignore=["HUP", "TERM", "INT"])
+    _, session = tui.house.ask("warm")
+    pid = tui.house.session(session)["pid"]
+    ended = tui.house.call("session.kill", {"sessionId": session})
+    assert ended["endReason"] == "killed"
+    assert process.identify(pid) is None
