@@ -29,6 +29,13 @@ MAX_PAGE = 1000
 START_WAIT_SECONDS = 15.0
 INTERRUPT_WAIT_SECONDS = 10.0
 
+LOOKING = frozenset(
+    {"ping", "status", "health", "metrics", "settings.get", "session.list", "session.get", "session.screen"}
+    | {"session.recording", "message.get", "message.list", "events.since", "history", "export", "search", "usage"}
+    | {"conversations.list"}
+)
+"""Operations that change nothing; every other one leaves an `audit` event behind."""
+
 Handler = Callable[[Any, Request], Awaitable[Any]]
 
 
@@ -92,7 +99,19 @@ class Ops:
             arguments = msgspec.convert(request.args, kind)
         except msgspec.ValidationError as error:
             raise InvalidRequest(f"{request.op}: {error}.", code="invalid_arguments") from error
+        if request.op not in LOOKING:
+            self._audit(arguments, request)
         return await handler(arguments, request)
+
+    def _audit(self, arguments: Any, request: Request) -> None:
+        """Record who asked for what, before it is done; no text, no keys."""
+        store = self._pool.store
+        session, message = getattr(arguments, "session_id", None), getattr(arguments, "message_id", None)
+        if message is not None and (record := store.message(message)) is not None:
+            session = record.session_id
+        known = session if session is not None and store.session(session) is not None else None
+        data = {"op": request.op, "actor": request.actor, "session": session}
+        store.append("audit", known, data if message is None else {**data, "message": message})
 
     # -- the daemon ------------------------------------------------------------------------------------------------
 
