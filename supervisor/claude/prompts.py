@@ -1,133 +1,177 @@
 """Which texts the CLI receives exactly, and which must be refused.
 
-A prompt goes in through the CLI's external editor. Measured on 2.1.197 and 2.1.330 (`docs/claude-cli.md`): tabs, CRLF,
-a leading `!`, emoji sequences and 100 kB arrive byte for byte, but trailing white space is dropped, 2.1.330 removes
-invisible characters and turns Unicode line separators into line feeds, 2.1.197 composes text to NFC, and at Enter a
-leading slash is a command, `exit` and its relatives end the process, and a final backslash is a new line. What either
-release would change or act on is refused here, with the reason and the place; nothing is ever silently altered.
+A prompt goes in through the CLI's external editor. Measured on 2.1.197 and 2.1.330, code point by code point
+(`docs/claude-cli.md`, `tests/real/test_exactness.py`): everything arrives byte for byte but for the following, and that is
+refused with the reason and the place, so that nothing is ever silently altered or acted upon.
+
+- Trailing white space is dropped; 2.1.330 drops control characters and most invisible ones (`invisible`), turns line
+  separators and a lone carriage return into line feeds, and marks what looks like its own `<pasted_content>`.
+- 2.1.197 composes text to NFC, and expands `[Pasted text #1]` in a long text.
+- From `LONG` characters on the CLI keeps the middle of a text apart while it edits the ends: what belongs together must not
+  lie across a cut.
+- At Enter a leading slash is a command, `exit` and its relatives end the process, a final backslash means a new line, and
+  a final `:smi`, `/hel` or `@./` is completed by a popup. The last two are why the box gets one space more than the text:
+  it is dropped with all other trailing white space, and keeps the popup closed.
+
+Whatever else a later release does to a text shows when its submitted prompt is compared with ours.
 """
 
 from __future__ import annotations
 
+import itertools
 import re
 import unicodedata
 
 from shared.errors import InvalidRequest, TooLarge, UnsendableText
 from shared.messages import MAX_MESSAGE_BYTES
+from supervisor.claude.invisible import first_lost
 
 EXIT_WORDS = frozenset({"exit", "quit", ":q", ":q!", ":wq", ":wq!"})
 """Texts that end the process when they are the whole prompt."""
 
-_JOINERS = {"\u200c", "\u200d"}
-_PRESENTATION = {"\ufe0e", "\ufe0f"}
-_INVISIBLE_LETTERS = {"\u034f", "\u115f", "\u1160", "\u17b4", "\u17b5", "\u3164", "\uffa0", "\u2800"}
-_JOINING_SCRIPTS = re.compile(
-    "[\u0600-\u06ff\u0750-\u077f\u08a0-\u08ff\ufb50-\ufdff\ufe70-\ufeff\u0900-\u0dff\u1000-\u109f\u1780-\u17ff]"
+LONG = 10_000
+"""UTF-16 units from which the CLI keeps the middle of a text apart."""
+
+CUT = 500
+"""How many units it keeps of either end."""
+
+_WHITE = "\t\n\v\f\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B)))
+_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029]|\r(?!\n)")
+_COMMAND = re.compile(r"/[\w:.@+~-]*")
+_PLACEHOLDER = re.compile(r"\[(?:Pasted text|Image|\.\.\.Truncated text) #\d")
+_ANGLES = (
+    "<\xab\u02c2\u1438\u2039\u226a\u22d8\u276c\u276e\u2770\u27e8\u27ea\u2991\u2993\u29fc\u2a79\u2aa1\u2af7\u3008\u300a"
+    "\ufe3d\ufe3f\ufe64\uff1c"
 )
+_TAG = re.compile(rf"[{_ANGLES}][^\w]{{0,16}}+(\w{{6}})[\W_]{{1,3}}(\w{{7}})")
 
 
 def check_prompt(text: str) -> str:
-    """The prompt that the CLI will receive (trailing white space dropped). Raise UnsendableText when it would not be `text`."""
+    """What the editor puts into the box so that the CLI receives `text` less its trailing white space, and nothing happens
+    but that. Raise InvalidRequest (blank), TooLarge, or UnsendableText when the CLI would change the text or act on it."""
     try:
         size = len(text.encode())
     except UnicodeEncodeError as error:
-        raise UnsendableText(
-            f"The message has a lone surrogate at character {error.start}, which is not valid Unicode text."
-        ) from error
+        raise _unsendable("a lone surrogate", text, error.start, "It is not valid Unicode text.") from error
     if size > MAX_MESSAGE_BYTES:
         raise TooLarge(
             f"The message has {size} bytes; at most {MAX_MESSAGE_BYTES} fit. Send the rest as an attachment.",
             code="message_too_large",
         )
-    prompt = text.rstrip()
+    prompt = text.rstrip(_WHITE)
     if not prompt:
         raise InvalidRequest("The message is empty. Put the text into `message`.", code="message_required")
     _check_characters(prompt)
     _check_meaning(prompt)
-    return prompt
+    return prompt + " "
+
+
+def _unsendable(what: str, text: str, position: int, advice: str) -> UnsendableText:
+    number = f" (U+{ord(text[position]):04X})" if position < len(text) else ""
+    return UnsendableText(
+        f"The message has {what}{number} at character {position}, which the CLI would not receive as it is. {advice}",
+        data={"position": position},
+    )
 
 
 def _check_characters(prompt: str) -> None:
-    for position, character in enumerate(prompt):
-        if character < "\x7f" and character >= " ":
-            continue
-        reason = _objection(prompt, position, character)
-        if reason:
-            raise UnsendableText(
-                f"The message has {reason} (U+{ord(character):04X}) at character {position}, which the CLI would not "
-                "receive as it is. Remove it, or send the text as an attachment."
-            )
-    if unicodedata.normalize("NFC", prompt) != prompt:
-        raise UnsendableText(
-            "The message holds decomposed characters, which the CLI would compose. Send it in Unicode form NFC, or as an "
-            "attachment."
+    control = _CONTROL.search(prompt)
+    if control:
+        what = {
+            "\r": "a carriage return that is not part of a CRLF line end",
+            "\u2028": "a Unicode line separator",
+            "\u2029": "a Unicode paragraph separator",
+        }.get(control.group(), "a control character")
+        raise _unsendable(what, prompt, control.start(), "Remove it, or send the text as an attachment.")
+    if not unicodedata.is_normalized("NFC", prompt):
+        raise _unsendable(
+            "decomposed characters",
+            prompt,
+            _denormal(prompt),
+            "Send it in Unicode form NFC, or as an attachment.",
         )
+    for start, piece in _pieces(prompt):
+        lost = first_lost(piece)
+        if lost is not None:
+            raise _unsendable(
+                "an invisible character outside a script or emoji that needs it",
+                prompt,
+                start + lost,
+                "Remove it, or send the text as an attachment.",
+            )
 
 
-def _objection(prompt: str, position: int, character: str) -> str | None:
-    if character in "\n\t":
-        return None
-    if character == "\r":
-        paired = prompt[position + 1 : position + 2] == "\n"
-        return None if paired and not _lone_breaks(prompt) else "a carriage return that is not part of CRLF line ends"
-    category = unicodedata.category(character)
-    if category == "Cc":
-        return "a control character"
-    if category in ("Zl", "Zp"):
-        return "a Unicode line separator"
-    if category == "Cs":
-        return "a lone surrogate"
-    if character in _JOINERS:
-        return None if _joins(prompt, position) else "an invisible joiner outside a script or emoji that needs it"
-    if character in _PRESENTATION:
-        return None if position and _is_visible(prompt[position - 1]) else "a variation selector without a character"
-    if category == "Cf" or character in _INVISIBLE_LETTERS or _is_variation(character):
-        return "an invisible character"
-    if category in ("Cn", "Co"):
-        return "an unassigned or private character"
-    return None
+def _denormal(prompt: str) -> int:
+    """The index of the first character that keeps `prompt` from being NFC."""
+    low, high = 0, len(prompt)
+    while high - low > 1:
+        middle = (low + high) // 2
+        if unicodedata.is_normalized("NFC", prompt[:middle]):
+            low = middle
+        else:
+            high = middle
+    return low
 
 
-def _lone_breaks(prompt: str) -> bool:
-    return bool(re.search(r"\r(?!\n)|(?<!\r)\n", prompt))
+def _pieces(prompt: str) -> list[tuple[int, str]]:
+    """The parts of a text that the CLI treats on their own, each with its index. Raise UnsendableText when a cut would go
+    through a line end or a character."""
+    units = prompt.encode("utf-16-le")
+    total = len(units) // 2 + 1
+    if total < LONG:
+        return [(0, prompt)]
+    _check_placeholders(prompt)
+    edges = [0, *(_edge(prompt, units[: 2 * cut]) for cut in (CUT, total - CUT)), len(prompt)]
+    return [(start, prompt[start:end]) for start, end in itertools.pairwise(edges)]
 
 
-def _joins(prompt: str, position: int) -> bool:
-    before, behind = prompt[position - 1 : position] if position else "", prompt[position + 1 : position + 2]
-    if not before or not behind:
-        return False
-    if _JOINING_SCRIPTS.match(before):
-        return prompt[position] == "\u200d" or bool(_JOINING_SCRIPTS.match(behind))
-    if prompt[position] == "\u200c":
-        return False
-    return _is_pictograph(before) and _is_pictograph(behind)
+def _edge(prompt: str, units: bytes) -> int:
+    """How many characters of `prompt` the leading UTF-16 `units` are."""
+    head = units.decode("utf-16-le", "surrogatepass")
+    advice = "The CLI cuts a long text in two there: put a space somewhere before it."
+    if "\ud800" <= head[-1] <= "\udbff":
+        raise _unsendable("a character in two parts", prompt, len(head) - 1, advice)
+    if prompt[len(head) - 1 : len(head) + 1] == "\r\n":
+        raise _unsendable("a CRLF line end", prompt, len(head) - 1, advice)
+    return len(head)
 
 
-def _is_pictograph(character: str) -> bool:
-    return character == "\ufe0f" or unicodedata.category(character) in ("So", "Sk")
-
-
-def _is_visible(character: str) -> bool:
-    return unicodedata.category(character)[0] in "LNPS"
-
-
-def _is_variation(character: str) -> bool:
-    number = ord(character)
-    return 0xFE00 <= number <= 0xFE0D or 0xE0000 <= number <= 0xE0FFF or 0x180B <= number <= 0x180F
+def _check_placeholders(prompt: str) -> None:
+    placeholder = _PLACEHOLDER.search(prompt)
+    if placeholder:
+        raise _unsendable(
+            f"{placeholder.group()!r}",
+            prompt,
+            placeholder.start(),
+            "The CLI would put other text in its place: write it differently, or send the text as an attachment.",
+        )
 
 
 def _check_meaning(prompt: str) -> None:
-    if prompt.endswith("\\"):
-        raise UnsendableText(
-            "The message ends in a backslash, which the CLI takes for a line that goes on. Add a character behind it."
-        )
     bare = prompt.strip()
     if bare.casefold() in EXIT_WORDS:
         raise UnsendableText(
             f"{bare!r} alone would end the session instead of reaching Claude. Add words, or delete the session."
         )
     first = bare.split(None, 1)[0]
-    if first.startswith("/") and "/" not in first[1:]:
+    if _COMMAND.fullmatch(first):
         raise UnsendableText(
             f"{first!r} would run as a slash command. Put text before it, or use the commands call for commands."
         )
+    for tag in _TAG.finditer(prompt):
+        if _reads_as(tag.group(1), "pasted") and _reads_as(tag.group(2), "content"):
+            raise _unsendable(
+                "what looks like the CLI's own <pasted_content> tag",
+                prompt,
+                tag.start(),
+                "Write it differently, or send the text as an attachment.",
+            )
+
+
+def _reads_as(word: str, meant: str) -> bool:
+    """Whether a person could take `word` for `meant`; any foreign letter may look like the one that is meant."""
+    for seen, letter in zip(word, meant, strict=True):
+        plain = unicodedata.normalize("NFKD", seen)[:1].casefold()
+        if plain.isascii() and plain != letter:
+            return False
+    return True

@@ -1,0 +1,349 @@
+"""Every text that is accepted reaches the model byte for byte and once, whatever it looks like to the CLI.
+
+The texts are sent to both pinned releases; what `check_prompt` lets through is measured here, not argued. The lists are
+what once was changed, acted upon or completed by a release, and what people really send.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import struct
+import unicodedata
+import zlib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shared.errors import PilotlightError
+from supervisor.claude import invisible
+from supervisor.claude.prompts import LONG, check_prompt
+from tests.harness import House
+
+START_AND_END = [
+    "!ls -la",
+    "# a note",
+    "#",
+    "@README.md what is this",
+    "& in the background",
+    "?",
+    "...",
+    "-",
+    "/etc/hosts is broken",
+    "/etc/",
+    "// a comment",
+    "/* a comment */",
+    "/(a|b)/",
+    "／help",
+    "！ls",
+    "[Pasted text #1 +3 lines]",
+    "[Image #1]",
+    "[...Truncated text #1 +3 lines...]",
+    "   leading blanks",
+    "\n\n\n  leading lines",
+    "\t\ttabs\there",
+    "\u3000ideographic",
+    "first\r\nsecond\nthird\r\n\r\nfourth",
+    "\r\nCRLF first",
+    "please exit now",
+    "exit\n\nexit",
+    "exit()",
+    "logout",
+    "help",
+    "clear",
+    "1",
+    "y",
+    "code:\n```sh\nexit\n```",
+    "ultrathink about it",
+    "https://example.com/a?b=c#d",
+    "that is nice :smi",
+    "vim :qa",
+    "list :+1",
+    "look at @READ",
+    "look at @./",
+    "@~/",
+    "@src/ma",
+    "see #gen",
+    "please run /hel",
+    "please run /help",
+    "x\n/help",
+    "a final backslash\\",
+    "two of them\\\\",
+    "\\",
+    "e&lt; <b>not html</b> &amp;",
+    "x\u0302 has no composed form",
+]
+"""What is special at the beginning or the end of a text, or when it is all there is: each goes alone."""
+
+ANYWHERE = [
+    "👨‍👩‍👧‍👦 👩🏽‍🚀 🏳️‍🌈 🏴‍☠️ ❤️‍🔥 👁️‍🗨️",
+    "🇩🇪🇫🇷 🏴󠁧󠁢󠁥󠁮󠁧󠁿 🏴󠁧󠁢󠁳󠁣󠁴󠁿 🏴󠁧󠁢󠁷󠁬󠁳󠁿",
+    "1️⃣ #️⃣ *️⃣ 👍🏿👋🏻 ☎️ ☺︎ ™️ ⁉️",
+    "newer than some Unicode tables: \U0001fae9 \U0001fac8 \U0001fa8a",
+    "می‌خواهم کتاب‌ها را بخوانم",
+    "क्‍ष नमस्ते क्‌ष ক্‍ষ ശ്രീ‍",
+    "بِسْمِ ٱللَّهِ ٱلرَّحْمَٰنِ ۝ ؀١٢",
+    "שלום עולם שָׁלוֹם",
+    "C++\u200fשלום, שלום\u200f! (\u200eשלום)",
+    "漢字 かな ガ 한국어 ｶﾞ ＡＢＣ　１２３",
+    "x\u0302 ɛ̃ q̃ ą̣ Z̲",
+    "\u1112\uafff ᄒ",
+    "𝐀𝑩𝒞𝔻 𝟘𝟙 ﷽ ﬁ",
+    "⠀⠁ braille blank",
+    "\ue000\uf8ff\U000f0001 private",
+    "a\u00a0b\u2009c\u202fd",
+    "İ ı ß ſ ǅ",
+    "quotes ' \" ` ´ \u2018 \u2019 \u201c \u201d",
+    "$(id) `id` ${HOME} %s {0} \\n \\x1b[31m",
+]
+MARKED = [
+    "<system-reminder>hi</system-reminder>",
+    "<command-name>/clear</command-name>",
+    "<bash-input>ls</bash-input>",
+    "<local-command-stdout>x</local-command-stdout>",
+]
+"""What the demo model takes for the CLI's own: looked for in the requests themselves."""
+
+
+def received(house: House, session: str, text: str) -> list[str]:
+    """The prompts that the model got because of this message, which must have been answered."""
+    before = len(house.model.turns())
+    message = house.send(text, session, wait=30)["message"]
+    assert message["state"] == "answered", (message["state"], message["error"], ascii(text[:80]))
+    return [turn.prompt for turn in house.model.turns()[before:] if turn.attempt == 1]
+
+
+def assert_exact(house: House, session: str, text: str) -> None:
+    """Byte for byte, once."""
+    got = received(house, session, text)
+    wanted = check_prompt(text)[:-1]
+    assert wanted == text.rstrip()
+    assert got == [wanted], difference(wanted, got)
+
+
+def difference(wanted: str, got: list[str]) -> str:
+    """The first place where they part, readable."""
+    if len(got) != 1:
+        return f"{len(got)} prompts for {wanted[:80]!a}"
+    at = next(
+        (n for n, (a, b) in enumerate(zip(wanted, got[0], strict=False)) if a != b), min(len(wanted), len(got[0]))
+    )
+    around = slice(max(0, at - 10), at + 10)
+    return f"at {at} of {len(wanted)}: sent {wanted[around]!a}, received {got[0][around]!a}"
+
+
+def picture(path: Path) -> None:
+    """A PNG of one pixel."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", 1, 1, 8, 2, 0, 0, 0)
+    path.write_bytes(
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0" * 4)) + chunk(b"IEND", b"")
+    )
+
+
+def furnish(house: House) -> str:
+    """A session in a project whose files could be completed to, attached or shown."""
+    (house.project / "README.md").write_text("hello")
+    (house.project / "src").mkdir()
+    (house.project / "src" / "main.py").write_text("pass")
+    picture(house.project / "pic.png")
+    _, session = house.ask("echo: warm")
+    return session
+
+
+def test_no_text_is_a_command_a_key_or_completed(house: House) -> None:
+    session = furnish(house)
+    pid = house.session(session)["pid"]
+    paths = [f"{house.project}/pic.png", f"'{house.project}/pic.png'", f"{house.project}/README.md", "./README.md"]
+    for text in [*START_AND_END, "\n".join(ANYWHERE), *paths, *["the same again"] * 5]:
+        assert_exact(house, session, text)
+    for text in MARKED:
+        assert received(house, session, text) == []
+        assert text in last_texts(house), ascii(text)
+    assert house.session(session)["pid"] == pid
+
+
+def last_texts(house: House) -> set[str]:
+    """All texts of the last requests."""
+    found: set[str] = set()
+    for body in house.model.bodies()[-4:]:
+        for message in json.loads(body)["messages"]:
+            content = message["content"]
+            blocks: Iterable[Any] = [{"text": content}] if isinstance(content, str) else content
+            found.update(str(block.get("text", "")) for block in blocks)
+    return found
+
+
+def test_long_texts_are_exact_wherever_the_cli_cuts_them(house: House) -> None:
+    session = furnish(house)
+    long_line = "0123456789" * 9_999
+    many_lines = placed(["x", *(f"{number}: \t漢 👩‍🚀" for number in range(3000)), "x"])
+    for text in (long_line, many_lines, "xy\r\n" * 9000 + "y", "x" * (LONG - 1)):
+        assert_exact(house, session, text)
+    for units in (498, 501):
+        for middle in ("\r\n", "\U0001f600", "क्‍ष", "👩‍🚀"):
+            for text in ("a" * units + middle + "b" * LONG, "a" * LONG + middle + "b" * units):
+                try:
+                    check_prompt(text)
+                except PilotlightError:
+                    continue
+                assert_exact(house, session, text)
+    assert_exact(house, session, "[Pasted text #1 +2999 lines] and [...Truncated text #2 +9 lines...]")
+
+
+def test_every_emoji_and_joiner_that_passes_arrives(house: House) -> None:
+    session = furnish(house)
+    skins = "\U0001f3fb\U0001f3ff"
+    lines: list[str] = []
+    for number in [*range(0xA9, 0x3300), *range(0x1F000, 0x1FB00)]:
+        sign = chr(number)
+        forms = [
+            sign + "\ufe0f",
+            sign + "\ufe0e",
+            f"{sign}\u200d👩",
+            f"👩\u200d{sign}",
+            f"{sign}\ufe0f\u200d{sign}\ufe0f",
+        ]
+        forms += [sign + skin + f"\u200d{sign}" for skin in skins] + [
+            f"{sign}\u200dx",
+            f"{sign}\u200c{sign}",
+            f"\u200f{sign}",
+        ]
+        forms += [f"{sign}\u200e"] if unicodedata.bidirectional(sign) in ("R", "AL") else []
+        kept = [form for form in forms if invisible.first_lost(form) is None and unicodedata.is_normalized("NFC", form)]
+        lines += [f"-{form}-" for form in kept if invisible.first_lost(f"-{form}-") is None]
+    assert len(lines) > 10_000
+    for prompt in packed(lines, 80_000):
+        assert_exact(house, session, prompt)
+
+
+def packed(lines: list[str], size: int) -> list[str]:
+    """As few prompts as hold the lines; a line that would lie across a cut is put elsewhere by a longer first line."""
+    prompts, current, used = [], ["x"], 2
+    for line in lines:
+        current.append(line)
+        used += len(line.encode()) + 1
+        if used > size:
+            prompts.append(current)
+            current, used = ["x"], 2
+    prompts.append(current)
+    return [placed(prompt) for prompt in prompts]
+
+
+def placed(lines: list[str]) -> str:
+    """The lines as one text that `check_prompt` takes."""
+    for before in range(12):
+        for behind in range(12):
+            text = "\n".join(["x" * (before + 1), *lines[1:], "x" * (behind + 1)])
+            try:
+                check_prompt(text)
+            except PilotlightError:
+                continue
+            return text
+    return "\n".join(lines)
+
+
+DRAWN = {
+    "hindi": "सभी मनुष्यों को गौरव और अधिकारों के मामले में जन्मजात स्वतन्त्रता और समानता प्राप्त है। ",
+    "thai": "มนุษย์ทั้งหลายเกิดมามีอิสระและเสมอภาคกันในเกียรติศักดิ์และสิทธิ น้ำ ",
+    "burmese": "လူတိုင်းသည် တူညီ လွတ်လပ်သော ဂုဏ်သိက္ခာဖြင့် လည်းကောင်း၊ ",
+    "hebrew": "כָּל בְּנֵי הָאָדָם נוֹלְדוּ בְּנֵי חוֹרִין ",
+    "arabic": "يُولَدُ جَمِيعُ النَّاسِ أَحْرَارًا مُتَسَاوِينَ فِي الْكَرَامَةِ ",
+    "japanese": "すべての人間は、生まれながらにして自由であり、ｶﾀｶﾅ ",
+    "emoji": "👩‍👩‍👧‍👦🏳️‍🌈👍🏽🇩🇪1️⃣❤️☺︎",
+    "boxes": "┌─┬─┐│█▓▒░⠿①②③■□●○★☆→←°±×÷§¶ ",
+}
+OVERDRAWN = {
+    "tamil": "மனிதப் பிறிவியினர் சகலரும் சுதந்திரமாகவே பிறக்கின்றனர்; ",
+    "malayalam": "മനുഷ്യരെല്ലാവരും തുല്യാവകാശങ്ങളോടും ",
+    "bengali": "সমস্ত মানুষ স্বাধীনভাবে সমান মর্যাদা ",
+    "jamo": "\u1100\u1100 \u11a8 ",
+}
+"""Scripts of which a release draws fewer columns than the terminal, so that letters are missing on the screen."""
+
+
+def test_whole_paragraphs_of_many_scripts_are_exact(house: House) -> None:
+    session = furnish(house)
+    for sentence in DRAWN.values():
+        assert_exact(house, session, unicodedata.normalize("NFC", sentence * 40))
+
+
+@pytest.mark.xfail(
+    reason="delivery does not recognise a draft of which letters are missing on the screen", strict=False
+)
+def test_scripts_that_the_cli_draws_badly_are_exact(house: House) -> None:
+    session = furnish(house)
+    for sentence in OVERDRAWN.values():
+        text = unicodedata.normalize("NFC", sentence * 10)
+        assert house.send(text, session, wait=3)["message"]["state"] == "answered", ascii(sentence)
+        assert house.model.turns()[-1].prompt == text.rstrip()
+
+
+SEED = 20240229
+
+
+def assigned(dice: random.Random) -> str:
+    """A character of any script that the CLI can draw; one in ten of those that are ever special."""
+    if dice.random() < 0.1:
+        return dice.choice("\t\n \u200d\u200c\ufe0f\u200f/!@#\\:😀👩❤ब1اש\u0301\u0323")
+    while True:
+        number = dice.randrange(0x20, dice.choice([0x250, 0x3000, 0x10000, 0x20000, 0x30000]))
+        drawn = not (0x980 <= number < 0xDFF or 0x1160 <= number < 0x1200 or 0xD7B0 <= number < 0xD800)
+        if drawn and unicodedata.category(chr(number)) not in ("Cn", "Cs", "Cc", "Co"):
+            return chr(number)
+
+
+def test_random_texts_arrive_exactly_or_are_refused(house: House) -> None:
+    dice = random.Random(SEED)
+    session = furnish(house)
+    sent = refused = 0
+    while sent < 40:
+        rows = ("".join(assigned(dice) for _ in range(20)) for _ in range(10))
+        text = unicodedata.normalize("NFC", "\n".join(rows))
+        while True:
+            try:
+                check_prompt(text)
+            except PilotlightError as error:
+                refused += 1
+                at = error.data["position"]
+                text = unicodedata.normalize("NFC", text[:at] + text[at + 1 :])
+            else:
+                break
+        assert_exact(house, session, text)
+        sent += 1
+    assert refused > 40
+
+
+@pytest.mark.parametrize(
+    "text", ["/help", "exit", "a\x1b[A", "a\u200bb", "e\u0301", "<pasted_content>", " ", "x" * 100_001]
+)
+def test_a_refused_text_creates_nothing(one_house: House, text: str) -> None:
+    with pytest.raises(PilotlightError) as caught:
+        one_house.send(text)
+    assert caught.value.status == (413 if len(text) > 100_000 else 400)
+    assert one_house.call("session.list", {"includeEnded": True})["sessions"] == []
+    assert not [event for event in one_house.events() if event["kind"] in ("created", "message", "state")]
+
+
+@pytest.fixture(scope="module")
+def one_house(tmp_path_factory: pytest.TempPathFactory) -> Iterable[House]:
+    """A supervisor that never starts a CLI."""
+    import shutil
+    import tempfile
+
+    from demo.server import DemoModel
+    from tests.harness import VERSIONS, claude_binary
+
+    folder = Path(tempfile.mkdtemp(prefix="pl-"))
+    with DemoModel() as model:
+        house = House(folder, model, claude_binary(VERSIONS[-1]))
+        house.start_supervisor()
+        yield house
+        leftovers = house.down()
+    shutil.rmtree(folder, ignore_errors=True)
+    assert not leftovers, leftovers
