@@ -133,15 +133,16 @@ class House:
             url = json.loads(self.paths.api_lock.read_text())
         except (OSError, ValueError):
             return None
-        if self.api is None or not url.get("url"):
+        if self.api is None or url.get("pid") != self.api.pid:  # the content of a lock outlives a SIGKILL
             return None
         host, _, port = url["url"].removeprefix("http://").rstrip("/").rpartition(":")
         return host, int(port)
 
     def _api_answers(self) -> bool:
         try:
-            return self.http("GET", "/health", token=None)[0] in (200, 503)
-        except OSError:
+            # Right after a crash the lock file still names the address of the one before.
+            return self.api_address() is not None and self.http("GET", "/health", token=None)[0] in (200, 503)
+        except (OSError, AssertionError):
             return False
 
     # -- clients ---------------------------------------------------------------------------------------------------
