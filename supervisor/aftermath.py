@@ -1,8 +1,8 @@
 """What the end of a process means: decided from what is known about it, without effects.
 
 What must not regress: a process that was ended at its terminal is not brought back; one that never got to a prompt in a
-session that never worked is a failed start and does not loop; every other death is a crash, answered at once the first
-time, then after growing pauses, and not for ever.
+session that never worked is a failed start and does not loop, unless nobody saw its end; every other death is a crash,
+answered at once the first time, then after growing pauses, and not for ever.
 """
 
 from __future__ import annotations
@@ -47,7 +47,8 @@ def judge(end: Exit, life: Life, limit: int) -> str:
     """`exited`, `start_failed`, `give_up` or `revive`."""
     if end.status == 0 and life.ready_once and life.said_goodbye in PERSON_LEFT:
         return "exited"
-    if not life.ready_once and not life.worked_before:
+    seen = end.status is not None or end.signal is not None
+    if seen and not life.ready_once and not life.worked_before:
         return "start_failed"
     return "give_up" if life.deaths + 1 >= limit else "revive"
 
@@ -62,6 +63,6 @@ def pause(deaths: int, first: float, dice: Callable[[], float] = random.random) 
 
 def why_no_start(end: Exit, last_words: str) -> str:
     """The sentence about a `claude` that ended before it was ready."""
-    said = " ".join(last_words.split())[-400:]
+    said = " ".join(last_words.split())[-600:]
     words = f"`claude` ended at once ({end.words})"
     return f"{words}: {said}" if said else f"{words} and said nothing. Run it by hand in the project folder."

@@ -35,12 +35,15 @@ from supervisor.holder_client import (
     read_info,
 )
 from supervisor.pauses import pause_point
+from supervisor.ring import read_tail
+from supervisor.screen import Screen
 from supervisor.session import TRUST_TRIES, Session
 from supervisor.states import Event, State
 from supervisor.store import now_ms
 from supervisor.terminal import CONNECT_SECONDS, Terminal
 
 RING_BYTES = 1 << 20
+LAST_WORDS_BYTES = 1 << 16
 LAUNCH_SECONDS = 10.0
 STOP_GRACE_SECONDS = 2.0
 STOP_SECONDS = 15.0
@@ -538,7 +541,7 @@ class Lifecycle:
         session, record = self._session, self._session.record
         if record.generation != generation or not session.live:
             return
-        last_words = dialogs.last_words(session.terminal.screen.lines()) if session.terminal is not None else ""
+        last_words = self._last_words()
         session.read_logs()
         self._gone.set()
         terminal, session.terminal = session.terminal, None
@@ -547,6 +550,8 @@ class Lifecycle:
         session.drop_permission()
         if record.child:
             leftovers.remove(session.house.claude_home, ProcessId(*record.child))
+        if record.socket:
+            Path(record.socket).unlink(missing_ok=True)  # a holder that was killed could not
         session.pulse.ring()
         if record.generation != generation or not session.live:
             return
@@ -557,6 +562,22 @@ class Lifecycle:
         await pause_point("exited")
         session.conclude_cut_off(time.monotonic())
         self._decide(end, last_words)
+
+    def _last_words(self) -> str:
+        """What is on the screen; for a process that was gone before anybody looked, what its ring has kept."""
+        session = self._session
+        said = dialogs.last_words(session.terminal.screen.lines()) if session.terminal is not None else ""
+        if said:
+            return said
+        sizes = session.house.config().sessions
+        screen = Screen(sizes.columns, sizes.rows)
+        try:
+            screen.feed(read_tail(str(session.dir / holder_files.RING), LAST_WORDS_BYTES).data)
+            return dialogs.last_words(screen.lines())
+        except (OSError, ValueError):
+            return ""
+        finally:
+            screen.close()
 
     def _decide(self, end: Exit, last_words: str) -> None:
         session, record = self._session, self._session.record
@@ -723,9 +744,14 @@ class Lifecycle:
         holder = ProcessId(*record.holder) if record.holder else None
         if session.terminal is not None:
             self._gone.clear()
-            with suppress(HolderError):
+            answers = True
+            try:
                 await session.terminal.stop(STOP_GRACE_SECONDS)
-            if session.terminal is not None:
+            except HolderTimeout:
+                answers = False
+            except HolderError:
+                pass  # it has ended: `_gone` says when that is dealt with
+            if answers and session.terminal is not None:
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._gone.wait(), STOP_SECONDS)
         terminal, session.terminal = session.terminal, None

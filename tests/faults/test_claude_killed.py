@@ -200,3 +200,4 @@ def test_two_homes_never_share_a_conversation(make_house: MakeHouse, one_cli: Pa
     first.until_state(session, "idle")
     first.call("session.hibernate", {"sessionId": session})
     assert second.ask("What word did I ask you to remember?", session)[0] == "DATE"
+    second.call("session.kill", {"sessionId": session})

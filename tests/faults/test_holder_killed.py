@@ -1,0 +1,127 @@
+"""A holder may die, or stop, at any moment: its `claude` is not left alone with a dead terminal, the conversation goes on,
+and nobody else notices."""
+
+from __future__ import annotations
+
+import json
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shared import process
+from tests.conftest import MakeHouse
+from tests.faults.pausing import Pauses, fates, first_tries, kinds
+from tests.faults.test_claude_killed import _sleepers, comes_back
+from tests.harness import VERSIONS, House, claude_binary, until
+
+
+def both(view: dict[str, Any]) -> tuple[process.ProcessId, process.ProcessId]:
+    """The holder and the `claude` of a live session."""
+    holder, claude = process.identify(view["holderPid"]), process.identify(view["pid"])
+    assert holder is not None
+    assert claude is not None
+    return holder, claude
+
+
+def kill_holder(house: House, session: str) -> process.ProcessId:
+    """SIGKILL the session's holder; return its `claude`, which is then gone too."""
+    holder, claude = both(house.session(session))
+    assert process.send_signal(holder, signal.SIGKILL)
+    until(lambda: not process.alive(claude), "its claude is gone")
+    return claude
+
+
+def test_killed_while_idle_the_session_comes_back(house: House) -> None:
+    _, session = house.ask("Remember the word FIG")
+    dead = kill_holder(house, session)
+    comes_back(house, session, dead)
+    assert house.ask("What word did I ask you to remember?", session)[0] == "FIG"
+
+
+@pytest.mark.parametrize("point", ["armed", "editor_called", "typed"])
+def test_killed_before_enter_the_message_goes_to_the_new_process_once(
+    make_house: MakeHouse, one_cli: Path, point: str
+) -> None:
+    house = make_house(one_cli)
+    pauses = Pauses(house)
+    house.start_supervisor()
+    _, session = house.ask("echo: warm")
+    pauses.hold(point)
+    sent = [house.send(f"echo: {word}", session, wait=0)["message"]["id"] for word in ("one", "two")]
+    pauses.reached(point)
+    dead = kill_holder(house, session)
+    pauses.release(point)
+    assert [house.message(message, wait=30)["reply"] for message in sent] == ["one", "two"]
+    comes_back(house, session, dead)
+    assert first_tries(house) == ["echo: warm", "echo: one", "echo: two"]
+    assert set(fates(house, session).values()) == {"answered"}
+
+
+def test_killed_in_a_turn_the_reply_is_interrupted(house: House) -> None:
+    _, session = house.ask("echo: warm")
+    cut = house.send("[[midgate never]] echo: a long answer", session, wait=0)["message"]["id"]
+    waits = house.send("echo: behind it", session, wait=0)["message"]["id"]
+    assert house.model.wait_for_gate("never", 30)
+    dead = kill_holder(house, session)
+    assert house.message(cut, wait=30)["state"] == "interrupted"
+    assert house.message(waits, wait=30)["reply"] == "behind it"
+    comes_back(house, session, dead)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_holder_and_claude_killed_leave_no_task_behind(make_house: MakeHouse, version: str) -> None:
+    house = make_house(claude_binary(version))
+    house.config["claude"]["args"] = ["--allowedTools", "Bash"]
+    house.start_supervisor()
+    task = json.dumps({"command": "sleep 7654", "run_in_background": True})
+    _, session = house.ask(f"[[tool Bash {task}]]")
+    until(lambda: _sleepers(house), "the task runs")
+    view = house.session(session)
+    holder, claude = both(view)
+    process.send_signal(claude, signal.SIGSTOP)  # so that it cannot end its own tasks
+    process.send_signal(holder, signal.SIGKILL)
+    process.send_signal(claude, signal.SIGKILL)
+    comes_back(house, session, claude)
+    assert not _sleepers(house)
+
+
+def test_stopped_holder_is_unresponsive_and_recovers(make_house: MakeHouse, one_cli: Path) -> None:
+    house = make_house(one_cli)
+    house.config["health"] = {"interval_seconds": 0.3}
+    house.start_supervisor()
+    _, session = house.ask("echo: this one")
+    _, other = house.ask("echo: other one")
+    view = house.session(session)
+    holder = process.identify(view["holderPid"])
+    assert holder is not None
+    process.send_signal(holder, signal.SIGSTOP)
+    until(lambda: house.session(session)["health"] == "unresponsive", "it is noticed")
+    assert house.session(session)["state"] == "unknown"
+    held = house.send("echo: held", session, wait=0)["message"]["id"]
+    assert house.ask("echo: not my business", other)[0] == "not my business"
+    # A supervisor that starts now serves the others at once, and knows no better about this one.
+    house.kill_supervisor()
+    house.start_supervisor()
+    assert house.ask("echo: still not", other)[0] == "still not"
+    assert house.session(session)["state"] == "unknown"
+    process.send_signal(holder, signal.SIGCONT)
+    assert house.message(held, wait=30)["reply"] == "held"
+    after = house.session(session)
+    assert (after["pid"], after["health"], after["generation"]) == (view["pid"], "ok", 1)
+    assert kinds(house, session, "crashed", "resumed", "ended") == []
+    assert len(kinds(house, session, "unresponsive")) == 2  # one for each supervisor that noticed
+    assert kinds(house, other, "unresponsive", "crashed") == []
+
+
+def test_session_of_a_stopped_holder_can_be_killed(make_house: MakeHouse, one_cli: Path) -> None:
+    house = make_house(one_cli)
+    house.start_supervisor()
+    _, session = house.ask("echo: hello")
+    view = house.session(session)
+    holder, claude = both(view)
+    process.send_signal(holder, signal.SIGSTOP)
+    ended = house.call("session.kill", {"sessionId": session})
+    assert (ended["state"], ended["endReason"]) == ("ended", "killed")
+    assert not any(process.alive(member) for member in (holder, claude))

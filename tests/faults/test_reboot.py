@@ -1,0 +1,84 @@
+"""The machine reboots: every process is gone at once, the database and the transcripts are there. Conversations resume, one
+event says so, what was queued is delivered and what was cut off is `interrupted`."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+import pytest
+
+from shared import process
+from shared.errors import Conflict
+from tests.conftest import MakeHouse
+from tests.faults.pausing import Pauses, fates, first_tries, kinds
+from tests.harness import House, until
+
+
+def power_off(house: House) -> None:
+    """SIGKILL everything of the house at once, the supervisor first so that nothing is mended."""
+    house.kill_supervisor()
+    victims = house.marked()
+    for victim in victims:
+        process.send_signal(victim, signal.SIGKILL)
+    until(lambda: not house.marked(), "everything is gone")
+
+
+def test_idle_sessions_resume_with_their_memory(house: House) -> None:
+    words = ("APPLE", "PEAR")
+    sessions = [house.ask(f"Remember the word {word}")[1] for word in words]
+    power_off(house)
+    house.start_supervisor()
+    for session, word in zip(sessions, words, strict=True):
+        until(lambda session=session: kinds(house, session, "resumed"), "resumed")
+        assert house.ask("What word did I ask you to remember?", session)[0] == word
+        assert kinds(house, session, "crashed", "resumed", "adopted", "ended") == ["crashed", "resumed"]
+
+
+def test_what_was_cut_off_is_interrupted_and_the_queue_goes_on(house: House) -> None:
+    _, session = house.ask("echo: warm")
+    cut = house.send("[[gate never]] echo: lost", session, wait=0)["message"]["id"]
+    waits = house.send("echo: kept", session, wait=0)["message"]["id"]
+    assert house.model.wait_for_gate("never", 30)
+    power_off(house)
+    house.start_supervisor()
+    assert house.message(waits, wait=30)["reply"] == "kept"
+    assert house.message(cut)["state"] == "interrupted"
+    assert first_tries(house) == ["echo: warm", "[[gate never]] echo: lost", "echo: kept"]
+    assert sorted(fates(house, session).values()) == ["answered", "answered", "interrupted"]
+
+
+@pytest.mark.parametrize("point", ["armed", "typed", "spawning", "launched"])
+def test_message_on_its_way_is_delivered_once(make_house: MakeHouse, one_cli: Path, point: str) -> None:
+    house = make_house(one_cli)
+    pauses = Pauses(house)
+    house.start_supervisor()
+    pauses.hold(point)
+    sent = house.send("echo: on its way", wait=0)
+    pauses.reached(point)
+    power_off(house)
+    pauses.release(point)
+    house.start_supervisor()
+    assert house.message(sent["message"]["id"], wait=30)["reply"] == "on its way"
+    assert first_tries(house) == ["echo: on its way"]
+
+
+def test_conversation_whose_transcript_is_gone_is_lost_with_its_reason(make_house: MakeHouse, one_cli: Path) -> None:
+    house = make_house(one_cli)
+    house.start_supervisor()
+    _, session = house.ask("Remember the word PLUM")
+    waits = house.send("[[gate g]] echo: cut", session, wait=0)["message"]["id"]
+    assert house.model.wait_for_gate("g", 30)
+    queued = house.send("echo: for nobody", session, wait=0)["message"]["id"]
+    power_off(house)
+    for transcript in house.claude_home.glob(f".claude/projects/*/{session}.jsonl"):
+        transcript.unlink()
+    house.start_supervisor()
+    ended = house.until_state(session, "ended")
+    assert ended["endReason"] == "lost"
+    assert "transcript" in ended["endDetail"]
+    assert house.message(waits)["state"] == "interrupted"
+    assert (house.message(queued)["state"], house.message(queued)["error"]["code"]) == ("failed", "transcript_missing")
+    assert kinds(house, session, "ended") == ["ended"]
+    with pytest.raises(Conflict):
+        house.send("echo: hello?", session)
