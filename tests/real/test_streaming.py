@@ -10,7 +10,11 @@ import pytest
 from tests.event_stream import Frame, Stream, deltas, seqs
 from tests.harness import House, until
 
-LONG = "# Title 標題\n\nA paragraph, *slowly*.\n\n- one\n- two 😀\n\n```py\nprint('x')\n```\n\n" + "word after word\n" * 20 + "the end"
+LONG = (
+    "# Title 標題\n\nA paragraph, *slowly*.\n\n- one\n- two 😀\n\n```py\nprint('x')\n```\n\n"
+    + "word after word\n" * 20
+    + "the end"
+)
 
 
 @pytest.fixture
@@ -58,7 +62,9 @@ def test_the_stream_is_the_reply_and_ends_with_the_receipt(api: House) -> None:
     # Tools, and text before them, in the same session; another message in the queue stays out of it.
     session = done.data["sessionId"]
     call = json.dumps({"command": "echo from-the-tool"})
-    with Stream(api, "/api/chat", {"message": f"[[before Let me see.]] [[tool Bash {call}]]", "sessionId": session}) as stream:
+    with Stream(
+        api, "/api/chat", {"message": f"[[before Let me see.]] [[tool Bash {call}]]", "sessionId": session}
+    ) as stream:
         api.send("echo: somebody else", session, wait=0)
         frames = list(stream)
     phases = [(frame.data["data"]["tool"], frame.data["data"]["phase"]) for frame in frames if frame.kind == "tool"]
@@ -111,7 +117,9 @@ def test_what_claude_asks_is_in_the_stream_and_its_answer_goes_on(api: House) ->
     with Stream(api, "/api/chat", body) as stream:
         frames = stream.until(lambda frame: frame.kind == "waiting")
         session = frames[0].data["sessionId"]
-        waiting: dict[str, Any] = until(lambda: api.http("GET", f"/api/sessions/{session}")[1]["session"]["waiting"], "it asks")
+        waiting: dict[str, Any] = until(
+            lambda: api.http("GET", f"/api/sessions/{session}")[1]["session"]["waiting"], "it asks"
+        )
         assert frames[-1].data["data"]["for"] == waiting["for"] == "permission"
         assert api.http("POST", f"/api/sessions/{session}/answer", {"choice": waiting["choices"][0]["id"]})[0] == 200
         frames += list(stream)
