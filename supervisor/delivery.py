@@ -16,6 +16,7 @@ import os
 import time
 
 from shared.errors import PilotlightError
+from supervisor import commands
 from supervisor.holder_client import HolderError
 from supervisor.lifecycle import Lifecycle, error_body
 from supervisor.pauses import pause_point
@@ -121,7 +122,10 @@ class Sender:
         terminal = session.terminal
         if terminal is None or not await self._in_box(message, terminal):
             return
-        await self._submit(message, terminal)
+        if message.kind == "command":
+            await commands.submit(session, message, terminal, self.typing, resembles)
+        else:
+            await self._submit(message, terminal)
         if message.state == "submitted":
             await pause_point("submitted")
             await self._settled(message)

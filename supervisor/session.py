@@ -36,7 +36,8 @@ from supervisor.claude.journal import (
     parse_transcript_line,
     read_status,
 )
-from supervisor.claude.transcript import milliseconds
+from supervisor.claude.transcript import milliseconds, read
+from supervisor.commands import CommandRun, on_screen
 from supervisor.pauses import held
 from supervisor.pulse import Pulse
 from supervisor.quarantine import set_aside
@@ -101,6 +102,7 @@ class Session:
         self.last_answer: tuple[int, str, str] | None = None
         self.found_drafts: dict[str, str | None] = {}
         self.relock = False
+        self.command: CommandRun | None = None
         self.current: MessageRecord | None = None
         self.claimed: set[str] = set()
         self.drafts: set[str] = set()
@@ -410,6 +412,8 @@ class Session:
             self._prefer_transcript()
         if self._transcript is not None and self._transcript.changed():
             for line in self._transcript.lines():
+                if self.current is not None and self.current.kind == "command":
+                    self._command_run(self.current).take(read(line.data))
                 parsed = parse_transcript_line(line.data)
                 if parsed is not None:
                     self._take_transcript_line(parsed)
@@ -657,6 +661,9 @@ class Session:
             self._quiet_since = None
             self._notice_silent_end(now)
             return
+        if message.kind == "command" and message.prompt_id is None:
+            self._settle_command(message, now)
+            return
         quiet = self._is_quiet()
         self._quiet_since = (self._quiet_since or now) if quiet else None
         outcome = settle(
@@ -666,6 +673,23 @@ class Session:
             quiet_for=now - self._quiet_since if self._quiet_since is not None else 0.0,
         )
         if outcome is not None and not held("settled"):
+            self.conclude(message, outcome)
+
+    def _command_run(self, message: MessageRecord) -> CommandRun:
+        if self.command is None or self.command.message != message.id:
+            self.command = CommandRun.of(message)
+        return self.command
+
+    def _settle_command(self, message: MessageRecord, now: float) -> None:
+        """Most commands are no turn: the status file may never have changed for them."""
+        terminal = self.terminal
+        assert terminal is not None
+        idle = self.status is None or self.status.status in ("idle", "shell")
+        quiet = idle and self.record.turn_prompt is None and self.sight().kind in ("prompt", "draft")
+        outcome = self._command_run(message).outcome(
+            quiet, lambda: on_screen(terminal.screen.text(), message.prompt), now
+        )
+        if outcome is not None:
             self.conclude(message, outcome)
 
     def _is_quiet(self) -> bool:

@@ -1,4 +1,4 @@
-"""The operations of talking beyond sending: the queue's order, history, search, usage, other conversations, forks.
+"""The operations of talking beyond sending: the queue's order, commands, history, search, usage, other conversations, forks.
 
 They are registered with `Ops.add`, so that `ops` stays the one table. Whatever reads transcripts does it on another
 thread: they can be large, and the loop belongs to the live sessions.
@@ -14,14 +14,16 @@ import msgspec
 
 from shared import messages
 from shared.errors import Conflict, InvalidRequest, NotFound, StorageFailed
-from shared.messages import CreateSession, HistoryEntry, HistoryPage, Request
+from shared.messages import CommandResult, CreateSession, HistoryEntry, HistoryPage, Request, SendMessage
 from supervisor import attachments, history, search
 from supervisor.claude.journal import find_transcript, transcript_path
+from supervisor.commands import check_command
 from supervisor.conversations import Library
 from supervisor.history import Source
 from supervisor.ops import Ops
 from supervisor.pool import Household, Pool
 from supervisor.session import Session
+from supervisor.states import State
 from supervisor.store import MessageRecord, SessionRecord, now_ms
 
 MAX_ENTRIES = 500
@@ -53,6 +55,7 @@ class TalkOps:
             ("usage", m.UsageRequest, self._usage),
             ("conversations.list", m.ListConversations, self._conversations),
             ("session.fork", m.ForkSession, self._fork),
+            ("session.command", m.RunCommand, self._command),
         ):
             ops.add(name, kind, handler)
 
@@ -108,6 +111,31 @@ class TalkOps:
         """Those that wait: neither typed nor being handed over."""
         current = session.current.id if session.current is not None else None
         return [m for m in self._store.open_messages(session.id) if m.state == "queued" and m.id != current]
+
+    # -- commands ----------------------------------------------------------------------------------------------------
+
+    async def _command(self, arguments: messages.RunCommand, _: Request) -> Any:
+        command = check_command(arguments.command)
+        order = SendMessage(text=command, session_id=arguments.session_id, key=arguments.key)
+        household, message, duplicate = self._pool.send(order, kind="command")
+        session = household.session
+
+        def done() -> bool:
+            record = self._store.message(message.id)
+            opened = session.state is State.WAITING and session.waiting is not None
+            return record is None or record.state in messages.SETTLED or opened
+
+        await session.pulse.until(done, max(0.0, arguments.wait))
+        view = self._pool.sent(household, message.id).message
+        return CommandResult(
+            message_id=view.id,
+            state=view.state,
+            session=session.view(),
+            output=view.reply,
+            waiting=session.waiting if session.state is State.WAITING else None,
+            error=view.error,
+            duplicate=duplicate,
+        )
 
     # -- history -----------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,115 @@
+"""Slash commands with what they visibly say, on both releases."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any
+
+import pytest
+
+from shared.errors import Conflict, InvalidRequest
+from tests.harness import House, until
+
+
+def run(house: House, session: str, command: str, **more: Any) -> dict[str, Any]:
+    return house.call("session.command", {"sessionId": session, "command": command, **more}, timeout=60)
+
+
+def test_a_command_runs_as_written_and_says_what_the_cli_says(house: House) -> None:
+    _, session = house.ask("Remember the word FIG")
+    for unknown in ("/comp", "/nonsense abc"):  # the list of completions would make the first one /compact
+        result = run(house, session, unknown, key=unknown)
+        assert result["state"] == "answered"
+        assert f"Unknown command: {unknown.split()[0]}" in result["output"]
+    again = run(house, session, "/comp", key="/comp")
+    assert again["duplicate"]
+    assert run(house, session, "/rename Fruit")["output"] == "Session renamed to: Fruit"
+    house.ask("echo: more to compact", session)
+    before = house.session(session)
+    compacted = run(house, session, "/compact")
+    assert compacted["state"] == "answered"
+    assert "ompact" in compacted["output"]
+    after = house.session(session)
+    assert (after["conversationId"], after["pid"]) == (before["conversationId"], before["pid"])
+    assert house.ask("What word did I ask you to remember?", session)[0] == "FIG"
+    kinds = [(item["role"], item["text"]) for item in house.call("history", {"sessionId": session})["entries"]]
+    assert ("command", "/compact") in kinds
+    for refused in ("/exit", "/quit", "/resume", "compact", "/", "//x", "/a\n/b", "/compact \\", ""):
+        with pytest.raises(InvalidRequest):
+            run(house, session, refused)
+
+
+def test_a_menu_is_data_and_its_answer_is_the_commands_output(house: House) -> None:
+    _, session = house.ask("echo: hello")
+    opened = run(house, session, "/model")
+    assert opened["state"] == "submitted"
+    assert opened["waiting"]["for"] == "dialog"
+    assert len(opened["waiting"]["choices"]) > 3
+    behind = house.send("echo: behind", session, wait=0)["message"]["id"]
+
+    def settled() -> bool:
+        """Choose; one release then asks again, since the conversation is cached for the model it has."""
+        waiting = house.session(session)["waiting"]
+        if waiting:
+            wanted = [c["id"] for c in waiting["choices"] if c["label"].startswith(("Sonnet", "Yes"))]
+            with contextlib.suppress(Conflict):
+                house.call("session.answer", {"sessionId": session, "waitingId": waiting["id"], "choice": wanted[0]})
+        return bool(house.message(opened["messageId"])["state"] == "answered")
+
+    until(settled, "the command is over")
+    assert "Sonnet" in house.message(opened["messageId"])["reply"]
+    assert house.message(behind, wait=30)["reply"] == "behind"
+
+
+def test_a_command_that_starts_a_turn_is_answered_by_it(house: House) -> None:
+    folder = house.project / ".claude" / "commands"
+    folder.mkdir(parents=True)
+    (folder / "own.md").write_text("echo: my own command $ARGUMENTS")
+    _, session = house.ask("echo: hello")
+    result = run(house, session, "/own words")
+    assert result["state"] == "answered"
+    assert "my own command" in result["output"]
+
+
+def test_clear_changes_the_conversation_and_everything_follows(house: House) -> None:
+    _, session = house.ask("Remember the word DATE")
+    before = house.session(session)
+    cleared = run(house, session, "/clear")
+    assert cleared["state"] == "answered"
+    after = house.session(session)
+    old, new = before["conversationId"], after["conversationId"]
+    assert old != new
+    assert (after["id"], after["pid"]) == (before["id"], before["pid"])
+    locks = house.claude_home / ".claude" / "pilotlight-locks"
+    until(lambda: str(after["pid"]) in (locks / f"{new}.lock").read_text(), "the lock follows")
+    assert (locks / f"{old}.lock").read_text() == ""
+    assert "not asked" in house.ask("What word did I ask you to remember?", session)[0]
+    house.ask("Remember the word LOQUAT", session)
+
+    with pytest.raises(Conflict):
+        house.call("session.create", {"projectPath": str(house.project), "resume": new})
+    other = house.call("session.create", {"projectPath": str(house.project), "resume": old, "wait": 20})["id"]
+    assert house.ask("What word did I ask you to remember?", other)[0] == "DATE"
+
+    house.kill_supervisor()
+    house.start_supervisor()
+    house.call("session.hibernate", {"sessionId": session})
+    assert house.ask("What word did I ask you to remember?", session)[0] == "LOQUAT"
+    entries = house.call("history", {"sessionId": session})["entries"]
+    assert [entry["conversationId"] for entry in entries] == sorted(
+        (entry["conversationId"] for entry in entries), key=[old, new].index
+    )
+    assert entries[0]["text"] == "Remember the word DATE"
+    assert ("command", "/clear") in [(entry["role"], entry["text"]) for entry in entries]
+
+
+def test_a_command_waits_for_a_draft_and_for_its_turn(house: House) -> None:
+    _, session = house.ask("echo: hello")
+    house.call("session.keys", {"sessionId": session, "text": "my draft"})
+    until(lambda: house.session(session)["draft"], "the draft is on the screen")
+    waiting = run(house, session, "/rename Later", wait=0)
+    assert waiting["state"] == "queued"
+    until(lambda: "my draft" in house.call("session.screen", {"sessionId": session})["text"], "the draft stays")
+    house.call("session.keys", {"sessionId": session, "keys": ["C-u"]})
+    done = house.message(waiting["messageId"], wait=30)
+    assert (done["state"], done["kind"], done["reply"]) == ("answered", "command", "Session renamed to: Later")
