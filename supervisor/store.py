@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sqlite3
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -42,6 +42,8 @@ CREATE TABLE IF NOT EXISTS tails(
     session_id TEXT NOT NULL, name TEXT NOT NULL, position INTEGER NOT NULL, PRIMARY KEY(session_id, name));
 CREATE TABLE IF NOT EXISTS keys(key TEXT PRIMARY KEY, at INTEGER NOT NULL, result BLOB NOT NULL);
 """
+
+_bodies = msgspec.json.Decoder(dict[str, Any])
 
 OPEN_STATES = ("accepted", "queued", "typed", "submitted")
 LOCKED_SECONDS = 0.2
@@ -131,6 +133,7 @@ class SessionRecord:
     held_reason: str | None = None
     activity_clock: float = 0.0
     activity_boot: str = ""
+    asked: str | None = None
 
 
 @dataclass
@@ -198,6 +201,15 @@ def _body(record: Any, columns: tuple[str, ...]) -> bytes:
     return msgspec.json.encode(fields)
 
 
+def _fields(row: tuple[Any, ...], known: Container[str]) -> dict[str, Any]:
+    """The body of a row, less what a later version has added. Raise Damaged when it is not what we wrote."""
+    try:
+        body = _bodies.decode(row[-1])
+    except (msgspec.DecodeError, UnicodeDecodeError, TypeError) as error:
+        raise Damaged(f"The database is damaged: the record {row[0]} cannot be read ({error}).") from error
+    return {name: value for name, value in body.items() if name in known}
+
+
 class Store:
     """Everything that must survive. Used from the supervisor's loop only."""
 
@@ -230,12 +242,14 @@ class Store:
         self.refusal = None
 
     def verify(self) -> None:
-        """Raise Damaged when the file's structure is not sound (measured: 60 ms for 67 MB)."""
+        """Raise Damaged when the file's structure is not sound (measured: 60 ms for 67 MB), or a session cannot be read."""
         found = self._db.execute("PRAGMA quick_check(1)").fetchone()
         if found is None or found[0] != "ok":
             raise Damaged(
                 f"The database {self._path} is damaged: {' '.join(str((found or ['unreadable'])[0]).split())}."
             )
+        for record in self.sessions():
+            self.open_messages(record.id)
 
     @classmethod
     def remains(cls, path: Path) -> tuple[list[SessionRecord], list[MessageRecord]]:
@@ -247,16 +261,18 @@ class Store:
             broken._db = sqlite3.connect(path, isolation_level=None, timeout=LOCKED_SECONDS, factory=_Connection)
         except sqlite3.Error:
             return sessions, messages
-        with suppress(StorageFailed, msgspec.DecodeError, TypeError):
+        with suppress(StorageFailed):
             columns = ",".join(_SESSION_COLUMNS)
             for row in broken._db.execute(f"SELECT {columns},body FROM sessions NOT INDEXED"):
-                sessions.append(cls._session(row))
-        with suppress(StorageFailed, msgspec.DecodeError, TypeError):
+                with suppress(Damaged):
+                    sessions.append(cls._session(row))
+        with suppress(StorageFailed):
             marks = ",".join(f"'{state}'" for state in OPEN_STATES)
             columns = ",".join(_MESSAGE_COLUMNS)
             rows = broken._db.execute(f"SELECT {columns},ord,body FROM messages NOT INDEXED WHERE state IN ({marks})")
             for row in rows:
-                messages.append(cls._message(row))
+                with suppress(Damaged):
+                    messages.append(cls._message(row))
         broken._db.close()
         return sessions, messages
 
@@ -326,8 +342,7 @@ class Store:
     @staticmethod
     def _session(row: tuple[Any, ...]) -> SessionRecord:
         known = SessionRecord.__dataclass_fields__
-        body = {name: value for name, value in msgspec.json.decode(row[-1]).items() if name in known}
-        return SessionRecord(**dict(zip(_SESSION_COLUMNS, row[:-1], strict=True)), **body)
+        return SessionRecord(**dict(zip(_SESSION_COLUMNS, row[:-1], strict=True)), **_fields(row, known))
 
     # -- messages ------------------------------------------------------------------------------------------------
 
@@ -362,8 +377,7 @@ class Store:
     @staticmethod
     def _message(row: tuple[Any, ...]) -> MessageRecord:
         known = MessageRecord.__dataclass_fields__
-        body = {name: value for name, value in msgspec.json.decode(row[-1]).items() if name in known}
-        return MessageRecord(**dict(zip(_MESSAGE_COLUMNS, row[:-2], strict=True)), ord=row[-2], **body)
+        return MessageRecord(**dict(zip(_MESSAGE_COLUMNS, row[:-2], strict=True)), ord=row[-2], **_fields(row, known))
 
     def message(self, message_id: str) -> MessageRecord | None:
         """One message by id."""
