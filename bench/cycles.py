@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
 from bench import lab
-from tests.fake_tui import write_fake
-from tests.harness import House, until
+from tests.harness import ROOT, House, until
 
 WARM = 50
 
@@ -20,7 +20,9 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--cycles", type=int, default=1000)
     arguments = parser.parse_args(argv)
     folder = Path(tempfile.mkdtemp(prefix="plf-"))
-    fake = write_fake(folder)
+    fake = folder / "claude"
+    fake.write_text(f'#!/bin/sh\nexec {sys.executable} {ROOT / "tests" / "fake_tui.py"} "$@"\n')
+    fake.chmod(0o755)
     with lab.open_house(arguments.release, api=False, claude=fake) as house:
         figures, verdicts = _cycles(house, arguments.cycles)
     return lab.finish("cycles, scripted TUI", figures, verdicts, arguments.json)

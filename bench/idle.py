@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import lab
-from tests.harness import House, until
+from tests.harness import House
 
 BOUND_PERCENT = 1.0
 
@@ -30,7 +30,7 @@ def _idle(house: House, arguments: Any) -> tuple[dict[str, Any], dict[str, bool]
     for number in range(arguments.asleep + arguments.awake):
         _, session = house.ask(f"echo: {number}", wait=120)
         if number < arguments.asleep:
-            until(lambda s=session: house.session(s)["state"] == "idle", "idle")
+            house.until_state(session, "idle")
             house.call("session.hibernate", {"sessionId": session})
         progress.at(number + 1)
     assert house.supervisor is not None

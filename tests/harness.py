@@ -10,9 +10,11 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -204,7 +206,8 @@ class House:
             args.setdefault("projectPath", str(self.project))
         else:
             args["sessionId"] = session
-        return self.call("message.send", args, timeout=wait + 30)
+        sent: dict[str, Any] = self.call("message.send", args, timeout=wait + 30)
+        return sent
 
     def ask(self, text: str, session: str | None = None, **more: Any) -> tuple[str, str]:
         """Send and insist on an answer; reply and session id."""
@@ -215,11 +218,13 @@ class House:
 
     def session(self, identity: str) -> dict[str, Any]:
         """One session as clients see it."""
-        return self.call("session.get", {"sessionId": identity})
+        view: dict[str, Any] = self.call("session.get", {"sessionId": identity})
+        return view
 
     def message(self, identity: str, wait: float = 0.0) -> dict[str, Any]:
         """One receipt."""
-        return self.call("message.get", {"messageId": identity, "wait": wait}, timeout=wait + 30)
+        receipt: dict[str, Any] = self.call("message.get", {"messageId": identity, "wait": wait}, timeout=wait + 30)
+        return receipt
 
     def until_state(self, identity: str, *states: str, timeout: float = PATIENCE) -> dict[str, Any]:
         """The session once it is in one of the states."""
@@ -228,7 +233,8 @@ class House:
             view = self.session(identity)
             return view if view["state"] in states else None
 
-        return until(there, f"session is {' or '.join(states)}", timeout)
+        seen: dict[str, Any] = until(there, f"session is {' or '.join(states)}", timeout)
+        return seen
 
     def events(self, since: int = 0, session: str | None = None) -> list[dict[str, Any]]:
         """The journal."""
@@ -289,7 +295,7 @@ class House:
                 try:
                     child.wait(10)
                 except subprocess.TimeoutExpired:
-                    leftovers.append(f"{child.args} ignored SIGTERM")
+                    leftovers.append(f"{child.args!r} ignored SIGTERM")
                     child.kill()
                     child.wait()
         try:
@@ -299,7 +305,14 @@ class House:
                 leftovers.append(f"process {left} {_command_line(left.pid)}")
                 process.send_signal(left, signal.SIGKILL)
         leftovers += [f"socket {path}" for path in self.paths.run_dir.glob("h/*.sock")]
-        return leftovers
+        return leftovers + [f"file {path}" for path in self.outside()]
+
+    def outside(self) -> list[Path]:
+        """What the CLI keeps in the machine's temporary folder, as far as it is this house's: there must be nothing."""
+        shared = Path(tempfile.gettempdir())
+        project = re.sub(r"[^A-Za-z0-9]", "-", str(self.folder.resolve()))
+        sockets = [path for seen in self._family for path in shared.glob(f"cc-socks*/{seen.pid}.sock")]
+        return sockets + list(shared.glob(f"claude-*/{project}*"))
 
 
 def _command_line(pid: int) -> str:
