@@ -1,0 +1,39 @@
+"""What is left of a session when it is over: nothing outside its own folders, and no process, socket or temporary file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from tests.conftest import MakeHouse
+from tests.faults.test_claude_killed import _sleepers, kill_claude
+from tests.harness import until
+
+
+def test_nothing_of_a_killed_session_is_left(make_house: MakeHouse, cli: Path) -> None:
+    house = make_house(cli)
+    house.config["claude"]["args"] = ["--allowedTools", "Bash"]
+    house.start_supervisor()
+    task = json.dumps({"command": "sleep 7654; true", "run_in_background": True})
+    _, session = house.ask(f"[[tool Bash {task}]]")
+    until(lambda: _sleepers(house), "the task runs")
+    temporary = house.paths.temporary_dir(session)
+    pid = house.session(session)["pid"]
+    assert list(temporary.glob("claude-*/*/*/tasks/*.output")), "the CLI honours TMPDIR"
+    house.call("session.kill", {"sessionId": session})
+    assert not temporary.exists()
+    assert not _sleepers(house)
+    assert not list((house.claude_home / ".claude" / "sessions").glob(f"{pid}.*"))
+    assert list((house.paths.run_dir / "h").iterdir()) == []
+    assert house.outside() == []
+
+
+def test_nothing_of_a_crashed_process_is_left_outside(make_house: MakeHouse, cli: Path) -> None:
+    house = make_house(cli)
+    house.start_supervisor()
+    _, session = house.ask("echo: hello")
+    dead = kill_claude(house, session)
+    until(lambda: house.session(session)["pid"] not in (None, dead.pid), "another process")
+    assert not list(house.paths.temporary_dir(session).glob(f"cc-socks*/{dead.pid}.sock"))
+    assert not list((house.claude_home / ".claude" / "sessions").glob(f"{dead.pid}.*"))
+    assert house.outside() == []

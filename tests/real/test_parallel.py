@@ -1,0 +1,42 @@
+"""Twenty parallel requests without a live process: one process, twenty replies, each to its own question, in order."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+from tests.faults.pausing import fates, first_tries
+from tests.harness import House
+
+CROWD = 20
+
+
+def ask_all_at_once(house: House, session: str) -> None:
+    """Twenty clients at once; each gets its own answer, from one process, in the order of acceptance."""
+    before = house.session(session)
+    with ThreadPoolExecutor(CROWD) as crowd:
+        sent = list(crowd.map(lambda n: house.send(f"echo: question {n}", session, wait=90), range(CROWD)))
+    assert [item["message"]["reply"] for item in sent] == [f"question {n}" for n in range(CROWD)]
+    accepted = house.call("message.list", {"sessionId": session, "limit": 100})["messages"][-CROWD:]
+    assert first_tries(house)[-CROWD:] == [message["text"] for message in accepted]
+    steps = [message["steps"]["submitted"] for message in accepted]
+    assert steps == sorted(steps)
+    after = house.session(session)
+    assert after["generation"] <= before["generation"] + 1
+    assert {item["session"]["pid"] for item in sent} == {after["pid"]}
+    assert set(fates(house, session).values()) == {"answered"}
+
+
+def test_a_new_session_serves_a_crowd_from_one_process(house: House) -> None:
+    session = house.call("session.create", {"projectPath": str(house.project)})["id"]
+    ask_all_at_once(house, session)
+    assert house.session(session)["generation"] == 1
+
+
+def test_a_sleeping_session_wakes_once_for_a_crowd(house: House) -> None:
+    _, session = house.ask("Remember the word MELON")
+    house.until_state(session, "idle")
+    house.call("session.hibernate", {"sessionId": session})
+    assert house.session(session)["pid"] is None
+    ask_all_at_once(house, session)
+    assert house.session(session)["generation"] == 2
+    assert house.ask("What word did I ask you to remember?", session)[0] == "MELON"
