@@ -84,6 +84,8 @@ def _decision(permission: Permission, waiting: Waiting, request: Answer) -> dict
         decision["updatedPermissions"] = permission.suggestions
     if request.updated_input is not None:
         decision["updatedInput"] = request.updated_input
+    elif permission.kind == "plan":
+        decision["updatedInput"] = permission.input  # 2.1.330 ignores a plain `allow` and leaves the dialog up
     return decision
 
 
@@ -232,6 +234,8 @@ async def _press(session: Session, data: bytes) -> None:
 # -- interrupting --------------------------------------------------------------------------------------------------------
 
 INTERRUPT_SECONDS = 3.0
+SUBMITTED_SECONDS = 1.0
+REDRAW_SECONDS = 0.5
 EDITOR_SECONDS = 3.0
 
 
@@ -244,10 +248,13 @@ async def interrupt(session: Session) -> str:
     Conflict when nothing runs.
     """
     async with session.answering:
+        if session.current is not None:  # its prompt may have been submitted a moment ago, before the hook says so
+            await session.pulse.until(lambda: session.record.turn_prompt is not None, SUBMITTED_SECONDS)
         if session.terminal is None or session.record.turn_prompt is None:
             raise Conflict("Nothing runs that could be interrupted.", code="nothing_runs")
         message = session.current
-        drafted = session.sight().kind == "draft"
+        # The request may be on its way before the box is drawn empty; what is in it after a while is a person's.
+        drafted = not await session.pulse.until(lambda: session.sight().kind != "draft", REDRAW_SECONDS)
 
         def over() -> bool:
             return session.record.turn_prompt is None
@@ -260,6 +267,7 @@ async def interrupt(session: Session) -> str:
             if await session.pulse.until(lambda: over() or withdrawn(), INTERRUPT_SECONDS):
                 if message is not None and withdrawn():
                     await _take_back(session, message)
+                await session.pulse.until(lambda: session.state is not State.WAITING, GONE_SECONDS)
                 return rung
         raise Unavailable("The turn goes on in spite of Esc. Answer at the terminal.", code="not_interrupted")
 

@@ -41,6 +41,7 @@ class Permission:
     since: int
     spool: Path
     menu_seen: bool = False
+    gone_since: float | None = None
     decided_at: float | None = None
 
     @classmethod

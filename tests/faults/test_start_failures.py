@@ -1,0 +1,148 @@
+"""A `claude` that cannot be started, or ends at once, or has no login: an answer within 5 s that names the cause."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shared.errors import PilotlightError
+from tests.conftest import MakeHouse
+from tests.harness import House, until
+
+PATIENCE_SECONDS = 5.0
+
+
+def refused(house: House, **more: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Send with a long wait; the failed message and its session, and that it took no time."""
+    start = time.monotonic()
+    sent = house.send("echo: hello", wait=60, **more)
+    assert time.monotonic() - start < PATIENCE_SECONDS
+    message = sent["message"]
+    assert message["state"] == "failed", message
+    view = house.session(sent["session"]["id"])
+    assert (view["state"], view["endReason"], view["pid"]) == ("ended", "start_failed", None)
+    assert view["endDetail"] == message["error"]["message"]
+    return message["error"], view
+
+
+def assert_works_after_reopening(house: House, session: str) -> None:
+    house.call("session.reopen", {"sessionId": session})
+    sent = house.send("echo: at last", session, wait=30)
+    assert sent["message"]["reply"] == "at last", sent
+
+
+def restart_with(house: House, command: Path | str) -> None:
+    house.config["claude"]["command"] = str(command)
+    house.kill_supervisor()
+    house.start_supervisor()
+
+
+def program(house: House, body: str) -> Path:
+    path = house.folder / "fake-claude"
+    path.write_text(f"#!/bin/sh\n{body}\n")
+    path.chmod(0o755)
+    return path
+
+
+def test_a_command_that_cannot_be_run_is_named(make_house: MakeHouse, one_cli: Path) -> None:
+    house = make_house(one_cli)
+    flat = house.folder / "flat"
+    flat.write_text("#!/bin/sh\n")
+    for command, code, word in (
+        (house.folder / "missing", "claude_not_found", "does not exist"),
+        ("no-such-claude", "claude_not_found", "not on PATH"),
+        (flat, "claude_not_executable", "chmod +x"),
+        (house.project, "claude_not_executable", str(house.project)),
+        (program(house, "").rename(house.folder / "bad-interpreter"), "", ""),
+    ):
+        if not code:
+            Path(command).write_text("#!/no/such/interpreter\n")
+        if house.supervisor is None:
+            house.config["claude"]["command"] = str(command)
+            house.start_supervisor()
+        else:
+            restart_with(house, command)
+        error, view = refused(house)
+        if code:
+            assert error["code"] == code
+        assert (word or str(command)) in error["message"]
+    with pytest.raises(PilotlightError) as created:
+        house.call("session.create", {"projectPath": str(house.project)})
+    assert str(house.folder) in created.value.message
+    assert not list(house.paths.run_dir.glob("h/*.sock"))
+
+    restart_with(house, one_cli)
+    assert_works_after_reopening(house, view["id"])
+
+
+def test_a_process_that_ends_at_once_is_quoted(make_house: MakeHouse, one_cli: Path) -> None:
+    house = make_house(one_cli)
+    house.config["claude"]["command"] = str(program(house, "echo 'Error: the LICENSE is missing'; exit 3"))
+    house.start_supervisor()
+    error, view = refused(house)
+    assert error["code"] == "claude_exited"
+    assert "the LICENSE is missing" in error["message"]
+    assert "exit status 3" in error["message"]
+
+    program(house, "kill -9 $$")
+    error, _ = refused(house)
+    assert "signal 9" in error["message"]
+
+    restart_with(house, one_cli)
+    assert_works_after_reopening(house, view["id"])
+
+
+def test_no_login_is_a_waiting_state_that_can_be_retried(make_house: MakeHouse, cli: Path) -> None:
+    house = make_house(cli)
+    token = house.config["claude"]["env"].pop("ANTHROPIC_AUTH_TOKEN")
+    house.start_supervisor()
+    start = time.monotonic()
+    sent = house.send("echo: held", wait=60)
+    assert time.monotonic() - start < PATIENCE_SECONDS
+    session, waiting = sent["session"]["id"], sent["session"]["waiting"]
+    assert (sent["session"]["state"], waiting["for"], sent["message"]["state"]) == ("waiting", "login", "queued")
+    assert "not logged in" in waiting["text"]
+    assert [choice["id"] for choice in waiting["choices"]] == ["retry"]
+
+    house.config["claude"]["env"]["ANTHROPIC_AUTH_TOKEN"] = token
+    house.kill_supervisor()
+    house.start_supervisor()
+    waiting = until(lambda: house.session(session)["waiting"], "it still waits")
+    house.call("session.answer", {"sessionId": session, "waitingId": waiting["id"], "choice": "retry"})
+    settled = until(lambda: (m := house.message(sent["message"]["id"], wait=1))["reply"] and m, "the held message")
+    assert settled["reply"] == "held"
+    assert len(house.model.turns()) == 1
+
+
+def test_a_service_that_cannot_be_reached_is_quoted(make_house: MakeHouse, cli: Path) -> None:
+    house = make_house(cli, onboarded=False)
+    env = house.config["claude"]["env"]
+    del env["ANTHROPIC_AUTH_TOKEN"]
+    env["HTTPS_PROXY"] = env["HTTP_PROXY"] = "http://127.0.0.1:9"
+    house.start_supervisor()
+    error, _ = refused(house)
+    assert error["code"] == "claude_exited"
+    assert "Unable to connect" in error["message"]
+    assert "███" not in error["message"]
+
+
+def test_a_project_folder_that_is_gone_is_named_and_may_come_back(make_house: MakeHouse, one_cli: Path) -> None:
+    house = make_house(one_cli)
+    house.start_supervisor()
+    _, session = house.ask("Remember the word BANANA")
+    house.call("session.hibernate", {"sessionId": session})
+    shutil.rmtree(house.project)
+    start = time.monotonic()
+    sent = house.send("echo: gone", session, wait=60)
+    assert time.monotonic() - start < PATIENCE_SECONDS
+    assert (sent["message"]["state"], sent["message"]["error"]["code"]) == ("failed", "project_path_missing")
+    assert str(house.project) in sent["message"]["error"]["message"]
+    assert house.until_state(session, "ended")["endReason"] == "start_failed"
+
+    house.project.mkdir()
+    house.call("session.reopen", {"sessionId": session})
+    assert house.ask("What word did I ask you to remember?", session)[0] == "BANANA"

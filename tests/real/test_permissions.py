@@ -1,0 +1,276 @@
+"""What Claude asks while it works: as data, answered once, here or at the terminal, also after the supervisor was gone."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from shared.errors import Conflict, InvalidRequest
+from shared.messages import SETTLED
+from tests.harness import House, until
+
+
+def tool(name: str, **given: Any) -> str:
+    return f"[[tool {name} {json.dumps(given)}]]"
+
+
+def ask(house: House, text: str, session: str | None = None) -> tuple[str, str, dict[str, Any]]:
+    """Send something that Claude asks about; session, message and what is waited for."""
+    sent = house.send(text, session, wait=0)
+    session, message = sent["session"]["id"], sent["message"]["id"]
+
+    def asked() -> dict[str, Any] | None:
+        waiting = house.session(session)["waiting"]
+        return waiting if waiting and waiting["id"].startswith("p_") else None
+
+    waiting = until(asked, "Claude asks")
+    assert house.message(message)["state"] == "submitted"
+    return session, message, waiting
+
+
+def give(house: House, session: str, waiting: dict[str, Any], **answer: Any) -> Any:
+    return house.call("session.answer", {"sessionId": session, "waitingId": waiting["id"], **answer})
+
+
+def settle(house: House, message: str) -> dict[str, Any]:
+    """The message once its fate is known. (A `wait` ends early while the session still waits for a person.)"""
+    return until(lambda: (m := house.message(message, wait=1))["state"] in SETTLED and m, "the message is settled")
+
+
+def answered(house: House, message: str) -> str:
+    settled = settle(house, message)
+    assert settled["state"] == "answered", settled
+    return settled["reply"]
+
+
+def assert_too_late(house: House, session: str, waiting: dict[str, Any], **answer: Any) -> None:
+    with pytest.raises(Conflict) as late:
+        give(house, session, waiting, **answer)
+    assert (late.value.status, late.value.error_code) == (409, "already_answered")
+
+
+def assert_clean(house: House, session: str) -> None:
+    """Nobody waits any more: no request, no pipe, no hook process, and the next message works."""
+    house.until_state(session, "idle")
+    assert house.session(session)["draft"] is False
+    spool = house.paths.session_dir(session) / "spool"
+    until(lambda: not list(spool.glob("*.answer")), "the pipes are gone")
+    assert house.ask("echo: and on", session)[0] == "and on"
+
+
+def test_permission_is_data_and_takes_allow_deny_and_always(house: House) -> None:
+    made = house.project / "one"
+    session, message, waiting = ask(house, tool("Bash", command="touch one", description="Make a file"))
+    assert (waiting["for"], waiting["tool"], waiting["text"]) == ("permission", "Bash", "touch one")
+    assert waiting["input"] == {"command": "touch one", "description": "Make a file"}
+    assert [choice["id"] for choice in waiting["choices"]] == ["allow", "always", "deny"]
+    assert waiting["suggestions"]
+    with pytest.raises(InvalidRequest):
+        give(house, session, waiting, choice="perhaps")
+    assert not made.exists()
+    give(house, session, waiting, choice="Yes")
+    assert answered(house, message).startswith("done")
+    assert made.exists()
+    assert_too_late(house, session, waiting, choice="allow")
+
+    _, message, waiting = ask(house, tool("Bash", command="touch two"), session)
+    give(house, session, waiting, choice="deny", text="Not that one, PLEASE")
+    assert "Not that one, PLEASE" in answered(house, message)
+    assert not (house.project / "two").exists()
+
+    _, message, waiting = ask(house, tool("Bash", command="touch three"), session)
+    give(house, session, waiting, choice="allow", updatedInput={"command": "touch four"})
+    answered(house, message)
+    assert (house.project / "four").exists()
+    assert not (house.project / "three").exists()
+
+    _, message, waiting = ask(house, tool("Bash", command="touch five"), session)
+    give(house, session, waiting, choice="always")
+    answered(house, message)
+    sent = house.send(tool("Bash", command="touch six"), session)
+    assert sent["message"]["state"] == "answered"
+    assert (house.project / "six").exists()
+    assert_clean(house, session)
+
+
+def test_requests_made_at_once_are_answered_one_by_one(house: House) -> None:
+    session, message, first = ask(house, '[[tools 2 Bash {"command": "touch x{i}", "description": "d"}]]')
+    assert first["input"]["command"] == "touch x1"
+    give(house, session, first, choice="allow")
+    second = until(
+        lambda: (w := house.session(session)["waiting"]) and w["id"] != first["id"] and w, "the second request"
+    )
+    assert second["input"]["command"] == "touch x2"
+    assert_too_late(house, session, first, choice="deny")
+    give(house, session, second, choice="deny")
+    answered(house, message)
+    assert ((house.project / "x1").exists(), (house.project / "x2").exists()) == (True, False)
+    assert_clean(house, session)
+
+
+def test_questions_take_a_choice_own_words_several_answers_and_a_refusal(house: House) -> None:
+    session, message, waiting = ask(house, '[[ask "Which color?" Red Blue]]')
+    assert (waiting["for"], waiting["title"]) == ("question", "Which color?")
+    assert [choice["label"] for choice in waiting["choices"]] == ["Red", "Blue", "Decline to answer"]
+    assert waiting["questions"][0]["options"][1]["description"] == "Choose Blue"
+    give(house, session, waiting, choice="Blue")
+    assert '"Which color?"="Blue"' in answered(house, message)
+
+    _, message, waiting = ask(house, '[[ask "Which color?" Red Blue]]', session)
+    give(house, session, waiting, text="a warm grey")
+    assert '"Which color?"="a warm grey"' in answered(house, message)
+
+    _, message, waiting = ask(house, '[[ask multi "Which sizes?" S M L]]', session)
+    with pytest.raises(InvalidRequest):
+        give(house, session, waiting, answers={"Which colour?": "S"})
+    give(house, session, waiting, answers={"Which sizes?": "S, L"})
+    assert '"Which sizes?"="S, L"' in answered(house, message)
+
+    _, message, waiting = ask(house, '[[ask "Which color?" Red Blue]]', session)
+    give(house, session, waiting, choice="deny", text="NO COLORS")
+    assert "NO COLORS" in answered(house, message)
+    assert_clean(house, session)
+
+
+def test_plan_is_shown_sent_back_with_words_and_approved(house: House) -> None:
+    session, message, waiting = ask(house, "[[plan 1. Look around. 2. Go home.]]")
+    assert (waiting["for"], waiting["tool"]) == ("plan", "ExitPlanMode")
+    assert "Look around" in waiting["text"]
+    give(house, session, waiting, text="Stay a LITTLE longer")
+    assert "Stay a LITTLE longer" in answered(house, message)
+
+    _, message, waiting = ask(house, "[[plan 1. Stay. 2. Go home.]]", session)
+    give(house, session, waiting, choice="allow")
+    assert answered(house, message)
+    assert_clean(house, session)
+
+
+def screen(house: House, session: str) -> str:
+    return str(house.call("session.screen", {"sessionId": session})["text"])
+
+
+def press(house: House, session: str, key: str, worked: Callable[[], bool]) -> None:
+    """Answer the dialog as a person does: look, press, and press again if it did not take it (a fresh one may not)."""
+    until(lambda: "Do you want" in screen(house, session), "the dialog")
+    for _ in range(3):
+        house.call("session.keys", {"sessionId": session, "keys": [key]})
+        with contextlib.suppress(AssertionError):
+            until(worked, "the answer", 5)
+            return
+    raise AssertionError(screen(house, session))
+
+
+def test_first_answer_wins_between_two_clients_and_the_terminal(house: House) -> None:
+    session, message, waiting = ask(house, tool("Bash", command="touch one; sleep 2"))
+    press(house, session, "Enter", lambda: (house.project / "one").exists())
+    assert_too_late(house, session, waiting, choice="deny")
+    house.until_state(session, "busy", timeout=1.5)
+    assert answered(house, message).startswith("done")
+
+    _, message, waiting = ask(house, tool("Bash", command="touch two"), session)
+    with ThreadPoolExecutor(2) as two:
+        both = list(two.map(lambda choice: _outcome(house, session, waiting, choice), ("allow", "deny")))
+    assert both.count("already_answered") == 1, both
+    answered(house, message)
+    assert (house.project / "two").exists() is ("allow" in both)
+
+    _, message, waiting = ask(house, tool("Bash", command="touch three"), session)
+    press(house, session, "Escape", lambda: "Do you want" not in screen(house, session))
+    assert settle(house, message)["state"] == "interrupted"
+    assert_too_late(house, session, waiting, choice="allow")
+    assert_clean(house, session)
+
+
+def _outcome(house: House, session: str, waiting: dict[str, Any], choice: str) -> str:
+    try:
+        return str(give(house, session, waiting, choice=choice)["answer"]["decision"])
+    except Conflict as conflict:
+        return conflict.error_code
+
+
+def test_request_outlives_the_supervisor_and_is_answered_afterwards(house: House) -> None:
+    session, message, waiting = ask(house, tool("Bash", command="touch one"))
+    pid = house.session(session)["pid"]
+    house.kill_supervisor()
+    house.start_supervisor()
+    again = until(lambda: house.session(session)["waiting"], "it waits again")
+    assert again == waiting
+    assert house.message(message)["state"] == "submitted"
+    give(house, session, again, choice="allow")
+    assert answered(house, message).startswith("done")
+    assert (house.project / "one").exists()
+    assert_too_late(house, session, waiting, choice="allow")
+
+    _, message, waiting = ask(house, '[[ask "Which color?" Red Blue]]', session)
+    house.kill_supervisor()
+    house.start_supervisor()
+    until(lambda: house.session(session)["waiting"], "it waits again")
+    give(house, session, waiting, choice="Red")
+    assert '"Which color?"="Red"' in answered(house, message)
+    assert house.session(session)["pid"] == pid
+    assert_clean(house, session)
+
+
+def test_request_does_not_outlive_its_process(house: House) -> None:
+    session, message, waiting = ask(house, tool("Bash", command="touch one"))
+    house.call("session.kill", {"sessionId": session})
+    assert house.message(message)["state"] in ("interrupted", "cancelled")
+    assert_too_late(house, session, waiting, choice="allow")
+    assert not list((house.paths.session_dir(session) / "spool").glob("*"))
+    assert not (house.project / "one").exists()
+
+
+def interrupted(house: House, session: str, message: str) -> dict[str, Any]:
+    house.call("session.interrupt", {"sessionId": session})
+    settled = settle(house, message)
+    assert settled["state"] == "interrupted", settled
+    return settled
+
+
+def test_interrupt_ends_a_request_a_tool_and_a_stream(house: House) -> None:
+    session, message, _ = ask(house, tool("Bash", command="touch one"))
+    interrupted(house, session, message)
+    assert_clean(house, session)
+    assert not (house.project / "one").exists()
+
+    _, message, waiting = ask(house, tool("Bash", command="touch two; sleep 60"), session)
+    give(house, session, waiting, choice="allow")
+    until(lambda: (house.project / "two").exists(), "the tool runs")
+    interrupted(house, session, message)
+    assert_clean(house, session)
+
+    message = house.send("[[midgate half]] echo: " + "word " * 300, session, wait=0)["message"]["id"]
+    assert house.model.wait_for_gate("half", 20)
+    interrupted(house, session, message)
+    assert_clean(house, session)
+    with pytest.raises(Conflict) as nothing:
+        house.call("session.interrupt", {"sessionId": session})
+    assert nothing.value.error_code == "nothing_runs"
+
+
+@pytest.mark.parametrize("lines", [1, 60])
+def test_interrupt_before_the_first_byte_leaves_no_draft(house: House, lines: int) -> None:
+    _, session = house.ask("echo: warm")
+    prompt = "[[gate never]] take this back\n" + "\n".join(f"{n}\tline 標題" for n in range(lines))
+    message = house.send(prompt, session, wait=0)["message"]["id"]
+    assert house.model.wait_for_gate("never", 20)
+    interrupted(house, session, message)
+    assert_clean(house, session)
+    prompts = [turn.prompt for turn in house.model.turns()]
+    assert prompts == ["echo: warm", prompt, "echo: and on"]
+
+
+def test_interrupt_leaves_a_draft_of_a_person_alone(house: House) -> None:
+    _, session = house.ask("echo: warm")
+    message = house.send("[[gate never]] echo: x", session, wait=0)["message"]["id"]
+    assert house.model.wait_for_gate("never", 20)
+    house.call("session.keys", {"sessionId": session, "text": "my own words"})
+    until(lambda: "my own words" in house.call("session.screen", {"sessionId": session})["text"], "the draft")
+    house.call("session.interrupt", {"sessionId": session})
+    assert settle(house, message)["state"] == "interrupted"
+    assert "my own words" in house.call("session.screen", {"sessionId": session})["text"]
