@@ -21,7 +21,10 @@ def main(argv: list[str]) -> int:
     arguments = parser.parse_args(argv)
     folder = Path(tempfile.mkdtemp(prefix="plf-"))
     fake = folder / "claude"
-    fake.write_text(f'#!/bin/sh\nexec {sys.executable} {ROOT / "tests" / "fake_tui.py"} "$@"\n')
+    (folder / "script.json").write_text("{}")
+    settings = f"FAKE_TUI_SCRIPT={folder}/script.json FAKE_TUI_LOG={folder}/log.jsonl"
+    program = ROOT / "tests" / "fake_tui.py"
+    fake.write_text(f'#!/bin/sh\n{settings} exec {sys.executable} {program} "$@"\n')
     fake.chmod(0o755)
     with lab.open_house(arguments.release, api=False, claude=fake) as house:
         figures, verdicts = _cycles(house, arguments.cycles)
