@@ -89,6 +89,8 @@ _KEPT = _kept()
 
 def first_lost(text: str) -> int | None:
     """The index of the first character that 2.1.330 would drop; None when it keeps them all."""
+    if text.isascii():
+        return None
     found = _KEPT.match(text)
     end = found.end() if found else 0
     return None if end == len(text) else end

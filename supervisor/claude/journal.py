@@ -185,8 +185,13 @@ def _string(value: object) -> str | None:
     return value if isinstance(value, str) else None
 
 
+def _message(raw: dict[str, Any]) -> dict[str, Any]:
+    value = raw.get("message")
+    return value if isinstance(value, dict) else {}
+
+
 def _user_line(raw: dict[str, Any], side: bool, at: str | None, uuid: str | None) -> TranscriptLine:
-    content = (raw.get("message") or {}).get("content")
+    content = _message(raw).get("content")
     blocks = content if isinstance(content, list) else [{"type": "text", "text": content}]
     texts = [b.get("text", "") for b in blocks if isinstance(b, dict) and b.get("type") == "text"]
     results = [b for b in blocks if isinstance(b, dict) and b.get("type") == "tool_result"]
@@ -208,12 +213,13 @@ def _user_line(raw: dict[str, Any], side: bool, at: str | None, uuid: str | None
 
 
 def _assistant_line(raw: dict[str, Any], side: bool, at: str | None, uuid: str | None) -> TranscriptLine:
-    message = raw.get("message") or {}
+    message = _message(raw)
     content = message.get("content")
     blocks = [b for b in content if isinstance(b, dict)] if isinstance(content, list) else []
     texts = [b["text"] for b in blocks if b.get("type") == "text" and isinstance(b.get("text"), str)]
     tools = [b for b in blocks if b.get("type") == "tool_use"]
-    usage = message.get("usage") or {}
+    usage = message.get("usage")
+    usage = usage if isinstance(usage, dict) else {}
     error = None
     if raw.get("isApiErrorMessage"):
         error = _string(raw.get("error")) or "api_error"
@@ -239,6 +245,15 @@ class Status:
     waiting_for: str | None
     conversation_id: str | None
     updated_at: int
+
+
+def status_stamp(claude_home: Path, pid: int) -> tuple[int, int, int] | None:
+    """Changes whenever the status file of a process does; None when there is none."""
+    try:
+        seen = os.stat(f"{claude_home}/sessions/{pid}.json")
+    except OSError:
+        return None
+    return seen.st_mtime_ns, seen.st_ino, seen.st_size
 
 
 def read_status(claude_home: Path, pid: int) -> Status | None:

@@ -43,7 +43,7 @@ _ANGLES = (
     "<\xab\u02c2\u1438\u2039\u226a\u22d8\u276c\u276e\u2770\u27e8\u27ea\u2991\u2993\u29fc\u2a79\u2aa1\u2af7\u3008\u300a"
     "\ufe3d\ufe3f\ufe64\uff1c"
 )
-_TAG = re.compile(rf"[{_ANGLES}][^\w]{{0,16}}+(\w{{6}})[\W_]{{1,3}}(\w{{7}})")
+_TAG = re.compile(rf"[{_ANGLES}][^\w{_ANGLES}]{{0,16}}+(\w{{6}})[\W_]{{1,3}}(\w{{7}})")
 
 
 def check_prompt(text: str) -> str:

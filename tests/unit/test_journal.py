@@ -1,0 +1,219 @@
+"""Claude's logs are read once and whole, however they grow, break off, shrink or are replaced."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from supervisor.claude import journal
+from supervisor.claude.journal import (
+    DamagedSpool,
+    EditorEvent,
+    HookEvent,
+    Tail,
+    find_transcript,
+    parse_log_line,
+    parse_transcript_line,
+    read_status,
+    transcript_path,
+)
+
+
+def read(tail: Tail) -> list[bytes]:
+    """What is new, as the session asks for it."""
+    return [line.data for line in tail.lines()] if tail.changed() else []
+
+
+# -- tails -------------------------------------------------------------------------------------------------------------
+
+
+def test_each_line_is_handed_out_once(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    tail = Tail(path)
+    assert read(tail) == []
+    path.write_bytes(b"one\ntwo\n")
+    assert read(tail) == [b"one", b"two"]
+    assert read(tail) == []
+    with path.open("ab") as file:
+        file.write(b"three\n")
+    assert read(tail) == [b"three"]
+
+
+def test_a_half_written_line_waits_for_its_end(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    path.write_bytes(b'{"a": "h\xc3')
+    tail = Tail(path)
+    assert read(tail) == []
+    with path.open("ab") as file:
+        file.write(b'\xa9"}\nnext')
+    assert [json.loads(line) for line in read(tail)] == [{"a": "hé"}]
+    with path.open("ab") as file:
+        file.write(b"\n")
+    assert read(tail) == [b"next"]
+
+
+def test_reading_goes_on_from_the_offset_behind_the_last_line_that_was_taken(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    path.write_bytes(b"one\n\n  \ntwo\nthree\n")
+    tail = Tail(path)
+    lines = tail.lines()
+    next(lines)
+    second = next(lines)
+    assert (second.data, tail.offset) == (b"two", second.end)
+    assert read(Tail(path, second.end)) == [b"three"]
+    tail.again(0)
+    assert read(tail) == [b"one", b"two", b"three"]
+
+
+def test_a_truncated_file_is_read_from_its_start(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    path.write_bytes(b"a long first line\n")
+    tail = Tail(path)
+    read(tail)
+    path.write_bytes(b"new\n")
+    assert read(tail) == [b"new"]
+
+
+def test_a_file_that_is_away_for_a_while_costs_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    path.write_bytes(b"one\n")
+    tail = Tail(path)
+    read(tail)
+    path.rename(tmp_path / "away")
+    assert read(tail) == []
+    (tmp_path / "away").rename(path)
+    with path.open("ab") as file:
+        file.write(b"two\n")
+    assert read(tail) == [b"two"]
+
+
+@pytest.mark.parametrize("size", [63, 64, 65, 200, 1000])
+def test_lines_longer_than_a_block_are_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+    monkeypatch.setattr(journal, "READ_BYTES", 64)
+    path = tmp_path / "log"
+    path.write_bytes(b"short\n" + b"x" * size + b"\n" + b"y\n" * 100)
+    assert read(Tail(path)) == [b"short", b"x" * size, *[b"y"] * 100]
+
+
+def test_a_directory_in_the_place_of_a_log_is_no_log(tmp_path: Path) -> None:
+    assert read(Tail(tmp_path)) == []
+
+
+# -- hook log ----------------------------------------------------------------------------------------------------------
+
+
+def spool(folder: Path, content: bytes, name: str = "1.0") -> Path:
+    (folder / "spool").mkdir(exist_ok=True)
+    path = folder / "spool" / name
+    path.write_bytes(content)
+    return path
+
+
+def test_a_hook_line_brings_its_event(tmp_path: Path) -> None:
+    path = spool(tmp_path, b'{"prompt_id": "p", "prompt": "h\xc3\xa9"}')
+    event = parse_log_line(tmp_path, b"hook UserPromptSubmit 1.0")
+    assert event == HookEvent("UserPromptSubmit", {"prompt_id": "p", "prompt": "hé"}, path)
+    assert isinstance(event, HookEvent)
+    assert event.prompt_id == "p"
+
+
+def test_a_hook_line_whose_file_is_gone_was_read_before(tmp_path: Path) -> None:
+    assert parse_log_line(tmp_path, b"hook Stop 1.0") is None
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b'"text"', b"[1]", b"\xff"])
+def test_a_damaged_event_says_so(tmp_path: Path, content: bytes) -> None:
+    spool(tmp_path, content)
+    with pytest.raises(DamagedSpool):
+        parse_log_line(tmp_path, b"hook Stop 1.0")
+
+
+@pytest.mark.parametrize("line", [b"", b"hook", b"hook Stop", b"hook Stop a b c", b"other x y", b"\xff\xfe \xff \xff"])
+def test_a_line_that_is_not_ours_is_nothing(tmp_path: Path, line: bytes) -> None:
+    assert parse_log_line(tmp_path, line) is None
+
+
+def test_no_line_names_a_file_outside_the_session(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_bytes(b"{}")
+    folder = tmp_path / "session"
+    (folder / "spool").mkdir(parents=True)
+    assert parse_log_line(folder, b"hook Stop ../../secret") is None
+    event = parse_log_line(folder, b"editor draft m1 ../../secret")
+    assert isinstance(event, EditorEvent)
+    assert event.draft == folder / "outbox" / "secret"
+
+
+# -- transcript --------------------------------------------------------------------------------------------------------
+
+
+def line(**raw: Any) -> bytes:
+    return json.dumps(raw).encode()
+
+
+@pytest.mark.parametrize("data", [b"", b"{", b"[]", b"1", b"\xff", b"null"])
+def test_what_is_no_object_is_no_line(data: bytes) -> None:
+    assert parse_transcript_line(data) is None
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        {"type": "a type of a later release"},
+        {},
+        {"type": "user"},
+        {"type": "user", "message": None},
+        {"type": "user", "message": "text"},
+        {"type": "user", "message": {"content": 5}},
+        {"type": "user", "message": {"content": [None, {"type": "text"}, {"type": "text", "text": 5}]}},
+        {"type": "assistant", "message": []},
+        {"type": "assistant", "message": {"content": "text", "usage": [1]}},
+        {"type": "assistant", "message": {"content": [{"type": "text", "text": None}], "id": 5, "stop_reason": {}}},
+        {"type": "system", "subtype": 5},
+        {"type": "summary", "summary": []},
+    ],
+)
+def test_lines_of_any_shape_are_read_without_an_error(raw: dict[str, Any]) -> None:
+    parse_transcript_line(line(**raw))
+
+
+def test_the_parts_of_a_turn_are_told_apart() -> None:
+    prompt = parse_transcript_line(line(type="user", promptId="p", message={"content": "hello"}))
+    block = {"type": "text", "text": "hi"}
+    usage = {"input_tokens": 3, "output_tokens": 4, "service_tier": "standard"}
+    reply = parse_transcript_line(
+        line(type="assistant", message={"id": "m", "content": [block], "usage": usage, "stop_reason": "end_turn"})
+    )
+    tool = parse_transcript_line(line(type="user", message={"content": [{"type": "tool_result", "tool_use_id": "t"}]}))
+    stopped = parse_transcript_line(line(type="user", message={"content": "[Request interrupted by user]"}))
+    end = parse_transcript_line(line(type="system", subtype="turn_duration", durationMs=5))
+    kinds = [found.kind if found else None for found in (prompt, reply, tool, stopped, end)]
+    assert kinds == ["user", "assistant", "tool_result", "interrupted", "turn_end"]
+    assert prompt is not None
+    assert (prompt.prompt_id, prompt.text) == ("p", "hello")
+    assert reply is not None
+    assert (reply.text, reply.usage) == ("hi", {"input_tokens": 3, "output_tokens": 4})
+
+
+# -- status file, places -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("content", [None, b"", b'{"status": "id', b"[]", b'{"status": 5}', b"{}"])
+def test_a_status_file_that_cannot_be_read_is_none(tmp_path: Path, content: bytes | None) -> None:
+    (tmp_path / "sessions").mkdir()
+    if content is not None:
+        (tmp_path / "sessions" / "7.json").write_bytes(content)
+    assert read_status(tmp_path, 7) is None
+
+
+def test_a_transcript_is_found_wherever_it_was_started(tmp_path: Path) -> None:
+    path = transcript_path(tmp_path, "/some/där", "8c82c545-a3b0")
+    assert path.parent.name == "-some-d-r"
+    path.parent.mkdir(parents=True)
+    path.touch()
+    assert find_transcript(tmp_path, "8c82c545-a3b0") == path
+    assert find_transcript(tmp_path, "ffffffff-0000") is None
+    assert find_transcript(tmp_path, "../../../etc/passwd") is None
+    assert find_transcript(tmp_path, "*" * 10) is None
