@@ -188,7 +188,8 @@ def launch(
     `temporary` becomes TMPDIR, unless `claude.env` sets one: both releases keep task output there, 2.1.330 also its
     socket, and never remove all of it.
     """
-    argv = [find(config, own), "--settings", json.dumps(settings(session_dir))]
+    theirs, arguments = _take_settings(config.args)
+    argv = [find(config, own), "--settings", json.dumps(_merge(theirs, settings(session_dir)))]
     if fork_from:
         argv += ["--resume", fork_from, "--fork-session", "--session-id", conversation_id]
     else:
@@ -205,7 +206,7 @@ def launch(
             argv += [flag, value]
     for folder in options.add_dirs:
         argv += ["--add-dir", folder]
-    argv += config.args
+    argv += arguments
     env = environment(config, own)
     if temporary is not None and "TMPDIR" not in config.env:
         env["TMPDIR"] = str(temporary)
@@ -219,6 +220,44 @@ def launch(
         PILOTLIGHT_SESSION_DIR=str(session_dir),
     )
     return Launch(argv=argv, env=env, cwd=cwd)
+
+
+def _take_settings(arguments: list[str]) -> tuple[dict[str, Any], list[str]]:
+    """The `--settings` of `claude.args` (JSON or a file), and the arguments without it: a second one would replace ours,
+    and with it the hooks (measured). Raise StartFailed when it cannot be read."""
+    rest, texts = [], []
+    words = iter(arguments)
+    for word in words:
+        if word == "--settings":
+            texts.append(next(words, ""))
+        elif word.startswith("--settings="):
+            texts.append(word.partition("=")[2])
+        else:
+            rest.append(word)
+    merged: dict[str, Any] = {}
+    for text in texts:
+        try:
+            body = text if text.lstrip().startswith("{") else Path(text).expanduser().read_text()
+            merged = _merge(merged, json.loads(body))
+        except (OSError, ValueError, TypeError, AttributeError) as error:
+            raise StartFailed(
+                f"The --settings in claude.args cannot be read: {error}.", code="invalid_claude_args"
+            ) from error
+    return merged, rest
+
+
+def _merge(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    """Both trees in one; lists are joined, and `above` wins otherwise."""
+    merged = dict(below)
+    for key, value in above.items():
+        known = merged.get(key)
+        if isinstance(known, dict) and isinstance(value, dict):
+            merged[key] = _merge(known, value)
+        elif isinstance(known, list) and isinstance(value, list):
+            merged[key] = [*known, *value]
+        else:
+            merged[key] = value
+    return merged
 
 
 def link_editor(session_dir: Path) -> None:
