@@ -31,10 +31,12 @@ REMEMBER_SECONDS = 300.0
 REMEMBER_REPLIES = 5_000
 REMEMBER_BYTES = 8 * 1024 * 1024
 MAX_IN_FLIGHT = 2_000
+MAX_ID_CHARACTERS = 200
 EVENT_HIGH_WATER = 50_000
 
 _encoder = msgspec.json.Encoder()
 _requests = msgspec.json.Decoder(Request)
+_anything = msgspec.json.Decoder(dict[str, Any])
 
 
 def error_body(error: PilotlightError) -> ErrorBody:
@@ -60,6 +62,28 @@ def _bind(socket: zmq.Socket[Any], address: str) -> None:
         _path(address).chmod(0o600)
     except (zmq.ZMQError, OSError) as error:
         raise StorageFailed(f"The bus cannot be opened at {address}: {error}.") from error
+
+
+def _understand(frame: bytes) -> Request:
+    """The request in a frame. Raise InvalidRequest."""
+    try:
+        request = _requests.decode(frame)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise InvalidRequest(f"The request is not valid: {error}.", code="bad_request") from error
+    if request.v != VERSION:
+        raise InvalidRequest(f"This supervisor speaks version {VERSION}, not {request.v}.", code="version")
+    if len(request.id) > MAX_ID_CHARACTERS:
+        raise InvalidRequest(f"A request's id has at most {MAX_ID_CHARACTERS} characters.", code="bad_request")
+    return request
+
+
+def _identity(frame: bytes) -> str:
+    """The id of a request that is wrong otherwise, so that whoever sent it knows which one was refused."""
+    try:
+        found = _anything.decode(frame).get("id")
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return ""
+    return found[:MAX_ID_CHARACTERS] if isinstance(found, str) else ""
 
 
 class Bus:
@@ -109,11 +133,11 @@ class Bus:
 
     def _take_subscriptions(self) -> bool:
         fresh = False
-        while True:
-            try:
-                fresh = self._events.recv(zmq.NOBLOCK)[:1] == b"\x01" or fresh
-            except zmq.Again:
-                return fresh
+        while (
+            int(self._events.get(zmq.EVENTS)) & zmq.POLLIN
+        ):  # ten times a second: an exception for "nothing" would cost
+            fresh = self._events.recv(zmq.NOBLOCK)[:1] == b"\x01" or fresh
+        return fresh
 
     async def serve(self) -> None:
         """Answer requests until cancelled."""
@@ -124,14 +148,9 @@ class Bus:
                 self._log.warning("bad_frames", extra={"fields": {"frames": len(frames)}})
                 continue
             try:
-                request = _requests.decode(frames[1])
-                if request.v != VERSION:
-                    raise InvalidRequest(f"This supervisor speaks version {VERSION}, not {request.v}.", code="version")
-            except (msgspec.DecodeError, UnicodeDecodeError) as error:
-                await self._refuse(peer, "", InvalidRequest(f"The request is not valid: {error}.", code="bad_request"))
-                continue
-            except PilotlightError as error:
-                await self._refuse(peer, "", error)
+                request = _understand(frames[1])
+            except InvalidRequest as error:
+                await self._refuse(peer, _identity(frames[1]), error)
                 continue
             await self._take(peer, request)
 

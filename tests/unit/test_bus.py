@@ -1,0 +1,393 @@
+"""The supervisor's bus on real sockets: nothing that a peer sends stops it, and no request is answered twice differently."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+import zmq
+import zmq.asyncio
+
+from shared.bus import BusClient
+from shared.errors import Conflict, PilotlightError
+from shared.messages import VERSION, Event, Request
+from supervisor import bus as bus_module
+from supervisor.bus import MAX_IN_FLIGHT, TICK_SECONDS, Bus
+
+PATIENCE = 10.0
+
+
+class Lab:
+    """A bus, the requests that it was asked, and clients of it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.requests_at, self.events_at = f"ipc://{folder}/bus.sock", f"ipc://{folder}/events.sock"
+        self.asked: list[Request] = []
+        self.answer: Callable[[Request], Awaitable[Any]] = self._echo
+        self.context = zmq.asyncio.Context()
+        self.log = logging.getLogger("test.bus")
+        self.running: list[asyncio.Task[None]] = []
+        self.bus = self.open()
+
+    async def _echo(self, request: Request) -> Any:
+        return request.args
+
+    async def _handle(self, request: Request) -> Any:
+        self.asked.append(request)
+        return await self.answer(request)
+
+    def open(self) -> Bus:
+        """Start one, as a supervisor does."""
+        bus = Bus(self.requests_at, self.events_at, self._handle, self.log)
+        self.running = [asyncio.create_task(bus.serve()), asyncio.create_task(bus.tick("epoch", lambda: 7))]
+        return bus
+
+    async def stop(self) -> None:
+        """End it, as a supervisor that goes."""
+        for task in self.running:
+            task.cancel()
+        await asyncio.gather(*self.running, return_exceptions=True)
+        self.bus.close()
+
+    def dealer(self) -> zmq.asyncio.Socket:
+        socket = self.context.socket(zmq.DEALER)
+        socket.setsockopt(zmq.LINGER, 0)
+        socket.setsockopt(zmq.SNDHWM, 20_000)
+        socket.setsockopt(zmq.RCVHWM, 20_000)
+        socket.connect(self.requests_at)
+        return socket
+
+    def subscriber(self, topic: str = "") -> zmq.asyncio.Socket:
+        socket = self.context.socket(zmq.SUB)
+        socket.setsockopt(zmq.LINGER, 0)
+        socket.subscribe(topic)
+        socket.connect(self.events_at)
+        return socket
+
+
+@pytest_asyncio.fixture
+async def lab(folder: Path) -> AsyncIterator[Lab]:
+    made = Lab(folder)
+    yield made
+    await made.stop()
+    made.context.destroy(0)
+
+
+def frame(identity: str, op: str = "ping", **more: Any) -> bytes:
+    return json.dumps({"v": VERSION, "id": identity, "op": op, **more}).encode()
+
+
+async def heard(socket: zmq.asyncio.Socket) -> Any:
+    frames = await asyncio.wait_for(socket.recv_multipart(), PATIENCE)
+    return json.loads(frames[-1])
+
+
+async def ask(socket: zmq.asyncio.Socket, data: bytes) -> Any:
+    await socket.send(data)
+    return await heard(socket)
+
+
+async def until(condition: Callable[[], Any]) -> None:
+    async with asyncio.timeout(PATIENCE):
+        while not condition():
+            await asyncio.sleep(0.005)
+
+
+# -- what peers may send -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        b"",
+        b"hello",
+        b"\xff\xfe\x00",
+        b"{",
+        b"[]",
+        b"null",
+        b"{}",
+        b'{"v": 1}',
+        b'{"v": "1", "id": "a", "op": "ping"}',
+        b'{"v": 1, "id": "a", "op": "ping", "args": []}',
+        b'{"v": 1, "id": "a", "op": "ping", "deadline": "soon"}',
+        b'{"v": 1, "id": 5, "op": "ping"}',
+        b'{"v": 1, "id": "a", "op": "ping", "args": ' + b'{"a":' * 5000 + b"1" + b"}" * 5000 + b"}",
+        b"[" * 100_000,
+    ],
+    ids=lambda data: ascii(data[:30]),
+)
+async def test_garbage_is_refused_and_the_next_request_is_answered(lab: Lab, garbage: bytes) -> None:
+    socket = lab.dealer()
+    refused = await ask(socket, garbage)
+    assert (refused["ok"], refused["error"]["code"], refused["error"]["status"]) == (False, "bad_request", 400)
+    assert (await ask(socket, frame("next", args={"x": 1})))["result"] == {"x": 1}
+    assert [request.id for request in lab.asked] == ["next"]
+
+
+async def test_a_refusal_carries_the_id_of_what_it_refuses(lab: Lab) -> None:
+    refused = await ask(lab.dealer(), b'{"v": 1, "id": "mine", "op": 5}')
+    assert refused["id"] == "mine"
+
+
+async def test_another_version_is_refused_by_name(lab: Lab) -> None:
+    refused = await ask(lab.dealer(), b'{"v": 99, "id": "a", "op": "ping"}')
+    assert (refused["id"], refused["error"]["code"]) == ("a", "version")
+    assert "99" in refused["error"]["message"]
+    assert lab.asked == []
+
+
+async def test_a_message_of_several_frames_is_dropped(lab: Lab, caplog: pytest.LogCaptureFixture) -> None:
+    socket = lab.dealer()
+    await socket.send_multipart([b"", frame("a")])
+    assert (await ask(socket, frame("b")))["id"] == "b"
+    assert [request.id for request in lab.asked] == ["b"]
+    assert "bad_frames" in caplog.messages
+
+
+async def test_a_frame_over_the_limit_is_not_read_and_costs_only_its_sender(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bus_module, "MAX_FRAME_BYTES", 100_000)
+    lab = Lab(folder)
+    good, bad = lab.dealer(), lab.dealer()
+    assert (await ask(good, frame("a")))["ok"]
+    await bad.send(frame("big", args={"x": "y" * 200_000}))
+    assert (await ask(good, frame("b", args={"x": "y" * 90_000})))["ok"]
+    assert [request.id for request in lab.asked] == ["a", "b"]
+    await lab.stop()
+    lab.context.destroy(0)
+
+
+async def test_an_id_is_bounded(lab: Lab) -> None:
+    refused = await ask(lab.dealer(), frame("x" * 1000))
+    assert refused["error"]["code"] == "bad_request"
+    assert lab.asked == []
+
+
+# -- many requests -----------------------------------------------------------------------------------------------------
+
+
+async def test_ten_thousand_requests_in_a_row_are_all_answered(lab: Lab) -> None:
+    socket = lab.dealer()
+    for number in range(10_000):
+        await socket.send(frame(str(number), args={"n": number}))
+    replies = [await heard(socket) for _ in range(10_000)]
+    refused = [reply for reply in replies if not reply["ok"]]
+    assert {reply["id"] for reply in replies} == {str(number) for number in range(10_000)}
+    assert all(reply["error"]["retryable"] and reply["error"]["status"] == 429 for reply in refused)
+    assert all(reply["result"] == {"n": int(reply["id"])} for reply in replies if reply["ok"])
+
+
+async def test_what_waits_is_bounded_and_the_rest_is_told_to_come_back(lab: Lab) -> None:
+    gate = asyncio.Event()
+
+    async def wait(request: Request) -> Any:
+        await gate.wait()
+        return request.id
+
+    lab.answer = wait
+    socket = lab.dealer()
+    for number in range(MAX_IN_FLIGHT + 10):
+        await socket.send(frame(str(number)))
+    refused = [await heard(socket) for _ in range(10)]
+    assert {reply["error"]["code"] for reply in refused} == {"bus_busy"}
+    assert {reply["error"]["data"]["retryAfter"] for reply in refused} == {1}
+    gate.set()
+    answered = [await heard(socket) for _ in range(MAX_IN_FLIGHT)]
+    assert all(reply["ok"] for reply in answered)
+    lab.answer = lab._echo
+    again = await ask(socket, frame(refused[0]["id"], args={"again": True}))
+    assert again["result"] == {"again": True}
+
+
+async def test_a_slow_request_delays_nobody(lab: Lab) -> None:
+    gate = asyncio.Event()
+
+    async def answer(request: Request) -> Any:
+        if request.op == "slow":
+            await gate.wait()
+        return request.op
+
+    lab.answer = answer
+    socket = lab.dealer()
+    await socket.send(frame("a", "slow"))
+    assert (await ask(socket, frame("b", "fast")))["result"] == "fast"
+    gate.set()
+    assert (await heard(socket))["result"] == "slow"
+
+
+async def test_a_request_that_comes_too_late_is_dropped(lab: Lab) -> None:
+    socket = lab.dealer()
+    await socket.send(frame("late", deadline=int(time.time() * 1000) - 1))
+    assert (await ask(socket, frame("b", deadline=int(time.time() * 1000) + 60_000)))["id"] == "b"
+    assert [request.id for request in lab.asked] == ["b"]
+
+
+# -- the same request again --------------------------------------------------------------------------------------------
+
+
+async def test_the_same_id_gets_the_same_reply_and_is_done_once(lab: Lab) -> None:
+    first, second = lab.dealer(), lab.dealer()
+    replies = [await ask(first, frame("a", args={"n": 1})), await ask(second, frame("a", args={"n": 2}))]
+    assert [reply["result"] for reply in replies] == [{"n": 1}, {"n": 1}]
+    assert len(lab.asked) == 1
+
+
+async def test_the_same_id_while_it_is_being_done_waits_for_the_one_reply(lab: Lab) -> None:
+    gate = asyncio.Event()
+
+    async def wait(request: Request) -> Any:
+        await gate.wait()
+        return len(lab.asked)
+
+    lab.answer = wait
+    first, second = lab.dealer(), lab.dealer()
+    await first.send(frame("a"))
+    await until(lambda: lab.asked)
+    await first.send(frame("a"))
+    await second.send(frame("a"))
+    await second.send(frame("b"))
+    await until(lambda: len(lab.asked) == 2)
+    gate.set()
+    assert (await heard(first))["id"] == "a"
+    assert {(await heard(second))["id"] for _ in range(2)} == {"a", "b"}
+    assert [request.id for request in lab.asked] == ["a", "b"]
+
+
+async def test_a_request_to_a_supervisor_that_restarts_is_answered_by_the_next_one(lab: Lab) -> None:
+    async def never(request: Request) -> Any:
+        await asyncio.Event().wait()
+
+    lab.answer = never
+    client = BusClient(lab.requests_at)
+    try:
+        answer = client.submit("ping", {"n": 1}, timeout=PATIENCE)
+        await until(lambda: lab.asked)
+        await lab.stop()
+        lab.answer = lab._echo
+        lab.bus = lab.open()
+        assert await asyncio.to_thread(answer.result, PATIENCE) == {"n": 1}
+        assert len({request.id for request in lab.asked}) == 1
+    finally:
+        await asyncio.to_thread(client.close)
+
+
+# -- answers -----------------------------------------------------------------------------------------------------------
+
+
+async def test_errors_and_bugs_are_answered_as_such(lab: Lab, caplog: pytest.LogCaptureFixture) -> None:
+    async def fail(request: Request) -> Any:
+        if request.op == "bug":
+            raise ValueError("secret detail")
+        raise Conflict("Not now.", code="busy_now", data={"why": 1})
+
+    lab.answer = fail
+    socket = lab.dealer()
+    refused = (await ask(socket, frame("a")))["error"]
+    assert refused == {"code": "busy_now", "message": "Not now.", "status": 409, "retryable": False, "data": {"why": 1}}
+    bug = (await ask(socket, frame("b", "bug")))["error"]
+    assert (bug["code"], bug["status"]) == ("internal_error", 500)
+    assert "secret" not in bug["message"]
+    assert "request_failed" in caplog.messages
+
+
+async def test_an_answer_for_a_peer_that_is_gone_is_dropped_and_noted(
+    lab: Lab, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    gate = asyncio.Event()
+
+    async def wait(request: Request) -> Any:
+        if request.op == "slow":
+            await gate.wait()
+        return request.op
+
+    lab.answer = wait
+    gone = lab.dealer()
+    await gone.send(frame("a", "slow"))
+    await until(lambda: lab.asked)
+    gone.close(0)
+    socket = lab.dealer()
+    await ask(socket, frame("b"))
+    await until(lambda: _router_has_forgotten(lab))
+    gate.set()
+    await until(lambda: "peer_gone" in caplog.messages)
+    assert (await ask(socket, frame("c")))["result"] == "ping"
+
+
+def _router_has_forgotten(lab: Lab) -> bool:
+    """ROUTER_MANDATORY says so by raising; asked with an empty message to nobody else."""
+    peers = lab.bus._running.get("a", [])
+    try:
+        lab.bus._router._shadow_sock.send_multipart([peers[0], b"{}"], zmq.NOBLOCK)
+    except zmq.ZMQError:
+        return True
+    return False
+
+
+async def test_a_deleted_socket_file_is_made_again(lab: Lab) -> None:
+    old = lab.dealer()
+    assert (await ask(old, frame("a")))["ok"]
+    Path(lab.requests_at.removeprefix("ipc://")).unlink()
+    assert lab.bus.heal()
+    assert not lab.bus.heal()
+    assert (await ask(lab.dealer(), frame("b")))["ok"]
+    assert (await ask(old, frame("c")))["ok"]
+
+
+async def test_the_sockets_are_private(lab: Lab) -> None:
+    for address in (lab.requests_at, lab.events_at):
+        assert Path(address.removeprefix("ipc://")).stat().st_mode & 0o777 == 0o600
+
+
+# -- events ------------------------------------------------------------------------------------------------------------
+
+
+def event(number: int, owner: str | None = "s1") -> Event:
+    return Event(v=VERSION, epoch="epoch", seq=number, at=1, kind="state", session=owner, data={"n": number})
+
+
+async def test_every_subscriber_hears_the_head_within_a_second_of_subscribing(lab: Lab) -> None:
+    for _ in range(3):
+        socket = lab.subscriber()
+        started = time.monotonic()
+        tick = await heard(socket)
+        assert time.monotonic() - started < TICK_SECONDS
+        assert (tick["kind"], tick["data"], tick["seq"]) == ("tick", {"head": 7}, 7)
+
+
+async def test_a_subscriber_hears_its_topic_in_order(lab: Lab) -> None:
+    one, every = lab.subscriber("session.s1."), lab.subscriber()
+    one.subscribe("supervisor.tick")
+    await heard(one)
+    await heard(every)
+    lab.bus.publish([event(1), event(2, "s2"), event(3), event(4, None)])
+    assert await numbers(one, 2) == [1, 3]
+    assert await numbers(every, 4) == [1, 2, 3, 4]
+
+
+async def numbers(socket: zmq.asyncio.Socket, count: int) -> list[int]:
+    found: list[int] = []
+    while len(found) < count:
+        body = await heard(socket)
+        if body["kind"] != "tick":
+            found.append(body["seq"])
+    return found
+
+
+async def test_publishing_without_subscribers_costs_nothing(lab: Lab) -> None:
+    lab.bus.publish([event(number) for number in range(1000)])
+    socket = lab.subscriber()
+    assert (await heard(socket))["kind"] == "tick"
+
+
+async def test_an_error_of_ours_has_its_wire_form() -> None:
+    body = bus_module.error_body(PilotlightError("Words.", code="c", data={"a": 1}))
+    assert (body.code, body.message, body.status, body.retryable, body.data) == ("c", "Words.", 500, False, {"a": 1})
