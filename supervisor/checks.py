@@ -143,10 +143,13 @@ async def claude_version(pool: Pool) -> str | None:
     except (PilotlightError, OSError):
         return None
     try:
-        output, _ = await asyncio.wait_for(child.communicate(), VERSION_SECONDS)
+        async with asyncio.timeout(VERSION_SECONDS):
+            output, _ = await child.communicate()
     except TimeoutError:
-        child.kill()
-        await child.wait()
         return None
+    finally:
+        if child.returncode is None:
+            child.kill()
+            await child.wait()
     words = output.decode("utf-8", "replace").split()
     return words[0] if words and words[0][:1].isdigit() else None

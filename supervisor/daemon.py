@@ -37,6 +37,7 @@ from supervisor.terminal_ops import TerminalOps
 from supervisor.viewers import Viewers
 
 VERSION_EVERY_SECONDS = 600.0
+CANCEL_AGAIN_SECONDS = 0.2
 
 
 def overlay_demo(config: Config, environment: Mapping[str, str]) -> Config:
@@ -104,7 +105,7 @@ class Daemon:
         recorder = Recorder(pool, viewers, log)
         TerminalOps(pool, ops, recorder)
         bus = Bus(self._paths.request_address, self._paths.event_address, ops.handle, log)
-        health.chores += [("bus_rebound", bus.heal), ("lock_renewed", ownership.heal)]
+        health.chores += [("bus_rebound", bus.heal), ("lock_renewed", ownership.heal), ("", metrics.note_pass)]
 
         def publish(events: list[Event]) -> None:
             bus.publish(events)
@@ -147,9 +148,7 @@ class Daemon:
                 task.result()
         finally:
             notify("STOPPING=1")
-            for task in (*tasks, stopping):
-                task.cancel()
-            await asyncio.gather(*tasks, stopping, return_exceptions=True)
+            await _cancel({*tasks, stopping})
             await pool.close()
             with suppress(StorageFailed):
                 store.append("stopped", None, {"pid": os.getpid()})
@@ -180,6 +179,14 @@ class Daemon:
         stopped = await pool.stop_all("shutdown") if sessions else 0
         asyncio.get_running_loop().call_later(0.2, self._done.set)
         return stopped
+
+
+async def _cancel(tasks: set[asyncio.Task[Any]]) -> None:
+    """Cancel until all are over: `asyncio.wait_for` of Python 3.11 may swallow a cancellation (python/cpython#86296)."""
+    while tasks:
+        for task in tasks:
+            task.cancel()
+        _, tasks = await asyncio.wait(tasks, timeout=CANCEL_AGAIN_SECONDS)
 
 
 def notify(state: str) -> None:

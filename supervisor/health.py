@@ -116,10 +116,9 @@ class Health:
             except Exception:  # the boundary: a failed pass must not be the last one
                 self._house.log.exception("health_pass_failed")
             self.changed.clear()
-            try:
-                await asyncio.wait_for(self.changed.wait(), self._interval())
-            except TimeoutError:
-                pass
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._interval()):
+                    await self.changed.wait()
 
     def _interval(self) -> float:
         """The configured interval, or less when a lifetime ends sooner."""

@@ -24,6 +24,7 @@ COUNTERS = (
     "messages_interrupted",
     "messages_cancelled",
     "warnings",
+    "health_passes",
 )
 
 
@@ -48,6 +49,11 @@ class Metrics:
                 self.counts["crashes"] += 1
             elif event.kind == "warning":
                 self.counts["warnings"] += 1
+
+    def note_pass(self) -> bool:
+        """One more health pass; a chore that never has anything to say."""
+        self.counts["health_passes"] += 1
+        return False
 
     def _transition(self, data: dict[str, Any]) -> None:
         to, cause = data["to"], data["cause"]
@@ -85,6 +91,7 @@ class Metrics:
                 }
                 for s in sessions
             ],
+            "cpuPercent": pool.cpu_percent,
             "memoryBytes": sum(s.memory_bytes or 0 for s in sessions if s.live),
         }
 

@@ -77,7 +77,8 @@ class Notifier:
             self._log.warning("notification_failed", extra={"fields": {"seq": event.seq, "why": str(error)}})
             return
         try:
-            await asyncio.wait_for(child.communicate(msgspec.json.encode(event)), RUN_SECONDS)
+            async with asyncio.timeout(RUN_SECONDS):
+                await child.communicate(msgspec.json.encode(event))
         except TimeoutError:
             child.kill()
             await child.wait()

@@ -11,9 +11,11 @@ class Pulse:
 
     def __init__(self) -> None:
         self._waiters: set[asyncio.Future[None]] = set()
+        self.listener: Callable[[], None] = lambda: None
 
     def ring(self) -> None:
         """Something changed."""
+        self.listener()
         waiters, self._waiters = self._waiters, set()
         for waiter in waiters:
             if not waiter.done():
@@ -30,7 +32,8 @@ class Pulse:
             waiter: asyncio.Future[None] = loop.create_future()
             self._waiters.add(waiter)
             try:
-                await asyncio.wait_for(waiter, left)
+                async with asyncio.timeout(left):
+                    await waiter
             except TimeoutError:
                 return condition()
             finally:
