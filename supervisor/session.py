@@ -35,6 +35,7 @@ from supervisor.claude.journal import (
     parse_log_line,
     parse_transcript_line,
     read_status,
+    status_stamp,
 )
 from supervisor.claude.transcript import milliseconds, read
 from supervisor.commands import CommandRun, on_screen
@@ -124,6 +125,7 @@ class Session:
         self._hooks = Tail(self.dir / "hooks.log", self.store.position(record.id, "hooks"))
         self._transcript: Tail | None = None
         self._status_at = 0.0
+        self._status_stamp: tuple[int, int, int] | None = None
         self._stopped_at = 0
         self._quiet_since: float | None = None
         self._turn_ended_at: float | None = None
@@ -226,8 +228,13 @@ class Session:
                 setattr(self.record, name, value)
             self.record.state = target
             self.waiting = asked
+            # What was asked before a restart, or before we lost sight for a moment, is no news.
+            known = self.record.asked
+            news = asked is not None and asked.id != known
+            if target is not State.UNKNOWN:
+                self.record.asked = asked.id if asked is not None else None
             self.store.save_session(self.record)
-            if target is not before or asked is not old:
+            if target is not before or news:
                 data: dict[str, Any] = {"from": before, "to": target, "cause": cause}
                 if target is State.STARTING:
                     data["generation"] = self.record.generation
@@ -236,7 +243,7 @@ class Session:
                 if target is State.ENDED:
                     data["reason"], data["detail"] = self.record.end_reason, self.record.end_detail
                 self.store.append("state", self.id, data)
-                if asked is not None:
+                if asked is not None and news:
                     self.store.append("waiting", self.id, {"for": asked.kind, "title": asked.title, "id": asked.id})
                 if target is State.ENDED:
                     self.store.append("ended", self.id, {"reason": self.record.end_reason, "cause": cause})
@@ -278,6 +285,10 @@ class Session:
         if now - self._status_at < STATUS_SECONDS or self.record.child is None:
             return
         self._status_at = now
+        stamp = status_stamp(self.house.claude_home, self.record.child[0])
+        if stamp is not None and stamp == self._status_stamp and self.status is not None:
+            return
+        self._status_stamp = stamp
         status = read_status(self.house.claude_home, self.record.child[0])
         if status != self.status:
             self.status = status

@@ -54,7 +54,7 @@ def make_house(folder: Path, model: DemoModel) -> Iterator[MakeHouse]:
 
     def make(claude: Path | str, onboarded: bool = True, name: str = "") -> House:
         place = folder / name if name else folder
-        place.mkdir(exist_ok=True)
+        place.mkdir(parents=True, exist_ok=True)
         house = House(place, model, claude, onboarded)
         made.append(house)
         return house

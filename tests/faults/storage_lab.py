@@ -84,5 +84,11 @@ def _run(*command: str) -> None:
 
 
 def descriptors(pid: int) -> int:
-    """How many a process has open."""
-    return len(os.listdir(f"/proc/{pid}/fd"))
+    """How many a process has open, without the index of the search, which is opened when it is first needed."""
+    found = 0
+    for entry in os.scandir(f"/proc/{pid}/fd"):
+        try:
+            found += "search.db" not in os.readlink(entry.path)
+        except FileNotFoundError:
+            continue
+    return found

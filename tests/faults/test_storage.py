@@ -99,7 +99,7 @@ def test_full_disk_refuses_and_heals(quick: House, disk: Disk) -> None:
     assert quick.ask("echo: and new ones", other)[0] == "and new ones"
     assert quick.session(session)["pid"] == before["pid"]
     assert quick.session(session)["state"] == "idle"
-    assert descriptors(quick.supervisor.pid) <= open_before
+    until(lambda: descriptors(quick.supervisor.pid) <= open_before, "descriptors are given back")
     assert not list((quick.paths.session_dir(session) / "spool").iterdir())
 
 

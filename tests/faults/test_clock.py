@@ -1,0 +1,140 @@
+"""The clock is set, the machine sleeps or reboots: nothing expires that is not due, and nothing is said twice."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from supervisor import clock
+from supervisor.store import Store, now_ms
+from tests.conftest import MakeHouse
+from tests.harness import House, until
+
+HOUR = 3600.0
+DAY = 24 * HOUR
+
+
+class Clocks:
+    """Both clocks of a supervisor that runs, moved by so many seconds from the truth."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self.set(0.0, 0.0)
+
+    def set(self, wall: float, lifetime: float) -> None:
+        """The wall clock was set; `lifetime` counts what the machine has slept."""
+        fresh = self._file.with_suffix(".new")
+        fresh.write_text(f"{wall} {lifetime}")
+        fresh.rename(self._file)
+
+
+@pytest.fixture
+def clocks(folder: Path) -> Clocks:
+    return Clocks(folder / "clock")
+
+
+@pytest.fixture
+def quick(make_house: MakeHouse, one_cli: Path, folder: Path, clocks: Clocks) -> House:
+    """A house whose health pass runs all the time, and whose clocks can be moved."""
+    house = make_house(one_cli)
+    house.config["health"] = {"interval_seconds": 0.2}
+    house.extra_env["PILOTLIGHT_CLOCK_FILE"] = str(folder / "clock")
+    house.start_supervisor()
+    return house
+
+
+def passes(house: House, count: int = 4) -> None:
+    """Wait for so many more health passes."""
+
+    def done() -> int:
+        return int(house.call("metrics")["counters"]["health_passes"])
+
+    before = done()
+    until(lambda: done() >= before + count, f"{count} health passes")
+
+
+def said(house: House, since: int) -> Counter[str]:
+    return Counter(event["kind"] for event in house.events(since))
+
+
+def test_setting_the_wall_clock_expires_nothing(quick: House, clocks: Clocks) -> None:
+    _, session = quick.ask("Remember the word DAMSON")
+    _, asleep = quick.ask("echo: sleepy")
+    quick.call("session.hibernate", {"sessionId": asleep})
+    head = quick.call("ping")["head"]
+    for wall in (DAY, -DAY, 2 * DAY, 0.0):
+        clocks.set(wall, 0.0)
+        passes(quick)
+    assert not said(quick, head)
+    clocks.set(-DAY, 0.0)
+    assert quick.ask("What word did I ask you to remember?", session)[0] == "DAMSON"
+    clocks.set(DAY, 0.0)
+    assert quick.ask("echo: on we go", asleep)[0] == "on we go"
+    assert not {"warning", "ended"} & set(said(quick, head))
+
+
+def test_restart_under_a_wrong_wall_clock_expires_nothing(quick: House, clocks: Clocks) -> None:
+    _, session = quick.ask("echo: hello")
+    quick.kill_supervisor()
+    clocks.set(30 * DAY, 0.0)
+    quick.start_supervisor()
+    passes(quick)
+    assert quick.session(session)["state"] == "idle"
+    assert "ended" not in said(quick, 0)
+
+
+def test_sleep_of_the_machine_counts_and_is_said_once(quick: House, clocks: Clocks) -> None:
+    _, session = quick.ask("echo: hello")
+    _, other = quick.ask("echo: hello too")
+    head = quick.call("ping")["head"]
+    clocks.set(HOUR, HOUR)
+    passes(quick)
+    assert not said(quick, head), "an hour is nothing"
+    clocks.set(21 * HOUR, 21 * HOUR)
+    passes(quick)
+    assert said(quick, head) == {"warning": 2}
+    quick.ask("echo: awake", other)
+    head = quick.call("ping")["head"]
+    clocks.set(25 * HOUR, 25 * HOUR)
+    quick.until_state(session, "ended")
+    passes(quick)
+    seen = said(quick, head)
+    assert (seen["ended"], seen["warning"]) == (1, 0)
+    assert quick.session(session)["endReason"] == "expired"
+    assert quick.session(other)["state"] == "idle"
+
+
+def test_after_a_reboot_the_wall_clock_decides_and_is_not_believed_backward(quick: House, clocks: Clocks) -> None:
+    _, session = quick.ask("echo: before the reboot")
+    quick.call("session.hibernate", {"sessionId": session})
+
+    def reboot(wall: float) -> None:
+        quick.kill_supervisor()
+        with closing(Store(quick.paths.database)) as store:
+            record = store.session(session)
+            assert record is not None
+            record.activity_boot, record.activity_clock = "another boot", clock.now() + 1e6
+            store.save_session(record)
+        clocks.set(wall, 0.0)
+        quick.start_supervisor()
+        passes(quick)
+
+    for wall in (-DAY, 19 * HOUR):
+        reboot(wall)
+        assert quick.session(session)["state"] == "hibernated"
+        assert not quick.session(session)["warned"]
+    reboot(25 * HOUR)
+    assert quick.until_state(session, "ended")["endReason"] == "expired"
+
+
+def test_stamps_are_the_wall_clock_s(quick: House, clocks: Clocks) -> None:
+    clocks.set(-DAY, 0.0)
+    _, session = quick.ask("echo: yesterday")
+    stamps: list[dict[str, Any]] = quick.events(session=session)
+    assert all(abs(event["at"] / 1000 - (time.time() - DAY)) < 600 for event in stamps)
+    assert now_ms() - quick.session(session)["lastActivity"] > (DAY - 600) * 1000

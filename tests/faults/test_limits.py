@@ -1,0 +1,191 @@
+"""Memory, CPU and places are really limited; what is stuck or silent is said once, and nothing honest is killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shared import process
+from shared.errors import Busy
+from supervisor.pool import CPU_PATIENCE_SECONDS, STARTS_AT_ONCE
+from tests.conftest import MakeHouse
+from tests.faults.storage_lab import descriptors
+from tests.harness import House, until
+
+HOG = "python3 -c \"import time; x = b'x' * ({} << 20); time.sleep(600)\""
+
+
+@pytest.fixture
+def quick(make_house: MakeHouse, one_cli: Path) -> House:
+    """A house whose health pass runs all the time, with more memory than the default."""
+    house = make_house(one_cli)
+    house.config["health"] = {"interval_seconds": 0.3}
+    house.config["limits"] = {"memory_total_gb": 16, "memory_per_session_mb": 4000}
+    house.start_supervisor()
+    return house
+
+
+def of_kind(house: House, kind: str, session: str | None = None) -> list[dict[str, Any]]:
+    return [event["data"] for event in house.events(session=session) if event["kind"] == kind]
+
+
+def passes(house: House, count: int = 4) -> None:
+    def done() -> int:
+        return int(house.call("metrics")["counters"]["health_passes"])
+
+    before = done()
+    until(lambda: done() >= before + count, f"{count} health passes")
+
+
+def patch(house: House, **values: Any) -> None:
+    house.call("settings.patch", {"values": {name.replace("__", "."): value for name, value in values.items()}})
+
+
+def test_busy_machine_delays_a_start_once_and_not_for_ever(quick: House) -> None:
+    patch(quick, limits__cpu_percent=0.01)
+    until(lambda: quick.call("metrics")["cpuPercent"] > 0.01, "the machine is measured to be busy")
+    began = time.monotonic()
+    session = quick.call("session.create", {"projectPath": str(quick.project)})["id"]
+    assert time.monotonic() - began >= CPU_PATIENCE_SECONDS
+    quick.until_state(session, "idle")
+    (event,) = of_kind(quick, "start_delayed", session)
+    assert event["cpuPercent"] > event["limit"] == 0.01
+    sent = quick.send("echo: soon", wait=0)
+    until(lambda: of_kind(quick, "start_delayed", sent["session"]["id"]), "the next one is delayed")
+    patch(quick, limits__cpu_percent=100)
+    assert quick.message(sent["message"]["id"], wait=30)["reply"] == "soon"
+
+
+def test_memory_pressure_with_nothing_idle_refuses_new_starts_and_recovers(quick: House) -> None:
+    _, session = quick.ask("echo: warm")
+    sent = quick.send("[[gate turn]] echo: finished", session, wait=0)["message"]["id"]
+    assert quick.model.wait_for_gate("turn", 20)
+    patch(quick, limits__memory_total_gb=0.01)
+    passes(quick)
+    for _ in range(2):
+        with pytest.raises(Busy, match=r"limits\.memory_total_gb") as refusal:
+            quick.call("session.create", {"projectPath": str(quick.project)})
+        assert (refusal.value.error_code, refusal.value.status) == ("memory_exhausted", 429)
+        assert refusal.value.data["retryAfter"] > 0
+    assert [view["id"] for view in quick.call("session.list")["sessions"]] == [session]
+    assert quick.session(session)["state"] == "busy"
+    quick.model.release("turn")
+    assert quick.message(sent, wait=20)["reply"] == "finished"
+    assert quick.until_state(session, "hibernated")["pid"] is None
+    patch(quick, limits__memory_total_gb=None)
+    assert quick.ask("echo: room again")[0] == "room again"
+
+
+def test_grandchild_that_eats_memory_is_counted_and_its_session_replaced(make_house: MakeHouse, one_cli: Path) -> None:
+    house = make_house(one_cli)
+    house.config["health"] = {"interval_seconds": 0.3}
+    house.config["limits"] = {"memory_total_gb": 16, "memory_per_session_mb": 4000}
+    house.config["claude"]["args"] = ["--allowedTools", "Bash"]
+    house.start_supervisor()
+    _, session = house.ask("Remember the word TULIP")
+    base = until(lambda: house.session(session)["memoryBytes"], "memory was measured") >> 20
+    hog = int(base * 2.2) + 100
+    patch(house, limits__memory_per_session_mb=base * 1.5)
+    command = json.dumps({"command": HOG.format(hog)})
+    sent = house.send(f"[[tool Bash {command}]] echo: never", session, wait=0)["message"]["id"]
+    event = until(lambda: of_kind(house, "memory", session), "the replacement is said")[0]
+    assert event["action"] == "replace"
+    assert event["bytes"] >> 20 >= hog
+    assert event["bytes"] >> 20 < hog + 2.5 * base, "a tree is counted once"
+    assert house.message(sent, wait=30)["state"] == "interrupted"
+    house.until_state(session, "idle")
+    assert house.ask("What word did I ask you to remember?", session)[0] == "TULIP"
+    assert not [p for p in house.marked() if b"<< 20" in Path(f"/proc/{p.pid}/cmdline").read_bytes()]
+    assert len(of_kind(house, "memory", session)) == 1
+
+
+def test_stuck_turn_is_said_once_and_never_killed(quick: House) -> None:
+    _, session = quick.ask("echo: warm")
+    pid = quick.session(session)["pid"]
+    patch(quick, health__stuck_minutes=0.02)
+    sent = quick.send("[[gate turn]] echo: slow but honest", session, wait=0)["message"]["id"]
+    until(lambda: of_kind(quick, "stuck", session), "it is said")
+    assert quick.session(session)["health"] == "stuck"
+    passes(quick)
+    assert len(of_kind(quick, "stuck", session)) == 1
+    assert quick.session(session)["pid"] == pid
+    quick.model.release("turn")
+    assert quick.message(sent, wait=20)["reply"] == "slow but honest"
+    until(lambda: quick.session(session)["health"] == "ok", "well again")
+
+
+def test_silent_holder_is_said_once_and_heals(quick: House) -> None:
+    _, session = quick.ask("echo: warm")
+    _, other = quick.ask("echo: neighbour")
+    view = quick.session(session)
+    holder = process.identify(view["holderPid"])
+    assert holder is not None
+    assert quick.supervisor is not None
+    before = descriptors(quick.supervisor.pid)
+    process.send_signal(holder, signal.SIGSTOP)
+    try:
+        until(lambda: of_kind(quick, "unresponsive", session), "it is said")
+        assert quick.session(session)["state"] == "unknown"
+        assert quick.ask("echo: not disturbed", other)[0] == "not disturbed"
+        passes(quick)
+    finally:
+        process.send_signal(holder, signal.SIGCONT)
+    quick.until_state(session, "idle")
+    assert len(of_kind(quick, "unresponsive", session)) == 1
+    assert len(of_kind(quick, "responsive", session)) == 1
+    assert quick.session(session)["pid"] == view["pid"]
+    assert quick.ask("echo: back", session)[0] == "back"
+    until(lambda: descriptors(quick.supervisor.pid) <= before, "descriptors are given back")
+
+
+def test_revival_of_many_is_no_stampede(quick: House) -> None:
+    sessions = [quick.ask(f"Remember the word WORD{number}")[1] for number in range(6)]
+    everyone = [quick.session(session) for session in sessions]
+    quick.kill_supervisor()
+    for view in everyone:
+        for name in ("holderPid", "pid"):
+            if (living := process.identify(view[name])) is not None:
+                process.send_signal(living, signal.SIGKILL)
+    until(lambda: all(process.identify(view["pid"]) is None for view in everyone), "as after a reboot")
+    head = quick_head(quick)
+    quick.start_supervisor()
+    for session in sessions:
+        quick.until_state(session, "idle")
+    at_once = most = 0
+    for event in quick.events(head):
+        if event["kind"] == "state":
+            at_once += (event["data"]["to"] == "starting") - (event["data"]["from"] == "starting")
+            most = max(most, at_once)
+    assert most == STARTS_AT_ONCE
+    assert [len(of_kind(quick, "crashed", session)) for session in sessions] == [1] * 6
+    assert quick.ask("What word did I ask you to remember?", sessions[3])[0] == "WORD3"
+
+
+def quick_head(house: House) -> int:
+    """The journal's head while no supervisor runs."""
+    from contextlib import closing
+
+    from supervisor.store import Store
+
+    with closing(Store(house.paths.database)) as store:
+        return store.head()
+
+
+def test_terminals_and_descriptors_are_given_back(quick: House) -> None:
+    assert quick.supervisor is not None
+    _, first = quick.ask("echo: warm")
+    quick.call("session.hibernate", {"sessionId": first})
+    before, ptys = descriptors(quick.supervisor.pid), len(os.listdir("/dev/pts"))
+    for _ in range(3):
+        assert quick.ask("echo: again", first)[0] == "again"
+        quick.call("session.hibernate", {"sessionId": first})
+    until(lambda: descriptors(quick.supervisor.pid) <= before, "descriptors are given back")
+    own = [name for name in os.listdir("/dev/pts") if re.fullmatch(r"\d+", name)]
+    assert len(own) <= ptys + 4, "other tests beside this one have terminals too"

@@ -1,0 +1,118 @@
+"""systemd and launchd stop, kill and restart the supervisor: sessions live on, and readiness is told when it is true."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from shared import process
+from tests.conftest import MakeHouse
+from tests.harness import House, until
+
+
+@pytest.fixture
+def house(make_house: MakeHouse, one_cli: Path) -> House:
+    return make_house(one_cli)
+
+
+@pytest.fixture
+def manager(folder: Path) -> Iterator[socket.socket]:
+    """Where a service manager hears sd_notify."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
+        listener.bind(str(folder / "notify"))
+        listener.settimeout(20)
+        yield listener
+
+
+def alive(*pids: int) -> bool:
+    return all(process.identify(pid) is not None for pid in pids)
+
+
+@pytest.mark.parametrize(
+    ("number", "group"),
+    [(signal.SIGTERM, False), (signal.SIGTERM, True), (signal.SIGINT, True), (signal.SIGKILL, True)],
+    ids=["KillMode=process", "launchd: group TERM", "Ctrl+C: group INT", "group KILL"],
+)
+def test_kill_of_the_supervisor_leaves_the_turn_running(house: House, number: int, group: bool) -> None:
+    supervisor = house.start_supervisor()
+    _, session = house.ask("Remember the word ROWAN")
+    sent = house.send("[[gate turn]] echo: not cut off", session, wait=0)["message"]["id"]
+    assert house.model.wait_for_gate("turn", 20)
+    before = house.session(session)
+    (os.killpg if group else os.kill)(supervisor.pid, number)
+    assert supervisor.wait(20) == (-number if number == signal.SIGKILL else 0)
+    assert alive(before["pid"], before["holderPid"])
+    house.model.release("turn")
+    house.start_supervisor()
+    after = house.session(session)
+    assert [after[name] for name in ("pid", "holderPid", "generation")] == [
+        before[name] for name in ("pid", "holderPid", "generation")
+    ]
+    assert house.message(sent, wait=30)["reply"] == "not cut off"
+    assert house.ask("What word did I ask you to remember?", session)[0] == "ROWAN"
+    states = [event["data"]["to"] for event in house.events(session=session) if event["kind"] == "state"]
+    assert "ended" not in states
+    assert "hibernated" not in states
+
+
+def test_no_process_of_a_session_is_in_the_supervisors_group_or_session(house: House) -> None:
+    supervisor = house.start_supervisor()
+    _, session = house.ask("echo: hello")
+    view = house.session(session)
+    holder = process.identify(view["holderPid"])
+    assert holder is not None
+    for member in (holder, *process.descendants(holder)):
+        assert os.getpgid(member.pid) != supervisor.pid
+        assert os.getsid(member.pid) != supervisor.pid
+    assert holder not in process.descendants(process.ProcessId(supervisor.pid, process.start_time(supervisor.pid) or 0))
+
+
+def test_ready_is_told_when_sessions_are_adopted_and_requests_are_answered(
+    house: House, manager: socket.socket
+) -> None:
+    house.start_supervisor()
+    _, session = house.ask("echo: hello")
+    pid = house.session(session)["pid"]
+    house.kill_supervisor()
+    house.extra_env["NOTIFY_SOCKET"] = manager.getsockname()
+    supervisor = house.start_supervisor(ready=False)
+    assert manager.recv(100) == b"READY=1"
+    assert house.call("ping", timeout=5)["ready"]
+    assert [event["data"]["pid"] for event in house.events(session=session) if event["kind"] == "adopted"] == [pid]
+    supervisor.send_signal(signal.SIGTERM)
+    assert manager.recv(100) == b"STOPPING=1"
+    assert supervisor.wait(20) == 0
+    del house.extra_env["NOTIFY_SOCKET"]
+    house.start_supervisor()
+
+
+def test_one_that_may_not_serve_never_says_that_it_is_ready(house: House, manager: socket.socket) -> None:
+    house.start_supervisor()
+    house.extra_env["NOTIFY_SOCKET"] = manager.getsockname()
+    done = subprocess.run(
+        [sys.executable, "-m", "supervisor"], cwd=house.folder, env=house.environment(), capture_output=True, timeout=30
+    )
+    assert done.returncode == 1
+    manager.setblocking(False)
+    with pytest.raises(BlockingIOError):
+        manager.recv(100)
+
+
+def test_stop_and_start_again_at_once(house: House) -> None:
+    """As `systemctl restart` does: the next one is started the moment the old one is gone."""
+    house.start_supervisor()
+    _, session = house.ask("echo: hello")
+    pid = house.session(session)["pid"]
+    for _ in range(3):
+        house.kill_supervisor(signal.SIGTERM)
+        house.start_supervisor()
+        assert house.session(session)["pid"] == pid
+    until(lambda: house.session(session)["state"] == "idle", "idle")
+    assert house.ask("echo: hello again", session)[0] == "hello again"

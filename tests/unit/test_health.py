@@ -1,0 +1,114 @@
+"""The pure decisions of the health pass over their whole range, and what is counted as memory."""
+
+from __future__ import annotations
+
+import mmap
+import os
+import signal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared import process
+from shared.config import Config, SessionsConfig
+from supervisor import resources
+from supervisor.health import MEGABYTE, lifetime, memory_action, signs_of_work
+
+HOUR = 3600.0
+CONFIG = Config(sessions=SessionsConfig(timeout_hours=24, warning_hours=20, auto_keep_alive_max_hours=168))
+
+
+@pytest.mark.parametrize(
+    ("hours", "warned", "auto", "verdict"),
+    [
+        (0, False, False, "alive"),
+        (19.99, False, False, "alive"),
+        (20, False, False, "warn"),
+        (20, True, False, "alive"),
+        (23.99, True, False, "alive"),
+        (24, False, False, "expire"),
+        (1e6, True, False, "expire"),
+        (24, False, True, "alive"),
+        (164, False, True, "warn"),
+        (168, True, True, "expire"),
+    ],
+)
+def test_lifetime(hours: float, warned: bool, auto: bool, verdict: str) -> None:
+    assert lifetime(hours * HOUR, warned, CONFIG, auto).verdict == verdict
+
+
+@given(st.floats(0, 1e7), st.booleans(), st.booleans())
+def test_what_is_left_is_never_negative_and_nothing_left_is_the_end(idle: float, warned: bool, auto: bool) -> None:
+    life = lifetime(idle, warned, CONFIG, auto)
+    assert life.left >= 0
+    assert (life.verdict == "expire") == (life.left == 0)
+
+
+@pytest.mark.parametrize(
+    ("megabytes", "restful", "action"),
+    [(0, True, "none"), (499, False, "none"), (500, True, "recycle"), (500, False, "wait"), (999, False, "wait"),
+     (1000, False, "replace"), (1000, True, "replace")],
+)  # fmt: skip
+def test_memory_action(megabytes: int, restful: bool, action: str) -> None:
+    assert memory_action(megabytes * MEGABYTE, 500.0, restful) == action
+
+
+def test_spinners_clocks_and_tips_are_no_signs_of_work() -> None:
+    one = [
+        "❯ do it",
+        "● Reading the file",
+        "✻ Pondering… (12s · ↓ 1.2k tokens · esc to interrupt)",
+        "  ⎿  Tip: use /help",
+    ]
+    two = [
+        "❯ do it",
+        "● Reading the file",
+        "✶ Baking… (99s · ↓ 3.4k tokens · esc to interrupt)",
+        "  ⎿  Tip: use /model",
+    ]
+    assert signs_of_work(one) == signs_of_work(two) != ""
+    assert signs_of_work([*two, "● And now the next one"]) != signs_of_work(two)
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/smaps_rollup"), reason="proportional set sizes are Linux's")
+def test_shared_memory_is_counted_once() -> None:
+    size = 64 * MEGABYTE
+    shared = mmap.mmap(-1, size)
+    shared.write(b"x" * size)
+    ready, tell = os.pipe()
+    children = []
+    for _ in range(3):
+        pid = os.fork()
+        if pid == 0:
+            sum(shared[::4096])
+            os.write(tell, b".")
+            signal.pause()
+        children.append(pid)
+    try:
+        for _ in children:
+            os.read(ready, 1)
+        me = process.identify(os.getpid())
+        assert me is not None
+        before = resources.memory_of(os.getpid())
+        found = resources.sample({"one": [me], "two": [me]})
+        assert found["two"].pids == 0, "a process that two trees claim is counted for one"
+        assert found["one"].pids >= 4
+        whole = found["one"].memory
+        assert whole < before + size + 3 * 60 * MEGABYTE
+        assert whole > size
+        assert resources.memory_of(children[0]) < size, "what four share is shared out"
+    finally:
+        for pid in children:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+        for fd in (ready, tell):
+            os.close(fd)
+
+
+def test_a_meter_reads_percent_of_the_machine() -> None:
+    meter = resources.CpuMeter()
+    end = os.times().user + 0.2
+    while os.times().user < end:
+        pass
+    assert 0 < meter.percent() <= 100
