@@ -2,7 +2,8 @@
 
 Two pieces of text that Claude displays within the same few milliseconds may enter the journal in the wrong order (seen
 under load). A conversation's stream holds back what comes early, and everything behind it, until the missing piece is
-there, at most PATIENCE_SECONDS; then all of it goes out at once, in order. The journal itself is not touched.
+there, at most PATIENCE_SECONDS; then all of it goes out at once, in order. The journal itself is not touched. For a piece
+that never comes (a hook that was killed) everybody waits once.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections import OrderedDict
 
 from shared.messages import Event
 
-PATIENCE_SECONDS = 0.15
+PATIENCE_SECONDS = 1.0
 REMEMBERED = 64
 
 
@@ -24,9 +25,18 @@ class TextOrder:
         self._since = 0.0
 
     @property
-    def first_held(self) -> Event | None:
-        """The earliest event that is held back."""
-        return self._held[0] if self._held else None
+    def holds(self) -> bool:
+        """Whether anything is held back."""
+        return bool(self._held)
+
+    def seqs(self) -> list[int]:
+        """The numbers of what is held back."""
+        return [event.seq for event in self._held]
+
+    def skip(self, event: Event) -> list[Event]:
+        """Like `take`, of an event that the client has already."""
+        self._note(event)
+        return self.release() if self._held and self._whole() else []
 
     def take(self, event: Event, now: float) -> list[Event]:
         """The events that may go out now that this one has come."""

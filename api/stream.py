@@ -1,8 +1,9 @@
 """A reader of the event journal that never skips silently: replay, then live, and replay whenever a number is missing.
 
 The same sequence as on ZeroMQ, as Server-Sent Events. `id` is `<epoch>:<seq>`; a client comes back with it in
-`Last-Event-ID` and loses nothing. What can no longer be replayed is declared with an event `gap`. Heartbeats carry the
-current id, so that a reader whose filter matches nothing does not replay a day when it reconnects.
+`Last-Event-ID` and loses nothing. (`<epoch>:<seq>+<seq>`: this text has overtaken what came before it in the journal.)
+What can no longer be replayed is declared with an event `gap`. Heartbeats carry the current id, so that a reader whose
+filter matches nothing does not replay a day when it reconnects.
 """
 
 from __future__ import annotations
@@ -26,7 +27,10 @@ CONVERSATION = frozenset({"text", "tool", "message", "state", "waiting", "ended"
 HEARTBEAT_SECONDS = 15.0
 PAGE = 500
 _LOOK_SECONDS = 1.0
-_PLACE = re.compile(r"(?:(?P<epoch>[0-9A-Za-z_-]+):)?(?P<seq>[0-9]{1,18})")
+_PLACE = re.compile(r"(?:(?P<epoch>[0-9A-Za-z_-]+):)?(?P<seq>[0-9]{1,18})(?P<also>(?:\+[0-9]{1,18}){0,100})")
+_BEHIND = 500
+"""How many events before its place an ordered reader looks at, to know which text the client has."""
+
 
 Call = Callable[[str, Any], Any]
 
@@ -43,20 +47,22 @@ class Page(msgspec.Struct, rename="camel"):
 
 @dataclass(frozen=True)
 class Position:
-    """A place in the journal; without an epoch, of whichever journal there is."""
+    """A place in the journal: everything up to `seq`, and `also` these. Without an epoch: of whichever journal there is."""
 
     seq: int
     epoch: str | None = None
+    also: frozenset[int] = frozenset()
 
     @classmethod
     def parse(cls, text: str, field: str) -> Position:
-        """`17` or `<epoch>:17`. Raise InvalidRequest otherwise."""
+        """`17`, `<epoch>:17`, `<epoch>:17+19`. Raise InvalidRequest otherwise."""
         match = _PLACE.fullmatch(text)
         if match is None:
             raise InvalidRequest(
                 f"`{field}` must be the id of an event, such as 17 or <epoch>:17.", data={"field": field}
             )
-        return cls(int(match["seq"]), match["epoch"])
+        also = frozenset(int(number) for number in match["also"].split("+") if number)
+        return cls(int(match["seq"]), match["epoch"], also)
 
 
 @dataclass(frozen=True)
@@ -98,7 +104,9 @@ class Reader:
         self._inbox = inbox
         self._wanted = wanted
         here = start or present(call)
-        self._epoch, self._seq = here.epoch, here.seq
+        self._epoch, self._seq, self._also = here.epoch, here.seq, set(here.also)
+        if order is not None:
+            self._recall(order)
         self._first = None if start is None else self._page(self._seq)
         self.patience = _LOOK_SECONDS
         """Seconds of silence after which SILENCE is handed out."""
@@ -132,16 +140,31 @@ class Reader:
             if event is None:
                 if gone():
                     return
-                if self._order is None or self._order.first_held is None:
+                if self._order is None or not self._order.holds:
                     yield SILENCE
-        if self._order is not None and self._order.first_held is not None:
+        if self._order is not None and self._order.holds:
             yield self._group(self._order.release())
 
     @property
     def id_line(self) -> str:
         """Where the client is when it has seen everything up to here, as a line of a frame."""
-        held = self._order.first_held if self._order is not None else None
-        return f"id: {self._epoch}:{self._seq if held is None else held.seq - 1}\n" if self._epoch is not None else ""
+        return self._id_line(self._order.seqs() if self._order is not None else [])
+
+    def _id_line(self, missing: list[int]) -> str:
+        if self._epoch is None:
+            return ""
+        base = min(missing) - 1 if missing else self._seq
+        also = "".join(f"+{seq}" for seq in sorted(self._also) if seq > base)
+        return f"id: {self._epoch}:{base}{also}\n"
+
+    def _recall(self, order: TextOrder) -> None:
+        """Tell `order` which text came before."""
+        args = EventsSince(
+            seq=max(0, self._seq - _BEHIND), limit=_BEHIND, session_id=self._wanted.session, kinds=["text"]
+        )
+        for event in msgspec.convert(self._call("events.since", args), Page).events:
+            if event.seq <= self._seq:
+                order.skip(event)
 
     def _until_next(self) -> float:
         held = self._order.remaining(time.monotonic()) if self._order is not None else None
@@ -165,7 +188,7 @@ class Reader:
     def _replay(self, page: Page) -> Iterator[Frame]:
         if self._epoch is not None and page.epoch != self._epoch:
             yield self._gap(page, "another journal: the database was replaced")
-            self._epoch, self._seq = page.epoch, 0
+            self._epoch, self._seq, self._also = page.epoch, 0, set()
             page = self._page(0)
         elif page.gap:
             yield self._gap(page, "older events are no longer kept")
@@ -182,15 +205,28 @@ class Reader:
 
     def _show(self, event: Event) -> Iterator[Frame]:
         self._seq = event.seq
-        if self._wanted.admits(event):
-            events = [event] if self._order is None else self._order.take(event, time.monotonic())
-            if events:
-                yield self._group(events)
+        if not self._wanted.admits(event):
+            return
+        if self._order is None:
+            yield self._group([event])
+            return
+        known = event.seq in self._also
+        events = self._order.skip(event) if known else self._order.take(event, time.monotonic())
+        if events:
+            yield self._group(events)
 
     def _group(self, events: list[Event]) -> Frame:
-        """Events that go out as one: only the last has an id, so a client that was cut off in between gets all again."""
-        *before, last = (frame_text(event.kind, event) for event in events)
-        return Frame("".join(before) + self.id_line + last, tuple(events))
+        """Events that go out as one piece; each id says exactly which of them the client has by then."""
+        missing = [event.seq for event in events]
+        text = ""
+        for event in events:
+            missing.remove(event.seq)
+            if missing:
+                self._also.add(event.seq)
+            else:
+                self._also = {seq for seq in self._also if seq > self._seq}
+            text += self._id_line(missing) + frame_text(event.kind, event)
+        return Frame(text, tuple(events))
 
     def _gap(self, page: Page, reason: str) -> Frame:
         body = {"after": self._seq, "oldest": page.oldest, "head": page.head, "epoch": page.epoch, "reason": reason}

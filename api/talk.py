@@ -27,7 +27,7 @@ from shared.messages import SETTLED, Event, MessageRef, MessageView, SendMessage
 LOOK_AGAIN_SECONDS = 15.0
 """How often the receipt itself is asked for while nothing is heard: an event may be in a declared gap."""
 
-LAST_WORD_SECONDS = 0.5
+LAST_WORD_SECONDS = 1.5
 """How long the last piece of text may come after the receipt: hooks of one moment run side by side."""
 
 
