@@ -30,6 +30,7 @@ from shared.errors import Busy
 MAX_SOCKETS = 500
 RETRY_SECONDS = 0.2
 LOOK_SECONDS = 0.2
+SEND_BUFFER = 128 * 1024
 
 
 @dataclass(frozen=True)
@@ -93,6 +94,8 @@ class Viewers:
             return link
 
         connection.setblocking(False)
+        # The kernel's own choice grows to megabytes: so much would a slow viewer be behind before we notice.
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
         try:
             await asyncio.get_running_loop().connect_accepted_socket(lambda: WebSocket(key, own), connection)
         except OSError:

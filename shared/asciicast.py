@@ -45,7 +45,7 @@ def join(files: Iterable[Path]) -> Iterator[bytes]:
     for file in files:
         try:
             with file.open("rb") as lines:
-                head_line = lines.readline()
+                head_line = lines.readline(64 * 1024)
                 head = read_header(head_line)
                 if began is None:
                     began = head["timestamp"]

@@ -7,6 +7,7 @@ pen and modes as the original, because raw output is going to be written on top 
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from pyghostty import Terminal
@@ -20,6 +21,9 @@ MODES_OFF = b"".join(
 
 BLANK = b"\x1b[0m" + MODES_OFF + b"\x1b[?7h\x1b[?25h\x1b>\x1b[r\x1b[4l\x1b(B\x0f\x1b[H\x1b[2J"
 ROWS_BELOW_CURSOR = 5
+_LINK = re.compile(r'<a href="([^"]*)">')
+_WEB = re.compile(r"https?://", re.IGNORECASE)
+_USED = re.compile(r"var\(--vt-palette-(\d{1,3})\)")
 _TERMINAL_EXTRAS = ("modes", "scrolling_region", "keyboard")
 _SCREEN_EXTRAS = ("cursor", "style", "hyperlink", "protection", "charsets")
 _PALETTE = (
@@ -50,9 +54,13 @@ def cropped(terminal: Terminal, cols: int, rows: int) -> bytes:
 
 
 def html(terminal: Terminal) -> str:
-    """One self-contained element, everything that the program wrote escaped."""
+    """One self-contained element: everything that the program wrote is escaped, and its links lead to web pages only."""
     body = _format(terminal, lib.GHOSTTY_FORMATTER_FORMAT_HTML, _all(terminal), False).decode("utf-8", "replace")
-    palette = "".join(f"--vt-palette-{index}:{colour(index)};" for index in range(256))
+    body = _LINK.sub(
+        lambda link: f'<a rel="noopener noreferrer" href="{link[1]}">' if _WEB.match(link[1]) else "<a>", body
+    )
+    used = sorted({int(index) for index in _USED.findall(body)})
+    palette = "".join(f"--vt-palette-{index}:{colour(index)};" for index in used)
     return f'<div class="pilotlight-screen" style="{palette}">{body}</div>'
 
 

@@ -27,6 +27,7 @@ from supervisor.viewers import Viewers
 NAME, OLD_NAME = "recording.cast", "recording.old.cast"
 LOOK_SECONDS = 0.5
 SWEEP_SECONDS = 600.0
+HEADER_BYTES = 64 * 1024
 OPTION = "recording"
 """Where a session's record keeps whether it is recorded; without it the configuration decides."""
 
@@ -93,7 +94,7 @@ class Recording:
         descriptor = os.open(self._folder / NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         self._file = os.fdopen(descriptor, "r+b", buffering=0)
         try:
-            head = asciicast.read_header(self._file.readline())
+            head = asciicast.read_header(self._file.readline(HEADER_BYTES))
             self._began, self._shown = head["timestamp"], (0, 0)
             self._bytes = _cut_torn_line(self._file)
         except ValueError:

@@ -42,7 +42,7 @@ _REPORT = re.compile(
     rb"|\x1b_[^\x1b]*\x1b\\"  # graphics
 )
 _HALF_REPORT = re.compile(
-    rb"\x1b(?:\[[?>=][\d;$]*|\[\d+;\d*;?\d*|\][0-9]+;?[^\x07\x1b]{0,4096}\x1b?|P[>01][^\x1b]{0,4096}\x1b?)$"
+    rb"\x1b(?:\[[?>=][\d;$]*|\[\d[\d;]*|\][0-9]+;?[^\x07\x1b]{0,4096}\x1b?|P[>01][^\x1b]{0,4096}\x1b?)$"
 )
 _CTRL_G = (b"\x07", b"\x1b[103;5u", b"\x1b[27;5;103~")
 _PASTE = re.compile(rb"(\x1b\[200~.*?\x1b\[201~)", re.DOTALL)

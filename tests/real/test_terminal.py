@@ -1,0 +1,346 @@
+"""Looking at a session and typing into it: on the supervisor's socket, over HTTP and on a WebSocket, with the real CLI."""
+
+from __future__ import annotations
+
+import json
+import stat
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyghostty import Terminal
+
+from shared import asciicast
+from shared.errors import Conflict
+from tests.conftest import MakeHouse
+from tests.harness import House, until
+from tests.onlooker import Refused, Viewer, Web
+
+EDITOR = '#!/bin/sh\nprintf "echo: from an editor" > "$1"\n'
+
+FLOOD = """#!{python}
+import os, sys, tty
+tty.setraw(0)
+os.write(1, b"ready\\r\\n")
+line = b"".join(b"\\x1b[3%dm%08d " % (n % 8, n) for n in range(60)) + b"\\x1b[0m\\r\\n"
+while True:
+    key = os.read(0, 1)
+    for _ in range(4000 if key == b"f" else 0):
+        os.write(1, line)
+    os.write(1, b"<" + key + b">")
+"""
+
+
+@pytest.fixture
+def look(request: pytest.FixtureRequest) -> Iterator[Callable[..., Viewer]]:
+    """Viewers of a house's session."""
+    made: list[Viewer] = []
+
+    def open_viewer(house: House, session: str, mode: str = "read", actor: str = "test", **size: int) -> Viewer:
+        viewer = Viewer(house.paths.terminal_socket, session, mode, actor, **size)
+        made.append(viewer)
+        viewer.until(lambda: viewer.snapshots, "a snapshot")
+        return viewer
+
+    yield open_viewer
+    for viewer in made:
+        viewer.close()
+
+
+Look = Callable[..., Viewer]
+
+
+def open_session(house: House) -> str:
+    """A session that waits for a prompt."""
+    session = house.call("session.create", {"projectPath": str(house.project)})["id"]
+    house.until_state(session, "idle")
+    return session
+
+
+def screen(house: House, session: str) -> str:
+    """What the supervisor's own emulator shows."""
+    text = house.call("session.screen", {"sessionId": session})["text"]
+    return "\n".join(row.rstrip() for row in text.replace("\xa0", " ").split("\n")).rstrip()
+
+
+def events(house: House, session: str, *kinds: str) -> list[tuple[str, Any]]:
+    """Kind and data of the session's events of these kinds."""
+    return [(e["kind"], e["data"]) for e in house.events(session=session) if e["kind"] in kinds]
+
+
+def test_a_person_types_a_prompt_sees_the_reply_and_never_merges_with_a_message(house: House, look: Look) -> None:
+    session = open_session(house)
+    address = house.paths.terminal_socket
+    assert stat.S_IMODE(address.stat().st_mode) == 0o600
+
+    viewer = look(house, session, "write", "ann", cols=100, rows=30)
+    view = house.session(session)
+    assert (view["attached"], view["viewers"], view["writer"]) == (1, 1, "ann")
+    before = view["lastActivity"]
+
+    # A draft: it is told, and a message waits for it.
+    viewer.type("echo: typed by hand")
+    until(lambda: house.session(session)["draft"], "the draft is told")
+    sent = house.send("echo: from the api", session, wait=0)["message"]
+    viewer.until_shown("❯ echo: typed by hand")
+    assert house.message(sent["id"])["state"] == "queued"
+    assert house.session(session)["draft"]
+    assert [turn for turn in house.model.turns() if "from the api" in turn.prompt] == []
+
+    # Its turn comes when the person has sent theirs.
+    viewer.type("\r")
+    viewer.until_shown("● typed by hand")
+    assert house.message(sent["id"], wait=30)["reply"] == "from the api"
+    assert [t.prompt for t in house.model.turns() if t.attempt == 1] == ["echo: typed by hand", "echo: from the api"]
+    viewer.until_shown("● from the api")
+    viewer.until(lambda: viewer.text == screen(house, session), "both screens are the same")
+    assert house.session(session)["lastActivity"] > before
+
+    # The size is the writer's as long as he is there.
+    assert viewer.last("snapshot")["cols"] == 100
+    viewer.say("resize", cols=90, rows=26)
+    viewer.until(lambda: viewer.screen.size == (90, 26), "the new size")
+    viewer.close()
+    until(lambda: house.call("session.screen", {"sessionId": session})["cols"] == 120, "the size is as before")
+    assert house.session(session)["attached"] == 0
+    assert [kind for kind, _ in events(house, session, "attached", "detached", "writer")] == [
+        "writer", "attached", "writer", "detached",
+    ]  # fmt: skip
+
+
+def test_keys_wait_while_a_message_goes_through_the_box(make_house: MakeHouse, one_cli: Path, look: Look) -> None:
+    house = make_house(one_cli)
+    pauses = house.folder / "pauses"
+    pauses.mkdir()
+    house.extra_env["PILOTLIGHT_PAUSE_DIR"] = str(pauses)
+    house.start_supervisor()
+    session = open_session(house)
+    viewer = look(house, session, "write")
+    (pauses / "typed.hold").touch()
+    sent = house.send("echo: one", session, wait=0)["message"]
+    until((pauses / "typed.reached").exists, "the message stands in the box")
+    viewer.until_shown("❯ echo: one")
+
+    viewer.type("XYZ")
+    viewer.say("snapshot")
+    viewer.until(lambda: viewer.last("snapshot")["asked"], "the supervisor has read the keys")
+    assert "XYZ" not in screen(house, session)
+    (pauses / "typed.hold").unlink()
+
+    assert house.message(sent["id"], wait=30)["reply"] == "one"
+    viewer.until_shown("❯ XYZ")
+    assert [turn.prompt for turn in house.model.turns() if turn.attempt == 1] == ["echo: one"]
+
+
+def test_ctrl_g_opens_the_persons_own_editor(make_house: MakeHouse, cli: Path, look: Look) -> None:
+    house = make_house(cli)
+    editor = house.folder / "editor"
+    editor.write_text(EDITOR)
+    editor.chmod(0o755)
+    house.config["claude"]["env"]["EDITOR"] = str(editor)
+    house.start_supervisor()
+    session = open_session(house)
+    viewer = look(house, session, "write")
+
+    viewer.type("\x07")
+    viewer.until_shown("❯ echo: from an editor")
+    assert house.session(session)["draft"]
+
+    viewer.type("\r")
+    viewer.until_shown("● from an editor")
+    reply, _ = house.ask("echo: and a message", session)
+    assert reply == "and a message"
+
+
+def test_viewers_stay_while_processes_come_and_go(make_house: MakeHouse, one_cli: Path, look: Look) -> None:
+    house = make_house(one_cli)
+    house.start_supervisor()
+    _, session = house.ask("echo: hello")
+    reader = look(house, session)
+    reader.until_shown("● hello")
+    writer = look(house, session, "write", "ann", cols=90, rows=30)
+
+    with pytest.raises(Conflict, match="somebody is attached"):
+        house.call("session.hibernate", {"sessionId": session})
+    writer.close()
+    until(lambda: not house.session(session)["attached"], "the writer has left")
+
+    # One who only looks does not keep it awake, and sees it come back.
+    house.call("session.hibernate", {"sessionId": session})
+    asleep = reader.until_told(type="state", state="hibernated")
+    assert not asleep["live"]
+    house.call("session.wake", {"sessionId": session})
+    reader.until(lambda: reader.last("snapshot")["generation"] == 2, "the second process")
+    reader.until(lambda: reader.text == screen(house, session) and "● hello" in reader.text, "the same screen")
+
+    house.kill_supervisor()
+    house.start_supervisor()
+    reader.until(lambda: reader.closed, "the supervisor has gone")
+    reader = look(house, session)
+    reader.until(lambda: reader.text == screen(house, session), "the same screen after a restart")
+
+    house.call("session.kill", {"sessionId": session})
+    assert reader.until_told(type="state", state="ended")["reason"] == "killed"
+
+
+@pytest.fixture
+def served(make_house: MakeHouse, one_cli: Path) -> House:
+    """With an API."""
+    house = make_house(one_cli)
+    house.start_supervisor()
+    house.start_api()
+    return house
+
+
+def open_web(house: House, session: str, query: str = "", token: str | None = "default", **headers: str) -> Web:
+    """A WebSocket on a session's terminal."""
+    address = house.api_address()
+    assert address is not None
+    sent = {name.replace("_", "-"): value for name, value in headers.items()}
+    if token is not None:
+        sent["Authorization"] = f"Bearer {house.token if token == 'default' else token}"
+    return Web(address, f"/api/sessions/{session}/terminal?{query}", sent)
+
+
+def refusal(house: House, session: str, query: str = "", token: str | None = "default", **headers: str) -> int:
+    """The status that such a WebSocket is refused with."""
+    with pytest.raises(Refused) as caught:
+        open_web(house, session, query, token, **headers)
+    return caught.value.status
+
+
+def test_websocket_for_whom_it_may_be_and_one_writer_at_a_time(served: House) -> None:
+    house = served
+    session = open_session(house)
+    other = "123e4567-e89b-42d3-a456-426614174000"
+
+    # Who may not.
+    assert refusal(house, session, token=None) == 401
+    assert refusal(house, session, token="wrong") == 401
+    assert refusal(house, session, Origin="https://evil.example") == 403
+    assert refusal(house, session, Host="evil.example") == 403
+    assert refusal(house, session, Sec_WebSocket_Version="8") == 426
+    assert refusal(house, session, Sec_WebSocket_Key="short") == 426
+    assert refusal(house, other) == 404
+    assert house.http("GET", f"/api/sessions/{session}/terminal")[0] == 426
+
+    # A ticket: once, for what it was asked for.
+    def ticket(**wish: str) -> str:
+        status, body = house.http("POST", "/api/tickets", wish)
+        assert (status, body["expiresIn"]) == (201, 30.0)
+        return str(body["ticket"])
+
+    address = house.api_address()
+    own = f"http://{address[0]}:{address[1]}" if address else ""
+    first = ticket(mode="read", session=session)
+    reader = open_web(house, session, f"ticket={first}", token=None, Origin=own)
+    assert refusal(house, session, f"ticket={first}", token=None) == 401
+    assert refusal(house, session, f"mode=write&ticket={ticket(mode='read', session=session)}", token=None) == 401
+    assert refusal(house, other, f"ticket={ticket(mode='read', session=session)}", token=None) == 401
+    assert house.http("POST", "/api/tickets", {"mode": "read", "session": other})[0] == 404
+    assert house.http("POST", "/api/tickets", {"mode": "admin", "session": session})[0] == 400
+    events_ticket = ticket(mode="events", session=session)
+    assert house.http("GET", f"/api/events?session={session}&ticket=wrong", token=None)[0] == 401
+    assert refusal(house, session, f"ticket={events_ticket}", token=None) == 401
+
+    # The first who writes has the keyboard; the second is told, and may take it.
+    ann = open_web(house, session, "mode=write&cols=100&rows=30")
+    ann.until(lambda: ann.snapshots, "a snapshot")
+    assert ann.last("welcome")["you"]
+    ann.send(json.dumps({"type": "input", "data": "echo: by "}))
+    ann.send(b"ann")
+    ann.until_shown("❯ echo: by ann")
+    bob = open_web(house, session, "mode=write&cols=110&rows=32")
+    bob.until_shown("❯ echo: by ann")
+    assert not bob.last("welcome")["you"]
+    assert bob.last("welcome")["writer"]["actor"] == house.session(session)["writer"]
+    bob.send(b"X")
+    bob.until(lambda: bob.told[-1].get("code") == "not_writer", "bob is refused")
+    bob.say("steal")
+    bob.until(lambda: bob.told and bob.last("snapshot")["cols"] == 110, "bob's size")
+    ann.until(lambda: not ann.last("writer")["you"], "ann is told")
+    bob.send(b" and bob\r")
+    for everyone in (ann, bob, reader):
+        everyone.until_shown("● by ann and bob")
+    until(lambda: house.session(session)["viewers"] == 3, "three look")
+    assert house.session(session)["attached"] == 2
+    reader.send(b"no")
+    reader.until(lambda: reader.told[-1].get("code") == "read_only", "a reader is refused")
+
+    # Screen, size and recording, beside it.
+    status, text = house.http("GET", f"/api/sessions/{session}/screen?format=text")
+    assert (status, "● by ann and bob" in text.decode()) == (200, True)
+    status, page = house.http("GET", f"/api/sessions/{session}/screen?format=html")
+    assert (status, b"<div" in page, b"by ann and bob" in page) == (200, True, True)
+    assert house.http("POST", f"/api/sessions/{session}/resize", {"cols": 80, "rows": 24})[0] == 409
+    assert house.http("GET", f"/api/sessions/{session}/recording")[0] == 404
+    assert house.http("POST", f"/api/sessions/{session}/recording", {"start": True})[1]["recording"]
+
+    # The supervisor dies and comes back; nobody has to connect again.
+    house.kill_supervisor()
+    for everyone in (bob, reader):
+        everyone.until(lambda who=everyone: who.told[-1]["type"] == "away", "away")
+    house.start_supervisor()
+    bob.until(lambda: bob.last("welcome")["you"], "bob has the keyboard again")
+    bob.send(b"echo: later\r")
+    reader.until_shown("● later")
+    bob.close()
+    ann.close()
+    until(lambda: house.session(session)["attached"] == 0, "the writers have left")
+    assert house.http("POST", f"/api/sessions/{session}/resize", {"cols": 80, "rows": 24})[0] == 200
+    reader.until(lambda: reader.screen.size == (80, 24), "the new size")
+    assert not house.http("POST", f"/api/sessions/{session}/recording", {"start": False})[1]["recording"]
+
+    # What was recorded shows what was seen.
+    status, cast = house.http("GET", f"/api/sessions/{session}/recording")
+    lines = cast.decode().splitlines()
+    head = asciicast.read_header(lines[0].encode())
+    replay = Terminal(cols=head["width"], rows=head["height"])
+    for at, kind, data in map(json.loads, lines[1:]):
+        assert at >= 0
+        if kind == "r":
+            replay = Terminal(cols=int(data.split("x")[0]), rows=int(data.split("x")[1]))
+        else:
+            replay.feed(data)
+    assert "● later" in replay.text()
+    reader.send("no JSON")
+    reader.until(lambda: reader.code == 1008, "who talks nonsense is sent away")
+
+
+def test_a_viewer_that_does_not_read_slows_nobody_and_is_skipped_ahead(make_house: MakeHouse, folder: Path) -> None:
+    program = folder / "flood"
+    program.write_text(FLOOD.format(python=sys.executable))
+    program.chmod(0o755)
+    house = make_house(program)
+    house.start_supervisor()
+    house.start_api()
+    session = house.call("session.create", {"projectPath": str(house.project)})["id"]
+    address = house.api_address()
+    assert address is not None
+    headers = {"Authorization": f"Bearer {house.token}"}
+    path = f"/api/sessions/{session}/terminal"
+    slow_direct = Viewer(house.paths.terminal_socket, session)
+    slow_web = Web(address, path, headers, buffer=4096)
+    writer = Web(address, f"{path}?mode=write", headers)
+    writer.until_shown("ready")
+    slow_direct.until_shown("ready")
+    slow_web.until_shown("ready")
+
+    writer.send(b"f")  # some 3 MB of output, that two do not read
+    writer.until_shown("<f>")
+    writer.send(b"x")
+    began = time.monotonic()
+    writer.until_shown("<x>")
+    assert time.monotonic() - began < 2.0
+
+    for slow in (slow_direct, slow_web):
+        before = slow.snapshots
+        slow.until_shown("<x>")
+        assert slow.snapshots > before
+        assert slow.received < 2_000_000 < slow.last("snapshot")["offset"]
+        assert slow.text == writer.text
+        slow.close()
+    writer.close()
