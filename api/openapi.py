@@ -24,7 +24,7 @@ from shared.messages import MAX_MESSAGE_BYTES, Attachment
 REF = "#/components/schemas/{name}"
 _SAID = {"type": "string", "minLength": 1, "pattern": r"[^\s\x1c-\x1f\x85]"}
 _KEY = {"type": "string", "pattern": rf"^[\x21-\x7e]{{1,{MAX_ID_LENGTH}}}$"}
-_PLACE = {"type": "string", "pattern": r"^(([0-9A-Za-z_-]+:)?[0-9]{1,18})?$"}
+_PLACE = {"type": "string", "pattern": r"^(([0-9A-Za-z_-]+:)?[0-9]{1,18}(\+[0-9]{1,18}){0,100})?$"}
 _WAIT = {"type": "number", "minimum": 0, "maximum": MAX_WAIT_SECONDS}
 
 HINTS: Mapping[str, Mapping[str, Any]] = {
