@@ -65,10 +65,11 @@ class Onlooker:
         """The first message from now on that holds all of this."""
         seen = len(self.told)
 
-        def found() -> dict[str, Any] | None:
-            return next((m for m in self.told[seen:] if all(m.get(k) == v for k, v in wanted.items())), None)
+        def fitting() -> list[dict[str, Any]]:
+            return [m for m in self.told[seen:] if all(m.get(k) == v for k, v in wanted.items())]
 
-        return self.until(found, f"told {wanted}")
+        self.until(fitting, f"told {wanted}")
+        return fitting()[0]
 
     def until_shown(self, text: str) -> None:
         """Until the screen shows a text."""
