@@ -296,12 +296,13 @@ class Health:
             await self._repaint(session)
 
     async def _repaint(self, session: Session) -> None:
-        """A screen that makes no sense may have lost its beginning (a damaged ring): a change of size draws it anew."""
+        """A screen that makes no sense may have lost its beginning (a damaged ring): a change of width draws it anew."""
         terminal = session.terminal
         assert terminal is not None
         cols, rows = terminal.screen.cols, terminal.screen.rows
         try:
-            await terminal.resize(cols, rows - 1)
+            terminal.screen.reset()
+            await terminal.resize(cols - 1, rows)
             await terminal.resize(cols, rows)
         except HolderError as error:
             self._house.log.info("repaint_failed", extra={"fields": {"session": session.id, "why": str(error)}})
