@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from flask import Flask, Response, current_app, g, request
 
-from api import tickets
+from api import multipart, tickets
 from api.pace import Pace
 from shared.config import ApiConfig
 from shared.errors import Forbidden, PilotlightError, Unauthorized
@@ -150,5 +150,5 @@ def _check_body_type() -> None:
             "Compressed bodies are not accepted: leave Content-Encoding out.", code="unsupported_encoding"
         )
     has_body = bool(request.content_length) or "Transfer-Encoding" in request.headers
-    if has_body and request.mimetype != _BODY_TYPE:
+    if has_body and request.mimetype != _BODY_TYPE and not multipart.is_accepted():
         raise UnsupportedType("Send the body as JSON, with `Content-Type: application/json`.")

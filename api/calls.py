@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from api import shapes
-from api.routes import chat, events, messages, origin, sessions, terminal
+from api.routes import chat, events, messages, origin, sessions, talk, terminal
 from shared import asciicast
 from shared import messages as wire
 from shared.tokens import Scope
@@ -24,6 +24,7 @@ from shared.tokens import Scope
 TEXT = "text/plain; charset=utf-8"
 EVENTS = "text/event-stream; charset=utf-8"
 HTML = "text/html; charset=utf-8"
+MARKDOWN = "text/markdown; charset=utf-8"
 JSON = "application/json"
 CAST = asciicast.MEDIA_TYPE
 
@@ -157,7 +158,7 @@ CALLS: tuple[Call, ...] = (
             wire.UpdateSession,
             {"title": "Fix the build"},
             drop=("sessionId",),
-            one_of=("title", "autoKeepAlive", "model", "permissionMode"),
+            one_of=tuple(sorted(sessions.CHANGEABLE)),
             null_counts=True,
         ),
         errors=_ACT,
@@ -246,6 +247,46 @@ CALLS: tuple[Call, ...] = (
         "Terminal",
         body=Body(terminal.Wish, {"mode": "read", "session": ID}, drop=()),
         errors=(404,),
+    ),
+    Call(
+        "GET",
+        "/api/sessions/<id>/history",
+        "read",
+        {200: shapes.History},
+        "Messages",
+        query=talk.Backwards,
+        errors=(404,),
+    ),
+    Call("GET", "/api/sessions/<id>/export", "read", {200: MARKDOWN}, "Messages", query=talk.Form, errors=(404,)),
+    Call("GET", "/api/search", "read", {200: shapes.Found}, "Messages", query=talk.Question, errors=(404, 507)),
+    Call("GET", "/api/usage", "read", {200: shapes.Usage}, "Messages", query=talk.Bill, errors=(404, 507)),
+    Call("GET", "/api/conversations", "admin", {200: shapes.Conversations}, "Sessions", query=talk.Elsewhere),
+    Call(
+        "POST",
+        "/api/sessions/<id>/commands",
+        "admin",
+        {200: shapes.Commanded, 202: shapes.Commanded},
+        "Messages",
+        body=Body(talk.Command, {"command": "/compact"}, drop=()),
+        errors=_FATE,
+    ),
+    Call(
+        "POST",
+        "/api/sessions/<id>/fork",
+        "chat",
+        {201: shapes.OneSession},
+        "Sessions",
+        body=Body(talk.Fork, {"title": "Another way"}, drop=(), optional=True),
+        errors=(*_ACT, 502),
+    ),
+    Call(
+        "POST",
+        "/api/messages/<id>/move",
+        "chat",
+        {200: shapes.Queue},
+        "Messages",
+        body=Body(talk.Place, {"position": 0}, drop=()),
+        errors=_ACT,
     ),
     Call("GET", "/api/events", "read", {200: EVENTS}, "Events", query=events.Wanted, errors=(404,), streams=True),
     Call(

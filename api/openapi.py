@@ -189,6 +189,8 @@ def _operation(call: Call, view: Callable[..., Any], schemas: _Schemas) -> dict[
     if call.body is not None:
         content = {"schema": schemas.body(call.body), "example": dict(call.body.example)}
         operation["requestBody"] = {"required": not call.body.optional, "content": {"application/json": content}}
+        if getattr(view, "multipart", False):
+            operation["description"] += " Also as `multipart/form-data`: the same fields, and files as attachments."
     return operation
 
 
@@ -200,9 +202,11 @@ def _parameters(call: Call, schemas: _Schemas) -> list[dict[str, Any]]:
         example = MESSAGE_ID if message else ID
         found.append({"name": "id", "in": "path", "required": True, "schema": schema, "example": example})
     if call.query is not None:
-        for name, schema in schemas.plain(call.query)["properties"].items():
-            said = dict(HINTS[name]) if name in HINTS else _without_null(schema)
-            found.append({"name": name, "in": "query", "required": False, "schema": said})
+        query = schemas.plain(call.query)
+        needed = query.get("required", [])
+        for name, schema in query["properties"].items():
+            said = dict(HINTS[name]) if name in HINTS and "enum" not in schema else _without_null(schema)
+            found.append({"name": name, "in": "query", "required": name in needed, "schema": said})
     if call.acts and call.path != "/api/settings":
         text = "Makes a repeat of this request harmless. `X-Request-Id` does the same."
         found.append(
@@ -243,6 +247,8 @@ def _responses(call: Call, schemas: _Schemas) -> dict[str, Any]:
     if call.path.endswith("/screen"):
         for media in ("text/plain", "text/html"):
             found["200"]["content"][media] = {"schema": {"type": "string"}}
+    if call.path.endswith("/export"):
+        found["200"]["content"]["application/json"] = {"schema": {"type": "object"}}
     schemas.ref(shapes.Problem)
     for status in sorted({*call.errors, *_usual(call)} - set(call.answers)):
         found[str(status)] = {"$ref": f"#/components/responses/Error{status}"}

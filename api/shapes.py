@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
-from shared.messages import MessageState, MessageView, Screen, SessionState, SessionView, Waiting
+from shared.messages import HistoryEntry, MessageState, MessageView, Screen, SessionState, SessionView, Waiting
 
 
 class Shape(Struct, rename="camel", frozen=True, kw_only=True):
@@ -229,6 +229,53 @@ class FullHealth(Shape, frozen=True, kw_only=True):
     resources: dict[str, Any]
     checks: list[dict[str, Any]]
     timestamp: int
+
+
+class History(Success, frozen=True, kw_only=True):
+    """A page of what was said, oldest first; `next` is the `before` of the page before it."""
+
+    entries: list[HistoryEntry]
+    next: str | None
+
+
+class Found(Success, frozen=True, kw_only=True):
+    """The best matches first; `marks` are [start, end) in `snippet`. Not `complete`: ask again."""
+
+    hits: list[dict[str, Any]]
+    complete: bool
+
+
+class Usage(Success, frozen=True, kw_only=True):
+    """Tokens: `rows` by day or session, newest first, and their `total`."""
+
+    by: Literal["day", "session"]
+    rows: list[dict[str, Any]]
+    total: dict[str, int]
+    complete: bool
+
+
+class Conversations(Success, frozen=True, kw_only=True):
+    """Not ours; `pid` is a live process that has it open, and then it cannot be resumed."""
+
+    conversations: list[dict[str, Any]]
+
+
+class Commanded(Success, frozen=True, kw_only=True):
+    """What a command said; `waiting` when it has opened a dialog."""
+
+    request_id: str
+    message_id: str
+    session_id: str
+    state: MessageState
+    session: SessionView
+    output: str | None = None
+    waiting: Waiting | None = None
+
+
+class Queue(Success, frozen=True, kw_only=True):
+    """Those that wait, in their order."""
+
+    messages: list[MessageView]
 
 
 class Status(Success, frozen=True, kw_only=True):

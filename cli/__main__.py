@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import click
 
-from cli import attach, attention, chat, doctor, down, events, service, sessions, status, tokens, up
+from cli import attach, attention, chat, doctor, down, events, service, sessions, status, talk, tokens, up
 from cli.context import App
 from cli.output import DONE, emit, report
 from cli.progress import StepFailed
@@ -49,6 +49,7 @@ for command in (
     events.events,
     doctor.doctor,
     service.service,
+    *talk.COMMANDS,
 ):
     cli.add_command(command)
 

@@ -142,6 +142,9 @@ class SessionView(Wire, frozen=True):
     claude_version: str | None = None
     model: str | None = None
     permission_mode: str | None = None
+    effort: str | None = None
+    add_dirs: list[str] = field(default_factory=list)
+    settings_pending: bool = False
     health: str = "ok"
 
 
@@ -394,6 +397,10 @@ class UpdateSession(Wire, frozen=True, forbid_unknown_fields=True):
     auto_keep_alive: bool | UnsetType = UNSET
     model: str | UnsetType | None = UNSET
     permission_mode: str | UnsetType | None = UNSET
+    effort: str | UnsetType | None = UNSET
+    add_dirs: list[str] | UnsetType | None = UNSET
+    mcp_config: str | dict[str, Any] | UnsetType | None = UNSET
+    append_system_prompt: str | UnsetType | None = UNSET
 
 
 class EventsSince(Wire, frozen=True, forbid_unknown_fields=True):

@@ -16,7 +16,7 @@ import os
 import time
 
 from shared.errors import PilotlightError
-from supervisor import commands
+from supervisor import commands, renewal
 from supervisor.holder_client import HolderError
 from supervisor.lifecycle import Lifecycle, error_body
 from supervisor.pauses import pause_point
@@ -140,6 +140,8 @@ class Sender:
         tries, generation = 0, session.record.generation
         while tries < EDITOR_TRIES:
             await session.pulse.until(lambda: session.idle_for_messages or not session.live, None)
+            if renewal.is_stale(session) and await renewal.renew(session, self._lifecycle):
+                return False
             async with self.typing:
                 first = session.store.open_messages(session.id)
                 if (

@@ -163,6 +163,7 @@ class Lifecycle:
         record.turn_prompt = None
         record.background = []
         record.options.pop("last_end", None)
+        record.options.pop("stale", None)
         session.session_started = False
         session.status = None
         session.health = "ok"

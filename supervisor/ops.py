@@ -12,7 +12,7 @@ import msgspec
 from shared import __version__, messages
 from shared.errors import Conflict, InvalidRequest, NotFound, PilotlightError, Unavailable
 from shared.messages import Request
-from supervisor import answers
+from supervisor import answers, renewal
 from supervisor.checks import run_checks
 from supervisor.claude import command
 from supervisor.health import Health
@@ -188,21 +188,17 @@ class Ops:
 
     async def _update(self, arguments: messages.UpdateSession, _: Request) -> Any:
         session = self._find(arguments.session_id).session
-        recycle = False
+        given = {name: value for name in renewal.NAMES if (value := getattr(arguments, name)) is not msgspec.UNSET}
+        recycle = renewal.change(session, given)
         for name in ("title", "auto_keep_alive"):
             value = getattr(arguments, name)
             if value is not msgspec.UNSET:
                 setattr(session.record, name, value)
-        for name in ("model", "permission_mode"):
-            value = getattr(arguments, name)
-            if value is not msgspec.UNSET and session.record.options.get(name) != value:
-                session.record.options[name] = value
-                recycle = True
         with session.store.transaction(durable=True):
             session.store.save_session(session.record)
             session.store.append("updated", session.id, {"recycle": recycle})
         if recycle and session.state is State.IDLE:
-            await self._find(session.id).lifecycle.recycle("settings_changed")
+            await renewal.renew(session, self._find(session.id).lifecycle)
         return session.view()
 
     async def _kill(self, arguments: messages.StopSession, request: Request) -> Any:

@@ -14,11 +14,10 @@ import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 from shared.errors import Busy, Conflict, InvalidRequest, NotFound, PilotlightError, StorageFailed
 from shared.messages import CreateSession, MessageKind, SendMessage, Sent
-from supervisor import attachments, clock, resources
+from supervisor import attachments, clock, renewal, resources
 from supervisor.claude import leftovers, prompts
 from supervisor.claude.journal import find_transcript, transcript_path
 from supervisor.conversations import project_of
@@ -57,6 +56,7 @@ class Household:
         self.lifecycle = Lifecycle(session, pool.admit, self._wake)
         self.sender = Sender(session, self.lifecycle)
         self.task: asyncio.Task[None] | None = None
+        self._renewal: asyncio.Task[None] | None = None
 
     def _wake(self) -> None:
         self.sender.wake()
@@ -75,6 +75,18 @@ class Household:
         if session.terminal is None or session.state not in (State.IDLE, State.WAITING):
             return session.terminal is None
         return now - max(session.progress_at, session.terminal.output_at) > QUIET_SECONDS
+
+    def renew(self) -> None:
+        """Give it a process with its present settings, if it is at rest; a queue sees to it by itself."""
+        if self.restful() and (self._renewal is None or self._renewal.done()):
+            self._renewal = asyncio.create_task(self._renew(), name=f"renewal-{self.session.id}")
+
+    async def _renew(self) -> None:
+        try:
+            await renewal.renew(self.session, self.lifecycle)
+        except PilotlightError as error:
+            fields = {"session": self.session.id, "why": error.error_code}
+            self.session.house.log.warning("renewal_failed", extra={"fields": fields})
 
     def begin(self) -> None:
         """Start sending."""
@@ -155,18 +167,8 @@ class Pool:
         identity = str(uuid.uuid4())
         origin = self._origin(request, project, identity)
         now = now_ms()
-        options: dict[str, Any] = {
-            name: value
-            for name in ("model", "permission_mode", "effort", "append_system_prompt")
-            if (value := getattr(request, name)) is not None
-        }
-        if request.add_dirs:
-            options["add_dirs"] = request.add_dirs
-        if request.mcp_config is not None:
-            import msgspec
-
-            mcp = request.mcp_config
-            options["mcp_config"] = mcp if isinstance(mcp, str) else msgspec.json.encode(mcp).decode()
+        checked = renewal.options({name: getattr(request, name) for name in renewal.NAMES})
+        options = {name: value for name, value in checked.items() if value is not None}
         config = self.house.config().sessions
         record = SessionRecord(
             id=identity,
@@ -507,6 +509,8 @@ class Pool:
                         calm = CALM_SECONDS
                     if session.relock:
                         household.lifecycle.follow_conversation()
+                    if renewal.is_stale(session):
+                        household.renew()
                     if session.state is State.WAITING and session.record.trust:
                         household.lifecycle.tend_trust()
                 except StorageFailed as error:

@@ -205,6 +205,9 @@ class Session:
             cpu_percent=self.cpu_percent if live else None,
             model=record.options.get("model"),
             permission_mode=record.options.get("permission_mode"),
+            effort=record.options.get("effort"),
+            add_dirs=list(record.options.get("add_dirs") or []),
+            settings_pending=live and bool(record.options.get("stale")),
             health=self.health,
         )
 

@@ -26,9 +26,9 @@ from supervisor.session import Session
 from supervisor.states import State
 from supervisor.store import MessageRecord, SessionRecord, now_ms
 
-MAX_ENTRIES = 500
-MAX_HITS = 200
-MAX_CONVERSATIONS = 500
+MAX_ENTRIES = 1000
+MAX_HITS = 1000
+MAX_CONVERSATIONS = 1000
 INDEX_SECONDS = 20.0
 """How often what is new is indexed when nobody searches."""
 

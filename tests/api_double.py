@@ -43,6 +43,14 @@ ARGUMENTS: dict[str, type[Any]] = {
     "message.list": wire.ListMessages,
     "settings.patch": wire.SettingsPatch,
     "events.since": wire.EventsSince,
+    "history": wire.HistoryRequest,
+    "export": wire.ExportRequest,
+    "search": wire.SearchRequest,
+    "usage": wire.UsageRequest,
+    "conversations.list": wire.ListConversations,
+    "session.command": wire.RunCommand,
+    "session.fork": wire.ForkSession,
+    "message.move": wire.MoveMessage,
 }
 
 
@@ -174,6 +182,7 @@ class FakeSupervisor:
     def op_session_update(self, args: wire.UpdateSession) -> Any:
         view = self._session(args.session_id)
         view.update({k: v for k, v in msgspec.to_builtins(args).items() if k != "sessionId"})
+        view["addDirs"] = view.get("addDirs") or []
         return view
 
     def op_session_answer(self, args: wire.Answer) -> Any:
@@ -185,6 +194,42 @@ class FakeSupervisor:
 
     def op_session_interrupt(self, args: wire.SessionRef) -> Any:
         return {"session": self._session(args.session_id), "rung": "escape"}
+
+    def op_history(self, args: wire.HistoryRequest) -> Any:
+        self._session(args.session_id)
+        return {"entries": [{"id": "e1", "role": "user", "text": "Hello", "at": 1}], "next": None}
+
+    def op_export(self, args: wire.ExportRequest) -> Any:
+        self._session(args.session_id)
+        if args.format == "json":
+            return {"name": "s.json", "contentType": "application/json", "text": "{}"}
+        return {"name": "s.md", "contentType": "text/markdown; charset=utf-8", "text": "# Hello"}
+
+    def op_search(self, args: wire.SearchRequest) -> Any:
+        if args.session_id:
+            self._session(args.session_id)
+        return {"hits": [], "complete": True}
+
+    def op_usage(self, args: wire.UsageRequest) -> Any:
+        if args.session_id:
+            self._session(args.session_id)
+        return {"by": args.by, "rows": [], "total": {}, "complete": True}
+
+    def op_conversations_list(self, args: wire.ListConversations) -> Any:
+        return {"conversations": []}
+
+    def op_session_command(self, args: wire.RunCommand) -> Any:
+        session = self._session(args.session_id)
+        return {"messageId": "m_c", "state": "answered", "session": session, "output": "Done."}
+
+    def op_session_fork(self, args: wire.ForkSession) -> Any:
+        self._session(args.session_id)
+        return self.add_session(title=args.title)
+
+    def op_message_move(self, args: wire.MoveMessage) -> Any:
+        if args.message_id not in self.messages:
+            raise NotFound("There is no such message.")
+        return {"messages": [self.messages[args.message_id]]}
 
     def _verb(self, args: wire.SessionRef) -> Any:
         return self._session(args.session_id)

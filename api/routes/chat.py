@@ -7,7 +7,7 @@ from typing import Any, Literal
 from flask import Blueprint, Response
 from msgspec import Struct
 
-from api import inbound, sse, talk
+from api import inbound, multipart, sse, talk
 from api.auth import need
 from api.context import api
 from api.delivery import deliver
@@ -35,6 +35,7 @@ class Chat(Struct, rename="camel", frozen=True, kw_only=True):
 
 
 @routes.post("/api/chat")
+@multipart.accepted
 def chat() -> Response:
     """Send a message, to a new session if none is named, and hold for the reply.
 
@@ -42,7 +43,7 @@ def chat() -> Response:
     when the session waits for a person. With `Accept: text/event-stream` the reply is streamed while Claude writes it,
     and the last event, `done`, is what this call would have answered.
     """
-    tree = inbound.json_object()
+    tree = multipart.json_object()
     key = inbound.idempotency_key(tree.get("requestId"))
     body = inbound.fit(Chat, tree)
     if body.trust:

@@ -7,7 +7,7 @@ from typing import Any
 from flask import Blueprint, Response
 from msgspec import Struct
 
-from api import inbound
+from api import inbound, multipart
 from api.context import api
 from api.problems import json_response
 from api.routes.chat import send
@@ -17,13 +17,15 @@ routes = Blueprint("messages", __name__)
 
 
 class Post(Struct, rename="camel", frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A message for a session; `text` is another name for `message`. `front`: before those that wait already."""
+    """A message for a session; `text` is another name for `message`. `front`: before those that wait already.
+    `interrupt`: at once, ending the turn that runs."""
 
     message: str | None = None
     text: str | None = None
     wait: float | None = None
     attachments: list[Attachment] | None = None
     front: bool = False
+    interrupt: bool = False
     request_id: str | None = None
 
 
@@ -55,13 +57,14 @@ def list_messages(id: str) -> Response:
 
 
 @routes.post("/api/sessions/<id>/messages")
+@multipart.accepted
 def post_message(id: str) -> Response:
     """Send a message to this session; answered at once (202) unless `wait` says otherwise.
 
     With `Accept: text/event-stream` as `POST /api/chat` streams.
     """
     session = inbound.session_id(id)
-    tree = inbound.json_object()
+    tree = multipart.json_object()
     key = inbound.idempotency_key(tree.get("requestId"))
     body = inbound.fit(Post, tree)
     if body.message is not None and body.text is not None and body.message != body.text:
@@ -74,6 +77,7 @@ def post_message(id: str) -> Response:
             key=key,
             attachments=inbound.attachments(body.attachments),
             front=body.front,
+            interrupt=body.interrupt,
         )
     )
 

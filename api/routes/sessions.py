@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 from flask import Blueprint, Response, request
-from msgspec import UNSET, Struct
+from msgspec import Struct
 
 from api import inbound
 from api.auth import need
@@ -24,9 +24,11 @@ from shared.messages import (
 
 routes = Blueprint("sessions", __name__)
 
-POWERFUL = frozenset({"permissionMode", "mcpConfig", "addDirs", "appendSystemPrompt"})
-"""Fields that decide what Claude may do without asking: for administrators, whatever the call needs otherwise."""
+POWERFUL = frozenset({"permissionMode", "mcpConfig", "addDirs", "appendSystemPrompt", "resume"})
+"""Fields that decide what Claude may do without asking, or open what others have said: for administrators, whatever the
+call needs otherwise."""
 
+CHANGEABLE = frozenset({"title", "autoKeepAlive", "model", "effort", *POWERFUL}) - {"resume"}
 STOP_SECONDS = 60.0
 """The whole stop ladder, with its last rung."""
 
@@ -78,12 +80,16 @@ def get_session(id: str) -> Response:
 
 @routes.patch("/api/sessions/<id>")
 def update_session(id: str) -> Response:
-    """Change title, automatic keep-alive, model or permission mode."""
+    """Change title, automatic keep-alive, or what `claude` is started with.
+
+    A model, permission mode, effort, folders, MCP servers or system prompt apply from the next turn on: the process is
+    changed at once when the session is idle, otherwise when its turn has ended (`settingsPending` until then).
+    """
     session = inbound.session_id(id)
     change = inbound.action(UpdateSession, key=False, sessionId=session)
     _guard_fields(change)
-    if all(getattr(change, name) is UNSET for name in ("title", "auto_keep_alive", "model", "permission_mode")):
-        raise inbound.invalid("body", "Nothing to change: send title, autoKeepAlive, model or permissionMode.")
+    if not set(msgspec.to_builtins(change)) & CHANGEABLE:
+        raise inbound.invalid("body", f"Nothing to change: send one of {', '.join(sorted(CHANGEABLE))}.")
     return _one(api().hold("session.update", change, ACT_SECONDS))
 
 

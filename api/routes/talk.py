@@ -1,0 +1,185 @@
+"""Talking beyond sending: history, export, search, usage, commands, the queue's order, forks, other conversations."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from flask import Blueprint, Response, g, request
+from msgspec import Meta, Struct
+
+from api import inbound
+from api.context import api
+from api.problems import body_of, json_response, respond
+from shared.messages import (
+    CommandResult,
+    ExportRequest,
+    ForkSession,
+    HistoryRequest,
+    ListConversations,
+    MoveMessage,
+    RunCommand,
+    SearchRequest,
+    UsageRequest,
+)
+
+routes = Blueprint("talk", __name__)
+
+READ_SECONDS = 30.0
+"""Reading long transcripts, or indexing them for the first time, takes a while."""
+
+START_SECONDS = 30.0
+COMMAND_SECONDS = 30.0
+Cursor = Annotated[str, Meta(pattern=r"^[0-9]{1,9}\.[0-9]{1,18}$")]
+
+
+class Backwards(Struct, rename="camel", frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`before` is the `next` of the page that follows."""
+
+    before: Cursor | None = None
+    limit: int = 100
+
+
+class Form(Struct, rename="camel", frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How to write it."""
+
+    format: Literal["markdown", "json"] = "markdown"
+
+
+class Question(Struct, rename="camel", frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`q`: words, each the beginning of one, and "phrases in quotes"; `session`: only in this one."""
+
+    q: Annotated[str, Meta(min_length=1, max_length=1000)]
+    limit: int = 100
+    session: str | None = None
+
+
+class Bill(Struct, rename="camel", frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Days are those of the machine's time zone."""
+
+    by: Literal["day", "session"] = "day"
+    session: str | None = None
+
+
+class Elsewhere(Struct, rename="camel", frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`project`: only those that were held in this folder."""
+
+    project: str | None = None
+    limit: int = 100
+
+
+class Command(Struct, rename="camel", frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A slash command with its arguments, on one line."""
+
+    command: Annotated[str, Meta(min_length=2, max_length=4000, pattern=r"^/[A-Za-z0-9]")]
+    wait: float | None = None
+
+
+class Fork(Struct, rename="camel", frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The name of the new session, for people."""
+
+    title: str | None = None
+
+
+class Place(Struct, rename="camel", frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where in the queue, counted from 0, the next to be sent; beyond the end is the end."""
+
+    position: Annotated[float, Meta(ge=0, le=1_000_000, multiple_of=1)]
+
+
+@routes.get("/api/sessions/<id>/history")
+def history(id: str) -> Response:
+    """What was said in a session, oldest first, from its end backwards.
+
+    With tool calls and results, commands, token usage, and what a person typed at the terminal.
+    """
+    session = inbound.session_id(id)
+    asked = inbound.query(Backwards)
+    wanted = HistoryRequest(session_id=session, before=asked.before, limit=_limit(asked.limit))
+    return json_response({"success": True, **api().call("history", wanted, timeout=READ_SECONDS)})
+
+
+@routes.get("/api/sessions/<id>/export")
+def export(id: str) -> Response:
+    """The whole history as a file, Markdown or JSON."""
+    session = inbound.session_id(id)
+    wanted = ExportRequest(session_id=session, format=inbound.query(Form).format)
+    file = api().call("export", wanted, timeout=READ_SECONDS)
+    response = Response(file["text"], content_type=file["contentType"])
+    response.headers["Content-Disposition"] = f'attachment; filename="{file["name"]}"'
+    return response
+
+
+@routes.get("/api/search")
+def search() -> Response:
+    """Full-text search over all sessions; `complete` is false while older transcripts are still being read."""
+    asked = inbound.query(Question)
+    session = inbound.session_id(asked.session) if asked.session is not None else None
+    wanted = SearchRequest(query=asked.q, limit=_limit(asked.limit), session_id=session)
+    return json_response({"success": True, **api().call("search", wanted, timeout=READ_SECONDS)})
+
+
+@routes.get("/api/usage")
+def usage() -> Response:
+    """Tokens by day or by session; each reply counts once, whatever was forked or resumed."""
+    asked = inbound.query(Bill)
+    session = inbound.session_id(asked.session) if asked.session is not None else None
+    wanted = UsageRequest(by=asked.by, session_id=session)
+    return json_response({"success": True, **api().call("usage", wanted, timeout=READ_SECONDS)})
+
+
+@routes.get("/api/conversations")
+def conversations() -> Response:
+    """Conversations that `claude` made elsewhere on this machine; `POST /api/sessions` with `resume` goes on with one."""
+    asked = inbound.query(Elsewhere)
+    wanted = ListConversations(project_path=asked.project, limit=_limit(asked.limit))
+    return json_response({"success": True, **api().call("conversations.list", wanted, timeout=READ_SECONDS)})
+
+
+@routes.post("/api/sessions/<id>/commands")
+def command(id: str) -> Response:
+    """Give a slash command, such as /compact or /clear, and say what the CLI said.
+
+    200 with `output`; 202 when it has not run yet, or has opened a dialog: then `waiting` has the choices, and the
+    message gets its output when the dialog is answered.
+    """
+    session = inbound.session_id(id)
+    body = inbound.action(Command, key=False)
+    wait = inbound.wait_seconds(body.wait, COMMAND_SECONDS)
+    here = api()
+    with here.holds.held() as free:
+        wait = wait if free else 0.0
+        order = RunCommand(session_id=session, command=body.command, wait=wait, key=g.request_id)
+        result = msgspec.convert(here.hold("session.command", order, wait), CommandResult)
+    told: dict[str, Any] = {"requestId": g.request_id, "sessionId": session, **msgspec.to_builtins(result)}
+    if result.error is not None:
+        problem = body_of(result.error)
+        return respond(problem["status"], {**problem, **told})
+    return json_response({"success": True, **told}, 200 if result.state == "answered" else 202)
+
+
+@routes.post("/api/sessions/<id>/fork")
+def fork(id: str) -> Response:
+    """Open a session that goes on from where this one is; this one stays as it is."""
+    session = inbound.session_id(id)
+    body = inbound.action(Fork, key=False)
+    order = ForkSession(session_id=session, title=body.title, key=g.request_id)
+    view = api().hold("session.fork", order, START_SECONDS)
+    response = json_response({"success": True, "session": view}, 201)
+    response.headers["Location"] = f"{request.script_root}/api/sessions/{view['id']}"
+    return response
+
+
+@routes.post("/api/messages/<id>/move")
+def move(id: str) -> Response:
+    """Move a message that waits to another place in its queue; 409 once it is under way or settled."""
+    message = inbound.message_id(id)
+    place = int(inbound.action(Place, key=False).position)
+    moved = api().hold("message.move", MoveMessage(message_id=message, position=place), 0.0)
+    return json_response({"success": True, "messages": moved["messages"]})
+
+
+def _limit(limit: int) -> int:
+    if not 1 <= limit <= 1000:
+        raise inbound.invalid("limit", "`limit` must be between 1 and 1000.")
+    return limit

@@ -1,0 +1,268 @@
+"""The commands of talking: search, history, export, usage, import, fork, queue, interrupt, command."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from cli.context import App, json_option, pass_app
+from cli.output import DONE, FAILED, ago, emit, printable, safe_text, short_path, table, waiting_lines
+from cli.sessions import absolute, create, tell_waiting
+from shared.errors import NotFound
+from shared.messages import (
+    CommandResult,
+    CreateSession,
+    ExportRequest,
+    ForkSession,
+    HistoryEntry,
+    HistoryRequest,
+    ListConversations,
+    ListMessages,
+    MessageRef,
+    MessageView,
+    MoveMessage,
+    RunCommand,
+    SearchRequest,
+    SessionRef,
+    SessionView,
+    UsageRequest,
+)
+
+READ_SECONDS = 30.0
+START_SECONDS = 30.0
+_WHO = {"user": "you", "assistant": "claude", "command": "command", "system": "-"}
+
+
+@click.command()
+@click.argument("query", nargs=-1, required=True)
+@click.option("--session", "session_id", metavar="ID", help="Only in this session.")
+@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True)
+@json_option
+@pass_app
+def search(app: App, query: tuple[str, ...], session_id: str | None, limit: int, as_json: bool) -> int:
+    """Find words, or "phrases in quotes", in everything that was said in any session."""
+    session = app.session(session_id).id if session_id else None
+    wanted = SearchRequest(query=" ".join(query), limit=limit, session_id=session)
+    result = app.call("search", wanted, timeout=READ_SECONDS)
+    if as_json:
+        emit(result)
+        return DONE
+    for hit in result["hits"]:
+        when = ago(hit["at"]) if hit.get("at") else ""
+        click.echo(f"{hit['sessionId'][:8]}  {hit['role']:<9} {when:<12} {printable(hit['snippet'], 200)}")
+    if not result["complete"]:
+        click.echo("Older transcripts are still being read: ask again for more.", err=True)
+    return DONE if result["hits"] else FAILED
+
+
+@click.command()
+@click.argument("session_id", metavar="ID")
+@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="How many, from the end.")
+@click.option("--before", help="The `next` of the page that follows.")
+@json_option
+@pass_app
+def history(app: App, session_id: str, limit: int, before: str | None, as_json: bool) -> None:
+    """Show what was said in the session ID, with tools, commands and what was typed at the terminal."""
+    wanted = HistoryRequest(session_id=app.session(session_id).id, before=before, limit=limit)
+    page = app.call("history", wanted, timeout=READ_SECONDS)
+    if as_json:
+        emit(page)
+        return
+    for entry in msgspec.convert(page["entries"], list[HistoryEntry]):
+        when = ago(entry.at) if entry.at else ""
+        click.echo(click.style(f"{_WHO[entry.role]} {when}", bold=True))
+        if entry.text:
+            click.echo(safe_text(entry.text))
+        for call in entry.tool_calls:
+            given = msgspec.json.encode(call["input"]).decode()
+            failed = " (failed)" if call.get("isError") else ""
+            click.echo(printable(f"  {call['name']}{failed} {given}", 160))
+        if entry.output:
+            click.echo(safe_text(entry.output))
+    if page["next"]:
+        click.echo(f"Earlier: pilotlight history {session_id} --before {page['next']}", err=True)
+
+
+@click.command()
+@click.argument("session_id", metavar="ID")
+@click.option("--format", "kind", type=click.Choice(["markdown", "json"]), default="markdown", show_default=True)
+@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="A file instead of the terminal.")
+@pass_app
+def export(app: App, session_id: str, kind: str, output: Path | None) -> None:
+    """Write the whole history of the session ID as Markdown or JSON."""
+    wanted = {"sessionId": app.session(session_id).id, "format": kind}
+    file = app.call("export", msgspec.convert(wanted, ExportRequest), timeout=READ_SECONDS)
+    if output is None:
+        click.echo(file["text"], nl=False)
+    else:
+        output.write_text(file["text"], encoding="utf-8")
+        click.echo(str(output), err=True)
+
+
+@click.command()
+@click.option("--by", type=click.Choice(["day", "session"]), default="day", show_default=True)
+@json_option
+@pass_app
+def usage(app: App, by: str, as_json: bool) -> None:
+    """Show how many tokens were used, by day or by session."""
+    result = app.call("usage", msgspec.convert({"by": by}, UsageRequest), timeout=READ_SECONDS)
+    if as_json:
+        emit(result)
+        return
+    names = ("input_tokens", "output_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
+    rows: list[tuple[str, ...]] = [(by.upper(), "REPLIES", "INPUT", "OUTPUT", "CACHE WRITES", "CACHE READS")]
+    for row in result["rows"]:
+        first = row["day"] if by == "day" else row["sessionId"][:8]
+        rows.append((first, str(row["replies"]), *(f"{row['usage'][name]:,}" for name in names)))
+    rows.append(("total", "", *(f"{result['total'].get(name, 0):,}" for name in names)))
+    table(rows)
+
+
+@click.command("import")
+@click.argument("conversation", metavar="[CONVERSATION]", required=False)
+@click.option("--project", type=click.Path(), help="Only conversations that were held in this folder.")
+@click.option("--fork", is_flag=True, help="Go on in a copy, and leave the conversation as it is.")
+@click.option("--title", help="A name for people.")
+@json_option
+@pass_app
+def import_(
+    app: App, conversation: str | None, project: str | None, fork: bool, title: str | None, as_json: bool
+) -> None:
+    """Go on with a conversation that `claude` made elsewhere on this machine; without CONVERSATION list them."""
+    wanted = ListConversations(project_path=absolute(project) if project else None, limit=1000 if conversation else 50)
+    found = app.call("conversations.list", wanted, timeout=READ_SECONDS)["conversations"]
+    if conversation is None:
+        if as_json:
+            emit({"conversations": found})
+        elif found:
+            _list(found)
+        else:
+            click.echo("There are no other conversations.", err=True)
+        return
+    matches = [item for item in found if item["id"].startswith(conversation)]
+    if len(matches) != 1:
+        raise NotFound(
+            f"{len(matches)} other conversations begin with {conversation!r}. `pilotlight import` lists them.",
+            code="conversation_not_found",
+        )
+    folder = matches[0]["projectPath"] or absolute(".")
+    order = CreateSession(project_path=folder, title=title, resume=matches[0]["id"], fork=fork, wait=20.0)
+    view = create(app, order)
+    if as_json:
+        emit(view)
+        return
+    click.echo(view.id)
+    tell_waiting(view)
+
+
+def _list(found: list[dict[str, Any]]) -> None:
+    rows: list[tuple[str, ...]] = [("ID", "ACTIVE", "MESSAGES", "OPEN IN", "PROJECT", "ABOUT")]
+    for item in found:
+        about = item["title"] or item["firstPrompt"] or ""
+        open_in = f"pid {item['pid']}" if item["pid"] else "-"
+        project = short_path(item["projectPath"] or "?")
+        rows.append((item["id"][:8], ago(item["lastActivity"]), str(item["messages"]), open_in, project, about[:60]))
+    table([tuple(printable(cell, 60) for cell in row) for row in rows])
+
+
+@click.command()
+@click.argument("session_id", metavar="ID")
+@click.option("--title", help="A name for people.")
+@json_option
+@pass_app
+def fork(app: App, session_id: str, title: str | None, as_json: bool) -> None:
+    """Open a new session that goes on from where the session ID is, and print its id."""
+    order = ForkSession(session_id=app.session(session_id).id, title=title)
+    view = app.ask(SessionView, "session.fork", order, timeout=START_SECONDS)
+    if as_json:
+        emit(view)
+    else:
+        click.echo(view.id)
+
+
+@click.command()
+@click.argument("session_id", metavar="ID")
+@click.option("--move", "moved", metavar="MESSAGE", help="Move this message ...")
+@click.option("--to", "position", type=click.IntRange(0), default=0, show_default=True, help="... to this place.")
+@click.option("--cancel", "cancelled", metavar="MESSAGE", help="Cancel this message.")
+@json_option
+@pass_app
+def queue(app: App, session_id: str, moved: str | None, position: int, cancelled: str | None, as_json: bool) -> None:
+    """Show the messages that wait in the session ID; move or cancel one. The next to be sent has place 0."""
+    session = app.session(session_id).id
+    waiting = _waiting(app, session)
+    if cancelled:
+        app.call("message.cancel", MessageRef(message_id=_one(waiting, cancelled).id))
+    if moved:
+        app.call("message.move", MoveMessage(message_id=_one(waiting, moved).id, position=position))
+    if moved or cancelled:
+        waiting = _waiting(app, session)
+    if as_json:
+        emit({"messages": waiting})
+        return
+    for place, message in enumerate(waiting):
+        click.echo(f"{place:>3}  {message.id[:10]}  {printable(message.text, 100)}")
+
+
+def _waiting(app: App, session: str) -> list[MessageView]:
+    page = app.call("message.list", ListMessages(session_id=session, state="queued", limit=1000))
+    found = msgspec.convert(page["messages"], list[MessageView])
+    return sorted(found, key=lambda message: message.queue_position or 0)
+
+
+def _one(waiting: list[MessageView], reference: str) -> MessageView:
+    matches = [message for message in waiting if message.id.startswith(reference)]
+    if len(matches) != 1:
+        raise NotFound(f"{len(matches)} waiting messages begin with {reference!r}.", code="message_not_found")
+    return matches[0]
+
+
+@click.command()
+@click.argument("session_id", metavar="ID")
+@json_option
+@pass_app
+def interrupt(app: App, session_id: str, as_json: bool) -> None:
+    """End the turn that runs in the session ID; the session lives on."""
+    result = app.call("session.interrupt", SessionRef(session_id=app.session(session_id).id), timeout=START_SECONDS)
+    if as_json:
+        emit(result)
+    else:
+        click.echo("interrupted")
+
+
+@click.command(context_settings={"ignore_unknown_options": True})
+@click.argument("session_id", metavar="ID")
+@click.argument("words", metavar="/COMMAND", nargs=-1, required=True, type=click.UNPROCESSED)
+@click.option("--wait", type=click.FloatRange(0), default=60.0, show_default=True, help="Seconds to wait for it.")
+@json_option
+@pass_app
+def command(app: App, session_id: str, words: tuple[str, ...], wait: float, as_json: bool) -> int:
+    """Give the session ID a slash command, such as /compact, and print what it says."""
+    text = " ".join(words)
+    order = RunCommand(
+        session_id=app.session(session_id).id, command=text if text[:1] == "/" else f"/{text}", wait=wait
+    )
+    result = app.ask(CommandResult, "session.command", order, timeout=wait + READ_SECONDS)
+    if as_json:
+        emit(result)
+        return DONE if result.state == "answered" or result.waiting else FAILED
+    if result.error is not None:
+        click.echo(f"pilotlight: {result.error.message}", err=True)
+    elif result.waiting is not None:
+        for line in waiting_lines(result.waiting):
+            click.echo(line)
+        click.echo(f"Answer with: pilotlight answer {result.session.id[:8]} --choice NUMBER", err=True)
+        return DONE
+    elif result.state == "answered":
+        if result.output:
+            click.echo(safe_text(result.output))
+        return DONE
+    else:
+        click.echo(f"pilotlight: The command is {result.state}.", err=True)
+    return FAILED
+
+
+COMMANDS = (search, history, export, usage, import_, fork, queue, interrupt, command)

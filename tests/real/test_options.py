@@ -1,0 +1,117 @@
+"""What `claude` is started with, and changed while it lives: seen in the command line of the process."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shared.errors import InvalidRequest
+from tests.harness import House, until
+
+
+def flags(house: House, session: str) -> list[str]:
+    """The command line of the session's process."""
+    pid = house.session(session)["pid"]
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")
+    except FileNotFoundError:
+        return []
+
+
+def has(words: list[str], flag: str, value: str) -> bool:
+    return any(words[i : i + 2] == [flag, value] for i in range(len(words)))
+
+
+def update(house: House, session: str, **values: Any) -> dict[str, Any]:
+    return house.call("session.update", {"sessionId": session, **values})
+
+
+def test_options_at_creation_and_changed_when_idle(house: House) -> None:
+    extra = house.folder / "extra"
+    extra.mkdir()
+    wanted = {
+        "projectPath": str(house.project),
+        "trust": True,
+        "model": "haiku",
+        "permissionMode": "acceptEdits",
+        "effort": "low",
+        "addDirs": [str(extra)],
+        "mcpConfig": {"mcpServers": {}},
+        "appendSystemPrompt": "Say XYZZY.",
+        "wait": 20,
+    }
+    session = house.call("session.create", wanted)["id"]
+    house.until_state(session, "idle")
+    words = flags(house, session)
+    assert has(words, "--model", "haiku")
+    assert has(words, "--permission-mode", "acceptEdits")
+    assert has(words, "--effort", "low")
+    assert has(words, "--add-dir", str(extra))
+    assert has(words, "--mcp-config", '{"mcpServers":{}}')
+    assert has(words, "--append-system-prompt", "Say XYZZY.")
+    house.ask("Remember the word YAM", session)
+
+    pid = house.session(session)["pid"]
+    view = update(house, session, model="sonnet", effort="high", appendSystemPrompt=None, addDirs=None)
+    assert (view["model"], view["effort"], view["addDirs"]) == ("sonnet", "high", [])
+    assert house.ask("What word did I ask you to remember?", session)[0] == "YAM"
+    words = flags(house, session)
+    assert house.session(session)["pid"] != pid
+    assert has(words, "--model", "sonnet")
+    assert has(words, "--effort", "high")
+    assert "--append-system-prompt" not in words
+    assert "--add-dir" not in words
+
+    pid = house.session(session)["pid"]
+    update(house, session, model="sonnet", title="The same")
+    assert house.session(session)["pid"] == pid
+    for wrong in (
+        {"permissionMode": "everything"},
+        {"effort": "enormous"},
+        {"addDirs": ["relative"]},
+        {"mcpConfig": "{"},
+        {"mcpConfig": {"servers": {}}},
+        {"model": "--help"},
+    ):
+        with pytest.raises(InvalidRequest):
+            update(house, session, **wrong)
+        with pytest.raises(InvalidRequest):
+            house.call("session.create", {"projectPath": str(house.project), **wrong})
+    assert house.session(session)["pid"] == pid
+
+
+def test_a_change_during_a_turn_applies_after_it(house: House) -> None:
+    sent = house.send("[[gate turn]] echo: whole", wait=0)
+    session, message = sent["session"]["id"], sent["message"]["id"]
+    assert house.model.wait_for_gate("turn", 20)
+    house.until_state(session, "busy")
+    pid = house.session(session)["pid"]
+    assert update(house, session, model="haiku")["settingsPending"]
+    behind = house.send("echo: behind", session, wait=0)["message"]["id"]
+    assert house.session(session)["pid"] == pid
+    house.model.release("turn")
+    assert house.message(message, wait=20)["reply"] == "whole"
+    assert house.message(behind, wait=30)["reply"] == "behind"
+    view = house.session(session)
+    assert view["pid"] != pid
+    assert not view["settingsPending"]
+    assert has(flags(house, session), "--model", "haiku")
+
+    house.send("[[gate last]] echo: no queue", session, wait=0)
+    assert house.model.wait_for_gate("last", 20)
+    house.until_state(session, "busy")
+    update(house, session, permissionMode="plan")
+    house.kill_supervisor()
+    house.start_supervisor()
+    house.model.release("last")
+    until(lambda: has(flags(house, session), "--permission-mode", "plan"), "the new process has the new mode")
+    assert house.until_state(session, "idle")["permissionMode"] == "plan"
+
+
+def test_a_change_before_the_first_word_applies_to_it(house: House) -> None:
+    session = house.call("session.create", {"projectPath": str(house.project)})["id"]
+    update(house, session, model="haiku")
+    assert house.ask("echo: first", session)[0] == "first"
+    assert has(flags(house, session), "--model", "haiku")
