@@ -9,7 +9,6 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from bench import bare, lab
-from supervisor.claude import command
 from tests.harness import House, claude_binary
 
 LIMIT_MB = 2048.0
@@ -93,9 +92,7 @@ def _density(house: House, arguments: Any) -> tuple[dict[str, Any], dict[str, bo
 def _wakes(house: House, sessions: list[str], arguments: Any) -> tuple[list[float], list[float]]:
     """Milliseconds of waking and of the bare CLI, in turn, on the same conversations."""
     wakes, bares = [], []
-    env = command.environment(
-        lab_config(house), {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": str(house.claude_home)}
-    )
+    env = lab.bare_environment(house)
     for session in sessions[: arguments.wakes]:
         if house.session(session)["state"] != "hibernated":
             house.call("session.hibernate", {"sessionId": session})
@@ -106,10 +103,3 @@ def _wakes(house: House, sessions: list[str], arguments: Any) -> tuple[list[floa
         assert view["state"] == "idle", view
         wakes.append(1000 * (time.monotonic() - started))
     return wakes, bares
-
-
-def lab_config(house: House) -> Any:
-    """The house's `claude` section, typed."""
-    from shared.config import validate
-
-    return validate({"claude": house.config["claude"]}, "bench").claude

@@ -18,7 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from demo.server import DemoModel
+from shared.config import validate
 from supervisor import resources
+from supervisor.claude import command
 from tests.harness import VERSIONS, House, claude_binary
 
 MEGABYTE = 1024 * 1024
@@ -53,6 +55,16 @@ def open_house(
         shutil.rmtree(folder, ignore_errors=True)
     if leftovers:
         raise SystemExit(f"left behind: {leftovers}")
+
+
+def bare_environment(house: House) -> dict[str, str]:
+    """What the CLI gets when a benchmark starts it by itself: the house's own, and a place for what it would leave in the
+    machine's temporary folder."""
+    claude = validate({"claude": house.config["claude"]}, "bench").claude
+    own = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": str(house.claude_home)}
+    scratch = house.folder / "scratch"
+    scratch.mkdir(exist_ok=True)
+    return command.environment(claude, own) | {"CLAUDE_CODE_TMPDIR": str(scratch)}
 
 
 def percentile(values: Sequence[float], percent: float) -> float:

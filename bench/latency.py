@@ -19,8 +19,7 @@ from typing import Any
 import pexpect
 
 from bench import lab
-from bench.density import lab_config
-from supervisor.claude import command, dialogs
+from supervisor.claude import dialogs
 from supervisor.screen import Screen
 from tests.harness import House, claude_binary, until
 
@@ -97,8 +96,7 @@ def main(argv: list[str]) -> int:
 
 def _measure(house: House, arguments: Any) -> tuple[dict[str, Any], dict[str, bool]]:
     claude = claude_binary(arguments.release)
-    base = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": str(house.claude_home)}
-    env = command.environment(lab_config(house), base)
+    env = lab.bare_environment(house)
     raw = Raw(claude, env, house.project, house.folder)
     session = _chat(house, "echo: warm", None)[0]["sessionId"]
     conversation = str(uuid.uuid4())
