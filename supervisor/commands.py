@@ -3,8 +3,9 @@
 A command takes the way of a message (queue, editor, Enter) and is then told by other signs: no hook fires for most. The
 transcript has its output (`local-command-stdout`, or a notice for an unknown one); a command that opens a dialog says so
 when the dialog is closed, and the session waits until then; one that starts a turn (`/init`, a person's own) becomes a
-message like any other. What must not regress: Enter is pressed only while the command stands in the box, so never into
-the dialog that it has opened; and the command runs as it is written, not as the list of completions would finish it.
+message like any other. What must not regress: no Enter goes into the dialog that a command has opened, so it is repeated
+only when the CLI has proven that its prompt box still has the focus; and the command runs as it is written, not as the
+list of completions would finish it.
 """
 
 from __future__ import annotations
@@ -26,10 +27,13 @@ from supervisor.turns import Outcome
 if TYPE_CHECKING:
     from supervisor.session import Session
 
-ENTER, ESCAPE = b"\r", b"\x1b"
+ENTER, ESCAPE, CTRL_G = b"\r", b"\x1b", b"\x07"
 ENTER_SECONDS = 0.5
-LIST_SECONDS = 0.6
-"""How long the list of completions may take to close (measured: 20-60 ms)."""
+LOST_SECONDS = 3.0
+"""How long after an Enter the command may still be in the box before that Enter is in doubt."""
+
+LIST_SECONDS = 0.8
+"""How long the list of completions may take to open or to close (measured: 20-60 ms)."""
 
 REDRAW_SECONDS = 0.04
 PROOF_SECONDS = 20.0
@@ -117,6 +121,15 @@ def on_screen(text: str, command: str) -> str:
     return "\n".join(said).strip()
 
 
+def completions(rows: list[str]) -> bool | None:
+    """Whether a list of commands is open below the prompt box; None when nothing there speaks of commands."""
+    rule = max((i for i, row in enumerate(rows) if re.match(r"^\s?[─━]{10,}", row)), default=-1)
+    below = rows[rule + 1 :]
+    if any(re.match(r"^\s*(?:[❯>]\s+)?/[\w:.-]+(?:\s{2,}\S|\s*$)", row) for row in below):
+        return True
+    return False if any("No commands match" in row for row in below) else None
+
+
 async def submit(
     session: Session,
     message: MessageRecord,
@@ -143,31 +156,45 @@ async def submit(
         )
 
     await session.pulse.until(lambda: in_box() or not ours() or taken(), LIST_SECONDS)
-    await asyncio.sleep(REDRAW_SECONDS)
-    if in_box() and ours():
-        # Enter would run the completion that is marked in the list, if there is one; one Esc closes it and no more.
-        before = terminal.screen.version
+    await session.pulse.until(lambda: completions(terminal.screen.lines()) is not None or not in_box(), LIST_SECONDS)
+    if ours() and in_box() and completions(terminal.screen.lines()):
+        # Enter would run the completion that is marked in the list. Esc closes the list; without one it is not pressed.
         async with typing:
             await terminal.press(f"{identity}:list", ESCAPE)
-        await session.pulse.until(lambda: terminal.screen.version != before, LIST_SECONDS)
+        await session.pulse.until(lambda: not completions(terminal.screen.lines()), LIST_SECONDS)
         await asyncio.sleep(REDRAW_SECONDS)
-    turn, end, gone = session.record.turn_prompt, time.monotonic() + PROOF_SECONDS, None
+    turn, end = session.record.turn_prompt, time.monotonic() + PROOF_SECONDS
+    pressed = gone = 0.0
     while message.state == "typed" and ours():
+        now = time.monotonic()
         if in_box() and not taken():
-            gone = None
-            async with typing:
-                await terminal.press(f"{identity}:e{time.monotonic_ns()}", ENTER)
+            gone = 0.0
+            if not pressed or (now - pressed > LOST_SECONDS and await _has_focus(session, terminal, identity, typing)):
+                pressed = time.monotonic()
+                async with typing:
+                    await terminal.press(f"{identity}:e{time.monotonic_ns()}", ENTER)
         elif session.sight().kind == "prompt":
-            gone = gone or time.monotonic()
+            gone = gone or now
         started = session.record.turn_prompt
         if started not in (None, "unknown", turn) and message.state == "typed":
             session.step(message, "submitted", prompt_id=started)
-        elif taken() or (gone is not None and time.monotonic() - gone > ENTER_SECONDS):
+        elif taken() or (gone and now - gone > ENTER_SECONDS):
             if message.state == "typed":
                 session.step(message, "submitted")
-        elif time.monotonic() > end:
+        elif now > end:
             raise PilotlightError("The CLI did not take the command. Look at its screen.", code="not_submitted")
         else:
             await session.pulse.until(
                 lambda: taken() or not ours() or session.record.turn_prompt != turn, ENTER_SECONDS / 2
             )
+
+
+async def _has_focus(session: Session, terminal: Terminal, identity: str, typing: asyncio.Lock) -> bool:
+    """Whether the CLI has dealt with every key so far and its prompt box has the focus: it calls its editor, which it
+    never does while a dialog is up. A second Enter behind one that is only late would answer the dialog it opens."""
+    runs = session.editor_runs
+    async with typing:
+        await terminal.press(f"{identity}:p{time.monotonic_ns()}", CTRL_G)
+        await session.pulse.until(lambda: session.editor_runs > runs or session.terminal is not terminal, LOST_SECONDS)
+    await asyncio.sleep(REDRAW_SECONDS)
+    return session.editor_runs > runs
