@@ -119,13 +119,13 @@ class Sender:
             session.requeue(message)
             if not await self._place(message):
                 return
-        terminal = session.terminal
+        terminal, pressed = session.terminal, message.state == "typed"
         if terminal is None or not await self._in_box(message, terminal):
             return
         if message.kind == "command":
             await commands.submit(session, message, terminal, self.typing, resembles)
         else:
-            await self._submit(message, terminal)
+            await self._submit(message, terminal, pressed)
         if message.state == "submitted":
             await pause_point("submitted")
             await self._settled(message)
@@ -218,19 +218,29 @@ class Sender:
         await pause_point("typed")
         return True
 
-    async def _submit(self, message: MessageRecord, terminal: Terminal) -> None:
-        """Press Enter until the prompt is proven."""
+    async def _submit(self, message: MessageRecord, terminal: Terminal, pressed: bool) -> None:
+        """Press Enter until the prompt is proven. `pressed`: an earlier supervisor may have pressed it already.
+
+        A CLI that is slow may still have an Enter before it; a second one could then confirm a dialog that the first one's
+        turn has opened. So Enter is repeated only once the CLI has called the editor again, which it does after every key
+        before that, and never while a dialog is up.
+        """
         session = self._session
         emptied: float | None = None
         while message.state == "typed" and self._ours(message, terminal):
             sight = session.sight()
             ours = sight.kind == "draft" and resembles(sight.draft, message.prompt)
-            if ours or (sight.kind == "prompt" and emptied is None):
-                emptied = None if ours else time.monotonic()
+            if ours and (not pressed or await self._keeps_up(message, terminal)):
+                pressed, emptied = True, None
                 async with self.typing:
                     await terminal.press(f"{message.id}:{message.generation}:e{time.monotonic_ns()}", ENTER)
                 await pause_point("entered")
-            elif sight.kind == "draft":
+            elif sight.kind == "prompt" and not pressed:
+                pressed, emptied = True, time.monotonic()
+                async with self.typing:
+                    await terminal.press(f"{message.id}:{message.generation}:e{time.monotonic_ns()}", ENTER)
+                await pause_point("entered")
+            elif sight.kind in ("draft", "prompt") and not ours:
                 emptied = emptied or time.monotonic()
             if emptied is not None and time.monotonic() - emptied > PROOF_SECONDS:
                 await self._insist(message, terminal)
@@ -238,6 +248,20 @@ class Sender:
             await session.pulse.until(
                 lambda: message.state != "typed" or not self._ours(message, terminal), ENTER_SECONDS
             )
+
+    async def _keeps_up(self, message: MessageRecord, terminal: Terminal) -> bool:
+        """Whether the CLI has dealt with every key so far, and its box still holds the prompt."""
+        session = self._session
+        runs = session.editor_runs
+        async with self.typing:
+            await terminal.press(f"{message.id}:{message.generation}:q{time.monotonic_ns()}", CTRL_G)
+            answered = await session.pulse.until(
+                lambda: session.editor_runs > runs or message.state != "typed" or not self._ours(message, terminal),
+                EDITOR_SECONDS,
+            )
+        if not answered or message.state != "typed" or not self._ours(message, terminal):
+            return False
+        return await session.pulse.until(lambda: resembles(session.sight().draft, message.prompt), BOX_SECONDS)
 
     async def _insist(self, message: MessageRecord, terminal: Terminal) -> None:
         """The text has left the box, and nothing says that it was submitted. A CLI that still calls the editor has dealt
