@@ -151,7 +151,9 @@ def test_sigkill_in_the_middle_of_a_start_makes_one_process(make_house: MakeHous
         assert house.message(sent["message"]["id"], wait=30)["reply"] == f"begun {point}"
         assert fates(house, sent["session"]["id"]) == {f"echo: begun {point}": "answered"}
         view = house.session(sent["session"]["id"])
-        claudes = [p for p in house.marked() if str(one_cli).encode() in _command(p.pid) and b"holder" not in _command(p.pid)]
+        claudes = [
+            p for p in house.marked() if str(one_cli).encode() in _command(p.pid) and b"holder" not in _command(p.pid)
+        ]
         assert view["pid"] in {p.pid for p in claudes}
         house.call("session.kill", {"sessionId": view["id"]})
         house.kill_supervisor()
