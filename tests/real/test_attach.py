@@ -19,7 +19,7 @@ from tests.onlooker import Tmux
 def tmux(house: House) -> Iterator[Tmux]:
     """A window of 90 x 25 with a shell, in which `pl` is the command."""
     window = Tmux(house.folder, house.environment(), 90, 25)
-    window.type(f"pl() {{ {sys.executable} -m cli \"$@\"; }}; stty -g > before; clear")
+    window.type(f'pl() {{ {sys.executable} -m cli "$@"; }}; stty -g > before; clear')
     window.keys("Enter")
     window.until(lambda: "stty" not in window.text, "a clear window")
     yield window
@@ -76,7 +76,9 @@ def test_attach_type_resize_detach_reattach_and_outlive_a_dead_supervisor(house:
     assert house.session(session)["pid"] == pid
 
     # A signal ends it, too, and leaves the terminal as it was.
-    (attached,) = (p for p in psutil.process_iter(["cmdline"]) if {"attach", session[:8]} <= set(p.info["cmdline"] or ()))
+    (attached,) = (
+        p for p in psutil.process_iter(["cmdline"]) if {"attach", session[:8]} <= set(p.info["cmdline"] or ())
+    )
     attached.send_signal(signal.SIGTERM)
     back_in_the_shell(house, tmux, "ended by SIGTERM]")
     assert house.session(session)["state"] == "idle"

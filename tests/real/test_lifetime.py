@@ -30,7 +30,9 @@ def quick(make_house: MakeHouse, one_cli: Path) -> House:
 
 def test_warned_once_then_expired_then_reopened(quick: House) -> None:
     _, session = quick.ask("Remember the word MANGO")
-    quick.call("settings.patch", {"values": {"sessions.warning_hours": 1 * SECOND, "sessions.timeout_hours": 4 * SECOND}})
+    quick.call(
+        "settings.patch", {"values": {"sessions.warning_hours": 1 * SECOND, "sessions.timeout_hours": 4 * SECOND}}
+    )
     ended = quick.until_state(session, "ended")
     assert ended["endReason"] == "expired"
     assert len(kinds(quick, session, "warning")) == 1
@@ -44,11 +46,16 @@ def test_warned_once_then_expired_then_reopened(quick: House) -> None:
 
 def test_activity_extends_and_work_never_expires(quick: House) -> None:
     _, session = quick.ask("echo: start")
-    quick.call("settings.patch", {"values": {"sessions.warning_hours": 0.5 * SECOND, "sessions.timeout_hours": 2 * SECOND}})
+    quick.call(
+        "settings.patch", {"values": {"sessions.warning_hours": 0.5 * SECOND, "sessions.timeout_hours": 2 * SECOND}}
+    )
     sent = quick.send("[[gate long]] echo: done", session, wait=0)
     assert quick.model.wait_for_gate("long", 10)
     before = len(quick.events())
-    until(lambda: quick.call("ping") and quick.session(session)["expiresAt"] - quick.session(session)["createdAt"] > 8000, "extended")
+    until(
+        lambda: quick.call("ping") and quick.session(session)["expiresAt"] - quick.session(session)["createdAt"] > 8000,
+        "extended",
+    )
     assert quick.session(session)["state"] == "busy"
     quick.model.release("long")
     assert quick.message(sent["message"]["id"], wait=20)["state"] == "answered"
@@ -74,7 +81,9 @@ def test_auto_keep_alive_outlasts_the_timeout(quick: House) -> None:
     _, session = quick.ask("echo: hello")
     quick.call("session.update", {"sessionId": session, "autoKeepAlive": True})
     _, other = quick.ask("echo: hello too")
-    quick.call("settings.patch", {"values": {"sessions.warning_hours": 0.5 * SECOND, "sessions.timeout_hours": 1 * SECOND}})
+    quick.call(
+        "settings.patch", {"values": {"sessions.warning_hours": 0.5 * SECOND, "sessions.timeout_hours": 1 * SECOND}}
+    )
     quick.until_state(other, "ended")
     assert quick.session(session)["state"] != "ended"
     quick.call("settings.patch", {"values": {"sessions.auto_keep_alive_max_hours": 1.5 * SECOND}})
@@ -148,11 +157,18 @@ def test_total_memory_puts_idle_sessions_to_sleep(quick: House) -> None:
 def test_settings_are_checked_stored_and_published(quick: House) -> None:
     from shared.errors import InvalidRequest
 
-    for wrong in ({"sessions.nonsense": 1}, {"sessions.max_concurrent": 0}, {"claude.command": "x"}, {"sessions.timeout_hours": "x"}):
+    for wrong in (
+        {"sessions.nonsense": 1},
+        {"sessions.max_concurrent": 0},
+        {"claude.command": "x"},
+        {"sessions.timeout_hours": "x"},
+    ):
         with pytest.raises(InvalidRequest):
             quick.call("settings.patch", {"values": wrong})
     quick.call("settings.patch", {"values": {"sessions.max_concurrent": 3}})
     quick.kill_supervisor()
     quick.start_supervisor()
     assert quick.call("settings.get")["settings"]["sessions.max_concurrent"] == 3
-    assert [event["data"]["values"] for event in quick.events() if event["kind"] == "settings"] == [{"sessions.max_concurrent": 3}]
+    assert [event["data"]["values"] for event in quick.events() if event["kind"] == "settings"] == [
+        {"sessions.max_concurrent": 3}
+    ]

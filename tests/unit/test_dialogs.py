@@ -15,7 +15,15 @@ from supervisor.claude import dialogs
 SCREENS = {path.stem: json.loads(path.read_text()) for path in sorted(Path(__file__).parent.glob("screens/*.json"))}
 RELEASES = ("2.1.197", "2.1.330")
 
-PROMPTS = ("after-commands", "answered", "answered-like-menu", "busy-like-menu", "command-mcp", "interrupted", "no-login")
+PROMPTS = (
+    "after-commands",
+    "answered",
+    "answered-like-menu",
+    "busy-like-menu",
+    "command-mcp",
+    "interrupted",
+    "no-login",
+)
 PROMPTS += ("prompt", "prompt-first-run", "refused")
 DRAFTS = {"draft": "a draft of mine", "draft-like-menu": "[Pasted", "draft-long": "[Pasted", "slash-list": "/"}
 MENUS = {
@@ -122,7 +130,20 @@ def test_a_reply_like_a_menu_is_no_menu_without_the_box_either(name: str) -> Non
 
 
 PIECES = st.sampled_from(
-    ["─" * 30, "╌" * 30, "❯ ", " ❯ 1. Yes", "   2. No", "❯ 1. Yes", "  1. a", "│ x │", "● reply", "Esc to cancel", "", "> "]
+    [
+        "─" * 30,
+        "╌" * 30,
+        "❯ ",
+        " ❯ 1. Yes",
+        "   2. No",
+        "❯ 1. Yes",
+        "  1. a",
+        "│ x │",
+        "● reply",
+        "Esc to cancel",
+        "",
+        "> ",
+    ]
 )
 ROWS = st.lists(st.one_of(PIECES, st.text(max_size=40)), max_size=45)
 

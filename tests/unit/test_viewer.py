@@ -35,7 +35,9 @@ def test_frames_survive_any_cut(pieces: list[bytes], size: int) -> None:
     decoder = protocol.Decoder()
     found = [f for start in range(0, len(stream), size) for f in decoder.feed(stream[start : start + size])]
 
-    assert [protocol.read_output(payload) for kind, payload in found if kind == protocol.OUTPUT] == list(enumerate(pieces))
+    assert [protocol.read_output(payload) for kind, payload in found if kind == protocol.OUTPUT] == list(
+        enumerate(pieces)
+    )
     assert [payload for kind, payload in found if kind == protocol.INPUT] == pieces
     assert protocol.read_snapshot(found[-2][1]) == ({"cols": 80}, b"drawing")
     assert protocol.read_control(found[-1][1]) == {"type": "steal"}
@@ -102,7 +104,13 @@ def test_html_escapes_what_was_written_and_has_its_colours() -> None:
     assert "&lt;script&gt;" in page
     assert "var(--vt-palette-1)" in page
     assert "--vt-palette-1:#cc6666" in page
-    assert [drawing.colour(n) for n in (16, 196, 231, 232, 255)] == ["#000000", "#ff0000", "#ffffff", "#080808", "#eeeeee"]
+    assert [drawing.colour(n) for n in (16, 196, 231, 232, 255)] == [
+        "#000000",
+        "#ff0000",
+        "#ffffff",
+        "#080808",
+        "#eeeeee",
+    ]
     assert "javascript:" not in page
 
 
@@ -168,7 +176,11 @@ def test_nothing_in_a_paste_is_for_us() -> None:
     assert keyboard.feed(b"\x1dd") == ["detach"]
 
 
-@given(st.lists(st.sampled_from([b"a", b"\x1b[?1049h", b"\x1b[?1049l", b"\x1b[31m", b"\x1b[?1047h", b"\x1b[2J"]), max_size=8))
+@given(
+    st.lists(
+        st.sampled_from([b"a", b"\x1b[?1049h", b"\x1b[?1049l", b"\x1b[31m", b"\x1b[?1047h", b"\x1b[2J"]), max_size=8
+    )
+)
 def test_a_session_never_switches_the_persons_own_screen(pieces: list[bytes]) -> None:
     stream = b"".join(pieces) + b"."
     expected = b"".join(piece for piece in pieces if b"?10" not in piece) + b"."
