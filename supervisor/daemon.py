@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -37,6 +38,7 @@ from supervisor.terminal_ops import TerminalOps
 from supervisor.viewers import Viewers
 
 VERSION_EVERY_SECONDS = 600.0
+LOOKUP_SECONDS = 1.0
 CANCEL_AGAIN_SECONDS = 0.2
 
 
@@ -63,6 +65,7 @@ class Daemon:
         self._started_at = now_ms()
         self._ready = False
         self._version: str | None = None
+        self._claude: tuple[float, dict[str, Any]] = (0.0, {})
         self._done = asyncio.Event()
         self.config = overlay_demo(load(paths.config_file, environment), environment)
 
@@ -172,8 +175,16 @@ class Daemon:
             "ready": self._ready,
             "demo": pool.house.demo,
             "claudeVersion": self._version,
-            **claude_facts(pool),
+            **self._look_for_claude(pool),
         }
+
+    def _look_for_claude(self, pool: Pool) -> dict[str, Any]:
+        """Where the CLI is; looked up at most once a second, since it walks PATH."""
+        at, found = self._claude
+        if not found or time.monotonic() - at > LOOKUP_SECONDS:
+            found = claude_facts(pool)
+            self._claude = (time.monotonic(), found)
+        return found
 
     async def _shutdown(self, pool: Pool, sessions: bool) -> int:
         stopped = await pool.stop_all("shutdown") if sessions else 0
