@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pexpect
+import zmq
 
 from bench import lab
 from supervisor.claude import dialogs
@@ -117,7 +118,7 @@ def _measure(house: House, arguments: Any) -> tuple[dict[str, Any], dict[str, bo
     finally:
         raw.close()
     lists = [_timed(lambda: house.http("GET", "/api/sessions")) for _ in range(200)]
-    pings = [_timed(lambda: house.bus.call("ping")) for _ in range(500)]
+    pings, calls = _round_trips(house), [_timed(lambda: house.bus.call("ping")) for _ in range(500)]
     weights = _weigh(house, arguments.sessions)
     a, b, c = (lab.percentile(values, 50) for values in (raws, ours, processes))
     figures: dict[str, Any] = {
@@ -133,6 +134,7 @@ def _measure(house: House, arguments: Any) -> tuple[dict[str, Any], dict[str, bo
         **{f"  step {name}, ms p50": lab.percentile(values, 50) for name, values in steps.items()},
         "GET /api/sessions, ms p50": lab.percentile(lists, 50),
         "bus round trip, ms p50": lab.percentile(pings, 50),
+        "bus round trip through our client, ms p50": lab.percentile(calls, 50),
         **weights,
     }
     verdicts = {
@@ -177,6 +179,18 @@ def _timed(call: Any) -> float:
     started = time.monotonic()
     call()
     return 1000 * (time.monotonic() - started)
+
+
+def _round_trips(house: House) -> list[float]:
+    """Milliseconds of requests on one DEALER, as any client of the bus may send them."""
+    with zmq.Context() as context, context.socket(zmq.DEALER) as dealer:
+        dealer.connect(house.paths.request_address)
+
+        def ask(number: int) -> None:
+            dealer.send_json({"v": 1, "id": f"bench-{number}", "op": "ping", "args": {}})
+            assert dealer.recv_json()["ok"]
+
+        return [_timed(lambda n=number: ask(n)) for number in range(500)]  # type: ignore[misc]
 
 
 def _weigh(house: House, sessions: int) -> dict[str, float]:

@@ -18,7 +18,6 @@ from typing import Any
 
 import msgspec
 import zmq
-import zmq.asyncio
 
 from shared.errors import InternalError, InvalidRequest, PilotlightError, StorageFailed
 from shared.messages import MAX_FRAME_BYTES, VERSION, ErrorBody, Event, Reply, Request
@@ -31,6 +30,7 @@ REMEMBER_SECONDS = 300.0
 REMEMBER_REPLIES = 5_000
 REMEMBER_BYTES = 8 * 1024 * 1024
 MAX_IN_FLIGHT = 2_000
+READ_AT_ONCE = 100
 MAX_ID_CHARACTERS = 200
 EVENT_HIGH_WATER = 10_000
 """Events that may wait for one slow subscriber. Measured with 0.8 kB each: a stalled one costs 9 MB (50,000 cost 46 MB), and
@@ -94,15 +94,15 @@ class Bus:
     def __init__(self, request_address: str, event_address: str, handle: Handler, log: logging.Logger) -> None:
         self._handle = handle
         self._log = log
-        self._context = zmq.asyncio.Context()
-        self._plain: zmq.Context[zmq.Socket[bytes]] = zmq.Context.shadow(self._context)
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._readable = asyncio.Event()
         self._router = self._context.socket(zmq.ROUTER)
         self._router.setsockopt(zmq.ROUTER_MANDATORY, 1)
         self._router.setsockopt(zmq.LINGER, 0)
         self._router.setsockopt(zmq.MAXMSGSIZE, MAX_FRAME_BYTES)
         self._router.setsockopt(zmq.SNDHWM, 10_000)
         self._router.setsockopt(zmq.RCVHWM, 10_000)
-        self._events = self._plain.socket(zmq.XPUB)
+        self._events = self._context.socket(zmq.XPUB)
         self._events.setsockopt(zmq.XPUB_VERBOSE, 1)
         self._events.setsockopt(zmq.LINGER, 200)
         self._events.setsockopt(zmq.SNDHWM, EVENT_HIGH_WATER)
@@ -142,31 +142,55 @@ class Bus:
         return fresh
 
     async def serve(self) -> None:
-        """Answer requests until cancelled."""
-        while True:
-            frames = await self._router.recv_multipart()
-            peer = frames[0]
-            if len(frames) != 2:
-                self._log.warning("bad_frames", extra={"fields": {"frames": len(frames)}})
-                continue
-            try:
-                request = _understand(frames[1])
-            except InvalidRequest as error:
-                await self._refuse(peer, _identity(frames[1]), error)
-                continue
-            await self._take(peer, request)
+        """Answer requests until cancelled.
 
-    async def _take(self, peer: bytes, request: Request) -> None:
+        The socket's descriptor only tells of changes, and sending may swallow one: so everything is read that is there, and
+        whoever has sent looks again (zmq_getsockopt(3), ZMQ_FD). This halves a round trip beside `zmq.asyncio`.
+        """
+        loop = asyncio.get_running_loop()
+        descriptor = int(self._router.get(zmq.FD))
+        loop.add_reader(descriptor, self._readable.set)
+        self._readable.set()
+        try:
+            while True:
+                await self._readable.wait()
+                self._readable.clear()
+                for _ in range(READ_AT_ONCE):
+                    if not self._has_requests():
+                        break
+                    self._receive(self._router.recv_multipart(zmq.NOBLOCK))
+                else:
+                    self._readable.set()
+                    await asyncio.sleep(0)
+        finally:
+            loop.remove_reader(descriptor)
+
+    def _has_requests(self) -> bool:
+        return bool(int(self._router.get(zmq.EVENTS)) & zmq.POLLIN)
+
+    def _receive(self, frames: list[bytes]) -> None:
+        peer = frames[0]
+        if len(frames) != 2:
+            self._log.warning("bad_frames", extra={"fields": {"frames": len(frames)}})
+            return
+        try:
+            request = _understand(frames[1])
+        except InvalidRequest as error:
+            self._refuse(peer, _identity(frames[1]), error)
+            return
+        self._take(peer, request)
+
+    def _take(self, peer: bytes, request: Request) -> None:
         known = self._replies.get(request.id)
         if known is not None:
-            await self._send(peer, known[1])
+            self._send(peer, known[1])
         elif request.id in self._running:
             if peer not in self._running[request.id]:
                 self._running[request.id].append(peer)
         elif len(self._running) >= MAX_IN_FLIGHT:
             busy = PilotlightError("Too many requests are waiting.", code="bus_busy")
             busy.data["retryAfter"] = 1
-            await self._refuse(peer, request.id, busy, status=429)
+            self._refuse(peer, request.id, busy, status=429)
         elif request.deadline and request.deadline < time.time() * 1000:
             self._log.info("request_too_late", extra={"fields": {"op": request.op}})
         else:
@@ -188,7 +212,7 @@ class Bus:
         peers = self._running.pop(request.id, [])
         self._remember(request.id, data)
         for peer in peers:
-            await self._send(peer, data)
+            self._send(peer, data)
 
     def _remember(self, identity: str, data: bytes) -> None:
         now = time.monotonic()
@@ -210,17 +234,19 @@ class Bus:
             _bind(socket, address)
         return bool(missing)
 
-    async def _refuse(self, peer: bytes, identity: str, error: PilotlightError, status: int | None = None) -> None:
+    def _refuse(self, peer: bytes, identity: str, error: PilotlightError, status: int | None = None) -> None:
         body = error_body(error)
         if status is not None:
             body = msgspec.structs.replace(body, status=status, retryable=True)
-        await self._send(peer, _encoder.encode(Reply(v=VERSION, id=identity, ok=False, error=body)))
+        self._send(peer, _encoder.encode(Reply(v=VERSION, id=identity, ok=False, error=body)))
 
-    async def _send(self, peer: bytes, data: bytes) -> None:
+    def _send(self, peer: bytes, data: bytes) -> None:
         try:
-            await self._router.send_multipart([peer, data], zmq.NOBLOCK)
+            self._router.send_multipart([peer, data], zmq.NOBLOCK)
         except zmq.ZMQError as error:
             self._log.info("peer_gone", extra={"fields": {"why": str(error)}})
+        if self._has_requests():
+            self._readable.set()
 
     def close(self) -> None:
         """Close the sockets; nothing more is answered."""
