@@ -190,7 +190,7 @@ def _round_trips(house: House) -> list[float]:
             dealer.send_json({"v": 1, "id": f"bench-{number}", "op": "ping", "args": {}})
             assert json.loads(dealer.recv())["ok"]
 
-        return [_timed(lambda n=number: ask(n)) for number in range(500)]  # type: ignore[misc]
+        return [_timed(lambda n=number: ask(n)) for number in range(500)]
 
 
 def _weigh(house: House, sessions: int) -> dict[str, float]:
