@@ -36,7 +36,7 @@ def down(app: App, everything: bool) -> int:
     if not (ended or running or had_model):
         click.echo("Nothing of pilotlight was running.")
     else:
-        click.echo(f"Everything is stopped; {ended} live session{'' if ended == 1 else 's'} ended.")
+        click.echo(f"Everything is stopped; {ended} live session{'' if ended == 1 else 's'} put to sleep.")
     return 0
 
 
