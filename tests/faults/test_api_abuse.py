@@ -99,7 +99,9 @@ class TestWebPages:
         "kind", ["application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "text/plain"]
     )
     def test_a_form_of_another_site_is_refused_even_without_an_origin(self, api: Process, kind: str) -> None:
-        assert ask(api, "POST", "/api/chat", CHAT, Content_Type=kind)[0] == 415
+        # multipart is for uploads with a token; what is no form inside is refused as such
+        refused = 400 if kind.startswith("multipart/") else 415
+        assert ask(api, "POST", "/api/chat", CHAT, Content_Type=kind)[0] == refused
 
     @pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://localhost.evil.example"])
     @pytest.mark.parametrize("method", ["GET", "POST", "DELETE", "OPTIONS"])
