@@ -42,7 +42,7 @@ def main(arguments: list[str]) -> int:
 def checks(arguments: list[str]) -> list[tuple[str, list[str]]]:
     """Title and command line of each check, in order."""
     chosen = any(re.fullmatch(r"-n.*|--numprocesses.*|-p|no:xdist|--pdb", argument) for argument in arguments)
-    workers = [] if chosen else ["-n", str(min(MOST_WORKERS, max(2, os.cpu_count() or 2))), "--dist", "worksteal"]
+    workers = [] if chosen else ["-n", str(min(MOST_WORKERS, (os.cpu_count() or 2) + 1)), "--dist", "worksteal"]
     return [
         ("ruff check", ["ruff", "check", "."]),
         ("ruff format", ["ruff", "format", "--check", "."]),
