@@ -30,6 +30,7 @@ LIST_MS = 5.0
 BUS_MS = 0.3
 SUPERVISOR_MB = 60.0
 HOLDER_MB = 10.0
+READY_SECONDS = 1.0
 STEPS = ("accepted", "typed", "submitted", "answered")
 
 
@@ -120,6 +121,7 @@ def _measure(house: House, arguments: Any) -> tuple[dict[str, Any], dict[str, bo
     lists = [_timed(lambda: house.http("GET", "/api/sessions")) for _ in range(200)]
     pings, calls = _round_trips(house), [_timed(lambda: house.bus.call("ping")) for _ in range(500)]
     weights = _weigh(house, arguments.sessions)
+    restarts = [_restart(house) for _ in range(5)]
     a, b, c = (lab.percentile(values, 50) for values in (raws, ours, processes))
     figures: dict[str, Any] = {
         "messages of each": arguments.messages,
@@ -136,6 +138,7 @@ def _measure(house: House, arguments: Any) -> tuple[dict[str, Any], dict[str, bo
         "bus round trip, ms p50": lab.percentile(pings, 50),
         "bus round trip through our client, ms p50": lab.percentile(calls, 50),
         **weights,
+        "supervisor killed until ready again, s p50": lab.percentile(restarts, 50),
     }
     verdicts = {
         f"at most {MORE_THAN_RAW_MS:.0f} ms more than raw": b - a <= MORE_THAN_RAW_MS,
@@ -143,6 +146,7 @@ def _measure(house: House, arguments: Any) -> tuple[dict[str, Any], dict[str, bo
         f"GET /api/sessions under {LIST_MS:g} ms": lab.percentile(lists, 50) < LIST_MS,
         f"bus round trip under {BUS_MS:g} ms": lab.percentile(pings, 50) < BUS_MS,
         f"supervisor under {SUPERVISOR_MB:.0f} MB": weights["supervisor MB"] < SUPERVISOR_MB,
+        f"ready again within {READY_SECONDS:g} s of a kill": lab.percentile(restarts, 50) < READY_SECONDS,
         f"a holder at most {HOLDER_MB:.0f} MB": weights["holder MB, mean"] <= HOLDER_MB,
     }
     return figures, verdicts
@@ -191,6 +195,19 @@ def _round_trips(house: House) -> list[float]:
             assert json.loads(dealer.recv())["ok"]
 
         return [_timed(lambda n=number: ask(n)) for number in range(500)]
+
+
+def _restart(house: House) -> float:
+    """Seconds from the start of a new supervisor, after a SIGKILL with all sessions live, until it says that it is ready."""
+    house.kill_supervisor()
+    started = time.monotonic()
+    house.start_supervisor(ready=False)
+    with zmq.Context() as context, context.socket(zmq.DEALER) as dealer:
+        dealer.setsockopt(zmq.RECONNECT_IVL, 10)
+        dealer.connect(house.paths.request_address)
+        dealer.send_json({"v": 1, "id": f"restart-{started}", "op": "ping", "args": {}})
+        assert json.loads(dealer.recv())["result"]["ready"]
+    return time.monotonic() - started
 
 
 def _weigh(house: House, sessions: int) -> dict[str, float]:
