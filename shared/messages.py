@@ -233,7 +233,8 @@ class MoveMessage(Wire, frozen=True, forbid_unknown_fields=True):
 
 
 class SessionRef(Wire, frozen=True, forbid_unknown_fields=True):
-    """`session.get`, `session.reopen`, `session.hibernate`, `session.interrupt`, ... -> SessionView."""
+    """`session.get`, `session.reopen`, `session.hibernate`, `session.wake` -> SessionView; `session.interrupt` ->
+    {session, rung}."""
 
     session_id: str
     key: str | None = None
@@ -369,7 +370,7 @@ class ListMessages(Wire, frozen=True, forbid_unknown_fields=True):
 
 
 class Answer(Wire, frozen=True, forbid_unknown_fields=True):
-    """`session.answer` -> SessionView. `waiting_id` guards against answering something newer; first answer wins."""
+    """`session.answer` -> {session, answer}. `waiting_id` guards against answering something newer; first answer wins."""
 
     session_id: str
     waiting_id: str | None = None

@@ -48,7 +48,6 @@ def test_prompt_and_reply_are_exact(house: House, size: int) -> None:
 
 def test_parallel_requests_share_one_process_in_order(house: House) -> None:
     session = house.call("session.create", {"projectPath": str(house.project)})["id"]
-    house.call("session.hibernate", {"sessionId": session}) if False else None
     with ThreadPoolExecutor(20) as crowd:
         sent = list(crowd.map(lambda n: house.send(f"echo: question {n}", session, wait=90), range(20)))
     assert [item["message"]["reply"] for item in sent] == [f"question {n}" for n in range(20)]

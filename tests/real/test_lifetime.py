@@ -51,7 +51,6 @@ def test_activity_extends_and_work_never_expires(quick: House) -> None:
     )
     sent = quick.send("[[gate long]] echo: done", session, wait=0)
     assert quick.model.wait_for_gate("long", 10)
-    before = len(quick.events())
     until(
         lambda: quick.call("ping") and quick.session(session)["expiresAt"] - quick.session(session)["createdAt"] > 8000,
         "extended",
@@ -59,7 +58,6 @@ def test_activity_extends_and_work_never_expires(quick: House) -> None:
     assert quick.session(session)["state"] == "busy"
     quick.model.release("long")
     assert quick.message(sent["message"]["id"], wait=20)["state"] == "answered"
-    assert len(quick.events()) >= before
 
 
 def test_keep_alive_extends_and_recaps(quick: House) -> None:
@@ -132,7 +130,6 @@ def test_soft_memory_limit_recycles_between_turns_and_hard_one_at_once(quick: Ho
     assert quick.model.wait_for_gate("turn", 10)
     pid = quick.session(session)["pid"]
     quick.call("settings.patch", {"values": {"limits.memory_per_session_mb": max(64.0, used * 0.8)}})
-    passes = len(quick.events())
     until(lambda: quick.call("health")["status"], "a pass")
     assert quick.session(session)["pid"] == pid
     quick.model.release("turn")
@@ -141,7 +138,6 @@ def test_soft_memory_limit_recycles_between_turns_and_hard_one_at_once(quick: Ho
     until(lambda: quick.session(session)["pid"] not in (pid, None), "a new process")
     quick.call("settings.patch", {"values": {"limits.memory_per_session_mb": None}})
     assert quick.ask("What word did I ask you to remember?", session)[0] == "LIME"
-    assert passes
 
 
 def test_total_memory_puts_idle_sessions_to_sleep(quick: House) -> None:
