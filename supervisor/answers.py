@@ -297,4 +297,4 @@ async def _take_back(session: Session, message: MessageRecord) -> None:
         session.drafts.discard(probe)
         session.claimed.discard(probe)
     if session.current is message and message.state == "submitted":
-        session.conclude(message, Outcome("interrupted", detail="withdrawn"))
+        session.receipts.conclude(message, Outcome("interrupted", detail="withdrawn"))

@@ -177,10 +177,10 @@ async def submit(
             gone = gone or now
         started = session.record.turn_prompt
         if started not in (None, "unknown", turn) and message.state == "typed":
-            session.step(message, "submitted", prompt_id=started)
+            session.receipts.step(message, "submitted", prompt_id=started)
         elif taken() or (gone and now - gone > ENTER_SECONDS):
             if message.state == "typed":
-                session.step(message, "submitted")
+                session.receipts.step(message, "submitted")
         elif now > end:
             raise PilotlightError("The CLI did not take the command. Look at its screen.", code="not_submitted")
         else:

@@ -99,8 +99,8 @@ class Sender:
     def _fail(self, message: MessageRecord, error: PilotlightError) -> None:
         session = self._session
         self._disarm(message)
-        if not session.is_settled(message):
-            session.step(message, "failed", error=error_body(error))
+        if not session.receipts.is_settled(message):
+            session.receipts.step(message, "failed", error=error_body(error))
         if session.current is message:
             session.current = None
 
@@ -111,12 +111,12 @@ class Sender:
             await self._settled(message)
             return
         await self._lifecycle.ensure_process()
-        if session.is_settled(message):
+        if session.receipts.is_settled(message):
             return
-        if session.is_claimed(message):
+        if session.receipts.is_claimed(message):
             session.current = message
         else:
-            session.requeue(message)
+            session.receipts.requeue(message)
             if not await self._place(message):
                 return
         terminal, pressed = session.terminal, message.state == "typed"
@@ -186,7 +186,7 @@ class Sender:
         finally:
             # From here on no late Ctrl+G hands it over: either it was claimed before, or it never will be.
             self._disarm(message)
-            claimed = session.is_claimed(message)
+            claimed = session.receipts.is_claimed(message)
             if not claimed and session.current is message:
                 session.current = None
         return claimed
@@ -214,7 +214,7 @@ class Sender:
         if not self._ours(message, terminal):
             return False
         if message.state == "queued":
-            session.step(message, "typed")
+            session.receipts.step(message, "typed")
         await pause_point("typed")
         return True
 

@@ -301,7 +301,7 @@ class Lifecycle:
 
     def _start_failed(self, error: PilotlightError) -> None:
         session = self._session
-        session.conclude_cut_off(time.monotonic())
+        session.receipts.conclude_cut_off(time.monotonic())
         if error.retryable or error.error_code in _PASSING:
             session.apply(Event.SLEPT, error.error_code, child=None, holder=None)
             return
@@ -314,7 +314,7 @@ class Lifecycle:
         body = None if error is None else error_body(error)
         with session.store.transaction():
             for message in session.store.open_messages(session.id):
-                session.step(message, "failed" if body else "cancelled", error=body)
+                session.receipts.step(message, "failed" if body else "cancelled", error=body)
             session.record.options.pop("stop", None)
             session.apply(
                 Event.ENDED,
@@ -464,7 +464,7 @@ class Lifecycle:
         for pending in outbox.glob("*.pending"):
             pending.unlink(missing_ok=True)
         for message in session.store.open_messages(session.id):
-            if message.state in ("typed", "submitted") or session.is_claimed(message):
+            if message.state in ("typed", "submitted") or session.receipts.is_claimed(message):
                 session.current = message
                 return
 
@@ -543,7 +543,7 @@ class Lifecycle:
         if record.generation != generation or not session.live:
             return
         last_words = self._last_words()
-        session.read_logs()
+        session.logs.read()
         self._gone.set()
         terminal, session.terminal = session.terminal, None
         if terminal is not None:
@@ -561,7 +561,7 @@ class Lifecycle:
                 self._spawn_task(self._finish_stop)
             return
         await pause_point("exited")
-        session.conclude_cut_off(time.monotonic())
+        session.receipts.conclude_cut_off(time.monotonic())
         self._decide(end, last_words)
 
     def _last_words(self) -> str:
@@ -681,7 +681,7 @@ class Lifecycle:
         end = time.monotonic() + FLUSH_SECONDS
         while time.monotonic() < end and time.monotonic() - session.progress_at < 0.25:
             await asyncio.sleep(0.05)
-            session.read_logs()
+            session.logs.read()
 
     async def recycle(self, cause: str) -> None:
         """A new process for the same conversation, between turns."""
@@ -728,7 +728,7 @@ class Lifecycle:
 
     def _stopped(self, intent: dict[str, Any]) -> None:
         session = self._session
-        session.conclude_cut_off(time.monotonic())
+        session.receipts.conclude_cut_off(time.monotonic())
         if intent["to"] == State.ENDED:
             self._end(intent["cause"], intent["reason"], None, None)
         else:
@@ -758,7 +758,7 @@ class Lifecycle:
         terminal, session.terminal = session.terminal, None
         if terminal is not None:
             await terminal.close()
-        session.read_logs()
+        session.logs.read()
         exited = child is None or not process.alive(child)
         if holder is not None and not exited:
             process.send_signal(holder, 9)  # it does not answer; what it held is ended from here

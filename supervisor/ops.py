@@ -352,7 +352,7 @@ class Ops:
                 f"The message is {record.state}: only a queued one can be cancelled. Interrupt the session instead.",
                 code="not_cancellable",
             )
-        session.step(record, "cancelled")
+        session.receipts.step(record, "cancelled")
         return record.view()
 
     # -- events ----------------------------------------------------------------------------------------------------

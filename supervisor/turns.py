@@ -35,6 +35,7 @@ class Turn:
     api_error: str | None = None
     interrupted: bool = False
     ended: bool = False
+    ended_at: float | None = None
 
     def add(self, line: TranscriptLine) -> None:
         """Take one line in; side chains (subagents) are not part of the conversation."""
@@ -105,8 +106,8 @@ def settle(turn: Turn | None, stop: StopReport | None, *, ended_for: float, quie
     if stop is not None and stop.failure is not None:
         return Outcome("failed", error=stop.failure, detail=stop.text or (turn.reply if turn else None))
     if stop is not None:
-        if turn is not None and (turn.ended or _agree(turn, stop)):
-            return Outcome("answered", reply=turn.reply if turn.reply is not None else stop.text or "")
+        if turn is not None and (agree(turn, stop) or (turn.ended and not stop.text)):
+            return Outcome("answered", reply=turn.reply or "")
         if stop.age >= AGREE_SECONDS:
             return Outcome("answered", reply=stop.text or (turn.reply if turn else None) or "")
         return None
@@ -125,10 +126,11 @@ def settle(turn: Turn | None, stop: StopReport | None, *, ended_for: float, quie
     return None
 
 
-def _agree(turn: Turn, stop: StopReport) -> bool:
+def agree(turn: Turn, stop: StopReport) -> bool:
+    """Whether both tell of the same last words. The hook has the last block of text only, trimmed (measured)."""
     if not stop.text or turn.reply is None:
         return False
-    return turn.reply.strip() == stop.text.strip()
+    return turn.reply.rstrip().endswith(stop.text.strip())
 
 
 def cut_off(turn: Turn | None, stop: StopReport | None) -> Outcome:

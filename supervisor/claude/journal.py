@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import msgspec
 
@@ -141,7 +141,8 @@ def parse_log_line(session_dir: Path, data: bytes) -> HookEvent | EditorEvent | 
 
 @dataclass(frozen=True)
 class TranscriptLine:
-    """What we use of one transcript line; unknown types have `kind` "other"."""
+    """What we use of one transcript line; unknown types have `kind` "other". `parent` is the `uuid` of the line before it in
+    the conversation, which need not be the line before it in the file."""
 
     kind: str
     prompt_id: str | None = None
@@ -154,6 +155,7 @@ class TranscriptLine:
     api_error: str | None = None
     at: str | None = None
     uuid: str | None = None
+    parent: str | None = None
     sidechain: bool = False
 
 
@@ -168,17 +170,29 @@ def parse_transcript_line(data: bytes) -> TranscriptLine | None:
         return None
     if not isinstance(raw, dict):
         return None
-    side, at, uuid = bool(raw.get("isSidechain")), raw.get("timestamp"), raw.get("uuid")
+    place = _Place(
+        at=_string(raw.get("timestamp")),
+        uuid=_string(raw.get("uuid")),
+        parent=_string(raw.get("parentUuid")),
+        sidechain=bool(raw.get("isSidechain")),
+    )
     kind = raw.get("type")
     if kind == "user":
-        return _user_line(raw, side, at, uuid)
+        return _user_line(raw, place)
     if kind == "assistant":
-        return _assistant_line(raw, side, at, uuid)
+        return _assistant_line(raw, place)
     if kind == "system" and raw.get("subtype") == "turn_duration":
-        return TranscriptLine("turn_end", at=at, uuid=uuid, sidechain=side)
+        return TranscriptLine("turn_end", **place)
     if kind == "summary":
         return TranscriptLine("summary", text=_string(raw.get("summary")))
-    return TranscriptLine("other", at=at, uuid=uuid, sidechain=side)
+    return TranscriptLine("other", **place)
+
+
+class _Place(TypedDict):
+    at: str | None
+    uuid: str | None
+    parent: str | None
+    sidechain: bool
 
 
 def _string(value: object) -> str | None:
@@ -190,7 +204,7 @@ def _message(raw: dict[str, Any]) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _user_line(raw: dict[str, Any], side: bool, at: str | None, uuid: str | None) -> TranscriptLine:
+def _user_line(raw: dict[str, Any], place: _Place) -> TranscriptLine:
     content = _message(raw).get("content")
     blocks = content if isinstance(content, list) else [{"type": "text", "text": content}]
     texts = [b.get("text", "") for b in blocks if isinstance(b, dict) and b.get("type") == "text"]
@@ -206,13 +220,11 @@ def _user_line(raw: dict[str, Any], side: bool, at: str | None, uuid: str | None
         prompt_id=_string(raw.get("promptId")),
         text=text,
         tool_results=results,
-        at=at,
-        uuid=uuid,
-        sidechain=side,
+        **place,
     )
 
 
-def _assistant_line(raw: dict[str, Any], side: bool, at: str | None, uuid: str | None) -> TranscriptLine:
+def _assistant_line(raw: dict[str, Any], place: _Place) -> TranscriptLine:
     message = _message(raw)
     content = message.get("content")
     blocks = [b for b in content if isinstance(b, dict)] if isinstance(content, list) else []
@@ -231,9 +243,7 @@ def _assistant_line(raw: dict[str, Any], side: bool, at: str | None, uuid: str |
         usage={key: usage[key] for key in USAGE_KEYS if isinstance(usage.get(key), int)} or None,
         stop_reason=_string(message.get("stop_reason")),
         api_error=error,
-        at=at,
-        uuid=uuid,
-        sidechain=side,
+        **place,
     )
 
 

@@ -18,6 +18,7 @@ from supervisor.turns import (
 
 SAID = TranscriptLine("assistant", text="the reply", message_id="m1", stop_reason="end_turn")
 PART = TranscriptLine("assistant", text="let me see", message_id="m0", stop_reason="tool_use", tool_uses=[{"id": "t"}])
+LONG = TranscriptLine("assistant", text="first, the end\n", message_id="m1", stop_reason="end_turn")
 RESULT = TranscriptLine("tool_result", tool_results=[{"tool_use_id": "t", "is_error": True}])
 REFUSED = TranscriptLine("assistant", text="API Error", message_id="m2", api_error="rate_limit")
 CUT = TranscriptLine("interrupted", text="[Request interrupted by user]")
@@ -39,6 +40,9 @@ def turn(*lines: TranscriptLine) -> Turn:
         (turn(SAID), STOP, 0.0, 0.0, ANSWERED),
         (turn(SAID, END), STOP, 0.0, 0.0, ANSWERED),
         (turn(PART), STOP, 0.0, 0.0, None),
+        (turn(PART, END), STOP, 0.0, 0.0, None),
+        (turn(PART, END), StopReport("", None, 0.0), 0.0, 0.0, Outcome("answered", reply="let me see")),
+        (turn(LONG), StopReport("the end", None, 0.0), 0.0, 0.0, Outcome("answered", reply="first, the end\n")),
         (None, STOP, 0.0, 0.0, None),
         (None, StopReport("the reply", None, AGREE_SECONDS), 0.0, 0.0, ANSWERED),
         (turn(PART), StopReport("the reply", None, AGREE_SECONDS), 0.0, 0.0, ANSWERED),

@@ -1,0 +1,279 @@
+"""What Claude says about one session, taken in: the lines of its hooks and of its transcript, each once.
+
+A line's effects and the position behind it are one transaction, so a supervisor that dies between two lines goes on with
+the second. What must not regress: a prompt is this message only if our editor has put it into the box and the words are
+the same; hooks run side by side, so their order is not relied on.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from shared.errors import PilotlightError
+from supervisor.claude.journal import (
+    DamagedSpool,
+    EditorEvent,
+    HookEvent,
+    Tail,
+    TranscriptLine,
+    parse_log_line,
+    parse_transcript_line,
+)
+from supervisor.claude.transcript import milliseconds, read
+from supervisor.store import now_ms
+from supervisor.turnbook import REMEMBERED_TURNS, TurnBook
+from supervisor.turns import StopReport, Turn
+from supervisor.undo import undone_on_failure
+from supervisor.waits import Permission
+
+if TYPE_CHECKING:
+    from supervisor.session import Session
+
+
+class Logbook:
+    """The logs of one session, and what they have told of its last turns. `stopped_at` is when the last Stop hook was read
+    (ms since the epoch)."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self.book = TurnBook()
+        self.stops: dict[str, tuple[StopReport, float]] = {}
+        self.stopped_at = 0
+        self._hooks = Tail(session.dir / "hooks.log", session.store.position(session.id, "hooks"))
+        self._transcript: Tail | None = None
+        self._prefer_transcript()
+
+    def read(self) -> None:
+        """Take in what Claude's hooks and transcript say, each line once."""
+        session = self._session
+        if self._hooks.changed():
+            taken = self._hooks.offset
+            try:
+                for line in self._hooks.lines():
+                    self._take_hook_line(line.data, line.end)
+                    taken = line.end
+            except PilotlightError:
+                self._hooks.again(taken)
+                raise
+        if self._transcript is None:
+            self._prefer_transcript()
+        if self._transcript is not None and self._transcript.changed():
+            for line in self._transcript.lines():
+                if session.current is not None and session.current.kind == "command":
+                    session.receipts.command_run(session.current).take(read(line.data))
+                parsed = parse_transcript_line(line.data)
+                if parsed is not None:
+                    self._take_transcript_line(parsed)
+            self._progress()
+
+    def _progress(self) -> None:
+        session = self._session
+        session.progress_at = time.monotonic()
+        session.receipts.not_quiet()
+        session.pulse.ring()
+
+    def _take_hook_line(self, data: bytes, end: int) -> None:
+        session = self._session
+        event = self._parse(data)
+        under_way = [session.current] if session.current is not None else []
+        with undone_on_failure(session.record, *under_way), session.store.transaction():
+            if isinstance(event, HookEvent):
+                self._take_hook(event)
+            elif isinstance(event, EditorEvent):
+                self._take_editor(event)
+            session.store.set_position(session.id, "hooks", end)
+        if isinstance(event, HookEvent) and event.answer is None:
+            event.spool.unlink(missing_ok=True)
+        if isinstance(event, EditorEvent) and event.draft is not None:
+            if event.message_id in session.found_drafts:
+                session.found_drafts[event.message_id] = _read_text(event.draft)
+            event.draft.unlink(missing_ok=True)
+        self._progress()
+
+    def _parse(self, data: bytes) -> HookEvent | EditorEvent | None:
+        session = self._session
+        try:
+            return parse_log_line(session.dir, data)
+        except DamagedSpool as error:
+            session.quarantine(error.spool, str(error))
+            return None
+
+    def _take_editor(self, event: EditorEvent) -> None:
+        session = self._session
+        session.editor_runs += 1
+        if event.what == "claimed":
+            session.claimed.add(event.message_id)
+        elif event.what == "draft":
+            session.drafts.add(event.message_id)
+        elif event.what == "failed":
+            session.claimed.discard(event.message_id)
+
+    def _take_hook(self, event: HookEvent) -> None:
+        session = self._session
+        payload, name = event.payload, event.name
+        if name == "SessionStart":
+            self._conversation_started(payload)
+        elif name == "UserPromptSubmit":
+            self._prompt_submitted(event.prompt_id, str(payload.get("prompt", "")))
+        elif name == "MessageDisplay":
+            session.store.append(
+                "text",
+                session.id,
+                {
+                    "delta": payload.get("delta"),
+                    "index": payload.get("index"),
+                    "final": payload.get("final"),
+                    "messageId": payload.get("message_id"),
+                    "message": self._message_of(event.prompt_id),
+                },
+            )
+        elif name in ("PreToolUse", "PostToolUse", "PostToolUseFailure", "PermissionDenied"):
+            self._tool_event(name, payload, event.prompt_id)
+        elif name == "PermissionRequest":
+            asked = Permission.from_hook(event.spool, payload)
+            if all(known.id != asked.id for known in session.permissions):
+                session.permissions.append(asked)
+        elif name in ("Stop", "StopFailure"):
+            self._turn_stopped(name, payload, event.prompt_id)
+        elif name == "SessionEnd":
+            session.record.options["last_end"] = payload.get("reason")
+
+    def _conversation_started(self, payload: dict[str, Any]) -> None:
+        session = self._session
+        session.session_started = True
+        conversation, path = payload.get("session_id"), payload.get("transcript_path")
+        fork = payload.get("source") == "fork" or conversation == session.record.fork_from
+        if isinstance(conversation, str) and not fork:  # a fork reports the conversation that it comes from
+            if conversation != session.record.conversation_id:
+                self._leave_conversation(conversation)
+            session.record.conversation_id = conversation
+            if isinstance(path, str) and path != session.record.transcript:
+                session.record.transcript = path
+                self._transcript = None
+        session.store.save_session(session.record)
+
+    def _leave_conversation(self, to: str) -> None:
+        """The same process has begun another conversation (`/clear`): the old one stays part of the history."""
+        session = self._session
+        record = session.record
+        session.store.append("conversation", session.id, {"from": record.conversation_id, "to": to})
+        if record.transcript:
+            left = {"id": record.conversation_id, "transcript": record.transcript}
+            record.conversations = [*record.conversations, left]
+        session.relock = True
+
+    def _prompt_submitted(self, prompt_id: str | None, prompt: str) -> None:
+        session = self._session
+        session.touch()
+        if not self._is_over(prompt_id):
+            session.record.turn_prompt = prompt_id or "unknown"
+        self._prove(prompt_id, prompt)
+        session.store.save_session(session.record)
+        session.store.append("prompt", session.id, {"promptId": prompt_id, "message": self._message_of(prompt_id)})
+
+    def _is_over(self, prompt_id: str | None) -> bool:
+        """Whether a turn has ended already: its first hook may be heard behind its last."""
+        turn = self.book.get(prompt_id)
+        return prompt_id in self.stops or (turn is not None and turn.ended)
+
+    def _prove(self, prompt_id: str | None, prompt: str) -> None:
+        message = self._session.current
+        if message is not None and self._session.receipts.is_proof(message, prompt):
+            self._session.receipts.step(message, "submitted", prompt_id=prompt_id)
+
+    def _tool_event(self, name: str, payload: dict[str, Any], prompt_id: str | None) -> None:
+        session = self._session
+        kind = {"PreToolUse": "started", "PostToolUse": "finished"}.get(name, "failed")
+        data = {
+            "phase": kind,
+            "tool": payload.get("tool_name"),
+            "toolUseId": payload.get("tool_use_id"),
+            "message": self._message_of(prompt_id),
+        }
+        if name == "PreToolUse":
+            data["input"] = payload.get("tool_input")
+        session.store.append("tool", session.id, data)
+        if name != "PreToolUse":
+            answered = next((known for known in session.permissions if known.answered_by(payload)), None)
+            if answered is not None:
+                session.drop_permission(answered)
+
+    def _turn_stopped(self, name: str, payload: dict[str, Any], prompt_id: str | None) -> None:
+        session = self._session
+        text = payload.get("last_assistant_message")
+        self.stopped_at = now_ms()
+        failure = None
+        if name == "StopFailure":
+            failure = str(payload.get("error") or payload.get("error_type") or "api_error")
+        report = StopReport(text if isinstance(text, str) else None, failure, 0.0)
+        tasks = payload.get("background_tasks")
+        session.record.background = [t for t in tasks if isinstance(t, dict)] if isinstance(tasks, list) else []
+        session.drop_permission()
+        session.touch()
+        if prompt_id:
+            self.stops[prompt_id] = (report, time.monotonic())
+            while len(self.stops) > REMEMBERED_TURNS:
+                del self.stops[next(iter(self.stops))]
+            message = session.current
+            if message is not None and message.prompt_id == prompt_id:
+                message.stop = {"text": report.text, "failure": failure}
+                session.store.save_message(message)
+        if session.record.turn_prompt in (prompt_id, "unknown") or prompt_id is None:
+            session.record.turn_prompt = None
+        session.store.save_session(session.record)
+
+    def _take_transcript_line(self, line: TranscriptLine) -> None:
+        session = self._session
+        if line.sidechain or self._is_copy(line):
+            return
+        if line.kind == "summary" and line.text and not session.record.title:
+            session.record.title = line.text
+        for turn, told in self.book.take(line):
+            self._turn_told(turn, told)
+
+    def _turn_told(self, turn: Turn, line: TranscriptLine) -> None:
+        session = self._session
+        if line.kind == "user":
+            self._prove(line.prompt_id, line.text or "")
+        elif line.kind == "turn_end":
+            turn.ended_at = time.monotonic()
+            if session.record.turn_prompt == turn.prompt_id:
+                session.record.turn_prompt = None
+                session.store.save_session(session.record)
+        elif line.kind == "interrupted" and session.record.turn_prompt in (turn.prompt_id, "unknown"):
+            session.record.turn_prompt = None
+            session.drop_permission()
+            session.store.save_session(session.record)
+
+    def _is_copy(self, line: TranscriptLine) -> bool:
+        """Whether a fork has copied this line from the conversation that it comes from; the prompt id is a new one's."""
+        session = self._session
+        at = milliseconds(line.at) if session.record.fork_from else None
+        return at is not None and at < session.record.created_at
+
+    def _prefer_transcript(self) -> None:
+        session = self._session
+        if session.record.transcript:
+            path = Path(session.record.transcript)
+            name = f"transcript:{path.name}"
+            self._transcript = Tail(path, session.store.position(session.id, name))
+
+    def settled(self) -> None:
+        """Remember that nothing before the present end of the transcript is open."""
+        session = self._session
+        if self._transcript is not None:
+            session.store.set_position(session.id, f"transcript:{self._transcript.path.name}", self._transcript.offset)
+
+    def _message_of(self, prompt_id: str | None) -> str | None:
+        session = self._session
+        message = session.current
+        return message.id if message is not None and prompt_id and message.prompt_id == prompt_id else None
+
+
+def _read_text(file: Path) -> str | None:
+    try:
+        return file.read_bytes().decode()
+    except (OSError, UnicodeDecodeError):
+        return None

@@ -1,0 +1,233 @@
+"""The message under way: its steps as they are proven, and its one fate.
+
+Every step is in the database before the next is tried, and published. What must not regress: a fate is settled once, by
+what Claude's logs say and never by a timer on the turn; a message whose process has ended is settled by the logs too, or
+goes back into the queue when its text never became a prompt.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from shared.errors import ErrorBodyLike
+from supervisor.commands import CommandRun, on_screen
+from supervisor.pauses import held
+from supervisor.states import Event, State
+from supervisor.store import MessageRecord, now_ms
+from supervisor.turns import Outcome, StopReport, agree, cut_off, settle
+from supervisor.undo import undone_on_failure
+
+if TYPE_CHECKING:
+    from supervisor.session import Session
+
+SILENT_END_SECONDS = 2.0
+"""How long status file and screen must say idle, with nothing new in any log, before a turn that is not ours has ended."""
+
+STRAY_SECONDS = 0.5
+"""How long after the Stop hook transcript lines whose chain is broken count for the turn that they fit."""
+
+RATE_LIMIT_SECONDS = 60
+"""How long the queue is held when Claude's service has refused a message for its rate limit."""
+
+
+class Receipts:
+    """The fate of one session's message under way, `session.current`."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._quiet_since: float | None = None
+
+    def not_quiet(self) -> None:
+        """Something was said: silence begins anew."""
+        self._quiet_since = None
+
+    def step(self, message: MessageRecord, state: str, **fields: Any) -> None:
+        """Record that a message has reached a step, with its time, and say so."""
+        session = self._session
+        with undone_on_failure(message), session.store.transaction():
+            for name, value in fields.items():
+                setattr(message, name, value)
+            message.state = state
+            message.steps = {**message.steps}
+            message.steps.setdefault(state, now_ms())
+            session.store.save_message(message)
+            data: dict[str, Any] = {"message": message.id, "state": state, "at": message.steps[state]}
+            if message.error:
+                data["error"] = message.error.get("code")
+            session.store.append("message", session.id, data)
+        session.pulse.ring()
+
+    def _stop_report(self, message: MessageRecord, now: float) -> StopReport | None:
+        session = self._session
+        if message.prompt_id and message.prompt_id in session.logs.stops:
+            report, at = session.logs.stops[message.prompt_id]
+            return StopReport(report.text, report.failure, now - at)
+        if message.stop is not None:
+            session.logs.stops[message.prompt_id or ""] = (
+                StopReport(message.stop["text"], message.stop["failure"], 0),
+                now,
+            )
+            return StopReport(message.stop["text"], message.stop["failure"], 0.0)
+        return None
+
+    def settle_current(self, now: float) -> None:
+        session = self._session
+        message = session.current
+        if message is None or message.state != "submitted":
+            self._quiet_since = None
+            self._notice_silent_end(now)
+            return
+        if message.kind == "command" and message.prompt_id is None:
+            self._settle_command(message, now)
+            return
+        quiet = self._is_quiet()
+        self._quiet_since = (self._quiet_since or now) if quiet else None
+        turn, stop = session.logs.book.get(message.prompt_id), self._stop_report(message, now)
+        if turn is not None and stop is not None and stop.age > STRAY_SECONDS and not agree(turn, stop):
+            session.logs.book.claim_strays(turn, stop)
+        outcome = settle(
+            turn,
+            stop,
+            ended_for=now - turn.ended_at if turn is not None and turn.ended_at is not None else 0.0,
+            quiet_for=now - self._quiet_since if self._quiet_since is not None else 0.0,
+        )
+        if outcome is not None and not held("settled"):
+            self.conclude(message, outcome)
+
+    def command_run(self, message: MessageRecord) -> CommandRun:
+        session = self._session
+        if session.command is None or session.command.message != message.id:
+            session.command = CommandRun.of(message)
+        return session.command
+
+    def _settle_command(self, message: MessageRecord, now: float) -> None:
+        """Most commands are no turn: the status file may never have changed for them."""
+        session = self._session
+        terminal = session.terminal
+        assert terminal is not None
+        idle = session.status is None or session.status.status in ("idle", "shell")
+        quiet = idle and session.record.turn_prompt is None and session.sight().kind in ("prompt", "draft")
+        outcome = self.command_run(message).outcome(
+            quiet, lambda: on_screen(terminal.screen.text(), message.prompt), now
+        )
+        if outcome is not None:
+            self.conclude(message, outcome)
+
+    def _is_quiet(self) -> bool:
+        session = self._session
+        idle = session.status is None or session.status.status in ("idle", "shell")
+        submitted = session.current.steps.get("submitted", 0) if session.current is not None else 0
+        if session.status is not None and 0 < session.status.updated_at < submitted:
+            return False  # it speaks of the time before this prompt
+        return idle and session.sight().kind in ("prompt", "draft")
+
+    def _notice_silent_end(self, now: float) -> None:
+        """A turn that is not ours may end without a hook (Esc): believe status file and screen after a while."""
+        session = self._session
+        if session.record.turn_prompt is None or not self._is_quiet() or now - session.progress_at < SILENT_END_SECONDS:
+            return
+        session.record.turn_prompt = None
+        session.store.save_session(session.record)
+
+    def conclude_cut_off(self, now: float) -> None:
+        """The process is gone: settle the message under way by what the logs say, or put it back into the queue."""
+        session = self._session
+        message = session.current
+        if message is None:
+            return
+        if message.state == "submitted":
+            self.conclude(message, cut_off(session.logs.book.get(message.prompt_id), self._stop_report(message, now)))
+            return
+        self.requeue(message)
+
+    def is_settled(self, message: MessageRecord) -> bool:
+        """Whether the message has its fate, by whoever's hand; the sender's copy may be older."""
+        session = self._session
+        stored = session.store.message(message.id)
+        return stored is None or stored.state not in ("accepted", "queued", "typed", "submitted")
+
+    def requeue(self, message: MessageRecord) -> None:
+        """Its text never became a prompt: it waits its turn again."""
+        session = self._session
+        session.claimed.discard(message.id)
+        for name in (f"{message.id}.claimed", f"{message.id}.pending"):
+            (session.dir / "outbox" / name).unlink(missing_ok=True)
+        if message.state != "queued":
+            steps = {name: at for name, at in message.steps.items() if name != "typed"}
+            self.step(message, "queued", steps=steps, generation=0)
+        session.current = None
+        session.pulse.ring()
+
+    def conclude(self, message: MessageRecord, outcome: Outcome) -> None:
+        """Store a settled fate, all of it in one transaction."""
+        session = self._session
+        turn = session.logs.book.get(message.prompt_id)
+        error: ErrorBodyLike | None = None
+        if outcome.state == "failed":
+            error = failure_body(outcome)
+        elif outcome.state == "interrupted":
+            error = {
+                "code": "interrupted",
+                "message": "The turn was interrupted before Claude had finished its reply.",
+                "status": 409,
+                "retryable": False,
+                "data": {},
+            }
+        with undone_on_failure(message, session.record), session.store.transaction():
+            self.step(
+                message,
+                outcome.state,
+                reply=outcome.reply,
+                error=error,
+                tool_calls=list(turn.tools) if turn else [],
+                usage=turn.total_usage if turn else None,
+                stop=None,
+            )
+            session.touch()
+            if session.record.turn_prompt == message.prompt_id:
+                session.record.turn_prompt = None
+            if outcome.state == "failed" and outcome.error == "rate_limit":
+                session.record.held_until = now_ms() + RATE_LIMIT_SECONDS * 1000
+                session.record.held_reason = outcome.detail
+            if outcome.state == "answered":
+                session.record.failures = 0
+                session.record.options["spoken"] = session.record.conversation_id
+            session.store.save_session(session.record)
+            session.logs.settled()
+        session.claimed.discard(message.id)
+        (session.dir / "outbox" / f"{message.id}.claimed").unlink(missing_ok=True)
+        session.current = None
+        self._quiet_since = None
+        session.observer.look_again()
+        if outcome.state == "answered" and session.state is State.BUSY and session.record.turn_prompt is None:
+            session.apply(Event.READY, "answered")
+        session.pulse.ring()
+
+    def is_claimed(self, message: MessageRecord) -> bool:
+        """Whether the editor of this very process has put the message's text into the box."""
+        session = self._session
+        return message.generation == session.record.generation and (
+            message.id in session.claimed or (session.dir / "outbox" / f"{message.id}.claimed").exists()
+        )
+
+    def is_proof(self, message: MessageRecord, submitted: str) -> bool:
+        """Whether a prompt that was submitted is this message: a person may have sent the same words before or beside it."""
+        return message.state in ("queued", "typed") and self.is_claimed(message) and _same(submitted, message.prompt)
+
+
+def failure_body(outcome: Outcome) -> ErrorBodyLike:
+    """The error of a message that Claude's service refused."""
+    status = {"rate_limit": 429, "authentication_failed": 502, "invalid_request": 502}.get(outcome.error or "", 502)
+    return {
+        "code": outcome.error or "api_error",
+        "message": (outcome.detail or "Claude's service refused the request.").strip(),
+        "status": status,
+        "retryable": outcome.error in ("rate_limit", "server_error", "overloaded"),
+        "data": {},
+    }
+
+
+def _same(seen: str, prompt: str) -> bool:
+    return (
+        seen.rstrip() == prompt.rstrip() or seen.replace("\r\n", "\n").rstrip() == prompt.replace("\r\n", "\n").rstrip()
+    )
