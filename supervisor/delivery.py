@@ -17,8 +17,9 @@ import time
 
 from shared.errors import PilotlightError
 from supervisor import commands, renewal
+from supervisor.endings import error_body
 from supervisor.holder_client import HolderError
-from supervisor.lifecycle import Lifecycle, error_body
+from supervisor.lifecycle import Lifecycle
 from supervisor.pauses import pause_point
 from supervisor.session import Session
 from supervisor.states import State

@@ -23,6 +23,7 @@ from supervisor.claude.journal import find_transcript, transcript_path
 from supervisor.conversations import project_of
 from supervisor.delivery import Sender
 from supervisor.lifecycle import Lifecycle
+from supervisor.rest import check_restful
 from supervisor.session import House, Session
 from supervisor.states import State
 from supervisor.store import MessageRecord, SessionRecord, now_ms
@@ -64,7 +65,7 @@ class Household:
     def restful(self) -> bool:
         """Whether it may be put to sleep now."""
         try:
-            self.lifecycle.check_restful()
+            check_restful(self.session)
         except Conflict:
             return False
         return self.session.store.count_open(self.session.id) == 0

@@ -1,0 +1,146 @@
+"""The end of a process that nobody asked for: its last words, the fate of what was under way, and what follows.
+
+What must not regress: the end of a process is dealt with once, however many tell of it, and a process that its holder has
+let go of is ended before another takes its place.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+from typing import Any, Protocol
+
+from shared import process
+from shared.errors import Conflict, StartFailed
+from shared.process import ProcessId
+from supervisor import aftermath, endings, remains
+from supervisor.aftermath import Exit
+from supervisor.chores import Chores
+from supervisor.claude import leftovers
+from supervisor.launching import has_transcript
+from supervisor.pauses import pause_point
+from supervisor.session import Session
+from supervisor.states import Event, State
+
+
+class Reviver(Protocol):
+    """What deaths ask of the lifecycle."""
+
+    @property
+    def busy(self) -> bool:
+        """Whether a start or a stop is at work."""
+
+    def unanswered(self, socket: Path) -> None:
+        """The holder lives and does not answer."""
+
+    async def finish_stop(self) -> None:
+        """Go on with a stop that was begun."""
+
+    def revive(self) -> None:
+        """Start again, after a pause that grows with the deaths."""
+
+
+class Deaths:
+    """Of the processes of one session. `gone` is set whenever one was dealt with."""
+
+    def __init__(self, session: Session, chores: Chores, reviver: Reviver) -> None:
+        self._session = session
+        self._chores = chores
+        self._reviver = reviver
+        self.gone = asyncio.Event()
+
+    def exited(self, generation: int, exit_info: dict[str, Any]) -> None:
+        """The holder has said how its child ended."""
+        end = Exit(exit_info.get("exit_status"), exit_info.get("signal"))
+        self._chores.do(lambda: self.after_exit(generation, end))
+
+    def lost(self, generation: int) -> None:
+        """The holder has closed its connection."""
+        self._chores.do(lambda: self._after_lost(generation))
+
+    async def _after_lost(self, generation: int) -> None:
+        """The holder cannot be reached: it has ended, and its child with it, or it is only slow to answer."""
+        session, record = self._session, self._session.record
+        if record.generation != generation:
+            return
+        terminal, session.terminal = session.terminal, None
+        if terminal is not None:
+            await terminal.close()
+        holder = ProcessId(*record.holder) if record.holder else None
+        child = ProcessId(*record.child) if record.child else None
+        end = remains.exit_on_disk(session, child)
+        if holder is not None and process.alive(holder) and record.socket and end is None:
+            self._reviver.unanswered(Path(record.socket))
+            return
+        await remains.end_strays(session)
+        await self.after_exit(generation, remains.exit_on_disk(session, child) or Exit())
+
+    async def after_exit(self, generation: int, end: Exit) -> None:
+        """The process is gone. Take in its last words, settle what was under way, and decide what follows."""
+        session, record = self._session, self._session.record
+        if record.generation != generation or not session.live:
+            return
+        last_words = remains.last_words(session)
+        session.logs.read()
+        self.gone.set()
+        terminal, session.terminal = session.terminal, None
+        if terminal is not None:
+            await terminal.close()
+        session.drop_permission()
+        if record.child:
+            leftovers.remove(session.house.claude_home, ProcessId(*record.child))
+        if record.socket:
+            Path(record.socket).unlink(missing_ok=True)  # a holder that was killed could not
+        session.pulse.ring()
+        if record.generation != generation or not session.live:
+            return
+        if session.state is State.STOPPING:
+            if not self._reviver.busy:
+                self._chores.do(self._reviver.finish_stop)
+            return
+        await pause_point("exited")
+        session.receipts.conclude_cut_off(time.monotonic())
+        self._decide(end, last_words)
+
+    def _decide(self, end: Exit, last_words: str) -> None:
+        session, record = self._session, self._session.record
+        if (words := self._declined(end)) is not None:
+            endings.end(session, "declined", "exited", words, Conflict(words, code="dialog_declined"))
+            return
+        life = aftermath.Life(
+            ready_once=record.ready_once,
+            worked_before=record.failures > 0 or has_transcript(session),
+            deaths=record.failures,
+            said_goodbye=record.options.get("last_end"),
+        )
+        health = session.house.config().health
+        verdict = aftermath.judge(end, life, health.restart_limit)
+        if verdict == "exited":
+            over = Conflict("The session was ended at its terminal. Reopen it to go on.", code="session_ended")
+            endings.end(session, "exited", "exited", None, over)
+            return
+        if verdict == "start_failed":
+            endings.start_failed(session, StartFailed(aftermath.why_no_start(end, last_words), code="claude_exited"))
+            return
+        deaths = record.failures + 1
+        data = {"exit": end.words, "failures": deaths, "generation": record.generation, "then": verdict}
+        with session.store.transaction():
+            session.store.append("crashed", session.id, data)
+            if verdict == "give_up":
+                over_words = f"`claude` kept ending ({end.words}), {deaths} times in a row."
+                endings.end(session, "crashed", "crashed", over_words, StartFailed(over_words, code="claude_crashed"))
+            else:
+                session.apply(Event.SLEPT, "crashed", failures=deaths, child=None, holder=None)
+        if verdict == "revive":
+            self._reviver.revive()
+
+    def _declined(self, end: Exit) -> str | None:
+        """That the process ended because of the answer to a dialog of its start, in words; None when it was not so."""
+        session = self._session
+        if session.last_answer is None or session.record.ready_once or end.signal is not None:
+            return None
+        generation, title, label = session.last_answer
+        if generation != session.record.generation:
+            return None
+        return f"`claude` ended when {title!r} was answered with {label!r}. Reopen the session to be asked again."

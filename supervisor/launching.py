@@ -1,0 +1,138 @@
+"""What a start of `claude` needs: its command line, its folders, and that nobody else has the conversation.
+
+What must not regress: a process is only ever started under the lock of its conversation, which lies in Claude's own home
+so that two pilotlights with one Claude home share it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from shared.errors import StartFailed, StorageFailed
+from supervisor import holder_files
+from supervisor.claude import command, leftovers
+from supervisor.claude.journal import find_transcript, holds_conversation, transcript_path
+from supervisor.holder_client import HolderError, HolderInfo, HolderTimeout, SpawnSpec, launch
+from supervisor.session import Session
+
+RING_BYTES = 1 << 20
+LAUNCH_SECONDS = 10.0
+OWN_LOCK_SECONDS = 0.02
+"""How often to look whether a holder of ours that has the session's lock has come up or gone."""
+
+_START_ERRORS = {
+    "not_found": "claude_not_found",
+    "not_executable": "claude_not_executable",
+    "bad_cwd": "project_path_missing",
+    "locked": "conversation_in_use",
+}
+
+
+def command_line(session: Session, resume: bool) -> command.Launch:
+    """How its `claude` is started: with the conversation that there is, or a new one."""
+    record, house = session.record, session.house
+    options = record.options
+    return command.launch(
+        config=house.config().claude,
+        own=house.environment,
+        session_dir=session.dir,
+        temporary=house.paths.temporary_dir(record.id),
+        cwd=record.project_path,
+        conversation_id=record.conversation_id,
+        resume=resume,
+        fork_from=record.fork_from if not resume else None,
+        options=command.Options(
+            model=options.get("model"),
+            permission_mode=options.get("permission_mode"),
+            effort=options.get("effort"),
+            add_dirs=tuple(options.get("add_dirs") or ()),
+            mcp_config=options.get("mcp_config"),
+            append_system_prompt=options.get("append_system_prompt"),
+        ),
+    )
+
+
+def spec(session: Session, start: command.Launch, socket: Path) -> SpawnSpec:
+    """What the holder is told."""
+    sessions = session.house.config().sessions
+    return SpawnSpec(
+        argv=start.argv,
+        env=start.env,
+        cwd=start.cwd,
+        cols=sessions.columns,
+        rows=sessions.rows,
+        ring_bytes=RING_BYTES,
+        socket=str(socket),
+        locks=[str(conversation_lock(session))],
+    )
+
+
+def make_directories(session: Session) -> None:
+    """The session's folders, with nothing in the outbox. Raise StorageFailed."""
+    temporary = session.house.paths.temporary_dir(session.id)
+    try:
+        temporary.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for name in ("", "spool", "outbox", "attachments"):
+            (session.dir / name).mkdir(mode=0o700, parents=True, exist_ok=True)
+        command.link_editor(session.dir)
+        for stale in (session.dir / "outbox").iterdir():
+            stale.unlink(missing_ok=True)
+    except OSError as error:
+        raise StorageFailed(f"{session.dir} cannot be written: {error}.") from error
+
+
+def has_transcript(session: Session) -> bool:
+    """Whether there is a conversation to be resumed; its transcript may have to be looked for."""
+    record = session.record
+    known = Path(record.transcript) if record.transcript else None
+    if known is not None and known.stem == record.conversation_id and holds_conversation(known):
+        return True
+    home = session.house.claude_home
+    guess = transcript_path(home, record.project_path, record.conversation_id)
+    found = guess if guess.exists() else find_transcript(home, record.conversation_id)
+    if found is None or not holds_conversation(found):
+        return False
+    record.transcript = str(found)
+    return True
+
+
+def conversation_lock(session: Session) -> Path:
+    """The file that a holder locks for as long as its `claude` writes the conversation, whichever home it belongs to."""
+    home = session.house.claude_home / "pilotlight-locks"
+    return home / f"{session.record.conversation_id}.lock"
+
+
+def refuse_second_process(session: Session) -> None:
+    """A `claude` that somebody started by hand on this conversation keeps it. Raise StartFailed."""
+    pid = leftovers.owner(session.house.claude_home, session.record.conversation_id)
+    if pid is not None:
+        raise StartFailed(
+            f"Another `claude` (pid {pid}) has this conversation open. Close it there first.",
+            code="conversation_in_use",
+        )
+
+
+async def launch_holder(
+    session: Session, spec: SpawnSpec, take_over: Callable[[], Awaitable[bool]]
+) -> HolderInfo | None:
+    """The new holder; None when one that an earlier supervisor has begun to start was taken over instead. Raise
+    StartFailed."""
+    own_lock = str(session.dir / holder_files.LOCK)
+    end = time.monotonic() + LAUNCH_SECONDS
+    while True:
+        try:
+            return await launch(session.dir, spec, LAUNCH_SECONDS)
+        except HolderTimeout as error:
+            raise StartFailed(f"The session's holder did not start: {error}", code="holder_timeout") from error
+        except HolderError as error:
+            # Our own lock is held by a holder that is still coming up, or has a moment left to live.
+            if error.code == "locked" and error.data.get("path") == own_lock and time.monotonic() < end:
+                if await take_over():
+                    return None
+                await asyncio.sleep(OWN_LOCK_SECONDS)
+                continue
+            code = _START_ERRORS.get(error.code, "start_failed")
+            raise StartFailed(f"`claude` could not be started: {error.message}", code=code) from error

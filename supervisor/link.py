@@ -1,0 +1,112 @@
+"""The connection to a session's holder: made, lost, and tried again for as long as the holder lives."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any, Protocol
+
+from supervisor.chores import Chores
+from supervisor.holder_client import HolderError, HolderTimeout
+from supervisor.launching import conversation_lock
+from supervisor.session import Session
+from supervisor.states import Event
+from supervisor.terminal import CONNECT_SECONDS, Terminal
+
+RECONNECT_SECONDS = 1.0
+
+
+class Hearer(Protocol):
+    """Who is told that a process has ended, or that its holder cannot be reached."""
+
+    def exited(self, generation: int, exit_info: dict[str, Any]) -> None:
+        """The holder has said how its child ended."""
+
+    def lost(self, generation: int) -> None:
+        """The connection was closed from the other side."""
+
+
+class Link:
+    """The connection of one session."""
+
+    def __init__(self, session: Session, chores: Chores, hearer: Hearer) -> None:
+        self._session = session
+        self._chores = chores
+        self._hearer = hearer
+
+    async def connect(self, socket: Path, patience: float = CONNECT_SECONDS) -> None:
+        """Take the session's terminal up. A holder that is too slow is tried again; one that is gone is told to the hearer."""
+        session = self._session
+        generation = session.record.generation
+        config = session.house.config().sessions
+        terminal = Terminal(
+            config.columns,
+            config.rows,
+            on_change=session.pulse.ring,
+            on_exit=lambda exit_info: self._hearer.exited(generation, exit_info),
+            on_lost=lambda: self._hearer.lost(generation),
+        )
+        try:
+            await terminal.connect(socket, patience)
+        except HolderTimeout:
+            await terminal.close()
+            self.unanswered(socket)
+            return
+        except HolderError as error:
+            await terminal.close()
+            if error.code != "exited":  # `on_exit` has been told
+                self._hearer.lost(generation)
+            return
+        session.terminal = terminal
+        session.responsive = True
+        session.relock = bool(session.record.conversations)
+        if session.health == "unresponsive":
+            session.health = "ok"
+            session.store.append("responsive", session.id, {"holder": session.record.holder})
+        session.pulse.ring()
+
+    def follow_conversation(self) -> None:
+        """The process has gone on to another conversation: its holder locks that one, and lets go of the one before."""
+        self._session.relock = False
+        self._chores.do(self._relock)
+
+    async def _relock(self) -> None:
+        session = self._session
+        if session.terminal is None:
+            return
+        try:
+            await session.terminal.lock(conversation_lock(session))
+        except HolderError as error:
+            # An older holder cannot; then only the CLI's own status file keeps others away.
+            if error.code == "locked":
+                session.health = "conversation_shared"
+                data = {"conversation": session.record.conversation_id}
+                session.store.append("conversation_shared", session.id, data)
+            elif error.code != "unknown_op":
+                raise
+
+    def unresponsive(self) -> None:
+        """The holder does not answer: say so, let its connection go and try again for ever."""
+        session = self._session
+        terminal, session.terminal = session.terminal, None
+        if terminal is not None and session.record.socket:
+            self._chores.do(terminal.close)
+            self.unanswered(Path(session.record.socket))
+
+    def unanswered(self, socket: Path) -> None:
+        """The holder lives and does not answer: say so, and try again for ever."""
+        session = self._session
+        if session.health != "unresponsive":
+            session.health = "unresponsive"
+            session.store.append("unresponsive", session.id, {"holder": session.record.holder})
+        session.responsive = False
+        session.apply(Event.LOST_SIGHT, "holder_unresponsive")
+        session.pulse.ring()
+        generation = session.record.generation
+        self._chores.do(lambda: self._reconnect(generation, socket))
+
+    async def _reconnect(self, generation: int, socket: Path) -> None:
+        await asyncio.sleep(RECONNECT_SECONDS)
+        session = self._session
+        if session.terminal is None and session.live and session.record.generation == generation:
+            await self.connect(socket)

@@ -1,0 +1,83 @@
+"""What a process has left behind: its holder's files, its last words, and members of its tree that outlive it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import suppress
+
+from shared import process
+from shared.process import ProcessId
+from supervisor import holder_files, strays
+from supervisor.aftermath import Exit
+from supervisor.claude import dialogs
+from supervisor.holder_client import HolderInfo, read_exit, read_info
+from supervisor.ring import read_tail
+from supervisor.screen import Screen
+from supervisor.session import Session
+
+LAST_WORDS_BYTES = 1 << 16
+LAST_RUNGS = ((1, 1.0), (15, 2.0), (9, 2.0))
+"""Signal and patience for a tree whose holder is gone: HUP, TERM, KILL."""
+
+
+def holder_info(session: Session) -> HolderInfo | None:
+    """What its last holder has written about itself; a damaged file is put aside."""
+    try:
+        return read_info(session.dir)
+    except ValueError as error:
+        session.quarantine(session.dir / holder_files.INFO, str(error))
+        return None
+
+
+def exit_on_disk(session: Session, child: ProcessId | None) -> Exit | None:
+    """How the last process, or exactly this one, ended as far as its holder could write it down."""
+    with suppress(ValueError):
+        found = read_exit(session.dir)
+        if found is not None and (child is None or (found.child is not None and found.child.id == child)):
+            return Exit(found.exit_status, found.signal)
+    return None
+
+
+def last_words(session: Session) -> str:
+    """What is on the screen; for a process that was gone before anybody looked, what its ring has kept."""
+    said = dialogs.last_words(session.terminal.screen.lines()) if session.terminal is not None else ""
+    if said:
+        return said
+    sizes = session.house.config().sessions
+    screen = Screen(sizes.columns, sizes.rows)
+    try:
+        screen.feed(read_tail(str(session.dir / holder_files.RING), LAST_WORDS_BYTES).data)
+        return dialogs.last_words(screen.lines())
+    except (OSError, ValueError):
+        return ""
+    finally:
+        screen.close()
+
+
+async def end_strays(session: Session) -> None:
+    """End what is left of a process whose holder is gone: tasks in process sessions of their own, and `claude`
+    itself if it has closed its terminal."""
+    info = holder_info(session)
+    if info is not None and process.alive(info.id):
+        return
+
+    def family() -> list[ProcessId]:
+        found = set(strays.belonging(session.dir))
+        known = [ProcessId(*session.record.child)] if session.record.child else []
+        known += [info.child.id] if info is not None else []
+        for child in known:
+            if process.alive(child):
+                found |= {child, *process.descendants(child)}
+        return list(found)
+
+    for number, patience in LAST_RUNGS:
+        left = family()
+        end = time.monotonic() + patience
+        for member in left:
+            process.send_signal(member, number)
+        while left and time.monotonic() < end:
+            await asyncio.sleep(0.01)
+            left = [member for member in left if process.alive(member)]
+        if not left and not family():
+            return

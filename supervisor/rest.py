@@ -1,0 +1,38 @@
+"""Whether a session is at rest, so that its process may be ended without anybody losing anything."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from shared.errors import Conflict
+from supervisor.launching import has_transcript
+from supervisor.session import Session
+from supervisor.states import State
+
+FLUSH_SECONDS = 1.0
+FLUSHED_SECONDS = 0.25
+"""How long the logs must have been silent to be whole, and how long that is waited for."""
+
+
+def check_restful(session: Session) -> None:
+    """Raise Conflict with the reason why this session may not be put to sleep now."""
+    reasons = {
+        "it is " + session.state: session.state is not State.IDLE,
+        "a message is under way": session.current is not None,
+        "background tasks run": bool(session.record.background),
+        "somebody is attached": session.attached > 0,
+        "a draft is in its prompt box": session.sight().kind == "draft",
+        "its transcript does not exist yet": session.record.message_count > 0 and not has_transcript(session),
+    }
+    for reason, holds in reasons.items():
+        if holds:
+            raise Conflict(f"The session cannot hibernate now: {reason}.", code="not_restful")
+
+
+async def await_flush(session: Session) -> None:
+    """The transcript lags the Stop hook; wait until it has said that the turn is over, or is quiet."""
+    end = time.monotonic() + FLUSH_SECONDS
+    while time.monotonic() < end and time.monotonic() - session.progress_at < FLUSHED_SECONDS:
+        await asyncio.sleep(0.05)
+        session.logs.read()

@@ -1,0 +1,46 @@
+"""The folder-trust dialog of a session that was created with `trust`: answered by itself, once a process, and only that."""
+
+from __future__ import annotations
+
+from shared.errors import PilotlightError
+from supervisor.answers import choose
+from supervisor.chores import Chores
+from supervisor.claude import dialogs
+from supervisor.holder_client import HolderError
+from supervisor.session import TRUST_TRIES, Session
+
+
+class Trust:
+    """Answers for one session."""
+
+    def __init__(self, session: Session, chores: Chores) -> None:
+        self._session = session
+        self._chores = chores
+        self._trusted = False
+
+    def renew(self) -> None:
+        """A new process asks anew."""
+        self._trusted = False
+
+    def tend(self) -> None:
+        """Answer the folder-trust dialog, and only that, when the session was created with `trust`."""
+        session = self._session
+        if self._trusted or not session.record.trust or session.terminal is None or session.record.ready_once:
+            return
+        menu = session.sight().menu
+        choice = dialogs.trust_choice(menu) if menu is not None else None
+        if menu is None or choice is None:
+            return
+        self._trusted = True
+        self._chores.do(lambda: self._answer(menu.identity, choice.id))
+
+    async def _answer(self, identity: str, choice: str) -> None:
+        session = self._session
+        try:
+            await choose(session, identity, choice)
+        except (PilotlightError, HolderError) as error:
+            session.trust_failures += 1
+            self._trusted = session.trust_failures >= TRUST_TRIES
+            session.house.log.warning(
+                "trust_not_answered", extra={"fields": {"session": session.id, "why": str(error)}}
+            )
