@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-import uuid
 from typing import Any
 
 from shared.errors import Conflict, InvalidRequest, Unavailable
@@ -18,12 +17,9 @@ from shared.messages import Answer, Choice, Waiting
 from supervisor.claude.dialogs import Menu
 from supervisor.session import Session
 from supervisor.states import State
-from supervisor.store import MessageRecord
-from supervisor.turns import Outcome
 from supervisor.waits import Permission
 
 UP, DOWN, ENTER, ESCAPE = b"\x1b[A", b"\x1b[B", b"\r", b"\x1b"
-CTRL_C, CTRL_G = b"\x03", b"\x07"
 MOVE_SECONDS = 1.0
 STEADY_SECONDS = 0.25
 GONE_SECONDS = 3.0
@@ -185,7 +181,7 @@ async def _choose(session: Session, identity: str, choice: str) -> None:
         if menu.pointer == wanted:
             break
         before = menu.pointer
-        await _press(session, DOWN if before < wanted else UP)
+        await press(session, DOWN if before < wanted else UP)
 
         def moved(before: int = before) -> bool:
             now = session.sight().menu
@@ -197,7 +193,7 @@ async def _choose(session: Session, identity: str, choice: str) -> None:
     if menu.pointer != wanted:
         raise Unavailable("The dialog's pointer does not move. Answer at the terminal.", code="dialog_stuck")
     session.last_answer = (session.record.generation, menu.title, menu.choices[wanted].label)
-    await _press(session, ENTER)
+    await press(session, ENTER)
     if not await session.pulse.until(lambda: not _shows(session, identity), GONE_SECONDS):
         raise Unavailable("The dialog is still there. Answer at the terminal.", code="dialog_stuck")
 
@@ -208,7 +204,7 @@ async def _dismiss(session: Session, identity: str, key: bytes) -> None:
 
     if not there():
         raise _too_late()
-    await _press(session, key)
+    await press(session, key)
     if not await session.pulse.until(lambda: not there(), GONE_SECONDS):
         raise Unavailable("The dialog is still there. Answer at the terminal.", code="dialog_stuck")
 
@@ -225,76 +221,8 @@ def _present(session: Session, identity: str) -> Menu:
     return menu
 
 
-async def _press(session: Session, data: bytes) -> None:
+async def press(session: Session, data: bytes) -> None:
+    """Press a key once. Raise Conflict without a process."""
     if session.terminal is None:
         raise Conflict("The session has no process.", code="no_process")
     await session.terminal.press(f"a:{time.monotonic_ns()}", data)
-
-
-# -- interrupting --------------------------------------------------------------------------------------------------------
-
-INTERRUPT_SECONDS = 3.0
-SUBMITTED_SECONDS = 1.0
-REDRAW_SECONDS = 0.5
-EDITOR_SECONDS = 3.0
-
-
-async def interrupt(session: Session) -> str:
-    """End the turn that runs, without ever ending the TUI: Esc, and Esc again. Return which rung worked.
-
-    One Esc ends a tool, a dialog or a streaming reply. Before the first byte of a reply it withdraws the prompt instead,
-    which is then back in the prompt box, where the next one would be merged with it: our own is taken out again. Esc is
-    never pressed when the box has the focus and nothing runs, because two in a row then open the rewind dialog. Raise
-    Conflict when nothing runs.
-    """
-    async with session.answering:
-        if session.current is not None:  # its prompt may have been submitted a moment ago, before the hook says so
-            await session.pulse.until(lambda: session.record.turn_prompt is not None, SUBMITTED_SECONDS)
-        if session.terminal is None or session.record.turn_prompt is None:
-            raise Conflict("Nothing runs that could be interrupted.", code="nothing_runs")
-        message = session.current
-        # The request may be on its way before the box is drawn empty; what is in it after a while is a person's.
-        drafted = not await session.pulse.until(lambda: session.sight().kind != "draft", REDRAW_SECONDS)
-
-        def over() -> bool:
-            return session.record.turn_prompt is None
-
-        def withdrawn() -> bool:
-            return message is not None and not drafted and session.sight().kind == "draft"
-
-        for rung in ("escape", "escape_again"):
-            await _press(session, ESCAPE)
-            if await session.pulse.until(lambda: over() or withdrawn(), INTERRUPT_SECONDS):
-                if message is not None and withdrawn():
-                    await _take_back(session, message)
-                await session.pulse.until(lambda: session.state is not State.WAITING, GONE_SECONDS)
-                return rung
-        raise Unavailable("The turn goes on in spite of Esc. Answer at the terminal.", code="not_interrupted")
-
-
-async def _take_back(session: Session, message: MessageRecord) -> None:
-    """Clear the prompt box if it holds exactly this message, and settle it as interrupted.
-
-    The editor shows us the draft, exactly, since it never touches one: nothing is handed over but an empty text. Ctrl+C,
-    pressed once, clears the box.
-    """
-    probe = f"withdrawn-{uuid.uuid4().hex[:8]}"
-    pending = session.dir / "outbox" / f"{probe}.pending"
-    session.found_drafts[probe] = None
-    try:
-        pending.touch(mode=0o600)
-        await _press(session, CTRL_G)
-        await session.pulse.until(lambda: probe in session.drafts or probe in session.claimed, EDITOR_SECONDS)
-        found = session.found_drafts[probe]
-        if found is not None and found.rstrip() == message.prompt.rstrip():
-            await session.pulse.until(lambda: session.sight().kind == "draft", GONE_SECONDS)
-            await _press(session, CTRL_C)
-            await session.pulse.until(lambda: session.sight().kind == "prompt", GONE_SECONDS)
-    finally:
-        for file in (pending, pending.with_suffix(".claimed")):
-            file.unlink(missing_ok=True)
-        session.found_drafts.pop(probe, None)
-        session.drafts.discard(probe)
-        session.claimed.discard(probe)
-    if session.current is message and message.state == "submitted":
-        session.receipts.conclude(message, Outcome("interrupted", detail="withdrawn"))

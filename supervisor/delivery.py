@@ -16,7 +16,8 @@ import os
 import time
 
 from shared.errors import PilotlightError
-from supervisor import commands, renewal
+from supervisor import box, commands, renewal
+from supervisor.box import CTRL_G, EDITOR_SECONDS
 from supervisor.endings import error_body
 from supervisor.holder_client import HolderError
 from supervisor.lifecycle import Lifecycle
@@ -26,11 +27,7 @@ from supervisor.states import State
 from supervisor.store import MessageRecord
 from supervisor.terminal import Terminal
 
-CTRL_G = b"\x07"
 ENTER = b"\r"
-EDITOR_SECONDS = 3.0
-"""How long the CLI may take to call the editor (measured: 25-130 ms, 400 ms the first time)."""
-
 EDITOR_TRIES = 5
 BOX_SECONDS = 0.4
 """How long the text may take to appear in the box (measured: 10-130 ms); Enter goes out after it in any case, since the
@@ -44,6 +41,9 @@ PROOF_SECONDS = 20.0
 
 DRAFT_SECONDS = 10.0
 """How long to leave a person's draft alone before looking again."""
+
+UNSURE_SECONDS = 2.0
+"""How long the screen may make no sense behind a text that was handed over, before the box itself is asked."""
 
 RETRY_SECONDS = 1.0
 
@@ -227,28 +227,43 @@ class Sender:
         before that, and never while a dialog is up.
         """
         session = self._session
-        emptied: float | None = None
+        emptied = unsure = None
         while message.state == "typed" and self._ours(message, terminal):
-            sight = session.sight()
+            sight, now = session.sight(), time.monotonic()
             ours = sight.kind == "draft" and resembles(sight.draft, message.prompt)
+            unsure = (unsure or now) if sight.kind in ("other", "blank") else None
             if ours and (not pressed or await self._keeps_up(message, terminal)):
                 pressed, emptied = True, None
-                async with self.typing:
-                    await terminal.press(f"{message.id}:{message.generation}:e{time.monotonic_ns()}", ENTER)
-                await pause_point("entered")
+                await self._press_enter(message, terminal)
             elif sight.kind == "prompt" and not pressed:
-                pressed, emptied = True, time.monotonic()
-                async with self.typing:
-                    await terminal.press(f"{message.id}:{message.generation}:e{time.monotonic_ns()}", ENTER)
-                await pause_point("entered")
+                pressed, emptied = True, now
+                await self._press_enter(message, terminal)
             elif sight.kind in ("draft", "prompt") and not ours:
-                emptied = emptied or time.monotonic()
-            if emptied is not None and time.monotonic() - emptied > PROOF_SECONDS:
+                emptied = emptied or now
+            elif unsure is not None and now - unsure > UNSURE_SECONDS:
+                unsure = None
+                if await self._holds(message, terminal):
+                    pressed = True
+                    await self._press_enter(message, terminal)
+            if emptied is not None and now - emptied > PROOF_SECONDS:
                 await self._insist(message, terminal)
-                emptied = time.monotonic()
+                emptied = now
             await session.pulse.until(
                 lambda: message.state != "typed" or not self._ours(message, terminal), ENTER_SECONDS
             )
+
+    async def _press_enter(self, message: MessageRecord, terminal: Terminal) -> None:
+        async with self.typing:
+            await terminal.press(f"{message.id}:{message.generation}:e{time.monotonic_ns()}", ENTER)
+        await pause_point("entered")
+
+    async def _holds(self, message: MessageRecord, terminal: Terminal) -> bool:
+        """Whether the box holds exactly this prompt, whatever the screen shows: some texts have 2.1.330 draw its cursor
+        outside the box."""
+        async with self.typing:
+            found = await box.contents(self._session)
+        still = message.state == "typed" and self._ours(message, terminal)
+        return still and found is not None and found == message.prompt.rstrip()
 
     async def _keeps_up(self, message: MessageRecord, terminal: Terminal) -> bool:
         """Whether the CLI has dealt with every key so far, and its box still holds the prompt."""
@@ -266,16 +281,16 @@ class Sender:
 
     async def _insist(self, message: MessageRecord, terminal: Terminal) -> None:
         """The text has left the box, and nothing says that it was submitted. A CLI that still calls the editor has dealt
-        with every key before that, so the prompt is lost; one that does not, for example since it is stopped, may still
-        submit it. Raise `not_submitted` when it is lost."""
+        with every key before that, so the prompt is lost unless the box still holds it or a turn runs; one that does not,
+        for example since it is stopped, may still submit it. Raise `not_submitted` when it is lost."""
         session = self._session
-        runs = session.editor_runs
         async with self.typing:
-            await terminal.press(f"{message.id}:{message.generation}:p{time.monotonic_ns()}", CTRL_G)
-            answers = await session.pulse.until(
-                lambda: session.editor_runs > runs or not self._ours(message, terminal), EDITOR_SECONDS
-            )
-        if answers and message.state == "typed" and self._ours(message, terminal):
+            found = await box.contents(session)
+        if found is None or message.state != "typed" or not self._ours(message, terminal):
+            return
+        if found == message.prompt.rstrip():
+            await self._press_enter(message, terminal)
+        elif session.receipts.is_quiet():
             raise PilotlightError(
                 "The prompt left the prompt box and was never seen as submitted. Send it again.", code="not_submitted"
             )

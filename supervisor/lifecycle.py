@@ -19,7 +19,7 @@ from typing import Any
 from shared import process
 from shared.errors import Conflict, PilotlightError, StartFailed, StorageFailed, Unavailable
 from shared.process import ProcessId
-from supervisor import aftermath, endings, launching, remains
+from supervisor import aftermath, endings, interrupts, launching, remains
 from supervisor.aftermath import Exit
 from supervisor.chores import Chores
 from supervisor.claude import leftovers
@@ -138,6 +138,7 @@ class Lifecycle:
         record.background = []
         record.options.pop("last_end", None)
         record.options.pop("stale", None)
+        record.options.pop(interrupts.WITHDRAWING, None)
         session.session_started = False
         session.status = None
         session.health = "ok"
@@ -197,6 +198,8 @@ class Lifecycle:
             await self._link.connect(Path(info.socket), ADOPT_SECONDS)
             if stopping:
                 self._chores.do(self.finish_stop)
+            elif interrupts.WITHDRAWING in record.options:
+                self._chores.do(lambda: interrupts.finish(session))
             return "adopted"
         if stopping:
             self._chores.do(self.finish_stop)

@@ -18,8 +18,10 @@ from supervisor.claude.journal import (
     HookEvent,
     Tail,
     TranscriptLine,
+    holds_conversation,
     parse_log_line,
     parse_transcript_line,
+    transcript_path,
 )
 from supervisor.claude.transcript import milliseconds, read
 from supervisor.store import now_ms
@@ -255,10 +257,19 @@ class Logbook:
 
     def _prefer_transcript(self) -> None:
         session = self._session
+        if session.record.transcript is None and not session.session_started:
+            self._search_transcript()
         if session.record.transcript:
             path = Path(session.record.transcript)
             name = f"transcript:{path.name}"
             self._transcript = Tail(path, session.store.position(session.id, name))
+
+    def _search_transcript(self) -> None:
+        """Without hooks nobody says where the transcript is: it is where the CLI usually keeps it."""
+        record, home = self._session.record, self._session.house.claude_home
+        usual = transcript_path(home, record.project_path, record.conversation_id)
+        if record.ready_once and holds_conversation(usual):
+            record.transcript = str(usual)
 
     def settled(self) -> None:
         """Remember that nothing before the present end of the transcript is open."""

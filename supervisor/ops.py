@@ -12,7 +12,7 @@ import msgspec
 from shared import __version__, messages
 from shared.errors import Conflict, InvalidRequest, NotFound, PilotlightError, Unavailable
 from shared.messages import Request
-from supervisor import answers, renewal
+from supervisor import answers, interrupts, renewal
 from supervisor.checks import run_checks
 from supervisor.claude import command
 from supervisor.health import Health
@@ -227,7 +227,7 @@ class Ops:
     async def _interrupt(self, arguments: messages.SessionRef, _: Request) -> Any:
         session = self._find(arguments.session_id).session
         self._refuse_ended(session)
-        rung = await answers.interrupt(session)
+        rung = await interrupts.interrupt(session)
         return {"session": session.view(), "rung": rung}
 
     async def _answer(self, arguments: messages.Answer, _: Request) -> Any:
@@ -305,7 +305,7 @@ class Ops:
         if running is None or session.record.turn_prompt != running:
             return None
         with suppress(Conflict, Unavailable):
-            return await answers.interrupt(session)
+            return await interrupts.interrupt(session)
         return None
 
     async def _await(self, message_id: str, session: Session, wait: float) -> MessageRecord:

@@ -80,7 +80,7 @@ class Receipts:
         if message.kind == "command" and message.prompt_id is None:
             self._settle_command(message, now)
             return
-        quiet = self._is_quiet()
+        quiet = self.is_quiet()
         self._quiet_since = (self._quiet_since or now) if quiet else None
         turn, stop = session.logs.book.get(message.prompt_id), self._stop_report(message, now)
         if turn is not None and stop is not None and stop.age > STRAY_SECONDS and not agree(turn, stop):
@@ -113,7 +113,8 @@ class Receipts:
         if outcome is not None:
             self.conclude(message, outcome)
 
-    def _is_quiet(self) -> bool:
+    def is_quiet(self) -> bool:
+        """Whether status file and screen both say that nothing runs, of the time since the message was submitted."""
         session = self._session
         idle = session.status is None or session.status.status in ("idle", "shell")
         submitted = session.current.steps.get("submitted", 0) if session.current is not None else 0
@@ -124,7 +125,7 @@ class Receipts:
     def _notice_silent_end(self, now: float) -> None:
         """A turn that is not ours may end without a hook (Esc): believe status file and screen after a while."""
         session = self._session
-        if session.record.turn_prompt is None or not self._is_quiet() or now - session.progress_at < SILENT_END_SECONDS:
+        if session.record.turn_prompt is None or not self.is_quiet() or now - session.progress_at < SILENT_END_SECONDS:
             return
         session.record.turn_prompt = None
         session.store.save_session(session.record)

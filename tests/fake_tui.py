@@ -10,6 +10,7 @@ JSON file that FAKE_TUI_SCRIPT names, read anew at each step, so that a test can
     no_hooks          nothing is said through hooks             flood BYTES        printed in each turn
     deaf              stops reading its terminal                ignore [NAMES]     signals without effect
     gate PATH         a turn goes on once this file exists
+    astray            with a text in the box, the cursor is drawn outside of it
 
 What it saw is in FAKE_TUI_LOG, one JSON object a line: {"saw": "start" | "ctrl_g" | "text" | "enter" | "turn", ...}.
 """
@@ -156,6 +157,8 @@ class FakeTui:
         lines = self.box.split("\n")
         box = "\r\n".join([f"❯ {lines[0]}", *(f"  {line}" for line in lines[1:])])
         row, column = 3 + len(lines), 3 + len(lines[-1])
+        if self.box and self.script.get("astray"):
+            row, column = 1, 1
         screen = f"\x1b[2J\x1b[H fake\r\n\r\n{RULE}\r\n{box}\r\n{RULE}\r\n  ? for shortcuts\x1b[{row};{column}H"
         os.write(1, screen.encode())
 

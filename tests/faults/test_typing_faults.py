@@ -75,6 +75,13 @@ def test_swallowed_ctrl_g_is_pressed_again(fake: Callable[..., Fake]) -> None:
     assert [len(tui.saw(what)) for what in ("ctrl_g", "text")] == [2, 1]
 
 
+def test_prompt_in_a_box_that_the_screen_does_not_show_is_submitted_once(fake: Callable[..., Fake]) -> None:
+    tui = fake(astray=True, drop_enters=1)
+    assert tui.house.ask("where is\nthe cursor")[0] == "You said: where is\nthe cursor"
+    assert [len(tui.saw(what)) for what in ("text", "enter")] == [1, 2]
+    assert tui.turns == ["where is\nthe cursor"]
+
+
 def test_late_editor_gets_the_text_once(fake: Callable[..., Fake]) -> None:
     tui = fake(editor_delay=3.5)
     sent = tui.house.send("better late", wait=0)["message"]["id"]

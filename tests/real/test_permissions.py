@@ -6,12 +6,15 @@ import contextlib
 import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from shared.errors import Conflict, InvalidRequest
 from shared.messages import SETTLED
+from tests.conftest import MakeHouse
+from tests.faults.pausing import Pauses
 from tests.harness import House, until
 
 
@@ -263,6 +266,24 @@ def test_interrupt_before_the_first_byte_leaves_no_draft(house: House, lines: in
     assert_clean(house, session)
     prompts = [turn.prompt for turn in house.model.turns()]
     assert prompts == ["echo: warm", prompt, "echo: and on"]
+
+
+def test_prompt_withdrawn_by_a_supervisor_that_died_is_taken_out_of_the_box(make_house: MakeHouse, cli: Path) -> None:
+    house = make_house(cli)
+    pauses = Pauses(house)
+    house.start_supervisor()
+    _, session = house.ask("echo: warm")
+    message = house.send("[[gate never]] take this back", session, wait=0)["message"]["id"]
+    assert house.model.wait_for_gate("never", 20)
+    pauses.hold("escaped")
+    house.bus.submit("session.interrupt", {"sessionId": session})
+    pauses.reached("escaped")
+    until(lambda: "take this back" in screen(house, session).rpartition("❯")[2], "the prompt is back in the box")
+    house.kill_supervisor()
+    pauses.release("escaped")
+    house.start_supervisor()
+    assert settle(house, message)["state"] == "interrupted"
+    assert_clean(house, session)
 
 
 def test_interrupt_leaves_a_draft_of_a_person_alone(house: House) -> None:

@@ -1,0 +1,41 @@
+"""What stands in the prompt box, exactly, whatever the screen shows of it.
+
+The CLI hands its draft to the external editor, and ours keeps a copy and leaves it alone. That it was called at all proves
+that the box has the focus and that every key before Ctrl+G was dealt with (docs/decisions/0002-editor-delivery.md).
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+
+from shared.errors import Conflict
+from supervisor.session import Session
+
+CTRL_G = b"\x07"
+EDITOR_SECONDS = 3.0
+"""How long the CLI may take to call the editor (measured: 25-130 ms, 400 ms the first time)."""
+
+
+async def contents(session: Session) -> str | None:
+    """The text in the box, less trailing white space; None when the CLI did not call its editor, as while a dialog is up.
+    Raise Conflict without a process. Nobody else may type meanwhile."""
+    if session.terminal is None:
+        raise Conflict("The session has no process.", code="no_process")
+    probe = f"probe-{uuid.uuid4().hex[:8]}"
+    pending = session.dir / "outbox" / f"{probe}.pending"
+    session.found_drafts[probe] = None
+    try:
+        pending.touch(mode=0o600)
+        await session.terminal.press(f"{probe}:{time.monotonic_ns()}", CTRL_G)
+        await session.pulse.until(lambda: probe in session.drafts or probe in session.claimed, EDITOR_SECONDS)
+        if probe in session.claimed:
+            return ""  # an empty box is handed an empty text
+        found = session.found_drafts[probe]
+        return None if found is None else found.rstrip()
+    finally:
+        for file in (pending, pending.with_suffix(".claimed")):
+            file.unlink(missing_ok=True)
+        session.found_drafts.pop(probe, None)
+        session.drafts.discard(probe)
+        session.claimed.discard(probe)

@@ -1,0 +1,93 @@
+"""Ending the turn that runs, without ever ending the TUI.
+
+One Esc ends a tool, a dialog or a streaming reply. Before the first byte of a reply it withdraws the prompt instead, which
+is then back in the prompt box, where the next one would be merged with it: our own is taken out again. That is written
+down before Esc is pressed, so a supervisor that dies in between leaves it to the next. What must not regress: Esc is never
+pressed when the box has the focus and nothing runs, because two in a row then open the rewind dialog; and a person's draft
+is never cleared.
+"""
+
+from __future__ import annotations
+
+from shared.errors import Conflict, Unavailable
+from supervisor import box
+from supervisor.answers import ESCAPE, GONE_SECONDS, press
+from supervisor.pauses import pause_point
+from supervisor.session import Session
+from supervisor.states import State
+from supervisor.store import MessageRecord
+from supervisor.turns import Outcome
+
+CTRL_C = b"\x03"
+RUNGS = (("escape", 3.0), ("escape_again", 10.0))
+"""Each Esc, and how long it may take (measured: 90 ms, 1.6 s for a tool that ignores TERM)."""
+
+SUBMITTED_SECONDS = 1.0
+REDRAW_SECONDS = 0.5
+WITHDRAWING = "withdrawing"
+"""In a session's options: the message whose turn is being ended, and which may come back into the box."""
+
+
+async def interrupt(session: Session) -> str:
+    """End the turn that runs. Return which rung worked. Raise Conflict when nothing runs, Unavailable when it goes on."""
+    async with session.answering:
+        if session.current is not None:  # its prompt may have been submitted a moment ago, before the hook says so
+            await session.pulse.until(lambda: session.record.turn_prompt is not None, SUBMITTED_SECONDS)
+        if session.terminal is None or session.record.turn_prompt is None:
+            raise Conflict("Nothing runs that could be interrupted.", code="nothing_runs")
+        message = session.current
+        # The request may be on its way before the box is drawn empty; what is in it after a while is a person's.
+        drafted = not await session.pulse.until(lambda: session.sight().kind != "draft", REDRAW_SECONDS)
+        if message is not None and not drafted:
+            _note(session, message.id)
+        try:
+            return await _press_until_over(session, message, drafted)
+        finally:
+            _note(session, None)
+
+
+async def _press_until_over(session: Session, message: MessageRecord | None, drafted: bool) -> str:
+    def over() -> bool:
+        return session.record.turn_prompt is None
+
+    def withdrawn() -> bool:
+        return message is not None and not drafted and session.sight().kind == "draft"
+
+    for rung, patience in RUNGS:
+        await press(session, ESCAPE)
+        await pause_point("escaped")
+        if await session.pulse.until(lambda: over() or withdrawn(), patience):
+            if message is not None and withdrawn():
+                await _take_back(session, message)
+            await session.pulse.until(lambda: session.state is not State.WAITING, GONE_SECONDS)
+            return rung
+    raise Unavailable("The turn goes on in spite of Esc. Answer at the terminal.", code="not_interrupted")
+
+
+def _note(session: Session, message: str | None) -> None:
+    options = {name: value for name, value in session.record.options.items() if name != WITHDRAWING}
+    session.record.options = options | ({WITHDRAWING: message} if message is not None else {})
+    session.store.save_session(session.record)
+
+
+async def _take_back(session: Session, message: MessageRecord) -> None:
+    """Clear the prompt box if it holds exactly this message, and settle it as interrupted."""
+    if await box.contents(session) == message.prompt.rstrip():
+        await session.pulse.until(lambda: session.sight().kind == "draft", GONE_SECONDS)
+        await press(session, CTRL_C)  # once: it clears a box of many lines, and a second one would begin an exit
+        await session.pulse.until(lambda: session.sight().kind == "prompt", GONE_SECONDS)
+    if session.current is message and message.state == "submitted":
+        session.receipts.conclude(message, Outcome("interrupted", detail="withdrawn"))
+
+
+async def finish(session: Session) -> None:
+    """Go on with an interrupt of an earlier supervisor: what it withdrew must not stay in the box."""
+    identity = session.record.options.get(WITHDRAWING)
+    message = session.store.message(identity) if isinstance(identity, str) else None
+    if message is not None:
+        async with session.answering:
+            await session.pulse.until(lambda: session.sight().kind == "draft", GONE_SECONDS)
+            if session.sight().kind == "draft" and session.terminal is not None:
+                current = session.current
+                await _take_back(session, current if current is not None and current.id == message.id else message)
+    _note(session, None)
