@@ -21,6 +21,8 @@ MODES_OFF = b"".join(
 
 BLANK = b"\x1b[0m" + MODES_OFF + b"\x1b[?7h\x1b[?25h\x1b>\x1b[r\x1b[4l\x1b(B\x0f\x1b[H\x1b[2J"
 ROWS_BELOW_CURSOR = 5
+_PLACED = re.compile(rb"\x1b\[\d+;\d+H")
+_SEQUENCE = re.compile(rb"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[ -/]*[0-~]|[\x0e\x0f]")
 _LINK = re.compile(r'<a href="([^"]*)">')
 _WEB = re.compile(r"https?://", re.IGNORECASE)
 _USED = re.compile(r"var\(--vt-palette-(\d{1,3})\)")
@@ -34,7 +36,17 @@ _PALETTE = (
 
 def vt(terminal: Terminal) -> bytes:
     """Bytes that make another terminal of the same size show the same."""
-    return BLANK + _format(terminal, lib.GHOSTTY_FORMATTER_FORMAT_VT, _all(terminal), True)
+    drawn = _format(terminal, lib.GHOSTTY_FORMATTER_FORMAT_VT, _all(terminal), True)
+    return BLANK + (_wrap_pending(drawn) if terminal.get("cursor_pending_wrap", "bool") else drawn)
+
+
+def _wrap_pending(drawn: bytes) -> bytes:
+    """A cursor that waits behind the last column to wrap. The formatter writes the last cell again, which has that effect,
+    unless it is empty (a screen that was switched or erased keeps its cursor as it was): then a blank does."""
+    place = max(_PLACED.finditer(drawn), key=lambda found: found.start(), default=None)
+    if place is None or _SEQUENCE.sub(b"", drawn[place.end() :]):
+        return drawn
+    return drawn[: place.end()] + b"\x1b[0m " + drawn[place.end() :]
 
 
 def cropped(terminal: Terminal, cols: int, rows: int) -> bytes:
