@@ -12,15 +12,18 @@ import sqlite3
 import uuid
 from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from shared.errors import StorageFailed
-from shared.messages import VERSION, ErrorBody, Event, MessageView
+from shared.messages import VERSION, Event
 from supervisor import clock
+from supervisor.records import MessageRecord, SessionRecord
+from supervisor.sqlite import Damaged, connect, refused
+
+__all__ = ["Damaged", "MessageRecord", "SessionRecord", "Store", "now_ms"]
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta(key TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -46,140 +49,7 @@ CREATE TABLE IF NOT EXISTS keys(key TEXT PRIMARY KEY, at INTEGER NOT NULL, resul
 _bodies = msgspec.json.Decoder(dict[str, Any])
 
 OPEN_STATES = ("accepted", "queued", "typed", "submitted")
-LOCKED_SECONDS = 0.2
-"""How long a write waits for another program's lock. We are the only writer; whoever else has a lock is a person's tool or
-a backup, and the loop must not stand still for it."""
-
 PROBE_BYTES = 256 * 1024
-_DAMAGE = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT})
-
-
-class Damaged(StorageFailed):
-    """The database file is not what we wrote."""
-
-
-def _refused(error: sqlite3.Error) -> StorageFailed:
-    kind = Damaged if getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGE else StorageFailed
-    return kind(f"The database refuses: {error}. Free space or repair it; what runs goes on.")
-
-
-class _Cursor(sqlite3.Cursor):
-    """Every error of SQLite's is a StorageFailed, also one that only a later row brings."""
-
-    def execute(self, sql: str, values: Any = ()) -> _Cursor:
-        try:
-            super().execute(sql, values)
-        except sqlite3.Error as error:
-            raise _refused(error) from error
-        return self
-
-    def fetchone(self) -> Any:
-        try:
-            return super().fetchone()
-        except sqlite3.Error as error:
-            raise _refused(error) from error
-
-    def fetchall(self) -> list[Any]:
-        return list(self)
-
-    def __next__(self) -> Any:
-        try:
-            return super().__next__()
-        except sqlite3.Error as error:
-            raise _refused(error) from error
-
-
-class _Connection(sqlite3.Connection):
-    def cursor(self, factory: Any = _Cursor) -> Any:
-        return super().cursor(factory)
-
-    def execute(self, sql: str, values: Any = ()) -> _Cursor:
-        cursor: _Cursor = self.cursor()
-        return cursor.execute(sql, values)
-
-
-@dataclass
-class SessionRecord:
-    """One session as it is stored. Times are milliseconds since the epoch; the fields behind `body` travel as JSON."""
-
-    id: str
-    project_path: str
-    created_at: int
-    last_activity: int
-    state: str
-    conversation_id: str
-    generation: int = 0
-    message_count: int = 0
-    ended_at: int | None = None
-    title: str | None = None
-    options: dict[str, Any] = field(default_factory=dict)
-    trust: bool = False
-    resume: bool = False
-    fork_from: str | None = None
-    conversations: list[dict[str, str]] = field(default_factory=list)
-    transcript: str | None = None
-    child: list[int] | None = None
-    holder: list[int] | None = None
-    socket: str | None = None
-    ready_once: bool = False
-    turn_prompt: str | None = None
-    background: list[dict[str, Any]] = field(default_factory=list)
-    end_reason: str | None = None
-    end_detail: str | None = None
-    warned: bool = False
-    auto_keep_alive: bool = False
-    failures: int = 0
-    held_until: int | None = None
-    held_reason: str | None = None
-    activity_clock: float = 0.0
-    activity_boot: str = ""
-    asked: str | None = None
-
-
-@dataclass
-class MessageRecord:
-    """One message as it is stored; `steps` holds the time of each step, in milliseconds since the epoch."""
-
-    id: str
-    session_id: str
-    state: str
-    rank: float
-    text: str
-    created_at: int
-    request_key: str | None = None
-    ord: int = 0
-    steps: dict[str, int] = field(default_factory=dict)
-    prompt: str = ""
-    prompt_id: str | None = None
-    generation: int = 0
-    reply: str | None = None
-    error: dict[str, Any] | None = None
-    tool_calls: list[dict[str, Any]] = field(default_factory=list)
-    usage: dict[str, int] | None = None
-    source: str = "api"
-    stop: dict[str, Any] | None = None
-    kind: str = "prompt"
-    attachments: list[dict[str, Any]] = field(default_factory=list)
-
-    def view(self, position: int | None = None) -> MessageView:
-        """As clients see it."""
-        return MessageView(
-            id=self.id,
-            session_id=self.session_id,
-            state=self.state,  # type: ignore[arg-type]
-            text=self.text,
-            created_at=self.created_at,
-            steps=dict(self.steps),
-            request_id=self.request_key,
-            reply=self.reply,
-            error=ErrorBody(**self.error) if self.error else None,
-            queue_position=position,
-            tool_calls=self.tool_calls,
-            usage=self.usage,
-            source=self.source,
-            kind=self.kind,  # type: ignore[arg-type]
-            attachments=self.attachments,
-        )
 
 
 _SESSION_COLUMNS = (
@@ -220,7 +90,7 @@ class Store:
         self.publish: Callable[[list[Event]], None] = lambda events: None
         self.refusal: StorageFailed | None = None
         try:
-            self._db = sqlite3.connect(path, isolation_level=None, timeout=LOCKED_SECONDS, factory=_Connection)
+            self._db = connect(path)
             path.chmod(0o600)
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=NORMAL")
@@ -230,7 +100,7 @@ class Store:
             self._db.execute("INSERT OR IGNORE INTO meta VALUES('epoch', ?)", (uuid.uuid4().hex[:12],))
             self._head = self._read_head()
         except sqlite3.Error as error:
-            raise _refused(error) from error
+            raise refused(error) from error
         except OSError as error:
             raise StorageFailed(f"The database {path} cannot be opened: {error.strerror}.") from error
         self.epoch: str = self.meta("epoch") or ""
@@ -258,7 +128,7 @@ class Store:
         messages: list[MessageRecord] = []
         broken = cls.__new__(cls)
         try:
-            broken._db = sqlite3.connect(path, isolation_level=None, timeout=LOCKED_SECONDS, factory=_Connection)
+            broken._db = connect(path)
         except sqlite3.Error:
             return sessions, messages
         with suppress(StorageFailed):

@@ -1,0 +1,92 @@
+"""One session and one message as they are stored; the columns and the JSON behind them are the store's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from shared.messages import ErrorBody, MessageView
+
+
+@dataclass
+class SessionRecord:
+    """One session as it is stored. Times are milliseconds since the epoch; the fields behind `body` travel as JSON."""
+
+    id: str
+    project_path: str
+    created_at: int
+    last_activity: int
+    state: str
+    conversation_id: str
+    generation: int = 0
+    message_count: int = 0
+    ended_at: int | None = None
+    title: str | None = None
+    options: dict[str, Any] = field(default_factory=dict)
+    trust: bool = False
+    resume: bool = False
+    fork_from: str | None = None
+    conversations: list[dict[str, str]] = field(default_factory=list)
+    transcript: str | None = None
+    child: list[int] | None = None
+    holder: list[int] | None = None
+    socket: str | None = None
+    ready_once: bool = False
+    turn_prompt: str | None = None
+    background: list[dict[str, Any]] = field(default_factory=list)
+    end_reason: str | None = None
+    end_detail: str | None = None
+    warned: bool = False
+    auto_keep_alive: bool = False
+    failures: int = 0
+    held_until: int | None = None
+    held_reason: str | None = None
+    activity_clock: float = 0.0
+    activity_boot: str = ""
+    asked: str | None = None
+
+
+@dataclass
+class MessageRecord:
+    """One message as it is stored; `steps` holds the time of each step, in milliseconds since the epoch."""
+
+    id: str
+    session_id: str
+    state: str
+    rank: float
+    text: str
+    created_at: int
+    request_key: str | None = None
+    ord: int = 0
+    steps: dict[str, int] = field(default_factory=dict)
+    prompt: str = ""
+    prompt_id: str | None = None
+    generation: int = 0
+    reply: str | None = None
+    error: dict[str, Any] | None = None
+    tool_calls: list[dict[str, Any]] = field(default_factory=list)
+    usage: dict[str, int] | None = None
+    source: str = "api"
+    stop: dict[str, Any] | None = None
+    kind: str = "prompt"
+    attachments: list[dict[str, Any]] = field(default_factory=list)
+
+    def view(self, position: int | None = None) -> MessageView:
+        """As clients see it."""
+        return MessageView(
+            id=self.id,
+            session_id=self.session_id,
+            state=self.state,  # type: ignore[arg-type]
+            text=self.text,
+            created_at=self.created_at,
+            steps=dict(self.steps),
+            request_id=self.request_key,
+            reply=self.reply,
+            error=ErrorBody(**self.error) if self.error else None,
+            queue_position=position,
+            tool_calls=self.tool_calls,
+            usage=self.usage,
+            source=self.source,
+            kind=self.kind,  # type: ignore[arg-type]
+            attachments=self.attachments,
+        )
