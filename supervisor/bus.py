@@ -11,8 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Container
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +20,12 @@ import zmq
 
 from shared.errors import InternalError, InvalidRequest, PilotlightError, StorageFailed
 from shared.messages import MAX_FRAME_BYTES, VERSION, ErrorBody, Event, Reply, Request
+from supervisor.replies import ACTS, LOOKS, Replies
 
 Handler = Callable[[Request], Awaitable[Any]]
 
 TICK_SECONDS = 1.0
 WELCOME_SECONDS = 0.1
-REMEMBER_SECONDS = 300.0
-REMEMBER_REPLIES = 5_000
-REMEMBER_BYTES = 8 * 1024 * 1024
 MAX_IN_FLIGHT = 2_000
 READ_AT_ONCE = 100
 MAX_ID_CHARACTERS = 200
@@ -89,10 +86,19 @@ def _identity(frame: bytes) -> str:
 
 
 class Bus:
-    """Both sockets. `handle` answers one request or raises a PilotlightError."""
+    """Both sockets. `handle` answers one request or raises a PilotlightError; `looking` names the operations that change
+    nothing, whose replies need not be kept for long."""
 
-    def __init__(self, request_address: str, event_address: str, handle: Handler, log: logging.Logger) -> None:
+    def __init__(
+        self,
+        request_address: str,
+        event_address: str,
+        handle: Handler,
+        log: logging.Logger,
+        looking: Container[str] = frozenset(),
+    ) -> None:
         self._handle = handle
+        self._looking = looking
         self._log = log
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._readable = asyncio.Event()
@@ -106,8 +112,7 @@ class Bus:
         self._events.setsockopt(zmq.XPUB_VERBOSE, 1)
         self._events.setsockopt(zmq.LINGER, 200)
         self._events.setsockopt(zmq.SNDHWM, EVENT_HIGH_WATER)
-        self._replies: OrderedDict[str, tuple[float, bytes]] = OrderedDict()
-        self._reply_bytes = 0
+        self._acts, self._looks = Replies(ACTS), Replies(LOOKS)
         self._running: dict[str, list[bytes]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._places = ((self._router, request_address), (self._events, event_address))
@@ -181,9 +186,9 @@ class Bus:
         self._take(peer, request)
 
     def _take(self, peer: bytes, request: Request) -> None:
-        known = self._replies.get(request.id)
+        known = self._acts.get(request.id) or self._looks.get(request.id)
         if known is not None:
-            self._send(peer, known[1])
+            self._send(peer, known)
         elif request.id in self._running:
             if peer not in self._running[request.id]:
                 self._running[request.id].append(peer)
@@ -210,21 +215,9 @@ class Bus:
             reply = Reply(v=VERSION, id=request.id, ok=False, error=error_body(bug))
         data = _encoder.encode(reply)
         peers = self._running.pop(request.id, [])
-        self._remember(request.id, data)
+        (self._looks if request.op in self._looking else self._acts).remember(request.id, data)
         for peer in peers:
             self._send(peer, data)
-
-    def _remember(self, identity: str, data: bytes) -> None:
-        now = time.monotonic()
-        self._replies[identity] = (now, data)
-        self._reply_bytes += len(data)
-        while self._replies:
-            oldest, (at, body) = next(iter(self._replies.items()))
-            crowded = len(self._replies) > REMEMBER_REPLIES or self._reply_bytes > REMEMBER_BYTES
-            if oldest == identity or (not crowded and now - at < REMEMBER_SECONDS):
-                return
-            del self._replies[oldest]
-            self._reply_bytes -= len(body)
 
     def heal(self) -> bool:
         """Bind again where somebody deleted a socket's file. Who was connected stays so; who comes anew finds us again.

@@ -25,7 +25,7 @@ from supervisor.health import Health
 from supervisor.logs import open_log
 from supervisor.metrics import Metrics
 from supervisor.notify import Notifier
-from supervisor.ops import Ops, claude_facts
+from supervisor.ops import LOOKING, Ops, claude_facts
 from supervisor.ownership import Ownership
 from supervisor.pool import Pool
 from supervisor.recording import Recorder
@@ -107,7 +107,7 @@ class Daemon:
         viewers = Viewers(pool, self._paths.terminal_socket)
         recorder = Recorder(pool, viewers, log)
         TerminalOps(pool, ops, recorder)
-        bus = Bus(self._paths.request_address, self._paths.event_address, ops.handle, log)
+        bus = Bus(self._paths.request_address, self._paths.event_address, ops.handle, log, LOOKING)
         health.chores += [("bus_rebound", bus.heal), ("lock_renewed", ownership.heal), ("", metrics.note_pass)]
 
         def publish(events: list[Event]) -> None:
