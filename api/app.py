@@ -37,6 +37,7 @@ def create_app(config: Config, paths: Paths, bus: Bus, feed: Source | None = Non
         paths=paths,
         bus=bus,
         feed=feed or Feed(paths.event_address),
+        keyring=keyring,
         streams=streams,
         holds=holds,
     )

@@ -56,7 +56,7 @@ def register(app: Flask, config: ApiConfig, keyring: Keyring, scopes: Mapping[tu
                 return Response(status=204)
         view = current_app.view_functions.get(request.endpoint or "")
         if not getattr(view, "public", False):
-            ticket = tickets.redeemed(getattr(view, "ticket", None))
+            ticket = tickets.redeemed(getattr(view, "ticket", None), keyring.holds)
             g.identity = ticket or _identify(request.headers.get("Authorization", ""), keyring)
             if request.url_rule is not None and request.method != "OPTIONS":
                 need(scopes.get((_verb(request.method), request.url_rule.rule), "admin"))

@@ -19,6 +19,7 @@ from api.feed import Inbox
 from shared.config import Config
 from shared.errors import PilotlightError, Unavailable
 from shared.paths import Paths
+from shared.tokens import Identity, Keyring
 
 PRESENCE_SECONDS = 3.0
 """How long a supervisor may take to answer a ping before a held request is refused (a restart takes under 1 s)."""
@@ -88,11 +89,21 @@ class Api:
     paths: Paths
     bus: Bus
     feed: Source
+    keyring: Keyring
     streams: Slots
     holds: Slots
     stopping: threading.Event = field(default_factory=threading.Event)
-    actor: str = "api"
-    """Who acts, for the record: the token of this request."""
+    identity: Identity | None = None
+    """Who asks: the token of this request."""
+
+    @property
+    def actor(self) -> str:
+        """Who acts, for the record."""
+        return self.identity.actor if self.identity is not None else "api"
+
+    def admits(self, identity: Identity | None) -> bool:
+        """Whether whoever came in may stay: no longer, when the token was revoked or rotated."""
+        return identity is None or self.keyring.holds(identity)
 
     def call(self, op: str, args: Any = None, *, timeout: float = CALL_SECONDS) -> Any:
         """A short operation."""
@@ -129,4 +140,4 @@ def slots_for(threads: int) -> tuple[Slots, Slots]:
 def api() -> Api:
     """The collaborators of the application that serves this request, acting as its token."""
     here = cast(Api, current_app.extensions["pilotlight"])
-    return replace(here, actor=g.identity.actor) if "identity" in g else here
+    return replace(here, identity=g.identity) if "identity" in g else here

@@ -1,9 +1,13 @@
-"""An event stream as a response: one permit, one inbox, both given back exactly once, whatever happens to the client."""
+"""An event stream as a response: one permit, one inbox, both given back exactly once, whatever happens to the client.
+
+It ends within RECHECK_SECONDS of the moment at which the token that opened it stops to count; coming back is a 401 then.
+"""
 
 from __future__ import annotations
 
 import select
 import socket
+import time
 from collections.abc import Callable, Iterator
 
 from flask import Response, request
@@ -15,8 +19,11 @@ from shared.errors import Unavailable
 
 EVENT_STREAM = "text/event-stream"
 
+RECHECK_SECONDS = 1.0
+"""How often an open stream asks whether its token still counts."""
+
 Gone = Callable[[], bool]
-"""Whether the client has hung up."""
+"""Whether the client has hung up, or may not listen any more."""
 
 
 def wanted() -> bool:
@@ -41,15 +48,20 @@ def respond(here: Api, begin: Callable[[Inbox, Gone], Iterator[str]]) -> Respons
         )
     inbox = here.feed.join()
     closed = _Once(here, inbox)
+    barred = _barred(here)
+    hung_up = _watch(request.environ.get("gunicorn.socket"))
     try:
-        frames = begin(inbox, _watch(request.environ.get("gunicorn.socket")))
+        frames = begin(inbox, lambda: barred() or hung_up())
     except BaseException:
         closed()
         raise
 
     def body() -> Iterator[str]:
         try:
-            yield from frames
+            for frame in frames:
+                if barred():
+                    return
+                yield frame
         finally:
             closed()
 
@@ -71,6 +83,19 @@ class _Once:
         if here is not None:
             here.feed.leave(self._inbox)
             here.streams.give()
+
+
+def _barred(here: Api) -> Gone:
+    """Whether the token of this request has stopped to count, as of RECHECK_SECONDS ago."""
+    looked, last = time.monotonic(), False
+
+    def barred() -> bool:
+        nonlocal looked, last
+        if not last and time.monotonic() - looked >= RECHECK_SECONDS:
+            looked, last = time.monotonic(), not here.admits(here.identity)
+        return last
+
+    return barred
 
 
 def _watch(connection: socket.socket | None) -> Gone:

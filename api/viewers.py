@@ -16,6 +16,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,10 +27,14 @@ import msgspec
 from api.websocket import BINARY, POLICY, RESTART, TEXT, WebSocket, frame
 from shared import viewer as protocol
 from shared.errors import Busy
+from shared.tokens import Identity
 
 MAX_SOCKETS = 500
 RETRY_SECONDS = 0.2
 LOOK_SECONDS = 0.2
+RECHECK_SECONDS = 1.0
+"""How often those who look are asked whether their token still counts."""
+
 SEND_BUFFER = 128 * 1024
 
 
@@ -42,18 +47,21 @@ class Visit:
     actor: str
     cols: int = 0
     rows: int = 0
+    identity: Identity | None = None
 
 
 class Viewers:
     """All WebSockets of this process. Its thread starts with the first one."""
 
-    def __init__(self, address: Path, stopping: threading.Event) -> None:
+    def __init__(self, address: Path, stopping: threading.Event, admits: Callable[[Identity | None], bool]) -> None:
         self._address = address
         self._stopping = stopping
+        self._admits = admits
+        self._looked = 0.0
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._shared: dict[str, Link] = {}
-        self._sockets: set[WebSocket] = set()
+        self._sockets: dict[WebSocket, Identity | None] = {}
         self._count = 0
 
     def reserve(self) -> None:
@@ -80,15 +88,20 @@ class Viewers:
         loop.run_forever()
 
     def _look(self) -> None:
-        """Say goodbye when the process is to end."""
+        """Say goodbye to all when the process is to end, and to those whose token was revoked or rotated."""
         if self._stopping.is_set():
             for web in list(self._sockets):
                 web.close(RESTART, "the API is restarting")
+        elif time.monotonic() - self._looked >= RECHECK_SECONDS:
+            self._looked = time.monotonic()
+            for web, identity in list(self._sockets.items()):
+                if not self._admits(identity):
+                    web.close(POLICY, "the token counts no more")
         asyncio.get_running_loop().call_later(LOOK_SECONDS, self._look)
 
     async def _serve(self, connection: socket.socket, key: str, visit: Visit) -> None:
         def own(web: WebSocket) -> Link:
-            self._sockets.add(web)
+            self._sockets[web] = visit.identity
             link = self._link(visit)
             link.join(web)
             return link
@@ -113,7 +126,7 @@ class Viewers:
         return found
 
     def _left(self, web: WebSocket) -> None:
-        self._sockets.discard(web)
+        self._sockets.pop(web, None)
         self._gone()
 
     def _gone(self) -> None:

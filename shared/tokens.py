@@ -18,6 +18,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -55,11 +56,13 @@ class TokenRecord(Struct, rename="camel", frozen=True, kw_only=True):
     rotated_at: int | None = None
 
 
-class Identity(Struct, frozen=True):
-    """Whose token it was, and what it may do."""
+@dataclass(frozen=True)
+class Identity:
+    """Whose token it was, and what it may do; `proof` tells this token from a later one of the same name."""
 
     name: str
     scope: Scope
+    proof: str = field(default="", compare=False, repr=False)
 
     @property
     def actor(self) -> str:
@@ -100,6 +103,11 @@ class TokenFile:
         self._read()
         return bool(self._value) and hmac.compare_digest(self._value, candidate.encode("utf-8", "replace"))
 
+    def proof(self) -> str:
+        """The hash of the token as it is now."""
+        self._read()
+        return hashlib.sha256(self._value).hexdigest()
+
     def _write(self, secret: str, *, replace: bool) -> None:
         try:
             with _draft(self._path, f"{secret}\n".encode()) as draft:
@@ -139,7 +147,14 @@ class NamedTokens:
         with self._lock:
             self._refresh()
             record = self._by_hash.get(_hash(candidate))
-        return Identity(record.name, record.scope) if record else None
+        return Identity(record.name, record.scope, record.hash) if record else None
+
+    def holds(self, identity: Identity) -> bool:
+        """Whether this very token still counts, with the scope that it had."""
+        with self._lock:
+            self._refresh()
+            record = self._by_hash.get(identity.proof)
+        return record is not None and (record.name, record.scope) == (identity.name, identity.scope)
 
     def records(self) -> list[TokenRecord]:
         """All of them, by name. Raise Unavailable when the file is damaged."""
@@ -249,8 +264,14 @@ class Keyring:
     def identify(self, candidate: str) -> Identity | None:
         """Whose token this is, or None."""
         if self.default.matches(candidate):
-            return Identity(DEFAULT_NAME, "admin")
+            return Identity(DEFAULT_NAME, "admin", _hash(candidate))
         return self.named.identify(candidate)
+
+    def holds(self, identity: Identity) -> bool:
+        """Whether the token that somebody came in with still counts: it may have been revoked or rotated since."""
+        if identity.name == DEFAULT_NAME:
+            return hmac.compare_digest(self.default.proof(), identity.proof)
+        return self.named.holds(identity)
 
 
 def _require(tokens: list[TokenRecord], name: str) -> None:

@@ -51,6 +51,7 @@ class Stream:
         assert self._response.status == 200, self._response.read()
         assert self._response.headers["Content-Type"].startswith("text/event-stream")
         self.last_id = last_id
+        self._end = float("inf")
 
     def __enter__(self) -> Stream:
         return self
@@ -62,10 +63,15 @@ class Stream:
         """Hang up."""
         self._connection.close()
 
+    def deadline(self, seconds: float) -> None:
+        """Fail, rather than read on, when it has not ended by then."""
+        self._end = time.monotonic() + seconds
+
     def __iter__(self) -> Iterator[Frame]:
         """Frames until the server ends the stream, or dies."""
         fields: dict[str, str] = {}
         while True:
+            assert time.monotonic() < self._end, "the stream goes on"
             try:
                 line = self._response.readline()
             except (OSError, http.client.HTTPException):

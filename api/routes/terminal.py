@@ -74,7 +74,7 @@ class Wish(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 def _set_up(state: BlueprintSetupState) -> None:
     here = state.app.extensions["pilotlight"]
-    state.app.extensions[_EXTENSION] = Viewers(here.paths.terminal_socket, here.stopping)
+    state.app.extensions[_EXTENSION] = Viewers(here.paths.terminal_socket, here.stopping, here.admits)
     tickets.register(state.app.extensions)
 
 
@@ -177,7 +177,7 @@ def terminal(id: str) -> Response:
         raise InternalError("This server cannot serve WebSockets.", code="no_websocket")
     viewers: Viewers = current_app.extensions[_EXTENSION]
     viewers.reserve()
-    visit = Visit(session, asked.mode == "write", f"{here.actor} in a browser", asked.cols, asked.rows)
+    visit = Visit(session, asked.mode == "write", f"{here.actor} in a browser", asked.cols, asked.rows, here.identity)
     return HandOver(viewers, connection, key, visit)
 
 
