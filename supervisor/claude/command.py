@@ -18,6 +18,7 @@ from typing import Any
 
 from shared.config import ClaudeConfig
 from shared.errors import StartFailed
+from supervisor.claude import unseen
 
 HERE = Path(__file__).resolve().parent
 HOOK_PROGRAM = HERE / "hook.sh"
@@ -186,10 +187,11 @@ def launch(
     """The command line for a new conversation (`--session-id`), an existing one (`--resume`), or a fork of one.
 
     `temporary` becomes TMPDIR, unless `claude.env` sets one: both releases keep task output there, 2.1.330 also its
-    socket, and never remove all of it.
+    socket, and never remove all of it. What others must not read in `ps` is written into files of `session_dir`.
     """
     theirs, arguments = _take_settings(config.args)
-    argv = [find(config, own), "--settings", json.dumps(_merge(theirs, settings(session_dir)))]
+    merged = json.dumps(_merge(theirs, settings(session_dir)))
+    argv = [find(config, own), *unseen.words(session_dir, "--settings", merged)]
     if fork_from:
         argv += ["--resume", fork_from, "--fork-session", "--session-id", conversation_id]
     else:
@@ -199,11 +201,18 @@ def launch(
     for flag, value in (
         ("--model", options.model),
         ("--effort", options.effort),
-        ("--mcp-config", options.mcp_config),
-        ("--append-system-prompt", options.append_system_prompt),
     ):
         if value:
             argv += [flag, value]
+    if options.mcp_config:
+        inline = options.mcp_config.lstrip().startswith("{")
+        argv += (
+            unseen.words(session_dir, "--mcp-config", options.mcp_config)
+            if inline
+            else ["--mcp-config", options.mcp_config]
+        )
+    if options.append_system_prompt:
+        argv += unseen.words(session_dir, "--append-system-prompt-file", options.append_system_prompt)
     for folder in options.add_dirs:
         argv += ["--add-dir", folder]
     argv += arguments
@@ -291,6 +300,8 @@ def read_back(argv: list[str]) -> tuple[str | None, dict[str, Any]]:
         "model": "--model",
         "effort": "--effort",
         "permission_mode": "--permission-mode",
-        "mcp_config": "--mcp-config",
     }
-    return conversation, {name: value for name, flag in flags.items() if (value := behind(flag)) is not None}
+    options = {name: behind(flag) for name, flag in flags.items()}
+    options["mcp_config"] = unseen.read(argv, "--mcp-config")
+    options["append_system_prompt"] = unseen.read(argv, "--append-system-prompt-file")
+    return conversation, {name: value for name, value in options.items() if value is not None}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,10 @@ def flags(house: House, session: str) -> list[str]:
 
 def has(words: list[str], flag: str, value: str) -> bool:
     return any(words[i : i + 2] == [flag, value] for i in range(len(words)))
+
+
+def behind(words: list[str], flag: str) -> str:
+    return words[words.index(flag) + 1]
 
 
 def update(house: House, session: str, **values: Any) -> dict[str, Any]:
@@ -49,9 +54,10 @@ def test_options_at_creation_and_changed_when_idle(house: House) -> None:
     assert has(words, "--permission-mode", "acceptEdits")
     assert has(words, "--effort", "low")
     assert has(words, "--add-dir", str(extra))
-    assert has(words, "--mcp-config", '{"mcpServers":{}}')
-    assert has(words, "--append-system-prompt", "Say XYZZY.")
+    assert not any("XYZZY" in word or "mcpServers" in word for word in words), "everybody may read a command line"
+    assert json.loads(Path(behind(words, "--mcp-config")).read_text()) == {"mcpServers": {}}
     house.ask("Remember the word YAM", session)
+    assert any(b"Say XYZZY." in body for body in house.model.bodies())
 
     pid = house.session(session)["pid"]
     view = update(house, session, model="sonnet", effort="high", appendSystemPrompt=None, addDirs=None)
@@ -61,7 +67,7 @@ def test_options_at_creation_and_changed_when_idle(house: House) -> None:
     assert house.session(session)["pid"] != pid
     assert has(words, "--model", "sonnet")
     assert has(words, "--effort", "high")
-    assert "--append-system-prompt" not in words
+    assert "--append-system-prompt-file" not in words
     assert "--add-dir" not in words
 
     pid = house.session(session)["pid"]

@@ -23,7 +23,7 @@ HOSTILE = {
 }
 
 
-def launch(config: ClaudeConfig, folder: Path) -> command.Launch:
+def launch(config: ClaudeConfig, folder: Path, options: command.Options | None = None) -> command.Launch:
     """A launch of a new conversation."""
     return command.launch(
         config=config,
@@ -32,7 +32,7 @@ def launch(config: ClaudeConfig, folder: Path) -> command.Launch:
         cwd="/",
         conversation_id="c",
         resume=False,
-        options=command.Options(),
+        options=options or command.Options(),
     )
 
 
@@ -46,13 +46,15 @@ def test_environment_is_allow_listed(tmp_path: Path) -> None:
 
 def test_settings_of_the_user_are_merged_below_ours(tmp_path: Path) -> None:
     theirs = {"model": "opus", "hooks": {"Stop": [{"hooks": []}]}, "permissions": {"allow": ["Bash(ls)"]}}
-    file = tmp_path / "settings.json"
+    file = tmp_path / "theirs.json"
     file.write_text(json.dumps(theirs))
     for args in (["--settings", json.dumps(theirs), "--verbose"], [f"--settings={file}", "--verbose"]):
         argv = launch(ClaudeConfig(command="/bin/sh", args=args), tmp_path).argv
         assert argv.count("--settings") == 1
         assert argv[-1] == "--verbose"
-        merged = json.loads(argv[argv.index("--settings") + 1])
+        written = Path(argv[argv.index("--settings") + 1])
+        assert written.stat().st_mode & 0o777 == 0o600
+        merged = json.loads(written.read_text())
         assert merged["model"] == "opus"
         assert len(merged["hooks"]["Stop"]) == 2
         assert merged["permissions"]["allow"][0] == "Bash(ls)"
@@ -62,6 +64,26 @@ def test_settings_of_the_user_are_merged_below_ours(tmp_path: Path) -> None:
 def test_unreadable_settings_are_named(tmp_path: Path) -> None:
     with pytest.raises(StartFailed, match="--settings"):
         launch(ClaudeConfig(command="/bin/sh", args=["--settings", "/nowhere.json"]), tmp_path)
+
+
+def test_what_a_session_was_started_with_is_read_back_and_not_in_its_command_line(tmp_path: Path) -> None:
+    options = command.Options(model="m", mcp_config='{"mcpServers": {}}', append_system_prompt="Say\nXYZZY é")
+    argv = launch(
+        ClaudeConfig(command="/bin/sh", args=["--settings", '{"env": {"KEY": "1234"}}']), tmp_path, options
+    ).argv
+    assert not any(secret in word for word in argv for secret in ("mcpServers", "XYZZY", "1234", "hooks"))
+    assert command.read_back(argv) == (
+        "c",
+        {
+            "model": "m",
+            "permission_mode": "default",
+            "mcp_config": '{"mcpServers": {}}',
+            "append_system_prompt": "Say\nXYZZY é",
+        },
+    )
+    own = tmp_path / "own.json"
+    argv = launch(ClaudeConfig(command="/bin/sh"), tmp_path, command.Options(mcp_config=str(own))).argv
+    assert command.read_back(argv)[1]["mcp_config"] == str(own)
 
 
 def test_permission_mode_is_never_skipped_by_default(tmp_path: Path) -> None:
