@@ -43,7 +43,10 @@ _WHO = {"user": "you", "assistant": "claude", "command": "command", "system": "-
 @json_option
 @pass_app
 def search(app: App, query: tuple[str, ...], session_id: str | None, limit: int, as_json: bool) -> int:
-    """Find words, or "phrases in quotes", in everything that was said in any session."""
+    """Find words, or "phrases in quotes", in everything that was said in any session, or to `claude` elsewhere.
+
+    A plus marks a conversation from elsewhere: `pilotlight import ID` goes on with it.
+    """
     session = app.session(session_id).id if session_id else None
     wanted = SearchRequest(query=" ".join(query), limit=limit, session_id=session)
     result = app.call("search", wanted, timeout=READ_SECONDS)
@@ -52,7 +55,8 @@ def search(app: App, query: tuple[str, ...], session_id: str | None, limit: int,
         return DONE
     for hit in result["hits"]:
         when = ago(hit["at"]) if hit.get("at") else ""
-        click.echo(f"{hit['sessionId'][:8]}  {hit['role']:<9} {when:<12} {printable(hit['snippet'], 200)}")
+        where = f"{hit['sessionId'][:8]} " if hit["sessionId"] else f"{hit['conversationId'][:8]}+"
+        click.echo(f"{where} {hit['role']:<9} {when:<12} {printable(hit['snippet'], 200)}")
     if not result["complete"]:
         click.echo("Older transcripts are still being read: ask again for more.", err=True)
     return DONE if result["hits"] else FAILED

@@ -296,11 +296,15 @@ class ExportRequest(Wire, frozen=True, forbid_unknown_fields=True):
 
 
 class SearchRequest(Wire, frozen=True, forbid_unknown_fields=True):
-    """`search` -> {hits: [{sessionId, conversationId, role, id, at, snippet, marks}], complete}; words and "phrases"."""
+    """`search` -> {hits: [{sessionId, conversationId, role, id, at, title, projectPath, snippet, marks}], complete}.
+
+    Words and "phrases"; `everywhere` also in conversations that `claude` made elsewhere, whose `sessionId` is null.
+    """
 
     query: str
     limit: int = 20
     session_id: str | None = None
+    everywhere: bool = True
 
 
 class UsageRequest(Wire, frozen=True, forbid_unknown_fields=True):

@@ -19,6 +19,9 @@ from supervisor.history import lines_backwards
 HEAD_BYTES = 256 * 1024
 TAIL_LINES = 60
 MAX_TITLE = 200
+MAX_SEARCHED_BYTES = 1 << 30
+"""How much of what was said elsewhere is searched, newest first."""
+
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _SAID = (b'"role":"user"', b'"role":"assistant"')
 
@@ -58,15 +61,8 @@ class Library:
     def others(self, ours: Collection[str], project: str | None, limit: int) -> list[Conversation]:
         """Those that are not ours and in which something was said, the most recent first."""
         found: list[Conversation] = []
-        stamped = []
-        for path in self._home.glob("projects/*/*.jsonl"):
-            if _ID.fullmatch(path.stem) and path.stem not in ours:
-                try:
-                    facts = path.stat()
-                except OSError:
-                    continue
-                stamped.append((facts.st_mtime_ns, facts.st_size, path))
-        for mtime, size, path in sorted(stamped, reverse=True):
+        stamped = self._stamped(ours)
+        for mtime, size, path in stamped:
             conversation = self._look(path, mtime, size)
             if conversation is not None and project in (None, conversation.project_path):
                 found.append(conversation)
@@ -75,6 +71,28 @@ class Library:
         for path in set(self._known) - {path for _, _, path in stamped}:
             del self._known[path]
         return found
+
+    def transcripts(self, ours: Collection[str]) -> list[Path]:
+        """The transcripts that are not ours and are searched: the newest MAX_SEARCHED_BYTES of them."""
+        found, left = [], MAX_SEARCHED_BYTES
+        for _, size, path in self._stamped(ours):
+            left -= size
+            if left < 0:
+                break
+            found.append(path)
+        return found
+
+    def _stamped(self, ours: Collection[str]) -> list[tuple[int, int, Path]]:
+        """(modified, size, path) of every transcript that is not ours, the most recent first."""
+        stamped = []
+        for path in self._home.glob("projects/*/*.jsonl"):
+            if _ID.fullmatch(path.stem) and path.stem not in ours:
+                try:
+                    facts = path.stat()
+                except OSError:
+                    continue
+                stamped.append((facts.st_mtime_ns, facts.st_size, path))
+        return sorted(stamped, reverse=True)
 
     def one(self, identity: str) -> Conversation | None:
         """One conversation by its id, ours or not; None when it has no transcript."""
@@ -98,11 +116,22 @@ class Library:
 def _read(path: Path, mtime: int) -> Conversation | None:
     try:
         with open(path, "rb") as file:
-            head = file.read(HEAD_BYTES)
-            file.seek(0)
             messages = _count(file)
     except OSError:
         return None
+    project, title, first, at = glimpse(path)
+    if first is None and not messages:
+        return None
+    return Conversation(path.stem, project, title, first, at or mtime // 1_000_000, messages, None)
+
+
+def glimpse(path: Path) -> tuple[str | None, str | None, str | None, int | None]:
+    """Folder, title, first prompt, and time of the last line of a transcript, from its beginning and its end."""
+    try:
+        with open(path, "rb") as file:
+            head = file.read(HEAD_BYTES)
+    except OSError:
+        return None, None, None, None
     project = first = title = None
     for data in head.split(b"\n")[:-1]:
         raw = transcript.decode(data)
@@ -117,8 +146,6 @@ def _read(path: Path, mtime: int) -> Conversation | None:
             title = _one_line(line.text)
         if project and first and title:
             break
-    if first is None and not messages:
-        return None
     at = None
     for count, (_, data) in enumerate(lines_backwards(path)):
         raw = transcript.decode(data)
@@ -128,7 +155,7 @@ def _read(path: Path, mtime: int) -> Conversation | None:
         at = at or (transcript.milliseconds(raw.get("timestamp")) if raw is not None else None)
         if count >= TAIL_LINES:
             break
-    return Conversation(path.stem, project, title, first, at or mtime // 1_000_000, messages, None)
+    return project, title, first, at
 
 
 def _count(file: Any) -> int:

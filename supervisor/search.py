@@ -1,9 +1,11 @@
-"""Full-text search and token usage over the transcripts of all sessions, in a database of its own.
+"""Full-text search over all transcripts of this machine, and token usage of our sessions, in a database of its own.
 
 `search.db` is derived: it may be deleted at any time, and a damaged one is. Transcripts are read from the offset reached
 before, in slices, on another thread than the supervisor's loop, with a connection of its own; nothing here touches the
 main database. What must not regress: a transcript that was cut or replaced is read anew; the tokens of a message count
-once, however many lines and forked transcripts repeat it; no query can be a syntax error.
+once, however many lines and forked transcripts repeat it; no query can be a syntax error. Conversations that `claude` made
+elsewhere have no session (`ELSEWHERE`): they are read after ours and gently, are searched on request, count for no usage,
+and are forgotten when their file is gone.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ import re
 import sqlite3
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -30,6 +32,10 @@ SCHEMA = 1
 SLICE_SECONDS = 0.2
 """How long one transaction of reading may take; between two of them a search gets its turn."""
 
+BREATH_SECONDS = 0.01
+"""Gently means: after so much work the same time of rest, so that the loop in the other thread is hardly held up."""
+
+ELSEWHERE = ""
 MAX_INDEXED = 20_000
 """Characters of one line that are searched."""
 
@@ -71,6 +77,8 @@ class Index:
         self._path = path
         self._lock = threading.Lock()
         self._open: sqlite3.Connection | None = None
+        self._whole: dict[Path, tuple[str, int, int]] = {}
+        """What is read to its end: the session, inode and size of that moment."""
 
     def close(self) -> None:
         """Let the file go."""
@@ -81,33 +89,45 @@ class Index:
 
     # -- reading in --------------------------------------------------------------------------------------------------
 
-    def update(self, volumes: Iterable[Volume], seconds: float) -> bool:
+    def update(self, volumes: Iterable[Volume], seconds: float, gentle: bool = False) -> bool:
         """Read what is new, for about so long; whether all of it was read. Raise StorageFailed."""
         end = time.monotonic() + seconds
         for volume in volumes:
-            while not self._slice(volume):
+            while not self._slice(volume, gentle):
                 if time.monotonic() > end:
                     return False
             if time.monotonic() > end:
                 return False
         return True
 
-    def _slice(self, volume: Volume) -> bool:
+    def keep_elsewhere(self, paths: Collection[Path]) -> None:
+        """Forget the conversations from elsewhere that are not among these: somebody has removed them."""
+        with self._lock, self._database() as db:
+            known = [Path(row[0]) for row in db.execute("SELECT path FROM files WHERE session=?", (ELSEWHERE,))]
+            for path in set(known) - set(paths):
+                self._forget(db, path)
+
+    def _slice(self, volume: Volume, gentle: bool) -> bool:
         """One transaction; whether the transcript is read to its end."""
         try:
             facts = volume.path.stat()
         except OSError:
             return True
+        now = (volume.session, facts.st_ino, facts.st_size)
+        if self._whole.get(volume.path) == now:
+            return True
         with self._lock, self._database() as db:
-            row = db.execute("SELECT place, inode FROM files WHERE path=?", (str(volume.path),)).fetchone()
+            row = db.execute("SELECT place, inode, session FROM files WHERE path=?", (str(volume.path),)).fetchone()
             place = int(row[0]) if row else 0
-            if row and (facts.st_size < place or int(row[1]) != facts.st_ino):
+            if row and (facts.st_size < place or (int(row[1]), row[2]) != (facts.st_ino, volume.session)):
                 self._forget(db, volume.path)
                 place = 0
             if place >= facts.st_size:
+                self._whole[volume.path] = now
                 return True
             tail = Tail(volume.path, place)
             end = time.monotonic() + SLICE_SECONDS
+            breath = time.monotonic() + BREATH_SECONDS
             done = True
             for line in tail.lines():
                 spoken = transcript.read(line.data)
@@ -116,36 +136,53 @@ class Index:
                 if time.monotonic() > end:
                     done = False
                     break
+                if gentle and time.monotonic() > breath:
+                    time.sleep(BREATH_SECONDS)
+                    breath = time.monotonic() + BREATH_SECONDS
             db.execute(
                 "INSERT OR REPLACE INTO files VALUES(?,?,?,?)",
                 (str(volume.path), volume.session, tail.offset, facts.st_ino),
             )
             return done
 
-    @staticmethod
-    def _forget(db: sqlite3.Connection, path: Path) -> None:
+    def _forget(self, db: sqlite3.Connection, path: Path) -> None:
+        self._whole.pop(path, None)
         db.execute("DELETE FROM words WHERE rowid IN (SELECT id FROM entries WHERE path=?)", (str(path),))
         db.execute("DELETE FROM entries WHERE path=?", (str(path),))
         db.execute("DELETE FROM files WHERE path=?", (str(path),))
 
     # -- asking ------------------------------------------------------------------------------------------------------
 
-    def search(self, query: str, limit: int, session: str | None) -> list[dict[str, Any]]:
-        """The best matches first, each with a snippet and where its marks are. Raise InvalidRequest, StorageFailed."""
+    def search(self, query: str, limit: int, session: str | None, everywhere: bool = False) -> list[dict[str, Any]]:
+        """The best matches first, each with a snippet and where its marks are. Raise InvalidRequest, StorageFailed.
+
+        With `everywhere` also conversations from elsewhere; their `sessionId` is None. `path` is the transcript.
+        """
         match = expression(query)
         where, values = "words MATCH ?", [match]
         if session:
             where += " AND e.session = ?"
             values.append(session)
+        elif not everywhere:
+            where += " AND e.session <> ?"
+            values.append(ELSEWHERE)
         with self._lock, self._database() as db:
             rows = db.execute(
-                f"SELECT e.session, e.conversation, e.role, e.uuid, e.at, snippet(words, 0, '\x02', '\x03', '…', ?) "
+                f"SELECT e.session, e.conversation, e.role, e.uuid, e.at, e.path, snippet(words, 0, '\x02', '\x03', '…', ?) "
                 f"FROM words JOIN entries e ON e.id = words.rowid WHERE {where} ORDER BY rank LIMIT ?",
                 (SNIPPET_WORDS, *values, limit),
             ).fetchall()
         return [
-            {"sessionId": owner, "conversationId": conversation, "role": role, "id": uuid, "at": at, **_marks(snippet)}
-            for owner, conversation, role, uuid, at, snippet in rows
+            {
+                "sessionId": owner or None,
+                "conversationId": conversation,
+                "role": role,
+                "id": uuid,
+                "at": at,
+                "path": path,
+                **_marks(snippet),
+            }
+            for owner, conversation, role, uuid, at, path, snippet in rows
         ]
 
     def usage(self, by: str, session: str | None) -> list[dict[str, Any]]:
@@ -213,6 +250,7 @@ class Index:
         return db
 
     def _replace(self) -> None:
+        self._whole.clear()
         if self._open is not None:
             self._open.close()
             self._open = None
@@ -221,7 +259,7 @@ class Index:
 
 
 def _note(db: sqlite3.Connection, volume: Volume, line: Spoken) -> None:
-    if line.usage and line.message_id:
+    if line.usage and line.message_id and volume.session != ELSEWHERE:
         at = line.at or int(time.time() * 1000)
         day = datetime.fromtimestamp(at / 1000).strftime("%Y-%m-%d")
         counts = [line.usage.get(key, 0) for key in USAGE_KEYS]

@@ -7,6 +7,7 @@ thread: they can be large, and the loop belongs to the live sessions.
 from __future__ import annotations
 
 import asyncio
+import time
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from shared.messages import CommandResult, CreateSession, HistoryEntry, HistoryP
 from supervisor import attachments, history, search
 from supervisor.claude.journal import find_transcript, transcript_path
 from supervisor.commands import check_command
-from supervisor.conversations import Library
+from supervisor.conversations import Library, glimpse
 from supervisor.history import Source
 from supervisor.ops import Ops
 from supervisor.pool import Household, Pool
@@ -31,6 +32,9 @@ MAX_HITS = 1000
 MAX_CONVERSATIONS = 1000
 INDEX_SECONDS = 20.0
 """How often what is new is indexed when nobody searches."""
+
+BITE_SECONDS = 1.0
+"""How long one bite of that may take: a search that comes meanwhile waits for its end."""
 
 CATCH_UP_SECONDS = 2.0
 """How long a search or a usage question waits for the index; later ones find the rest (`complete` says so)."""
@@ -67,10 +71,12 @@ class TalkOps:
     async def run(self) -> None:
         """Keep the index fresh, until cancelled."""
         try:
+            complete = True
             while True:
-                await asyncio.sleep(INDEX_SECONDS)
+                await asyncio.sleep(INDEX_SECONDS if complete else BITE_SECONDS)
+                complete = True
                 try:
-                    await self._catch_up(INDEX_SECONDS)
+                    complete = await self._catch_up(BITE_SECONDS)
                 except (StorageFailed, OSError) as error:
                     self._pool.log.warning("index_failed", extra={"fields": {"why": str(error)}})
         finally:
@@ -187,15 +193,21 @@ class TalkOps:
     # -- search and usage --------------------------------------------------------------------------------------------
 
     async def _catch_up(self, seconds: float) -> bool:
-        """Index what is new. Whether all of it was."""
+        """Index what is new, what was said in our sessions first. Whether all of it was."""
         records = self._store.sessions(include_ended=True)
         records.sort(key=lambda record: record.last_activity, reverse=True)
+        ours = _conversations_of(records)
 
         def work() -> bool:
+            end = time.monotonic() + seconds
             shelf = [(record.id, [(s.conversation, s.path) for s in self._sources(record)]) for record in records]
-            return self._index.update(
-                (volume for session, sources in shelf for volume in search.volumes(session, sources)), seconds
-            )
+            own = (volume for session, sources in shelf for volume in search.volumes(session, sources))
+            if not self._index.update(own, seconds):
+                return False
+            paths = self._library.transcripts(ours)
+            self._index.keep_elsewhere(paths)
+            others = (search.Volume(search.ELSEWHERE, path.stem, path) for path in paths)
+            return self._index.update(others, end - time.monotonic(), gentle=True)
 
         async with self._looking:
             return await asyncio.to_thread(work)
@@ -207,11 +219,19 @@ class TalkOps:
         if not 1 <= arguments.limit <= MAX_HITS:
             raise InvalidRequest(f"`limit` must be between 1 and {MAX_HITS}.", code="invalid_limit")
         complete = await self._catch_up(CATCH_UP_SECONDS)
-        hits = await asyncio.to_thread(self._index.search, arguments.query, arguments.limit, arguments.session_id)
-        titles = {hit["sessionId"]: self._store.session(hit["sessionId"]) for hit in hits}
+        everywhere = arguments.everywhere and arguments.session_id is None
+        hits = await asyncio.to_thread(
+            self._index.search, arguments.query, arguments.limit, arguments.session_id, everywhere
+        )
+        foreign = {hit["path"] for hit in hits if hit["sessionId"] is None}
+        seen = await asyncio.to_thread(lambda: {path: glimpse(Path(path)) for path in foreign})
+        titles = {hit["sessionId"]: self._store.session(hit["sessionId"]) for hit in hits if hit["sessionId"]}
         for hit in hits:
-            record = titles[hit["sessionId"]]
-            hit["title"], hit["projectPath"] = (record.title, record.project_path) if record else (None, None)
+            record, path = titles.get(hit["sessionId"]), hit.pop("path")
+            project, title, first, _at = seen.get(path, (None, None, None, None))
+            hit["title"], hit["projectPath"] = (
+                (record.title, record.project_path) if record else (title or first, project)
+            )
         return {"hits": hits, "complete": complete}
 
     async def _usage(self, arguments: messages.UsageRequest, _: Request) -> Any:
@@ -230,9 +250,7 @@ class TalkOps:
     async def _conversations(self, arguments: messages.ListConversations, _: Request) -> Any:
         if not 1 <= arguments.limit <= MAX_CONVERSATIONS:
             raise InvalidRequest(f"`limit` must be between 1 and {MAX_CONVERSATIONS}.", code="invalid_limit")
-        records = self._store.sessions(include_ended=True)
-        ours = {record.conversation_id for record in records}
-        ours |= {item["id"] for record in records for item in record.conversations}
+        ours = _conversations_of(self._store.sessions(include_ended=True))
         project = arguments.project_path
         found = await asyncio.to_thread(self._library.others, ours, project, arguments.limit)
         return {"conversations": [conversation.view() for conversation in found]}
@@ -260,6 +278,13 @@ class TalkOps:
         return await self._ops.handle(
             msgspec.structs.replace(request, op="session.create", args=msgspec.to_builtins(wanted))
         )
+
+
+def _conversations_of(records: list[SessionRecord]) -> set[str]:
+    """Every conversation that is, or was, one of our sessions'."""
+    return {record.conversation_id for record in records} | {
+        item["id"] for record in records for item in record.conversations
+    }
 
 
 def _json(body: dict[str, Any]) -> str:

@@ -22,6 +22,7 @@ from shared.messages import (
     SearchRequest,
     UsageRequest,
 )
+from shared.tokens import allows
 
 routes = Blueprint("talk", __name__)
 
@@ -112,10 +113,15 @@ def export(id: str) -> Response:
 
 @routes.get("/api/search")
 def search() -> Response:
-    """Full-text search over all sessions; `complete` is false while older transcripts are still being read."""
+    """Full-text search over everything that was said; `complete` is false while older transcripts are still being read.
+
+    With the scope `admin` also over conversations that `claude` made elsewhere on this machine: their `sessionId` is null, and
+    `POST /api/sessions` with `resume` goes on with them.
+    """
     asked = inbound.query(Question)
     session = inbound.session_id(asked.session) if asked.session is not None else None
-    wanted = SearchRequest(query=asked.q, limit=_limit(asked.limit), session_id=session)
+    everywhere = session is None and allows(g.identity.scope, "admin")
+    wanted = SearchRequest(query=asked.q, limit=_limit(asked.limit), session_id=session, everywhere=everywhere)
     return json_response({"success": True, **api().call("search", wanted, timeout=READ_SECONDS)})
 
 

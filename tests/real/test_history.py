@@ -144,6 +144,14 @@ def test_a_conversation_from_elsewhere_is_resumed_only_when_it_is_free(house: Ho
         assert found[0]["firstPrompt"] == "Remember the word QUINCE"
         assert found[0]["messages"] == 2
         assert found[0]["pid"] == person.pid
+
+        # It is found, too: by who owns the machine, and it counts for none of our sessions.
+        (hit,) = [hit for hit in house.call("search", {"query": "quince remember"})["hits"] if hit["role"] == "user"]
+        assert (hit["sessionId"], hit["conversationId"]) == (None, identity)
+        assert (hit["projectPath"], bool(hit["title"])) == (str(house.project), True)
+        assert hit["marks"]
+        assert house.call("search", {"query": "quince", "everywhere": False})["hits"] == []
+        assert house.call("usage", {"by": "day"})["rows"] == []
         wanted = {"projectPath": str(house.project), "resume": identity, "wait": 20}
         with pytest.raises(Conflict) as refusal:
             house.call("session.create", wanted)
@@ -155,6 +163,18 @@ def test_a_conversation_from_elsewhere_is_resumed_only_when_it_is_free(house: Ho
     assert house.ask("What word did I ask you to remember?", session)[0] == "QUINCE"
     assert said(house, session)[0] == ("user", "Remember the word QUINCE")
     assert house.call("conversations.list")["conversations"] == []
+    hits = house.call("search", {"query": "quince", "everywhere": False})["hits"]
+    assert {hit["sessionId"] for hit in hits} == {session}, "now it is ours"
+    assert len(hits) == 3
+    assert house.call("usage", {"by": "session"})["rows"][0]["replies"] == 2
+
+    # One that somebody removes is forgotten.
+    copy = "0f0e0d0c-1111-4222-8333-444455556667"
+    theirs = next((house.claude_home / ".claude").glob(f"projects/*/{identity}.jsonl"))
+    theirs.with_name(f"{copy}.jsonl").write_bytes(theirs.read_bytes())
+    assert copy in {hit["conversationId"] for hit in house.call("search", {"query": "quince"})["hits"]}
+    theirs.with_name(f"{copy}.jsonl").unlink()
+    assert copy not in {hit["conversationId"] for hit in house.call("search", {"query": "quince"})["hits"]}
     with pytest.raises(Conflict) as refusal:
         house.call("session.create", wanted)
     assert refusal.value.data["sessionId"] == session

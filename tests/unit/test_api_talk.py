@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from shared.messages import MAX_ATTACHMENT_BYTES
+from shared.tokens import NamedTokens
 from tests.api_double import Caller, FakeSupervisor
 
 BOUNDARY = "b0undary"
@@ -104,10 +105,22 @@ def test_what_is_asked_reaches_the_supervisor(ask: Caller, supervisor: FakeSuper
     assert export.headers["Content-Disposition"] == 'attachment; filename="s.json"'
     assert json.loads(export.data) == {}
     assert ask("GET", "/api/search?q=a%20b").json["complete"]
-    assert supervisor.last("search").query == "a b"
+    search = supervisor.last("search")
+    assert (search.query, search.everywhere) == ("a b", True)
     assert ask("POST", f"/api/sessions/{session}/fork", {"title": "F"}).status_code == 201
     for path in ("/api/search", "/api/usage?by=week", f"/api/sessions/{session}/history?before=x"):
         assert ask("GET", path).status_code == 400
+
+
+def test_what_was_said_elsewhere_is_searched_for_administrators(
+    ask: Caller, supervisor: FakeSupervisor, tmp_path: Path
+) -> None:
+    session = supervisor.add_session()["id"]
+    reader = NamedTokens(tmp_path / "tokens.json").add("wall", "answer")
+    assert ask("GET", "/api/search?q=a", headers={"Authorization": f"Bearer {reader}"}).status_code == 200
+    assert not supervisor.last("search").everywhere
+    assert ask("GET", f"/api/search?q=a&session={session}").status_code == 200
+    assert not supervisor.last("search").everywhere
 
 
 def test_a_command_that_failed_says_so(ask: Caller, supervisor: FakeSupervisor) -> None:
