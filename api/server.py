@@ -19,6 +19,7 @@ import threading
 import time
 from collections.abc import Callable
 from functools import partial
+from http import HTTPStatus
 from typing import Any
 
 import msgspec
@@ -28,17 +29,21 @@ from gunicorn.app.base import BaseApplication
 from gunicorn.http import errors as http
 from gunicorn.workers.gthread import ThreadWorker
 
-from api import logs
+from api import logs, problems
 from api.bus import LazyBus
 from api.connection import END_OF_HEAD as _END_OF_HEAD
 from api.connection import HEAD_SECONDS, LINGER_BYTES, LINGER_SECONDS, Connection, Head, SlowBody
 from api.context import Api
+from shared.messages import ErrorBody
 
 GRACE_SECONDS = 1
 DRAIN_SECONDS = 0.3
 """What short requests get to finish before the bus is closed under the long ones."""
 
 MAX_CONNECTIONS = 1000
+REQUEST_LINE_BYTES = 8190
+"""The most that gunicorn allows: a search of some hundred characters that are not ASCII takes nine times as many."""
+
 
 _PARSE_STATUS: tuple[tuple[type[Exception], int, str], ...] = (
     (http.LimitRequestLine, 414, "The address of this request is too long."),
@@ -81,6 +86,7 @@ class Server(BaseApplication):  # type: ignore[misc]
             "worker_connections": max(MAX_CONNECTIONS, 2 * self._threads),
             "graceful_timeout": GRACE_SECONDS,
             "keepalive": 15,
+            "limit_request_line": REQUEST_LINE_BYTES,
             "control_socket_disable": True,
             "logger_class": GunicornLog,
             "forwarded_allow_ips": "",
@@ -286,10 +292,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
 def _refuse(client: socket.socket, status: int, message: str) -> None:
     """Answer what never became a request."""
-    body = msgspec.json.encode(
-        {"success": False, "error": message, "code": "bad_http", "retryable": False, "status": status}
-    )
-    head = f"HTTP/1.1 {status} Error\r\nConnection: close\r\nContent-Type: application/json\r\n"
+    body = msgspec.json.encode(problems.body_of(ErrorBody(code="bad_http", message=message, status=status)))
+    head = f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\nConnection: close\r\nContent-Type: application/json\r\n"
     try:
         util.write_nonblock(client, f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
     except OSError:

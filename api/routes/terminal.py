@@ -144,6 +144,8 @@ def ticket() -> Response:
 
     The ticket goes into the address as `ticket`, is good for 30 seconds, for one connection, and for exactly what it was asked
     for: `GET /api/sessions/<id>/terminal` (`read`, `write`), `GET /api/events` or `GET /api/sessions/<id>/stream` (`events`).
+    An EventSource that lost its connection cannot use it again: ask for another ticket, and go on with `since` and the
+    `lastEventId` of the last event.
     """
     wish = inbound.action(Wish, key=False)
     session = None
