@@ -9,7 +9,23 @@ from collections.abc import Sequence
 
 import click
 
-from cli import attach, attention, chat, doctor, down, events, service, sessions, status, talk, tokens, up
+from cli import (
+    attach,
+    attention,
+    chat,
+    completion,
+    doctor,
+    down,
+    events,
+    manage,
+    screen,
+    service,
+    sessions,
+    status,
+    talk,
+    tokens,
+    up,
+)
 from cli.context import App
 from cli.output import DONE, emit, report
 from cli.progress import StepFailed
@@ -49,7 +65,11 @@ for command in (
     events.events,
     doctor.doctor,
     service.service,
+    sessions.message,
     *talk.COMMANDS,
+    *manage.COMMANDS,
+    *screen.COMMANDS,
+    completion.completion,
 ):
     cli.add_command(command)
 

@@ -21,6 +21,7 @@ from typing import Any
 
 import click
 
+from cli.completion import session_argument
 from cli.context import App, pass_app
 from cli.keyboard import DEFAULT_PREFIX, HELP, Keyboard, prefix_byte, prefix_name
 from cli.output import DONE, FAILED, printable
@@ -41,7 +42,7 @@ _LEAVES_A_WATCHER = (b"q", b"\x03", b"\x1b")
 
 
 @click.command()
-@click.argument("session_id", metavar="ID")
+@session_argument
 @click.option("--read-only", is_flag=True, help="Only look, as `pilotlight watch` does.")
 @click.option(
     "--prefix", default=DEFAULT_PREFIX, show_default=True, help="The key before those that are for pilotlight."
@@ -57,7 +58,7 @@ def attach(app: App, session_id: str, read_only: bool, prefix: str) -> int:
 
 
 @click.command()
-@click.argument("session_id", metavar="ID")
+@session_argument
 @pass_app
 def watch(app: App, session_id: str) -> int:
     """Look at the terminal of the session ID without touching it. q leaves."""

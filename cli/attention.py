@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 import msgspec
 
+from cli.completion import session_argument
 from cli.context import App, json_option, pass_app
 from cli.output import emit, short_path, state_text, waiting_lines
 from shared.errors import Conflict, InvalidRequest
@@ -30,25 +33,56 @@ def attention(app: App, as_json: bool) -> None:
 
 
 @click.command()
-@click.argument("session_id", metavar="ID")
+@session_argument
 @click.option("--choice", help="The number, id or label of a choice.")
 @click.option("--text", help="An answer in your own words, where that is possible.")
+@click.option(
+    "--to", "answers", multiple=True, metavar="QUESTION=ANSWER", help="One of several questions (several times)."
+)
+@click.option("--input", "changed", metavar="JSON", help="Allow the tool with another input.")
 @json_option
 @pass_app
-def answer(app: App, session_id: str, choice: str | None, text: str | None, as_json: bool) -> None:
+def answer(
+    app: App,
+    session_id: str,
+    choice: str | None,
+    text: str | None,
+    answers: tuple[str, ...],
+    changed: str | None,
+    as_json: bool,
+) -> None:
     """Answer what the session ID waits for; without options: show what that is."""
     view = app.session(session_id)
     waiting = view.waiting
     if waiting is None:
         raise Conflict(f"Session {view.id[:8]} does not wait for an answer: it is {view.state}.", code="not_waiting")
-    if choice is None and text is None:
+    if choice is None and text is None and not answers and changed is None:
         lines = "\n".join(waiting_lines(waiting))
         raise click.UsageError(f"Choose with --choice or --text:\n{lines}")
-    result = app.call("session.answer", answer_of(view.id, waiting, choice, text))
+    order = msgspec.structs.replace(
+        answer_of(view.id, waiting, choice, text),
+        answers=dict(_pair(item) for item in answers) or None,
+        updated_input=None if changed is None else _object(changed),
+    )
+    result = app.call("session.answer", order)
     if as_json:
         emit(result)
     else:
         click.echo(f"Answered; the session is {state_text(msgspec.convert(result['session'], SessionView))}.")
+
+
+def _pair(item: str) -> tuple[str, str]:
+    question, equals, said = item.rpartition("=")
+    if not equals:
+        raise click.UsageError(f"Write {item!r} as QUESTION=ANSWER.")
+    return question, said
+
+
+def _object(text: str) -> dict[str, Any]:
+    try:
+        return msgspec.json.decode(text, type=dict[str, Any])
+    except msgspec.DecodeError as error:
+        raise click.UsageError(f"--input is no JSON object: {error}.") from None
 
 
 def answer_of(session_id: str, waiting: Waiting, choice: str | None, text: str | None = None) -> Answer:

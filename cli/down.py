@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import click
 
-from cli.context import App, client, pass_app
+from cli.context import App, client, json_option, pass_app
 from cli.daemons import Daemon
 from cli.demo_model import DemoModel
+from cli.output import emit
 from cli.owners import live_holders
 from cli.progress import Step
 from cli.up import daemons
@@ -17,23 +18,28 @@ SHUTDOWN_SECONDS = 120.0
 
 @click.command()
 @click.option("--all", "everything", is_flag=True, help="End all live sessions too (their conversations stay on disk).")
+@json_option
 @pass_app
-def down(app: App, everything: bool) -> int:
+def down(app: App, everything: bool, as_json: bool) -> int:
     """Stop the supervisor and the API. Live sessions stay, and the next `up` adopts them."""
     supervisor, api = Daemon(app, "supervisor"), Daemon(app, "api")
     model = DemoModel(app)
     release_watcher(app)
     running = supervisor.owner() is not None or api.owner() is not None
     if not everything:
-        stop_daemons(app, (supervisor, api))
-        if not running:
+        stop_daemons(app, (supervisor, api), err=as_json)
+        if as_json:
+            emit({"stopped": running, "ended": 0})
+        elif not running:
             click.echo("pilotlight is not running.")
         return 0
     api.stop()
     ended = end_sessions(app, model)
     had_model = model.stop()
     model.forget()
-    if not (ended or running or had_model):
+    if as_json:
+        emit({"stopped": running, "ended": ended})
+    elif not (ended or running or had_model):
         click.echo("Nothing of pilotlight was running.")
     else:
         click.echo(f"Everything is stopped; {ended} live session{'' if ended == 1 else 's'} put to sleep.")

@@ -1,24 +1,31 @@
-"""The commands about sessions: new, ls, send, show, kill."""
+"""The commands about sessions and their messages: new, ls, send, message, show, kill."""
 
 from __future__ import annotations
 
+import base64
+import mimetypes
 import os
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 import msgspec
 
+from cli.completion import session_argument
 from cli.context import App, json_option, pass_app
 from cli.follow import Ended, follow
 from cli.output import DONE, FAILED, ago, emit, printable, safe_text, sessions_table, state_text, waiting_lines
 from cli.progress import Step
-from shared.errors import InvalidRequest
+from shared.errors import InvalidRequest, TooLarge
 from shared.messages import (
+    MAX_ATTACHMENT_BYTES,
+    Attachment,
     CreateSession,
     ListMessages,
+    MessageRef,
     MessageView,
     SendMessage,
     Sent,
@@ -29,34 +36,40 @@ from shared.messages import (
 
 CREATE_SECONDS = 20.0
 STOP_SECONDS = 60.0
+SEND_SECONDS = 30.0
 _SHOWN_MESSAGES = 10
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+def option_flags(command: _Command) -> _Command:
+    """What `claude` can be started with, as options; all but `add_dirs` (a tuple) are None when not given."""
+    for option in (
+        click.option("--append-system-prompt", metavar="TEXT", help="As for `claude --append-system-prompt`."),
+        click.option("--mcp-config", metavar="JSON", help="As for `claude --mcp-config`: JSON, or the path of a file."),
+        click.option("--add-dir", "add_dirs", multiple=True, type=click.Path(), help="A folder more (several times)."),
+        click.option("--effort", help="As for `claude --effort`."),
+        click.option("--permission-mode", help="As for `claude --permission-mode`."),
+        click.option("--model", help="As for `claude --model`."),
+    ):
+        command = option(command)
+    return command
 
 
 @click.command()
 @click.argument("project", type=click.Path())
 @click.option("--trust", is_flag=True, help="Answer Claude's question whether you trust this folder with yes.")
 @click.option("--title", help="A name for people.")
-@click.option("--model", help="As for `claude --model`.")
-@click.option("--permission-mode", help="As for `claude --permission-mode`.")
+@option_flags
 @json_option
 @pass_app
-def new(
-    app: App,
-    project: str,
-    trust: bool,
-    title: str | None,
-    model: str | None,
-    permission_mode: str | None,
-    as_json: bool,
-) -> None:
+def new(app: App, /, project: str, trust: bool, title: str | None, as_json: bool, **options: Any) -> None:
     """Open a session in the folder PROJECT and print its id."""
     wanted = CreateSession(
         project_path=absolute(project),
         title=title,
         trust=trust,
-        model=model,
-        permission_mode=permission_mode,
         wait=CREATE_SECONDS,
+        **{**options, "add_dirs": [absolute(folder) for folder in options["add_dirs"]]},
     )
     view = create(app, wanted)
     if as_json:
@@ -82,18 +95,45 @@ def ls(app: App, everything: bool, as_json: bool) -> None:
 
 
 @click.command()
-@click.argument("session_id", metavar="ID")
+@session_argument
 @click.argument("text")
 @click.option(
     "--wait", type=click.FloatRange(0), help="Seconds to wait for the reply (default: api.wait_seconds; 0: none)."
 )
+@click.option(
+    "--attach",
+    "files",
+    multiple=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A file for Claude to read (several times; 10 MB each).",
+)
+@click.option("--front", is_flag=True, help="Before the messages that wait.")
+@click.option("--interrupt", is_flag=True, help="At once, ending the turn that runs.")
+@click.option("--key", help="Makes a repeat harmless: the same key is the same message.")
 @json_option
 @pass_app
-def send(app: App, session_id: str, text: str, wait: float | None, as_json: bool) -> int:
+def send(
+    app: App,
+    session_id: str,
+    text: str,
+    wait: float | None,
+    files: tuple[Path, ...],
+    front: bool,
+    interrupt: bool,
+    key: str | None,
+    as_json: bool,
+) -> int:
     """Send TEXT (`-`: standard input) to the session ID and print the reply."""
     seconds = app.config.api.wait_seconds if wait is None else wait
-    message = sys.stdin.read() if text == "-" else text
-    sent = app.ask(Sent, "message.send", SendMessage(text=message, session_id=app.session(session_id).id))
+    order = SendMessage(
+        text=sys.stdin.read() if text == "-" else text,
+        session_id=app.session(session_id).id,
+        attachments=[_attachment(file) for file in files],
+        front=front,
+        interrupt=interrupt,
+        key=key,
+    )
+    sent = app.ask(Sent, "message.send", order, timeout=SEND_SECONDS)
     if not seconds:
         if as_json:
             emit(sent)
@@ -108,8 +148,29 @@ def send(app: App, session_id: str, text: str, wait: float | None, as_json: bool
     return tell_end(end, quiet=as_json)
 
 
+def _attachment(file: Path) -> Attachment:
+    if file.stat().st_size > MAX_ATTACHMENT_BYTES:
+        raise TooLarge(f"{file} is over {MAX_ATTACHMENT_BYTES // 1024 // 1024} MB.", code="attachment_too_large")
+    kind = mimetypes.guess_type(file.name)[0]
+    return Attachment(data=base64.b64encode(file.read_bytes()).decode(), name=file.name, mime_type=kind)
+
+
 @click.command()
-@click.argument("session_id", metavar="ID")
+@click.argument("message_id", metavar="MESSAGE")
+@click.option("--wait", type=click.FloatRange(0), default=0.0, help="Seconds to wait until it is settled.")
+@json_option
+@pass_app
+def message(app: App, message_id: str, wait: float, as_json: bool) -> int:
+    """Show how far MESSAGE (an id that `send --wait 0` printed) came, and print the reply."""
+    found = app.ask(MessageView, "message.get", MessageRef(message_id=message_id), timeout=CREATE_SECONDS)
+    end = follow(app, found, wait, lambda: None)
+    if as_json:
+        emit({"message": end.message, "session": end.session})
+    return tell_end(end, quiet=as_json)
+
+
+@click.command()
+@session_argument
 @json_option
 @pass_app
 def show(app: App, session_id: str, as_json: bool) -> None:
@@ -146,7 +207,7 @@ def show(app: App, session_id: str, as_json: bool) -> None:
 
 
 @click.command()
-@click.argument("session_id", metavar="ID")
+@session_argument
 @json_option
 @pass_app
 def kill(app: App, session_id: str, as_json: bool) -> None:

@@ -12,6 +12,7 @@ from cli.daemons import Daemon
 from cli.output import NOT_RUNNING, emit, sessions_table
 from shared.errors import PilotlightError, Unavailable
 from shared.messages import SessionView
+from shared.tokens import DEFAULT_NAME
 
 _STATUS_SECONDS = 5.0
 
@@ -31,11 +32,16 @@ def status(app: App, as_json: bool) -> int:
 
 
 @click.command()
+@json_option
 @pass_app
-def token(app: App) -> None:
+def token(app: App, as_json: bool) -> None:
     """Print the bearer token of the HTTP API."""
     try:
-        click.echo(app.paths.token_file.read_text().strip())
+        secret = app.paths.token_file.read_text().strip()
+        if as_json:
+            emit({"name": DEFAULT_NAME, "token": secret})
+        else:
+            click.echo(secret)
     except FileNotFoundError:
         raise Unavailable("There is no token yet: the first `pilotlight up` makes it.", code="not_running") from None
 

@@ -8,6 +8,8 @@ from typing import Any
 import click
 import msgspec
 
+from cli.completion import session_argument
+from cli.completion import sessions as complete_sessions
 from cli.context import App, json_option, pass_app
 from cli.output import DONE, FAILED, ago, emit, printable, safe_text, short_path, table, waiting_lines
 from cli.sessions import absolute, create, tell_waiting
@@ -38,7 +40,7 @@ _WHO = {"user": "you", "assistant": "claude", "command": "command", "system": "-
 
 @click.command()
 @click.argument("query", nargs=-1, required=True)
-@click.option("--session", "session_id", metavar="ID", help="Only in this session.")
+@click.option("--session", "session_id", metavar="ID", shell_complete=complete_sessions, help="Only in this session.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True)
 @json_option
 @pass_app
@@ -63,7 +65,7 @@ def search(app: App, query: tuple[str, ...], session_id: str | None, limit: int,
 
 
 @click.command()
-@click.argument("session_id", metavar="ID")
+@session_argument
 @click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="How many, from the end.")
 @click.option("--before", help="The `next` of the page that follows.")
 @json_option
@@ -91,12 +93,14 @@ def history(app: App, session_id: str, limit: int, before: str | None, as_json: 
 
 
 @click.command()
-@click.argument("session_id", metavar="ID")
+@session_argument
 @click.option("--format", "kind", type=click.Choice(["markdown", "json"]), default="markdown", show_default=True)
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="A file instead of the terminal.")
+@click.option("--json", "as_json", is_flag=True, help="The same as --format json (errors too).")
 @pass_app
-def export(app: App, session_id: str, kind: str, output: Path | None) -> None:
+def export(app: App, session_id: str, kind: str, output: Path | None, as_json: bool) -> None:
     """Write the whole history of the session ID as Markdown or JSON."""
+    kind = "json" if as_json else kind
     wanted = {"sessionId": app.session(session_id).id, "format": kind}
     file = app.call("export", msgspec.convert(wanted, ExportRequest), timeout=READ_SECONDS)
     if output is None:
@@ -108,11 +112,13 @@ def export(app: App, session_id: str, kind: str, output: Path | None) -> None:
 
 @click.command()
 @click.option("--by", type=click.Choice(["day", "session"]), default="day", show_default=True)
+@click.option("--session", "session_id", metavar="ID", shell_complete=complete_sessions, help="Only of this session.")
 @json_option
 @pass_app
-def usage(app: App, by: str, as_json: bool) -> None:
+def usage(app: App, by: str, session_id: str | None, as_json: bool) -> None:
     """Show how many tokens were used, by day or by session."""
-    result = app.call("usage", msgspec.convert({"by": by}, UsageRequest), timeout=READ_SECONDS)
+    session = app.session(session_id).id if session_id else None
+    result = app.call("usage", msgspec.convert({"by": by, "sessionId": session}, UsageRequest), timeout=READ_SECONDS)
     if as_json:
         emit(result)
         return
@@ -173,7 +179,7 @@ def _list(found: list[dict[str, Any]]) -> None:
 
 
 @click.command()
-@click.argument("session_id", metavar="ID")
+@session_argument
 @click.option("--title", help="A name for people.")
 @json_option
 @pass_app
@@ -188,7 +194,7 @@ def fork(app: App, session_id: str, title: str | None, as_json: bool) -> None:
 
 
 @click.command()
-@click.argument("session_id", metavar="ID")
+@session_argument
 @click.option("--move", "moved", metavar="MESSAGE", help="Move this message ...")
 @click.option("--to", "position", type=click.IntRange(0), default=0, show_default=True, help="... to this place.")
 @click.option("--cancel", "cancelled", metavar="MESSAGE", help="Cancel this message.")
@@ -225,7 +231,7 @@ def _one(waiting: list[MessageView], reference: str) -> MessageView:
 
 
 @click.command()
-@click.argument("session_id", metavar="ID")
+@session_argument
 @json_option
 @pass_app
 def interrupt(app: App, session_id: str, as_json: bool) -> None:
@@ -234,11 +240,11 @@ def interrupt(app: App, session_id: str, as_json: bool) -> None:
     if as_json:
         emit(result)
     else:
-        click.echo("interrupted")
+        click.echo(f"interrupted ({result['rung']})" if result.get("rung") else "interrupted")
 
 
 @click.command(context_settings={"ignore_unknown_options": True})
-@click.argument("session_id", metavar="ID")
+@session_argument
 @click.argument("words", metavar="/COMMAND", nargs=-1, required=True, type=click.UNPROCESSED)
 @click.option("--wait", type=click.FloatRange(0), default=60.0, show_default=True, help="Seconds to wait for it.")
 @json_option

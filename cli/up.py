@@ -15,9 +15,11 @@ import click
 
 from cli import claude
 from cli.bootstrap import exclusive
-from cli.context import App, pass_app, refuse_when_unlike
+from cli.context import App, json_option, pass_app, refuse_when_unlike
 from cli.daemons import Daemon
 from cli.demo_model import DemoModel
+from cli.output import emit
+from cli.status import look
 from cli.watch import watch
 from shared.errors import Conflict, PilotlightError
 from shared.messages import SupervisorStatus
@@ -27,8 +29,9 @@ from shared.messages import SupervisorStatus
 @click.option("--detach", is_flag=True, help="Return when everything is healthy.")
 @click.option("--demo", is_flag=True, help="The real CLI against the embedded demo model: no login needed.")
 @click.option("--port", type=click.IntRange(0, 65535), help="Port of the API (default: api.port, 3001; 0: any).")
+@json_option
 @pass_app
-def up(app: App, detach: bool, demo: bool, port: int | None) -> int:
+def up(app: App, detach: bool, demo: bool, port: int | None, as_json: bool) -> int:
     """Start the supervisor and the API.
 
     Without --detach it stays, restarts what dies, and stops both at Ctrl-C. Live sessions outlast all of that;
@@ -36,7 +39,10 @@ def up(app: App, detach: bool, demo: bool, port: int | None) -> int:
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     started = start(app, demo, port)
-    introduce(app)
+    if as_json:
+        emit(look(app))
+    else:
+        introduce(app)
     if detach or all(daemon.child is None for daemon in started):
         return 0
     return watch(app, *started)

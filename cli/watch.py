@@ -73,15 +73,15 @@ def watch(app: App, *daemons: Daemon) -> int:
     return 0
 
 
-def stop_daemons(app: App, daemons: tuple[Daemon, ...]) -> None:
-    """Stop the API and the supervisor; say what stays."""
+def stop_daemons(app: App, daemons: tuple[Daemon, ...], err: bool = False) -> None:
+    """Stop the API and the supervisor; say what stays (on standard error, if `err`)."""
     stays = live_sessions(app)
     for daemon in reversed(daemons):
         if daemon.stop():
-            click.echo(f"Stopped the {daemon.title}.")
+            click.echo(f"Stopped the {daemon.title}.", err=err)
     if stays:
         many = "1 live session stays" if stays == 1 else f"{stays} live sessions stay"
-        click.echo(f"{many}; the next `pilotlight up` adopts them, `pilotlight down --all` ends them.")
+        click.echo(f"{many}; the next `pilotlight up` adopts them, `pilotlight down --all` ends them.", err=err)
 
 
 def live_sessions(app: App) -> int:
