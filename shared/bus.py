@@ -7,6 +7,7 @@ supervisor that restarts forgets what was in its queue; the supervisor answers a
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import queue
@@ -79,8 +80,7 @@ class BusClient:
         request = Request(v=VERSION, id=identity, op=op, args=body, deadline=deadline, actor=actor or self._actor)
         future: Future[Reply] = Future()
         self._work.put(_Work(identity, _encoder.encode(request), future, time.monotonic() + timeout))
-        with self._wake_lock:
-            self._waker.send(b"")
+        self._wake()
         return _Answer(future, op)
 
     def close(self) -> None:
@@ -89,11 +89,16 @@ class BusClient:
             return
         self._closed = True
         self._work.put(None)
-        with self._wake_lock:
-            self._waker.send(b"")
+        self._wake()
         self._thread.join(5)
         self._waker.close(0)
         self._context.term()
+
+    def _wake(self) -> None:
+        """Have the thread look for work. Never wait: a thread that has looked by itself may have ended, and nobody would
+        ever take what is sent to it (seen: commands that hung at their end)."""
+        with self._wake_lock, contextlib.suppress(zmq.Again):
+            self._waker.send(b"", zmq.NOBLOCK)
 
     def __enter__(self) -> BusClient:
         return self

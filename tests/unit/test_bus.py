@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -391,3 +392,17 @@ async def test_publishing_without_subscribers_costs_nothing(lab: Lab) -> None:
 async def test_an_error_of_ours_has_its_wire_form() -> None:
     body = bus_module.error_body(PilotlightError("Words.", code="c", data={"a": 1}))
     assert (body.code, body.message, body.status, body.retryable, body.data) == ("c", "Words.", 500, False, {"a": 1})
+
+
+def test_a_client_closes_although_its_thread_has_ended_already(tmp_path: Path) -> None:
+    client = BusClient(f"ipc://{tmp_path}/nobody.sock")
+    client._work.put(None)  # what `close` says first: the thread may look for work before it is woken
+    client._wake()
+    client._thread.join(PATIENCE)
+    assert not client._thread.is_alive()
+
+    closing = threading.Thread(target=client.close, daemon=True)
+    closing.start()
+    closing.join(PATIENCE)
+
+    assert not closing.is_alive()
