@@ -104,7 +104,7 @@ CALLS: tuple[Call, ...] = (
         "admin",
         {200: shapes.SettingsInForce},
         "Service",
-        body=Body(None, {"sessions.timeout_hours": 12}),
+        body=Body(None, {"sessions.timeout_hours": 48}),
         errors=(507,),
     ),
     Call("POST", "/api/chat", "chat", _SEND, "Messages", body=_CHAT, errors=_FATE, streams=True),

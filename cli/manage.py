@@ -118,7 +118,7 @@ def started_with(options: dict[str, Any]) -> dict[str, Any]:
 def settings(app: App, changes: tuple[str, ...], as_json: bool) -> None:
     """Show the settings in force, or change some until they are changed again.
 
-    `sessions.timeout_hours=12` changes one; `sessions.timeout_hours=` goes back to what the configuration file says.
+    `sessions.timeout_hours=48` changes one; `sessions.timeout_hours=` goes back to what the configuration file says.
     """
     values: dict[str, Any] = {}
     for change in changes:

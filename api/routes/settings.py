@@ -20,8 +20,8 @@ def get_settings() -> Response:
 
 @routes.patch("/api/settings")
 def patch_settings() -> Response:
-    """Change settings: `{"sessions.timeout_hours": 12}`, keys as in the configuration file."""
+    """Change settings: `{"sessions.timeout_hours": 48}`, keys as in the configuration file."""
     values = inbound.json_object()
     if not values:
-        raise inbound.invalid("body", 'Nothing to change: send for example {"sessions.timeout_hours": 12}.')
+        raise inbound.invalid("body", 'Nothing to change: send for example {"sessions.timeout_hours": 48}.')
     return json_response({"success": True, **api().call("settings.patch", SettingsPatch(values=values))})
