@@ -21,6 +21,7 @@ from shared.errors import Conflict, PilotlightError
 from shared.messages import VERSION, Event, Request
 from supervisor import bus as bus_module
 from supervisor.bus import MAX_IN_FLIGHT, TICK_SECONDS, Bus
+from tests.harness import until
 
 PATIENCE = 10.0
 
@@ -400,6 +401,7 @@ def test_a_client_closes_although_its_thread_has_ended_already(tmp_path: Path) -
     client._wake()
     client._thread.join(PATIENCE)
     assert not client._thread.is_alive()
+    until(lambda: not client._waker.poll(0, zmq.POLLOUT), "nobody takes what is sent to the thread")
 
     closing = threading.Thread(target=client.close, daemon=True)
     closing.start()
