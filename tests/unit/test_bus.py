@@ -21,7 +21,6 @@ from shared.errors import Conflict, PilotlightError
 from shared.messages import VERSION, Event, Request
 from supervisor import bus as bus_module
 from supervisor.bus import MAX_IN_FLIGHT, TICK_SECONDS, Bus
-from tests.harness import until
 
 PATIENCE = 10.0
 
@@ -395,13 +394,13 @@ async def test_an_error_of_ours_has_its_wire_form() -> None:
     assert (body.code, body.message, body.status, body.retryable, body.data) == ("c", "Words.", 500, False, {"a": 1})
 
 
-def test_a_client_closes_although_its_thread_has_ended_already(tmp_path: Path) -> None:
+async def test_a_client_closes_although_its_thread_has_ended_already(tmp_path: Path) -> None:
     client = BusClient(f"ipc://{tmp_path}/nobody.sock")
     client._work.put(None)  # what `close` says first: the thread may look for work before it is woken
     client._wake()
     client._thread.join(PATIENCE)
     assert not client._thread.is_alive()
-    until(lambda: not client._waker.poll(0, zmq.POLLOUT), "nobody takes what is sent to the thread")
+    await until(lambda: not client._waker.poll(0, zmq.POLLOUT))  # nobody takes what is sent to the thread
 
     closing = threading.Thread(target=client.close, daemon=True)
     closing.start()
