@@ -17,7 +17,7 @@ from flask import current_app, g
 
 from api.feed import Inbox
 from shared.config import Config
-from shared.errors import PilotlightError, Unavailable
+from shared.errors import PilotlightError, Unauthorized, Unavailable
 from shared.paths import Paths
 from shared.tokens import Identity, Keyring
 
@@ -113,10 +113,18 @@ class Api:
         """An operation that acts, or may take `wait` seconds.
 
         A supervisor that is down is noticed before: the caller need not wait long for a 503, and no request of his lies
-        in the bus's queue to be carried out after he was told that it failed.
+        in the bus's queue to be carried out after he was told that it failed. A token that was revoked meanwhile gets no
+        answer, as it gets no more of a stream.
         """
         self._guarded("ping", None, PRESENCE_SECONDS)
-        return self._guarded(op, args, wait + SLACK_SECONDS)
+        result = self._guarded(op, args, wait + SLACK_SECONDS)
+        if not self.admits(self.identity):
+            raise Unauthorized(
+                "The token of this request was revoked or rotated while it waited. What it asked for goes on: ask again with "
+                "another token and the same request id.",
+                code="token_revoked",
+            )
+        return result
 
     def _guarded(self, op: str, args: Any, timeout: float) -> Any:
         try:

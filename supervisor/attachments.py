@@ -38,6 +38,13 @@ _MAGIC = (
     (b"PK\x05\x06", "application/zip"),
     (b"PK\x07\x08", "application/zip"),
 )
+_ENDINGS = {
+    "image/png": (".png",),
+    "image/jpeg": (".jpg", ".jpeg"),
+    "image/gif": (".gif",),
+    "image/webp": (".webp",),
+    "application/pdf": (".pdf",),
+}
 _TEXT_TYPES = re.compile(r"text/[a-z0-9.+-]{1,60}|application/(json|xml|yaml|toml|javascript|x-ndjson|x-sh)")
 _ODD = re.compile(r"[^\w.()+@,= -]")
 _BINARY = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
@@ -93,9 +100,10 @@ def stage(home: Path, items: Sequence[Attachment]) -> Staged:
         taken: set[str] = set()
         for number, item in enumerate(items, 1):
             data = decode(number, item)
-            name = unused(safe_name(item.name), taken)
+            kind = sniff(data, item.mime_type)
+            name = unused(fitting(safe_name(item.name), kind), taken)
             _write(folder / name, data)
-            files.append(Stored(name, sniff(data, item.mime_type), len(data)))
+            files.append(Stored(name, kind, len(data)))
         _sync(folder)
     except OSError as error:
         shutil.rmtree(folder, ignore_errors=True)
@@ -156,6 +164,17 @@ def safe_name(name: str) -> str:
     room = MAX_NAME_BYTES - len(ending.encode()) - 1
     stem = stem.encode()[:room].decode("utf-8", "ignore").strip()
     return (f"{stem}.{ending}" if ending and stem else stem or ending) or "attachment"
+
+
+def fitting(name: str, kind: str) -> str:
+    """The name with an ending that Claude's Read tool opens this type by: it refuses a text that is called `.png` (measured),
+    and takes a photo that a phone calls `.HEIC` for no image."""
+    ending = name[name.rfind(".") :].lower() if "." in name else ""
+    if kind in _ENDINGS:
+        return name if ending in _ENDINGS[kind] else name + _ENDINGS[kind][0]
+    if any(ending in endings for endings in _ENDINGS.values()):
+        return name + (".bin" if kind.startswith("application/") and not _TEXT_TYPES.fullmatch(kind) else ".txt")
+    return name
 
 
 def unused(name: str, taken: set[str]) -> str:

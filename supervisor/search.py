@@ -93,7 +93,9 @@ class Index:
         """Read what is new, for about so long; whether all of it was read. Raise StorageFailed."""
         end = time.monotonic() + seconds
         for volume in volumes:
-            while not self._slice(volume, gentle):
+            if (now := _facts(volume)) is None or self._whole.get(volume.path) == now:
+                continue  # only what is read takes time: on a slow machine, too, there is an end
+            while not self._slice(volume, now, gentle):
                 if time.monotonic() > end:
                     return False
             if time.monotonic() > end:
@@ -107,22 +109,16 @@ class Index:
             for path in set(known) - set(paths):
                 self._forget(db, path)
 
-    def _slice(self, volume: Volume, gentle: bool) -> bool:
+    def _slice(self, volume: Volume, now: tuple[str, int, int], gentle: bool) -> bool:
         """One transaction; whether the transcript is read to its end."""
-        try:
-            facts = volume.path.stat()
-        except OSError:
-            return True
-        now = (volume.session, facts.st_ino, facts.st_size)
-        if self._whole.get(volume.path) == now:
-            return True
+        _, inode, size = now
         with self._lock, self._database() as db:
             row = db.execute("SELECT place, inode, session FROM files WHERE path=?", (str(volume.path),)).fetchone()
             place = int(row[0]) if row else 0
-            if row and (facts.st_size < place or (int(row[1]), row[2]) != (facts.st_ino, volume.session)):
+            if row and (size < place or (int(row[1]), row[2]) != (inode, volume.session)):
                 self._forget(db, volume.path)
                 place = 0
-            if place >= facts.st_size:
+            if place >= size:
                 self._whole[volume.path] = now
                 return True
             tail = Tail(volume.path, place)
@@ -141,8 +137,10 @@ class Index:
                     breath = time.monotonic() + BREATH_SECONDS
             db.execute(
                 "INSERT OR REPLACE INTO files VALUES(?,?,?,?)",
-                (str(volume.path), volume.session, tail.offset, facts.st_ino),
+                (str(volume.path), volume.session, tail.offset, inode),
             )
+            if done:
+                self._whole[volume.path] = now
             return done
 
     def _forget(self, db: sqlite3.Connection, path: Path) -> None:
@@ -256,6 +254,15 @@ class Index:
             self._open = None
         for ending in ("", "-wal", "-shm"):
             Path(f"{self._path}{ending}").unlink(missing_ok=True)
+
+
+def _facts(volume: Volume) -> tuple[str, int, int] | None:
+    """Whose it is, inode and size; None when it is gone."""
+    try:
+        facts = volume.path.stat()
+    except OSError:
+        return None
+    return volume.session, facts.st_ino, facts.st_size
 
 
 def _note(db: sqlite3.Connection, volume: Volume, line: Spoken) -> None:

@@ -23,7 +23,7 @@ def encoded(data: bytes) -> str:
 def test_claude_is_told_of_files_and_reads_them_without_asking(house: House) -> None:
     files = [
         {"data": encoded(b"the secret is PAPAYA"), "name": "../../note.txt"},
-        {"data": encoded(PNG), "name": "dot.png", "mimeType": "text/plain"},
+        {"data": encoded(PNG), "name": "dot.HEIC", "mimeType": "text/plain"},
     ]
     sent = house.send("echo: look at these", attachments=files)
     message, session = sent["message"], sent["session"]["id"]
@@ -31,7 +31,7 @@ def test_claude_is_told_of_files_and_reads_them_without_asking(house: House) -> 
     assert message["text"] == "echo: look at these"
     assert [(item["name"], item["mimeType"]) for item in message["attachments"]] == [
         ("note.txt", "text/plain"),
-        ("dot.png", "image/png"),
+        ("dot.HEIC.png", "image/png"),
     ]
     prompt = house.model.turns()[-1].prompt
     for item in message["attachments"]:
@@ -40,9 +40,31 @@ def test_claude_is_told_of_files_and_reads_them_without_asking(house: House) -> 
         assert path.stat().st_mode & 0o777 == 0o600
         assert f"{path} ({item['mimeType']}" in prompt
         reply, _ = house.ask(f"[[tool Read {json.dumps({'file_path': str(path)})}]]", session)
-        assert "PAPAYA" in reply or item["name"] == "dot.png"
+        assert "PAPAYA" in reply or b'"media_type":"image/png"' in house.model.bodies()[-1]
+    # The same as a form, as curl -F and phones send it, under names that lead elsewhere.
+    house.start_api()
+    names = ("../../../etc/cron.d/x", "..\\..\\保存.png", "/etc/passwd", ".bashrc")
+    parts = "".join(
+        f'--b\r\nContent-Disposition: form-data; name="file"; filename="{name}"\r\n\r\nthe word is KIWI\r\n'
+        for name in names
+    )
+    form = f'--b\r\nContent-Disposition: form-data; name="message"\r\n\r\necho: form\r\n{parts}--b--\r\n'
+    path = f"/api/sessions/{session}/messages?"
+    kind = {"Content-Type": "multipart/form-data; boundary=b"}
+    status, posted = house.http("POST", path, form.encode(), headers=kind)
+    assert status == 202
+    receipt = house.message(posted["messageId"], wait=60)
+    folder = house.paths.session_dir(session) / "attachments" / posted["messageId"]
+    assert sorted(item["name"] for item in receipt["attachments"]) == sorted(file.name for file in folder.iterdir())
+    assert [Path(item["path"]).parent for item in receipt["attachments"]] == [folder] * len(names)
+    assert all(not item["name"].startswith(".") for item in receipt["attachments"])
+    saved = next(item for item in receipt["attachments"] if "保存" in item["name"])
+    assert (saved["name"], saved["mimeType"]) == ("保存.png.txt", "text/plain"), "what it is called is not what it is"
+    for item in receipt["attachments"][:2]:
+        assert "KIWI" in house.ask(f"[[tool Read {json.dumps({'file_path': item['path']})}]]", session)[0]
+
     tools = [event["data"]["phase"] for event in house.events(session=session) if event["kind"] == "tool"]
-    assert sorted(tools) == ["finished", "finished", "started", "started"]
+    assert sorted(tools) == ["finished"] * 4 + ["started"] * 4
     assert not [event for event in house.events(session=session) if event["kind"] == "waiting"]
 
     house.call("session.hibernate", {"sessionId": session})

@@ -179,6 +179,25 @@ class TestScopes:
         ask("GET", "/api/sessions")
         assert set(ask.supervisor.actors) == {"token:default"}
 
+    def test_a_token_that_is_revoked_while_a_message_waits_gets_no_reply(self, ask: Caller, tmp_path: Path) -> None:
+        tokens = NamedTokens(tmp_path / "tokens.json")
+        secret = tokens.add("phone", "chat")
+        send = ask.supervisor.op_message_send
+        before = len(ask.supervisor.messages)
+
+        def meanwhile(args: Any) -> Any:
+            tokens.revoke("phone")
+            return send(args)
+
+        ask.supervisor.op_message_send = meanwhile  # type: ignore[method-assign]
+        answer = ask("POST", "/api/chat", {"message": "x", "requestId": "r"}, **bearer(secret))
+        assert (answer.status_code, answer.json["code"], answer.json["requestId"]) == (401, "token_revoked", "r")
+        assert ask.supervisor.reply not in answer.text
+
+        ask.supervisor.op_message_send = send  # type: ignore[method-assign]
+        again = ask("POST", "/api/chat", {"message": "x", "requestId": "r"})
+        assert (again.json["duplicate"], len(ask.supervisor.messages)) == (True, before + 1)
+
     def test_a_route_outside_the_table_is_for_admins(self, ask: Caller, tmp_path: Path) -> None:
         ask.app._got_first_request = False
         ask.app.add_url_rule("/api/forgotten", view_func=lambda: "x")

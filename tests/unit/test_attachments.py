@@ -112,3 +112,22 @@ def test_the_sweep_removes_what_no_message_owns(tmp_path: Path) -> None:
     assert attachments.sweep(tmp_path, sessions, lambda message: message == "m_known") == 2
     assert [path.name for path in (sessions / "s" / "attachments").iterdir()] == ["m_known"]
     assert list((tmp_path / "incoming").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "told"),
+    [
+        ("a.png", "image/png", "a.png"),
+        ("a.JPEG", "image/jpeg", "a.JPEG"),
+        ("IMG_1.HEIC", "image/jpeg", "IMG_1.HEIC.jpg"),
+        ("photo", "image/webp", "photo.webp"),
+        ("a.png", "image/gif", "a.png.gif"),
+        ("a.png", "text/plain", "a.png.txt"),
+        ("a.pdf", "application/json", "a.pdf.txt"),
+        ("a.pdf", "application/octet-stream", "a.pdf.bin"),
+        ("a.py", "text/x-python", "a.py"),
+        ("a.zip", "application/zip", "a.zip"),
+    ],
+)
+def test_an_ending_says_what_the_bytes_are(name: str, kind: str, told: str) -> None:
+    assert attachments.fitting(name, kind) == told

@@ -175,6 +175,17 @@ def test_the_terminal_is_seen_and_used_without_attaching(tmp_path, capsys):
     assert run(["record", "aaaa", "-o", str(tmp_path / "x.cast")], app) == 4
 
 
+def test_search_marks_what_was_said_elsewhere(tmp_path, capsys):
+    hit = {"conversationId": "c0ffee00-1", "role": "user", "id": "u", "at": None, "snippet": "a word", "marks": []}
+    found = {"hits": [{**hit, "sessionId": FIRST}, {**hit, "sessionId": None}], "complete": True}
+    bus = bus_with(search=found)
+
+    assert run(["search", "word"], app_of(tmp_path, bus)) == 0
+
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["aaaa1111", "c0ffee00+"]
+    assert bus.asked("search")[0]["everywhere"]
+
+
 def test_life_is_extended_ended_for_now_and_taken_up(tmp_path, capsys):
     bus = bus_with(
         session__keep_alive=lambda args: {"session": session(), "recap": "We spoke." if args["action"] == "recap" else None},
