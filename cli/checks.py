@@ -21,7 +21,7 @@ from cli import login as cli_login
 from cli.context import App
 from cli.demo_model import DemoModel
 from cli.status import look
-from shared import __version__
+from shared import __version__, releases
 from shared.errors import PilotlightError
 from shared.paths import SOCKET_PATH_LIMIT
 
@@ -96,8 +96,12 @@ def claude(app: App) -> list[Finding]:
             Finding("claude", "fail", f"{found.path} fails: {told}", "Install it again, or correct claude.command.")
         ]
     version = done.stdout.split()[0] if done.stdout.split() else "unknown"
-    if version not in cli_claude.TESTED:
-        tested = " and ".join(cli_claude.TESTED)
+    reason = releases.refusal(version)
+    if reason is not None:
+        fix = f"`claude update`, or npm install -g {cli_claude.PACKAGE}; claude.command names another one."
+        return [Finding("claude", "fail", f"{found.path}: {reason}", fix)]
+    if version not in releases.TESTED:
+        tested = " and ".join(releases.TESTED)
         return [Finding("claude", "ok", f"{found.path} {version} (tested: {tested})")]
     return [Finding("claude", "ok", f"{found.path} {version}")]
 

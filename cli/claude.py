@@ -17,7 +17,6 @@ from cli.progress import StepFailed, run_step
 
 PACKAGE = "@anthropic-ai/claude-code"
 PINNED = "2.1.330"
-TESTED = ("2.1.197", "2.1.330")
 USUAL_FOLDERS = ("~/.local/bin", "~/.claude/local", "/opt/homebrew/bin", "/usr/local/bin")
 """Searched after PATH, as the supervisor does."""
 COMMAND_VARIABLE = "PILOTLIGHT_CLAUDE"

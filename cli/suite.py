@@ -15,9 +15,10 @@ import time
 from collections.abc import Mapping
 
 from cli.bootstrap import ROOT, exclusive
-from cli.claude import TESTED, install
+from cli.claude import install
 from cli.progress import StepFailed
 from shared.config import ENVIRONMENT
+from shared.releases import TESTED
 
 _FOREIGN = re.compile(r"CI|(ANTHROPIC|CLAUDE|PILOTLIGHT(?!_TEST_)|AI_AGENT)(_.*|CODE)?|PYTHONPATH|NO_COLOR|FORCE_COLOR")
 MOST_WORKERS = 4

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,6 @@ from supervisor.states import State
 
 LOW_DISK_BYTES = 500 * 1024 * 1024
 NO_DISK_BYTES = 20 * 1024 * 1024
-VERSION_SECONDS = 10.0
 
 
 def check(name: str, status: str, detail: str) -> dict[str, str]:
@@ -127,29 +125,8 @@ def _holders(pool: Pool) -> dict[str, str]:
 
 
 async def claude_version(pool: Pool) -> str | None:
-    """What `claude --version` says, in a clean environment; None when it does not say it in time."""
-    config = pool.house.config().claude
+    """What `claude --version` says now, in a clean environment; None when it does not say it in time."""
     try:
-        binary = command.find(config, pool.house.environment)
-        child = await asyncio.create_subprocess_exec(
-            binary,
-            "--version",
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
-            env=command.environment(config, pool.house.environment),
-            start_new_session=True,
-        )
-    except (PilotlightError, OSError):
+        return await command.learn_release(pool.house.config().claude, pool.house.environment, again=True)
+    except PilotlightError:
         return None
-    try:
-        async with asyncio.timeout(VERSION_SECONDS):
-            output, _ = await child.communicate()
-    except TimeoutError:
-        return None
-    finally:
-        if child.returncode is None:
-            child.kill()
-            await child.wait()
-    words = output.decode("utf-8", "replace").split()
-    return words[0] if words and words[0][:1].isdigit() else None

@@ -14,7 +14,7 @@ from shared.errors import Conflict, InvalidRequest, NotFound, PilotlightError, U
 from shared.messages import Request
 from supervisor import answers, interrupts, renewal
 from supervisor.checks import run_checks
-from supervisor.claude import command
+from supervisor.claude import command, release
 from supervisor.health import Health
 from supervisor.keys import key_bytes
 from supervisor.metrics import Metrics
@@ -379,9 +379,8 @@ class _Shutdown(messages.Wire, frozen=True, forbid_unknown_fields=True):
 def claude_facts(pool: Pool) -> dict[str, Any]:
     """Which CLI would be started, or why none can be."""
     try:
-        return {
-            "claudeCommand": command.find(pool.house.config().claude, pool.house.environment),
-            "claudeError": None,
-        }
+        program = command.find(pool.house.config().claude, pool.house.environment)
+        release.refuse_old(program)
+        return {"claudeCommand": program, "claudeError": None}
     except PilotlightError as error:
         return {"claudeCommand": None, "claudeError": error.message}

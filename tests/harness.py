@@ -26,14 +26,20 @@ from demo.home import demo_environment, prepare_home
 from demo.server import DemoModel
 from shared import paths, process
 from shared.bus import BusClient
+from shared.releases import TESTED
 
 ROOT = Path(__file__).resolve().parent.parent
-VERSIONS = ("2.1.197", "2.1.330")
+OTHER_CLAUDE = os.environ.get("PILOTLIGHT_TEST_CLAUDE")
+"""Any `claude` to run the tests on, instead of the pinned releases."""
+
+VERSIONS = ("other",) if OTHER_CLAUDE else TESTED
 PATIENCE = 30.0
 
 
 def claude_binary(version: str) -> Path:
-    """The pinned CLI that `./test` installs."""
+    """The pinned CLI that `./test` installs, or the one that `PILOTLIGHT_TEST_CLAUDE` names."""
+    if OTHER_CLAUDE:
+        return Path(OTHER_CLAUDE).absolute()
     return ROOT / ".claude-cli" / version / "node_modules" / ".bin" / "claude"
 
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from shared.config import ClaudeConfig
 from shared.errors import StartFailed
-from supervisor.claude import unseen
+from supervisor.claude import release, unseen
 
 HERE = Path(__file__).resolve().parent
 HOOK_PROGRAM = HERE / "hook.sh"
@@ -172,6 +172,12 @@ def settings(session_dir: Path) -> dict[str, Any]:
     return {"tui": "default", "hooks": hooks, "permissions": {"allow": [readable]}}
 
 
+async def learn_release(config: ClaudeConfig, own: Mapping[str, str], again: bool = False) -> str | None:
+    """Find out the version of the CLI that `launch` would start; None when it does not say it. Raise StartFailed when
+    there is none."""
+    return await release.learn(find(config, own), environment(config, own), again)
+
+
 def launch(
     *,
     config: ClaudeConfig,
@@ -190,8 +196,10 @@ def launch(
     socket, and never remove all of it. What others must not read in `ps` is written into files of `session_dir`.
     """
     theirs, arguments = _take_settings(config.args)
+    program = find(config, own)
+    release.refuse_old(program)
     merged = json.dumps(_merge(theirs, settings(session_dir)))
-    argv = [find(config, own), *unseen.words(session_dir, "--settings", merged)]
+    argv = [program, *unseen.words(session_dir, "--settings", merged)]
     if fork_from:
         argv += ["--resume", fork_from, "--fork-session", "--session-id", conversation_id]
     else:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from shared.errors import PilotlightError
+from shared.releases import OLDEST
 from tests.conftest import MakeHouse
 from tests.harness import House, until
 
@@ -93,6 +94,27 @@ def test_a_process_that_ends_at_once_is_quoted(make_house: MakeHouse, one_cli: P
     assert "signal 9" in error["message"]
 
     restart_with(house, one_cli)
+    assert_works_after_reopening(house, view["id"])
+
+
+def test_a_release_that_is_too_old_is_refused_by_name_until_it_is_updated(make_house: MakeHouse, one_cli: Path) -> None:
+    house = make_house(one_cli)
+    old = program(house, f"[ $1 = --version ] && {{ echo '2.1.116 (Claude Code)'; exit; }}; exec {one_cli} \"$@\"")
+    house.config["claude"]["command"] = str(old)
+    house.start_supervisor()
+    error, view = refused(house)
+    assert error["code"] == "claude_too_old"
+    assert "2.1.116 is too old" in error["message"]
+    assert ".".join(map(str, OLDEST)) in error["message"]
+    assert "claude update" in error["message"]
+
+    def cli_check() -> dict[str, str]:
+        return next(check for check in house.call("health")["checks"] if check["name"] == "cli")
+
+    until(lambda: cli_check()["status"] == "fail", "the health check says it, too")
+    assert "2.1.116 is too old" in cli_check()["detail"]
+
+    program(house, f'exec {one_cli} "$@"')
     assert_works_after_reopening(house, view["id"])
 
 

@@ -6,6 +6,7 @@ import json
 
 from cli.__main__ import run
 from cli.checks import CHECKS
+from shared.releases import OLDEST, TESTED
 from tests.unit.test_cli_double import app_of
 
 
@@ -44,6 +45,21 @@ def test_a_claude_that_fails_is_a_failure_with_its_words(tmp_path, capsys):
     code, _, findings = _doctor(app_of(tmp_path, PILOTLIGHT_CLAUDE=program), capsys)
     assert code == 1
     assert "wrong architecture" in findings["claude"]["text"]
+
+
+def test_a_claude_that_is_too_old_is_a_failure_that_names_the_release_needed(tmp_path, capsys):
+    program = _claude(tmp_path / "bin", "#!/bin/sh\necho '2.1.150 (Claude Code)'\n")
+    code, _, findings = _doctor(app_of(tmp_path, PILOTLIGHT_CLAUDE=program), capsys)
+    assert (code, findings["claude"]["level"]) == (1, "fail")
+    assert "2.1.150 is too old: " + ".".join(map(str, OLDEST)) in findings["claude"]["text"]
+    assert "claude update" in findings["claude"]["fix"]
+
+
+def test_a_claude_that_is_not_one_of_the_tested_says_which_are(tmp_path, capsys):
+    program = _claude(tmp_path / "bin", "#!/bin/sh\necho '2.9.1 (Claude Code)'\n")
+    _, _, findings = _doctor(app_of(tmp_path, PILOTLIGHT_CLAUDE=program), capsys)
+    assert findings["claude"]["level"] == "ok"
+    assert all(version in findings["claude"]["text"] for version in ("2.9.1", *TESTED))
 
 
 def test_claude_is_asked_in_a_clean_environment(tmp_path, capsys):
