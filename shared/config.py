@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, Struct, field
@@ -99,6 +99,21 @@ class NotifyConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     kinds: list[str] = field(default_factory=lambda: ["warning", "waiting", "ended"])
 
 
+class PermissionRule(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One answer given in advance; `tool` and `pattern` take `*`, `?` and `[...]`. See config/default.yaml."""
+
+    tool: Annotated[str, Meta(min_length=1)]
+    answer: Literal["allow", "deny"]
+    pattern: str = "*"
+    message: str | None = None
+
+
+class PermissionsConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What is answered without a person."""
+
+    rules: list[PermissionRule] = field(default_factory=list)
+
+
 class Config(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Everything that can be configured."""
 
@@ -110,6 +125,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     events: EventsConfig = field(default_factory=EventsConfig)
     log: LogConfig = field(default_factory=LogConfig)
     notify: NotifyConfig = field(default_factory=NotifyConfig)
+    permissions: PermissionsConfig = field(default_factory=PermissionsConfig)
 
 
 ENVIRONMENT: dict[str, tuple[str, str]] = {

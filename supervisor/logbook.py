@@ -24,6 +24,7 @@ from supervisor.claude.journal import (
     transcript_path,
 )
 from supervisor.claude.transcript import milliseconds, read
+from supervisor.policy import consider
 from supervisor.store import now_ms
 from supervisor.turnbook import REMEMBERED_TURNS, TurnBook
 from supervisor.turns import StopReport, Turn
@@ -136,6 +137,7 @@ class Logbook:
         elif name == "PermissionRequest":
             asked = Permission.from_hook(event.spool, payload)
             if all(known.id != asked.id for known in session.permissions):
+                consider(session.house.config().permissions.rules, asked)
                 session.permissions.append(asked)
         elif name in ("Stop", "StopFailure"):
             self._turn_stopped(name, payload, event.prompt_id)
@@ -238,7 +240,9 @@ class Logbook:
     def _turn_told(self, turn: Turn, line: TranscriptLine) -> None:
         session = self._session
         if line.kind == "user":
-            self._prove(line.prompt_id, line.text or "")
+            # 2.1.231 writes `/compact` down as a prompt, too; a turn that a command starts is told by its hook.
+            if session.current is None or session.current.kind != "command":
+                self._prove(line.prompt_id, line.text or "")
         elif line.kind == "turn_end":
             turn.ended_at = time.monotonic()
             if session.record.turn_prompt == turn.prompt_id:

@@ -23,6 +23,7 @@ from supervisor.claude.journal import find_transcript, transcript_path
 from supervisor.conversations import project_of
 from supervisor.delivery import Sender
 from supervisor.lifecycle import Lifecycle
+from supervisor.policy import Policy
 from supervisor.rest import check_restful
 from supervisor.session import House, Session
 from supervisor.states import State
@@ -56,6 +57,7 @@ class Household:
         session.pulse.listener = pool.hurry
         self.lifecycle = Lifecycle(session, pool.admit, self._wake)
         self.sender = Sender(session, self.lifecycle)
+        self.policy = Policy(session)
         self.task: asyncio.Task[None] | None = None
         self._renewal: asyncio.Task[None] | None = None
 
@@ -512,6 +514,8 @@ class Pool:
                         household.lifecycle.follow_conversation()
                     if renewal.is_stale(session):
                         household.renew()
+                    if session.permissions:
+                        household.policy.tend()
                     if session.state is State.WAITING and session.record.trust:
                         household.lifecycle.tend_trust()
                 except StorageFailed as error:

@@ -114,8 +114,8 @@ class Session:
 
     @property
     def permission(self) -> Permission | None:
-        """The request that waits first; what Claude asks at once is answered one by one."""
-        return self.permissions[0] if self.permissions else None
+        """The request that waits first for a person; what Claude asks at once is answered one by one."""
+        return next((known for known in self.permissions if known.rule is None), None)
 
     @property
     def idle_for_messages(self) -> bool:

@@ -18,6 +18,7 @@ from typing import Any
 
 import msgspec
 
+from shared.config import PermissionRule
 from shared.messages import Choice, Waiting, WaitingFor
 from supervisor.claude.dialogs import Sight
 from supervisor.store import now_ms
@@ -43,6 +44,11 @@ class Permission:
     menu_seen: bool = False
     gone_since: float | None = None
     decided_at: float | None = None
+    rule: PermissionRule | None = None
+    """The rule of the configuration that is answering it; None when a person is asked."""
+
+    considered: bool = False
+    """Whether the rules were asked."""
 
     @classmethod
     def from_hook(cls, spool: Path, payload: dict[str, Any]) -> Permission:

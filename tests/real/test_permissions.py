@@ -219,6 +219,47 @@ def test_request_outlives_the_supervisor_and_is_answered_afterwards(house: House
     assert_clean(house, session)
 
 
+def test_rules_answer_by_tool_and_pattern_and_every_answer_is_recorded(make_house: MakeHouse, cli: Path) -> None:
+    house = make_house(cli)
+    rules: list[dict[str, str]] = [
+        {"tool": "Bash", "pattern": "touch ok*", "answer": "allow"},
+        {"tool": "Bash", "pattern": "touch no*", "answer": "deny", "message": "HANDS off"},
+        {"tool": "ExitPlanMode", "answer": "allow"},
+    ]
+    house.config["permissions"] = {"rules": rules}
+    house.start_supervisor()
+    session = house.call("session.create", {"projectPath": str(house.project)})["id"]
+
+    def reply(text: str) -> str:
+        return answered(house, house.send(text, session, wait=0)["message"]["id"])
+
+    assert reply(tool("Bash", command="touch ok1")).startswith("done")
+    assert (house.project / "ok1").exists()
+    assert "HANDS off" in reply(tool("Bash", command="touch no1"))
+    assert reply("[[plan 1. Look around. 2. Go home.]]")
+    events = house.events(session=session)
+    told = [event["data"] for event in events if event["kind"] == "answered"]
+    assert [(t["decision"], t["by"], t["for"]) for t in told] == [
+        ("allow", "policy", "permission"),
+        ("deny", "policy", "permission"),
+        ("allow", "policy", "plan"),
+    ]
+    assert told[0]["rule"] == {"tool": "Bash", "pattern": "touch ok*"}
+    called = [event["data"]["id"] for event in events if event["kind"] == "waiting"]
+    assert not {t["id"] for t in told} & set(called)  # nobody was called for it
+
+    # What no rule means is a person's: a second command behind the first. It waits over a restart that brings a rule.
+    command = "touch ok2; touch bad"
+    session, message, waiting = ask(house, tool("Bash", command=command), session)
+    assert waiting["input"]["command"] == command
+    rules.append({"tool": "Bash", "pattern": command, "answer": "allow"})
+    house.kill_supervisor()
+    house.start_supervisor()
+    assert answered(house, message).startswith("done")
+    assert_too_late(house, session, waiting, choice="deny")
+    assert_clean(house, session)
+
+
 def test_request_does_not_outlive_its_process(house: House) -> None:
     session, message, waiting = ask(house, tool("Bash", command="touch one"))
     house.call("session.kill", {"sessionId": session})

@@ -1,0 +1,120 @@
+"""Answers that the configuration gives in advance (`permissions.rules`): by tool and pattern, each one recorded.
+
+Nothing is answered unless a rule says so; a rule that refuses wins over one that allows, wherever it stands. What must
+not regress: a rule that allows never stretches over what its author did not mean. The wildcards of one that allows a
+command stand for no shell operator (`git status*` is not `git status; rm -rf ~`), paths are compared without their `..`,
+and a question is always a person's to answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fnmatch
+import os
+import re
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from shared.config import PermissionRule
+from shared.errors import PilotlightError
+from supervisor.waits import Permission
+
+if TYPE_CHECKING:
+    from supervisor.session import Session
+
+_SUBJECTS = ("command", "file_path", "notebook_path", "path", "url", "query", "pattern", "plan")
+_PATHS = frozenset({"file_path", "notebook_path", "path"})
+_OPERATORS = re.compile(r"[;&|<>`$(){}\n\r\\]")
+
+
+def subject(tool_input: dict[str, Any]) -> tuple[str, str]:
+    """What a pattern is compared with: the name of the input's telling field and its text, or all of it as JSON."""
+    for name in _SUBJECTS:
+        value = tool_input.get(name)
+        if isinstance(value, str):
+            return name, os.path.normpath(value) if name in _PATHS and value else value
+    return "", msgspec.json.encode(tool_input, order="sorted").decode()
+
+
+def decide(rules: list[PermissionRule], permission: Permission) -> PermissionRule | None:
+    """The rule that answers a request; None leaves it to a person."""
+    if permission.kind == "question":
+        return None
+    name, text = subject(permission.input)
+    fitting = [rule for rule in rules if _fits(rule, permission, name, text)]
+    refusing = (rule for rule in fitting if rule.answer == "deny")
+    return next(refusing, fitting[0] if fitting else None)
+
+
+def _fits(rule: PermissionRule, permission: Permission, name: str, text: str) -> bool:
+    if not fnmatch.fnmatchcase(permission.tool, rule.tool):
+        return False
+    if permission.kind == "plan" and rule.tool != permission.tool:
+        return False  # a plan is approved by a rule that names it, not by `*`
+    if rule.answer == "allow" and name == "command" and rule.pattern != text and _OPERATORS.search(text):
+        return False
+    return fnmatch.fnmatchcase(text, rule.pattern)
+
+
+def consider(rules: list[PermissionRule], permission: Permission) -> None:
+    """Note the rule that is to answer a request, once; the rules of later do not change it."""
+    if not permission.considered:
+        permission.considered = True
+        permission.rule = decide(rules, permission)
+
+
+class Policy:
+    """Gives one session the answers that rules have for it."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+
+    def tend(self) -> None:
+        """Answer what a rule answers, soon; a request that was there before our restart is considered again."""
+        rules = self._session.house.config().permissions.rules
+        for permission in self._session.permissions:
+            consider(rules, permission)
+            if permission.rule is not None and permission.id not in self._tasks:
+                self._tasks[permission.id] = asyncio.create_task(
+                    self._answer(permission, permission.rule), name="policy"
+                )
+
+    async def _answer(self, permission: Permission, rule: PermissionRule) -> None:
+        session = self._session
+        given = False
+        try:
+            given = await permission.decide(_decision(permission, rule))
+            fields = {"session": session.id, "tool": permission.tool, "decision": rule.answer, "given": given}
+            session.house.log.info("policy", extra={"fields": fields})
+            if given:
+                session.store.append("answered", session.id, _told(permission, rule))
+        except PilotlightError as error:  # the answer is given, and what the database refuses stands in the log
+            session.house.log.error("policy_not_recorded", extra={"fields": {"session": session.id, "why": str(error)}})
+        finally:
+            # A hook that takes no answer has gone, or was answered at the terminal: what is on the screen then is a person's.
+            permission.rule = None
+            if permission in session.permissions and given:
+                session.drop_permission(permission)
+            self._tasks.pop(permission.id, None)
+            session.pulse.ring()
+
+
+def _decision(permission: Permission, rule: PermissionRule) -> dict[str, Any]:
+    if rule.answer == "deny":
+        return {"behavior": "deny", "message": rule.message or "A rule of this machine refuses it."}
+    if permission.kind == "plan":
+        return {"behavior": "allow", "updatedInput": permission.input}  # 2.1.330 ignores a plain `allow`
+    return {"behavior": "allow"}
+
+
+def _told(permission: Permission, rule: PermissionRule) -> dict[str, Any]:
+    return {
+        "id": permission.id,
+        "for": permission.kind,
+        "tool": permission.tool,
+        "decision": rule.answer,
+        "by": "policy",
+        "rule": {"tool": rule.tool, "pattern": rule.pattern},
+    }
