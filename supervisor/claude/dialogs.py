@@ -30,6 +30,9 @@ _NUMBERED = re.compile(r"^(?P<lead>[\s│┃|]*)(?P<pointer>[❯›▶▸➤])?\
 _MARK = re.compile(r"^(?:[✔✓☑☐◉◯○●]|\[[ x✔✓]\])\s*|\s+[✔✓]$")
 _KEY = re.compile(r"\b(enter|return|esc|escape)\s+(?:to\s+)?((?!to\b)[a-z][a-z ]{1,30}[a-z])", re.IGNORECASE)
 _LEAVE = re.compile(r"cancel|close|exit|go back|dismiss|return|quit|continue|skip", re.IGNORECASE)
+_RUNS = re.compile(r"interrupt|stop|background", re.IGNORECASE)
+"""What Esc does to a turn that runs: its line is no dialog's."""
+
 _ANY_KEY = re.compile(r"press\s+any\s+key", re.IGNORECASE)
 _HINT = re.compile(r"\b(esc|enter|return|tab|space|ctrl)\b.*\bto\b|↑|↓|←/→", re.IGNORECASE)
 
@@ -142,7 +145,8 @@ def _keys(rows: list[str]) -> tuple[Choice, ...]:
     for match in _KEY.finditer(hints):
         name = "enter" if match.group(1).lower() in ("enter", "return") else "escape"
         does = match.group(2).strip()
-        if _LEAVE.search(does):
+        # Esc is named whatever it does there: in the settings of 197 it first clears the search.
+        if _LEAVE.search(does) or (name == "escape" and not _RUNS.search(does)):
             found.setdefault(name, Choice(id=name, label=f"{does[0].upper()}{does[1:]}"))
     return tuple(found[name] for name in ("enter", "escape") if name in found)
 

@@ -5,9 +5,13 @@ A tap between holder and CLI (`tests/tap.py`) writes down every byte that is typ
 
 from __future__ import annotations
 
+import contextlib
 import json
+import re
 import sys
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +19,7 @@ import pytest
 
 from shared.errors import Conflict
 from tests.conftest import MakeHouse
-from tests.harness import ROOT, VERSIONS, House, claude_binary, until
+from tests.harness import OTHER_CLAUDE, ROOT, VERSIONS, House, claude_binary, until
 from tests.record_screens import OLD_HOME
 
 
@@ -178,7 +182,107 @@ def test_the_renderer_question_of_330_holds_the_message(make_house: MakeHouse) -
 
     sent = house.send("echo: held", wait=30)
     waiting = sent["session"]["waiting"]
+    if OTHER_CLAUDE and not waiting:  # not every release has the question
+        assert_answered_once(house, sent["message"]["id"], "echo: held", "held")
+        return
     assert (waiting["for"], labels(waiting)) == ("setup", ["Yes, try it", "Not now"])
     assert typed.read_bytes() == b""
     choose(house, sent["session"]["id"], waiting, "Not now")
     assert_answered_once(house, sent["message"]["id"], "echo: held", "held")
+
+
+MENUS: list[tuple[str, bytes, bytes]] = [
+    # what is on the screen, the keys that bring it up, the keys that put it away
+    ("slash list", b"/", b"\x1b\x7f"),
+    ("draft", b"my own words", b"\x03"),
+    ("rewind", b"\x1b\x1b", b"\x1b"),
+    ("/model", b"/model\r", b"\x1b"),
+    ("/config", b"/config\r", b"\x1b"),
+    ("/resume", b"/resume\r", b"\x1b"),
+    ("/mcp", b"/mcp\r", b"\x1b"),
+    ("/theme", b"/theme\r", b"\x1b"),
+]
+KEYS = {b"\x1b": "Escape", b"\x7f": "Backspace", b"\r": "Enter", b"\x03": "C-c"}
+
+
+def by_hand(house: House, session: str, typed: Path, pressed: bytes) -> None:
+    """Type as a person at the terminal does, one key after the other has been drawn."""
+    for part in re.findall(rb"[^\x1b\x7f\r\x03]+|\x1b+|.", pressed, re.DOTALL):
+        before = screen(house, session)
+        name = KEYS.get(part[:1])
+        size = typed.stat().st_size + len(part)
+        what = {"keys": [name] * len(part)} if name else {"text": part.decode()}
+        house.call("session.keys", {"sessionId": session, **what})
+        until(partial(_has_grown, typed, size), f"{part!r} is typed")
+        with contextlib.suppress(AssertionError):
+            until(partial(_has_changed, house, session, before), "it is drawn", 1)
+
+
+def put_away(house: House, session: str, typed: Path, closing: bytes) -> bytes:
+    """Close what is up, once more when it has only left its search field; what was pressed."""
+    pressed = b""
+    for _ in range(3):
+        by_hand(house, session, typed, closing)
+        pressed += closing
+        with contextlib.suppress(AssertionError):
+            until(
+                lambda: house.session(session)["state"] != "waiting" and not house.session(session)["draft"],
+                "closed",
+                3,
+            )
+            return pressed
+    raise AssertionError(screen(house, session))
+
+
+def with_screen(house: House, session: str, condition: Callable[[], Any], what: str) -> None:
+    try:
+        until(condition, what)
+    except AssertionError as error:
+        raise AssertionError(f"{error}\n{house.session(session)}\n{screen(house, session)}") from None
+
+
+def _has_grown(file: Path, size: int) -> bool:
+    return file.stat().st_size >= size
+
+
+def _has_changed(house: House, session: str, before: str) -> bool:
+    return screen(house, session) != before
+
+
+def screen(house: House, session: str) -> str:
+    return str(house.call("session.screen", {"sessionId": session})["text"])
+
+
+def is_free(house: House, session: str) -> bool:
+    view = house.session(session)
+    return bool(view["state"] == "idle" and not view["draft"] and not view["waiting"])
+
+
+def test_a_message_waits_for_every_dialog_and_no_byte_of_it_is_typed_into_one(make_house: MakeHouse, cli: Path) -> None:
+    house = make_house(cli)
+    typed = tapped(house, cli)
+    server = {"mcpServers": {"quiet": {"command": "/bin/cat"}}}  # without one there is no /mcp menu
+    house.config["claude"]["args"] = ["--mcp-config", json.dumps(server)]
+    house.start_supervisor()
+    _, session = house.ask("echo: warm")
+    for number, (name, opening, closing) in enumerate(MENUS):
+        until(partial(is_free, house, session), f"the prompt before {name}")
+        start = typed.stat().st_size
+        by_hand(house, session, typed, opening)
+        with_screen(house, session, lambda: not is_free(house, session), f"{name} is up")
+        if name.startswith("/"):
+            with_screen(house, session, lambda: house.session(session)["waiting"], f"{name} is waited for")
+        message = house.send(f"echo: behind {number}", session, wait=0)["message"]["id"]
+        # Whatever moves on the screen wakes the sender: a message that would be typed, is typed now.
+        before = screen(house, session)
+        house.call("session.resize", {"sessionId": session, "cols": 100 + number, "rows": 40})
+        until(partial(_has_changed, house, session, before), "it is drawn anew")
+        assert house.message(message)["state"] == "queued", name
+        pressed = put_away(house, session, typed, closing)
+        settled = house.message(message, wait=30)
+        assert (settled["state"], settled["reply"]) == ("answered", f"behind {number}"), (name, screen(house, session))
+        log = typed.read_bytes()[start:]
+        assert log.startswith(opening + pressed + b"\x07"), (name, log)
+    assert [turn.prompt for turn in house.model.turns() if turn.attempt == 1] == [
+        "echo: warm", *(f"echo: behind {number}" for number in range(len(MENUS))),
+    ]  # fmt: skip
