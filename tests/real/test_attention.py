@@ -1,0 +1,122 @@
+"""What waits for a person, over HTTP: the same item after every restart, one answer, and every other told that it is late."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import MakeHouse
+from tests.harness import House, until
+
+KINDS = ("permission", "question", "plan", "trust")
+ASKS = {
+    "permission": '[[tool Bash {"command": "touch made"}]]',
+    "question": '[[ask "Which color?" Red Blue]]',
+    "plan": "[[plan 1. Look around. 2. Go home.]]",
+    "trust": "echo: trusted",
+}
+
+
+@pytest.fixture
+def asking(make_house: MakeHouse, cli: Path) -> tuple[House, dict[str, tuple[str, str]]]:
+    """A house in which a session waits for each kind; kind to session and message."""
+    house = make_house(cli)
+    house.config["limits"]["memory_total_gb"] = 16
+    house.start_supervisor()
+    house.start_api()
+    strange = house.folder / "strange"
+    strange.mkdir()
+    sessions = {}
+    for kind in KINDS:
+        project = strange if kind == "trust" else house.project
+        body = {"message": ASKS[kind], "projectPath": str(project), "wait": 0}
+        status, sent = house.http("POST", "/api/chat", body)
+        assert status == 202, sent
+        sessions[kind] = (sent["sessionId"], sent["messageId"])
+    return house, sessions
+
+
+def attention(house: House) -> dict[str, dict[str, Any]]:
+    """What is listed: session to what it waits for."""
+    status, body = house.http("GET", "/api/attention")
+    assert status == 200
+    return {entry["id"]: entry["waiting"] for entry in body["sessions"]}
+
+
+def test_what_waits_survives_every_restart_and_takes_one_answer(
+    asking: tuple[House, dict[str, tuple[str, str]]],
+) -> None:
+    house, sessions = asking
+
+    def all_asked() -> dict[str, dict[str, Any]] | None:
+        found = attention(house)
+        kinds = {kind: found[session]["for"] for kind, (session, _) in sessions.items() if session in found}
+        return found if kinds == {kind: kind for kind in KINDS} else None
+
+    before = until(all_asked, "all four wait")
+    house.kill_api()
+    house.start_api()
+    assert attention(house) == before
+    house.kill_supervisor()
+    house.start_supervisor()
+    assert until(all_asked, "all four wait again") == before
+    house.kill_supervisor()
+    house.kill_api()
+    house.start_supervisor()
+    house.start_api()
+    assert until(all_asked, "all four wait after both") == before
+
+    for kind, (session, message) in sessions.items():
+        waiting = before[session]
+        yes = next(c["id"] for c in waiting["choices"] if c["label"].split(",")[0] in ("Yes", "Blue"))
+        answer = {"waitingId": waiting["id"], "choice": yes}
+
+        def give(_: int, session: str = session, answer: dict[str, Any] = answer) -> tuple[int, Any]:
+            return house.http("POST", f"/api/sessions/{session}/answer", answer)
+
+        with ThreadPoolExecutor(2) as two:
+            results = list(two.map(give, range(2)))
+        assert sorted(status for status, _ in results) == [200, 409], (kind, results)
+        lost = next(body for status, body in results if status == 409)
+        assert lost["code"] == "already_answered"
+        settled = until(
+            lambda m=message: (r := house.http("GET", f"/api/messages/{m}?wait=1")[1])["state"] == "answered" and r,
+            f"the message behind the {kind}",
+        )
+        if kind == "question":
+            assert '"Which color?"="Blue"' in settled["reply"]
+        house.kill_api()
+        house.start_api()
+        status, late = give(0)
+        assert (status, late["code"]) == (409, "already_answered"), kind
+        given = [e["data"] for e in house.events(session=session) if e["kind"] == "answered"]
+        assert [one["id"] for one in given] == [waiting["id"]], kind
+    assert (house.project / "made").exists()
+    assert attention(house) == {}
+
+
+def test_what_nobody_answered_expires_with_its_cause(asking: tuple[House, dict[str, tuple[str, str]]]) -> None:
+    house, sessions = asking
+    until(lambda: len(attention(house)) == len(KINDS), "all four wait")
+    asked = attention(house)
+    causes = {}
+    for kind, (session, _) in sessions.items():
+        if kind == "question":
+            house.call("session.interrupt", {"sessionId": session})
+        elif kind == "plan":
+            house.call("session.keys", {"sessionId": session, "keys": ["Escape"]})
+        else:
+            assert house.http("DELETE", f"/api/sessions/{session}")[0] == 200
+    until(lambda: attention(house) == {}, "nothing waits any more")
+    for kind, (session, _) in sessions.items():
+
+        def over(session: str = session) -> list[dict[str, Any]]:
+            return [e["data"] for e in house.events(session=session) if e["kind"] == "expired"]
+
+        until(over, f"the {kind} has expired")
+        assert [one["id"] for one in over()] == [asked[session]["id"]], kind
+        causes[kind] = over()[0]["cause"]
+    assert causes == {"permission": "ended", "question": "interrupted", "plan": "terminal", "trust": "ended"}
