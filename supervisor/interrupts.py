@@ -40,9 +40,11 @@ async def interrupt(session: Session) -> str:
         drafted = not await session.pulse.until(lambda: session.sight().kind != "draft", REDRAW_SECONDS)
         if message is not None and not drafted:
             _note(session, message.id)
+        session.interrupting = True
         try:
             return await _press_until_over(session, message, drafted)
         finally:
+            session.interrupting = False
             _note(session, None)
 
 

@@ -17,7 +17,7 @@ from supervisor.claude import dialogs
 from supervisor.claude.journal import read_status, status_stamp
 from supervisor.states import Event, Evidence, State
 from supervisor.store import now_ms
-from supervisor.waits import limit_waiting, login_waiting, permission_waiting, screen_waiting
+from supervisor.waits import ASKED_SINCE, limit_waiting, login_waiting, permission_waiting, screen_waiting
 
 if TYPE_CHECKING:
     from supervisor.session import Session
@@ -191,9 +191,12 @@ class Observer:
     def _same_since(self, asked: Waiting | None) -> Waiting | None:
         session = self._session
         known = session.waiting
-        if asked is None or known is None or known.id != asked.id:
-            return asked
-        return msgspec.structs.replace(asked, since=known.since)
+        if asked is not None and known is not None and known.id == asked.id:
+            return msgspec.structs.replace(asked, since=known.since)
+        if asked is not None and session.record.asked == asked.id:  # before our restart
+            since = session.record.options.get(ASKED_SINCE, asked.since)
+            return msgspec.structs.replace(asked, since=since)
+        return asked
 
     def _held(self, sight: dialogs.Sight) -> Waiting | None:
         session = self._session

@@ -33,9 +33,10 @@ from supervisor.states import Event, State
 from supervisor.store import MessageRecord, SessionRecord, Store, now_ms
 from supervisor.terminal import Terminal
 from supervisor.undo import undone_on_failure
-from supervisor.waits import Permission, pending
+from supervisor.waits import ASKED_SINCE, Permission, expiry, pending
 
 TRUST_TRIES = 3
+_OVER = (State.STOPPING, State.ENDED)
 
 
 @dataclass
@@ -64,6 +65,10 @@ class Session:
         self.permissions: list[Permission] = pending(self.dir / "spool")
         self.trust_failures = 0
         self.answering = asyncio.Lock()
+        self.given: str | None = None
+        """What is being answered here: when it has gone, it has not expired."""
+
+        self.interrupting = False
         self.restart: Callable[[str], Awaitable[None]] | None = None
         self.last_answer: tuple[int, str, str] | None = None
         self.found_drafts: dict[str, str | None] = {}
@@ -186,9 +191,18 @@ class Session:
             # What was asked before a restart, or before we lost sight for a moment, is no news.
             known = self.record.asked
             news = asked is not None and asked.id != known
+            gone = known if target is not State.UNKNOWN and (asked is None or asked.id != known) else None
             if target is not State.UNKNOWN:
                 self.record.asked = asked.id if asked is not None else None
+            if asked is not None and news:
+                self.record.options = {**self.record.options, ASKED_SINCE: asked.since}
             self.store.save_session(self.record)
+            if gone is not None and gone != self.given:
+                stop = self.record.options.get("stop") or {}
+                reason = (stop.get("reason") or self.record.end_reason) if target in _OVER else None
+                why = expiry(gone, reason or cause, self.interrupting)
+                kind = old.kind if old is not None and old.id == gone else None
+                self.store.append("expired", self.id, {"id": gone, "for": kind, "cause": why})
             if target is not before or news:
                 data: dict[str, Any] = {"from": before, "to": target, "cause": cause}
                 if target is State.STARTING:

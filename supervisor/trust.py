@@ -36,6 +36,7 @@ class Trust:
 
     async def _answer(self, identity: str, choice: str) -> None:
         session = self._session
+        session.given = session.waiting.id if session.waiting is not None else None
         try:
             await choose(session, identity, choice)
         except (PilotlightError, HolderError) as error:

@@ -29,6 +29,10 @@ READER_TRIES, READER_PAUSE_SECONDS = 50, 0.01
 """The hook logs its request a moment before it opens its pipe; after this long nobody is going to read it."""
 
 DENY = Choice(id="deny", label="No")
+ASKED_SINCE = "asked_since"
+"""In a session's options: since when it asks what it asks. A dialog on the screen does not say it to the next supervisor."""
+
+_HOLD = "hold-"
 
 
 @dataclass
@@ -254,7 +258,7 @@ def login_waiting(generation: int, since: int) -> Waiting:
 def limit_waiting(until: int, reason: str | None, since: int) -> Waiting:
     """What a session waits for whose service has refused it for a while."""
     return Waiting(
-        id=f"hold-{until}",
+        id=f"{_HOLD}{until}",
         kind="rate_limit",
         title="Claude's usage limit is reached",
         text=reason or "",
@@ -262,3 +266,13 @@ def limit_waiting(until: int, reason: str | None, since: int) -> Waiting:
         since=since,
         until=until,
     )
+
+
+def expiry(waiting_id: str, cause: str, interrupting: bool) -> str:
+    """Why something is not waited for any more that nobody has answered here: `terminal` (a person there, or Claude, has
+    done away with it), `interrupted`, `time`, or what has become of the session."""
+    if cause != "evidence":
+        return cause
+    if waiting_id.startswith(_HOLD):
+        return "time"
+    return "interrupted" if interrupting else "terminal"

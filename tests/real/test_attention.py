@@ -119,4 +119,4 @@ def test_what_nobody_answered_expires_with_its_cause(asking: tuple[House, dict[s
         until(over, f"the {kind} has expired")
         assert [one["id"] for one in over()] == [asked[session]["id"]], kind
         causes[kind] = over()[0]["cause"]
-    assert causes == {"permission": "ended", "question": "interrupted", "plan": "terminal", "trust": "ended"}
+    assert causes == {"permission": "killed", "question": "interrupted", "plan": "terminal", "trust": "killed"}
