@@ -151,6 +151,7 @@ class Link(asyncio.Protocol):
         self._counted = 1
         self._asked = False
         self._welcome = False
+        self._keyboard = True
         self._over = False
         self._trying: asyncio.Task[None] | None = None
 
@@ -256,6 +257,7 @@ class Link(asyncio.Protocol):
             actor=self._visit.actor,
             cols=self._size[0],
             rows=self._size[1],
+            keyboard=self._keyboard,
         )
         self._send(protocol.control(hello))
         self._recount()
@@ -299,6 +301,8 @@ class Link(asyncio.Protocol):
                 web.send(_text(message))
                 web.close(POLICY, message["code"])
             return
+        if message["type"] in ("welcome", "writer"):
+            self._keyboard = bool(message["you"])  # two who come back after a restart: the one who had it gets it
         if message["type"] == "welcome":
             self._status, self._welcome = message, True
         elif message["type"] in ("state", "writer"):

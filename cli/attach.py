@@ -139,6 +139,7 @@ class Attachment:
                 actor=_actor(),
                 cols=cols,
                 rows=rows,
+                keyboard=self._mine or not self._state,  # who comes back has the keyboard only if he had it
             )
             connection.sendall(protocol.control(hello))
         except OSError:

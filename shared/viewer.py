@@ -57,8 +57,9 @@ class BadFrame(Exception):
     """The peer does not speak this protocol."""
 
 
-class Hello(Wire, frozen=True):
-    """Who comes to look at, or to type into, which session, and with what screen (0: any size)."""
+class Hello(Wire, frozen=True, omit_defaults=True):
+    """Who comes to look at, or to type into, which session, and with what screen (0: any size). `keyboard`: whether to have
+    the keyboard at once if it is free; one who comes back without having had it leaves it to the one who had."""
 
     v: int
     session: str
@@ -66,6 +67,7 @@ class Hello(Wire, frozen=True):
     actor: str = "local"
     cols: int = 0
     rows: int = 0
+    keyboard: bool = True
 
 
 def control(message: Any) -> bytes:

@@ -139,11 +139,12 @@ class Audience:
 
     # -- coming and going ------------------------------------------------------------------------------------------
 
-    def join(self, member: Member) -> None:
-        """Take a member in. It is told how things stand, and gets its snapshot at once if it can."""
+    def join(self, member: Member, keyboard: bool = True) -> None:
+        """Take a member in. It is told how things stand, and gets its snapshot at once if it can; and the keyboard, if it
+        is free and `keyboard` asks for it."""
         member.stale = True
         self._look()
-        if member.writes and self._writer is None:
+        if member.writes and keyboard and self._writer is None:
             self._give_keyboard(member, None)
         self._members.add(member)
         self._count()

@@ -210,7 +210,7 @@ class Viewer(asyncio.Protocol):
         self._size = _size(hello.cols, hello.rows)
         audience = self._viewers.audience(hello.session)
         self._audience = audience
-        audience.join(self)
+        audience.join(self, keyboard=hello.keyboard)
 
     def _obey(self, audience: Audience, message: dict[str, Any]) -> None:
         match message:

@@ -182,6 +182,19 @@ def test_viewers_stay_while_processes_come_and_go(make_house: MakeHouse, one_cli
     reader = look(house, session)
     reader.until(lambda: reader.text == screen(house, session), "the same screen after a restart")
 
+    # Who had not the keyboard before the restart leaves it to the one who had, even when he is back first.
+    first = look(house, session, "write", "ann", keyboard=False)
+    assert (first.last("welcome")["you"], first.last("welcome")["writer"]) == (False, None)
+    owner = look(house, session, "write", "bob")
+    assert owner.last("welcome")["you"]
+    owner.close()
+    until(lambda: house.session(session)["writer"] is None, "the owner has left")
+    first.type("x")
+    until(lambda: house.session(session)["writer"] == "ann", "a free keyboard goes to who types")
+    first.type("\x7f")
+    first.close()
+    until(lambda: not house.session(session)["attached"], "the writers have left")
+
     house.call("session.kill", {"sessionId": session})
     assert reader.until_told(type="state", state="ended")["reason"] == "killed"
 
