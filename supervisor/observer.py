@@ -39,6 +39,10 @@ and when it never was."""
 HOOK_LAG_SECONDS = 1.5
 """How long a turn's dialog may stand on the screen before the hook that explains it is no longer awaited."""
 
+STRANGE_SECONDS = 0.5
+"""How long a screen that is neither box nor menu must have stood before it is taken for a dialog:
+2.1.265 draws itself anew in two steps behind a dialog, and its status file lags."""
+
 DECIDED_SECONDS = 3.0
 """How long an answered dialog may stay on the screen before it counts as asked again."""
 
@@ -55,6 +59,7 @@ class Observer:
         self._status_stamp: tuple[int, int, int] | None = None
         self._puzzled_since: float | None = None
         self._menu_since: float | None = None
+        self._strange_since: float | None = None
         self._prompt_seen_at: float | None = None
         self._ready_at: float | None = None
         self._judged_at = 0.0
@@ -184,7 +189,11 @@ class Observer:
         in_turn = session.record.turn_prompt is not None and session.session_started
         if self._menu_since is not None and in_turn and now - self._menu_since < HOOK_LAG_SECONDS:
             return None
-        status_waits = session.status is not None and session.status.status == "waiting"
+        self._strange_since = (self._strange_since or now) if sight.kind in ("other", "notice") else None
+        stands = self._strange_since is None or now - self._strange_since >= STRANGE_SECONDS
+        if sight.kind == "notice" and not stands:
+            return None
+        status_waits = stands and session.status is not None and session.status.status == "waiting"
         asked = screen_waiting(sight, session.record.generation, session.record.ready_once, status_waits, now_ms())
         return self._same_since(asked)
 

@@ -125,6 +125,7 @@ def test_attach_says_what_is_wrong_and_who_has_the_keyboard(make_house: MakeHous
         second.until_shown("Ctrl+] then d: detach")
         second.keys("C-]", "d")
         second.until_shown("[detached]")
+        until(lambda: house.session(session)["writer"] is None, "the supervisor has seen him go")
         first.type(" of two")
         first.until_shown("❯ draft of two")
         first.keys("C-a", "d")
