@@ -36,8 +36,10 @@ async def interrupt(session: Session) -> str:
         if session.terminal is None or session.record.turn_prompt is None:
             raise Conflict("Nothing runs that could be interrupted.", code="nothing_runs")
         message = session.current
-        # The request may be on its way before the box is drawn empty; what is in it after a while is a person's.
+        # The request may be on its way before the box is drawn empty, long before on a busy machine: the box itself knows.
         drafted = not await session.pulse.until(lambda: session.sight().kind != "draft", REDRAW_SECONDS)
+        if drafted and message is not None:
+            drafted = await box.contents(session) not in (None, "", message.prompt.rstrip())
         if message is not None and not drafted:
             _note(session, message.id)
         session.interrupting = True
