@@ -60,7 +60,7 @@ def test_who_lost_the_token_hears_no_more_and_the_others_hear_on(house: House) -
     ]
     unused = ticket("read"), ticket("events")
     stays, stays_too = Stream(house, "/api/events"), terminal(house, session, token=house.token)
-    held = house.send("[[stream 20]] echo: " + "word " * 400, session, wait=0)["message"]["id"]
+    held = house.send("[[stream 5]] echo: " + "word " * 100, session, wait=0)["message"]["id"]
 
     tokens.revoke("phone")
     tokens.rotate("wall")
