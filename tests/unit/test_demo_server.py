@@ -166,7 +166,7 @@ def test_a_dropped_stream_ends_without_its_end(client: Client) -> None:
 def test_a_spread_reply_takes_its_time_in_many_pieces(client: Client) -> None:
     started = time.monotonic()
     assert client.ask("[[stream 0.3]] [[say 0123456789]]") == (200, "0123456789")
-    assert 0.25 < time.monotonic() - started < 2
+    assert 0.25 < time.monotonic() - started < 10
 
 
 def test_control_from_another_process(client: Client) -> None:
@@ -213,7 +213,7 @@ def test_twenty_clients_are_served_at_once(model: DemoModel) -> None:
     for thread in threads:
         thread.join(10)
     assert answers == [(200, "ok")] * 20
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 5.5
 
 
 def test_stop_ends_waiting_requests_and_frees_the_port() -> None:
