@@ -17,7 +17,7 @@ from supervisor.claude import dialogs
 from supervisor.claude.journal import read_status, status_stamp
 from supervisor.states import Event, Evidence, State
 from supervisor.store import now_ms
-from supervisor.waits import ASKED_SINCE, limit_waiting, login_waiting, permission_waiting, screen_waiting
+from supervisor.waits import ASKED_SINCE, is_held, limit_waiting, login_waiting, permission_waiting, screen_waiting
 
 if TYPE_CHECKING:
     from supervisor.session import Session
@@ -210,7 +210,7 @@ class Observer:
     def _held(self, sight: dialogs.Sight) -> Waiting | None:
         session = self._session
         until = session.record.held_until
-        if until is not None and until > now_ms():
+        if until is not None and is_held(session.record):
             return self._same_since(limit_waiting(until, session.record.held_reason, now_ms()))
         if sight.not_logged_in:
             return self._same_since(login_waiting(session.record.generation, now_ms()))

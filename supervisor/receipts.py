@@ -16,6 +16,7 @@ from supervisor.states import Event, State
 from supervisor.store import MessageRecord, now_ms
 from supervisor.turns import Outcome, StopReport, agree, cut_off, settle
 from supervisor.undo import undone_on_failure
+from supervisor.waits import hold
 
 if TYPE_CHECKING:
     from supervisor.session import Session
@@ -25,9 +26,6 @@ SILENT_END_SECONDS = 2.0
 
 STRAY_SECONDS = 0.5
 """How long after the Stop hook transcript lines whose chain is broken count for the turn that they fit."""
-
-RATE_LIMIT_SECONDS = 60
-"""How long the queue is held when Claude's service has refused a message for its rate limit."""
 
 
 class Receipts:
@@ -188,8 +186,7 @@ class Receipts:
             if session.record.turn_prompt == message.prompt_id:
                 session.record.turn_prompt = None
             if outcome.state == "failed" and outcome.error == "rate_limit":
-                session.record.held_until = now_ms() + RATE_LIMIT_SECONDS * 1000
-                session.record.held_reason = outcome.detail
+                hold(session.record, outcome.detail)
             if outcome.state == "answered":
                 session.record.failures = 0
                 session.record.options["spoken"] = session.record.conversation_id

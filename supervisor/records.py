@@ -41,6 +41,8 @@ class SessionRecord:
     failures: int = 0
     held_until: int | None = None
     held_reason: str | None = None
+    held_clock: float = 0.0
+    held_boot: str = ""
     activity_clock: float = 0.0
     activity_boot: str = ""
     asked: str | None = None

@@ -33,7 +33,7 @@ from supervisor.states import Event, State
 from supervisor.store import MessageRecord, SessionRecord, Store, now_ms
 from supervisor.terminal import Terminal
 from supervisor.undo import undone_on_failure
-from supervisor.waits import ASKED_SINCE, Permission, expiry, pending
+from supervisor.waits import ASKED_SINCE, Permission, expiry, is_held, pending
 
 TRUST_TRIES = 3
 _OVER = (State.STOPPING, State.ENDED)
@@ -125,7 +125,8 @@ class Session:
     @property
     def idle_for_messages(self) -> bool:
         """Whether a prompt may be typed now: idle, an empty box on a settled screen, nothing asked."""
-        return self.state is State.IDLE and self.sight().kind == "prompt" and self.terminal is not None
+        idle = self.state is State.IDLE and self.terminal is not None and not is_held(self.record)
+        return idle and self.sight().kind == "prompt"
 
     def view(self) -> SessionView:
         """As clients see it."""

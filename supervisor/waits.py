@@ -20,8 +20,9 @@ import msgspec
 
 from shared.config import PermissionRule
 from shared.messages import Choice, Waiting, WaitingFor
+from supervisor import clock
 from supervisor.claude.dialogs import Sight
-from supervisor.store import now_ms
+from supervisor.store import SessionRecord, now_ms
 
 _KINDS: dict[str, WaitingFor] = {"AskUserQuestion": "question", "ExitPlanMode": "plan"}
 _PIPE = ".answer"
@@ -33,6 +34,9 @@ ASKED_SINCE = "asked_since"
 """In a session's options: since when it asks what it asks. A dialog on the screen does not say it to the next supervisor."""
 
 _HOLD = "hold-"
+
+HOLD_SECONDS = 60.0
+"""How long a session whose service has refused it is left alone before its queue is tried again."""
 
 
 @dataclass
@@ -253,6 +257,17 @@ def login_waiting(generation: int, since: int) -> Waiting:
         choices=[Choice(id="retry", label="Start claude again")],
         since=since,
     )
+
+
+def hold(record: SessionRecord, reason: str | None) -> None:
+    """Claude's service refuses: nothing is sent for a while, by the clock that cannot be set. `held_until` is for people."""
+    record.held_until, record.held_reason = now_ms() + int(HOLD_SECONDS * 1000), reason
+    record.held_clock, record.held_boot = clock.now() + HOLD_SECONDS, clock.BOOT
+
+
+def is_held(record: SessionRecord) -> bool:
+    """Whether it still is; a reboot ends it, since it lasts about as long."""
+    return record.held_until is not None and record.held_boot == clock.BOOT and clock.now() < record.held_clock
 
 
 def limit_waiting(until: int, reason: str | None, since: int) -> Waiting:

@@ -138,3 +138,33 @@ def test_stamps_are_the_wall_clock_s(quick: House, clocks: Clocks) -> None:
     stamps: list[dict[str, Any]] = quick.events(session=session)
     assert all(abs(event["at"] / 1000 - (time.time() - DAY)) < 600 for event in stamps)
     assert now_ms() - quick.session(session)["lastActivity"] > (DAY - 600) * 1000
+
+
+def test_a_refused_service_holds_the_queue_for_a_minute_whatever_the_wall_clock_says(
+    make_house: MakeHouse, cli: Path, folder: Path, clocks: Clocks
+) -> None:
+    house = make_house(cli)
+    house.config["health"] = {"interval_seconds": 0.2}
+    house.config["claude"]["env"]["CLAUDE_CODE_MAX_RETRIES"] = "1"  # 2.1.197 would go on for three minutes
+    house.extra_env["PILOTLIGHT_CLOCK_FILE"] = str(folder / "clock")
+    house.start_supervisor()
+    _, session = house.ask("echo: warm")
+    refused = house.send("[[status 429]] echo: no", session)["message"]
+    assert (refused["state"], refused["error"]["code"], refused["error"]["status"]) == ("failed", "rate_limit", 429)
+    waits = house.send("echo: after the hold", session, wait=0)["message"]["id"]
+    held = house.until_state(session, "waiting")["waiting"]
+    assert (held["for"], [choice["id"] for choice in held["choices"]]) == ("rate_limit", ["retry"])
+    head = house.call("ping")["head"]
+    for wall in (DAY, -DAY):
+        clocks.set(wall, 0.0)
+        passes(house)
+    clocks.set(DAY, 0.0)
+    house.kill_supervisor()
+    house.start_supervisor()
+    house.until_state(session, "waiting")
+    passes(house)
+    assert house.session(session)["waiting"]["id"] == held["id"]
+    assert house.message(waits)["state"] == "queued"
+    assert not {"message", "waiting", "warning"} & set(said(house, head)), "nothing is news"
+    clocks.set(0.0, 61.0)
+    assert house.message(waits, wait=60)["reply"] == "after the hold"
