@@ -13,13 +13,16 @@ import signal
 import threading
 import time
 import uuid
-from collections import Counter
+from collections import Counter, deque
 from typing import Any
 
 from bench import lab
 from shared import process
 from shared.messages import SETTLED
 from tests.harness import House, until
+
+BACKLOG = 6
+"""How many messages of one client may be open: a busy machine must not end with hundreds that wait."""
 
 
 def main(argv: list[str]) -> int:
@@ -55,6 +58,7 @@ class _Senders:
 
     def _run(self, number: int) -> None:
         count = 0
+        behind: deque[str] = deque()
         while not self.stop.is_set():
             count += 1
             text = f"chaos {number} {count}"
@@ -68,7 +72,20 @@ class _Senders:
                     return
             with self._lock:
                 self.accepted[accepted] = (shape + text, text)
+            behind.append(accepted)
             self.stop.wait(self._dice.uniform(0.0, 0.6))
+            while len(behind) >= BACKLOG and not self.stop.is_set():
+                if self._is_settled(behind[0]):
+                    behind.popleft()
+                else:
+                    self.stop.wait(0.2)
+
+    def _is_settled(self, identity: str) -> bool:
+        try:
+            status, receipt = self._house.http("GET", f"/api/messages/{identity}", timeout=20)
+        except (OSError, http.client.HTTPException, AssertionError):
+            return False
+        return status == 200 and (receipt.get("message") or receipt)["state"] in SETTLED
 
     def _send(self, session: str, text: str, key: str) -> str | None:
         body = {"message": text, "sessionId": session, "wait": self._dice.choice([0, 0, 2])}
@@ -133,7 +150,9 @@ def _judge(
         everything = False
     fates: Counter[str] = Counter()
     wrong: list[str] = []
-    prompts = Counter(turn.prompt for turn in house.model.turns() if turn.attempt == 1)
+    turns = [turn for turn in house.model.turns() if turn.attempt == 1]
+    prompts = Counter(turn.text for turn in turns)
+    marked = [turn for turn in turns if turn.text != turn.prompt]
     for identity, (prompt, text) in senders.accepted.items():
         receipt = house.message(identity)
         fates[receipt["state"]] += 1
@@ -151,12 +170,14 @@ def _judge(
         (process.identify(pid) is not None) == (states[session] == "idle") if pid else states[session] != "idle"
         for session, pid in alive.items()
     )
-    print("\n".join(wrong[:20]), flush=True) if wrong else None
+    wrong += [f"given to Claude in the middle of a turn: {turn.prompt!r}" for turn in marked]
+    print("\n".join(wrong[:30]), flush=True) if wrong else None
     figures: dict[str, Any] = {
         "accepted": len(senders.accepted),
         **{f"fate: {name}": count for name, count in sorted(fates.items())},
         **{f"blow: {name}": count for name, count in sorted(blows.items())},
         "wrong": len(wrong),
+        "given to Claude in the middle of a turn": len(marked),
     }
     verdicts = {
         "every accepted message has one fate": everything,

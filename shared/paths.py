@@ -95,6 +95,13 @@ class Paths:
         for folder in (self.home, self.sessions_dir, self.log_dir, self.run_dir, self.run_dir / "h"):
             _private_directory(folder)
 
+    def heal(self) -> bool:
+        """Make the run directory anew if somebody deleted it, and say whether: what binds sockets needs it."""
+        if (self.run_dir / "h").is_dir():
+            return False
+        self.prepare()
+        return True
+
 
 def _private_directory(folder: Path) -> None:
     try:

@@ -108,7 +108,13 @@ class Daemon:
         recorder = Recorder(pool, viewers, log)
         TerminalOps(pool, ops, recorder)
         bus = Bus(self._paths.request_address, self._paths.event_address, ops.handle, log, LOOKING)
-        health.chores += [("bus_rebound", bus.heal), ("lock_renewed", ownership.heal), ("", metrics.note_pass)]
+        health.chores += [
+            ("run_dir_renewed", self._paths.heal),
+            ("bus_rebound", bus.heal),
+            ("viewers_rebound", viewers.heal),
+            ("lock_renewed", ownership.heal),
+            ("", metrics.note_pass),
+        ]
 
         def publish(events: list[Event]) -> None:
             bus.publish(events)

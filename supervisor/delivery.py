@@ -18,6 +18,7 @@ import time
 from shared.errors import PilotlightError
 from supervisor import box, commands, renewal
 from supervisor.box import CTRL_G, EDITOR_SECONDS
+from supervisor.claude import command
 from supervisor.endings import error_body
 from supervisor.holder_client import HolderError
 from supervisor.lifecycle import Lifecycle
@@ -193,7 +194,9 @@ class Sender:
         return claimed
 
     def _arm(self, message: MessageRecord) -> None:
-        outbox = self._session.dir / "outbox"
+        session = self._session
+        outbox = session.dir / "outbox"
+        command.keep_temporary(session.house.paths.temporary_dir(session.id))
         for other in outbox.glob("*.pending"):
             other.unlink(missing_ok=True)
         temporary = outbox / f"{message.id}.new"

@@ -29,7 +29,6 @@ if __name__ == "__main__":
 
 import json
 import signal
-import socket
 import time
 from typing import Any, NamedTuple
 
@@ -38,12 +37,11 @@ from supervisor import holder_files, holder_lock
 from supervisor.holder_child import Child, Size, StartError, spawn
 from supervisor.holder_loop import Holder
 from supervisor.holder_protocol import PROTOCOL, READY_FD
+from supervisor.holder_socket import listen
 from supervisor.holder_tree import adopt_orphans
 from supervisor.ring import Ring
 
 _MAX_RING = 64 << 20
-_MAX_SOCKET_PATH = 103
-_BACKLOG = 16
 
 
 class Spec(NamedTuple):
@@ -169,27 +167,6 @@ def read_spec(path: str) -> Spec:
     if not all(os.path.isabs(name) for name in (spec.cwd, spec.socket, *spec.locks)) or spec.ring_bytes > _MAX_RING:
         raise StartError("bad_spec", "a path that is not absolute, or a ring over 64 MiB", path)
     return spec
-
-
-def listen(path: str) -> socket.socket:
-    """Replaces a socket that a dead holder left: the locks say that nobody serves it."""
-    folder = os.path.dirname(path)
-    if len(os.fsencode(path)) > _MAX_SOCKET_PATH:
-        raise StartError("bad_socket", f"the socket's path is longer than {_MAX_SOCKET_PATH} bytes: {path}", path)
-    os.makedirs(folder, mode=0o700, exist_ok=True)
-    facts = os.stat(folder)
-    if facts.st_uid != os.geteuid() or facts.st_mode & 0o077:
-        raise StartError("bad_socket", f"the socket's directory must be ours and have mode 0700: {folder}", folder)
-    holder_files.remove(path)
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    before = os.umask(0o177)
-    try:
-        listener.bind(path)
-    finally:
-        os.umask(before)
-    listener.listen(_BACKLOG)
-    listener.setblocking(False)
-    return listener
 
 
 def record_failure(folder: str, error: StartError) -> None:

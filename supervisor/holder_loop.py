@@ -26,6 +26,7 @@ from supervisor.holder_files import EXIT, write_json
 from supervisor.holder_keyboard import Keyboard, Reply
 from supervisor.holder_protocol import MAX_WRITE
 from supervisor.holder_service import Refused, Service
+from supervisor.holder_socket import listen
 from supervisor.ring import Ring
 
 _IDLE_LOOK = 5.0
@@ -66,6 +67,8 @@ class Holder:
         self._reading = False
         self._reopen_at = _NEVER
         self._leave_at = _NEVER
+        self._found_at = time.monotonic()
+        self._lost_said = False
         self._bugs = 0
         # kqueue and poll are unreliable on terminals on macOS; select is enough for twenty descriptors.
         self._selector = selectors.SelectSelector() if sys.platform == "darwin" else selectors.DefaultSelector()
@@ -124,6 +127,22 @@ class Holder:
             if self._exit and (self._ladder.exhausted or not left):
                 self._tell(now)
         self._service.pump()
+        if now >= self._found_at + _IDLE_LOOK and not self._exit:
+            self._found_at = now
+            self._stay_reachable()
+
+    def _stay_reachable(self) -> None:
+        """A socket whose file was removed (a cleaner of temporary folders, a logout) is bound anew, or a supervisor that
+        restarts would never find its way here."""
+        if self._service.found:
+            return
+        try:
+            self._service.listen_again(listen(self._info["socket"]))
+            self._lost_said = False
+        except (OSError, StartError) as error:
+            if not self._lost_said:
+                print(f"the socket cannot be bound anew, which is tried again: {error}", file=sys.stderr)
+            self._lost_said = True
 
     def _may_leave(self, now: float) -> bool:
         return now >= self._leave_at or (self._leave_at < _NEVER and self._service.drained)

@@ -6,6 +6,7 @@ loop; the number of clients is bounded. Standard library only: the holder import
 
 from __future__ import annotations
 
+import os
 import selectors
 import socket
 from collections.abc import Callable, Mapping
@@ -19,6 +20,14 @@ from supervisor.ring import Ring
 MAX_CLIENTS = 16
 
 Operation = Callable[[Connection, dict[str, Any], Reply], None]
+
+
+def _inode(listener: socket.socket) -> int | None:
+    """That of the name which it was bound to; `fstat` would tell the socket's own."""
+    try:
+        return os.stat(listener.getsockname()).st_ino
+    except OSError:
+        return None
 
 
 class Refused(Exception):
@@ -44,6 +53,7 @@ class Service:
         self._ring = ring
         self._operations = operations
         self._interests: dict[Connection, int] = {}
+        self._inode = _inode(listener)
         selector.register(listener, selectors.EVENT_READ, lambda _: self._accept())
 
     @property
@@ -57,6 +67,21 @@ class Service:
     def pump(self) -> None:
         for connection in list(self._interests):
             self._serve(connection, connection.pump)
+
+    @property
+    def found(self) -> bool:
+        """Whether new clients can find their way here: the socket's name still leads to this listener."""
+        try:
+            return os.stat(self._listener.getsockname()).st_ino == self._inode
+        except OSError:
+            return False
+
+    def listen_again(self, listener: socket.socket) -> None:
+        """Another listener in the place of the one that nobody can find any more; who is connected stays."""
+        self._selector.unregister(self._listener)
+        self._listener.close()
+        self._listener, self._inode = listener, _inode(listener)
+        self._selector.register(listener, selectors.EVENT_READ, lambda _: self._accept())
 
     def part(self, message: dict[str, Any]) -> None:
         """Nobody new; a last message to everyone, after the output that is there now."""

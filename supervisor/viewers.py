@@ -36,17 +36,19 @@ class Viewers:
         self._path = path
         self._audiences: dict[str, Audience] = {}
         self.connections: set[Viewer] = set()
+        self._unfindable = asyncio.Event()
 
     async def serve(self) -> None:
         """Let people in until cancelled."""
-        self._path.unlink(missing_ok=True)
-        loop = asyncio.get_running_loop()
-        server = await loop.create_unix_server(lambda: Viewer(self), str(self._path))
-        self._path.chmod(0o600)
+        server = await self._listen()
         try:
             await asyncio.sleep(RETURN_SECONDS)
             await self._restore_sizes()
-            await asyncio.Event().wait()
+            while True:
+                await self._unfindable.wait()
+                self._unfindable.clear()
+                server.close()  # who is connected stays so
+                server = await self._listen()
         finally:
             server.close()
             for connection in list(self.connections):
@@ -54,6 +56,19 @@ class Viewers:
             for audience in self._audiences.values():
                 audience.close()
             self._path.unlink(missing_ok=True)
+
+    async def _listen(self) -> asyncio.Server:
+        self._path.unlink(missing_ok=True)
+        server = await asyncio.get_running_loop().create_unix_server(lambda: Viewer(self), str(self._path))
+        self._path.chmod(0o600)
+        return server
+
+    def heal(self) -> bool:
+        """Listen anew where somebody deleted the socket's file. Return whether it has to be done."""
+        if self._path.exists():
+            return False
+        self._unfindable.set()
+        return True
 
     def audience(self, session_id: str) -> Audience:
         """The audience of a session; made when there is none. Raise NotFound."""

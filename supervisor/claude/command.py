@@ -287,6 +287,12 @@ def link_editor(session_dir: Path) -> None:
     fresh.rename(link)
 
 
+def keep_temporary(folder: Path) -> None:
+    """Make TMPDIR anew if something that tidies up has removed it, with the folder that both releases make in it once, at
+    their start: without that they cannot call the editor (measured)."""
+    (folder / f"claude-{os.getuid()}").mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
 def claude_home(config: ClaudeConfig, own: Mapping[str, str]) -> Path:
     """Where this CLI keeps transcripts and status files."""
     env = environment(config, own)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import signal
 import socket
 import stat
@@ -273,6 +274,33 @@ async def test_a_stale_socket_is_replaced(lab: Lab) -> None:
 
     await watcher.client.write("1", b"new\n", 5)
     await watcher.sees(b"new\r\nnew")
+
+
+@pytest.mark.parametrize("what", ["file", "directory"])
+async def test_a_holder_whose_socket_was_deleted_binds_it_anew(lab: Lab, what: str) -> None:
+    folder = lab.base / "run" / "h"
+    info = await lab.start(CAT, socket=str(folder / "sock"))
+    before = await lab.watch(info)
+    if what == "file":
+        Path(info.socket).unlink()
+    else:
+        shutil.rmtree(folder.parent)
+
+    await until(lambda: Path(info.socket).exists())
+
+    after = await lab.watch(info)
+    await after.client.write("1", b"found\n", 5)
+    await before.sees(b"found\r\nfound")
+    await after.sees(b"found\r\nfound")
+    assert (before.lost, (await after.client.stat())["clients"]) == (0, 2)
+    assert [path.stat().st_mode & 0o777 for path in (folder, Path(info.socket))] == [0o700, 0o600]
+    # No descriptor is left of the one before, and a holder that leaves takes the new one along.
+    sockets = [os.readlink(entry) for entry in Path(f"/proc/{info.pid}/fd").iterdir()]
+    assert sum(name.startswith("socket:") for name in sockets) == 3
+    await after.client.stop(1)
+    await after.exited()
+    await lab.gone(info.id)
+    assert not Path(info.socket).exists()
 
 
 async def test_a_socket_where_others_could_reach_it_is_refused(lab: Lab) -> None:

@@ -134,6 +134,33 @@ def test_deleted_bus_sockets_are_bound_again(quick: House) -> None:
     assert any(event["kind"] == "bus_rebound" for event in quick.events())
 
 
+def test_deleted_run_directory_costs_no_session(quick: House, cli: Path) -> None:
+    quick.config["claude"]["command"] = str(cli)
+    quick.start_supervisor()
+    _, session = quick.ask("Remember the word SORREL")
+    before = quick.session(session)
+    run = quick.paths.run_dir
+    holder = Path(next(run.glob("h/*.sock")))
+    shutil.rmtree(run)
+    everything = (
+        run / "bus.sock",
+        run / "events.sock",
+        quick.paths.terminal_socket,
+        quick.paths.supervisor_lock,
+        holder,
+    )
+    until(lambda: all(path.exists() for path in everything), "all is bound anew")
+    assert quick.ask("echo: typed without its folder", session)[0] == "typed without its folder"
+    quick.kill_supervisor()
+    quick.start_supervisor()
+    assert quick.ask("What word did I ask you to remember?", session)[0] == "SORREL"
+    after = quick.session(session)
+    assert [after[name] for name in ("pid", "holderPid", "generation")] == [before["pid"], before["holderPid"], 1]
+    kinds = [event["kind"] for event in quick.events()]
+    assert {"run_dir_renewed", "bus_rebound", "viewers_rebound", "lock_renewed"} <= set(kinds)
+    assert run.stat().st_mode & 0o777 == 0o700
+
+
 def test_run_directory_that_others_could_enter_is_closed(quick: House) -> None:
     quick.paths.prepare()
     quick.paths.run_dir.chmod(0o777)
