@@ -65,6 +65,7 @@ class LimitsConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 
     memory_per_session_mb: Annotated[float, Meta(ge=64)] = 500.0
     memory_total_gb: Positive = 2.0
+    memory_free_percent: Annotated[float, Meta(ge=0, lt=100)] = 5.0
     cpu_percent: Annotated[float, Meta(gt=0, le=100)] = 80.0
 
 

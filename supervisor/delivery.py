@@ -16,7 +16,7 @@ import os
 import time
 
 from shared.errors import PilotlightError
-from supervisor import box, commands, renewal
+from supervisor import box, commands, renewal, strangers
 from supervisor.box import CTRL_G, EDITOR_SECONDS
 from supervisor.claude import command
 from supervisor.endings import error_body
@@ -119,6 +119,7 @@ class Sender:
             session.current = message
         else:
             session.receipts.requeue(message)
+            strangers.refuse_beside(session)
             if not await self._place(message):
                 return
         terminal, pressed = session.terminal, message.state == "typed"

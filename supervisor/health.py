@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from shared import process
 from shared.config import Config
 from shared.errors import PilotlightError, StorageFailed
-from supervisor import resources
+from supervisor import resources, strangers
 from supervisor.holder_client import HolderError
 from supervisor.pool import Household, Pool
 from supervisor.session import Session
@@ -102,6 +102,7 @@ class Health:
         self._watched: dict[str, _Watched] = {}
         self._cpu = resources.CpuMeter()
         self._refused: tuple[float, str] | None = None
+        self._short: set[str] = set()
         self.chores: list[tuple[str, Callable[[], bool]]] = []
         self.changed = asyncio.Event()
         self.memory_total = 0
@@ -148,6 +149,9 @@ class Health:
             if household.session.state is not State.ENDED:
                 await self._guarded("life", self._check_life(household, config))
         await self._guarded("resources", self._check_resources(config))
+        for household in self._pool.households():
+            if household.session.terminal is not None:
+                await self._guarded("strangers", strangers.check(household.session, household.lifecycle))
         connected = [household for household in self._pool.households() if household.session.terminal is not None]
         await asyncio.gather(*(self._guarded("progress", self._check_progress(h, config)) for h in connected))
         if self._refused is None:
@@ -231,7 +235,7 @@ class Health:
                 session.cpu_percent = round(used / (now - watched.cpu[0]) * 100.0, 1)
             watched.cpu = (now, found.cpu_seconds)
             await self._guarded("memory", self._check_memory(household, found.memory, config))
-        await self._check_total(config)
+        await self._check_room(config)
 
     async def _check_memory(self, household: Household, used: int, config: Config) -> None:
         session = household.session
@@ -255,20 +259,44 @@ class Health:
         except PilotlightError as error:
             self._house.log.warning("recycle_failed", extra={"fields": {"session": session.id, "why": str(error)}})
 
-    async def _check_total(self, config: Config) -> None:
-        limit = config.limits.memory_total_gb * GIGABYTE
-        while self.memory_total > limit:
-            sleepiest = self._pool.sleepiest()
-            if sleepiest is None:
-                self._pool.note_pressure(self.memory_total, None)
-                return
-            freed = sleepiest.memory_bytes or 0
-            try:
-                await self._pool.household(sleepiest.id).lifecycle.hibernate("memory_total")
-            except PilotlightError:
-                return
-            self.memory_total -= freed
-            self._pool.note_pressure(self.memory_total, None)
+    async def _check_room(self, config: Config) -> None:
+        """With room, sessions stay warm; with less, fewer do: the least recently used ones sleep until it is enough."""
+        limits = config.limits
+        total = limits.memory_total_gb * GIGABYTE
+        self._note_room(
+            "memory_total", self.memory_total > total, bytes=self.memory_total, limitGb=limits.memory_total_gb
+        )
+        while self.memory_total > total and await self._put_to_sleep("memory_total"):
+            pass
+        free = resources.free_memory_percent()
+        scarce = free < limits.memory_free_percent
+        self._note_room("machine_memory", scarce, freePercent=round(free, 1), limitPercent=limits.memory_free_percent)
+        while resources.free_memory_percent() < limits.memory_free_percent and await self._put_to_sleep(
+            "machine_memory"
+        ):
+            pass
+        while len(self._pool.live()) > config.sessions.max_concurrent and await self._put_to_sleep("room_needed"):
+            pass
+
+    def _note_room(self, what: str, short: bool, **data: float) -> None:
+        """Say once that it is short, and once that it is not any more."""
+        if short != (what in self._short):
+            self._pool.store.append("pressure", None, {"what": what, "short": short, **data})
+            self._short ^= {what}
+
+    async def _put_to_sleep(self, cause: str) -> bool:
+        """The session that is needed least; False when none can sleep."""
+        sleepiest = self._pool.sleepiest()
+        if sleepiest is None:
+            return False
+        freed = sleepiest.memory_bytes or 0
+        try:
+            await self._pool.household(sleepiest.id).lifecycle.hibernate(cause)
+        except PilotlightError:
+            return False
+        self.memory_total -= freed
+        self._pool.note_pressure(self.memory_total, None)
+        return True
 
     # -- progress --------------------------------------------------------------------------------------------------
 

@@ -101,6 +101,12 @@ def free_disk(folder: Path) -> int:
         return 0
 
 
+def free_memory_percent() -> float:
+    """How much of the machine's memory could be had without swapping."""
+    seen = psutil.virtual_memory()
+    return float(seen.available * 100.0 / seen.total) if seen.total else 100.0
+
+
 def own_memory() -> int:
     """Bytes of this process."""
     return memory_of(os.getpid())

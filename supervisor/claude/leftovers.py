@@ -22,10 +22,14 @@ _CLOCK_TOLERANCE_SECONDS = 120.0
 
 def owner(claude_home: Path, conversation_id: str) -> int | None:
     """The pid of a living `claude` that has this conversation open; None when nobody has."""
+    return next(owners(claude_home, conversation_id), None)
+
+
+def owners(claude_home: Path, conversation_id: str) -> Iterator[int]:
+    """Every living `claude` that has this conversation open; two are one too many."""
     for file, status in _statuses(claude_home):
         if status.get("sessionId") == conversation_id and _is_its_writer(int(file.stem), status):
-            return int(file.stem)
-    return None
+            yield int(file.stem)
 
 
 def remove(claude_home: Path, dead: ProcessId) -> None:

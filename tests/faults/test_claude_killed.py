@@ -165,10 +165,44 @@ def test_a_claude_started_by_hand_keeps_its_conversation(make_house: MakeHouse, 
         assert str(by_hand.pid) in refused["error"]["message"]
         assert house.session(session)["state"] == "hibernated"
     finally:
-        by_hand.close(force=True)
+        _end(by_hand)
     # A file that it did not get to remove stops nobody.
     status.write_text(json.dumps({"pid": 1, "sessionId": session, "procStart": "1", "status": "idle"}))
     assert house.ask("What word did I ask you to remember?", session)[0] == "GUAVA"
+
+
+def test_a_claude_started_by_hand_beside_a_live_one_gets_the_conversation(make_house: MakeHouse, cli: Path) -> None:
+    house = make_house(cli)
+    house.start_supervisor()
+    _, session = house.ask("Remember the word QUINCE")
+    ours = house.until_state(session, "idle")["pid"]
+    environment = {**house.config["claude"]["env"], "PATH": "/usr/bin:/bin", "TERM": "xterm-256color"}
+    environment["CLAUDE_CODE_TMPDIR"] = str(house.folder)
+    by_hand = pexpect.spawn(
+        str(cli), ["--resume", session], env=environment, cwd=str(house.project), dimensions=(40, 120)
+    )
+    try:
+        status = house.claude_home / ".claude" / "sessions" / f"{by_hand.pid}.json"
+        until(lambda: _drain(by_hand) and status.exists() and session in status.read_text(), "it has it open, too")
+        refused = house.send("echo: not beside you", session)["message"]
+        assert (refused["state"], refused["error"]["code"]) == ("failed", "conversation_in_use")
+        assert f"pid {by_hand.pid}" in refused["error"]["message"]
+        house.call("settings.patch", {"values": {"health.interval_seconds": 0.3}})
+        assert house.until_state(session, "hibernated")["pid"] is None
+        (event,) = [event["data"] for event in house.events(session=session) if event["kind"] == "conversation_shared"]
+        assert event["pid"] == by_hand.pid != ours
+        assert process.identify(by_hand.pid) is not None
+        assert "echo: not beside you" not in first_tries(house)
+    finally:
+        _end(by_hand)
+    assert house.ask("What word did I ask you to remember?", session)[0] == "QUINCE"
+
+
+def _end(child: pexpect.spawn) -> None:  # type: ignore[type-arg]
+    """SIGKILL; pexpect's own `close` gives up on a busy machine."""
+    child.kill(signal.SIGKILL)
+    until(lambda: not child.isalive(), "it has ended")
+    child.close()
 
 
 def _drain(child: pexpect.spawn) -> bool:  # type: ignore[type-arg]

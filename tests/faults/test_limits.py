@@ -81,6 +81,34 @@ def test_memory_pressure_with_nothing_idle_refuses_new_starts_and_recovers(quick
     assert quick.until_state(session, "hibernated")["pid"] is None
     patch(quick, limits__memory_total_gb=None)
     assert quick.ask("echo: room again")[0] == "room again"
+    passes(quick, 1)
+    said = [(event["what"], event["short"]) for event in of_kind(quick, "pressure")]
+    assert said == [("memory_total", True), ("memory_total", False)]
+
+
+def test_with_less_room_fewer_sessions_stay_warm_and_with_more_they_stay(quick: House) -> None:
+    first, second, third = (quick.ask(f"echo: {number}")[1] for number in range(3))
+    for session in (first, second, third):
+        quick.until_state(session, "idle")
+    patch(quick, sessions__max_concurrent=2)
+    assert quick.until_state(first, "hibernated")["pid"] is None, "the least recently used one, at once"
+    patch(quick, limits__memory_free_percent=99.9)
+    for session in (second, third):
+        quick.until_state(session, "hibernated")
+    patch(quick, limits__memory_free_percent=None, sessions__max_concurrent=None)
+    until(lambda: len(of_kind(quick, "pressure")) == 2, "said when it begins and when it is over")
+    short, over = of_kind(quick, "pressure")
+    assert (short["what"], short["short"], over["short"]) == ("machine_memory", True, False)
+    assert short["freePercent"] < short["limitPercent"] == 99.9
+    causes = [
+        [change["cause"] for change in of_kind(quick, "state", session) if change["to"] == "hibernated"]
+        for session in (first, second, third)
+    ]
+    assert causes == [["room_needed"], ["machine_memory"], ["machine_memory"]]
+    for session in (first, second, third):
+        assert quick.ask("echo: warm again", session)[0] == "warm again"
+    passes(quick)
+    assert [quick.session(session)["state"] for session in (first, second, third)] == ["idle"] * 3
 
 
 def test_grandchild_that_eats_memory_is_counted_and_its_session_replaced(make_house: MakeHouse, one_cli: Path) -> None:
