@@ -4,7 +4,8 @@ What is read of the tree (all of it optional, times in milliseconds as everywher
 
     sessions.byState       {state: number}             pilotlight_sessions{state}
     counters               {name: number}              pilotlight_<name>_total
-    latency                {step: {p50, p95, p99}}     pilotlight_message_step_seconds{step, quantile}
+    latency                {step: {p50, p95, p99}}     pilotlight_message_step_seconds{step, quantile} (a summary)
+    queueDepth, memoryBytes, cpuPercent                pilotlight_{queue_length, sessions_memory_bytes, machine_cpu_ratio}
     perSession             [{id, memoryBytes, cpuPercent, queueLength}]
                                                        pilotlight_session_{memory_bytes, cpu_ratio, queue_length}
 """
@@ -28,6 +29,11 @@ _PER_SESSION = (
     ("memoryBytes", "memory_bytes", "Memory of the session's process tree.", 1.0),
     ("cpuPercent", "cpu_ratio", "Processor time of the session's process tree, 1 is one core.", 0.01),
     ("queueLength", "queue_length", "Messages that wait for this session.", 1.0),
+)
+_WHOLE = (
+    ("queueDepth", "queue_length", "Messages that wait, of all sessions.", 1.0),
+    ("memoryBytes", "sessions_memory_bytes", "Memory of the process trees of all sessions.", 1.0),
+    ("cpuPercent", "machine_cpu_ratio", "Part of the machine's processors in use, 1 is all of them.", 0.01),
 )
 
 
@@ -70,14 +76,17 @@ def _families(tree: dict[str, Any]) -> Iterator[Metric]:
     for name, count in (tree.get("counters") or {}).items():
         snake = _snake(name)
         yield CounterMetricFamily(f"pilotlight_{snake}", f"Number of {snake.replace('_', ' ')}.", value=count)
-    steps = GaugeMetricFamily(
-        "pilotlight_message_step_seconds", "Time a message took to reach a step.", labels=["step", "quantile"]
-    )
+    # A label `quantile` belongs to summaries only; these are over the newest messages, so there is no sum or count.
+    steps = Metric("pilotlight_message_step_seconds", "Time a message took to reach a step.", "summary")
     for step, values in (tree.get("latency") or {}).items():
         for name, quantile in _QUANTILES.items():
             if values.get(name) is not None:
-                steps.add_metric([step, quantile], values[name] / 1000)
+                labels = {"step": step, "quantile": quantile}
+                steps.add_sample(steps.name, labels, values[name] / 1000)
     yield steps
+    for key, name, text, factor in _WHOLE:
+        if tree.get(key) is not None:
+            yield GaugeMetricFamily(f"pilotlight_{name}", text, value=tree[key] * factor)
     for key, name, text, factor in _PER_SESSION:
         family = GaugeMetricFamily(f"pilotlight_session_{name}", text, labels=["session"])
         for session in tree.get("perSession") or []:

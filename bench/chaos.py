@@ -155,7 +155,8 @@ def _judge(
     marked = [turn for turn in turns if turn.text != turn.prompt]
     for identity, (prompt, text) in senders.accepted.items():
         receipt = house.message(identity)
-        fates[receipt["state"]] += 1
+        code = (receipt["error"] or {}).get("code", "")
+        fates[receipt["state"] + (f" ({code})" if receipt["state"] == "failed" else "")] += 1
         if receipt["state"] == "answered" and receipt["reply"] != text:
             wrong.append(f"{identity}: {receipt['reply']!r} instead of {text!r}")
         if prompts[prompt] > 1:

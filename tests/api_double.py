@@ -86,6 +86,9 @@ class FakeSupervisor:
             "sessions": {"byState": {"idle": 2, "busy": 1}},
             "counters": {"starts": 3, "messagesAnswered": 7},
             "latency": {"answered": {"p50": 120.0, "p95": 300.0, "p99": None}},
+            "queueDepth": 2,
+            "memoryBytes": 1000,
+            "cpuPercent": 25.0,
             "perSession": [{"id": "s1", "memoryBytes": 1000, "cpuPercent": 50.0, "queueLength": 2}],
         }
         self.epoch = "e1"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from shared.errors import Unavailable
 from tests.api_double import Caller, FakeSupervisor
@@ -87,8 +89,33 @@ def test_metrics_for_prometheus(ask: Caller) -> None:
     assert "pilotlight_starts_total 3.0" in lines
     assert "pilotlight_messages_answered_total 7.0" in lines
     assert 'pilotlight_message_step_seconds{quantile="0.5",step="answered"} 0.12' in lines
+    assert "pilotlight_queue_length 2.0" in lines
+    assert "pilotlight_sessions_memory_bytes 1000.0" in lines
+    assert "pilotlight_machine_cpu_ratio 0.25" in lines
     assert 'pilotlight_session_cpu_ratio{session="s1"} 0.5' in lines
     assert "pilotlight_up 1.0" in lines
+
+
+BASE_UNITS = ("_seconds", "_bytes", "_ratio", "_total", "_info")
+PLAIN_COUNTS = {"pilotlight_sessions", "pilotlight_up", "pilotlight_api_streams_max"}
+
+
+def test_metrics_keep_the_conventions_of_prometheus(ask: Caller) -> None:
+    """https://prometheus.io/docs/practices/naming: help for each, base units, counters end in _total, quantiles are a
+    summary's, and a series is told once."""
+    families = list(text_string_to_metric_families(ask("GET", "/metrics").get_data(as_text=True)))
+
+    assert len(families) > 12
+    for family in families:
+        assert re.fullmatch(r"pilotlight_[a-z][a-z0-9_]*", family.name)
+        assert family.documentation.endswith(".")
+        assert family.type in ("gauge", "counter", "summary")
+        names = {sample.name for sample in family.samples}
+        assert names <= ({f"{family.name}_total"} if family.type == "counter" else {family.name})
+        assert family.type == "counter" or family.name in PLAIN_COUNTS or family.name.endswith((*BASE_UNITS, "_length"))
+        assert family.type == "summary" or not any("quantile" in sample.labels for sample in family.samples)
+        series = [(sample.name, tuple(sorted(sample.labels.items()))) for sample in family.samples]
+        assert len(series) == len(set(series))
 
 
 def test_metrics_for_prometheus_without_a_supervisor(ask: Caller) -> None:
