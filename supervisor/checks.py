@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from shared.config import LimitsConfig
 from shared.errors import PilotlightError
 from supervisor import resources
 from supervisor.claude import command
@@ -26,12 +27,12 @@ def run_checks(pool: Pool, memory_total: int, facts: dict[str, Any]) -> dict[str
     config = pool.house.config()
     checks = [
         check("supervisor", "ok", f"pid {os.getpid()}"),
-        check("bus", "ok", "answers"),
+        _bus(pool),
         _cli(facts),
         _login(pool),
         _disk(pool),
         _database(pool),
-        _memory(memory_total, config.limits.memory_total_gb),
+        _memory(memory_total, config.limits),
         _holders(pool),
     ]
     worst = {c["status"] for c in checks}
@@ -57,6 +58,14 @@ def run_checks(pool: Pool, memory_total: int, facts: dict[str, Any]) -> dict[str
             },
         },
     }
+
+
+def _bus(pool: Pool) -> dict[str, str]:
+    paths = pool.house.paths
+    missing = [a for a in (paths.request_address, paths.event_address) if not Path(a.removeprefix("ipc://")).exists()]
+    if missing:
+        return check("bus", "warn", f"{missing[0]} was deleted: nobody new can connect until the next health pass.")
+    return check("bus", "ok", "answers")
 
 
 def _machine_memory() -> int:
@@ -111,8 +120,10 @@ def _database(pool: Pool) -> dict[str, str]:
     return check("database", "ok", f"{pool.store.head()} events")
 
 
-def _memory(used: int, limit_gb: float) -> dict[str, str]:
-    limit = limit_gb * 1024**3
+def _memory(used: int, limits: LimitsConfig) -> dict[str, str]:
+    limit, free = limits.memory_total_gb * 1024**3, resources.free_memory_percent()
+    if free < limits.memory_free_percent:
+        return check("memory", "warn", f"Only {free:.1f} % of the machine's memory are free: idle sessions sleep.")
     detail = f"{used / 1024**2:.0f} of {limit / 1024**2:.0f} MB used by sessions"
     return check("memory", "warn" if used > limit else "ok", detail)
 

@@ -80,7 +80,7 @@ class FakeSupervisor:
             "activeSessions": 1,
             "sessionCount": 2,
             "resources": {"system": {"cpuPercent": 1.0}, "sessions": {"memoryBytes": 1}},
-            "checks": [{"name": "supervisor", "status": "healthy", "detail": "answers"}],
+            "checks": [{"name": "supervisor", "status": "ok", "detail": "answers"}],
         }
         self.metrics: dict[str, Any] = {
             "sessions": {"byState": {"idle": 2, "busy": 1}},

@@ -76,7 +76,7 @@ def full_health() -> Response:
                 "activeSessions": 0,
                 "sessionCount": 0,
                 "resources": {"system": {}, "sessions": {}},
-                "checks": [{"name": "supervisor", "status": "unhealthy", "detail": error.message}],
+                "checks": [{"name": "supervisor", "status": "fail", "detail": error.message}],
             }
         )
     body = {"checks": [], "timestamp": _now(), **report, "version": __version__}

@@ -131,6 +131,11 @@ def test_no_login_is_a_waiting_state_that_can_be_retried(make_house: MakeHouse, 
     assert (sent["session"]["state"], waiting["for"], sent["message"]["state"]) == ("waiting", "login", "queued")
     assert "not logged in" in waiting["text"]
     assert [choice["id"] for choice in waiting["choices"]] == ["retry"]
+    health = house.call("health")
+    assert (health["status"], [c["name"] for c in health["checks"] if c["status"] == "fail"]) == (
+        "unhealthy",
+        ["login"],
+    )
 
     house.config["claude"]["env"]["ANTHROPIC_AUTH_TOKEN"] = token
     house.kill_supervisor()

@@ -60,7 +60,7 @@ def test_full_health_without_a_supervisor_names_the_check(ask: Caller) -> None:
     answer = ask("GET", "/api/health")
 
     assert answer.status_code == 503
-    assert answer.json["checks"] == [{"name": "supervisor", "status": "unhealthy", "detail": DOWN.message}]
+    assert answer.json["checks"] == [{"name": "supervisor", "status": "fail", "detail": DOWN.message}]
     assert set(answer.json["resources"]) == {"system", "sessions"}
 
 
