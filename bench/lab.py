@@ -17,6 +17,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from demo.server import DemoModel
 from shared.config import validate
 from supervisor import resources
@@ -78,6 +80,11 @@ def percentile(values: Sequence[float], percent: float) -> float:
 def memory_mb(pid: int) -> float:
     """Proportional memory of one process in MB."""
     return resources.memory_of(pid) / MEGABYTE
+
+
+def private_mb(pid: int) -> float:
+    """Memory that is this process's alone, in MB: its share of common pages changes with what others do."""
+    return float(psutil.Process(pid).memory_full_info().uss) / MEGABYTE
 
 
 class Progress:

@@ -35,20 +35,24 @@ def _soak(house: House, sessions: int, messages: int) -> tuple[dict[str, Any], d
     memory: list[tuple[int, float, float]] = []
     over_since: float | None = None
     over_longest = 0.0
+    peak_memory = peak_live = 0
     stop = threading.Event()
     assert house.supervisor is not None
     assert house.api is not None
     supervisor, api = house.supervisor.pid, house.api.pid
 
     def watch() -> None:
-        nonlocal over_since, over_longest
+        nonlocal over_since, over_longest, peak_memory, peak_live
         limit = 2.0 * 1024**3
         while not stop.wait(1.0):
-            memory.append((done, lab.memory_mb(supervisor), lab.memory_mb(api)))
+            memory.append((done, lab.private_mb(supervisor), lab.private_mb(api)))
             status, body = house.http("GET", "/api/sessions/active")
             if status != 200:
                 continue
-            over = body["stats"]["memoryUsage"] > limit or body["stats"]["totalSessions"] > sessions
+            crowd = house.call("metrics")["sessions"]["byState"]
+            live = sum(count for state, count in crowd.items() if state != "hibernated")
+            over = body["stats"]["memoryUsage"] > limit or live > sessions
+            peak_memory, peak_live = max(peak_memory, body["stats"]["memoryUsage"]), max(peak_live, live)
             over_since = (over_since or time.monotonic()) if over else None
             if over_since is not None:
                 over_longest = max(over_longest, time.monotonic() - over_since)
@@ -105,6 +109,8 @@ def _soak(house: House, sessions: int, messages: int) -> tuple[dict[str, Any], d
         "API MB at the end": late[-1][2],
         "supervisor memory, last half, ratio": growth(1),
         "API memory, last half, ratio": growth(2),
+        "most memory of all sessions, MB": peak_memory / lab.MEGABYTE,
+        "most sessions with a process": peak_live,
         "longest time over a limit, s": over_longest,
     }
     verdicts = {

@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from collections.abc import Awaitable, Callable
 
 from shared.errors import PilotlightError
 from supervisor import box, commands, renewal, strangers
@@ -50,11 +51,13 @@ RETRY_SECONDS = 1.0
 
 
 class Sender:
-    """Takes messages from the queue of one session, in order, for ever."""
+    """Takes messages from the queue of one session, in order, for ever. `rest` does what is due between two turns, and says
+    whether the process has gone for it."""
 
-    def __init__(self, session: Session, lifecycle: Lifecycle) -> None:
+    def __init__(self, session: Session, lifecycle: Lifecycle, rest: Callable[[], Awaitable[bool]]) -> None:
         self._session = session
         self._lifecycle = lifecycle
+        self._rest = rest
         self._wanted = asyncio.Event()
         self.typing = asyncio.Lock()
 
@@ -144,6 +147,8 @@ class Sender:
         while tries < EDITOR_TRIES:
             await session.pulse.until(lambda: session.idle_for_messages or not session.live, None)
             if renewal.is_stale(session) and await renewal.renew(session, self._lifecycle):
+                return False
+            if await self._rest():
                 return False
             async with self.typing:
                 first = session.store.open_messages(session.id)

@@ -30,11 +30,6 @@ FIRST_PASS_SECONDS = 1.0
 KEEP_SECONDS = 600.0
 """How often the activity of a session that works without a word is written down."""
 
-MEMORY_PAUSE_PASSES = 4.0
-MEMORY_PAUSE_MAX_SECONDS = 3600.0
-"""A process that is over its limit again after it was replaced is not replaced at every pass, but ever more seldom: its
-limit is below what it needs to begin with."""
-
 MEGABYTE = 1024 * 1024
 GIGABYTE = 1024 * MEGABYTE
 
@@ -89,8 +84,6 @@ class _Watched:
     cpu: tuple[float, float] | None = None
     kept_at: float = 0.0
     puzzled_passes: int = 0
-    memory_pause: float = 0.0
-    memory_rest_until: float = 0.0
 
 
 class Health:
@@ -225,10 +218,10 @@ class Health:
         cpu = self._cpu.percent()
         now = time.monotonic()
         self.memory_total = sum(sample.memory for sample in samples.values())
-        self._pool.note_pressure(self.memory_total, cpu)
+        self._pool.cpu_percent = cpu
         for household in live:
             session, found = household.session, samples[household.session.id]
-            session.memory_bytes = found.memory
+            session.memory_bytes = household.counted = found.memory
             watched = self._watch(session)
             if watched.cpu is not None and now > watched.cpu[0]:
                 used = max(0.0, found.cpu_seconds - watched.cpu[1])
@@ -240,17 +233,18 @@ class Health:
     async def _check_memory(self, household: Household, used: int, config: Config) -> None:
         session = household.session
         action = memory_action(used, config.limits.memory_per_session_mb, household.restful())
-        watched, now = self._watch(session), time.monotonic()
-        if action == "none" and now >= watched.memory_rest_until:
-            watched.memory_pause = 0.0
-        if action in ("none", "wait") or now < watched.memory_rest_until:
+        now, due = time.monotonic(), household.rest_due == "memory"
+        if action == "none":
+            household.rest_due = None if due else household.rest_due
+            if now >= household.memory_rest_until:
+                household.memory_pause = 0.0
             return
-        session.store.append(
-            "memory", session.id, {"bytes": used, "limitMb": config.limits.memory_per_session_mb, "action": action}
-        )
-        first = MEMORY_PAUSE_PASSES * config.health.interval_seconds
-        watched.memory_pause = min(MEMORY_PAUSE_MAX_SECONDS, max(first, 2.0 * watched.memory_pause))
-        watched.memory_rest_until = now + watched.memory_pause
+        if action == "wait" and now >= household.memory_rest_until:
+            household.rest_due = household.rest_due or "memory"
+        if action == "wait" or (now < household.memory_rest_until and not due):
+            return
+        household.rest_due = None
+        household.note_recycling(action)
         try:
             if action == "recycle":
                 await household.lifecycle.recycle("memory")
@@ -266,16 +260,20 @@ class Health:
         self._note_room(
             "memory_total", self.memory_total > total, bytes=self.memory_total, limitGb=limits.memory_total_gb
         )
-        while self.memory_total > total and await self._put_to_sleep("memory_total"):
+        while self._pool.memory > total and await self._pool.put_to_sleep("memory_total"):
             pass
+        if self._pool.memory > total:
+            self._pool.ask_to_rest("memory_total", enough=int(self._pool.memory - total))
+        else:
+            self._pool.forget_rest("memory_total")
         free = resources.free_memory_percent()
         scarce = free < limits.memory_free_percent
         self._note_room("machine_memory", scarce, freePercent=round(free, 1), limitPercent=limits.memory_free_percent)
-        while resources.free_memory_percent() < limits.memory_free_percent and await self._put_to_sleep(
+        while resources.free_memory_percent() < limits.memory_free_percent and await self._pool.put_to_sleep(
             "machine_memory"
         ):
             pass
-        while len(self._pool.live()) > config.sessions.max_concurrent and await self._put_to_sleep("room_needed"):
+        while len(self._pool.live()) > config.sessions.max_concurrent and await self._pool.put_to_sleep("room_needed"):
             pass
 
     def _note_room(self, what: str, short: bool, **data: float) -> None:
@@ -283,20 +281,6 @@ class Health:
         if short != (what in self._short):
             self._pool.store.append("pressure", None, {"what": what, "short": short, **data})
             self._short ^= {what}
-
-    async def _put_to_sleep(self, cause: str) -> bool:
-        """The session that is needed least; False when none can sleep."""
-        sleepiest = self._pool.sleepiest()
-        if sleepiest is None:
-            return False
-        freed = sleepiest.memory_bytes or 0
-        try:
-            await self._pool.household(sleepiest.id).lifecycle.hibernate(cause)
-        except PilotlightError:
-            return False
-        self.memory_total -= freed
-        self._pool.note_pressure(self.memory_total, None)
-        return True
 
     # -- progress --------------------------------------------------------------------------------------------------
 

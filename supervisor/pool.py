@@ -45,6 +45,25 @@ CPU_LOOK_SECONDS = 0.5
 STARTUP_SECONDS = 10.0
 """How long a start that does not get to its prompt keeps the next ones waiting."""
 
+TURN_SECONDS = 10.0
+"""How long a process may stay at least before a session that waits for room makes it go between two of its turns."""
+
+YIELD_SECONDS = 10.0
+"""How long it then lets those that wait go first, at most."""
+
+WAIT_AFTER_SECONDS = 1.0
+"""How soon a queue whose session finds no room asks again; it counts as waiting for `WAITING_SECONDS` after it asked, in
+which a busy machine may hold its start back."""
+
+WAITING_SECONDS = WAIT_AFTER_SECONDS + CPU_PATIENCE_SECONDS + 2.0
+FRESH_BYTES = 150 * 1024 * 1024
+"""What a start is expected to need (measured: 135-150 MB that it does not share)."""
+
+MEMORY_PAUSE_PASSES = 4.0
+MEMORY_PAUSE_MAX_SECONDS = 3600.0
+"""A process that is over its limit again after it was replaced is not replaced at every pass, but ever more seldom: its
+limit is below what it needs to begin with."""
+
 STORAGE_SECONDS = 1.0
 """How often sessions are looked at while the database refuses what they have to say."""
 
@@ -56,10 +75,18 @@ class Household:
         self.session = session
         session.pulse.listener = pool.hurry
         self.lifecycle = Lifecycle(session, pool.admit, self._wake)
-        self.sender = Sender(session, self.lifecycle)
+        self.sender = Sender(session, self.lifecycle, self.rest)
         self.policy = Policy(session)
         self.task: asyncio.Task[None] | None = None
+        self.up_since = time.monotonic()
+        self.rest_due: str | None = None
+        """Why its process has to go at the end of the turn, though messages wait: one that always has work is never idle."""
+
+        self.memory_pause = self.memory_rest_until = 0.0
+        self.counted = 0
+        """Bytes that its process tree counts for: as measured, or as expected until the first measurement."""
         self._renewal: asyncio.Task[None] | None = None
+        self._pool = pool
 
     def _wake(self) -> None:
         self.sender.wake()
@@ -91,6 +118,32 @@ class Household:
             fields = {"session": self.session.id, "why": error.error_code}
             self.session.house.log.warning("renewal_failed", extra={"fields": fields})
 
+    async def rest(self) -> bool:
+        """Between two turns: do what is due. Return whether the process has gone."""
+        cause, self.rest_due = self.rest_due, None
+        if cause is None:
+            return False
+        try:
+            if cause == "memory":
+                self.note_recycling()
+                await self.lifecycle.recycle(cause)
+            else:
+                await self.lifecycle.hibernate(cause)
+                await self._pool.let_others_go_first(self.session)
+        except Conflict:
+            self.rest_due = cause
+            return False
+        return True
+
+    def note_recycling(self, action: str = "recycle") -> None:
+        """Say it, and wait ever longer before the next: a limit may be below what its process needs to begin with."""
+        session, config = self.session, self.session.house.config()
+        limit = config.limits.memory_per_session_mb
+        session.store.append("memory", session.id, {"bytes": session.memory_bytes, "limitMb": limit, "action": action})
+        first = MEMORY_PAUSE_PASSES * config.health.interval_seconds
+        self.memory_pause = min(MEMORY_PAUSE_MAX_SECONDS, max(first, 2.0 * self.memory_pause))
+        self.memory_rest_until = time.monotonic() + self.memory_pause
+
     def begin(self) -> None:
         """Start sending."""
         if self.task is None or self.task.done():
@@ -107,12 +160,12 @@ class Pool:
         self._households: dict[str, Household] = {}
         self._starting = asyncio.Semaphore(STARTS_AT_ONCE)
         self._reserved: set[str] = set()
+        self._waiters: dict[str, float] = {}
         self._closing = False
         self._hurry = asyncio.Event()
         self._unadopted: set[str] = set()
         self._background: set[asyncio.Task[None]] = set()
         self.log: logging.Logger = house.log
-        self.memory = 0
         self.cpu_percent = 0.0
 
     # -- finding ---------------------------------------------------------------------------------------------------
@@ -239,7 +292,9 @@ class Pool:
         return path
 
     def _check_place(self) -> None:
-        self._check_memory()
+        total = self.house.config().limits.memory_total_gb * 1024**3
+        if self.memory > total and self.sleepiest() is None:
+            raise self._no_memory(RETRY_AFTER_SECONDS)
         limit = self.house.config().sessions.max_concurrent
         live = self.live()
         if len(live) >= limit and self.sleepiest() is None:
@@ -376,7 +431,13 @@ class Pool:
         await self._starting.acquire()
         try:
             await self._make_room(session, asked)
+            self._waiters.pop(session.id, None)
+            self.forget_rest("room_needed")  # who still waits asks again
             self._reserved.add(session.id)
+            household = self._households.get(session.id)
+            if household is not None:
+                household.up_since, household.rest_due = time.monotonic(), None
+                household.counted = FRESH_BYTES
             yield
         finally:
             self._reserved.discard(session.id)
@@ -398,16 +459,14 @@ class Pool:
         await self._await_resources(session, asked)
         limit = self.house.config().sessions.max_concurrent
         while len([other for other in self.sessions() if self._has_place(other) and other is not session]) >= limit:
-            sleepiest = self.sleepiest(session)
-            if sleepiest is None:
+            if self.sleepiest(session) is None:
+                self.ask_to_rest("room_needed", session)
                 raise Busy(
                     f"All {limit} places are taken by sessions that are busy.",
                     code="too_many_sessions",
-                    data={"retryAfter": 1},
+                    data={"retryAfter": WAIT_AFTER_SECONDS},
                 )
-            try:
-                await self._households[sleepiest.id].lifecycle.hibernate("room_needed")
-            except Conflict:
+            if not await self.put_to_sleep("room_needed", session):
                 await asyncio.sleep(0.05)
 
     def _has_place(self, session: Session) -> bool:
@@ -421,16 +480,62 @@ class Pool:
                 candidates.append(household.session)
         return min(candidates, key=lambda s: s.record.last_activity, default=None)
 
-    def note_pressure(self, memory: int, cpu_percent: float | None) -> None:
-        """What the health pass has measured: bytes of all trees, and percent of the machine's cores in use."""
-        self.memory = memory
-        if cpu_percent is not None:
-            self.cpu_percent = cpu_percent
+    async def put_to_sleep(self, cause: str, but: Session | None = None) -> bool:
+        """The session that is needed least; False when none could."""
+        sleepiest = self.sleepiest(but)
+        if sleepiest is None:
+            return False
+        try:
+            await self._households[sleepiest.id].lifecycle.hibernate(cause)
+        except Conflict:
+            return False
+        return True
+
+    def ask_to_rest(self, cause: str, but: Session | None = None, enough: int = 1) -> None:
+        """Nobody is idle: have those that have been up longest sleep between two turns, until `enough` bytes are promised.
+        Their queues go on when they are woken in turn."""
+        now = time.monotonic()
+        if but is not None:
+            self._waiters[but.id] = now
+        for household in sorted(self._households.values(), key=lambda h: h.up_since):
+            if enough <= 0:
+                return
+            session = household.session
+            if not session.live or session is but:
+                continue
+            if household.rest_due is None and now - household.up_since >= TURN_SECONDS:
+                household.rest_due = cause
+            enough -= household.counted if household.rest_due is not None else 0
+
+    async def let_others_go_first(self, session: Session) -> None:
+        """Wait until nobody else waits for the room that this session has given up, but not for long."""
+        end = time.monotonic() + YIELD_SECONDS
+        while (now := time.monotonic()) < end:
+            self._waiters = {name: at for name, at in self._waiters.items() if now - at < WAITING_SECONDS}
+            if not set(self._waiters) - {session.id}:
+                return
+            await asyncio.sleep(0.1)
+
+    def forget_rest(self, cause: str) -> None:
+        """There is room again."""
+        for household in self._households.values():
+            if household.rest_due == cause:
+                household.rest_due = None
+
+    @property
+    def memory(self) -> int:
+        """Bytes of all process trees."""
+        return sum(h.counted for h in self._households.values() if self._has_place(h.session))
 
     async def _await_resources(self, session: Session, asked: float) -> None:
         """Hold a start back while the machine is overloaded, at most `CPU_PATIENCE_SECONDS` from when it was asked for;
         refuse it while memory is short and nothing can sleep."""
-        self._check_memory(session)
+        total = self.house.config().limits.memory_total_gb * 1024**3
+        while self.memory + FRESH_BYTES > total and await self.put_to_sleep("memory_total", session):
+            pass
+        if self.memory + FRESH_BYTES > total and any(self._has_place(s) for s in self.sessions() if s is not session):
+            self.ask_to_rest("memory_total", session)
+            raise self._no_memory(WAIT_AFTER_SECONDS)
         end = asked + CPU_PATIENCE_SECONDS
         meter = None
         while self.cpu_percent > (limit := self.house.config().limits.cpu_percent) and time.monotonic() < end:
@@ -440,15 +545,14 @@ class Pool:
             await asyncio.sleep(CPU_LOOK_SECONDS)
             self.cpu_percent = meter.percent()
 
-    def _check_memory(self, but: Session | None = None) -> None:
-        limits = self.house.config().limits
-        if self.memory > limits.memory_total_gb * 1024**3 and self.sleepiest(but) is None:
-            raise Busy(
-                f"The sessions use more than limits.memory_total_gb ({limits.memory_total_gb:g} GB) and none is idle. "
-                "Wait, end one, or raise the limit.",
-                code="memory_exhausted",
-                data={"retryAfter": RETRY_AFTER_SECONDS},
-            )
+    def _no_memory(self, after: float) -> Busy:
+        limit = self.house.config().limits.memory_total_gb
+        return Busy(
+            f"The sessions use all of limits.memory_total_gb ({limit:g} GB) and none is idle. "
+            "Wait, end one, or raise the limit.",
+            code="memory_exhausted",
+            data={"retryAfter": after},
+        )
 
     def forget_ended(self) -> None:
         """Drop ended sessions from memory; the store keeps them."""

@@ -7,13 +7,15 @@ import os
 import re
 import signal
 import time
+from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from shared import process
-from shared.errors import Busy
+from shared.errors import Busy, Conflict
 from supervisor.pool import CPU_PATIENCE_SECONDS, STARTS_AT_ONCE
 from tests.conftest import MakeHouse
 from tests.faults.storage_lab import descriptors
@@ -27,7 +29,7 @@ def quick(make_house: MakeHouse, one_cli: Path) -> House:
     """A house whose health pass runs all the time, with more memory than the default."""
     house = make_house(one_cli)
     house.config["health"] = {"interval_seconds": 0.3}
-    house.config["limits"] = {"memory_total_gb": 16, "memory_per_session_mb": 4000}
+    house.config["limits"] |= {"memory_total_gb": 16, "memory_per_session_mb": 4000}
     house.start_supervisor()
     return house
 
@@ -114,7 +116,7 @@ def test_with_less_room_fewer_sessions_stay_warm_and_with_more_they_stay(quick: 
 def test_grandchild_that_eats_memory_is_counted_and_its_session_replaced(make_house: MakeHouse, one_cli: Path) -> None:
     house = make_house(one_cli)
     house.config["health"] = {"interval_seconds": 0.3}
-    house.config["limits"] = {"memory_total_gb": 16, "memory_per_session_mb": 4000}
+    house.config["limits"] |= {"memory_total_gb": 16, "memory_per_session_mb": 4000}
     house.config["claude"]["args"] = ["--allowedTools", "Bash"]
     house.start_supervisor()
     _, session = house.ask("Remember the word TULIP")
@@ -132,6 +134,50 @@ def test_grandchild_that_eats_memory_is_counted_and_its_session_replaced(make_ho
     assert house.ask("What word did I ask you to remember?", session)[0] == "TULIP"
     assert not [p for p in house.marked() if b"<< 20" in Path(f"/proc/{p.pid}/cmdline").read_bytes()]
     assert len(of_kind(house, "memory", session)) == 1
+
+
+def queue_of(house: House, session: str, word: str, count: int) -> list[str]:
+    """Messages that keep a session at work without a pause."""
+    return [
+        house.send(f"[[slow 1]] echo: {word} {number}", session, wait=0)["message"]["id"] for number in range(count)
+    ]
+
+
+def test_a_session_that_always_has_work_makes_room_between_two_turns(make_house: MakeHouse, one_cli: Path) -> None:
+    house = make_house(one_cli)
+    house.config["health"] = {"interval_seconds": 0.5}
+    house.config["limits"] |= {"memory_total_gb": 16, "memory_per_session_mb": 4000}
+    house.config["sessions"] = {"max_concurrent": 1}
+    house.start_supervisor()
+    sleeper = house.ask("Remember the word SLOE")[1]
+    worker = house.ask("echo: warm")[1]
+    house.until_state(sleeper, "hibernated")
+    # The queue of one that sleeps is served before that of the other is done, which then goes on.
+    queue = queue_of(house, worker, "worker", 40)
+    house.until_state(worker, "busy")
+    waits = house.send("What word did I ask you to remember?", sleeper, wait=0)["message"]["id"]
+    assert house.message(waits, wait=60)["reply"] == "SLOE"
+    assert house.message(queue[-1])["state"] == "queued", "it did not wait for the end"
+    causes = [change["cause"] for change in of_kind(house, "state", worker) if change["to"] == "hibernated"]
+    assert causes == ["room_needed"]
+    for message in reversed(queue):
+        with suppress(Conflict):
+            house.call("message.cancel", {"messageId": message})
+    until(lambda: house.session(worker)["queueLength"] == 0, "the rest is cancelled or answered")
+    fates = {house.message(message)["state"] for message in queue}
+    assert fates == {"answered", "cancelled"}
+    # Over its limit it is recycled between two turns as well, and loses none of its queue.
+    assert house.ask("echo: awake", worker)[0] == "awake"
+    used = until(lambda: house.session(worker)["memoryBytes"], "measured") / 1024**2
+    generation = house.session(worker)["generation"]
+    queue = queue_of(house, worker, "again", 4)
+    house.until_state(worker, "busy")
+    patch(house, limits__memory_per_session_mb=max(64.0, used * 0.7))
+    assert [house.message(message, wait=60)["reply"] for message in queue] == [f"again {number}" for number in range(4)]
+    assert house.session(worker)["generation"] > generation
+    assert {event["action"] for event in of_kind(house, "memory", worker)} == {"recycle"}
+    told = Counter(turn.text for turn in house.model.turns() if turn.attempt == 1)
+    assert set(told.values()) == {1}, "nothing was typed twice"
 
 
 def test_stuck_turn_is_said_once_and_never_killed(quick: House) -> None:
