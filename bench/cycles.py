@@ -13,7 +13,7 @@ from tests.harness import ROOT, House, until
 
 GROWTH = 0.05
 WARM = 0.5
-"""Which part of the cycles goes by before the first count: replies are remembered for five minutes, 8 MB at most."""
+"""Which part of the cycles goes by before the first count."""
 
 
 def main(argv: list[str]) -> int:
@@ -36,6 +36,7 @@ def main(argv: list[str]) -> int:
 def _cycles(house: House, cycles: int) -> tuple[dict[str, Any], dict[str, bool]]:
     assert house.supervisor is not None
     pid = house.supervisor.pid
+    lab.fill_replies(house)
     progress = lab.Progress("cycles", cycles)
     before: dict[str, float] = {}
     warm = max(1, int(cycles * WARM))

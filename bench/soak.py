@@ -12,7 +12,7 @@ from bench import lab
 from tests.harness import House
 
 GROWTH = 1.05
-HEALTH_SECONDS = 5.0
+HEALTH_SECONDS = 10.0
 
 
 def main(argv: list[str]) -> int:
@@ -29,6 +29,7 @@ def main(argv: list[str]) -> int:
 
 def _soak(house: House, sessions: int, messages: int) -> tuple[dict[str, Any], dict[str, bool]]:
     total = sessions * messages
+    lab.fill_replies(house)
     progress = lab.Progress("answered", total)
     done = 0
     lock = threading.Lock()

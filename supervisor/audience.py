@@ -18,7 +18,8 @@ from typing import Any, Protocol
 from shared import viewer as protocol
 from shared.errors import Conflict, PilotlightError
 from supervisor.holder_client import HolderError
-from supervisor.pool import Household, Pool
+from supervisor.household import Household
+from supervisor.pool import Pool
 from supervisor.session import Session
 from supervisor.states import State
 from supervisor.store import now_ms

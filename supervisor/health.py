@@ -19,12 +19,16 @@ from shared.config import Config
 from shared.errors import PilotlightError, StorageFailed
 from supervisor import resources, strangers
 from supervisor.holder_client import HolderError
-from supervisor.pool import Household, Pool
+from supervisor.household import Household
+from supervisor.pool import Pool
 from supervisor.session import Session
 from supervisor.states import State
 
 HARD_FACTOR = 2.0
 """This many times the soft memory limit is not waited out until the turn ends."""
+
+ROOMY = 0.95
+"""Down to this part of the total memory sessions at work are asked to make room, or they would be asked all the time."""
 
 FIRST_PASS_SECONDS = 1.0
 KEEP_SECONDS = 600.0
@@ -263,7 +267,7 @@ class Health:
         while self._pool.memory > total and await self._pool.put_to_sleep("memory_total"):
             pass
         if self._pool.memory > total:
-            self._pool.ask_to_rest("memory_total", enough=int(self._pool.memory - total))
+            self._pool.ask_to_rest("memory_total", enough=int(self._pool.memory - ROOMY * total))
         else:
             self._pool.forget_rest("memory_total")
         free = resources.free_memory_percent()

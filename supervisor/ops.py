@@ -16,9 +16,10 @@ from supervisor import answers, interrupts, renewal
 from supervisor.checks import run_checks
 from supervisor.claude import command, release
 from supervisor.health import Health
+from supervisor.household import Household
 from supervisor.keys import key_bytes
 from supervisor.metrics import Metrics
-from supervisor.pool import Household, Pool
+from supervisor.pool import Pool
 from supervisor.session import Session
 from supervisor.settings import Settings
 from supervisor.states import State

@@ -21,10 +21,7 @@ from supervisor import attachments, clock, renewal, resources
 from supervisor.claude import leftovers, prompts
 from supervisor.claude.journal import find_transcript, transcript_path
 from supervisor.conversations import project_of
-from supervisor.delivery import Sender
-from supervisor.lifecycle import Lifecycle
-from supervisor.policy import Policy
-from supervisor.rest import check_restful
+from supervisor.household import Household
 from supervisor.session import House, Session
 from supervisor.states import State
 from supervisor.store import MessageRecord, SessionRecord, now_ms
@@ -33,10 +30,9 @@ STARTS_AT_ONCE = 2
 HURRY_SECONDS = 0.005
 CALM_SECONDS = 0.1
 REST_SECONDS = 0.5
-"""How often to look while every session is idle or waits, and has been quiet for `QUIET_SECONDS`. Output of a terminal
+"""How often to look while every session is idle or waits, and has been quiet for a while. Output of a terminal
 wakes the pool at once, and whatever Claude does shows there first (measured: 1.1 to 0.7 % of a core for 105 sessions)."""
 
-QUIET_SECONDS = 3.0
 RETRY_AFTER_SECONDS = 10
 CPU_PATIENCE_SECONDS = 5.0
 """How long an overloaded machine holds a start back; then it goes ahead, since waiting has an end."""
@@ -59,96 +55,8 @@ WAITING_SECONDS = WAIT_AFTER_SECONDS + CPU_PATIENCE_SECONDS + 2.0
 FRESH_BYTES = 150 * 1024 * 1024
 """What a start is expected to need (measured: 135-150 MB that it does not share)."""
 
-MEMORY_PAUSE_PASSES = 4.0
-MEMORY_PAUSE_MAX_SECONDS = 3600.0
-"""A process that is over its limit again after it was replaced is not replaced at every pass, but ever more seldom: its
-limit is below what it needs to begin with."""
-
 STORAGE_SECONDS = 1.0
 """How often sessions are looked at while the database refuses what they have to say."""
-
-
-class Household:
-    """One session with the two that act for it."""
-
-    def __init__(self, session: Session, pool: Pool) -> None:
-        self.session = session
-        session.pulse.listener = pool.hurry
-        self.lifecycle = Lifecycle(session, pool.admit, self._wake)
-        self.sender = Sender(session, self.lifecycle, self.rest)
-        self.policy = Policy(session)
-        self.task: asyncio.Task[None] | None = None
-        self.up_since = time.monotonic()
-        self.rest_due: str | None = None
-        """Why its process has to go at the end of the turn, though messages wait: one that always has work is never idle."""
-
-        self.memory_pause = self.memory_rest_until = 0.0
-        self.counted = 0
-        """Bytes that its process tree counts for: as measured, or as expected until the first measurement."""
-        self._renewal: asyncio.Task[None] | None = None
-        self._pool = pool
-
-    def _wake(self) -> None:
-        self.sender.wake()
-
-    def restful(self) -> bool:
-        """Whether it may be put to sleep now."""
-        try:
-            check_restful(self.session)
-        except Conflict:
-            return False
-        return self.session.store.count_open(self.session.id) == 0
-
-    def quiet(self, now: float) -> bool:
-        """Whether nothing is expected of it that its terminal would not announce."""
-        session = self.session
-        if session.terminal is None or session.state not in (State.IDLE, State.WAITING):
-            return session.terminal is None
-        return now - max(session.progress_at, session.terminal.output_at) > QUIET_SECONDS
-
-    def renew(self) -> None:
-        """Give it a process with its present settings, if it is at rest; a queue sees to it by itself."""
-        if self.restful() and (self._renewal is None or self._renewal.done()):
-            self._renewal = asyncio.create_task(self._renew(), name=f"renewal-{self.session.id}")
-
-    async def _renew(self) -> None:
-        try:
-            await renewal.renew(self.session, self.lifecycle)
-        except PilotlightError as error:
-            fields = {"session": self.session.id, "why": error.error_code}
-            self.session.house.log.warning("renewal_failed", extra={"fields": fields})
-
-    async def rest(self) -> bool:
-        """Between two turns: do what is due. Return whether the process has gone."""
-        cause, self.rest_due = self.rest_due, None
-        if cause is None:
-            return False
-        try:
-            if cause == "memory":
-                self.note_recycling()
-                await self.lifecycle.recycle(cause)
-            else:
-                await self.lifecycle.hibernate(cause)
-                await self._pool.let_others_go_first(self.session)
-        except Conflict:
-            self.rest_due = cause
-            return False
-        return True
-
-    def note_recycling(self, action: str = "recycle") -> None:
-        """Say it, and wait ever longer before the next: a limit may be below what its process needs to begin with."""
-        session, config = self.session, self.session.house.config()
-        limit = config.limits.memory_per_session_mb
-        session.store.append("memory", session.id, {"bytes": session.memory_bytes, "limitMb": limit, "action": action})
-        first = MEMORY_PAUSE_PASSES * config.health.interval_seconds
-        self.memory_pause = min(MEMORY_PAUSE_MAX_SECONDS, max(first, 2.0 * self.memory_pause))
-        self.memory_rest_until = time.monotonic() + self.memory_pause
-
-    def begin(self) -> None:
-        """Start sending."""
-        if self.task is None or self.task.done():
-            self.task = asyncio.create_task(self.sender.run(), name=f"sender-{self.session.id}")
-        self.sender.wake()
 
 
 class Pool:
@@ -437,7 +345,7 @@ class Pool:
             household = self._households.get(session.id)
             if household is not None:
                 household.up_since, household.rest_due = time.monotonic(), None
-                household.counted = FRESH_BYTES
+                household.counted = self._expected(session)
             yield
         finally:
             self._reserved.discard(session.id)
@@ -527,13 +435,18 @@ class Pool:
         """Bytes of all process trees."""
         return sum(h.counted for h in self._households.values() if self._has_place(h.session))
 
+    def _expected(self, session: Session) -> int:
+        """Bytes that its process will count for: as many as its last one did."""
+        return max(FRESH_BYTES, session.memory_bytes or 0)
+
     async def _await_resources(self, session: Session, asked: float) -> None:
         """Hold a start back while the machine is overloaded, at most `CPU_PATIENCE_SECONDS` from when it was asked for;
         refuse it while memory is short and nothing can sleep."""
         total = self.house.config().limits.memory_total_gb * 1024**3
-        while self.memory + FRESH_BYTES > total and await self.put_to_sleep("memory_total", session):
+        needed = self._expected(session)
+        while self.memory + needed > total and await self.put_to_sleep("memory_total", session):
             pass
-        if self.memory + FRESH_BYTES > total and any(self._has_place(s) for s in self.sessions() if s is not session):
+        if self.memory + needed > total and any(self._has_place(s) for s in self.sessions() if s is not session):
             self.ask_to_rest("memory_total", session)
             raise self._no_memory(WAIT_AFTER_SECONDS)
         end = asked + CPU_PATIENCE_SECONDS

@@ -21,8 +21,9 @@ from supervisor.claude.journal import find_transcript, transcript_path
 from supervisor.commands import check_command
 from supervisor.conversations import Library, glimpse
 from supervisor.history import Source
+from supervisor.household import Household
 from supervisor.ops import Ops
-from supervisor.pool import Household, Pool
+from supervisor.pool import Pool
 from supervisor.session import Session
 from supervisor.states import State
 from supervisor.store import MessageRecord, SessionRecord, now_ms

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from shared.errors import Conflict, PilotlightError, Unavailable
 from supervisor.holder_client import HolderError
-from supervisor.pool import Household
+from supervisor.household import Household
 from supervisor.session import Session
 from supervisor.states import State
 

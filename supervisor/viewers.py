@@ -18,7 +18,8 @@ from shared import viewer as protocol
 from shared.errors import Busy, InvalidRequest, PilotlightError
 from supervisor.audience import Audience, Size
 from supervisor.holder_client import HolderError
-from supervisor.pool import Household, Pool
+from supervisor.household import Household
+from supervisor.pool import Pool
 from supervisor.typist import ReportFilter
 
 MAX_VIEWERS = 500

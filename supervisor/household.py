@@ -1,0 +1,123 @@
+"""One session with the two that act for it, and what the pool remembers of its process: what it counts for, and why it has
+to go at the end of the turn.
+
+What must not regress: a session that always has work makes room between two turns as an idle one does, and loses nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
+
+from shared.errors import Conflict, PilotlightError
+from supervisor import renewal
+from supervisor.delivery import Sender
+from supervisor.lifecycle import Lifecycle
+from supervisor.policy import Policy
+from supervisor.rest import check_restful
+from supervisor.session import Session
+from supervisor.states import State
+
+QUIET_SECONDS = 3.0
+MEMORY_PAUSE_PASSES = 4.0
+MEMORY_PAUSE_MAX_SECONDS = 3600.0
+"""A process that is over its limit again after it was replaced is not replaced at every pass, but ever more seldom: its
+limit is below what it needs to begin with."""
+
+
+class Rooms(Protocol):
+    """What a household needs of the pool."""
+
+    def hurry(self) -> None:
+        """Look soon."""
+
+    def admit(self, session: Session) -> AbstractAsyncContextManager[None]:
+        """A place for a start."""
+
+    async def let_others_go_first(self, session: Session) -> None:
+        """Wait for those that wait for room."""
+
+
+class Household:
+    """One session with the two that act for it."""
+
+    def __init__(self, session: Session, pool: Rooms) -> None:
+        self.session = session
+        session.pulse.listener = pool.hurry
+        self.lifecycle = Lifecycle(session, pool.admit, self._wake)
+        self.sender = Sender(session, self.lifecycle, self.rest)
+        self.policy = Policy(session)
+        self.task: asyncio.Task[None] | None = None
+        self.up_since = time.monotonic()
+        self.rest_due: str | None = None
+        """Why its process has to go at the end of the turn, though messages wait: one that always has work is never idle."""
+
+        self.memory_pause = self.memory_rest_until = 0.0
+        self.counted = 0
+        """Bytes that its process tree counts for: as measured, or as expected until the first measurement."""
+        self._renewal: asyncio.Task[None] | None = None
+        self._pool = pool
+
+    def _wake(self) -> None:
+        self.sender.wake()
+
+    def restful(self) -> bool:
+        """Whether it may be put to sleep now."""
+        try:
+            check_restful(self.session)
+        except Conflict:
+            return False
+        return self.session.store.count_open(self.session.id) == 0
+
+    def quiet(self, now: float) -> bool:
+        """Whether nothing is expected of it that its terminal would not announce."""
+        session = self.session
+        if session.terminal is None or session.state not in (State.IDLE, State.WAITING):
+            return session.terminal is None
+        return now - max(session.progress_at, session.terminal.output_at) > QUIET_SECONDS
+
+    def renew(self) -> None:
+        """Give it a process with its present settings, if it is at rest; a queue sees to it by itself."""
+        if self.restful() and (self._renewal is None or self._renewal.done()):
+            self._renewal = asyncio.create_task(self._renew(), name=f"renewal-{self.session.id}")
+
+    async def _renew(self) -> None:
+        try:
+            await renewal.renew(self.session, self.lifecycle)
+        except PilotlightError as error:
+            fields = {"session": self.session.id, "why": error.error_code}
+            self.session.house.log.warning("renewal_failed", extra={"fields": fields})
+
+    async def rest(self) -> bool:
+        """Between two turns: do what is due. Return whether the process has gone."""
+        cause, self.rest_due = self.rest_due, None
+        if cause is None:
+            return False
+        try:
+            if cause == "memory":
+                self.note_recycling()
+                await self.lifecycle.recycle(cause)
+            else:
+                await self.lifecycle.hibernate(cause)
+                await self._pool.let_others_go_first(self.session)
+        except Conflict:
+            self.rest_due = cause
+            return False
+        return True
+
+    def note_recycling(self, action: str = "recycle") -> None:
+        """Say it, and wait ever longer before the next: a limit may be below what its process needs to begin with."""
+        session, config = self.session, self.session.house.config()
+        limit = config.limits.memory_per_session_mb
+        session.store.append("memory", session.id, {"bytes": session.memory_bytes, "limitMb": limit, "action": action})
+        first = MEMORY_PAUSE_PASSES * config.health.interval_seconds
+        self.memory_pause = min(MEMORY_PAUSE_MAX_SECONDS, max(first, 2.0 * self.memory_pause))
+        self.memory_rest_until = time.monotonic() + self.memory_pause
+
+    def begin(self) -> None:
+        """Start sending."""
+        if self.task is None or self.task.done():
+            self.task = asyncio.create_task(self.sender.run(), name=f"sender-{self.session.id}")
+        self.sender.wake()
