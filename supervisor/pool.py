@@ -436,8 +436,9 @@ class Pool:
         return sum(h.counted for h in self._households.values() if self._has_place(h.session))
 
     def _expected(self, session: Session) -> int:
-        """Bytes that its process will count for: as many as its last one did."""
-        return max(FRESH_BYTES, session.memory_bytes or 0)
+        """Bytes that its process will count for: as many as its last one did, unless that was too many."""
+        limit = int(self.house.config().limits.memory_per_session_mb * 1024**2)
+        return max(FRESH_BYTES, min(limit, session.memory_bytes or 0))
 
     async def _await_resources(self, session: Session, asked: float) -> None:
         """Hold a start back while the machine is overloaded, at most `CPU_PATIENCE_SECONDS` from when it was asked for;
