@@ -240,7 +240,7 @@ class Health:
         now, due = time.monotonic(), household.rest_due == "memory"
         if action == "none":
             household.rest_due = None if due else household.rest_due
-            if now >= household.memory_rest_until:
+            if now >= household.memory_rest_until + household.memory_pause:  # a fresh one is small for a moment only
                 household.memory_pause = 0.0
             return
         if action == "wait" and now >= household.memory_rest_until:

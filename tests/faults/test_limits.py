@@ -145,7 +145,7 @@ def queue_of(house: House, session: str, word: str, count: int) -> list[str]:
 
 def test_a_session_that_always_has_work_makes_room_between_two_turns(make_house: MakeHouse, one_cli: Path) -> None:
     house = make_house(one_cli)
-    house.config["health"] = {"interval_seconds": 0.5}
+    house.config["health"] = {"interval_seconds": 2}
     house.config["limits"] |= {"memory_total_gb": 16, "memory_per_session_mb": 4000}
     house.config["sessions"] = {"max_concurrent": 1}
     house.start_supervisor()
@@ -153,7 +153,7 @@ def test_a_session_that_always_has_work_makes_room_between_two_turns(make_house:
     worker = house.ask("echo: warm")[1]
     house.until_state(sleeper, "hibernated")
     # The queue of one that sleeps is served before that of the other is done, which then goes on.
-    queue = queue_of(house, worker, "worker", 40)
+    queue = queue_of(house, worker, "worker", 25)
     house.until_state(worker, "busy")
     waits = house.send("What word did I ask you to remember?", sleeper, wait=0)["message"]["id"]
     assert house.message(waits, wait=60)["reply"] == "SLOE"
@@ -170,10 +170,10 @@ def test_a_session_that_always_has_work_makes_room_between_two_turns(make_house:
     assert house.ask("echo: awake", worker)[0] == "awake"
     used = until(lambda: house.session(worker)["memoryBytes"], "measured") / 1024**2
     generation = house.session(worker)["generation"]
-    queue = queue_of(house, worker, "again", 4)
+    queue = queue_of(house, worker, "again", 5)
     house.until_state(worker, "busy")
     patch(house, limits__memory_per_session_mb=max(64.0, used * 0.7))
-    assert [house.message(message, wait=60)["reply"] for message in queue] == [f"again {number}" for number in range(4)]
+    assert [house.message(message, wait=60)["reply"] for message in queue] == [f"again {number}" for number in range(5)]
     assert house.session(worker)["generation"] > generation
     assert {event["action"] for event in of_kind(house, "memory", worker)} == {"recycle"}
     told = Counter(turn.text for turn in house.model.turns() if turn.attempt == 1)
