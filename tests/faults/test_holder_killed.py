@@ -40,11 +40,14 @@ def test_killed_while_idle_the_session_comes_back(house: House) -> None:
     assert house.ask("What word did I ask you to remember?", session)[0] == "FIG"
 
 
-@pytest.mark.parametrize("point", ["armed", "editor_called", "typed"])
+@pytest.mark.parametrize(
+    ("version", "point"),
+    [(VERSIONS[-1], "armed"), *((version, point) for version in VERSIONS for point in ("editor_called", "typed"))],
+)
 def test_killed_before_enter_the_message_goes_to_the_new_process_once(
-    make_house: MakeHouse, one_cli: Path, point: str
+    make_house: MakeHouse, version: str, point: str
 ) -> None:
-    house = make_house(one_cli)
+    house = make_house(claude_binary(version))
     pauses = Pauses(house)
     house.start_supervisor()
     _, session = house.ask("echo: warm")

@@ -4,7 +4,6 @@ event says so, what was queued is delivered and what was cut off is `interrupted
 from __future__ import annotations
 
 import signal
-from pathlib import Path
 
 import pytest
 
@@ -12,7 +11,7 @@ from shared import process
 from shared.errors import Conflict
 from tests.conftest import MakeHouse
 from tests.faults.pausing import Pauses, fates, first_tries, kinds
-from tests.harness import House, until
+from tests.harness import VERSIONS, House, claude_binary, until
 
 
 def power_off(house: House) -> None:
@@ -48,9 +47,12 @@ def test_what_was_cut_off_is_interrupted_and_the_queue_goes_on(house: House) -> 
     assert sorted(fates(house, session).values()) == ["answered", "answered", "interrupted"]
 
 
-@pytest.mark.parametrize("point", ["armed", "typed", "spawning", "launched"])
-def test_message_on_its_way_is_delivered_once(make_house: MakeHouse, one_cli: Path, point: str) -> None:
-    house = make_house(one_cli)
+@pytest.mark.parametrize(
+    ("version", "point"),
+    [*((VERSIONS[-1], point) for point in ("armed", "typed", "spawning", "launched")), (VERSIONS[0], "typed")],
+)
+def test_message_on_its_way_is_delivered_once(make_house: MakeHouse, version: str, point: str) -> None:
+    house = make_house(claude_binary(version))
     pauses = Pauses(house)
     house.start_supervisor()
     pauses.hold(point)
@@ -63,9 +65,7 @@ def test_message_on_its_way_is_delivered_once(make_house: MakeHouse, one_cli: Pa
     assert first_tries(house) == ["echo: on its way"]
 
 
-def test_conversation_whose_transcript_is_gone_is_lost_with_its_reason(make_house: MakeHouse, one_cli: Path) -> None:
-    house = make_house(one_cli)
-    house.start_supervisor()
+def test_conversation_whose_transcript_is_gone_is_lost_with_its_reason(house: House) -> None:
     _, session = house.ask("Remember the word PLUM")
     waits = house.send("[[gate g]] echo: cut", session, wait=0)["message"]["id"]
     assert house.model.wait_for_gate("g", 30)

@@ -139,8 +139,8 @@ def _started(house: House) -> House:
     return house
 
 
-def test_sigkill_in_the_middle_of_a_start_makes_one_process(make_house: MakeHouse, one_cli: Path) -> None:
-    house = make_house(one_cli)
+def test_sigkill_in_the_middle_of_a_start_makes_one_process(make_house: MakeHouse, cli: Path) -> None:
+    house = make_house(cli)
     pauses = Pauses(house)
     for point in ("spawning", "launched"):
         house.start_supervisor()
@@ -154,7 +154,7 @@ def test_sigkill_in_the_middle_of_a_start_makes_one_process(make_house: MakeHous
         assert fates(house, sent["session"]["id"]) == {f"echo: begun {point}": "answered"}
         view = house.session(sent["session"]["id"])
         claudes = [
-            p for p in house.marked() if str(one_cli).encode() in _command(p.pid) and b"holder" not in _command(p.pid)
+            p for p in house.marked() if str(cli).encode() in _command(p.pid) and b"holder" not in _command(p.pid)
         ]
         assert view["pid"] in {p.pid for p in claudes}
         house.call("session.kill", {"sessionId": view["id"]})
@@ -169,8 +169,8 @@ def _command(pid: int) -> bytes:
 
 
 @pytest.mark.parametrize("point", ["stopping"])
-def test_sigkill_in_the_middle_of_a_stop_finishes_the_stop(make_house: MakeHouse, one_cli: Path, point: str) -> None:
-    house = make_house(one_cli)
+def test_sigkill_in_the_middle_of_a_stop_finishes_the_stop(make_house: MakeHouse, cli: Path, point: str) -> None:
+    house = make_house(cli)
     pauses = Pauses(house)
     house.start_supervisor()
     for op, state in (("session.kill", "ended"), ("session.hibernate", "hibernated")):
