@@ -36,7 +36,6 @@ def main(argv: list[str]) -> int:
 def _cycles(house: House, cycles: int) -> tuple[dict[str, Any], dict[str, bool]]:
     assert house.supervisor is not None
     pid = house.supervisor.pid
-    lab.fill_replies(house)
     progress = lab.Progress("cycles", cycles)
     before: dict[str, float] = {}
     warm = max(1, int(cycles * WARM))

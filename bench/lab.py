@@ -22,7 +22,6 @@ import psutil
 from demo.server import DemoModel
 from shared.config import validate
 from supervisor import resources
-from supervisor.bus import REMEMBER_REPLIES
 from supervisor.claude import command
 from tests.harness import VERSIONS, House, claude_binary
 
@@ -86,12 +85,6 @@ def memory_mb(pid: int) -> float:
 def private_mb(pid: int) -> float:
     """Memory that is this process's alone, in MB: its share of common pages changes with what others do."""
     return float(psutil.Process(pid).memory_full_info().uss) / MEGABYTE
-
-
-def fill_replies(house: House) -> None:
-    """The supervisor remembers replies, 5,000 or 8 MB at most: let it have them before its memory is judged."""
-    for _ in range(REMEMBER_REPLIES + 100):
-        house.call("settings.get")
 
 
 class Progress:

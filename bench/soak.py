@@ -29,7 +29,6 @@ def main(argv: list[str]) -> int:
 
 def _soak(house: House, sessions: int, messages: int) -> tuple[dict[str, Any], dict[str, bool]]:
     total = sessions * messages
-    lab.fill_replies(house)
     progress = lab.Progress("answered", total)
     done = 0
     lock = threading.Lock()
