@@ -21,15 +21,16 @@ def main(argv: list[str]) -> int:
     parser = lab.parser("cycles", __doc__)
     parser.add_argument("--cycles", type=int, default=1000)
     arguments = parser.parse_args(argv)
-    folder = Path(tempfile.mkdtemp(prefix="plf-"))
-    fake = folder / "claude"
-    (folder / "script.json").write_text("{}")
-    settings = f"FAKE_TUI_SCRIPT={folder}/script.json FAKE_TUI_LOG={folder}/log.jsonl"
-    program = ROOT / "tests" / "fake_tui.py"
-    fake.write_text(f'#!/bin/sh\n{settings} exec {sys.executable} {program} "$@"\n')
-    fake.chmod(0o755)
-    with lab.open_house(arguments.release, api=False, claude=fake) as house:
-        figures, verdicts = _cycles(house, arguments.cycles)
+    with tempfile.TemporaryDirectory(prefix="plf-") as name:
+        folder = Path(name)
+        fake = folder / "claude"
+        (folder / "script.json").write_text("{}")
+        settings = f"FAKE_TUI_SCRIPT={folder}/script.json FAKE_TUI_LOG={folder}/log.jsonl"
+        program = ROOT / "tests" / "fake_tui.py"
+        fake.write_text(f'#!/bin/sh\n{settings} exec {sys.executable} {program} "$@"\n')
+        fake.chmod(0o755)
+        with lab.open_house(arguments.release, api=False, claude=fake) as house:
+            figures, verdicts = _cycles(house, arguments.cycles)
     return lab.finish("cycles, scripted TUI", figures, verdicts, arguments.json)
 
 

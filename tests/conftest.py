@@ -37,11 +37,18 @@ def model() -> Iterator[DemoModel]:
 
 
 @pytest.fixture
-def folder() -> Iterator[Path]:
-    """A temporary folder with a short name (sockets)."""
-    path = Path(tempfile.mkdtemp(prefix="pl-"))
+def tmp_path() -> Iterator[Path]:
+    """Instead of pytest's: a folder whose name is short enough for sockets, so that the run directory of a home in it is
+    in it too, and which is gone afterwards."""
+    path = Path(tempfile.mkdtemp(prefix="pl-")).resolve()
     yield path
     shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """The house's own name for it."""
+    return tmp_path
 
 
 MakeHouse = Callable[..., House]
