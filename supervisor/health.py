@@ -222,7 +222,7 @@ class Health:
         cpu = self._cpu.percent()
         now = time.monotonic()
         self.memory_total = sum(sample.memory for sample in samples.values())
-        self._pool.cpu_percent = cpu
+        self._pool.places.cpu_percent = cpu
         for household in live:
             session, found = household.session, samples[household.session.id]
             session.memory_bytes = household.counted = found.memory
@@ -264,20 +264,22 @@ class Health:
         self._note_room(
             "memory_total", self.memory_total > total, bytes=self.memory_total, limitGb=limits.memory_total_gb
         )
-        while self._pool.memory > total and await self._pool.put_to_sleep("memory_total"):
+        while self._pool.places.memory > total and await self._pool.places.put_to_sleep("memory_total"):
             pass
-        if self._pool.memory > total:
-            self._pool.ask_to_rest("memory_total", enough=int(self._pool.memory - ROOMY * total))
+        if self._pool.places.memory > total:
+            self._pool.places.ask_to_rest("memory_total", enough=int(self._pool.places.memory - ROOMY * total))
         else:
-            self._pool.forget_rest("memory_total")
+            self._pool.places.forget_rest("memory_total")
         free = resources.free_memory_percent()
         scarce = free < limits.memory_free_percent
         self._note_room("machine_memory", scarce, freePercent=round(free, 1), limitPercent=limits.memory_free_percent)
-        while resources.free_memory_percent() < limits.memory_free_percent and await self._pool.put_to_sleep(
+        while resources.free_memory_percent() < limits.memory_free_percent and await self._pool.places.put_to_sleep(
             "machine_memory"
         ):
             pass
-        while len(self._pool.live()) > config.sessions.max_concurrent and await self._pool.put_to_sleep("room_needed"):
+        while len(self._pool.live()) > config.sessions.max_concurrent and await self._pool.places.put_to_sleep(
+            "room_needed"
+        ):
             pass
 
     def _note_room(self, what: str, short: bool, **data: float) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
@@ -28,10 +29,7 @@ limit is below what it needs to begin with."""
 
 
 class Rooms(Protocol):
-    """What a household needs of the pool."""
-
-    def hurry(self) -> None:
-        """Look soon."""
+    """What a household needs of the places."""
 
     def admit(self, session: Session) -> AbstractAsyncContextManager[None]:
         """A place for a start."""
@@ -43,10 +41,10 @@ class Rooms(Protocol):
 class Household:
     """One session with the two that act for it."""
 
-    def __init__(self, session: Session, pool: Rooms) -> None:
+    def __init__(self, session: Session, places: Rooms, hurry: Callable[[], None]) -> None:
         self.session = session
-        session.pulse.listener = pool.hurry
-        self.lifecycle = Lifecycle(session, pool.admit, self._wake)
+        session.pulse.listener = hurry
+        self.lifecycle = Lifecycle(session, places.admit, self._wake)
         self.sender = Sender(session, self.lifecycle, self.rest)
         self.policy = Policy(session)
         self.task: asyncio.Task[None] | None = None
@@ -58,7 +56,7 @@ class Household:
         self.counted = 0
         """Bytes that its process tree counts for: as measured, or as expected until the first measurement."""
         self._renewal: asyncio.Task[None] | None = None
-        self._pool = pool
+        self._places = places
 
     def _wake(self) -> None:
         self.sender.wake()
@@ -101,7 +99,7 @@ class Household:
                 await self.lifecycle.recycle(cause)
             else:
                 await self.lifecycle.hibernate(cause)
-                await self._pool.let_others_go_first(self.session)
+                await self._places.let_others_go_first(self.session)
         except Conflict:
             self.rest_due = cause
             return False

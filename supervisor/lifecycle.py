@@ -22,7 +22,7 @@ from shared.process import ProcessId
 from supervisor import aftermath, endings, interrupts, launching, remains
 from supervisor.aftermath import Exit
 from supervisor.chores import Chores
-from supervisor.claude import command, leftovers
+from supervisor.claude import command, leftovers, release
 from supervisor.claude.journal import transcript_path
 from supervisor.deaths import Deaths
 from supervisor.holder_client import HolderError, HolderInfo, HolderTimeout
@@ -134,15 +134,7 @@ class Lifecycle:
             # Lines about a conversation that never began would make the CLI say that its id is already in use.
             home = session.house.claude_home
             transcript_path(home, record.project_path, record.conversation_id).unlink(missing_ok=True)
-        record.ready_once = False
-        record.turn_prompt = None
-        record.background = []
-        record.options.pop("last_end", None)
-        record.options.pop("stale", None)
-        record.options.pop(interrupts.WITHDRAWING, None)
-        session.session_started = False
-        session.status = None
-        session.health = "ok"
+        session.forget_process(release.known(start.argv[0]))
         self._trust.renew()
         generation = record.generation + 1
         socket = session.house.paths.holder_socket(record.id, generation)

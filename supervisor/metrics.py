@@ -91,7 +91,7 @@ class Metrics:
                 }
                 for s in sessions
             ],
-            "cpuPercent": pool.cpu_percent,
+            "cpuPercent": pool.places.cpu_percent,
             "memoryBytes": sum(s.memory_bytes or 0 for s in sessions if s.live),
         }
 

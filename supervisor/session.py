@@ -36,6 +36,9 @@ from supervisor.undo import undone_on_failure
 from supervisor.waits import ASKED_SINCE, Permission, expiry, is_held, pending
 
 TRUST_TRIES = 3
+OF_PROCESS = frozenset({"last_end", "stale", "withdrawing", "release"})
+"""Options that are true of one process only."""
+
 _OVER = (State.STOPPING, State.ENDED)
 
 
@@ -161,6 +164,7 @@ class Session:
             auto_keep_alive=record.auto_keep_alive,
             memory_bytes=self.memory_bytes if live else None,
             cpu_percent=self.cpu_percent if live else None,
+            claude_version=record.options.get("release") if live else None,
             model=record.options.get("model"),
             permission_mode=record.options.get("permission_mode"),
             effort=record.options.get("effort"),
@@ -221,6 +225,14 @@ class Session:
             "session_state", extra={"fields": {"session": self.id, "from": before, "to": target, "cause": cause}}
         )
         self.pulse.ring()
+
+    def forget_process(self, release: str | None) -> None:
+        """A new process begins, of this release of the CLI: nothing that was known of the last one is true of it."""
+        record = self.record
+        record.ready_once, record.turn_prompt, record.background = False, None, []
+        kept = {name: value for name, value in record.options.items() if name not in OF_PROCESS}
+        record.options = kept | ({"release": release} if release is not None else {})
+        self.session_started, self.status, self.health = False, None, "ok"
 
     def touch(self) -> None:
         """Something that counts as activity has happened: the expiry moves."""

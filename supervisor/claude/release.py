@@ -29,10 +29,15 @@ def _stamp(program: str) -> _Stamp | None:
     return path, seen.st_mtime_ns, seen.st_size, seen.st_ino
 
 
+def known(program: str) -> str | None:
+    """What the program has called its version when it was asked; None when it was not."""
+    stamp = _stamp(program)
+    return _learned.get(stamp) if stamp is not None else None
+
+
 def refuse_old(program: str) -> None:
     """Raise StartFailed when the program is known to be too old; it says which release is needed."""
-    stamp = _stamp(program)
-    reason = refusal(_learned.get(stamp)) if stamp is not None else None
+    reason = refusal(known(program))
     if reason is not None:
         raise StartFailed(f"{program}: {reason}", code="claude_too_old")
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -23,9 +25,11 @@ def sized(size: int) -> str:
     return cut + "x" * (size - len(cut.encode()))
 
 
-def test_remembers_within_a_session(house: House) -> None:
+def test_remembers_within_a_session(house: House, cli: Path) -> None:
     _, session = house.ask("Remember the word BANANA")
     pid = house.session(session)["pid"]
+    told = subprocess.run([cli, "--version"], capture_output=True, text=True, check=True).stdout
+    assert house.session(session)["claudeVersion"] == told.split()[0]
     reply, _ = house.ask("What word did I ask you to remember?", session)
     assert reply == "BANANA"
     for number in range(5):

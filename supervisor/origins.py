@@ -1,0 +1,71 @@
+"""Where a new session comes from: its project folder, and the conversation that it goes on with, if any."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from shared.errors import Conflict, InvalidRequest, NotFound
+from shared.messages import CreateSession
+from supervisor.claude import leftovers
+from supervisor.claude.journal import find_transcript, transcript_path
+from supervisor.conversations import project_of
+from supervisor.session import House
+from supervisor.states import State
+
+
+def project_folder(given: str) -> Path:
+    """The project as a real path. Raise InvalidRequest when it is no directory."""
+    project = Path(given).expanduser()
+    if not project.is_absolute():
+        raise InvalidRequest(f"projectPath must be an absolute path, not {given!r}.", code="invalid_project_path")
+    try:
+        if not project.exists():
+            raise InvalidRequest(
+                f"projectPath {project} does not exist. Create the folder first.", code="invalid_project_path"
+            )
+        if not project.is_dir():
+            raise InvalidRequest(f"projectPath {project} is not a directory.", code="invalid_project_path")
+        project = project.resolve()
+    except (OSError, ValueError) as error:
+        raise InvalidRequest(f"projectPath cannot be used: {error}.", code="invalid_project_path") from error
+    return project
+
+
+def origin(house: House, request: CreateSession, project: Path, identity: str) -> Path | None:
+    """The transcript of a session that goes on from an existing conversation: that one's, or the fork's own.
+
+    Raise NotFound, InvalidRequest for another project than the conversation's, Conflict when it is open anywhere.
+    """
+    if request.resume is None:
+        if request.fork:
+            raise InvalidRequest("`fork` needs a conversation in `resume`.", code="resume_required")
+        return None
+    home = house.claude_home
+    path = find_transcript(home, request.resume)
+    if path is None:
+        raise NotFound(
+            f"There is no conversation {request.resume[:80]!r} on this machine. `GET /api/conversations` lists them.",
+            code="conversation_not_found",
+        )
+    held_in = project_of(path)
+    if held_in is not None and Path(held_in).resolve() != project:
+        raise InvalidRequest(
+            f"The conversation was held in {held_in}: give that as projectPath.", code="invalid_project_path"
+        )
+    if request.fork:
+        return transcript_path(home, str(project), identity)
+    for record in house.store.sessions(include_ended=True):
+        if record.conversation_id == request.resume:
+            what = "Reopen it" if record.state == State.ENDED else "Send to it"
+            raise Conflict(
+                f"Session {record.id} has this conversation. {what}, or fork it.",
+                code="conversation_known",
+                data={"sessionId": record.id},
+            )
+    pid = leftovers.owner(home, request.resume)
+    if pid is not None:
+        raise Conflict(
+            f"Another `claude` (pid {pid}) has this conversation open. Close it there first, or fork it.",
+            code="conversation_in_use",
+        )
+    return path

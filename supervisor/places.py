@@ -1,0 +1,234 @@
+"""Who gets the next place among the live sessions, and who has to make room for it.
+
+At most `sessions.max_concurrent` processes, within `limits.memory_total_gb`, started a few at a time so that a restart is no
+stampede. The least recently used idle session sleeps to make room; when none is idle, those that have been up longest do
+between two of their turns. What must not regress: a start that waits is never overtaken for ever, and the limits hold.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+
+from shared.errors import Busy, Conflict
+from supervisor import resources
+from supervisor.household import Household
+from supervisor.session import House, Session
+from supervisor.states import State
+
+STARTS_AT_ONCE = 2
+RETRY_AFTER_SECONDS = 10
+CPU_PATIENCE_SECONDS = 5.0
+"""How long an overloaded machine holds a start back; then it goes ahead, since waiting has an end."""
+
+CPU_LOOK_SECONDS = 0.5
+STARTUP_SECONDS = 10.0
+"""How long a start that does not get to its prompt keeps the next ones waiting."""
+
+TURN_SECONDS = 10.0
+"""How long a process may stay at least before a session that waits for room makes it go between two of its turns."""
+
+YIELD_SECONDS = 10.0
+"""How long it then lets those that wait go first, at most."""
+
+WAIT_AFTER_SECONDS = 1.0
+"""How soon a queue whose session finds no room asks again; it counts as waiting for `WAITING_SECONDS` after it asked, in
+which a busy machine may hold its start back."""
+
+WAITING_SECONDS = WAIT_AFTER_SECONDS + CPU_PATIENCE_SECONDS + 2.0
+FRESH_BYTES = 150 * 1024 * 1024
+"""What a start is expected to need (measured: 135-150 MB that it does not share)."""
+
+
+class Places:
+    """The places of one pool. `households` is the pool's own, which grows and shrinks; `closed`: no more starts."""
+
+    def __init__(self, house: House, households: Mapping[str, Household]) -> None:
+        self.house = house
+        self.store = house.store
+        self.closed = False
+        self.cpu_percent = 0.0
+        self._households = households
+        self._starting = asyncio.Semaphore(STARTS_AT_ONCE)
+        self._reserved: set[str] = set()
+        self._waiters: dict[str, float] = {}
+        self._background: set[asyncio.Task[None]] = set()
+
+    def check(self) -> None:
+        """Raise Busy when a new session could not be started now."""
+        total = self.house.config().limits.memory_total_gb * 1024**3
+        if self.memory > total and self.sleepiest() is None:
+            raise self._no_memory(RETRY_AFTER_SECONDS)
+        limit = self.house.config().sessions.max_concurrent
+        live = [household for household in self._households.values() if household.session.live]
+        if len(live) >= limit and self.sleepiest() is None:
+            raise Busy(
+                f"All {limit} places are taken by sessions that are busy. Wait, end one, or raise "
+                "sessions.max_concurrent.",
+                code="too_many_sessions",
+                data={"retryAfter": RETRY_AFTER_SECONDS},
+            )
+
+    @asynccontextmanager
+    async def admit(self, session: Session) -> AsyncIterator[None]:
+        """Wait for this session's turn to start and a place for it, which is kept while the start lasts. Raise Busy when
+        every place is taken by work."""
+        if self.closed:
+            raise Busy("pilotlight is shutting down.", code="shutting_down", data={"retryAfter": RETRY_AFTER_SECONDS})
+        asked = time.monotonic()
+        await self._starting.acquire()
+        try:
+            await self._make_room(session, asked)
+            self._waiters.pop(session.id, None)
+            self.forget_rest("room_needed")  # who still waits asks again
+            self._reserved.add(session.id)
+            household = self._households.get(session.id)
+            if household is not None:
+                household.up_since, household.rest_due = time.monotonic(), None
+                household.counted = self._expected(session)
+            yield
+        finally:
+            self._reserved.discard(session.id)
+            if session.state is State.STARTING:
+                task = asyncio.create_task(self._release_when_up(session))
+                self._background.add(task)
+                task.add_done_callback(self._background.discard)
+            else:
+                self._starting.release()
+
+    async def _release_when_up(self, session: Session) -> None:
+        """The next start may begin once this one has got to its prompt, or to a dialog, or has failed."""
+        try:
+            await session.pulse.until(lambda: session.state is not State.STARTING, STARTUP_SECONDS)
+        finally:
+            self._starting.release()
+
+    async def _make_room(self, session: Session, asked: float) -> None:
+        await self._await_resources(session, asked)
+        limit = self.house.config().sessions.max_concurrent
+        while (
+            len(
+                [
+                    other
+                    for other in [household.session for household in self._households.values()]
+                    if self._has_place(other) and other is not session
+                ]
+            )
+            >= limit
+        ):
+            if self.sleepiest(session) is None:
+                self.ask_to_rest("room_needed", session)
+                raise Busy(
+                    f"All {limit} places are taken by sessions that are busy.",
+                    code="too_many_sessions",
+                    data={"retryAfter": WAIT_AFTER_SECONDS},
+                )
+            if not await self.put_to_sleep("room_needed", session):
+                await asyncio.sleep(0.05)
+
+    def _others(self, session: Session) -> list[Session]:
+        """Who has a place, apart from this one."""
+        sessions = (household.session for household in self._households.values())
+        return [other for other in sessions if self._has_place(other) and other is not session]
+
+    def _has_place(self, session: Session) -> bool:
+        return session.live or session.id in self._reserved
+
+    def sleepiest(self, but: Session | None = None) -> Session | None:
+        """The least recently used session that may be put to sleep."""
+        candidates = []
+        for household in self._households.values():
+            if household.session is not but and household.restful():
+                candidates.append(household.session)
+        return min(candidates, key=lambda s: s.record.last_activity, default=None)
+
+    async def put_to_sleep(self, cause: str, but: Session | None = None) -> bool:
+        """The session that is needed least; False when none could."""
+        sleepiest = self.sleepiest(but)
+        if sleepiest is None:
+            return False
+        try:
+            await self._households[sleepiest.id].lifecycle.hibernate(cause)
+        except Conflict:
+            return False
+        return True
+
+    def ask_to_rest(self, cause: str, but: Session | None = None, enough: int = 1) -> None:
+        """Nobody is idle: have those that have been up longest sleep between two turns, until `enough` bytes are promised.
+        Their queues go on when they are woken in turn."""
+        now = time.monotonic()
+        if but is not None:
+            self._waiters[but.id] = now
+        for household in sorted(self._households.values(), key=lambda h: h.up_since):
+            if enough <= 0:
+                return
+            session = household.session
+            if not session.live or session is but:
+                continue
+            if household.rest_due is None and now - household.up_since >= TURN_SECONDS:
+                household.rest_due = cause
+            enough -= household.counted if household.rest_due is not None else 0
+
+    async def let_others_go_first(self, session: Session) -> None:
+        """Wait until nobody else waits for the room that this session has given up, but not for long."""
+        end = time.monotonic() + YIELD_SECONDS
+        while (now := time.monotonic()) < end:
+            self._waiters = {name: at for name, at in self._waiters.items() if now - at < WAITING_SECONDS}
+            if not set(self._waiters) - {session.id}:
+                return
+            await asyncio.sleep(0.1)
+
+    def forget_rest(self, cause: str) -> None:
+        """There is room again."""
+        for household in self._households.values():
+            if household.rest_due == cause:
+                household.rest_due = None
+
+    @property
+    def memory(self) -> int:
+        """Bytes of all process trees."""
+        return sum(h.counted for h in self._households.values() if self._has_place(h.session))
+
+    def _expected(self, session: Session) -> int:
+        """Bytes that its process will count for: as many as its last one did, unless that was too many."""
+        limit = int(self.house.config().limits.memory_per_session_mb * 1024**2)
+        return max(FRESH_BYTES, min(limit, session.memory_bytes or 0))
+
+    async def _await_resources(self, session: Session, asked: float) -> None:
+        """Hold a start back while the machine is overloaded, at most `CPU_PATIENCE_SECONDS` from when it was asked for;
+        refuse it while memory is short and nothing can sleep."""
+        total = self.house.config().limits.memory_total_gb * 1024**3
+        needed = self._expected(session)
+        while self.memory + needed > total and await self.put_to_sleep("memory_total", session):
+            pass
+        if self.memory + needed > total and any(
+            self._has_place(s)
+            for s in [household.session for household in self._households.values()]
+            if s is not session
+        ):
+            self.ask_to_rest("memory_total", session)
+            raise self._no_memory(WAIT_AFTER_SECONDS)
+        end = asked + CPU_PATIENCE_SECONDS
+        meter = None
+        while self.cpu_percent > (limit := self.house.config().limits.cpu_percent) and time.monotonic() < end:
+            if meter is None:
+                self.store.append("start_delayed", session.id, {"cpuPercent": self.cpu_percent, "limit": limit})
+                meter = resources.CpuMeter()
+            await asyncio.sleep(CPU_LOOK_SECONDS)
+            self.cpu_percent = meter.percent()
+
+    def _no_memory(self, after: float) -> Busy:
+        limit = self.house.config().limits.memory_total_gb
+        return Busy(
+            f"The sessions use all of limits.memory_total_gb ({limit:g} GB) and none is idle. "
+            "Wait, end one, or raise the limit.",
+            code="memory_exhausted",
+            data={"retryAfter": after},
+        )
+
+    def close(self) -> None:
+        """Let go of the starts that are waited for."""
+        for task in self._background:
+            task.cancel()
