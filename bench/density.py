@@ -67,6 +67,7 @@ def _density(house: House, arguments: Any) -> tuple[dict[str, Any], dict[str, bo
     finally:
         stop.set()
         watcher.join()
+    crowded = [_wake(house, session) for session in _asleep(house, sessions)[: arguments.wakes // 2]]
     wakes, bares = _wakes(house, sessions, arguments)
     figures: dict[str, Any] = {
         "conversations": len(sessions),
@@ -78,6 +79,7 @@ def _density(house: House, arguments: Any) -> tuple[dict[str, Any], dict[str, bo
         "wake, ms p95": lab.percentile(wakes, 95),
         "bare claude --resume, ms p50": lab.percentile(bares, 50),
         "bare claude --resume, ms p95": lab.percentile(bares, 95),
+        "wake that has to make room first, ms p50": lab.percentile(crowded, 50),
         "wake / bare, ratio of medians": lab.percentile(wakes, 50) / lab.percentile(bares, 50),
     }
     verdicts = {
@@ -89,17 +91,28 @@ def _density(house: House, arguments: Any) -> tuple[dict[str, Any], dict[str, bo
     return figures, verdicts
 
 
+def _asleep(house: House, sessions: list[str]) -> list[str]:
+    return [session for session in sessions if house.session(session)["state"] == "hibernated"]
+
+
+def _wake(house: House, session: str) -> float:
+    """Milliseconds from the request to the prompt box."""
+    started = time.monotonic()
+    view = house.call("session.wake", {"sessionId": session})
+    assert view["state"] == "idle", view
+    return 1000 * (time.monotonic() - started)
+
+
 def _wakes(house: House, sessions: list[str], arguments: Any) -> tuple[list[float], list[float]]:
-    """Milliseconds of waking and of the bare CLI, in turn, on the same conversations."""
+    """Milliseconds of waking, with a place free, and of the bare CLI, in turn, on the same conversations."""
     wakes, bares = [], []
     env = lab.bare_environment(house)
-    for session in sessions[: arguments.wakes]:
+    for session in sessions:
         if house.session(session)["state"] != "hibernated":
             house.call("session.hibernate", {"sessionId": session})
+    for session in sessions[: arguments.wakes]:
         conversation = house.session(session)["conversationId"]
         bares.append(1000 * bare.resume_seconds(claude_binary(arguments.release), env, house.project, conversation))
-        started = time.monotonic()
-        view = house.call("session.wake", {"sessionId": session})
-        assert view["state"] == "idle", view
-        wakes.append(1000 * (time.monotonic() - started))
+        wakes.append(_wake(house, session))
+        house.call("session.hibernate", {"sessionId": session})
     return wakes, bares
