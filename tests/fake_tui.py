@@ -38,7 +38,9 @@ class FakeTui:
     """One process."""
 
     def __init__(self, argv: list[str]) -> None:
-        self.settings: dict[str, Any] = json.loads(_after(argv, "--settings") or "{}")
+        settings = _after(argv, "--settings") or "{}"
+        inline = settings.lstrip().startswith("{")  # else the name of a file, as for the real one
+        self.settings: dict[str, Any] = json.loads(settings if inline else Path(settings).read_text())
         resumed = _after(argv, "--resume")
         self.conversation = resumed or _after(argv, "--session-id") or str(uuid.uuid4())
         self.source = "resume" if resumed else "startup"
