@@ -32,11 +32,12 @@ ENTER_SECONDS = 0.5
 LOST_SECONDS = 3.0
 """How long after an Enter the command may still be in the box before that Enter is in doubt."""
 
-LIST_SECONDS = 0.8
-"""How long the list of completions may take to open or to close (measured: 20-60 ms)."""
-
 SLOW_LIST_SECONDS = 5.0
-"""... on a busy machine. Enter must not come before it: 2.1.231 ran `/compact` for `/comp`."""
+"""How long the list of completions may take to open or to close (measured: 20-60 ms; 2.1.231 ran `/compact` for `/comp` when
+Enter came before it)."""
+
+BARE_SECONDS = 0.25
+"""How long a box must have stood without a list that was there, or that the CLI said has nothing to offer."""
 
 REDRAW_SECONDS = 0.04
 PROOF_SECONDS = 20.0
@@ -158,23 +159,18 @@ async def submit(
             or session.sight().kind in ("menu", "notice")
         )
 
-    await session.pulse.until(lambda: in_box() or not ours() or taken(), LIST_SECONDS)
-    patience = LIST_SECONDS if " " in message.prompt else SLOW_LIST_SECONDS  # behind a space nothing is completed
-    await session.pulse.until(lambda: completions(terminal.screen.lines()) is not None or not in_box(), patience)
-    if ours() and in_box() and completions(terminal.screen.lines()):
-        # Enter would run the completion that is marked in the list. Esc closes the list; without one it is not pressed.
-        async with typing:
-            await terminal.press(f"{identity}:list", ESCAPE)
-        if not await session.pulse.until(lambda: not completions(terminal.screen.lines()), SLOW_LIST_SECONDS):
-            raise PilotlightError("The list of commands does not close. Look at the screen.", code="not_submitted")
-        await asyncio.sleep(REDRAW_SECONDS)
+    await _uncover(session, message, terminal, typing, in_box, lambda: not ours() or taken())
     turn, end = session.record.turn_prompt, time.monotonic() + PROOF_SECONDS
     pressed = gone = 0.0
     while message.state == "typed" and ours():
         now = time.monotonic()
         if in_box() and not taken():
             gone = 0.0
-            if not pressed or (now - pressed > LOST_SECONDS and await _has_focus(session, terminal, identity, typing)):
+            if completions(terminal.screen.lines()):
+                await _uncover(session, message, terminal, typing, in_box, lambda: not ours() or taken())
+            elif not pressed or (
+                now - pressed > LOST_SECONDS and await _has_focus(session, terminal, identity, typing)
+            ):
                 pressed = time.monotonic()
                 async with typing:
                     await terminal.press(f"{identity}:e{time.monotonic_ns()}", ENTER)
@@ -192,6 +188,39 @@ async def submit(
             await session.pulse.until(
                 lambda: taken() or not ours() or session.record.turn_prompt != turn, ENTER_SECONDS / 2
             )
+
+
+async def _uncover(
+    session: Session,
+    message: MessageRecord,
+    terminal: Terminal,
+    typing: asyncio.Lock,
+    in_box: Callable[[], bool],
+    over: Callable[[], bool],
+) -> None:
+    """Return once the command has stood in the box for a moment without a list of completions, of which Enter would run the
+    marked one. A list opens late on a busy machine, also again behind the Esc that has closed it; without one Esc is not
+    pressed. Raise PilotlightError (`not_submitted`) when it does not come to that."""
+    end, bare_since, known = time.monotonic() + PROOF_SECONDS, None, " " in message.prompt
+    while not over():
+        now = time.monotonic()
+        if now > end:
+            raise PilotlightError("The list of commands does not close. Look at the screen.", code="not_submitted")
+        shown = completions(terminal.screen.lines()) if in_box() else None
+        if not in_box():
+            bare_since = None
+        elif shown:
+            bare_since, known = None, True
+            async with typing:
+                await terminal.press(f"{message.id}:{message.generation}:l{time.monotonic_ns()}", ESCAPE)
+            await session.pulse.until(lambda: not completions(terminal.screen.lines()) or over(), SLOW_LIST_SECONDS)
+        else:
+            bare_since, known = bare_since or now, known or shown is False
+            if now - bare_since >= (BARE_SECONDS if known else SLOW_LIST_SECONDS):
+                return
+        await session.pulse.until(
+            lambda: over() or bool(in_box() and completions(terminal.screen.lines())), BARE_SECONDS / 5
+        )
 
 
 async def _has_focus(session: Session, terminal: Terminal, identity: str, typing: asyncio.Lock) -> bool:

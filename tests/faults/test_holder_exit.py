@@ -192,7 +192,7 @@ async def test_what_an_exited_child_leaves_behind_is_ended(lab: Lab) -> None:
 async def test_signals_reach_the_scope_that_was_asked(lab: Lab) -> None:
     script = (
         "import os, signal, subprocess, sys\n"
-        "show = 'import signal, sys\\ndef got(*_): print(sys.argv[1], flush=True)\\n"
+        "show = 'import os, signal, sys\\ndef got(*_): os.write(1, sys.argv[1].encode() + bytes([10]))\\n"
         'signal.signal(signal.SIGUSR1, got); print("up", sys.argv[1], flush=True)\\nwhile True: signal.pause()\'\n'
         "subprocess.Popen([sys.executable, '-c', show, 'same-group'])\n"
         "subprocess.Popen([sys.executable, '-c', show, 'own-session'], start_new_session=True)\n"
