@@ -10,12 +10,22 @@ from pathlib import Path
 import pytest
 
 from demo.server import DemoModel
-from tests.harness import VERSIONS, House, claude_binary
+from tests.harness import VERSIONS, House, claude_binary, releases
+
+ON_EACH = frozenset({"test_conversation", "test_exactness", "test_dialogs", "test_permissions"})
+"""Modules whose tests ask what differs between releases: on each of them, always. The others take turns."""
 
 
-@pytest.fixture(params=VERSIONS)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Which releases `cli` is."""
+    if "cli" in metafunc.fixturenames:
+        each = metafunc.module.__name__.rpartition(".")[2] in ON_EACH
+        metafunc.parametrize("cli", VERSIONS if each else releases(metafunc.function.__name__), indirect=True)
+
+
+@pytest.fixture
 def cli(request: pytest.FixtureRequest) -> Path:
-    """Each pinned release of the real CLI. It is never skipped: a missing one is a failure."""
+    """A pinned release of the real CLI. It is never skipped: a missing one is a failure."""
     binary = claude_binary(request.param)
     assert binary.exists(), f"{binary} is missing; ./test installs it"
     return binary

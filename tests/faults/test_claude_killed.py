@@ -15,7 +15,7 @@ from shared import process
 from shared.errors import PilotlightError
 from tests.conftest import MakeHouse
 from tests.faults.pausing import Pauses, fates, first_tries, kinds
-from tests.harness import VERSIONS, House, claude_binary, until
+from tests.harness import House, claude_binary, releases, until
 
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGSEGV)
 
@@ -46,8 +46,10 @@ def test_killed_while_idle_it_comes_back_with_its_memory(house: House, number: s
     assert not list(own.glob(f"{dead.pid}.*"))
 
 
-@pytest.mark.parametrize("point", ["armed", "editor_called", "claimed", "typed"])
-@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize(
+    ("point", "version"),
+    [(point, version) for point in ("armed", "editor_called", "claimed", "typed") for version in releases(point)],
+)
 def test_killed_before_enter_the_message_goes_to_the_new_process_once(
     make_house: MakeHouse, version: str, point: str
 ) -> None:

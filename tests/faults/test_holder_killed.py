@@ -14,7 +14,7 @@ from shared import process
 from tests.conftest import MakeHouse
 from tests.faults.pausing import Pauses, fates, first_tries, kinds
 from tests.faults.test_claude_killed import _sleepers, comes_back
-from tests.harness import VERSIONS, House, claude_binary, until
+from tests.harness import House, claude_binary, releases, until
 
 
 def both(view: dict[str, Any]) -> tuple[process.ProcessId, process.ProcessId]:
@@ -42,7 +42,7 @@ def test_killed_while_idle_the_session_comes_back(house: House) -> None:
 
 @pytest.mark.parametrize(
     ("version", "point"),
-    [(VERSIONS[-1], "armed"), *((version, point) for version in VERSIONS for point in ("editor_called", "typed"))],
+    [(version, point) for point in ("armed", "editor_called", "typed") for version in releases(point)],
 )
 def test_killed_before_enter_the_message_goes_to_the_new_process_once(
     make_house: MakeHouse, version: str, point: str
@@ -73,7 +73,7 @@ def test_killed_in_a_turn_the_reply_is_interrupted(house: House) -> None:
     comes_back(house, session, dead)
 
 
-@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("version", releases("holder and claude"))
 def test_holder_and_claude_killed_leave_no_task_behind(make_house: MakeHouse, version: str) -> None:
     house = make_house(claude_binary(version))
     house.config["claude"]["args"] = ["--allowedTools", "Bash"]

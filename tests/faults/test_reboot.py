@@ -11,7 +11,7 @@ from shared import process
 from shared.errors import Conflict
 from tests.conftest import MakeHouse
 from tests.faults.pausing import Pauses, fates, first_tries, kinds
-from tests.harness import VERSIONS, House, claude_binary, until
+from tests.harness import House, claude_binary, releases, until
 
 
 def power_off(house: House) -> None:
@@ -49,7 +49,7 @@ def test_what_was_cut_off_is_interrupted_and_the_queue_goes_on(house: House) -> 
 
 @pytest.mark.parametrize(
     ("version", "point"),
-    [*((VERSIONS[-1], point) for point in ("armed", "typed", "spawning", "launched")), (VERSIONS[0], "typed")],
+    [(version, point) for point in ("armed", "typed", "spawning", "launched") for version in releases(point)],
 )
 def test_message_on_its_way_is_delivered_once(make_house: MakeHouse, version: str, point: str) -> None:
     house = make_house(claude_binary(version))

@@ -10,7 +10,7 @@ import pytest
 
 from tests.conftest import MakeHouse
 from tests.faults.pausing import Pauses, fates, first_tries, kinds
-from tests.harness import VERSIONS, House, claude_binary, until
+from tests.harness import House, claude_binary, releases, until
 
 READY_SECONDS = 5.0
 """Generous, for machines that do other things too; `python -m bench` holds it to one second."""
@@ -68,10 +68,9 @@ def household(make_house: MakeHouse, request: pytest.FixtureRequest) -> Househol
 
 
 AT_POINTS = ("armed", "editor_called", "claimed", "typed", "entered", "submitted")
-EACH = pytest.mark.parametrize("household", VERSIONS, indirect=True)
 
 
-@EACH
+@pytest.mark.parametrize("household", releases("test_sigkill_while_typing_types_nothing_twice"), indirect=True)
 def test_sigkill_while_typing_types_nothing_twice(household: Household) -> None:
     for number, point in enumerate(AT_POINTS):
         household.pauses.hold(point)
@@ -87,7 +86,7 @@ def test_sigkill_while_typing_types_nothing_twice(household: Household) -> None:
     household.check()
 
 
-@EACH
+@pytest.mark.parametrize("household", releases("test_sigkill_while_claude_waits_streams_and_answers"), indirect=True)
 def test_sigkill_while_claude_waits_streams_and_answers(household: Household) -> None:
     model, house = household.house.model, household.house
     for number in range(3):
