@@ -27,6 +27,7 @@ from demo.home import demo_environment, prepare_home
 from demo.server import DemoModel
 from shared import paths, process
 from shared.bus import BusClient
+from shared.messages import SETTLED
 from shared.releases import TESTED
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -238,9 +239,16 @@ class House:
         return view
 
     def message(self, identity: str, wait: float = 0.0) -> dict[str, Any]:
-        """One receipt."""
-        receipt: dict[str, Any] = self.call("message.get", {"messageId": identity, "wait": wait}, timeout=wait + 30)
-        return receipt
+        """One receipt, once it is settled or `wait` is over. The supervisor's own wait ends early when a person is asked, and
+        what was answered a moment ago may still be on the screen."""
+        end = time.monotonic() + wait
+        while True:
+            left = max(0.0, end - time.monotonic())
+            args = {"messageId": identity, "wait": left}
+            receipt: dict[str, Any] = self.call("message.get", args, timeout=left + 30)
+            if receipt["state"] in SETTLED or time.monotonic() >= end:
+                return receipt
+            time.sleep(0.02)
 
     def until_state(self, identity: str, *states: str, timeout: float = PATIENCE) -> dict[str, Any]:
         """The session once it is in one of the states."""

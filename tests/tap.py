@@ -20,7 +20,8 @@ def main() -> int:
     log, argv = os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), sys.argv[2:]
     if dropped := os.environ.get("TAP_WITHOUT"):
         at = argv.index("--settings") + 1
-        argv[at] = json.dumps({key: value for key, value in json.loads(argv[at]).items() if key != dropped})
+        with open(argv[at]) as settings:
+            argv[at] = json.dumps({key: value for key, value in json.load(settings).items() if key != dropped})
     size = fcntl.ioctl(0, termios.TIOCGWINSZ, b"\0" * 8)
     tty.setraw(0)
     child, master = os.forkpty()

@@ -276,6 +276,11 @@ async def test_a_stale_socket_is_replaced(lab: Lab) -> None:
     await watcher.sees(b"new\r\nnew")
 
 
+def answers(path: str) -> bool:
+    with socket.socket(socket.AF_UNIX) as caller:
+        return caller.connect_ex(path) == 0
+
+
 @pytest.mark.parametrize("what", ["file", "directory"])
 async def test_a_holder_whose_socket_was_deleted_binds_it_anew(lab: Lab, what: str) -> None:
     folder = lab.base / "run" / "h"
@@ -286,7 +291,7 @@ async def test_a_holder_whose_socket_was_deleted_binds_it_anew(lab: Lab, what: s
     else:
         shutil.rmtree(folder.parent)
 
-    await until(lambda: Path(info.socket).exists())
+    await until(lambda: answers(info.socket))  # it is there a moment before it is listened on
 
     after = await lab.watch(info)
     await after.client.write("1", b"found\n", 5)
