@@ -13,13 +13,15 @@ from demo.server import DemoModel
 from tests.harness import VERSIONS, House, claude_binary, releases
 
 ON_EACH = frozenset({"test_conversation", "test_exactness", "test_dialogs", "test_permissions"})
-"""Modules whose tests ask what differs between releases: on each of them, always. The others take turns."""
+"""Modules whose tests ask what differs between releases: on each of them, always. The others take turns, and so do those
+that are marked `turns`."""
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Which releases `cli` is."""
     if "cli" in metafunc.fixturenames:
         each = metafunc.module.__name__.rpartition(".")[2] in ON_EACH
+        each = each and metafunc.definition.get_closest_marker("turns") is None
         metafunc.parametrize("cli", VERSIONS if each else releases(metafunc.function.__name__), indirect=True)
 
 

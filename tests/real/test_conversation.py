@@ -50,6 +50,7 @@ def test_prompt_and_reply_are_exact(house: House, size: int) -> None:
     assert reply == prompt
 
 
+@pytest.mark.turns
 def test_parallel_requests_share_one_process_in_order(house: House) -> None:
     session = house.call("session.create", {"projectPath": str(house.project)})["id"]
     with ThreadPoolExecutor(20) as crowd:

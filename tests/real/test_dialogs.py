@@ -162,6 +162,7 @@ def test_trust_at_creation_answers_the_trust_dialog_only(make_house: MakeHouse, 
     assert (settled["state"], settled["reply"]) == ("answered", "settings")
 
 
+@pytest.mark.turns
 def test_trust_at_creation_leaves_the_first_run_dialogs_alone(make_house: MakeHouse, one_cli: Path) -> None:
     house = make_house(one_cli, onboarded=False)
     typed = tapped(house, one_cli)

@@ -179,6 +179,7 @@ def last_texts(house: House) -> set[str]:
     return found
 
 
+@pytest.mark.turns
 def test_long_texts_are_exact_wherever_the_cli_cuts_them(house: House) -> None:
     session = furnish(house)
     long_line = "0123456789" * 9_999
@@ -267,6 +268,7 @@ OVERDRAWN = {
 """Scripts of which a release draws fewer columns than the terminal, so that letters are missing on the screen."""
 
 
+@pytest.mark.turns
 def test_whole_paragraphs_of_many_scripts_are_exact(house: House) -> None:
     session = furnish(house)
     for sentence in DRAWN.values():
@@ -295,6 +297,7 @@ def assigned(dice: random.Random) -> str:
             return chr(number)
 
 
+@pytest.mark.turns
 def test_random_texts_arrive_exactly_or_are_refused(house: House) -> None:
     dice = random.Random(SEED)
     session = furnish(house)

@@ -101,6 +101,7 @@ def test_permission_is_data_and_takes_allow_deny_and_always(house: House) -> Non
     assert_clean(house, session)
 
 
+@pytest.mark.turns
 def test_requests_made_at_once_are_answered_one_by_one(house: House) -> None:
     session, message, first = ask(house, '[[tools 2 Bash {"command": "touch x{i}", "description": "d"}]]')
     assert first["input"]["command"] == "touch x1"
@@ -260,6 +261,7 @@ def test_rules_answer_by_tool_and_pattern_and_every_answer_is_recorded(make_hous
     assert_clean(house, session)
 
 
+@pytest.mark.turns
 def test_request_does_not_outlive_its_process(house: House) -> None:
     session, message, waiting = ask(house, tool("Bash", command="touch one"))
     house.call("session.kill", {"sessionId": session})
@@ -327,6 +329,7 @@ def test_prompt_withdrawn_by_a_supervisor_that_died_is_taken_out_of_the_box(make
     assert_clean(house, session)
 
 
+@pytest.mark.turns
 def test_interrupt_leaves_a_draft_of_a_person_alone(house: House) -> None:
     _, session = house.ask("echo: warm")
     message = house.send("[[gate never]] echo: x", session, wait=0)["message"]["id"]
