@@ -147,6 +147,7 @@ def test_trust_at_creation_answers_the_trust_dialog_only(make_house: MakeHouse, 
     untrusted.mkdir()
     (broken / ".claude").mkdir(parents=True)
     (broken / ".claude" / "settings.json").write_text(json.dumps({"tui": "nonsense"}))
+    typed = tapped(house, cli)
     house.start_supervisor()
 
     sent = house.send("echo: trusted", wait=30, projectPath=str(untrusted), trust=True)
@@ -157,12 +158,12 @@ def test_trust_at_creation_answers_the_trust_dialog_only(make_house: MakeHouse, 
     assert waiting["for"] == "setup"
     assert "Settings Error" in waiting["title"]
     assert "Continue without these settings" in labels(waiting)
+    nothing_is_typed(house, session, typed, "echo: settings, too")
     choose(house, session, waiting, "Continue without these settings")
     settled = house.message(sent["message"]["id"], wait=30)
     assert (settled["state"], settled["reply"]) == ("answered", "settings")
 
 
-@pytest.mark.turns
 def test_trust_at_creation_leaves_the_first_run_dialogs_alone(make_house: MakeHouse, one_cli: Path) -> None:
     house = make_house(one_cli, onboarded=False)
     typed = tapped(house, one_cli)
@@ -287,3 +288,34 @@ def test_a_message_waits_for_every_dialog_and_no_byte_of_it_is_typed_into_one(ma
     assert [turn.prompt for turn in house.model.turns() if turn.attempt == 1] == [
         "echo: warm", *(f"echo: behind {number}" for number in range(len(MENUS))),
     ]  # fmt: skip
+
+
+def nothing_is_typed(house: House, session: str, typed: Path, text: str) -> str:
+    """Send while a dialog is up, wake whoever would type, and see that no byte reaches the terminal; the message."""
+    start = typed.stat().st_size
+    message = str(house.send(text, session, wait=0)["message"]["id"])
+    before, view = screen(house, session), house.call("session.screen", {"sessionId": session})
+    house.call("session.resize", {"sessionId": session, "cols": int(view["cols"]) - 1, "rows": int(view["rows"])})
+    until(partial(_has_changed, house, session, before), "it is drawn anew")
+    assert house.message(message)["state"] == "queued"
+    assert typed.read_bytes()[start:] == b""
+    return message
+
+
+def test_no_byte_of_a_message_is_typed_into_what_claude_asks(make_house: MakeHouse, cli: Path) -> None:
+    house = make_house(cli)
+    typed = tapped(house, cli)
+    house.start_supervisor()
+    _, session = house.ask("echo: warm")
+    asked = {"permission": '[[tool Bash {"command": "touch one"}]]', "question": '[[ask "Which color?" Red Blue]]',
+             "plan": "[[plan 1. Look around. 2. Go home.]]"}  # fmt: skip
+    for kind, prompt in asked.items():
+        message = house.send(prompt, session, wait=0)["message"]["id"]
+        waiting = until_waiting(house, session, kind)
+        until(lambda: "❯ 1" in screen(house, session), "its dialog is on the screen")
+        behind = nothing_is_typed(house, session, typed, f"echo: behind the {kind}")
+        house.call(
+            "session.answer", {"sessionId": session, "waitingId": waiting["id"], "choice": waiting["choices"][0]["id"]}
+        )
+        assert house.message(message, wait=30)["state"] == "answered", kind
+        assert house.message(behind, wait=30)["reply"] == f"behind the {kind}"
