@@ -25,6 +25,7 @@ from supervisor.claude.journal import (
 )
 from supervisor.claude.transcript import milliseconds, read
 from supervisor.policy import consider
+from supervisor.receipts import same
 from supervisor.store import now_ms
 from supervisor.turnbook import REMEMBERED_TURNS, TurnBook
 from supervisor.turns import StopReport, Turn
@@ -44,6 +45,7 @@ class Logbook:
         self.book = TurnBook()
         self.stops: dict[str, tuple[StopReport, float]] = {}
         self.stopped_at = 0
+        self._prompts: dict[str, str] = {}
         self._hooks = Tail(session.dir / "hooks.log", session.store.position(session.id, "hooks"))
         self._transcript: Tail | None = None
         self._prefer_transcript()
@@ -171,11 +173,24 @@ class Logbook:
     def _prompt_submitted(self, prompt_id: str | None, prompt: str) -> None:
         session = self._session
         session.touch()
+        session.entered_at = None
+        queued = prompt_id is not None and self._is_anothers(prompt_id, prompt)
         if not self._is_over(prompt_id):
             session.record.turn_prompt = prompt_id or "unknown"
-        self._prove(prompt_id, prompt)
+        self._prove(None if queued else prompt_id, prompt)
         session.store.save_session(session.record)
         session.store.append("prompt", session.id, {"promptId": prompt_id, "message": self._message_of(prompt_id)})
+
+    def _is_anothers(self, prompt_id: str, prompt: str) -> bool:
+        """Whether this id is another prompt's. A prompt that is entered while a turn runs is queued by the CLI, and told with
+        the id of that turn (measured on 2.1.330); it gets its own when its turn begins, in the transcript."""
+        turn, known = self.book.get(prompt_id), prompt_id in self._prompts
+        self._prompts.setdefault(prompt_id, prompt)
+        while len(self._prompts) > REMEMBERED_TURNS:
+            del self._prompts[next(iter(self._prompts))]
+        if turn is not None:
+            return not same(turn.prompt, prompt)
+        return known or prompt_id == self._session.record.turn_prompt
 
     def _is_over(self, prompt_id: str | None) -> bool:
         """Whether a turn has ended already: its first hook may be heard behind its last."""
@@ -183,9 +198,24 @@ class Logbook:
         return prompt_id in self.stops or (turn is not None and turn.ended)
 
     def _prove(self, prompt_id: str | None, prompt: str) -> None:
+        message, receipts = self._session.current, self._session.receipts
+        if message is None:
+            return
+        if receipts.is_proof(message, prompt):
+            receipts.step(message, "submitted", prompt_id=prompt_id)
+        elif prompt_id is not None and receipts.awaits_turn(message, prompt):
+            message.prompt_id = prompt_id
+            self._session.store.save_message(message)
+
+    def _disown(self, prompt_id: str | None, prompt: str) -> None:
+        """The transcript says whose an id is: when the hook of a queued prompt was heard first, it was taken for ours."""
         message = self._session.current
-        if message is not None and self._session.receipts.is_proof(message, prompt):
-            self._session.receipts.step(message, "submitted", prompt_id=prompt_id)
+        told_first = self._prompts.get(prompt_id or "")
+        if message is None or prompt_id is None or message.prompt_id != prompt_id or message.kind != "prompt":
+            return
+        if told_first is not None and same(told_first, message.prompt) and not same(prompt, message.prompt):
+            message.prompt_id, message.stop = None, None
+            self._session.store.save_message(message)
 
     def _tool_event(self, name: str, payload: dict[str, Any], prompt_id: str | None) -> None:
         session = self._session

@@ -274,6 +274,8 @@ class Ops:
             raise Conflict(f"The session is {session.state}: it has no keyboard.", code="no_process")
         data = key_bytes(arguments.keys, arguments.text)
         async with household.sender.typing:
+            if b"\r" in data:
+                session.person_entered()
             await session.terminal.press(f"k:{arguments.key or time.monotonic_ns()}", data)
         session.touch()
         return session.view()

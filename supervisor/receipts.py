@@ -210,7 +210,12 @@ class Receipts:
 
     def is_proof(self, message: MessageRecord, submitted: str) -> bool:
         """Whether a prompt that was submitted is this message: a person may have sent the same words before or beside it."""
-        return message.state in ("queued", "typed") and self.is_claimed(message) and _same(submitted, message.prompt)
+        return message.state in ("queued", "typed") and self.is_claimed(message) and same(submitted, message.prompt)
+
+    def awaits_turn(self, message: MessageRecord, submitted: str) -> bool:
+        """Whether the CLI has queued this message, so that it has no turn yet, and the turn that begins now is its own."""
+        queued = message.state == "submitted" and message.prompt_id is None and message.kind == "prompt"
+        return queued and self.is_claimed(message) and same(submitted, message.prompt)
 
 
 def failure_body(outcome: Outcome) -> ErrorBodyLike:
@@ -225,7 +230,8 @@ def failure_body(outcome: Outcome) -> ErrorBodyLike:
     }
 
 
-def _same(seen: str, prompt: str) -> bool:
+def same(seen: str, prompt: str) -> bool:
+    """Whether two texts are one prompt: the CLI drops trailing white space, and may change line ends."""
     return (
         seen.rstrip() == prompt.rstrip() or seen.replace("\r\n", "\n").rstrip() == prompt.replace("\r\n", "\n").rstrip()
     )

@@ -36,6 +36,9 @@ from supervisor.undo import undone_on_failure
 from supervisor.waits import ASKED_SINCE, Permission, expiry, is_held, pending
 
 TRUST_TRIES = 3
+ENTERED_SECONDS = 1.0
+"""How long after a person's Enter their prompt may take to be told by its hook (measured: 20-60 ms, 160 on a busy machine)."""
+
 OF_PROCESS = frozenset({"last_end", "stale", "withdrawing", "release"})
 """Options that are true of one process only."""
 
@@ -76,6 +79,7 @@ class Session:
         self.last_answer: tuple[int, str, str] | None = None
         self.found_drafts: dict[str, str | None] = {}
         self.relock = False
+        self.entered_at: float | None = None
         self.command: CommandRun | None = None
         self.current: MessageRecord | None = None
         self.claimed: set[str] = set()
@@ -129,7 +133,13 @@ class Session:
     def idle_for_messages(self) -> bool:
         """Whether a prompt may be typed now: idle, an empty box on a settled screen, nothing asked."""
         idle = self.state is State.IDLE and self.terminal is not None and not is_held(self.record)
-        return idle and self.sight().kind == "prompt"
+        entering = self.entered_at is not None and time.monotonic() - self.entered_at < ENTERED_SECONDS
+        return idle and not entering and self.sight().kind == "prompt"
+
+    def person_entered(self) -> None:
+        """A person has pressed Enter: the box is empty before a hook tells of their turn, in which Claude would queue ours."""
+        self.entered_at = time.monotonic()
+        asyncio.get_running_loop().call_later(ENTERED_SECONDS, self.pulse.ring)
 
     def view(self) -> SessionView:
         """As clients see it."""

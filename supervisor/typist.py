@@ -123,6 +123,8 @@ class Typist:
                 return
             if any(key in data for key in _CTRL_G):
                 announce_person(session.dir / "outbox" / "person")
+            if b"\r" in data:
+                session.person_entered()
             await session.terminal.press(f"p:{self._name}:{next(self._numbers)}", data)
         self._touch(session)
 

@@ -141,7 +141,8 @@ def parse_log_line(session_dir: Path, data: bytes) -> HookEvent | EditorEvent | 
 
 @dataclass(frozen=True)
 class TranscriptLine:
-    """What we use of one transcript line; unknown types have `kind` "other". `parent` is the `uuid` of the line before it in
+    """What we use of one transcript line; unknown types have `kind` "other". An `absorbed` prompt was typed while a turn ran and
+    given to Claude in the midst of it. `parent` is the `uuid` of the line before it in
     the conversation, which need not be the line before it in the file."""
 
     kind: str
@@ -185,6 +186,9 @@ def parse_transcript_line(data: bytes) -> TranscriptLine | None:
         return TranscriptLine("turn_end", **place)
     if kind == "summary":
         return TranscriptLine("summary", text=_string(raw.get("summary")))
+    attachment = raw.get("attachment")
+    if kind == "attachment" and isinstance(attachment, dict) and attachment.get("type") == "queued_command":
+        return TranscriptLine("absorbed", text=_string(attachment.get("prompt")), **place)
     return TranscriptLine("other", **place)
 
 

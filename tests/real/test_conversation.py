@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from tests.harness import House
+from supervisor.holder_client import HolderClient
+from tests.conftest import MakeHouse
+from tests.faults.pausing import Pauses
+from tests.harness import House, until
 
 PARAGRAPH = (
     "# Title 標題\n\n```python\nprint('hé 😀 👩\u200d👩\u200d👧')\n```\n- item *one* \\ `two`\n\ttab\t| a | b |\n"
@@ -62,3 +66,38 @@ def test_parallel_requests_share_one_process_in_order(house: House) -> None:
     turns = [turn.prompt for turn in house.model.turns() if turn.attempt == 1]
     assert turns == [item["message"]["text"] for item in accepted]
     assert len({item["session"]["pid"] for item in sent if item["session"]["pid"]}) == 1
+
+
+def type_behind_our_back(house: House, data: bytes) -> None:
+    """Into the one terminal of the house, past everything that keeps people and messages apart."""
+
+    async def typed() -> None:
+        def nothing(*_: object) -> None: ...
+
+        (socket,) = house.paths.run_dir.glob("h/*.sock")
+        client = await HolderClient.connect(socket, nothing, nothing, nothing, nothing, 5)
+        await client.write(f"behind our back: {data!r}", data, 5)
+        await client.close()
+
+    asyncio.run(typed())
+
+
+def test_prompt_that_claude_queues_behind_a_persons_turn_gets_its_own_reply(make_house: MakeHouse, cli: Path) -> None:
+    house = make_house(cli)
+    pauses = Pauses(house)
+    house.start_supervisor()
+    _, session = house.ask("echo: warm")
+    pauses.hold("armed")
+    message = house.send("echo: from the api", session, wait=0)["message"]["id"]
+    pauses.reached("armed")
+    type_behind_our_back(house, b"[[gate person]] echo: typed by hand")
+    until(lambda: "typed by hand" in house.call("session.screen", {"sessionId": session})["text"], "it is in the box")
+    type_behind_our_back(house, b"\r")
+    assert house.model.wait_for_gate("person", 30)
+    pauses.release("armed")
+    until(lambda: "from the api" in house.call("session.screen", {"sessionId": session})["text"], "it is typed")
+    house.model.release("person")
+    settled = house.message(message, wait=30)
+    assert (settled["state"], settled["reply"]) == ("answered", "from the api")
+    prompts = [turn.prompt for turn in house.model.turns()]
+    assert prompts == ["echo: warm", "[[gate person]] echo: typed by hand", "echo: from the api"]

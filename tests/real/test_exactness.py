@@ -156,6 +156,7 @@ def furnish(house: House) -> str:
     return session
 
 
+@pytest.mark.turns
 def test_no_text_is_a_command_a_key_or_completed(house: House) -> None:
     session = furnish(house)
     pid = house.session(session)["pid"]
