@@ -146,6 +146,7 @@ class SessionView(Wire, frozen=True):
     add_dirs: list[str] = field(default_factory=list)
     settings_pending: bool = False
     health: str = "ok"
+    trust: bool = False
 
 
 class MessageView(Wire, frozen=True):

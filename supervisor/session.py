@@ -181,6 +181,7 @@ class Session:
             add_dirs=list(record.options.get("add_dirs") or []),
             settings_pending=live and bool(record.options.get("stale")),
             health=self.health,
+            trust=record.trust,
         )
 
     def sight(self) -> dialogs.Sight:

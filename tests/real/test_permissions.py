@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from shared.bus import BusClient
 from shared.errors import Conflict, InvalidRequest
 from shared.messages import SETTLED
 from tests.conftest import MakeHouse
@@ -32,7 +33,8 @@ def ask(house: House, text: str, session: str | None = None) -> tuple[str, str, 
         return waiting if waiting and waiting["id"].startswith("p_") else None
 
     waiting = until(asked, "Claude asks")
-    assert house.message(message)["state"] == "submitted"
+    # Hooks run side by side: that of the request may be heard before that of the prompt.
+    until(lambda: house.message(message)["state"] == "submitted", "the prompt is proven")
     return session, message, waiting
 
 
@@ -319,8 +321,9 @@ def test_prompt_withdrawn_by_a_supervisor_that_died_is_taken_out_of_the_box(make
     message = house.send("[[gate never]] take this back", session, wait=0)["message"]["id"]
     assert house.model.wait_for_gate("never", 20)
     pauses.hold("escaped")
-    house.bus.submit("session.interrupt", {"sessionId": session})
-    pauses.reached("escaped")
+    with BusClient(house.paths.request_address) as hasty:  # one that does not ask the next supervisor again
+        hasty.submit("session.interrupt", {"sessionId": session})
+        pauses.reached("escaped")
     until(lambda: "take this back" in screen(house, session).rpartition("❯")[2], "the prompt is back in the box")
     house.kill_supervisor()
     pauses.release("escaped")
