@@ -66,7 +66,10 @@ def _soak(house: House, sessions: int, messages: int) -> tuple[dict[str, Any], d
             body = {"message": f"echo: {text}", "wait": 120}
             body |= {"sessionId": session} if session else {"projectPath": str(house.project)}
             status, answer = house.http("POST", "/api/chat", body)
-            results.append((text, answer.get("reply") if status == 200 else None, time.monotonic() - started))
+            reply = answer.get("reply") if status == 200 else None
+            results.append((text, reply, time.monotonic() - started))
+            if reply is None:
+                print(f"  not answered: {text}: {status} {answer.get('code') or answer.get('message')}", flush=True)
             session = answer.get("sessionId", session)
             with lock:
                 done += 1

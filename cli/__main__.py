@@ -12,6 +12,7 @@ import click
 from cli import (
     attach,
     attention,
+    bus_keys,
     chat,
     completion,
     doctor,
@@ -52,6 +53,7 @@ for command in (
     status.status,
     status.token,
     tokens.tokens,
+    bus_keys.bus_keys,
     sessions.new,
     sessions.ls,
     sessions.send,

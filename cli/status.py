@@ -57,11 +57,12 @@ def look(app: App) -> dict[str, Any]:
         except PilotlightError as failure:
             error = failure.message
     sessions = told.pop("sessions", [])
+    bus = {"requests": app.paths.request_address, "events": app.paths.event_address, "tcp": told.pop("busTcp", None)}
     return {
         "supervisor": {**told, "pid": supervisor and supervisor.pid, "responding": bool(told), "error": error},
         "api": {"pid": api and api.pid, "url": api and api.url, "version": api and api.version},
         "sessions": sessions,
-        "bus": {"requests": app.paths.request_address, "events": app.paths.event_address},
+        "bus": bus,
         "home": str(app.paths.home),
         "logs": str(app.paths.log_dir),
     }
@@ -80,6 +81,8 @@ def _describe(report: dict[str, Any]) -> None:
         command = supervisor.get("claudeCommand")
         click.echo(f"claude      {supervisor.get('claudeError') or f'{command} ({version})'}")
     click.echo("api         not running" if api["pid"] is None else f"api         pid {api['pid']}, {api['url']}")
+    if tcp := report["bus"]["tcp"]:
+        click.echo(f"bus         {tcp['error'] or '{requests} and {events}'.format(**tcp)}")
     click.echo(f"home        {report['home']}\nlogs        {report['logs']}")
     views = msgspec.convert(report["sessions"], list[SessionView])
     if views:

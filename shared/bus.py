@@ -22,15 +22,42 @@ from typing import Any
 import msgspec
 import zmq
 
+from shared.bus_keys import KeyPair
 from shared.errors import DeadlineExceeded, Unavailable, from_wire
 from shared.messages import VERSION, Event, Reply, Request
 
 RESEND_SECONDS = 1.0
 RESEND_MAX_SECONDS = 8.0
 DEFAULT_TIMEOUT_SECONDS = 10.0
+HEARTBEAT_MILLISECONDS = 10_000
+"""Over TCP: a supervisor whose machine is gone is noticed, and looked for again."""
+
 _encoder = msgspec.json.Encoder()
 _replies = msgspec.json.Decoder(Reply)
 _events = msgspec.json.Decoder(Event)
+
+
+@dataclass(frozen=True)
+class ClientKey:
+    """What one needs to connect over TCP (`pilotlight bus-keys add`): one's own key pair, and the supervisor's public key."""
+
+    pair: KeyPair
+    server: str
+
+
+def new_key_pair() -> KeyPair:
+    """A fresh CURVE key pair."""
+    public, secret = zmq.curve_keypair()
+    return KeyPair(public.decode("ascii"), secret.decode("ascii"))
+
+
+def _apply(key: ClientKey | None, socket: zmq.Socket[bytes]) -> None:
+    if key is None:
+        return
+    socket.setsockopt_string(zmq.CURVE_PUBLICKEY, key.pair.public)
+    socket.setsockopt_string(zmq.CURVE_SECRETKEY, key.pair.secret)
+    socket.setsockopt_string(zmq.CURVE_SERVERKEY, key.server)
+    socket.setsockopt(zmq.HEARTBEAT_IVL, HEARTBEAT_MILLISECONDS)
 
 
 @dataclass
@@ -45,8 +72,9 @@ class _Pending:
 class BusClient:
     """Requests to one supervisor. Close it, or use it as a context manager; it survives fork only if made after it."""
 
-    def __init__(self, address: str, actor: str = "local") -> None:
+    def __init__(self, address: str, actor: str = "local", key: ClientKey | None = None) -> None:
         self._address = address
+        self._key = key
         self._actor = actor
         self._prefix = f"{os.getpid():x}-{uuid.uuid4().hex[:8]}"
         self._numbers = itertools.count(1)
@@ -111,6 +139,7 @@ class BusClient:
         dealer.setsockopt(zmq.LINGER, 0)
         dealer.setsockopt(zmq.RECONNECT_IVL, 20)
         dealer.setsockopt(zmq.RECONNECT_IVL_MAX, 200)
+        _apply(self._key, dealer)
         dealer.connect(self._address)
         poller = zmq.Poller()
         poller.register(dealer, zmq.POLLIN)
@@ -212,7 +241,7 @@ class EventStream:
     journal's head in `data.head`; compare `seq` with it to notice a gap, and ask `events.since` for what is missing.
     """
 
-    def __init__(self, address: str, topic: str = "") -> None:
+    def __init__(self, address: str, topic: str = "", key: ClientKey | None = None) -> None:
         self._context = zmq.Context()
         self._socket = self._context.socket(zmq.SUB)
         self._socket.setsockopt(zmq.LINGER, 0)
@@ -222,6 +251,7 @@ class EventStream:
         self._socket.subscribe(topic)
         if topic:
             self._socket.subscribe("supervisor.tick")
+        _apply(key, self._socket)
         self._socket.connect(address)
 
     def next_event(self, timeout: float) -> Event | None:

@@ -43,6 +43,14 @@ class ApiConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     allowed_origins: list[str] = field(default_factory=list)
 
 
+class BusConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The bus over TCP, for other machines: off without a host, and never without CURVE keys."""
+
+    tcp_host: str | None = None
+    tcp_request_port: Port = 3002
+    tcp_event_port: Port = 3003
+
+
 class SessionsConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Lifetime and number of sessions."""
 
@@ -120,6 +128,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
     claude: ClaudeConfig = field(default_factory=ClaudeConfig)
     api: ApiConfig = field(default_factory=ApiConfig)
+    bus: BusConfig = field(default_factory=BusConfig)
     sessions: SessionsConfig = field(default_factory=SessionsConfig)
     limits: LimitsConfig = field(default_factory=LimitsConfig)
     health: HealthConfig = field(default_factory=HealthConfig)

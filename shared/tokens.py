@@ -9,7 +9,6 @@ was (a disk that is full must not lock its owner out), named tokens count no mor
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import hmac
 import os
@@ -17,7 +16,7 @@ import re
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, get_args
@@ -27,10 +26,15 @@ from msgspec import Struct
 
 from shared.errors import Conflict, InvalidRequest, NotFound, Unavailable
 from shared.paths import Paths
+from shared.private_files import Stamp, draft_of, exclusive, stamp_of
 
 Scope = Literal["read", "chat", "answer", "admin"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 """From least to most; each may do all that the one before it may."""
+
+POWERFUL = frozenset({"permissionMode", "mcpConfig", "addDirs", "appendSystemPrompt", "resume"})
+"""Arguments that decide what Claude may do without asking, or open what others have said: for administrators, whatever the
+call needs otherwise."""
 
 DEFAULT_NAME = "default"
 PREFIX = "pl_"
@@ -38,7 +42,6 @@ PREFIX = "pl_"
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _FORMAT = 1
-_Stamp = tuple[int, int, int]
 
 
 def allows(have: Scope, needed: Scope) -> bool:
@@ -80,7 +83,7 @@ class TokenFile:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._stamp: _Stamp | None = None
+        self._stamp: Stamp | None = None
         self._value = b""
 
     def ensure(self) -> None:
@@ -110,7 +113,7 @@ class TokenFile:
 
     def _write(self, secret: str, *, replace: bool) -> None:
         try:
-            with _draft(self._path, f"{secret}\n".encode()) as draft:
+            with draft_of(self._path, f"{secret}\n".encode()) as draft:
                 if replace:
                     os.replace(draft, self._path)
                 else:
@@ -124,7 +127,7 @@ class TokenFile:
     def _read(self) -> bool:
         """Take over the file as it is now; what was read last stays valid while it is away."""
         try:
-            stamp = _private_stamp(self._path)
+            stamp = stamp_of(self._path)
             if self._stamp != stamp:
                 self._value = self._path.read_bytes().strip()
                 self._stamp = stamp
@@ -139,7 +142,7 @@ class NamedTokens:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._lock = threading.Lock()
-        self._stamp: _Stamp | None = None
+        self._stamp: Stamp | None = None
         self._by_hash: dict[str, TokenRecord] = {}
 
     def identify(self, candidate: str) -> Identity | None:
@@ -206,24 +209,15 @@ class NamedTokens:
 
     def _change(self, change: Callable[[list[TokenRecord]], list[TokenRecord]]) -> None:
         try:
-            with self._exclusive():
+            with exclusive(self._path):
                 tokens = change(self._load().tokens)
                 body = msgspec.json.format(msgspec.json.encode(_File(tokens=tokens)), indent=2)
-                with _draft(self._path, body + b"\n") as draft:
+                with draft_of(self._path, body + b"\n") as draft:
                     os.replace(draft, self._path)
         except OSError as error:
             raise Unavailable(
                 f"The tokens cannot be written to {self._path}: {error.strerror}.", code="token_unwritable"
             ) from error
-
-    @contextlib.contextmanager
-    def _exclusive(self) -> Iterator[None]:
-        lock = os.open(self._path.with_name(f".{self._path.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(lock)
 
     def _load(self) -> _File:
         try:
@@ -238,7 +232,7 @@ class NamedTokens:
 
     def _refresh(self) -> None:
         try:
-            stamp: _Stamp | None = _private_stamp(self._path)
+            stamp: Stamp | None = stamp_of(self._path)
         except OSError:
             stamp = None
         if stamp is not None and stamp == self._stamp:
@@ -289,25 +283,3 @@ def _hash(secret: str) -> str:
 
 def _now() -> int:
     return int(time.time() * 1000)
-
-
-def _private_stamp(path: Path) -> _Stamp:
-    """What changes when the file does; its mode is put right on the way."""
-    seen = path.stat()
-    if seen.st_mode & 0o077:
-        path.chmod(0o600)
-    return seen.st_mtime_ns, seen.st_ino, seen.st_size
-
-
-@contextlib.contextmanager
-def _draft(path: Path, content: bytes) -> Iterator[Path]:
-    """A complete, private file beside `path`, gone at the end unless it was moved there."""
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    try:
-        with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        yield draft
-    finally:
-        draft.unlink(missing_ok=True)

@@ -27,7 +27,7 @@ def run_checks(pool: Pool, memory_total: int, facts: dict[str, Any]) -> dict[str
     config = pool.house.config()
     checks = [
         check("supervisor", "ok", f"pid {os.getpid()}"),
-        _bus(pool),
+        _bus(pool, facts.get("busTcp")),
         _cli(facts),
         _login(pool),
         _disk(pool),
@@ -60,12 +60,14 @@ def run_checks(pool: Pool, memory_total: int, facts: dict[str, Any]) -> dict[str
     }
 
 
-def _bus(pool: Pool) -> dict[str, str]:
+def _bus(pool: Pool, tcp: dict[str, Any] | None) -> dict[str, str]:
     paths = pool.house.paths
     missing = [a for a in (paths.request_address, paths.event_address) if not Path(a.removeprefix("ipc://")).exists()]
     if missing:
         return check("bus", "warn", f"{missing[0]} was deleted: nobody new can connect until the next health pass.")
-    return check("bus", "ok", "answers")
+    if tcp is not None and tcp["error"]:
+        return check("bus", "warn", tcp["error"])
+    return check("bus", "ok", f"answers, and listens at {tcp['requests']}" if tcp else "answers")
 
 
 def _machine_memory() -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 import socket
@@ -14,13 +15,16 @@ from pathlib import Path
 from typing import Any
 
 from shared import __version__
+from shared.bus_keys import BusKeyring
 from shared.config import Config, load
 from shared.errors import PilotlightError, StorageFailed
 from shared.messages import Event
 from shared.paths import Paths
 from supervisor.bus import Bus
+from supervisor.bus_doors import Door, LocalDoor, TcpDoor
 from supervisor.checks import claude_version
 from supervisor.claude import command
+from supervisor.grants import permit
 from supervisor.health import Health
 from supervisor.logs import open_log
 from supervisor.metrics import Metrics
@@ -65,6 +69,7 @@ class Daemon:
         self._started_at = now_ms()
         self._ready = False
         self._version: str | None = None
+        self._tcp: TcpDoor | None = None
         self._claude: tuple[float, dict[str, Any]] = (0.0, {})
         self._done = asyncio.Event()
         self.config = overlay_demo(load(paths.config_file, environment), environment)
@@ -107,7 +112,9 @@ class Daemon:
         viewers = Viewers(pool, self._paths.terminal_socket)
         recorder = Recorder(pool, viewers, log)
         TerminalOps(pool, ops, recorder)
-        bus = Bus(self._paths.request_address, self._paths.event_address, ops.handle, log, LOOKING)
+        self._tcp = self._tcp_door(log)
+        doors: list[Door] = [LocalDoor(self._paths.request_address, self._paths.event_address)]
+        bus = Bus(doors + ([self._tcp] if self._tcp else []), ops.handle, log, LOOKING, permit)
         health.chores += [
             ("run_dir_renewed", self._paths.heal),
             ("bus_rebound", bus.heal),
@@ -181,8 +188,12 @@ class Daemon:
             "ready": self._ready,
             "demo": pool.house.demo,
             "claudeVersion": self._version,
+            "busTcp": self._tcp.facts() if self._tcp else None,
             **self._look_for_claude(pool),
         }
+
+    def _tcp_door(self, log: logging.Logger) -> TcpDoor | None:
+        return TcpDoor(self.config.bus, BusKeyring(self._paths), log) if self.config.bus.tcp_host else None
 
     def _look_for_claude(self, pool: Pool) -> dict[str, Any]:
         """Where the CLI is; looked up at most once a second, since it walks PATH."""

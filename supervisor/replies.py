@@ -20,7 +20,7 @@ class Bounds:
     size: int
 
 
-ACTS = Bounds(seconds=300.0, replies=5_000, size=4 * 1024 * 1024)
+ACTS = Bounds(seconds=60.0, replies=5_000, size=4 * 1024 * 1024)
 LOOKS = Bounds(seconds=15.0, replies=500, size=512 * 1024)
 
 

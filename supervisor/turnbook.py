@@ -19,11 +19,12 @@ MAX_STRAYS = 256
 
 
 class TurnBook:
-    """The last turns of a conversation, filled line by line."""
+    """The last turns of a conversation, filled line by line. Lines are remembered by the prompt of their turn, so that a turn
+    that is forgotten, with all that its tools were given, is gone."""
 
     def __init__(self) -> None:
         self._turns: OrderedDict[str, Turn] = OrderedDict()
-        self._lines: OrderedDict[str, Turn | None] = OrderedDict()
+        self._lines: OrderedDict[str, str | None] = OrderedDict()
         self._strays: list[TranscriptLine] = []
         self._latest: Turn | None = None
 
@@ -60,7 +61,7 @@ class TurnBook:
             return self._open(line.prompt_id, line.text or "")
         if line.parent is None:
             return self._latest  # the first line behind a compaction has no parent
-        return self._lines.get(line.parent)
+        return self.get(self._lines.get(line.parent))
 
     def _open(self, prompt_id: str, prompt: str) -> Turn:
         turn = self._turns[prompt_id] = self._latest = Turn(prompt_id, prompt)
@@ -77,7 +78,7 @@ class TurnBook:
                 turn.add(line)
                 placed.append((turn, line))
             if line.uuid is not None:
-                self._lines[line.uuid] = turn
+                self._lines[line.uuid] = turn.prompt_id if turn is not None else None
                 while len(self._lines) > REMEMBERED_LINES:
                     self._lines.popitem(last=False)
                 waiting += [stray for stray in self._strays if stray.parent == line.uuid]

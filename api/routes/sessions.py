@@ -21,12 +21,9 @@ from shared.messages import (
     StopSession,
     UpdateSession,
 )
+from shared.tokens import POWERFUL
 
 routes = Blueprint("sessions", __name__)
-
-POWERFUL = frozenset({"permissionMode", "mcpConfig", "addDirs", "appendSystemPrompt", "resume"})
-"""Fields that decide what Claude may do without asking, or open what others have said: for administrators, whatever the
-call needs otherwise."""
 
 CHANGEABLE = frozenset({"title", "autoKeepAlive", "model", "effort", *POWERFUL}) - {"resume"}
 STOP_SECONDS = 60.0

@@ -28,6 +28,7 @@ PUBLISHER = f"""
 import asyncio, logging, sys
 from shared.messages import Event
 from supervisor.bus import Bus
+from supervisor.bus_doors import LocalDoor
 
 async def handle(request):
     if request.op == "publish":
@@ -43,7 +44,8 @@ async def handle(request):
 
 async def main():
     global bus
-    bus = Bus("ipc://" + sys.argv[1] + "/bus.sock", "ipc://" + sys.argv[1] + "/events.sock", handle, logging.getLogger())
+    door = LocalDoor("ipc://" + sys.argv[1] + "/bus.sock", "ipc://" + sys.argv[1] + "/events.sock")
+    bus = Bus([door], handle, logging.getLogger())
     await asyncio.gather(bus.serve(), bus.tick("e", lambda: head[0]))
 
 head = [0]

@@ -20,7 +20,9 @@ from shared.bus import BusClient
 from shared.errors import Conflict, PilotlightError
 from shared.messages import VERSION, Event, Request
 from supervisor import bus as bus_module
+from supervisor import bus_doors
 from supervisor.bus import MAX_IN_FLIGHT, TICK_SECONDS, Bus
+from supervisor.bus_doors import LocalDoor
 
 PATIENCE = 10.0
 
@@ -46,7 +48,7 @@ class Lab:
 
     def open(self) -> Bus:
         """Start one, as a supervisor does."""
-        bus = Bus(self.requests_at, self.events_at, self._handle, self.log)
+        bus = Bus([LocalDoor(self.requests_at, self.events_at)], self._handle, self.log)
         self.running = [asyncio.create_task(bus.serve()), asyncio.create_task(bus.tick("epoch", lambda: 7))]
         return bus
 
@@ -155,7 +157,7 @@ async def test_a_message_of_several_frames_is_dropped(lab: Lab, caplog: pytest.L
 async def test_a_frame_over_the_limit_is_not_read_and_costs_only_its_sender(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bus_module, "MAX_FRAME_BYTES", 100_000)
+    monkeypatch.setattr(bus_doors, "MAX_FRAME_BYTES", 100_000)
     lab = Lab(folder)
     good, bad = lab.dealer(), lab.dealer()
     assert (await ask(good, frame("a")))["ok"]
@@ -327,7 +329,7 @@ def _router_has_forgotten(lab: Lab) -> bool:
     """ROUTER_MANDATORY says so by raising; asked with an empty message to nobody else."""
     peers = lab.bus._running.get("a", [])
     try:
-        lab.bus._router.send_multipart([peers[0], b"{}"], zmq.NOBLOCK)
+        peers[0].door.reply(peers[0].identity, b"{}")
     except zmq.ZMQError:
         return True
     return False

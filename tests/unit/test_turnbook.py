@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -87,3 +90,15 @@ def test_only_the_last_turns_are_remembered() -> None:
         book.take(TranscriptLine("user", prompt_id=f"q{number}", text="?", uuid=f"e{number}"))
     assert book.get("q2") is None
     assert book.get("q3") is not None
+
+
+def test_a_turn_that_is_forgotten_is_gone_with_all_that_it_held() -> None:
+    book = TurnBook()
+    for line in FIRST:
+        book.take(line)
+    first = weakref.ref(book.get("p1"))
+    for number in range(REMEMBERED_TURNS):
+        book.take(TranscriptLine("user", prompt_id=f"n{number}", text="?", uuid=f"u{number}", parent="a5"))
+    gc.collect()
+    assert first() is None
+    assert book.take(TranscriptLine("turn_end", uuid="late", parent="a4")) == []

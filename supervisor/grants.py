@@ -1,0 +1,59 @@
+"""What the owner of a bus key may do: the scopes of the HTTP API, for operations.
+
+They do not bind who connects on this machine: the run directory is private, and its owner may do everything. An operation
+that is not listed needs `admin`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from shared.bus_keys import BusClientKey
+from shared.errors import Forbidden
+from shared.messages import Request
+from shared.tokens import POWERFUL, Scope, allows
+
+_BY_SCOPE: dict[Scope, str] = {
+    "read": "ping status health metrics settings.get session.list session.get session.screen session.recording message.get "
+    "message.list events.since history export search usage",
+    "chat": "session.create session.wake session.reopen session.fork session.interrupt session.keep_alive message.send "
+    "message.cancel message.move",
+    "answer": "session.answer",
+    "admin": "shutdown session.update session.kill session.hibernate session.keys session.resize session.command "
+    "conversations.list settings.patch",
+}
+GRANTS: dict[str, Scope] = {op: scope for scope, ops in _BY_SCOPE.items() for op in ops.split()}
+PLAN = "plan"
+"""The one permission mode that only takes from what Claude may do."""
+
+
+def needed(request: Request) -> Scope:
+    """The scope that this request takes, with what it asks for beside."""
+    scope = GRANTS.get(request.op, "admin")
+    for name, given in request.args.items():
+        if given and name in POWERFUL and not (name == "permissionMode" and given == PLAN):
+            return "admin"
+        if name == "start" and given is not None and request.op == "session.recording":
+            return "admin"
+        if given and name == "trust" and not allows(scope, "answer"):
+            scope = "answer"
+    return scope
+
+
+def permit(request: Request, client: BusClientKey) -> Request:
+    """The request as this client may make it. Raise Forbidden."""
+    scope = needed(request)
+    if not allows(client.scope, scope):
+        raise Forbidden(
+            f"`{request.op}` with these arguments needs a key with the scope `{scope}`; `{client.name}` has "
+            f"`{client.scope}`. `pilotlight bus-keys add NAME --scope {scope}` adds one.",
+            code="insufficient_scope",
+            data={"needed": scope, "scope": client.scope},
+        )
+    if request.op == "search" and not allows(client.scope, "admin"):
+        here: Mapping[str, Any] = {**request.args, "everywhere": False}
+        return msgspec.structs.replace(request, args=dict(here))
+    return request

@@ -1,0 +1,245 @@
+"""The bus over TCP: only keys that were added come in, they may do what their scope says, and all of it is encrypted.
+
+A real supervisor, real CURVE, real clients; the last word on who is let in is libzmq's.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import zmq
+
+from shared.bus import BusClient, ClientKey, EventStream, new_key_pair
+from shared.bus_keys import BusKeyring, KeyPair
+from shared.errors import Forbidden, Unavailable
+from shared.tokens import Scope
+from tests.conftest import MakeHouse
+from tests.harness import House, until
+
+SHORT = 3.0
+"""Seconds after which a client that is not let in has waited enough."""
+
+
+@pytest.fixture
+def reachable(make_house: MakeHouse, one_cli: Path) -> House:
+    """A house whose bus listens on TCP, at any free ports; running."""
+    house = make_house(one_cli)
+    house.config["health"] = {"interval_seconds": 0.3}
+    house.config["bus"] = {"tcp_host": "127.0.0.1", "tcp_request_port": 0, "tcp_event_port": 0}
+    house.start_supervisor()
+    until(lambda: facts(house)["serverKey"], "the bus listens on TCP")
+    return house
+
+
+def facts(house: House) -> dict[str, Any]:
+    found: dict[str, Any] = house.call("status")["busTcp"]
+    return found
+
+
+def let_in(house: House, name: str, scope: Scope) -> ClientKey:
+    pair = new_key_pair()
+    BusKeyring(house.paths).clients.add(name, scope, pair.public)
+    return ClientKey(pair, facts(house)["serverKey"])
+
+
+@contextlib.contextmanager
+def client(house: House, key: ClientKey) -> Iterator[BusClient]:
+    with BusClient(facts(house)["requests"], key=key) as made:
+        yield made
+
+
+def test_it_does_not_listen_unless_it_is_told_to(make_house: MakeHouse, one_cli: Path) -> None:
+    house = make_house(one_cli)
+    house.start_supervisor()
+    assert house.call("status")["busTcp"] is None
+    assert house.supervisor is not None
+    assert [
+        line
+        for line in Path(f"/proc/{house.supervisor.pid}/net/tcp").read_text().splitlines()[1:]
+        if owned(house, line)
+    ] == []
+
+
+def owned(house: House, line: str) -> bool:
+    """Whether a line of /proc/net/tcp is a socket of the supervisor."""
+    assert house.supervisor is not None
+    inode = f"socket:[{line.split()[9]}]"
+    return any(
+        str(link.readlink()) == inode
+        for link in Path(f"/proc/{house.supervisor.pid}/fd").iterdir()
+        if link.is_symlink()
+    )
+
+
+def test_a_key_that_was_added_may_look_and_hear(reachable: House) -> None:
+    key = let_in(reachable, "monitor", "read")
+    with client(reachable, key) as bus, EventStream(facts(reachable)["events"], "session.", key=key) as stream:
+        assert bus.call("ping")["pid"] == reachable.call("ping")["pid"]
+        heard = until(lambda: stream.next_event(1.0), "a tick")
+        assert heard.kind == "tick"
+        session = reachable.call("session.create", {"projectPath": str(reachable.project)})["id"]
+        until(lambda: (event := stream.next_event(1.0)) is not None and event.kind == "created", "the event")
+        assert [view["id"] for view in bus.call("session.list")["sessions"]] == [session]
+
+
+def test_a_key_may_do_what_its_scope_says_and_is_named_in_the_record(reachable: House) -> None:
+    session = reachable.call("session.create", {"projectPath": str(reachable.project), "wait": 30})["id"]
+    with client(reachable, let_in(reachable, "eye", "read")) as eye:
+        for op, args in (
+            ("message.send", {"text": "echo: no", "sessionId": session}),
+            ("session.kill", {"sessionId": session}),
+            ("session.recording", {"sessionId": session, "start": True}),
+            ("no.such.op", {}),
+        ):
+            with pytest.raises(Forbidden) as refused:
+                eye.call(op, args)
+            assert refused.value.error_code == "insufficient_scope"
+    with client(reachable, let_in(reachable, "voice", "chat")) as voice:
+        sent = voice.call("message.send", {"text": "echo: hello", "sessionId": session, "wait": 60}, timeout=90)
+        assert sent["message"]["reply"] == "hello"
+        with pytest.raises(Forbidden):
+            voice.call("session.create", {"projectPath": str(reachable.project), "permissionMode": "bypassPermissions"})
+        with pytest.raises(Forbidden):
+            voice.call("message.send", {"text": "x", "projectPath": str(reachable.project), "trust": True})
+    with client(reachable, let_in(reachable, "hand", "admin")) as hand:
+        assert hand.call("session.kill", {"sessionId": session}, timeout=60)["state"] == "ended"
+    audits = [e for e in reachable.call("events.since", {"seq": 0, "limit": 1000})["events"] if e["kind"] == "audit"]
+    assert [audit["data"]["op"] for audit in audits if audit["data"]["actor"] == "key:voice"] == ["message.send"]
+    assert [audit["data"]["op"] for audit in audits if audit["data"]["actor"] == "key:hand"] == ["session.kill"]
+    assert not [audit for audit in audits if audit["data"]["actor"] == "key:eye"]
+
+
+def test_nobody_else_comes_in(reachable: House) -> None:
+    listed = let_in(reachable, "monitor", "read")
+    address, stranger = facts(reachable)["requests"], new_key_pair()
+    cases = {
+        "a key that was never added": ClientKey(stranger, listed.server),
+        "the public key of another": ClientKey(KeyPair(listed.pair.public, stranger.secret), listed.server),
+        "another server's key": ClientKey(listed.pair, stranger.public),
+        "no key at all": None,
+    }
+    for what, key in cases.items():
+        with BusClient(address, key=key) as bus, pytest.raises(Unavailable):
+            pytest.fail(f"{what}: {bus.call('ping', timeout=SHORT)}")
+        with EventStream(facts(reachable)["events"], key=key) as stream:
+            assert stream.next_event(1.5) is None, what
+    context = zmq.Context()
+    plain = context.socket(zmq.DEALER)
+    plain.setsockopt(zmq.LINGER, 0)
+    plain.setsockopt(zmq.PLAIN_USERNAME, b"admin")
+    plain.setsockopt(zmq.PLAIN_PASSWORD, b"admin")
+    plain.connect(address)
+    plain.send(json.dumps({"v": 1, "id": "a", "op": "ping"}).encode())
+    assert not plain.poll(1500)
+    context.destroy(0)
+    with client(reachable, listed) as bus:
+        assert bus.call("ping")["ready"]
+
+
+def test_whose_key_is_revoked_is_cut_off_and_the_others_come_back(reachable: House) -> None:
+    gone, stays = let_in(reachable, "gone", "admin"), let_in(reachable, "stays", "read")
+    where = facts(reachable)
+    with (
+        client(reachable, gone) as first,
+        client(reachable, stays) as second,
+        EventStream(where["events"], key=gone) as deaf,
+        EventStream(where["events"], key=stays) as hears,
+    ):
+        assert first.call("ping")["ready"]
+        assert second.call("ping")["ready"]
+        until(lambda: deaf.next_event(1.0) and hears.next_event(1.0), "both hear")
+        BusKeyring(reachable.paths).clients.revoke("gone")
+        with pytest.raises(Unavailable):
+            first.call("ping", timeout=SHORT)
+        until(lambda: deaf.next_event(2.5) is None, "the revoked one hears nothing")
+        assert second.call("ping", timeout=30)["ready"]
+        until(lambda: hears.next_event(1.0), "the other hears again")
+    assert facts(reachable)["requests"] == where["requests"]
+
+
+def test_clients_do_not_see_each_others_replies(reachable: House) -> None:
+    """Ids are the clients' own: one that repeats another's id gets its own answer."""
+    context = zmq.Context()
+    answers = []
+    for name, scope in (("hand", "admin"), ("eye", "read")):
+        key = let_in(reachable, name, scope)  # type: ignore[arg-type]
+        dealer = context.socket(zmq.DEALER)
+        dealer.setsockopt_string(zmq.CURVE_PUBLICKEY, key.pair.public)
+        dealer.setsockopt_string(zmq.CURVE_SECRETKEY, key.pair.secret)
+        dealer.setsockopt_string(zmq.CURVE_SERVERKEY, key.server)
+        dealer.connect(facts(reachable)["requests"])
+        dealer.send(json.dumps({"v": 1, "id": "same", "op": "conversations.list", "args": {}}).encode())
+        assert dealer.poll(10_000)
+        answers.append(json.loads(dealer.recv()))
+    context.destroy(0)
+    assert [answer["ok"] for answer in answers] == [True, False]
+    assert answers[1]["error"]["code"] == "insufficient_scope"
+
+
+def test_nothing_can_be_read_on_the_wire(reachable: House) -> None:
+    """A relay between client and supervisor sees neither requests nor replies."""
+    seen = bytearray()
+    port = int(facts(reachable)["requests"].rpartition(":")[2])
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def carry(source: socket.socket, sink: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                seen.extend(data)
+                sink.sendall(data)
+
+    def relay() -> None:
+        inside, _ = listener.accept()
+        outside = socket.create_connection(("127.0.0.1", port))
+        threading.Thread(target=carry, args=(inside, outside), daemon=True).start()
+        threading.Thread(target=carry, args=(outside, inside), daemon=True).start()
+
+    threading.Thread(target=relay, daemon=True).start()
+    key = let_in(reachable, "hand", "admin")
+    address = f"tcp://127.0.0.1:{listener.getsockname()[1]}"
+    with BusClient(address, key=key) as bus:
+        view = bus.call(
+            "session.create", {"projectPath": str(reachable.project), "title": "A-TITLE-TO-BE-SEEN"}, timeout=30
+        )
+    listener.close()
+    assert view["title"] == "A-TITLE-TO-BE-SEEN"
+    assert len(seen) > 500
+    assert b"A-TITLE-TO-BE-SEEN" not in seen
+    assert b"session.create" not in seen
+
+
+def test_a_port_that_is_taken_costs_only_the_tcp_door_and_heals(make_house: MakeHouse, one_cli: Path) -> None:
+    house = make_house(one_cli)
+    taken = socket.create_server(("127.0.0.1", 0))
+    port = taken.getsockname()[1]
+    house.config["health"] = {"interval_seconds": 0.3}
+    house.config["bus"] = {"tcp_host": "127.0.0.1", "tcp_request_port": port, "tcp_event_port": 0}
+    house.start_supervisor()
+    until(lambda: "in use" in (facts(house)["error"] or ""), "the port is taken")
+    checks = {check["name"]: check for check in house.call("health")["checks"]}
+    assert checks["bus"]["status"] == "warn"
+    assert str(port) in checks["bus"]["detail"]
+    taken.close()
+    until(lambda: facts(house)["error"] is None, "it listens")
+    with client(house, let_in(house, "monitor", "read")) as bus:
+        assert bus.call("ping")["ready"]
+
+
+def test_the_key_stays_the_same_over_restarts_and_is_private(reachable: House) -> None:
+    before, key = facts(reachable)["serverKey"], let_in(reachable, "monitor", "read")
+    reachable.kill_supervisor()
+    reachable.start_supervisor()
+    until(lambda: facts(reachable)["serverKey"], "the bus listens on TCP")
+    assert facts(reachable)["serverKey"] == before
+    with client(reachable, key) as bus:
+        assert bus.call("ping")["ready"]
+    for name in ("bus-key.json", "bus-clients.json"):
+        assert (reachable.home / name).stat().st_mode & 0o777 == 0o600
+    assert key.pair.secret not in (reachable.home / "bus-clients.json").read_text()

@@ -1,0 +1,66 @@
+"""What a bus key may do: by operation, and by what is asked for beside."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from shared.bus_keys import BusClientKey
+from shared.errors import Forbidden
+from shared.messages import VERSION, Request
+from shared.tokens import SCOPES, Scope
+from supervisor.grants import needed, permit
+from supervisor.ops import LOOKING
+
+
+def request(op: str, **args: Any) -> Request:
+    return Request(v=VERSION, id="a", op=op, args=args)
+
+
+def owner(scope: Scope) -> BusClientKey:
+    return BusClientKey(name="n", scope=scope, public_key="k" * 40, created_at=0)
+
+
+@pytest.mark.parametrize(
+    ("op", "args", "scope"),
+    [
+        ("session.list", {}, "read"),
+        ("message.send", {"text": "x"}, "chat"),
+        ("message.send", {"text": "x", "trust": True}, "answer"),
+        ("message.send", {"text": "x", "trust": False}, "chat"),
+        ("message.send", {"text": "x", "permissionMode": "plan"}, "chat"),
+        ("message.send", {"text": "x", "permissionMode": "bypassPermissions", "trust": True}, "admin"),
+        ("session.create", {"projectPath": "/p", "resume": "c"}, "admin"),
+        ("session.create", {"projectPath": "/p", "addDirs": ["/"]}, "admin"),
+        ("session.create", {"projectPath": "/p", "addDirs": []}, "chat"),
+        ("session.recording", {"sessionId": "s"}, "read"),
+        ("session.recording", {"sessionId": "s", "start": False}, "admin"),
+        ("session.answer", {"sessionId": "s"}, "answer"),
+        ("session.keys", {"sessionId": "s"}, "admin"),
+        ("made.up", {}, "admin"),
+    ],
+)
+def test_what_is_needed(op: str, args: dict[str, Any], scope: Scope) -> None:
+    assert needed(request(op, **args)) == scope
+    for have in SCOPES:
+        if SCOPES.index(have) >= SCOPES.index(scope):
+            assert permit(request(op, **args), owner(have)).op == op
+        else:
+            with pytest.raises(Forbidden) as refused:
+                permit(request(op, **args), owner(have))
+            assert refused.value.data == {"needed": scope, "scope": have}
+
+
+def test_only_administrators_search_what_was_said_elsewhere() -> None:
+    asked = request("search", query="x")
+    assert permit(asked, owner("read")).args == {"query": "x", "everywhere": False}
+    assert permit(asked, owner("admin")).args == {"query": "x"}
+
+
+def test_whoever_may_only_look_cannot_act() -> None:
+    acts = [
+        op for op in ("session.kill", "message.send", "settings.patch", "shutdown") if needed(request(op)) == "read"
+    ]
+    assert acts == []
+    assert {op for op in LOOKING if needed(request(op)) != "read"} == {"conversations.list"}
