@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 from flask import Flask
 
-from api import shapes
+from api import examples, shapes
 from api.calls import CALLS, EVENTS, ID, MESSAGE_ID, Body, Call
 from api.inbound import MAX_ID_LENGTH, MAX_WAIT_SECONDS
 from shared import __version__
@@ -235,11 +235,14 @@ def _responses(call: Call, schemas: _Schemas) -> dict[str, Any]:
         text = HTTPStatus(status).phrase
         if isinstance(kind, str):
             media = kind.partition(";")[0]
-            schema = _MEDIA.get(media, {"type": "string"})
-            found[str(status)] = {"description": text, "content": {media: {"schema": schema}}}
+            content: dict[str, Any] = {"schema": _MEDIA.get(media, {"type": "string"})}
+            if media in examples.OTHERS:
+                content["example"] = examples.OTHERS[media]
+            found[str(status)] = {"description": text, "content": {media: content}}
         else:
             doc = (kind.__doc__ or text).strip()
-            found[str(status)] = {"description": doc, "content": {"application/json": {"schema": schemas.ref(kind)}}}
+            content = {"schema": schemas.ref(kind), "example": examples.answer(kind, status)}
+            found[str(status)] = {"description": doc, "content": {"application/json": content}}
     if call.streams and call.acts:
         schemas.ref(shapes.Done)
         media = EVENTS.partition(";")[0]

@@ -75,7 +75,12 @@ def _operation(method: str, path: str, operation: dict[str, Any]) -> Iterator[st
     yield "<table><tr><th>Status</th><th>Answer</th></tr>"
     for status, response in operation["responses"].items():
         yield f"<tr><td>{status}</td><td>{_answer(response)}</td></tr>"
-    yield "</table></details>"
+    yield "</table>"
+    for status, response in operation["responses"].items():
+        for kind, media in response.get("content", {}).items():
+            if "example" in media:
+                yield f"<p>{status}, {escape(kind)}:</p>{_example(media['example'])}"
+    yield "</details>"
 
 
 def _answer(response: dict[str, Any]) -> str:
@@ -114,7 +119,8 @@ def _type(schema: dict[str, Any] | bool) -> str:
 
 
 def _example(value: Any) -> str:
-    return f"<pre><code>{escape(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())}</code></pre>"
+    text = value if isinstance(value, str) else msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
+    return f"<pre><code>{escape(text)}</code></pre>"
 
 
 def _prose(text: str) -> str:

@@ -24,18 +24,30 @@ def clamp(cols: int, rows: int) -> tuple[int, int]:
     return max(MIN_COLUMNS, min(MAX_COLUMNS, cols)), max(MIN_ROWS, min(MAX_ROWS, rows))
 
 
-class Screen:
-    """One terminal screen. `version` grows with every change of what it shows."""
+def history(output: bytes, cols: int, rows: int) -> str:
+    """Everything that this output shows on a screen of this size, with what has scrolled away."""
+    screen = Screen(cols, rows, keep_history=True)
+    screen.feed(output)
+    try:
+        return screen.contents()
+    finally:
+        screen.close()
 
-    def __init__(self, cols: int, rows: int) -> None:
+
+class Screen:
+    """One terminal screen. `version` grows with every change of what it shows. What scrolls away is forgotten unless it is
+    asked to be kept: 0.6 MB a session (measured), for something that the holder's ring can tell whenever it is wanted."""
+
+    def __init__(self, cols: int, rows: int, keep_history: bool = False) -> None:
         self.cols, self.rows = clamp(cols, rows)
+        self._scrollback = HISTORY_LINES if keep_history else 0
         self.version = 0
         self.title: str | None = None
         self._lines: tuple[int, list[str]] = (-1, [])
         self._terminal = self._fresh()
 
     def _fresh(self) -> Terminal:
-        return Terminal(cols=self.cols, rows=self.rows, scrollback=HISTORY_LINES)
+        return Terminal(cols=self.cols, rows=self.rows, scrollback=self._scrollback)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -75,8 +87,8 @@ class Screen:
         """The visible screen as plain text."""
         return "\n".join(self.lines())
 
-    def history(self) -> str:
-        """Scrollback and screen."""
+    def contents(self) -> str:
+        """What has scrolled away, if it was kept, and the screen."""
         return str(self._terminal.contents())
 
     def draw(self, cols: int = 0, rows: int = 0) -> bytes:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from shared import messages
 from shared.errors import Conflict, Unavailable
 from shared.messages import Request
+from supervisor import holder_files
 from supervisor.holder_client import HolderError
 from supervisor.ops import Ops
 from supervisor.pool import Pool
 from supervisor.recording import Recorder
+from supervisor.ring import read_tail
+from supervisor.screen import Screen, history
 from supervisor.session import Session
 from supervisor.terminal import Terminal
 
@@ -33,11 +37,19 @@ class TerminalOps:
             cols=screen.cols,
             rows=screen.rows,
             cursor=screen.cursor,
-            text=screen.history() if arguments.history else screen.text(),
+            text=await self._history(session, screen) if arguments.history else screen.text(),
             html=screen.html() if arguments.html else None,
             title=screen.title,
             offset=terminal.offset,
         )
+
+    async def _history(self, session: Session, screen: Screen) -> str:
+        """From the holder's ring, on another thread: it is a megabyte."""
+        ring = session.dir / holder_files.RING
+        try:
+            return await asyncio.to_thread(lambda: history(read_tail(str(ring)).data, screen.cols, screen.rows))
+        except (OSError, ValueError) as error:
+            raise Unavailable(f"The terminal's output cannot be read: {error}.", code="no_history") from error
 
     async def _resize(self, arguments: messages.Resize, _: Request) -> Any:
         session, terminal = self._seen(arguments.session_id)

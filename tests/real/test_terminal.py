@@ -357,3 +357,25 @@ def test_a_viewer_that_does_not_read_slows_nobody_and_is_skipped_ahead(make_hous
         assert slow.text == writer.text
         slow.close()
     writer.close()
+
+
+def test_what_has_scrolled_away_can_be_seen_and_a_restart_does_not_change_that(
+    make_house: MakeHouse, one_cli: Path
+) -> None:
+    house = make_house(one_cli)
+    house.start_supervisor()
+    session = house.ask("echo: the very first words")[1]
+    for number in range(12):
+        house.ask(f"echo: number {number}", session)
+
+    def seen(history: bool) -> str:
+        return str(house.call("session.screen", {"sessionId": session, "history": history})["text"])
+
+    assert "number 11" in seen(history=False)
+    assert "the very first words" not in seen(history=False)
+    assert "the very first words" in seen(history=True)
+    assert "number 11" in seen(history=True)
+    house.kill_supervisor()
+    house.start_supervisor()
+    house.until_state(session, "idle")
+    assert "the very first words" in seen(history=True)

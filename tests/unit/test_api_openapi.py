@@ -7,6 +7,7 @@ import re
 from html.parser import HTMLParser
 from typing import Any
 
+import jsonschema_rs
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
@@ -102,6 +103,20 @@ def test_every_call_is_described_with_errors_and_examples(document: Any) -> None
     for response in document["components"]["responses"].values():
         example = response["content"]["application/json"]["example"]
         assert {"success", "error", "code", "type", "title", "status", "detail"} <= set(example)
+
+
+def test_every_answer_has_an_example_that_its_schema_accepts(document: Any) -> None:
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            for status, response in operation["responses"].items():
+                for kind, media in response.get("content", {}).items():
+                    where = f"{method} {path} {status} {kind}"
+                    if status == "101" or (path.endswith(("/screen", "/export")) and "example" not in media):
+                        continue  # a WebSocket; other forms of what has an example
+                    assert "example" in media, where
+                    if kind == "application/json":
+                        schema = {**media["schema"], "components": document["components"]}
+                        jsonschema_rs.validate(schema, media["example"])
 
 
 def test_every_reference_leads_somewhere(document: Any) -> None:

@@ -1,0 +1,257 @@
+"""One answer of each shape, for the OpenAPI document: a small story of one session, told in the types of the wire.
+
+They are made of the shapes themselves, so that one which does not fit any more is found by the type checker; a test holds
+each against the document's own schema.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import msgspec
+
+from api import shapes
+from shared import __version__
+from shared.messages import Choice, HistoryEntry, MessageView, Screen, SessionView, Waiting
+
+SESSION = "123e4567-e89b-42d3-a456-426614174000"
+MESSAGE = "m_4c039b79f8ee45cfbb8296d2ef93e0de"
+REQUEST = "9934309e09c74685808c4ee2ffa2c98a"
+PROJECT = "/home/me/project"
+AT = 1795429790991
+HOUR = 3_600_000
+YES: Literal[True] = True
+
+_USAGE = {"input_tokens": 12, "output_tokens": 5}
+_VIEW = SessionView(
+    id=SESSION,
+    state="idle",
+    project_path=PROJECT,
+    created_at=AT - HOUR,
+    last_activity=AT,
+    message_count=2,
+    queue_length=0,
+    title="Fix the build",
+    conversation_id="8c82c545-a3b0-4826-a0d7-f798799fcf85",
+    pid=4711,
+    holder_pid=4710,
+    generation=1,
+    expires_at=AT + 24 * HOUR,
+    memory_bytes=412_000_000,
+    cpu_percent=0.4,
+    claude_version="2.1.330",
+)
+_ASKED = Waiting(
+    id="w_5c1e",
+    kind="permission",
+    title="Bash",
+    text="Claude wants to run `make test`.",
+    choices=[
+        Choice(id="allow", label="Allow once"),
+        Choice(id="always", label="Allow always", description="Bash(make test)"),
+        Choice(id="deny", label="Deny"),
+    ],
+    since=AT,
+    tool="Bash",
+    input={"command": "make test", "description": "Run the tests"},
+)
+_WAITS = msgspec.structs.replace(_VIEW, state="waiting", waiting=_ASKED, current_message=MESSAGE)
+_STEPS = {"accepted": AT, "queued": AT + 3, "typed": AT + 50, "submitted": AT + 85, "answered": AT + 1900}
+_MESSAGE = MessageView(
+    id=MESSAGE,
+    session_id=SESSION,
+    state="answered",
+    text="What word did I ask you to remember?",
+    created_at=AT,
+    steps=_STEPS,
+    request_id=REQUEST,
+    reply="BANANA",
+    usage=_USAGE,
+)
+_QUEUED = msgspec.structs.replace(
+    _MESSAGE, state="queued", steps={"accepted": AT, "queued": AT + 3}, reply=None, usage=None, queue_position=1
+)
+
+
+def _view(**changes: Any) -> SessionView:
+    return msgspec.structs.replace(_VIEW, **changes)
+
+
+def _receipt(view: MessageView) -> shapes.Receipt:
+    fields = {name: getattr(view, name) for name in MessageView.__struct_fields__}
+    return shapes.Receipt(success=YES, message_id=view.id, **fields)
+
+
+_ORIGIN: dict[str, Any] = {
+    "session_id": SESSION,
+    "project_path": PROJECT,
+    "created_at": AT - HOUR,
+    "last_activity": AT,
+    "message_count": 2,
+    "expires_at": AT + 24 * HOUR,
+    "state": "idle",
+    "pid": 4711,
+}
+
+_ALL: tuple[msgspec.Struct, ...] = (
+    shapes.Index(
+        name="pilotlight",
+        version=__version__,
+        token="pilotlight token",
+        links={"documentation": "/api/docs", "health": "/health", "openapi": "/api/openapi.json"},
+    ),
+    shapes.Health(status="healthy", version=__version__, aicli_code_available=True, timestamp=AT),
+    shapes.Unhealthy(
+        status="unhealthy", success=False, error="The supervisor does not answer. `pilotlight up` starts it."
+    ),
+    shapes.FullHealth(
+        status="healthy",
+        version=__version__,
+        aicli_code_available=True,
+        active_sessions=1,
+        session_count=3,
+        resources={"sessions": {"memoryBytes": 412_000_000, "memoryLimitBytes": 2_147_483_648, "live": 1, "limit": 10}},
+        checks=[
+            {"name": "supervisor", "status": "ok", "detail": "pid 4242"},
+            {"name": "cli", "status": "ok", "detail": "/usr/local/bin/claude, version 2.1.330"},
+        ],
+        timestamp=AT,
+    ),
+    shapes.Status(success=YES, pid=4242, version=__version__, sessions=[_VIEW], api={"pid": 4243, "startedAt": AT}),
+    shapes.Metrics(
+        success=YES,
+        sessions={"total": 3, "byState": {"idle": 1, "hibernated": 2}},
+        counters={"starts": 3, "wakes": 1, "hibernations": 3},
+        latency={"submitted-answered": {"p50": 91, "p95": 140, "count": 50}},
+        per_session=[{"id": SESSION, "state": "idle", "memoryBytes": 412_000_000, "cpuPercent": 0.4, "queueLength": 0}],
+    ),
+    shapes.SettingsInForce(
+        success=YES,
+        settings={"sessions.timeout_hours": 48.0, "sessions.max_concurrent": 10},
+        changed=["sessions.timeout_hours"],
+    ),
+    shapes.Delivered(
+        success=YES,
+        message="Message delivered.",
+        request_id=REQUEST,
+        message_id=MESSAGE,
+        session_id=SESSION,
+        project_path=PROJECT,
+        state="answered",
+        session_state="idle",
+        queue_position=0,
+        timestamp=AT,
+        delivery_method="response",
+        reply="BANANA",
+        usage=_USAGE,
+    ),
+    _receipt(_MESSAGE),
+    shapes.Messages(success=YES, messages=[_MESSAGE]),
+    shapes.Queue(success=YES, messages=[_QUEUED]),
+    shapes.Sessions(success=YES, sessions=[_WAITS]),
+    shapes.OneSession(success=YES, session=_VIEW),
+    shapes.Interrupted(success=YES, session=_VIEW, rung="escape"),
+    shapes.Answered(success=YES, session=_view(state="busy"), answer={"waitingId": _ASKED.id, "choice": "allow"}),
+    shapes.EndedSession(
+        success=YES,
+        session=_view(state="ended", ended_at=AT, end_reason="killed", pid=None, holder_pid=None, expires_at=None),
+        message="Session ended.",
+        session_id=SESSION,
+    ),
+    shapes.OneScreen(
+        success=YES,
+        screen=Screen(session_id=SESSION, cols=40, rows=5, cursor=(2, 1), text="─" * 40 + "\n> \n" + "─" * 40),
+    ),
+    shapes.Recorded(success=YES, recording=True, bytes=18_230),
+    shapes.Ticket(success=YES, ticket="t_Zk3v8fQmVw", expires_in=30.0),
+    shapes.History(
+        success=YES,
+        entries=[
+            HistoryEntry(id="4b1f", role="user", at=AT, text=_MESSAGE.text),
+            HistoryEntry(id="9c02", role="assistant", at=AT + 1900, text="BANANA", usage=_USAGE),
+        ],
+        next=None,
+    ),
+    shapes.Found(
+        success=YES,
+        hits=[
+            {
+                "sessionId": SESSION,
+                "conversationId": "8c82c545-a3b0-4826-a0d7-f798799fcf85",
+                "role": "assistant",
+                "id": "9c02",
+                "at": AT,
+                "title": "Fix the build",
+                "projectPath": PROJECT,
+                "snippet": "BANANA",
+                "marks": [[0, 6]],
+            }
+        ],
+        complete=True,
+    ),
+    shapes.Usage(
+        success=YES,
+        by="day",
+        rows=[{"day": "2026-11-23", "replies": 1, "usage": _USAGE}],
+        total=_USAGE,
+        complete=True,
+    ),
+    shapes.Conversations(
+        success=YES,
+        conversations=[
+            {
+                "conversationId": "b6f3a3d2-5a0e-4f0e-9d5b-0f5f3a1c7e21",
+                "projectPath": PROJECT,
+                "title": "Why is the build slow?",
+                "lastActivity": AT,
+                "pid": None,
+            }
+        ],
+    ),
+    shapes.Commanded(
+        success=YES,
+        request_id=REQUEST,
+        message_id=MESSAGE,
+        session_id=SESSION,
+        state="answered",
+        session=_VIEW,
+        output="Compacted",
+    ),
+    shapes.KeptAlive(success=YES, session_id=SESSION, extended=True, expires_at=AT + 24 * HOUR),
+    shapes.ActiveSessions(
+        success=YES,
+        sessions=[shapes.OriginSession(**_ORIGIN)],
+        stats=shapes.OriginStats(total_sessions=1, max_sessions=10, available_slots=9, memory_usage=412_000_000),
+    ),
+    shapes.OriginStatus(
+        success=YES, **_ORIGIN, time_remaining=24 * HOUR, is_expired=False, needs_warning=False, active=False
+    ),
+    shapes.Terminated(success=YES, message="Session terminated.", session_id=SESSION),
+)
+
+_BY_SHAPE: Mapping[type[Any], Any] = {type(example): msgspec.to_builtins(example) for example in _ALL}
+_UNDER_WAY = {"state": "queued", "reply": None, "usage": None, "queuePosition": 1}
+
+
+def answer(kind: type[Any], status: int) -> dict[str, Any]:
+    """An answer of this shape, as the JSON that a client gets."""
+    found: dict[str, Any] = dict(_BY_SHAPE[kind])
+    if status == 202:
+        found |= {name: value for name, value in _UNDER_WAY.items() if name in found}
+    return found
+
+
+STREAM = (
+    'id: 6f2a:17\nevent: text\ndata: {"v": 1, "epoch": "6f2a", "seq": 17, "at": 1795429792000, "kind": "text", "session": '
+    '"123e4567-e89b-42d3-a456-426614174000", "data": {"delta": "BANANA", "index": 0, "final": true}}\n\n: heartbeat\n\n'
+)
+OTHERS: Mapping[str, Any] = {
+    "application/json": {"openapi": "3.1.0", "info": {"title": "pilotlight", "version": __version__}, "paths": {}},
+    "text/html": "<!doctype html>\n<title>pilotlight API</title>\n",
+    "text/event-stream": STREAM,
+    "text/markdown": "# Fix the build\n\n## You\n\nWhat word did I ask you to remember?\n\n## Claude\n\nBANANA\n",
+    "text/plain": '# TYPE pilotlight_sessions gauge\npilotlight_sessions{state="idle"} 1.0\n',
+    "application/x-asciicast": '{"version": 2, "width": 120, "height": 40, "timestamp": 1795429790}\n[0.5, "o", "> "]\n',
+}
+"""What is none of our shapes, by its type."""
