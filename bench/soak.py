@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+import uuid
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -13,6 +14,7 @@ from tests.harness import House
 
 GROWTH = 1.05
 HEALTH_SECONDS = 10.0
+PATIENCE_SECONDS = 120.0
 
 
 def main(argv: list[str]) -> int:
@@ -37,6 +39,7 @@ def _soak(house: House, sessions: int, messages: int) -> tuple[dict[str, Any], d
     over_longest = 0.0
     peak_memory = peak_live = 0
     stop = threading.Event()
+    refused: Counter[str] = Counter()
     assert house.supervisor is not None
     assert house.api is not None
     supervisor, api = house.supervisor.pid, house.api.pid
@@ -65,7 +68,12 @@ def _soak(house: House, sessions: int, messages: int) -> tuple[dict[str, Any], d
             started = time.monotonic()
             body = {"message": f"echo: {text}", "wait": 120}
             body |= {"sessionId": session} if session else {"projectPath": str(house.project)}
-            status, answer = house.http("POST", "/api/chat", body)
+            headers = {"Idempotency-Key": uuid.uuid4().hex}
+            status, answer = house.http("POST", "/api/chat", body, headers=headers)
+            while status == 429 and time.monotonic() - started < PATIENCE_SECONDS:  # no room now: as every client should
+                refused[answer["code"]] += 1
+                time.sleep(answer["data"]["retryAfter"])
+                status, answer = house.http("POST", "/api/chat", body, headers=headers)
             reply = answer.get("reply") if status == 200 else None
             results.append((text, reply, time.monotonic() - started))
             if reply is None:
@@ -105,6 +113,7 @@ def _soak(house: House, sessions: int, messages: int) -> tuple[dict[str, Any], d
         "lost": lost,
         "doubled": doubled,
         "mixed up": mixed,
+        **{f"refused for a while: {code}": count for code, count in sorted(refused.items())},
         "minutes": took / 60,
         "message to reply, ms p50": lab.percentile(latencies, 50),
         "message to reply, ms p95": lab.percentile(latencies, 95),
