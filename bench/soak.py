@@ -70,7 +70,9 @@ def _soak(house: House, sessions: int, messages: int) -> tuple[dict[str, Any], d
             body |= {"sessionId": session} if session else {"projectPath": str(house.project)}
             headers = {"Idempotency-Key": uuid.uuid4().hex}
             status, answer = house.http("POST", "/api/chat", body, headers=headers)
-            while status == 429 and time.monotonic() - started < PATIENCE_SECONDS:  # no room now: as every client should
+            while (
+                status == 429 and time.monotonic() - started < PATIENCE_SECONDS
+            ):  # no room now: as every client should
                 refused[answer["code"]] += 1
                 time.sleep(answer["data"]["retryAfter"])
                 status, answer = house.http("POST", "/api/chat", body, headers=headers)

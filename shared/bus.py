@@ -23,7 +23,7 @@ import msgspec
 import zmq
 
 from shared.bus_keys import KeyPair
-from shared.errors import DeadlineExceeded, Unavailable, from_wire
+from shared.errors import DeadlineExceeded, Unauthorized, Unavailable, from_wire
 from shared.messages import VERSION, Event, Reply, Request
 
 RESEND_SECONDS = 1.0
@@ -135,31 +135,38 @@ class BusClient:
         self.close()
 
     def _run(self) -> None:
-        dealer = self._context.socket(zmq.DEALER)
-        dealer.setsockopt(zmq.LINGER, 0)
-        dealer.setsockopt(zmq.RECONNECT_IVL, 20)
-        dealer.setsockopt(zmq.RECONNECT_IVL_MAX, 200)
-        _apply(self._key, dealer)
-        dealer.connect(self._address)
-        poller = zmq.Poller()
-        poller.register(dealer, zmq.POLLIN)
-        poller.register(self._receiver, zmq.POLLIN)
+        line = _Line(self._context, self._address, self._key)
         pending: dict[str, _Pending] = {}
         try:
             while True:
-                for socket, _ in poller.poll(200 if pending else 2000):
-                    if socket is dealer:
-                        self._receive(dealer, pending)
-                    else:
+                for event in line.wait(self._receiver, 200 if pending else 2000):
+                    if event == "reply":
+                        self._receive(line.dealer, pending)
+                    elif event == "work":
                         self._receiver.recv()
-                if not self._take_work(dealer, pending):
+                    else:
+                        self._refuse(pending)
+                if not self._take_work(line, pending):
                     return
-                self._tend(dealer, pending)
+                self._tend(line.dealer, pending)
         finally:
             for entry in pending.values():
                 entry.future.set_exception(Unavailable("The bus client was closed."))
-            dealer.close(0)
+            line.close()
             self._receiver.close(0)
+
+    @staticmethod
+    def _refuse(pending: dict[str, _Pending]) -> None:
+        """The supervisor does not know this key (any more), which libzmq takes for final."""
+        for entry in pending.values():
+            entry.future.set_exception(
+                Unauthorized(
+                    "The supervisor refuses this key: it was revoked, or never added. `pilotlight bus-keys add` on its machine "
+                    "lets a client in.",
+                    code="key_refused",
+                )
+            )
+        pending.clear()
 
     def _receive(self, dealer: zmq.Socket[bytes], pending: dict[str, _Pending]) -> None:
         while True:
@@ -172,7 +179,7 @@ class BusClient:
             if entry is not None:
                 entry.future.set_result(reply)
 
-    def _take_work(self, dealer: zmq.Socket[bytes], pending: dict[str, _Pending]) -> bool:
+    def _take_work(self, line: _Line, pending: dict[str, _Pending]) -> bool:
         while True:
             try:
                 work = self._work.get_nowait()
@@ -181,7 +188,8 @@ class BusClient:
             if work is None:
                 return False
             pending[work.identity] = _Pending(work.frame, work.future, work.give_up, time.monotonic() + RESEND_SECONDS)
-            self._send(dealer, work.frame)
+            line.connect()
+            self._send(line.dealer, work.frame)
 
     def _tend(self, dealer: zmq.Socket[bytes], pending: dict[str, _Pending]) -> None:
         now = time.monotonic()
@@ -205,6 +213,54 @@ class BusClient:
             dealer.send(frame, zmq.NOBLOCK)
         except zmq.Again:
             pass
+
+
+class _Line:
+    """The connection of one client, made anew for the next request when the supervisor has refused it."""
+
+    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], address: str, key: ClientKey | None) -> None:
+        self._context, self._address, self._key = context, address, key
+        self._monitor: zmq.Socket[bytes] | None = None
+        self._refused = False
+        self._open()
+
+    def _open(self) -> None:
+        self.dealer = self._context.socket(zmq.DEALER)
+        self.dealer.setsockopt(zmq.LINGER, 0)
+        self.dealer.setsockopt(zmq.RECONNECT_IVL, 20)
+        self.dealer.setsockopt(zmq.RECONNECT_IVL_MAX, 200)
+        _apply(self._key, self.dealer)
+        if self._key is not None:
+            self._monitor = self.dealer.get_monitor_socket(zmq.EVENT_HANDSHAKE_FAILED_AUTH)
+        self.dealer.connect(self._address)
+        self._refused = False
+
+    def connect(self) -> None:
+        """Again, if it was refused."""
+        if self._refused:
+            self.close()
+            self._open()
+
+    def wait(self, receiver: zmq.Socket[bytes], milliseconds: int) -> list[str]:
+        """What has come: a `reply`, `work` on the receiver, or that this client is `refused`."""
+        poller = zmq.Poller()
+        names = {self.dealer: "reply", receiver: "work"}
+        if self._monitor is not None:
+            names[self._monitor] = "refused"
+        for socket in names:
+            poller.register(socket, zmq.POLLIN)
+        found = [names[socket] for socket, _ in poller.poll(milliseconds)]
+        if "refused" in found and self._monitor is not None:
+            self._monitor.recv_multipart()
+            self._refused = True
+        return found
+
+    def close(self) -> None:
+        """Let go of the sockets."""
+        if self._monitor is not None:
+            self.dealer.disable_monitor()
+            self._monitor = None
+        self.dealer.close(0)
 
 
 @dataclass

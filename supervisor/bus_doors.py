@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -305,6 +306,7 @@ class _Doorman:
         self._asked = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._admitted: set[str] = set()
+        self._noted = 0.0
 
     def start(self) -> None:
         """Answer from now on."""
@@ -317,7 +319,9 @@ class _Doorman:
         """Whether this key may come in; called by the Authenticator."""
         client = self._keyring.clients.identify(key.decode("ascii"))
         if client is None:
-            self._log.warning("bus_key_refused", extra={"fields": {"publicKey": key.decode("ascii")}})
+            if (now := time.monotonic()) - self._noted >= CHECK_SECONDS:  # one that never stops must not fill the log
+                self._noted = now
+                self._log.warning("bus_key_refused", extra={"fields": {"publicKey": key.decode("ascii")}})
             return False
         self._admitted.add(client.public_key)
         return True

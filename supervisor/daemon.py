@@ -166,6 +166,7 @@ class Daemon:
             notify("STOPPING=1")
             await _cancel({*tasks, stopping})
             await pool.close()
+            await house.spares.close()
             with suppress(StorageFailed):
                 store.append("stopped", None, {"pid": os.getpid()})
             log.info("supervisor_stopped", extra={"fields": {"pid": os.getpid()}})

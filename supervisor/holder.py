@@ -1,6 +1,6 @@
 """The tiny process that keeps one terminal and one child: it always reads and never decides.
 
-    python -I <here>/supervisor/holder.py SESSION_DIR
+    python -I <here>/supervisor/holder.py SESSION_DIR    (or `-`: wait for it on standard input, see holder_start.py)
 
 It leaves its starter's process session, so neither launchd nor systemd nor a dying supervisor takes it along; takes the
 locks that make it the only one for its session and its transcript; then listens, spawns what `spawn.json` says, writes
@@ -66,6 +66,20 @@ def main(folder: str) -> None:
     holder.run()
     holder_files.remove(info["socket"])
     os._exit(os.EX_OK)  # nothing may be finalised: a collected pexpect object would try to end its child
+
+
+def folder_of(argument: str) -> str:
+    """The folder that the command line names. `-`: a spare, whose folder comes on standard input; when nothing comes, its
+    starter is gone and it is not needed any more."""
+    if argument != "-":
+        return os.path.abspath(argument)
+    told = b""
+    while not told.endswith(b"\n"):
+        more = os.read(0, 4096)
+        if not more:
+            os._exit(os.EX_OK)
+        told += more
+    return os.fsdecode(told[:-1])
 
 
 def detach(log: str, ready: int) -> None:
@@ -178,4 +192,4 @@ def record_failure(folder: str, error: StartError) -> None:
 
 
 if __name__ == "__main__":
-    main(os.path.abspath(sys.argv[1]))
+    main(folder_of(sys.argv[1]))

@@ -11,20 +11,18 @@ import asyncio
 import base64
 import itertools
 import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from supervisor import holder_files
+from supervisor import holder_files, holder_start
 from supervisor.holder_protocol import (
     CHUNK,
     JSON,
     MAX_WRITE,
     PROTOCOL,
-    READY_FD,
     BadFrame,
     Decoder,
     decode_json,
@@ -42,6 +40,7 @@ from supervisor.holder_records import (
     read_exit,
     read_info,
 )
+from supervisor.holder_start import Spares
 
 __all__ = [
     "ExitInfo",
@@ -57,13 +56,13 @@ __all__ = [
     "read_info",
 ]
 
-_HOLDER = Path(__file__).resolve().with_name("holder.py")
 _WRITE_MARGIN = 2.0
 _LOG_TAIL = 2000
 
 
-async def launch(folder: Path, spec: SpawnSpec, timeout: float) -> HolderInfo:
-    """Starts a holder in `folder` (made 0700 if missing) and returns once its child runs.
+async def launch(folder: Path, spec: SpawnSpec, timeout: float, spares: Spares | None = None) -> HolderInfo:
+    """Starts a holder in `folder` (made 0700 if missing), out of the `spares` if there is one, and returns once its child
+    runs.
 
     HolderError carries the holder's report (`locked`, `not_found`, `not_executable`, `bad_cwd`, `bad_spec`,
     `bad_socket`, `spawn_failed`). After HolderTimeout the holder may still come up: look at `read_info` before trying
@@ -72,46 +71,22 @@ async def launch(folder: Path, spec: SpawnSpec, timeout: float) -> HolderInfo:
     folder = folder.absolute()
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     holder_files.write_json(str(folder / holder_files.SPAWN), msgspec.to_builtins(spec))
-    ready, report = os.pipe()
+    ready = -1
     try:
         async with asyncio.timeout(timeout):
-            try:
-                await _start(folder, report)
-            finally:
-                os.close(report)
+            ready = await (holder_start.begin(folder) if spares is None else spares.begin(folder))
             line = await _read_line(ready)
     except TimeoutError:
         raise HolderTimeout(f"no holder after {timeout} s in {folder}") from None
     finally:
-        os.close(ready)
+        if ready != -1:
+            os.close(ready)
     if not line.endswith(b"\n"):
         raise HolderError("launch_failed", f"the holder ended before it was ready: {_log_tail(folder)}")
     message = decode_json(line)
     if error := message.get("error"):
         raise HolderError(error["code"], error["message"], error)
     return msgspec.convert(message, HolderInfo)
-
-
-async def _start(folder: Path, report: int) -> None:
-    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
-    log = os.open(folder / holder_files.LOG, flags, 0o600)
-    try:
-        starter = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-I", str(_HOLDER), str(folder)),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=log,
-            pass_fds=[report],
-            env={**os.environ, READY_FD: str(report)},
-        )
-    finally:
-        os.close(log)
-    try:
-        await starter.wait()  # it has forked the holder and is gone at once
-    except asyncio.CancelledError:
-        starter.kill()
-        await starter.wait()
-        raise
 
 
 async def _read_line(fd: int) -> bytes:

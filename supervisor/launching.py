@@ -124,7 +124,7 @@ async def launch_holder(
     end = time.monotonic() + LAUNCH_SECONDS
     while True:
         try:
-            return await launch(session.dir, spec, LAUNCH_SECONDS)
+            return await launch(session.dir, spec, LAUNCH_SECONDS, session.house.spares)
         except HolderTimeout as error:
             raise StartFailed(f"The session's holder did not start: {error}", code="holder_timeout") from error
         except HolderError as error:

@@ -12,7 +12,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from supervisor import clock, states
 from supervisor.claude import dialogs
 from supervisor.claude.journal import Status
 from supervisor.commands import CommandRun
+from supervisor.holder_start import Spares
 from supervisor.logbook import Logbook
 from supervisor.observer import Observer
 from supervisor.pulse import Pulse
@@ -56,6 +57,7 @@ class House:
     claude_home: Path
     log: logging.Logger
     demo: bool = False
+    spares: Spares = field(default_factory=Spares)
 
 
 class Session:

@@ -103,6 +103,7 @@ class Terminal:
         before, wanted = (self.screen.cols, self.screen.rows), clamp(cols, rows)
         if wanted == before:
             return
+        self.output_at = time.monotonic()  # what it shows is wrapped anew, and not yet what the child will draw
         self.screen.resize(*wanted)  # first: what the child draws for the new size may come with the holder's answer
         self._on_change()
         try:

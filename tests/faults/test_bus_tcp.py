@@ -18,7 +18,7 @@ import zmq
 
 from shared.bus import BusClient, ClientKey, EventStream, new_key_pair
 from shared.bus_keys import BusKeyring, KeyPair
-from shared.errors import Forbidden, Unavailable
+from shared.errors import Forbidden, Unauthorized, Unavailable
 from shared.tokens import Scope
 from tests.conftest import MakeHouse
 from tests.harness import House, until
@@ -126,7 +126,8 @@ def test_nobody_else_comes_in(reachable: House) -> None:
         "no key at all": None,
     }
     for what, key in cases.items():
-        with BusClient(address, key=key) as bus, pytest.raises(Unavailable):
+        error = Unauthorized if what.endswith("never added") else Unavailable
+        with BusClient(address, key=key) as bus, pytest.raises(error):
             pytest.fail(f"{what}: {bus.call('ping', timeout=SHORT)}")
         with EventStream(facts(reachable)["events"], key=key) as stream:
             assert stream.next_event(1.5) is None, what
@@ -156,11 +157,14 @@ def test_whose_key_is_revoked_is_cut_off_and_the_others_come_back(reachable: Hou
         assert second.call("ping")["ready"]
         until(lambda: deaf.next_event(1.0) and hears.next_event(1.0), "both hear")
         BusKeyring(reachable.paths).clients.revoke("gone")
-        with pytest.raises(Unavailable):
-            first.call("ping", timeout=SHORT)
+        with pytest.raises(Unauthorized) as refused:
+            until(lambda: not first.call("ping", timeout=SHORT), "it is refused")
+        assert refused.value.error_code == "key_refused"
         until(lambda: deaf.next_event(2.5) is None, "the revoked one hears nothing")
         assert second.call("ping", timeout=30)["ready"]
         until(lambda: hears.next_event(1.0), "the other hears again")
+        BusKeyring(reachable.paths).clients.add("gone", "read", gone.pair.public)
+        assert first.call("ping", timeout=30)["ready"]  # the same client, once it is let in again
     assert facts(reachable)["requests"] == where["requests"]
 
 

@@ -18,9 +18,10 @@ import msgspec
 import psutil
 import pytest
 
-from shared.process import alive, send_signal
+from shared.process import alive, identify, send_signal
 from supervisor.holder_client import HolderError, launch, read_exit, read_info
 from supervisor.holder_protocol import PROTOCOL
+from supervisor.holder_start import Spares
 from tests.faults.holder_lab import CAT, DEADLINE, ROOT, Lab, python, until
 
 IGNORES_HANGUP = python(
@@ -87,6 +88,76 @@ async def test_a_launcher_that_is_killed_leaves_holder_and_child(lab: Lab) -> No
     watcher = await lab.watch(info)
     await watcher.client.write("1", b"alive\n", 5)
     await watcher.sees(b"alive\r\nalive")
+
+
+@pytest.fixture
+async def spares(lab: Lab) -> AsyncIterator[Spares]:
+    """With a spare that waits, after one start."""
+    made = Spares()
+    await launch(lab.folder("first"), lab.spec(CAT, "first"), DEADLINE, made)
+    await until(lambda: made.pid is not None)
+    yield made
+    await made.close()
+    assert not psutil.Process().children()
+
+
+async def test_a_spare_becomes_a_holder_like_any_other(lab: Lab, spares: Spares) -> None:
+    info = await launch(lab.folder(), lab.spec(CAT), DEADLINE, spares)
+    holder = psutil.Process(info.pid)
+
+    assert spares.pid is None
+    assert read_info(lab.folder()) == info
+    assert holder.ppid() == 1
+    assert os.getsid(info.pid) not in (os.getsid(0), os.getsid(info.child.pid))
+    assert holder.cwd() == "/"
+    assert os.readlink(f"/proc/{info.pid}/fd/0") == "/dev/null"
+    assert os.readlink(f"/proc/{info.pid}/fd/2") == str(lab.folder() / "holder.log")
+    first = await lab.start(CAT, "other")
+    assert psutil.Process(first.pid).num_fds() == holder.num_fds()
+    watcher = await lab.watch(info)
+    await watcher.client.write("1", b"alive\n", 5)
+    await watcher.sees(b"alive\r\nalive")
+    await until(lambda: spares.pid is not None)  # and there is another one
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
+async def test_a_spare_that_is_dead_or_stopped_costs_no_start(lab: Lab, spares: Spares, number: signal.Signals) -> None:
+    spare = identify(spares.pid or 0)
+    assert spare is not None
+    os.kill(spare.pid, number)
+
+    info = await launch(lab.folder(), lab.spec(CAT), DEADLINE, spares)
+
+    assert alive(info.child.id)
+    await lab.gone(spare)
+
+
+async def test_a_spare_does_not_outlive_its_supervisor(lab: Lab) -> None:
+    script = (
+        "import asyncio, sys, msgspec; from pathlib import Path\n"
+        "from supervisor.holder_client import SpawnSpec, launch\n"
+        "from supervisor.holder_start import Spares\n"
+        "async def main():\n"
+        " spec, spares = msgspec.json.decode(sys.argv[2], type=SpawnSpec), Spares()\n"
+        f" await launch(Path(sys.argv[1]), spec, {DEADLINE}, spares)\n"
+        " while spares.pid is None: await asyncio.sleep(0.01)\n"
+        " print(spares.pid, flush=True); await asyncio.sleep(60)\n"
+        "asyncio.run(main())"
+    )
+    spec = msgspec.json.encode(lab.spec(CAT)).decode()
+    launcher = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", script, str(lab.folder()), spec), stdout=-1, cwd=ROOT
+    )
+    assert launcher.stdout is not None
+    spare = identify(int(await launcher.stdout.readline()))
+    assert spare is not None
+    launcher.kill()
+    await launcher.wait()
+
+    await lab.gone(spare)
+    info = read_info(lab.folder())
+    assert info is not None
+    assert alive(info.child.id)
 
 
 async def test_the_signals_of_a_terminal_do_not_end_a_holder(lab: Lab) -> None:
@@ -331,7 +402,7 @@ async def test_nobody_listening_is_said_at_once(lab: Lab) -> None:
 async def test_a_holder_that_cannot_run_says_why(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     broken = lab.base / "holder.py"
     broken.write_text("raise RuntimeError('no pexpect here')")
-    monkeypatch.setattr("supervisor.holder_client._HOLDER", broken)
+    monkeypatch.setattr("supervisor.holder_start.HOLDER", broken)
 
     with pytest.raises(HolderError, match="no pexpect here") as failure:
         await launch(lab.folder(), lab.spec(CAT), DEADLINE)
@@ -342,7 +413,7 @@ async def test_a_holder_that_cannot_run_says_why(lab: Lab, monkeypatch: pytest.M
 async def test_a_start_has_a_deadline(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     slow = lab.base / "holder.py"
     slow.write_text("import time; time.sleep(60)")
-    monkeypatch.setattr("supervisor.holder_client._HOLDER", slow)
+    monkeypatch.setattr("supervisor.holder_start.HOLDER", slow)
 
     with pytest.raises(HolderError) as failure:
         await launch(lab.folder(), lab.spec(CAT), 0.3)

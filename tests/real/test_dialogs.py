@@ -301,6 +301,24 @@ def nothing_is_typed(house: House, session: str, typed: Path, text: str) -> str:
     return message
 
 
+def test_no_byte_of_a_message_is_typed_into_a_settings_error(make_house: MakeHouse, cli: Path) -> None:
+    house = make_house(cli)
+    broken = house.folder / "broken"
+    (broken / ".claude").mkdir(parents=True)
+    (broken / ".claude" / "settings.json").write_text(json.dumps({"tui": "nonsense"}))
+    typed = tapped(house, cli)
+    house.start_supervisor()
+    sent = house.send("echo: settings", wait=30, projectPath=str(broken), trust=True)
+    session, waiting = sent["session"]["id"], sent["session"]["waiting"]
+    assert "Settings Error" in waiting["title"]
+    behind = nothing_is_typed(house, session, typed, "echo: behind the error")
+    now = until_waiting(house, session, "setup")
+    assert now["id"] == waiting["id"]  # drawn anew it is still the same question
+    choose(house, session, waiting, "Continue without these settings")
+    assert house.message(sent["message"]["id"], wait=30)["reply"] == "settings"
+    assert house.message(behind, wait=30)["reply"] == "behind the error"
+
+
 def test_no_byte_of_a_message_is_typed_into_what_claude_asks(make_house: MakeHouse, cli: Path) -> None:
     house = make_house(cli)
     typed = tapped(house, cli)

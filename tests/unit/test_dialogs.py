@@ -107,6 +107,23 @@ def test_a_menu_keeps_its_identity_when_the_pointer_moves(release: str) -> None:
 
 
 @pytest.mark.parametrize("release", RELEASES)
+@pytest.mark.parametrize("scene", ["settings-error", "permission-bash", "trust"])
+def test_a_menu_keeps_its_identity_while_a_narrower_screen_is_not_drawn_anew_yet(release: str, scene: str) -> None:
+    """A terminal that was made one column narrower has the last character of every rule in a row of its own."""
+    screen = SCREENS[f"{release}-{scene}"]
+    wrapped, cursor = [], list(screen["cursor"])
+    for number, row in enumerate(screen["rows"]):
+        wrapped.append(row)
+        if len(row) > 100 and not row.strip("─"):
+            wrapped[-1:] = [row[:-1], row[-1]]
+            cursor[1] += number < screen["cursor"][1]
+    assert len(wrapped) > len(screen["rows"])
+    menu = look({**screen, "rows": wrapped, "cursor": cursor, "faint": []}).menu
+    assert menu is not None
+    assert menu.identity == shown(release, scene).identity
+
+
+@pytest.mark.parametrize("release", RELEASES)
 def test_notices_say_which_keys_they_take(release: str) -> None:
     assert {scene: {key.id for key in seen(release, scene).keys} for scene in NOTICES} == NOTICES
     assert seen(release, "security").title == "Security notes:"
