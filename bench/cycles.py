@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,17 @@ WARM = 0.5
 """Which part of the cycles goes by before the first count."""
 
 
+HEALTH_SECONDS = 5.0
+SETTLE_SECONDS = 3 * HEALTH_SECONDS
+"""Before each count: sessions that have ended are forgotten by the health pass, some time after their end."""
+
+
 def main(argv: list[str]) -> int:
     """Run it; see `--help`."""
     parser = lab.parser("cycles", __doc__)
     parser.add_argument("--cycles", type=int, default=1000)
     arguments = parser.parse_args(argv)
+    config = {"health": {"interval_seconds": HEALTH_SECONDS}}
     with tempfile.TemporaryDirectory(prefix="plf-") as name:
         folder = Path(name)
         fake = folder / "claude"
@@ -29,7 +36,7 @@ def main(argv: list[str]) -> int:
         program = ROOT / "tests" / "fake_tui.py"
         fake.write_text(f'#!/bin/sh\n{settings} exec {sys.executable} {program} "$@"\n')
         fake.chmod(0o755)
-        with lab.open_house(arguments.release, api=False, claude=fake) as house:
+        with lab.open_house(arguments.release, config, api=False, claude=fake) as house:
             figures, verdicts = _cycles(house, arguments.cycles)
     return lab.finish("cycles, scripted TUI", figures, verdicts, arguments.json)
 
@@ -45,9 +52,11 @@ def _cycles(house: House, cycles: int) -> tuple[dict[str, Any], dict[str, bool]]
         house.until_state(session, "idle")
         house.call("session.kill", {"sessionId": session})
         if number == warm:
+            time.sleep(SETTLE_SECONDS)
             before = _count(house, pid)
         progress.at(number)
     until(lambda: not [p for p in house.marked() if p.pid != pid], "all processes gone")
+    time.sleep(SETTLE_SECONDS)
     after = _count(house, pid)
     figures = {f"{name}, after {warm}": value for name, value in before.items()}
     figures |= {f"{name}, after {cycles}": value for name, value in after.items()}

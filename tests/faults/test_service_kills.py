@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -33,6 +34,89 @@ def manager(folder: Path) -> Iterator[socket.socket]:
 
 def alive(*pids: int) -> bool:
     return all(process.identify(pid) is not None for pid in pids)
+
+
+@pytest.fixture
+def control_group() -> Iterator[Path]:
+    """A control group of our own, as systemd makes one for each unit."""
+    for root in ("/sys/fs/cgroup/unified", "/sys/fs/cgroup/systemd", "/sys/fs/cgroup"):
+        group = Path(root) / f"pilotlight-test-{os.getpid()}"
+        try:
+            group.mkdir()
+        except OSError:
+            continue
+        if (group / "cgroup.procs").exists():
+            break
+        group.rmdir()  # no control group, just a folder
+    else:
+        pytest.skip("this machine lets us make no control groups")
+    yield group
+    kill_all(group)
+    until(lambda: _removed(group), "the control group is gone")
+
+
+def members(group: Path) -> set[int]:
+    return {int(pid) for pid in (group / "cgroup.procs").read_text().split()}
+
+
+def kill_all(group: Path) -> None:
+    """As systemd does with KillMode=control-group, and at last with every unit that does not stop."""
+
+    def ended() -> bool:
+        for pid in members(group):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        return not members(group)
+
+    until(ended, "everything in the control group is dead")
+
+
+def _removed(group: Path) -> bool:
+    with contextlib.suppress(OSError):
+        group.rmdir()
+    return not group.exists()
+
+
+def start_within(house: House, group: Path) -> int:
+    supervisor = house.start_supervisor()
+    (group / "cgroup.procs").write_text(str(supervisor.pid))
+    return supervisor.pid
+
+
+def test_a_unit_whose_main_process_is_killed_keeps_its_sessions(control_group: Path, house: House) -> None:
+    """KillMode=process, as in our unit: systemd kills the supervisor and leaves the rest of the group alone."""
+    supervisor = start_within(house, control_group)
+    _, session = house.ask("Remember the word ROWAN")
+    before = house.session(session)
+    assert {supervisor, before["pid"], before["holderPid"]} <= members(control_group)
+    house.kill_supervisor()
+    assert {before["pid"], before["holderPid"]} <= members(control_group)
+    start_within(house, control_group)
+    assert house.ask("What word did I ask you to remember?", session)[0] == "ROWAN"
+    after = house.session(session)
+    assert (after["pid"], after["generation"]) == (before["pid"], before["generation"])
+
+
+def test_a_unit_that_is_killed_as_a_group_loses_no_conversation_and_says_what_was_cut_off(
+    control_group: Path, house: House
+) -> None:
+    """What KillMode=control-group would do, and what a machine does that kills the whole unit."""
+    start_within(house, control_group)
+    _, session = house.ask("Remember the word ROWAN")
+    cut = house.send("[[gate turn]] echo: cut off", session, wait=0)["message"]["id"]
+    assert house.model.wait_for_gate("turn", 20)
+    waits = house.send("What word did I ask you to remember?", session, wait=0)["message"]["id"]
+    before = house.session(session)
+    kill_all(control_group)
+    assert not alive(before["pid"])
+    assert not alive(before["holderPid"])
+    house.kill_supervisor()
+    house.model.release("turn")
+    start_within(house, control_group)
+    assert house.message(waits, wait=60)["reply"] == "ROWAN"
+    assert house.message(cut)["state"] == "interrupted"
+    assert house.session(session)["generation"] == before["generation"] + 1
+    assert len([event for event in house.events(session=session) if event["kind"] == "resumed"]) == 1
 
 
 @pytest.mark.parametrize(
