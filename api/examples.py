@@ -98,8 +98,8 @@ _ALL: tuple[msgspec.Struct, ...] = (
     shapes.Index(
         name="pilotlight",
         version=__version__,
-        token="pilotlight token",
-        links={"documentation": "/api/docs", "health": "/health", "openapi": "/api/openapi.json"},
+        token="Send `Authorization: Bearer <token>`; `pilotlight token` prints it.",
+        links={"health": "/health", "chat": "/api/chat", "sessions": "/api/sessions", "reference": "/api/docs"},
     ),
     shapes.Health(status="healthy", version=__version__, aicli_code_available=True, timestamp=AT),
     shapes.Unhealthy(
@@ -118,12 +118,18 @@ _ALL: tuple[msgspec.Struct, ...] = (
         ],
         timestamp=AT,
     ),
-    shapes.Status(success=YES, pid=4242, version=__version__, sessions=[_VIEW], api={"pid": 4243, "startedAt": AT}),
+    shapes.Status(
+        success=YES,
+        pid=4242,
+        version=__version__,
+        sessions=[_VIEW],
+        api={"version": __version__, "url": "http://127.0.0.1:3001/"},
+    ),
     shapes.Metrics(
         success=YES,
         sessions={"total": 3, "byState": {"idle": 1, "hibernated": 2}},
         counters={"starts": 3, "wakes": 1, "hibernations": 3},
-        latency={"submitted-answered": {"p50": 91, "p95": 140, "count": 50}},
+        latency={"submitted_to_answered": {"count": 50.0, "p50": 91.0, "p95": 140.0, "p99": 180.0}},
         per_session=[{"id": SESSION, "state": "idle", "memoryBytes": 412_000_000, "cpuPercent": 0.4, "queueLength": 0}],
     ),
     shapes.SettingsInForce(
@@ -133,7 +139,7 @@ _ALL: tuple[msgspec.Struct, ...] = (
     ),
     shapes.Delivered(
         success=YES,
-        message="Message delivered.",
+        message="Claude replied.",
         request_id=REQUEST,
         message_id=MESSAGE,
         session_id=SESSION,
@@ -142,7 +148,7 @@ _ALL: tuple[msgspec.Struct, ...] = (
         session_state="idle",
         queue_position=0,
         timestamp=AT,
-        delivery_method="response",
+        delivery_method="http",
         reply="BANANA",
         usage=_USAGE,
     ),
@@ -156,7 +162,7 @@ _ALL: tuple[msgspec.Struct, ...] = (
     shapes.EndedSession(
         success=YES,
         session=_view(state="ended", ended_at=AT, end_reason="killed", pid=None, holder_pid=None, expires_at=None),
-        message="Session ended.",
+        message="The session has ended.",
         session_id=SESSION,
     ),
     shapes.OneScreen(
@@ -164,7 +170,7 @@ _ALL: tuple[msgspec.Struct, ...] = (
         screen=Screen(session_id=SESSION, cols=40, rows=5, cursor=(2, 1), text="─" * 40 + "\n> \n" + "─" * 40),
     ),
     shapes.Recorded(success=YES, recording=True, bytes=18_230),
-    shapes.Ticket(success=YES, ticket="t_Zk3v8fQmVw", expires_in=30.0),
+    shapes.Ticket(success=YES, ticket="zaxsFVcU5IXvwaiAqWM89K7hg0g94VLC", expires_in=30.0),
     shapes.History(
         success=YES,
         entries=[
@@ -193,7 +199,7 @@ _ALL: tuple[msgspec.Struct, ...] = (
     shapes.Usage(
         success=YES,
         by="day",
-        rows=[{"day": "2026-11-23", "replies": 1, "usage": _USAGE}],
+        rows=[{"day": "2026-11-23", "replies": 1, "usage": _USAGE, "from": "2026-11-23", "to": "2026-11-23"}],
         total=_USAGE,
         complete=True,
     ),
@@ -227,11 +233,26 @@ _ALL: tuple[msgspec.Struct, ...] = (
     shapes.OriginStatus(
         success=YES, **_ORIGIN, time_remaining=24 * HOUR, is_expired=False, needs_warning=False, active=False
     ),
-    shapes.Terminated(success=YES, message="Session terminated.", session_id=SESSION),
+    shapes.Terminated(success=YES, message="Interactive session terminated", session_id=SESSION),
 )
 
-_BY_SHAPE: Mapping[type[Any], Any] = {type(example): msgspec.to_builtins(example) for example in _ALL}
-_UNDER_WAY = {"state": "queued", "reply": None, "usage": None, "queuePosition": 1}
+_WHEN_THERE = ("duplicate", "recap", "toolCalls", "waiting")
+"""Members that are only sent when there is something to say; of a session and a message all are."""
+
+
+def _as_sent(example: msgspec.Struct) -> dict[str, Any]:
+    tree: dict[str, Any] = msgspec.to_builtins(example)
+    if isinstance(example, MessageView):
+        return tree
+    return {name: value for name, value in tree.items() if value or name not in _WHEN_THERE}
+
+
+_BY_SHAPE: Mapping[type[Any], Any] = {type(example): _as_sent(example) for example in _ALL}
+_UNDER_WAY = {
+    "message": f"The message is accepted. GET /api/messages/{MESSAGE}?wait=60 returns the reply.",
+    "state": "queued",
+    "queuePosition": 1,
+}
 
 
 def answer(kind: type[Any], status: int) -> dict[str, Any]:
@@ -239,6 +260,8 @@ def answer(kind: type[Any], status: int) -> dict[str, Any]:
     found: dict[str, Any] = dict(_BY_SHAPE[kind])
     if status == 202:
         found |= {name: value for name, value in _UNDER_WAY.items() if name in found}
+        for name in ("reply", "usage", "output"):
+            found.pop(name, None)
     return found
 
 

@@ -104,8 +104,16 @@ class BusClient:
             raise Unavailable("This bus client is closed.")
         identity = f"{self._prefix}-{next(self._numbers)}"
         body: dict[str, Any] = {} if args is None else msgspec.to_builtins(args)
-        deadline = int((time.time() + timeout) * 1000)
-        request = Request(v=VERSION, id=identity, op=op, args=body, deadline=deadline, actor=actor or self._actor)
+        now = time.time()
+        request = Request(
+            v=VERSION,
+            id=identity,
+            op=op,
+            args=body,
+            deadline=int((now + timeout) * 1000),
+            actor=actor or self._actor,
+            sent=int(now * 1000),
+        )
         future: Future[Reply] = Future()
         self._work.put(_Work(identity, _encoder.encode(request), future, time.monotonic() + timeout))
         self._wake()

@@ -47,7 +47,8 @@ class ErrorBody(Wire, frozen=True):
 
 
 class Request(Wire, frozen=True):
-    """One request; `deadline` is when the caller stops waiting (0: never), `actor` who asks, for the record."""
+    """One request; `deadline` is when the caller stops waiting (0: never), `actor` who asks, for the record, `sent` when it was
+    sent for the first time (0: not told)."""
 
     v: int
     id: str
@@ -55,6 +56,7 @@ class Request(Wire, frozen=True):
     args: dict[str, Any] = field(default_factory=dict)
     deadline: int = 0
     actor: str = "local"
+    sent: int = 0
 
 
 class Reply(Wire, frozen=True):

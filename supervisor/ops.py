@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
@@ -23,7 +22,7 @@ from supervisor.pool import Pool
 from supervisor.session import Session
 from supervisor.settings import Settings
 from supervisor.states import State
-from supervisor.store import MessageRecord
+from supervisor.store import MessageRecord, now_ms
 
 RECAP_PROMPT = "Please provide a brief summary of our conversation so far."
 MAX_PAGE = 1000
@@ -58,6 +57,7 @@ class Ops:
         self._settings = settings
         self._health = health
         self._metrics = metrics
+        self._started_at = now_ms()
         m = messages
         self._table: dict[str, tuple[type[Any], Handler]] = {
             "ping": (m.Nothing, self._ping),
@@ -225,7 +225,14 @@ class Ops:
         household.begin()
         return household.session.view()
 
-    async def _interrupt(self, arguments: messages.SessionRef, _: Request) -> Any:
+    async def _interrupt(self, arguments: messages.SessionRef, request: Request) -> Any:
+        if 0 < request.sent < self._started_at:
+            # A client repeats what was not answered; the supervisor before us may have done it, and the turn is another one.
+            raise Unavailable(
+                "The supervisor was restarted meanwhile, and the turn that was to be interrupted may be over. Look at the "
+                "session, and ask again.",
+                code="supervisor_restarted",
+            )
         session = self._find(arguments.session_id).session
         self._refuse_ended(session)
         rung = await interrupts.interrupt(session)
@@ -267,7 +274,7 @@ class Ops:
             session.store.append("extended", session.id, {"by": request.actor})
         return {"session": session.view(), "recap": recap}
 
-    async def _keys(self, arguments: messages.SendKeys, _: Request) -> Any:
+    async def _keys(self, arguments: messages.SendKeys, request: Request) -> Any:
         household = self._find(arguments.session_id)
         session = household.session
         if session.terminal is None:
@@ -276,7 +283,7 @@ class Ops:
         async with household.sender.typing:
             if b"\r" in data:
                 session.person_entered()
-            await session.terminal.press(f"k:{arguments.key or time.monotonic_ns()}", data)
+            await session.terminal.press(f"k:{arguments.key or request.id}", data)
         session.touch()
         return session.view()
 

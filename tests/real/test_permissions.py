@@ -11,8 +11,7 @@ from typing import Any
 
 import pytest
 
-from shared.bus import BusClient
-from shared.errors import Conflict, InvalidRequest
+from shared.errors import Conflict, InvalidRequest, Unavailable
 from shared.messages import SETTLED
 from tests.conftest import MakeHouse
 from tests.faults.pausing import Pauses
@@ -321,14 +320,18 @@ def test_prompt_withdrawn_by_a_supervisor_that_died_is_taken_out_of_the_box(make
     message = house.send("[[gate never]] take this back", session, wait=0)["message"]["id"]
     assert house.model.wait_for_gate("never", 20)
     pauses.hold("escaped")
-    with BusClient(house.paths.request_address) as hasty:  # one that does not ask the next supervisor again
-        hasty.submit("session.interrupt", {"sessionId": session})
-        pauses.reached("escaped")
+    asked = house.bus.submit("session.interrupt", {"sessionId": session}, timeout=60)
+    pauses.reached("escaped")
     until(lambda: "take this back" in screen(house, session).rpartition("❯")[2], "the prompt is back in the box")
     house.kill_supervisor()
     pauses.release("escaped")
     house.start_supervisor()
     assert settle(house, message)["state"] == "interrupted"
+    with pytest.raises(
+        Unavailable
+    ) as again:  # the client has asked the next supervisor, which does not do it once more
+        asked.result(60)
+    assert again.value.error_code == "supervisor_restarted"
     assert_clean(house, session)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import zmq
 from pyghostty import Terminal
 
 from shared import asciicast
@@ -379,3 +380,32 @@ def test_what_has_scrolled_away_can_be_seen_and_a_restart_does_not_change_that(
     house.start_supervisor()
     house.until_state(session, "idle")
     assert "the very first words" in seen(history=True)
+
+
+def test_keys_that_are_asked_for_again_of_the_next_supervisor_are_not_pressed_twice(
+    make_house: MakeHouse, one_cli: Path
+) -> None:
+    house = make_house(one_cli)
+    house.start_supervisor()
+    session = open_session(house)
+    context = zmq.Context()
+    request = {"v": 1, "id": "mine-1", "op": "session.keys", "args": {"sessionId": session, "text": "word "}}
+
+    def ask() -> Any:
+        dealer = context.socket(zmq.DEALER)
+        dealer.setsockopt(zmq.LINGER, 0)
+        dealer.connect(house.paths.request_address)
+        dealer.send(json.dumps(request).encode())
+        assert dealer.poll(20_000)
+        return json.loads(dealer.recv())
+
+    assert ask()["ok"]
+    until(lambda: house.session(session)["draft"], "the draft")
+    house.kill_supervisor()
+    house.start_supervisor()
+    assert ask()["ok"]  # as a client does that has not heard the first reply
+    house.call("session.keys", {"sessionId": session, "text": "end"})
+    until(lambda: "end" in screen(house, session), "what was typed last")
+    assert "word end" in screen(house, session)
+    assert "word word" not in screen(house, session)
+    context.destroy(0)
