@@ -39,6 +39,8 @@ def test_what_was_cut_off_is_interrupted_and_the_queue_goes_on(house: House) -> 
     cut = house.send("[[gate never]] echo: lost", session, wait=0)["message"]["id"]
     waits = house.send("echo: kept", session, wait=0)["message"]["id"]
     assert house.model.wait_for_gate("never", 30)
+    # The service hears of a prompt before Claude has written it down: cut off in between, it was never said, and is sent.
+    until(lambda: house.message(cut)["state"] == "submitted", "Claude has told of the prompt")
     power_off(house)
     house.start_supervisor()
     assert house.message(waits, wait=30)["reply"] == "kept"

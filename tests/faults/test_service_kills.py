@@ -106,6 +106,7 @@ def test_a_unit_that_is_killed_as_a_group_loses_no_conversation_and_says_what_wa
     cut = house.send("[[gate turn]] echo: cut off", session, wait=0)["message"]["id"]
     assert house.model.wait_for_gate("turn", 20)
     waits = house.send("What word did I ask you to remember?", session, wait=0)["message"]["id"]
+    until(lambda: house.message(cut)["state"] == "submitted", "Claude has told of the prompt")
     before = house.session(session)
     kill_all(control_group)
     assert not alive(before["pid"])
