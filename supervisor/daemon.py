@@ -122,6 +122,7 @@ class Daemon:
             ("viewers_rebound", viewers.heal),
             ("lock_renewed", ownership.heal),
             ("", metrics.note_pass),
+            ("", store.give_back),
             ("", resources.give_back),
         ]
 
