@@ -189,8 +189,6 @@ class Observer:
         in_turn = session.record.turn_prompt is not None and session.session_started
         if self._menu_since is not None and in_turn and now - self._menu_since < HOOK_LAG_SECONDS:
             return None
-        if sight.menu is not None and not sight.menu.title and now - (self._menu_since or now) < STRANGE_SECONDS:
-            return None  # choices under no words: a screen in the middle of being drawn (seen once in 4,000 messages)
         self._strange_since = (self._strange_since or now) if sight.kind in ("other", "notice") else None
         stands = self._strange_since is None or now - self._strange_since >= STRANGE_SECONDS
         if sight.kind == "notice" and not stands:

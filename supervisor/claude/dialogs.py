@@ -199,6 +199,8 @@ def _menu(rows: list[str], cursor: tuple[int, int]) -> Menu | None:
     text = _plain(rows[start:first])
     # One with words: on a screen that was made narrower the end of a rule stands in a row of its own until all is redrawn.
     title = next((row for row in text.split("\n") if re.search(r"\w", row)), "")
+    if not title:
+        return None  # a box that grows by a row, half drawn: once in 4,000 messages one was taken for a dialog
     labels = "\n".join([*(choice.label for choice in choices), *tail])
     subject = _subject(text, _SUBJECTS) or _subject(labels, _SUBJECTS[:2]) or "dialog"
     return Menu(title=title, text=text, choices=choices, pointer=pointer, subject=subject, numbered=numbered)

@@ -124,6 +124,19 @@ def test_a_menu_keeps_its_identity_while_a_narrower_screen_is_not_drawn_anew_yet
 
 
 @pytest.mark.parametrize("release", RELEASES)
+def test_a_box_that_grows_by_a_row_and_is_half_drawn_is_no_menu(release: str) -> None:
+    """The second row of a draft stands where the lower rule was, and that rule is not drawn anew yet: a pointer, and rows
+    that are indented below it."""
+    screen = SCREENS[f"{release}-draft"]
+    row = screen["cursor"][1]
+    assert set(screen["rows"][row + 1].strip()) == {"─"}
+    rows = [*screen["rows"][: row + 1], "  and more of it", *screen["rows"][row + 2 :]]
+    sight = look({**screen, "rows": rows, "cursor": screen["cursor"]})
+    assert sight.menu is None
+    assert sight.kind not in ("prompt", "menu")
+
+
+@pytest.mark.parametrize("release", RELEASES)
 def test_notices_say_which_keys_they_take(release: str) -> None:
     assert {scene: {key.id for key in seen(release, scene).keys} for scene in NOTICES} == NOTICES
     assert seen(release, "security").title == "Security notes:"
