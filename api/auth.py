@@ -19,7 +19,7 @@ from api import multipart, tickets
 from api.pace import Pace
 from shared.config import ApiConfig
 from shared.errors import Forbidden, PilotlightError, Unauthorized
-from shared.tokens import Identity, Keyring, Scope, allows
+from shared.tokens import Identity, Keyring, Scope, require
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _UNSPECIFIED = frozenset({"0.0.0.0", "::", ""})
@@ -120,13 +120,12 @@ def _check_origin(origin: str, host: str, allowed: frozenset[str]) -> None:
 def need(scope: Scope) -> None:
     """Refuse the caller of this request when it may not do what needs `scope`. Raise Forbidden."""
     identity: Identity = g.identity
-    if not allows(identity.scope, scope):
-        raise Forbidden(
-            f"This needs a token with the scope `{scope}`; `{identity.name}` has `{identity.scope}`. "
-            f"`pilotlight tokens add NAME --scope {scope}` makes one.",
-            code="insufficient_scope",
-            data={"needed": scope, "scope": identity.scope},
-        )
+    require(
+        identity.scope,
+        scope,
+        f"This needs a token with the scope `{scope}`; `{identity.name}` has",
+        "pilotlight tokens add",
+    )
 
 
 def _identify(header: str, keyring: Keyring) -> Identity:

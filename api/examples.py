@@ -12,11 +12,11 @@ from typing import Any, Literal
 import msgspec
 
 from api import shapes
+from api.calls import ID as SESSION
+from api.calls import MESSAGE_ID as MESSAGE
 from shared import __version__
 from shared.messages import Choice, HistoryEntry, MessageView, Screen, SessionView, Waiting
 
-SESSION = "123e4567-e89b-42d3-a456-426614174000"
-MESSAGE = "m_4c039b79f8ee45cfbb8296d2ef93e0de"
 REQUEST = "9934309e09c74685808c4ee2ffa2c98a"
 PROJECT = "/home/me/project"
 AT = 1795429790991
@@ -264,6 +264,13 @@ def answer(kind: type[Any], status: int) -> dict[str, Any]:
             found.pop(name, None)
     return found
 
+
+SENT_STREAM = (
+    'event: accepted\ndata: {"status": 202, "messageId": "m_4c03", "sessionId": "123e4567-e89b-42d3-a456-426614174000"}\n\n'
+    'id: 6f2a:17\nevent: text\ndata: {"seq": 17, "kind": "text", "data": {"delta": "BANANA", "index": 0, "final": true}}\n\n'
+    'id: 6f2a:19\nevent: done\ndata: {"status": 200, "success": true, "state": "answered", "reply": "BANANA"}\n\n'
+)
+"""What a message sent with `Accept: text/event-stream` is answered with."""
 
 STREAM = (
     'id: 6f2a:17\nevent: text\ndata: {"v": 1, "epoch": "6f2a", "seq": 17, "at": 1795429792000, "kind": "text", "session": '

@@ -246,7 +246,7 @@ def _responses(call: Call, schemas: _Schemas) -> dict[str, Any]:
     if call.streams and call.acts:
         schemas.ref(shapes.Done)
         media = EVENTS.partition(";")[0]
-        found["200"]["content"][media] = {"schema": _MEDIA[media], "example": _STREAM_EXAMPLE}
+        found["200"]["content"][media] = {"schema": _MEDIA[media], "example": examples.SENT_STREAM}
     if call.path.endswith("/screen"):
         for media in ("text/plain", "text/html"):
             found["200"]["content"][media] = {"schema": {"type": "string"}}
@@ -290,10 +290,3 @@ def _error(status: int, code: str, message: str, retryable: bool) -> dict[str, A
     if status in (429, 503):
         response["headers"] = {"Retry-After": {"schema": {"type": "string"}, "description": "Seconds."}}
     return response
-
-
-_STREAM_EXAMPLE = (
-    'event: accepted\ndata: {"status": 202, "messageId": "m_4c03", "sessionId": "123e4567-e89b-42d3-a456-426614174000"}\n\n'
-    'id: 6f2a:17\nevent: text\ndata: {"seq": 17, "kind": "text", "data": {"delta": "BANANA", "index": 0, "final": true}}\n\n'
-    'id: 6f2a:19\nevent: done\ndata: {"status": 200, "success": true, "state": "answered", "reply": "BANANA"}\n\n'
-)

@@ -15,6 +15,7 @@ from tests.harness import House
 GROWTH = 1.05
 HEALTH_SECONDS = 10.0
 PATIENCE_SECONDS = 120.0
+"""How long a client that finds no room comes back, as `Retry-After` tells it to."""
 
 
 def main(argv: list[str]) -> int:
@@ -70,9 +71,7 @@ def _soak(house: House, sessions: int, messages: int) -> tuple[dict[str, Any], d
             body |= {"sessionId": session} if session else {"projectPath": str(house.project)}
             headers = {"Idempotency-Key": uuid.uuid4().hex}
             status, answer = house.http("POST", "/api/chat", body, headers=headers)
-            while (
-                status == 429 and time.monotonic() - started < PATIENCE_SECONDS
-            ):  # no room now: as every client should
+            while status == 429 and time.monotonic() - started < PATIENCE_SECONDS:
                 refused[answer["code"]] += 1
                 time.sleep(answer["data"]["retryAfter"])
                 status, answer = house.http("POST", "/api/chat", body, headers=headers)

@@ -6,9 +6,7 @@ never stored here. Clients that cannot be read count no more, so that a revoked 
 
 from __future__ import annotations
 
-import os
 import re
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -19,10 +17,9 @@ from msgspec import Struct
 
 from shared.errors import Conflict, InvalidRequest, NotFound, Unavailable
 from shared.paths import Paths
-from shared.private_files import Stamp, draft_of, exclusive, stamp_of
-from shared.tokens import SCOPES, Scope
+from shared.private_files import RecordFile, exclusive, stamp_of, write_json
+from shared.tokens import Scope, check
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _KEY = re.compile(r"[0-9a-zA-Z.\-:+=^!/*?&<>()\[\]{}@%$#]{40}")
 _FORMAT = 1
 
@@ -72,11 +69,7 @@ class ServerKey:
             with exclusive(self._path):
                 if not self._path.exists():
                     made = make()
-                    body = _ServerFile(public_key=made.public, secret_key=made.secret)
-                    with draft_of(
-                        self._path, msgspec.json.format(msgspec.json.encode(body), indent=2) + b"\n"
-                    ) as draft:
-                        os.replace(draft, self._path)
+                    write_json(self._path, _ServerFile(public_key=made.public, secret_key=made.secret))
                 stamp_of(self._path)
                 kept = msgspec.json.decode(self._path.read_bytes(), type=_ServerFile)
         except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -92,30 +85,21 @@ class BusClients:
     """`bus-clients.json`. Reading is cheap and safe from every thread; writing is for one process at a time."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self._lock = threading.Lock()
-        self._stamp: Stamp | None = None
-        self._by_key: dict[str, BusClientKey] = {}
+        self._file: RecordFile[BusClientKey] = RecordFile(
+            path, _ClientsFile, "clients", "bus key", lambda client: client.public_key
+        )
 
     def identify(self, public_key: str) -> BusClientKey | None:
         """Whose key this is, as the file is now."""
-        with self._lock:
-            self._refresh()
-            return self._by_key.get(public_key)
+        return self._file.find(public_key)
 
     def records(self) -> list[BusClientKey]:
         """All of them, by name. Raise Unavailable when the file is damaged."""
-        return sorted(self._load().clients, key=lambda client: client.name)
+        return sorted(self._file.records(), key=lambda client: client.name)
 
     def add(self, name: str, scope: Scope, public_key: str) -> None:
         """Let the owner of this key in. Raise Conflict when the name or the key is there already."""
-        if not _NAME.fullmatch(name):
-            raise InvalidRequest(
-                "A key's name is 1 to 64 letters, digits, dots, dashes and underscores, such as `monitor`.",
-                code="invalid_name",
-            )
-        if scope not in SCOPES:
-            raise InvalidRequest(f"A scope is one of {', '.join(SCOPES)}.", code="invalid_scope")
+        check(name, scope, "key")
         if not _KEY.fullmatch(public_key):
             raise InvalidRequest(
                 "A public key is 40 characters of Z85, as zmq_curve_keypair(3) makes it.", code="bad_key"
@@ -130,7 +114,7 @@ class BusClients:
             made = BusClientKey(name=name, scope=scope, public_key=public_key, created_at=int(time.time() * 1000))
             return [*clients, made]
 
-        self._change(change)
+        self._file.change(change)
 
     def revoke(self, name: str) -> None:
         """Forget a client: it is cut off. Raise NotFound."""
@@ -143,42 +127,7 @@ class BusClients:
                 )
             return left
 
-        self._change(change)
-
-    def _change(self, change: Callable[[list[BusClientKey]], list[BusClientKey]]) -> None:
-        try:
-            with exclusive(self._path):
-                body = _ClientsFile(clients=change(self._load().clients))
-                with draft_of(self._path, msgspec.json.format(msgspec.json.encode(body), indent=2) + b"\n") as draft:
-                    os.replace(draft, self._path)
-        except OSError as error:
-            raise Unavailable(
-                f"The keys cannot be written to {self._path}: {error.strerror}.", code="bus_key_unwritable"
-            ) from error
-
-    def _load(self) -> _ClientsFile:
-        try:
-            return msgspec.json.decode(self._path.read_bytes(), type=_ClientsFile)
-        except FileNotFoundError:
-            return _ClientsFile()
-        except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise Unavailable(
-                f"{self._path} cannot be read ({error}): put it right, or remove it and add the keys again.",
-                code="bus_key_unreadable",
-            ) from None
-
-    def _refresh(self) -> None:
-        try:
-            stamp: Stamp | None = stamp_of(self._path)
-        except OSError:
-            stamp = None
-        if stamp is not None and stamp == self._stamp:
-            return
-        self._stamp, self._by_key = stamp, {}
-        try:
-            self._by_key = {client.public_key: client for client in self._load().clients} if stamp else {}
-        except Unavailable:
-            pass  # fail closed; `pilotlight bus-keys list` says what is wrong
+        self._file.change(change)
 
 
 class BusKeyring:

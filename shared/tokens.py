@@ -14,9 +14,7 @@ import hmac
 import os
 import re
 import secrets
-import threading
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, get_args
@@ -24,9 +22,9 @@ from typing import Literal, get_args
 import msgspec
 from msgspec import Struct
 
-from shared.errors import Conflict, InvalidRequest, NotFound, Unavailable
+from shared.errors import Conflict, Forbidden, InvalidRequest, NotFound, Unavailable
 from shared.paths import Paths
-from shared.private_files import Stamp, draft_of, exclusive, stamp_of
+from shared.private_files import RecordFile, Stamp, draft_of, stamp_of
 
 Scope = Literal["read", "chat", "answer", "admin"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
@@ -47,6 +45,27 @@ _FORMAT = 1
 def allows(have: Scope, needed: Scope) -> bool:
     """Whether a token of one scope may do what needs the other."""
     return SCOPES.index(have) >= SCOPES.index(needed)
+
+
+def require(have: Scope, needed: Scope, what: str, cure: str) -> None:
+    """Refuse what needs more than this scope. `what` begins the sentence, `cure` is the command that helps. Raise Forbidden."""
+    if not allows(have, needed):
+        raise Forbidden(
+            f"{what} `{have}`. `{cure} NAME --scope {needed}` makes one.",
+            code="insufficient_scope",
+            data={"needed": needed, "scope": have},
+        )
+
+
+def check(name: str, scope: Scope, noun: str) -> None:
+    """Refuse a name or a scope that cannot be. Raise InvalidRequest."""
+    if not _NAME.fullmatch(name):
+        raise InvalidRequest(
+            f"A {noun}'s name is 1 to 64 letters, digits, dots, dashes and underscores, such as `phone`.",
+            code="invalid_name",
+        )
+    if scope not in SCOPES:
+        raise InvalidRequest(f"A scope is one of {', '.join(SCOPES)}.", code="invalid_scope")
 
 
 class TokenRecord(Struct, rename="camel", frozen=True, kw_only=True):
@@ -140,38 +159,25 @@ class NamedTokens:
     """`tokens.json`. Reading is cheap and safe from every thread; writing is for one process at a time."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self._lock = threading.Lock()
-        self._stamp: Stamp | None = None
-        self._by_hash: dict[str, TokenRecord] = {}
+        self._file: RecordFile[TokenRecord] = RecordFile(path, _File, "tokens", "token", lambda record: record.hash)
 
     def identify(self, candidate: str) -> Identity | None:
         """Whose token this is. It is looked up by its hash, so timing tells nothing about the tokens that exist."""
-        with self._lock:
-            self._refresh()
-            record = self._by_hash.get(_hash(candidate))
+        record = self._file.find(_hash(candidate))
         return Identity(record.name, record.scope, record.hash) if record else None
 
     def holds(self, identity: Identity) -> bool:
         """Whether this very token still counts, with the scope that it had."""
-        with self._lock:
-            self._refresh()
-            record = self._by_hash.get(identity.proof)
+        record = self._file.find(identity.proof)
         return record is not None and (record.name, record.scope) == (identity.name, identity.scope)
 
     def records(self) -> list[TokenRecord]:
         """All of them, by name. Raise Unavailable when the file is damaged."""
-        return sorted(self._load().tokens, key=lambda record: record.name)
+        return sorted(self._file.records(), key=lambda record: record.name)
 
     def add(self, name: str, scope: Scope) -> str:
         """Make a token and return it: nobody will ever see it again. Raise Conflict when the name is taken."""
-        if not _NAME.fullmatch(name):
-            raise InvalidRequest(
-                "A token's name is 1 to 64 letters, digits, dots, dashes and underscores, such as `phone`.",
-                code="invalid_name",
-            )
-        if scope not in SCOPES:
-            raise InvalidRequest(f"A scope is one of {', '.join(SCOPES)}.", code="invalid_scope")
+        check(name, scope, "token")
         if name == DEFAULT_NAME:
             raise Conflict(f"`{DEFAULT_NAME}` is the token that `pilotlight token` prints.", code="token_exists")
         secret = _new_secret()
@@ -183,7 +189,7 @@ class NamedTokens:
                 )
             return [*tokens, TokenRecord(name=name, scope=scope, hash=_hash(secret), created_at=_now())]
 
-        self._change(change)
+        self._file.change(change)
         return secret
 
     def rotate(self, name: str) -> str:
@@ -195,7 +201,7 @@ class NamedTokens:
             fresh = {"hash": _hash(secret), "rotated_at": _now()}
             return [msgspec.structs.replace(old, **fresh) if old.name == name else old for old in tokens]
 
-        self._change(change)
+        self._file.change(change)
         return secret
 
     def revoke(self, name: str) -> None:
@@ -205,43 +211,7 @@ class NamedTokens:
             _require(tokens, name)
             return [record for record in tokens if record.name != name]
 
-        self._change(change)
-
-    def _change(self, change: Callable[[list[TokenRecord]], list[TokenRecord]]) -> None:
-        try:
-            with exclusive(self._path):
-                tokens = change(self._load().tokens)
-                body = msgspec.json.format(msgspec.json.encode(_File(tokens=tokens)), indent=2)
-                with draft_of(self._path, body + b"\n") as draft:
-                    os.replace(draft, self._path)
-        except OSError as error:
-            raise Unavailable(
-                f"The tokens cannot be written to {self._path}: {error.strerror}.", code="token_unwritable"
-            ) from error
-
-    def _load(self) -> _File:
-        try:
-            return msgspec.json.decode(self._path.read_bytes(), type=_File)
-        except FileNotFoundError:
-            return _File()
-        except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise Unavailable(
-                f"{self._path} cannot be read ({error}): put it right, or remove it and make the tokens again.",
-                code="token_unreadable",
-            ) from None
-
-    def _refresh(self) -> None:
-        try:
-            stamp: Stamp | None = stamp_of(self._path)
-        except OSError:
-            stamp = None
-        if stamp is not None and stamp == self._stamp:
-            return
-        self._stamp, self._by_hash = stamp, {}
-        try:
-            self._by_hash = {record.hash: record for record in self._load().tokens} if stamp else {}
-        except Unavailable:
-            pass  # fail closed; `pilotlight tokens list` says what is wrong
+        self._file.change(change)
 
 
 class Keyring:

@@ -174,7 +174,7 @@ class LocalDoor:
 
 
 class TcpDoor:
-    """For other machines. Closed (`error` says why) while its ports cannot be had; tried again with every `heal`."""
+    """For other machines. Closed (`error` says why) while its ports cannot be had; tried again every `CHECK_SECONDS`."""
 
     def __init__(self, config: BusConfig, keyring: BusKeyring, log: logging.Logger) -> None:
         assert config.tcp_host is not None
@@ -194,7 +194,7 @@ class TcpDoor:
         self._changed = changed
         self._doorman.start()
         self._open_sockets()
-        self._watch = asyncio.create_task(self._cut_off_the_revoked())
+        self._watch = asyncio.create_task(self._tend())
 
     def facts(self) -> dict[str, Any]:
         """Where it listens and with which key, for those who may connect; `error` when it does not."""
@@ -227,11 +227,8 @@ class TcpDoor:
         return bool(self._sockets) and _has_subscriptions(self._sockets[1])
 
     def heal(self) -> bool:
-        """See Door."""
-        if self._sockets:
-            return False
-        self._open_sockets()
-        return self.error is None
+        """See Door. This one tries by itself."""
+        return False
 
     def close(self, patience_ms: int) -> None:
         """See Door."""
@@ -248,6 +245,8 @@ class TcpDoor:
             for index, make in enumerate((_router, _publisher)):
                 made.append(make(self._context))
                 self._protect(made[-1], self._key)
+                if make is _publisher:
+                    made[-1].setsockopt(zmq.MAXMSGSIZE, MAX_SUBSCRIPTION_BYTES)  # counts for what is bound afterwards
                 made[-1].bind(f"tcp://{self._host}:{self._ports[index] or '*'}")
                 self._ports[index] = int(made[-1].getsockopt_string(zmq.LAST_ENDPOINT).rpartition(":")[2])
         except (zmq.ZMQError, PilotlightError) as error:
@@ -257,7 +256,6 @@ class TcpDoor:
                 f"The bus cannot be opened at {self._host}, ports {self._ports[0]} and {self._ports[1]}: {error}."
             )
             return
-        made[1].setsockopt(zmq.MAXMSGSIZE, MAX_SUBSCRIPTION_BYTES)
         self._sockets = made
         asyncio.get_running_loop().add_reader(int(made[0].get(zmq.FD)), self._changed)
         self._changed()
@@ -286,8 +284,9 @@ class TcpDoor:
         for socket in sockets:
             socket.close(patience_ms)
 
-    async def _cut_off_the_revoked(self) -> None:
-        """A socket cannot drop one peer, so both are opened anew: everybody else comes back by itself."""
+    async def _tend(self) -> None:
+        """Cut off whose key was revoked (a socket cannot drop one peer, so both are opened anew, and everybody else comes back by
+        itself), and open what could not be opened."""
         while True:
             await asyncio.sleep(CHECK_SECONDS)
             if self._sockets and self._doorman.forget_the_revoked():

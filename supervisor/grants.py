@@ -12,9 +12,8 @@ from typing import Any
 import msgspec
 
 from shared.bus_keys import BusClientKey
-from shared.errors import Forbidden
 from shared.messages import Request
-from shared.tokens import POWERFUL, Scope, allows
+from shared.tokens import POWERFUL, Scope, allows, require
 
 _BY_SCOPE: dict[Scope, str] = {
     "read": "ping status health metrics settings.get session.list session.get session.screen session.recording message.get "
@@ -46,13 +45,8 @@ def needed(request: Request) -> Scope:
 def permit(request: Request, client: BusClientKey) -> Request:
     """The request as this client may make it. Raise Forbidden."""
     scope = needed(request)
-    if not allows(client.scope, scope):
-        raise Forbidden(
-            f"`{request.op}` with these arguments needs a key with the scope `{scope}`; `{client.name}` has "
-            f"`{client.scope}`. `pilotlight bus-keys add NAME --scope {scope}` adds one.",
-            code="insufficient_scope",
-            data={"needed": scope, "scope": client.scope},
-        )
+    what = f"`{request.op}` with these arguments needs a key with the scope `{scope}`; `{client.name}` has"
+    require(client.scope, scope, what, "pilotlight bus-keys add")
     if request.op == "search" and not allows(client.scope, "admin"):
         here: Mapping[str, Any] = {**request.args, "everywhere": False}
         return msgspec.structs.replace(request, args=dict(here))

@@ -22,7 +22,7 @@ from supervisor.pool import Pool
 from supervisor.session import Session
 from supervisor.settings import Settings
 from supervisor.states import State
-from supervisor.store import MessageRecord, now_ms
+from supervisor.store import MessageRecord
 
 RECAP_PROMPT = "Please provide a brief summary of our conversation so far."
 MAX_PAGE = 1000
@@ -57,7 +57,6 @@ class Ops:
         self._settings = settings
         self._health = health
         self._metrics = metrics
-        self._started_at = now_ms()
         m = messages
         self._table: dict[str, tuple[type[Any], Handler]] = {
             "ping": (m.Nothing, self._ping),
@@ -226,7 +225,7 @@ class Ops:
         return household.session.view()
 
     async def _interrupt(self, arguments: messages.SessionRef, request: Request) -> Any:
-        if 0 < request.sent < self._started_at:
+        if 0 < request.sent < self._facts()["startedAt"]:
             # A client repeats what was not answered; the supervisor before us may have done it, and the turn is another one.
             raise Unavailable(
                 "The supervisor was restarted meanwhile, and the turn that was to be interrupted may be over. Look at the "

@@ -327,9 +327,8 @@ def test_prompt_withdrawn_by_a_supervisor_that_died_is_taken_out_of_the_box(make
     pauses.release("escaped")
     house.start_supervisor()
     assert settle(house, message)["state"] == "interrupted"
-    with pytest.raises(
-        Unavailable
-    ) as again:  # the client has asked the next supervisor, which does not do it once more
+    # The client has asked the next supervisor, which does not do it once more.
+    with pytest.raises(Unavailable) as again:
         asked.result(60)
     assert again.value.error_code == "supervisor_restarted"
     assert_clean(house, session)
