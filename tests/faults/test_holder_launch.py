@@ -112,8 +112,8 @@ async def test_a_spare_becomes_a_holder_like_any_other(lab: Lab, spares: Spares)
     assert holder.cwd() == "/"
     assert os.readlink(f"/proc/{info.pid}/fd/0") == "/dev/null"
     assert os.readlink(f"/proc/{info.pid}/fd/2") == str(lab.folder() / "holder.log")
-    first = await lab.start(CAT, "other")
-    assert psutil.Process(first.pid).num_fds() == holder.num_fds()
+    other = psutil.Process((await lab.start(CAT, "other")).pid)
+    await until(lambda: other.num_fds() == holder.num_fds())  # each has a file open for a moment as it begins
     watcher = await lab.watch(info)
     await watcher.client.write("1", b"alive\n", 5)
     await watcher.sees(b"alive\r\nalive")
