@@ -66,7 +66,7 @@ def bare_environment(house: House) -> dict[str, str]:
     own = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": str(house.claude_home)}
     scratch = house.folder / "scratch"
     scratch.mkdir(exist_ok=True)
-    return command.environment(claude, own) | {"CLAUDE_CODE_TMPDIR": str(scratch)}
+    return command.environment(claude, own) | {"TMPDIR": str(scratch)}
 
 
 def percentile(values: Sequence[float], percent: float) -> float:

@@ -87,6 +87,7 @@ class House:
         self.paths = paths.resolve({"PILOTLIGHT_HOME": str(self.home)})
         self._processes: list[subprocess.Popen[bytes]] = []
         self._family: set[process.ProcessId] = set()
+        self._others = _sockets_of_claude()  # left before, by somebody whose pid may be given again
         self._bus: BusClient | None = None
         self.supervisor: subprocess.Popen[bytes] | None = None
         self.api: subprocess.Popen[bytes] | None = None
@@ -333,10 +334,14 @@ class House:
 
     def outside(self) -> list[Path]:
         """What the CLI keeps in the machine's temporary folder, as far as it is this house's: there must be nothing."""
-        shared = Path(tempfile.gettempdir())
         project = re.sub(r"[^A-Za-z0-9]", "-", str(self.folder.resolve()))
-        sockets = [path for seen in self._family for path in shared.glob(f"cc-socks*/{seen.pid}.sock")]
-        return sockets + list(shared.glob(f"claude-*/{project}*"))
+        pids = {str(seen.pid) for seen in self._family}
+        sockets = [path for path in _sockets_of_claude() - self._others if path.stem in pids]
+        return sockets + list(Path(tempfile.gettempdir()).glob(f"claude-*/{project}*"))
+
+
+def _sockets_of_claude() -> set[Path]:
+    return set(Path(tempfile.gettempdir()).glob("cc-socks*/*.sock"))
 
 
 def _command_line(pid: int) -> str:

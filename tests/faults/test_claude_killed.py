@@ -151,10 +151,7 @@ def test_a_claude_started_by_hand_keeps_its_conversation(make_house: MakeHouse, 
     _, session = house.ask("Remember the word GUAVA")
     house.until_state(session, "idle")
     house.call("session.hibernate", {"sessionId": session})
-    environment = {**house.config["claude"]["env"], "PATH": "/usr/bin:/bin", "TERM": "xterm-256color"}
-    by_hand = pexpect.spawn(
-        str(cli), ["--resume", session], env=environment, cwd=str(house.project), dimensions=(40, 120)
-    )
+    by_hand = _by_hand(house, cli, session)
     try:
         status = house.claude_home / ".claude" / "sessions" / f"{by_hand.pid}.json"
         until(lambda: _drain(by_hand) and status.exists(), "it has the conversation open")
@@ -178,11 +175,7 @@ def test_a_claude_started_by_hand_beside_a_live_one_gets_the_conversation(make_h
     house.start_supervisor()
     _, session = house.ask("Remember the word QUINCE")
     ours = house.until_state(session, "idle")["pid"]
-    environment = {**house.config["claude"]["env"], "PATH": "/usr/bin:/bin", "TERM": "xterm-256color"}
-    environment["CLAUDE_CODE_TMPDIR"] = str(house.folder)
-    by_hand = pexpect.spawn(
-        str(cli), ["--resume", session], env=environment, cwd=str(house.project), dimensions=(40, 120)
-    )
+    by_hand = _by_hand(house, cli, session)
     try:
         status = house.claude_home / ".claude" / "sessions" / f"{by_hand.pid}.json"
         until(lambda: _drain(by_hand) and status.exists() and session in status.read_text(), "it has it open, too")
@@ -198,6 +191,12 @@ def test_a_claude_started_by_hand_beside_a_live_one_gets_the_conversation(make_h
     finally:
         _end(by_hand)
     assert house.ask("What word did I ask you to remember?", session)[0] == "QUINCE"
+
+
+def _by_hand(house: House, cli: Path, session: str) -> pexpect.spawn:  # type: ignore[type-arg]
+    environment = {**house.config["claude"]["env"], "PATH": "/usr/bin:/bin", "TERM": "xterm-256color"}
+    environment["TMPDIR"] = str(house.folder)  # what it leaves when it is killed
+    return pexpect.spawn(str(cli), ["--resume", session], env=environment, cwd=str(house.project), dimensions=(40, 120))
 
 
 def _end(child: pexpect.spawn) -> None:  # type: ignore[type-arg]
