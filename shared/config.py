@@ -28,7 +28,7 @@ class ClaudeConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     args: list[str] = field(default_factory=list)
     env: dict[str, str] = field(default_factory=dict)
     pass_env: list[str] = field(default_factory=list)
-    start_timeout_seconds: Positive = 20.0
+    start_timeout_seconds: Positive = 30.0
 
 
 class ApiConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -83,7 +83,7 @@ class HealthConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     interval_seconds: Positive = 30.0
     stuck_minutes: Positive = 15.0
     restart_seconds: Positive = 1.0
-    restart_limit: Count = 6
+    restart_limit: Count = 10
 
 
 class EventsConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

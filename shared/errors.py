@@ -11,6 +11,7 @@
     ├── Busy                  429  come back later
     ├── StartFailed           502  `claude` could not be started, and why
     ├── Unavailable           503  a part of pilotlight is down
+    │   ├── StartPostponed    503  `claude` could not be started now, which is tried again
     │   └── StorageFailed     507  the disk or the database refused
     ├── DeadlineExceeded      504
     └── InternalError         500  a bug of ours
@@ -96,6 +97,12 @@ class Unavailable(PilotlightError):
     """The supervisor, or another part, does not answer."""
 
     code, status, retryable = "unavailable", 503, True
+
+
+class StartPostponed(Unavailable):
+    """`claude` could not be started for a cause that may pass; the supervisor tries again, and the queue is held."""
+
+    code = "start_postponed"
 
 
 class StorageFailed(Unavailable):

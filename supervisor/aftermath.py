@@ -1,4 +1,4 @@
-"""What the end of a process means: decided from what is known about it, without effects.
+"""What the end of a process, or a start that comes to nothing, means: decided from what is known about it, without effects.
 
 What must not regress: a process that was ended at its terminal is not brought back; one that never got to a prompt in a
 session that never worked is a failed start and does not loop, unless nobody saw its end; every other death is a crash,
@@ -22,10 +22,14 @@ class Exit:
 
     status: int | None = None
     signal: int | None = None
+    overdue: float | None = None
+    """It was ended from here, since it had not got to its prompt in so many seconds."""
 
     @property
     def words(self) -> str:
         """For people."""
+        if self.overdue is not None:
+            return f"no prompt in {self.overdue:.0f} s"
         if self.signal is not None:
             return f"killed by signal {self.signal}"
         if self.status is not None:
@@ -51,6 +55,20 @@ def judge(end: Exit, life: Life, limit: int) -> str:
     if seen and not life.ready_once and not life.worked_before:
         return "start_failed"
     return "give_up" if life.deaths + 1 >= limit else "revive"
+
+
+PASSING = frozenset({"holder_timeout", "holder_failed", "spawn_failed"})
+"""Start errors that come from the machine's state (no memory, no process, no room, a holder that was killed or is slow)."""
+
+REPLACED = frozenset({"claude_not_found", "claude_not_executable"})
+"""Start errors that come from the CLI's file, which may be replaced just now where it has worked before."""
+
+
+def judge_start(code: str, worked_before: bool, deaths: int, limit: int) -> str:
+    """What a start that failed with this code means: `start_failed` for good, `give_up` after too many, or `revive`."""
+    if code not in PASSING and not (worked_before and code in REPLACED):
+        return "start_failed"
+    return "give_up" if deaths + 1 >= limit else "revive"
 
 
 def pause(deaths: int, first: float, dice: Callable[[], float] = random.random) -> float:

@@ -49,10 +49,12 @@ class Deaths:
         self._chores = chores
         self._reviver = reviver
         self.gone = asyncio.Event()
+        self.overdue: float | None = None
+        """After how many seconds a process is ended that does not get to its prompt."""
 
     def exited(self, generation: int, exit_info: dict[str, Any]) -> None:
         """The holder has said how its child ended."""
-        end = Exit(exit_info.get("exit_status"), exit_info.get("signal"))
+        end = Exit(exit_info.get("exit_status"), exit_info.get("signal"), self.overdue)
         self._chores.do(lambda: self.after_exit(generation, end))
 
     def lost(self, generation: int) -> None:

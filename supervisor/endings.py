@@ -7,13 +7,11 @@ import time
 from typing import Any
 
 from shared.errors import PilotlightError
-from supervisor import attachments
+from supervisor import aftermath, attachments
+from supervisor.launching import has_transcript
 from supervisor.session import Session
 from supervisor.states import Event
 from supervisor.store import now_ms
-
-PASSING = frozenset({"conversation_in_use", "holder_timeout"})
-"""Start errors that say nothing about the conversation: it sleeps, and the next message tries again."""
 
 
 def end(session: Session, cause: str, reason: str, detail: str | None, error: PilotlightError | None) -> None:
@@ -37,14 +35,27 @@ def end(session: Session, cause: str, reason: str, detail: str | None, error: Pi
         attachments.discard(session.dir)
 
 
-def start_failed(session: Session, error: PilotlightError) -> None:
-    """A start has come to nothing: the session has ended, or sleeps when the cause may pass."""
+def start_failed(session: Session, error: PilotlightError) -> bool:
+    """A start has come to nothing: the session has ended, or sleeps when the cause may pass. Whether to try again."""
     session.receipts.conclude_cut_off(time.monotonic())
-    if error.retryable or error.error_code in PASSING:
-        session.apply(Event.SLEPT, error.error_code, child=None, holder=None)
-        return
-    reason = "lost" if error.error_code == "transcript_missing" else "start_failed"
-    end(session, error.error_code, reason, error.message, error)
+    code, record = error.error_code, session.record
+    if error.retryable or code == "conversation_in_use":
+        session.apply(Event.SLEPT, code, child=None, holder=None)
+        return False
+    worked = has_transcript(session)
+    verdict = aftermath.judge_start(code, worked, record.failures, session.house.config().health.restart_limit)
+    if verdict == "start_failed":
+        end(session, code, "lost" if code == "transcript_missing" else "start_failed", error.message, error)
+        return False
+    deaths = record.failures + 1
+    with session.store.transaction():
+        data = {"exit": error.message, "failures": deaths, "generation": record.generation, "then": verdict}
+        session.store.append("crashed", session.id, data)
+        if verdict == "give_up":
+            end(session, code, "crashed" if worked else "start_failed", error.message, error)
+        else:
+            session.apply(Event.SLEPT, code, failures=deaths, child=None, holder=None)
+    return verdict == "revive"
 
 
 def error_body(error: PilotlightError) -> dict[str, Any]:

@@ -30,6 +30,12 @@ HARD_FACTOR = 2.0
 ROOMY = 0.95
 """Down to this part of the total memory sessions at work are asked to make room, or they would be asked all the time."""
 
+GROWN_SECONDS = 10.0
+"""A process that was below the hard limit at this age has grown when it is above it, and is not what it needs to begin with."""
+
+START_FACTOR = 10.0
+"""This many times the start's time-out is too long even for one that draws something all the time."""
+
 FIRST_PASS_SECONDS = 1.0
 KEEP_SECONDS = 600.0
 """How often the activity of a session that works without a word is written down."""
@@ -68,6 +74,11 @@ def memory_action(used: int, limit_mb: float, restful: bool) -> str:
     if used >= HARD_FACTOR * limit:
         return "replace"
     return "recycle" if restful else "wait"
+
+
+def start_overdue(age: float, quiet: float, limit: float) -> bool:
+    """Whether a process that has not got to its prompt at this age, nor shown anything new for `quiet` seconds, never will."""
+    return quiet >= limit or age >= START_FACTOR * limit
 
 
 _LIVELY = re.compile("…|\\bTip:")
@@ -109,11 +120,11 @@ class Health:
         """A pass every `health.interval_seconds`, or at once when settings change, until cancelled."""
         await asyncio.sleep(FIRST_PASS_SECONDS)
         while True:
+            self.changed.clear()  # what changes during the pass may have come too late for it
             try:
                 await self.check()
             except Exception:  # the boundary: a failed pass must not be the last one
                 self._house.log.exception("health_pass_failed")
-            self.changed.clear()
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._interval()):
                     await self.changed.wait()
@@ -142,6 +153,8 @@ class Health:
         for name, chore in self.chores:
             await self._guarded(name, self._do(name, chore))
         await self._guarded("adopt", self._pool.adopt_again())
+        for household in self._pool.households():
+            await self._guarded("late_holder", household.lifecycle.end_late_holder())
         for household in self._pool.households():
             if household.session.state is not State.ENDED:
                 await self._guarded("life", self._check_life(household, config))
@@ -238,6 +251,8 @@ class Health:
         session = household.session
         action = memory_action(used, config.limits.memory_per_session_mb, household.restful())
         now, due = time.monotonic(), household.rest_due == "memory"
+        if action != "replace" and now - household.up_since >= GROWN_SECONDS:
+            household.replace_rest_until = 0.0
         if action == "none":
             household.rest_due = None if due else household.rest_due
             if now >= household.memory_rest_until + household.memory_pause:  # a fresh one is small for a moment only
@@ -245,7 +260,8 @@ class Health:
             return
         if action == "wait" and now >= household.memory_rest_until:
             household.rest_due = household.rest_due or "memory"
-        if action == "wait" or (now < household.memory_rest_until and not due):
+        until = household.replace_rest_until if action == "replace" else household.memory_rest_until
+        if action == "wait" or (now < until and not due):
             return
         household.rest_due = None
         household.note_recycling(action)
@@ -299,6 +315,11 @@ class Health:
                 household.lifecycle.unresponsive()
             return
         watched, now = self._watch(session), time.monotonic()
+        if session.state is State.STARTING and session.record.child:
+            age, limit = now - household.up_since, config.claude.start_timeout_seconds
+            if start_overdue(age, min(age, now - terminal.output_at), limit):
+                await household.lifecycle.give_up_start(age)
+            return
         shown = signs_of_work(terminal.screen.lines())
         if shown != watched.screen:
             watched.screen, watched.screen_at = shown, now

@@ -52,7 +52,7 @@ class Household:
         self.rest_due: str | None = None
         """Why its process has to go at the end of the turn, though messages wait: one that always has work is never idle."""
 
-        self.memory_pause = self.memory_rest_until = 0.0
+        self.memory_pause = self.memory_rest_until = self.replace_rest_until = 0.0
         self.counted = 0
         """Bytes that its process tree counts for: as measured, or as expected until the first measurement."""
         self._renewal: asyncio.Task[None] | None = None
@@ -113,6 +113,8 @@ class Household:
         first = MEMORY_PAUSE_PASSES * config.health.interval_seconds
         self.memory_pause = min(MEMORY_PAUSE_MAX_SECONDS, max(first, 2.0 * self.memory_pause))
         self.memory_rest_until = time.monotonic() + self.memory_pause
+        if action == "replace":
+            self.replace_rest_until = self.memory_rest_until
 
     def begin(self) -> None:
         """Start sending."""

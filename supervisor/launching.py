@@ -28,6 +28,8 @@ _START_ERRORS = {
     "not_executable": "claude_not_executable",
     "bad_cwd": "project_path_missing",
     "locked": "conversation_in_use",
+    "launch_failed": "holder_failed",
+    "spawn_failed": "spawn_failed",
 }
 
 

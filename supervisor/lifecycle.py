@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from shared import process
-from shared.errors import Conflict, PilotlightError, StartFailed, StorageFailed, Unavailable
+from shared.errors import Conflict, PilotlightError, StartFailed, StartPostponed, StorageFailed, Unavailable
 from shared.process import ProcessId
 from supervisor import aftermath, endings, interrupts, launching, remains
 from supervisor.aftermath import Exit
@@ -88,7 +88,8 @@ class Lifecycle:
 
     async def start(self, cause: str) -> None:
         """Spawn a holder and its `claude`, unless they live. Raise StartFailed with the cause; the session has then
-        ended, or sleeps when the cause may pass. A start that was begun goes on when its caller is cancelled."""
+        ended, or sleeps. Raise StartPostponed when the cause may pass: it is then tried again from here. A start that
+        was begun goes on when its caller is cancelled."""
         begun = asyncio.ensure_future(self._start(cause))
         self._chores.keep(begun)
         await asyncio.shield(begun)
@@ -104,8 +105,10 @@ class Lifecycle:
                 async with self._admit(session):
                     await self._spawn(cause)
             except StartFailed as error:
-                endings.start_failed(session, error)
-                raise
+                if not endings.start_failed(session, error):
+                    raise
+                self.revive()
+                raise StartPostponed(f"{error.message} It is tried again.", code=error.error_code) from error
             except (PilotlightError, OSError) as error:
                 if session.live and session.terminal is None:
                     session.apply(Event.SLEPT, "start_refused", child=None, holder=None)
@@ -135,6 +138,7 @@ class Lifecycle:
             home = session.house.claude_home
             transcript_path(home, record.project_path, record.conversation_id).unlink(missing_ok=True)
         session.forget_process(release.known(start.argv[0]))
+        self._deaths.overdue = None
         self._trust.renew()
         generation = record.generation + 1
         socket = session.house.paths.holder_socket(record.id, generation)
@@ -251,6 +255,15 @@ class Lifecycle:
             if self._session.live:
                 await self._stop_process({"to": State.HIBERNATED, "cause": cause})
 
+    async def give_up_start(self, after: float) -> None:
+        """End a process that does not get to its prompt; what follows is decided as after any death."""
+        async with self._one:
+            terminal = self._session.terminal
+            if self._session.state is State.STARTING and terminal is not None:
+                self._deaths.overdue = after
+                with suppress(HolderError):  # the next pass tries again
+                    await terminal.stop(STOP_GRACE_SECONDS)
+
     async def _stop_process(self, intent: dict[str, Any]) -> None:
         """End the tree and do what was intended with the session; what is begun here is finished, whatever happens."""
         session = self._session
@@ -259,6 +272,8 @@ class Lifecycle:
                 session.record.options["stop"] = intent
                 session.apply(Event.STOP, intent["cause"], options=session.record.options)
                 await pause_point("stopping")
+                await self._end_tree()
+            elif remains.holder_lives(session):
                 await self._end_tree()
             self._stopped(intent)
         except BaseException:
@@ -284,6 +299,18 @@ class Lifecycle:
             session.record.options.pop("stop", None)
             session.apply(Event.SLEPT, intent["cause"], child=None, holder=None, failures=0)
 
+    async def end_late_holder(self) -> None:
+        """End the process that a holder has made which came up after its start was given up: nobody would count it."""
+        session = self._session
+        if session.live or self.busy or not remains.holder_lives(session):
+            return
+        async with self._one:
+            if not session.live and remains.holder_lives(session):
+                await self._end_tree()
+                session.record.child = session.record.holder = None
+                session.store.save_session(session.record)
+                session.store.append("late_process_ended", session.id, {"generation": session.record.generation})
+
     async def _end_tree(self) -> None:
         session, record = self._session, self._session.record
         info = remains.holder_info(session)
@@ -292,9 +319,9 @@ class Lifecycle:
             await self._link.connect(Path(info.socket))
         child = ProcessId(*record.child) if record.child else None
         holder = ProcessId(*record.holder) if record.holder else None
+        answers = session.terminal is not None
         if session.terminal is not None:
             self._deaths.gone.clear()
-            answers = True
             try:
                 await session.terminal.stop(STOP_GRACE_SECONDS)
             except HolderTimeout:
@@ -309,7 +336,7 @@ class Lifecycle:
             await terminal.close()
         session.logs.read()
         exited = child is None or not process.alive(child)
-        if holder is not None and not exited:
+        if holder is not None and not (exited and answers):
             process.send_signal(holder, 9)  # it does not answer; what it held is ended from here
             end = time.monotonic() + AGAIN_SECONDS
             while process.alive(holder) and time.monotonic() < end:

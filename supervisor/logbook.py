@@ -243,7 +243,8 @@ class Logbook:
             failure = str(payload.get("error") or payload.get("error_type") or "api_error")
         report = StopReport(text if isinstance(text, str) else None, failure, 0.0)
         tasks = payload.get("background_tasks")
-        session.record.background = [t for t in tasks if isinstance(t, dict)] if isinstance(tasks, list) else []
+        if isinstance(tasks, list):  # a StopFailure tells nothing of them
+            session.record.background = [t for t in tasks if isinstance(t, dict)]
         session.drop_permission()
         session.touch()
         if prompt_id:

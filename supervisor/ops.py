@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from shared import __version__, messages
-from shared.errors import Conflict, InvalidRequest, NotFound, PilotlightError, Unavailable
+from shared.errors import Busy, Conflict, InvalidRequest, NotFound, PilotlightError, StartPostponed, Unavailable
 from shared.messages import Request
 from supervisor import answers, interrupts, renewal
 from supervisor.checks import run_checks
@@ -160,7 +160,11 @@ class Ops:
         session = household.session
         if arguments.key:
             self._pool.store.remember(arguments.key, {"id": session.id})
-        await household.lifecycle.start("created")
+        try:
+            await household.lifecycle.start("created")
+        except (Busy, StartPostponed) as error:  # whoever asked will ask again, for another one
+            await household.lifecycle.stop("start_failed", error.error_code)
+            raise
         patience = max(arguments.wait, 0.0)
         if patience:
             await session.pulse.until(lambda: session.state is not State.STARTING, patience)

@@ -59,11 +59,11 @@ class Places:
     def check(self) -> None:
         """Raise Busy when a new session could not be started now."""
         total = self.house.config().limits.memory_total_gb * 1024**3
-        if self.memory > total and self.sleepiest() is None:
+        taken = [h.session for h in self._households.values() if self._has_place(h.session)]
+        if taken and self.memory + FRESH_BYTES > total and self.sleepiest() is None:
             raise self._no_memory(RETRY_AFTER_SECONDS)
         limit = self.house.config().sessions.max_concurrent
-        live = [household for household in self._households.values() if household.session.live]
-        if len(live) >= limit and self.sleepiest() is None:
+        if len(taken) >= limit and self.sleepiest() is None:
             raise Busy(
                 f"All {limit} places are taken by sessions that are busy. Wait, end one, or raise "
                 "sessions.max_concurrent.",
@@ -108,16 +108,7 @@ class Places:
     async def _make_room(self, session: Session, asked: float) -> None:
         await self._await_resources(session, asked)
         limit = self.house.config().sessions.max_concurrent
-        while (
-            len(
-                [
-                    other
-                    for other in [household.session for household in self._households.values()]
-                    if self._has_place(other) and other is not session
-                ]
-            )
-            >= limit
-        ):
+        while len(self._others(session)) >= limit:
             if self.sleepiest(session) is None:
                 self.ask_to_rest("room_needed", session)
                 raise Busy(
@@ -142,7 +133,7 @@ class Places:
         for household in self._households.values():
             if household.session is not but and household.restful():
                 candidates.append(household.session)
-        return min(candidates, key=lambda s: s.record.last_activity, default=None)
+        return max(candidates, key=Session.idle_age, default=None)
 
     async def put_to_sleep(self, cause: str, but: Session | None = None) -> bool:
         """The session that is needed least; False when none could."""
@@ -203,11 +194,7 @@ class Places:
         needed = self._expected(session)
         while self.memory + needed > total and await self.put_to_sleep("memory_total", session):
             pass
-        if self.memory + needed > total and any(
-            self._has_place(s)
-            for s in [household.session for household in self._households.values()]
-            if s is not session
-        ):
+        if self.memory + needed > total and self._others(session):
             self.ask_to_rest("memory_total", session)
             raise self._no_memory(WAIT_AFTER_SECONDS)
         end = asked + CPU_PATIENCE_SECONDS

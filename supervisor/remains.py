@@ -30,6 +30,12 @@ def holder_info(session: Session) -> HolderInfo | None:
         return None
 
 
+def holder_lives(session: Session) -> bool:
+    """Whether its last holder is still there."""
+    info = holder_info(session)
+    return info is not None and process.alive(info.id)
+
+
 def exit_on_disk(session: Session, child: ProcessId | None) -> Exit | None:
     """How the last process, or exactly this one, ended as far as its holder could write it down."""
     with suppress(ValueError):

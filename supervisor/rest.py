@@ -20,7 +20,7 @@ def check_restful(session: Session) -> None:
     reasons = {
         "it is " + session.state: session.state is not State.IDLE,
         "a message is under way": session.current is not None,
-        "background tasks run": bool(session.record.background),
+        "background tasks run": session.in_background,
         "somebody is attached": session.attached > 0,
         "a draft is in its prompt box": session.sight().kind == "draft",
         "its transcript does not exist yet": session.record.message_count > 0 and not has_transcript(session),

@@ -138,6 +138,11 @@ class Session:
         entering = self.entered_at is not None and time.monotonic() - self.entered_at < ENTERED_SECONDS
         return idle and not entering and self.sight().kind == "prompt"
 
+    @property
+    def in_background(self) -> bool:
+        """Whether background tasks run. No Stop hook lists those of a turn that was interrupted; the status file tells."""
+        return bool(self.record.background) or (self.status is not None and self.status.status == "shell")
+
     def person_entered(self) -> None:
         """A person has pressed Enter: the box is empty before a hook tells of their turn, in which Claude would queue ours."""
         self.entered_at = time.monotonic()
@@ -259,11 +264,11 @@ class Session:
         return clock.age(self.record.activity_clock, self.record.activity_boot, self.record.last_activity)
 
     def counts_as_active(self) -> bool:
-        """Whether it is at work: a turn, a queue, a background task, or somebody at the terminal."""
+        """Whether it is at work: a turn, a queue, or a background task. What a person types counts when it is typed; a
+        terminal that was left open does not."""
         if not self.live:
             return self.store.count_open(self.id) > 0
-        working = self.state in (State.STARTING, State.BUSY) or self.current is not None
-        return working or bool(self.record.background) or self.attached > 0
+        return self.state in (State.STARTING, State.BUSY) or self.current is not None or self.in_background
 
     def look(self, now: float) -> bool:
         """Read what is new, judge, settle. Return whether the session is in a hurry (poll again soon)."""

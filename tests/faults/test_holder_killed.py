@@ -5,12 +5,16 @@ from __future__ import annotations
 
 import json
 import signal
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from shared import process
+from supervisor.session import require
+from supervisor.states import State
+from supervisor.store import Store
 from tests.conftest import MakeHouse
 from tests.faults.pausing import Pauses, fates, first_tries, kinds
 from tests.faults.test_claude_killed import _sleepers, comes_back
@@ -118,13 +122,35 @@ def test_stopped_holder_is_unresponsive_and_recovers(make_house: MakeHouse, one_
     assert kinds(house, other, "unresponsive", "crashed") == []
 
 
-def test_session_of_a_stopped_holder_can_be_killed(make_house: MakeHouse, one_cli: Path) -> None:
+@pytest.mark.parametrize("dead", [False, True])
+def test_session_of_a_stopped_holder_can_be_killed(make_house: MakeHouse, one_cli: Path, dead: bool) -> None:
     house = make_house(one_cli)
     house.start_supervisor()
     _, session = house.ask("echo: hello")
     view = house.session(session)
     holder, claude = both(view)
     process.send_signal(holder, signal.SIGSTOP)
+    if dead:
+        process.send_signal(claude, signal.SIGKILL)
+        until(lambda: not process.alive(claude), "only a zombie is left")
     ended = house.call("session.kill", {"sessionId": session})
     assert (ended["state"], ended["endReason"]) == ("ended", "killed")
     assert not any(process.alive(member) for member in (holder, claude))
+
+
+def test_a_process_that_nobody_counts_is_ended(make_house: MakeHouse, one_cli: Path) -> None:
+    """A holder that was stopped during its start comes up when the start has long been given up."""
+    house = make_house(one_cli)
+    house.config["health"] = {"interval_seconds": 0.3}
+    house.start_supervisor()
+    _, session = house.ask("Remember the word MEDLAR")
+    holder, claude = both(house.session(session))
+    house.kill_supervisor()
+    with closing(Store(house.paths.database)) as store:
+        record = require(store.session(session))
+        record.state, record.child, record.holder = State.HIBERNATED, None, None
+        store.save_session(record)
+    house.start_supervisor()
+    until(lambda: not process.alive(claude) and not process.alive(holder), "nobody would ever have ended it")
+    until(lambda: kinds(house, session, "late_process_ended"), "it is said")
+    assert house.ask("What word did I ask you to remember?", session)[0] == "MEDLAR"

@@ -175,3 +175,53 @@ def test_a_project_folder_that_is_gone_is_named_and_may_come_back(make_house: Ma
     house.project.mkdir()
     house.call("session.reopen", {"sessionId": session})
     assert house.ask("What word did I ask you to remember?", session)[0] == "BANANA"
+
+
+def crashes(house: House, session: str) -> list[dict[str, Any]]:
+    return [event["data"] for event in house.events(session=session) if event["kind"] == "crashed"]
+
+
+def test_a_cli_that_is_being_replaced_costs_an_established_session_nothing(
+    make_house: MakeHouse, one_cli: Path
+) -> None:
+    house = make_house(one_cli)
+    installed = program(house, f'exec {one_cli} "$@"')
+    house.config["claude"]["command"] = str(installed)
+    house.config["health"] = {"restart_seconds": 0.1}
+    house.start_supervisor()
+    _, session = house.ask("Remember the word SORREL")
+    house.call("session.hibernate", {"sessionId": session})
+    aside = installed.rename(house.folder / "aside")
+    sent = house.send("What word did I ask you to remember?", session, wait=0)["message"]["id"]
+    until(lambda: len(crashes(house, session)) >= 2, "starts that come to nothing")
+    assert house.message(sent)["state"] == "queued"
+    assert "does not exist" in crashes(house, session)[0]["exit"]
+    aside.rename(installed)
+    assert house.message(sent, wait=30)["reply"] == "SORREL"
+    assert house.session(session)["state"] != "ended"
+
+
+def test_a_start_without_a_prompt_is_given_up_and_a_session_that_has_worked_is_tried_again(
+    make_house: MakeHouse, one_cli: Path
+) -> None:
+    house = make_house(one_cli)
+    hangs = "[ $1 = --version ] && { echo '2.1.330 (Claude Code)'; exit; }; echo starting; exec sleep 7656"
+    house.config["claude"] |= {"command": str(program(house, hangs)), "start_timeout_seconds": 0.7}
+    house.config["health"] = {"restart_seconds": 0.1, "interval_seconds": 0.3}
+    house.start_supervisor()
+    error, view = refused(house)
+    assert error["code"] == "claude_exited"
+    assert "no prompt in 1 s" in error["message"]
+    assert "starting" in error["message"]
+
+    program(house, f'exec {one_cli} "$@"')
+    restart_with(house, house.folder / "fake-claude")
+    house.call("session.reopen", {"sessionId": view["id"]})
+    house.ask("Remember the word TEASEL", view["id"])
+    house.call("session.hibernate", {"sessionId": view["id"]})
+    program(house, hangs)
+    sent = house.send("What word did I ask you to remember?", view["id"], wait=0)["message"]["id"]
+    until(lambda: crashes(house, view["id"]), "the start is given up")
+    program(house, f'exec {one_cli} "$@"')
+    assert house.message(sent, wait=30)["reply"] == "TEASEL"
+    assert "no prompt" in crashes(house, view["id"])[0]["exit"]
