@@ -402,7 +402,7 @@ class UpdateSession(Wire, frozen=True, forbid_unknown_fields=True):
 
     session_id: str
     title: str | UnsetType | None = UNSET
-    auto_keep_alive: bool | UnsetType = UNSET
+    auto_keep_alive: bool | UnsetType | None = UNSET
     model: str | UnsetType | None = UNSET
     permission_mode: str | UnsetType | None = UNSET
     effort: str | UnsetType | None = UNSET

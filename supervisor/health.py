@@ -1,8 +1,8 @@
 """The health pass: lifetimes, resources, stuck turns, silent holders; and what follows from them.
 
-Decisions are pure (`lifetime`, `memory_action`) and tested over their whole range; the pass only carries them out. What
-must not regress: nothing is killed by a timer while it works; memory is given back by sleeping and recycling, which lose
-nothing; each thing is said once and not at every pass; what fails for one session, or one chore, stops no other.
+Decisions are pure (`lifetime`, `memory_action`, `start_overdue`); the pass only carries them out. What must not regress:
+nothing is killed by a timer while it works; memory is given back by sleeping and recycling, which lose nothing; each thing
+is said once and not at every pass; what fails for one session, or one chore, stops no other.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from shared.errors import PilotlightError, StorageFailed
 from supervisor import resources, strangers
 from supervisor.holder_client import HolderError
 from supervisor.household import Household
+from supervisor.lifetime import keeps_alive, lifetime
 from supervisor.pool import Pool
 from supervisor.session import Session
 from supervisor.states import State
@@ -42,28 +43,6 @@ KEEP_SECONDS = 600.0
 
 MEGABYTE = 1024 * 1024
 GIGABYTE = 1024 * MEGABYTE
-
-
-@dataclass(frozen=True)
-class Life:
-    """What a session's idle age calls for: `alive`, `warn` (once) or `expire`; `left` in seconds."""
-
-    verdict: str
-    left: float
-
-
-def lifetime(idle: float, warned: bool, config: Config, auto: bool) -> Life:
-    """Judge an idle age (seconds since the last activity)."""
-    sessions = config.sessions
-    limit = sessions.timeout_hours * 3600.0
-    if auto:
-        limit = max(limit, sessions.auto_keep_alive_max_hours * 3600.0)
-    if idle >= limit:
-        return Life("expire", 0.0)
-    warning = sessions.warning_hours * 3600.0 + (limit - sessions.timeout_hours * 3600.0)
-    if idle >= warning and not warned:
-        return Life("warn", limit - idle)
-    return Life("alive", limit - idle)
 
 
 def memory_action(used: int, limit_mb: float, restful: bool) -> str:
@@ -136,7 +115,7 @@ class Health:
         for session in self._pool.sessions():
             if session.state is not State.ENDED:
                 idle = session.idle_age()
-                left = lifetime(idle, False, config, session.record.auto_keep_alive).left
+                left = lifetime(idle, False, config, keeps_alive(session.record, config)).left
                 if left > 0:  # else its end was tried in this pass, and failed
                     soonest = min(soonest, max(0.05, left))
                 warning = config.sessions.warning_hours * 3600.0 - idle
@@ -209,7 +188,7 @@ class Health:
                 watched.kept_at = time.monotonic()
                 session.store.save_session(session.record)
             return
-        life = lifetime(session.idle_age(), session.record.warned, config, session.record.auto_keep_alive)
+        life = lifetime(session.idle_age(), session.record.warned, config, keeps_alive(session.record, config))
         if life.verdict == "warn":
             data = {"expiresInSeconds": round(life.left), "reason": "inactivity"}
             try:

@@ -24,6 +24,9 @@ Events: `{"event": "gap", "from", "to"}`; `{"event": "exit", ...}` with what exi
 gone, after which the holder ends; `{"event": "refused", "error"}` to one client too many. A frame that is no frame, no
 JSON or too long costs its sender the connection, and nobody else anything.
 
+A holder lives on across upgrades of the supervisor, and is replaced between two turns when its version is another. Until then
+both have to get on: frames, `hello`, `subscribe`, `write`, `stat`, `stop` and the events stay as they are in every version.
+
 Standard library only: the holder imports this.
 """
 

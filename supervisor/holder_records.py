@@ -18,7 +18,7 @@ _Record = TypeVar("_Record")
 
 
 class HolderError(Exception):
-    """The holder refused or failed; `code` is the protocol's, or `lost`, `exited`, `protocol`, `launch_failed`."""
+    """The holder refused or failed; `code` is the protocol's, or `lost`, `exited`, `launch_failed`."""
 
     def __init__(self, code: str, message: str, data: dict[str, Any] | None = None) -> None:
         super().__init__(f"{code}: {message}")

@@ -17,15 +17,15 @@ from pathlib import Path
 from typing import Any
 
 from shared import process
-from shared.errors import Conflict, PilotlightError, StartFailed, StartPostponed, StorageFailed, Unavailable
+from shared.errors import Conflict, PilotlightError, StartFailed, StartPostponed, StorageFailed
 from shared.process import ProcessId
-from supervisor import aftermath, endings, interrupts, launching, remains
+from supervisor import aftermath, endings, interrupts, launching, remains, teardown
 from supervisor.aftermath import Exit
 from supervisor.chores import Chores
-from supervisor.claude import command, leftovers, release
+from supervisor.claude import command, release
 from supervisor.claude.journal import transcript_path
 from supervisor.deaths import Deaths
-from supervisor.holder_client import HolderError, HolderInfo, HolderTimeout
+from supervisor.holder_client import HolderError
 from supervisor.link import Link
 from supervisor.pauses import pause_point
 from supervisor.rest import await_flush, check_restful
@@ -33,12 +33,9 @@ from supervisor.session import Session
 from supervisor.states import Event, State
 from supervisor.trust import Trust
 
-STOP_GRACE_SECONDS = 2.0
-STOP_SECONDS = 15.0
 ADOPT_SECONDS = 0.5
 """How long the start of the supervisor waits for one holder; a slow one is waited for beside the others' service."""
 
-AGAIN_SECONDS = 1.0
 Admission = Callable[[Session], AbstractAsyncContextManager[None]]
 
 
@@ -150,7 +147,7 @@ class Lifecycle:
         if info is None:
             return
         await pause_point("launched")
-        self._note_holder(info)
+        remains.note_holder(session, info)
         session.house.log.info(
             "session_started",
             extra={"fields": {"session": record.id, "pid": info.child.pid, "resume": resume, "cause": cause}},
@@ -166,16 +163,10 @@ class Lifecycle:
         if remains.exit_on_disk(session, info.child.id) is not None:
             return False
         session.apply(Event.SPAWN, "taken_over", socket=info.socket)
-        self._note_holder(info)
+        remains.note_holder(session, info)
         session.store.append("adopted", session.id, {"pid": info.child.pid, "generation": session.record.generation})
         await self._link.connect(Path(info.socket))
         return True
-
-    def _note_holder(self, info: HolderInfo) -> None:
-        record = self._session.record
-        record.holder = [info.pid, info.start_time]
-        record.child = [info.child.pid, info.child.start_time]
-        self._session.store.save_session(record)
 
     async def adopt(self) -> str:
         """At the supervisor's start: find out what became of the process. Return adopted, resumed, asleep or lost."""
@@ -188,7 +179,7 @@ class Lifecycle:
         info = remains.holder_info(session)
         stopping = session.state is State.STOPPING
         if info is not None and process.alive(info.id) and info.socket == record.socket:
-            self._note_holder(info)
+            remains.note_holder(session, info)
             session.session_started = record.ready_once
             if not stopping:
                 session.store.append("adopted", session.id, {"pid": info.child.pid, "generation": record.generation})
@@ -210,7 +201,7 @@ class Lifecycle:
             self._wake_by_itself("never_started")
             return "resumed"
         if info is not None:
-            self._note_holder(info)
+            remains.note_holder(session, info)
         await remains.end_strays(session)
         await self._deaths.after_exit(record.generation, remains.exit_on_disk(session, None) or Exit())
         return "lost" if session.record.state == State.ENDED else "resumed"
@@ -222,6 +213,8 @@ class Lifecycle:
         async with self._one:
             if self._session.state is State.ENDED:
                 return
+            if self._session.state is State.IDLE:
+                await await_flush(self._session)
             await self._stop_process({"to": State.ENDED, "reason": reason, "cause": cause})
 
     async def hibernate(self, cause: str) -> None:
@@ -262,7 +255,7 @@ class Lifecycle:
             if self._session.state is State.STARTING and terminal is not None:
                 self._deaths.overdue = after
                 with suppress(HolderError):  # the next pass tries again
-                    await terminal.stop(STOP_GRACE_SECONDS)
+                    await terminal.stop(teardown.STOP_GRACE_SECONDS)
 
     async def _stop_process(self, intent: dict[str, Any]) -> None:
         """End the tree and do what was intended with the session; what is begun here is finished, whatever happens."""
@@ -272,9 +265,9 @@ class Lifecycle:
                 session.record.options["stop"] = intent
                 session.apply(Event.STOP, intent["cause"], options=session.record.options)
                 await pause_point("stopping")
-                await self._end_tree()
+                await teardown.end_tree(session, self._link, self._deaths.gone)
             elif remains.holder_lives(session):
-                await self._end_tree()
+                await teardown.end_tree(session, self._link, self._deaths.gone)
             self._stopped(intent)
         except BaseException:
             if session.state is State.STOPPING:
@@ -286,7 +279,7 @@ class Lifecycle:
         async with self._one:
             session = self._session
             if session.state is State.STOPPING:
-                await self._end_tree()
+                await teardown.end_tree(session, self._link, self._deaths.gone)
                 self._stopped(session.record.options.get("stop") or {"to": State.HIBERNATED, "cause": "stopped"})
         self._wake_sender()
 
@@ -306,48 +299,10 @@ class Lifecycle:
             return
         async with self._one:
             if not session.live and remains.holder_lives(session):
-                await self._end_tree()
+                await teardown.end_tree(session, self._link, self._deaths.gone)
                 session.record.child = session.record.holder = None
                 session.store.save_session(session.record)
                 session.store.append("late_process_ended", session.id, {"generation": session.record.generation})
-
-    async def _end_tree(self) -> None:
-        session, record = self._session, self._session.record
-        info = remains.holder_info(session)
-        if not record.child and info is not None and info.socket == record.socket and process.alive(info.id):
-            self._note_holder(info)
-            await self._link.connect(Path(info.socket))
-        child = ProcessId(*record.child) if record.child else None
-        holder = ProcessId(*record.holder) if record.holder else None
-        answers = session.terminal is not None
-        if session.terminal is not None:
-            self._deaths.gone.clear()
-            try:
-                await session.terminal.stop(STOP_GRACE_SECONDS)
-            except HolderTimeout:
-                answers = False
-            except HolderError:
-                pass  # it has ended: `gone` says when that is dealt with
-            if answers and session.terminal is not None:
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(self._deaths.gone.wait(), STOP_SECONDS)
-        terminal, session.terminal = session.terminal, None
-        if terminal is not None:
-            await terminal.close()
-        session.logs.read()
-        exited = child is None or not process.alive(child)
-        if holder is not None and not (exited and answers):
-            process.send_signal(holder, 9)  # it does not answer; what it held is ended from here
-            end = time.monotonic() + AGAIN_SECONDS
-            while process.alive(holder) and time.monotonic() < end:
-                await asyncio.sleep(0.005)
-        await remains.end_strays(session)
-        if record.socket:
-            Path(record.socket).unlink(missing_ok=True)
-        if child is not None:
-            if process.alive(child):
-                raise Unavailable("The session's process cannot be ended.", code="unkillable")
-            leftovers.remove(session.house.claude_home, child)
 
     def reopen(self) -> None:
         """Make an ended session one that sleeps, to be woken by its next message. Raise Conflict when it is open."""

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from supervisor.chores import Chores
 from supervisor.holder_client import HolderError, HolderTimeout
 from supervisor.launching import conversation_lock
-from supervisor.session import Session
+from supervisor.session import STALE, Session
 from supervisor.states import Event
 from supervisor.terminal import CONNECT_SECONDS, Terminal
 
@@ -60,6 +60,9 @@ class Link:
         session.terminal = terminal
         session.responsive = True
         session.relock = bool(session.record.conversations)
+        if terminal.outdated and STALE not in session.record.options:
+            session.record.options = {**session.record.options, STALE: "upgrade"}
+            session.store.save_session(session.record)
         if session.health == "unresponsive":
             session.health = "ok"
             session.store.append("responsive", session.id, {"holder": session.record.holder})

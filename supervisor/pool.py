@@ -86,7 +86,6 @@ class Pool:
         now = now_ms()
         checked = renewal.options({name: getattr(request, name) for name in renewal.NAMES})
         options = {name: value for name, value in checked.items() if value is not None}
-        config = self.house.config().sessions
         record = SessionRecord(
             id=identity,
             project_path=str(project),
@@ -101,7 +100,7 @@ class Pool:
             activity_clock=clock.now(),
             activity_boot=clock.BOOT,
             trust=request.trust or self.house.demo,
-            auto_keep_alive=config.auto_keep_alive if request.auto_keep_alive is None else request.auto_keep_alive,
+            auto_keep_alive=request.auto_keep_alive,
         )
         with self.store.transaction(durable=True):
             self.store.save_session(record)

@@ -37,7 +37,7 @@ class SessionRecord:
     end_reason: str | None = None
     end_detail: str | None = None
     warned: bool = False
-    auto_keep_alive: bool = False
+    auto_keep_alive: bool | None = None
     failures: int = 0
     held_until: int | None = None
     held_reason: str | None = None

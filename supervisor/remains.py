@@ -30,6 +30,14 @@ def holder_info(session: Session) -> HolderInfo | None:
         return None
 
 
+def note_holder(session: Session, info: HolderInfo) -> None:
+    """Remember who holds the session's process now."""
+    record = session.record
+    record.holder = [info.pid, info.start_time]
+    record.child = [info.child.pid, info.child.start_time]
+    session.store.save_session(record)
+
+
 def holder_lives(session: Session) -> bool:
     """Whether its last holder is still there."""
     info = holder_info(session)

@@ -16,10 +16,7 @@ import msgspec
 from shared.errors import Conflict, InvalidRequest
 from supervisor.claude.journal import find_transcript
 from supervisor.lifecycle import Lifecycle
-from supervisor.session import Session
-
-STALE = "stale"
-"""In a session's options: its process was started with older ones."""
+from supervisor.session import STALE, Session
 
 NAMES = ("model", "permission_mode", "effort", "add_dirs", "mcp_config", "append_system_prompt")
 PERMISSION_MODES = ("default", "acceptEdits", "auto", "bypassPermissions", "dontAsk", "plan")
@@ -105,27 +102,27 @@ def change(session: Session, given: Mapping[str, Any]) -> bool:
     changed = {name: value for name, value in options(given).items() if session.record.options.get(name) != value}
     kept = {name: value for name, value in {**session.record.options, **changed}.items() if value is not None}
     if changed and session.live:
-        kept[STALE] = True
+        kept[STALE] = "settings_changed"
     session.record.options = kept
     return bool(changed)
 
 
 def is_stale(session: Session) -> bool:
-    """Whether its process was started with options that were changed since."""
+    """Whether its process was started with options that were changed since, or its holder by another version of ours."""
     return session.live and bool(session.record.options.get(STALE))
 
 
 async def renew(session: Session, lifecycle: Lifecycle) -> bool:
     """Start a process with the present options in the place of the one that runs; False: not now."""
-    record = session.record
+    record, cause = session.record, str(session.record.options.get(STALE) or "settings_changed")
     try:
         if (
             not record.options.get("spoken")
             and find_transcript(session.house.claude_home, record.conversation_id) is None
         ):
-            await lifecycle.replace("settings_changed")  # nothing was said yet, so nothing can be resumed
+            await lifecycle.replace(cause)  # nothing was said yet, so nothing can be resumed
         else:
-            await lifecycle.recycle("settings_changed")
+            await lifecycle.recycle(cause)
     except Conflict:
         return False
     return True

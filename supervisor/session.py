@@ -20,7 +20,7 @@ from shared.config import Config
 from shared.errors import NotFound, StorageFailed
 from shared.messages import SessionView, Waiting
 from shared.paths import Paths
-from supervisor import clock, states
+from supervisor import clock, lifetime, states
 from supervisor.claude import dialogs
 from supervisor.claude.journal import Status
 from supervisor.commands import CommandRun
@@ -40,7 +40,10 @@ TRUST_TRIES = 3
 ENTERED_SECONDS = 1.0
 """How long after a person's Enter their prompt may take to be told by its hook (measured: 20-60 ms, 160 on a busy machine)."""
 
-OF_PROCESS = frozenset({"last_end", "stale", "withdrawing", "release"})
+STALE = "stale"
+"""In a session's options: why its process is to be replaced between two turns, `settings_changed` or `upgrade`."""
+
+OF_PROCESS = frozenset({"last_end", STALE, "withdrawing", "release"})
 """Options that are true of one process only."""
 
 _OVER = (State.STOPPING, State.ENDED)
@@ -152,7 +155,8 @@ class Session:
         """As clients see it."""
         record = self.record
         live = self.live
-        timeout = self.house.config().sessions.timeout_hours * 3_600_000
+        auto = lifetime.keeps_alive(record, self.house.config())
+        timeout = lifetime.limit(self.house.config(), auto) * 1000
         return SessionView(
             id=record.id,
             state=record.state,  # type: ignore[arg-type]
@@ -178,7 +182,7 @@ class Session:
             viewers=self.viewers,
             writer=self.writer,
             warned=record.warned,
-            auto_keep_alive=record.auto_keep_alive,
+            auto_keep_alive=auto,
             memory_bytes=self.memory_bytes if live else None,
             cpu_percent=self.cpu_percent if live else None,
             claude_version=record.options.get("release") if live else None,
@@ -186,7 +190,7 @@ class Session:
             permission_mode=record.options.get("permission_mode"),
             effort=record.options.get("effort"),
             add_dirs=list(record.options.get("add_dirs") or []),
-            settings_pending=live and bool(record.options.get("stale")),
+            settings_pending=live and record.options.get(STALE) == "settings_changed",
             health=self.health,
             trust=record.trust,
         )

@@ -10,6 +10,7 @@ from typing import Any
 
 from supervisor.claude import dialogs
 from supervisor.holder_client import HolderClient, HolderError, HolderTimeout
+from supervisor.holder_protocol import PROTOCOL
 from supervisor.screen import Screen, clamp
 
 CONNECT_SECONDS = 3.0
@@ -79,6 +80,11 @@ class Terminal:
         """Hear raw output from now on; the result stops it."""
         self._listeners.append(listener)
         return lambda: self._listeners.remove(listener)
+
+    @property
+    def outdated(self) -> bool:
+        """Whether its holder was started by another version of ours."""
+        return self._connected().info.protocol != PROTOCOL
 
     @property
     def settled(self) -> bool:

@@ -83,7 +83,18 @@ def test_auto_keep_alive_outlasts_the_timeout(quick: House) -> None:
         "settings.patch", {"values": {"sessions.warning_hours": 0.5 * SECOND, "sessions.timeout_hours": 1 * SECOND}}
     )
     quick.until_state(other, "ended")
-    assert quick.session(session)["state"] != "ended"
+    view = quick.session(session)
+    assert view["state"] != "ended"
+    assert view["expiresAt"] - view["lastActivity"] == 168 * 3_600_000
+    # The switch for all counts at once, for those that have none of their own.
+    _, third = quick.ask("echo: hello three")
+    quick.call("settings.patch", {"values": {"sessions.auto_keep_alive": True}})
+    assert quick.session(third)["autoKeepAlive"]
+    quick.call("session.update", {"sessionId": session, "autoKeepAlive": False})
+    quick.until_state(session, "ended")
+    quick.call("session.reopen", {"sessionId": session})
+    quick.call("session.update", {"sessionId": session, "autoKeepAlive": None})
+    assert quick.session(third)["state"] != "ended"
     quick.call("settings.patch", {"values": {"sessions.auto_keep_alive_max_hours": 1.5 * SECOND}})
     assert quick.until_state(session, "ended")["endReason"] == "expired"
 

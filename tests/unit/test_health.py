@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from shared import process
 from shared.config import Config, SessionsConfig
 from supervisor import resources
-from supervisor.health import MEGABYTE, lifetime, memory_action, signs_of_work
+from supervisor.health import MEGABYTE, memory_action, signs_of_work, start_overdue
+from supervisor.lifetime import lifetime
 
 HOUR = 3600.0
 CONFIG = Config(sessions=SessionsConfig(timeout_hours=24, warning_hours=20, auto_keep_alive_max_hours=168))
@@ -114,3 +115,10 @@ def test_a_meter_reads_percent_of_the_machine() -> None:
     while os.times().user < end:
         pass
     assert 0 < meter.percent() <= 100
+
+
+@pytest.mark.parametrize(
+    ("age", "quiet", "over"), [(29.0, 29.0, False), (31.0, 31.0, True), (200.0, 1.0, False), (301.0, 1.0, True)]
+)
+def test_a_start_is_over_when_nothing_comes_of_it(age: float, quiet: float, over: bool) -> None:
+    assert start_overdue(age, quiet, 30.0) is over
