@@ -94,6 +94,9 @@ class Session:
         self.status: Status | None = None
         self.session_started = False
         self.responsive = True
+        self.emptied: str | None = None
+        """The message whose prompt was seen to have left the box."""
+
         self.attached = 0
         self.viewers = 0
         self.writer: str | None = None

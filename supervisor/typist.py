@@ -1,7 +1,7 @@
 """A person's keys on their way into the pty.
 
 What must not regress: keys and a chat message never interleave. Keys wait while a prompt is being typed, from the call
-of the editor to the proof that it was submitted, and are refused, never merged, when that takes too long. What a
+of the editor until it was submitted and has left the box, and are refused, never merged, when that takes too long. What a
 terminal says by itself (answers to queries, focus) is not typed: a session has many viewers, and an answer that comes
 late would end up in the prompt box. Ctrl+Z is not typed either: there is no shell to bring Claude back.
 """
@@ -17,10 +17,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from shared.errors import Conflict, PilotlightError, Unavailable
+from supervisor.delivery import resembles
 from supervisor.holder_client import HolderError
 from supervisor.household import Household
 from supervisor.session import Session
 from supervisor.states import State
+from supervisor.store import MessageRecord
 
 MAX_PENDING = 1024 * 1024
 MAX_PRESS = 64 * 1024
@@ -139,8 +141,24 @@ class Typist:
 def sending(session: Session) -> bool:
     """Whether a prompt is on its way through the prompt box."""
     message = session.current
-    on_its_way = message is not None and message.state in ("accepted", "queued", "typed")
-    return on_its_way and session.terminal is not None and session.state is not State.WAITING
+    if message is None or session.terminal is None or session.state is State.WAITING:
+        return False
+    return message.state in ("accepted", "queued", "typed") or (
+        message.state == "submitted" and _stands(session, message)
+    )
+
+
+def _stands(session: Session, message: MessageRecord) -> bool:
+    """Whether the box still shows a prompt that Claude has already told of: it is cleared a moment later, or some hundred
+    milliseconds on a busy machine, and what was typed until then is gone with it (seen on 2.1.196 and 2.1.332)."""
+    if session.emptied == message.id:
+        return False
+    sight = session.sight()
+    if sight.kind == "draft" and resembles(sight.draft, message.prompt):
+        return True
+    if sight.kind in ("prompt", "draft"):
+        session.emptied = message.id
+    return False
 
 
 def announce_person(mark: Path) -> None:

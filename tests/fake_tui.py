@@ -10,6 +10,7 @@ JSON file that FAKE_TUI_SCRIPT names, read anew at each step, so that a test can
     no_hooks          nothing is said through hooks             flood BYTES        printed in each turn
     deaf              stops reading its terminal                ignore [NAMES]     signals without effect
     gate PATH         a turn goes on once this file exists
+    clear_gate PATH   a prompt that was submitted stands in the box until this file exists, and takes what was typed along
     astray            with a text in the box, the cursor is drawn outside of it
 
 What it saw is in FAKE_TUI_LOG, one JSON object a line: {"saw": "start" | "ctrl_g" | "text" | "enter" | "turn", ...}.
@@ -92,6 +93,8 @@ class FakeTui:
                 self.turn()
         elif key == 0x15:
             self.box = ""
+        elif chr(key).isprintable() and key < 0x80:
+            self.box += chr(key)
         self.draw()
 
     def edit(self) -> None:
@@ -111,13 +114,21 @@ class FakeTui:
             self.box = text.rstrip()
 
     def turn(self) -> None:
-        prompt, self.box = self.box, ""
+        prompt = self.box
+        if not self.script.get("clear_gate"):
+            self.box = ""
         prompt_id, message_id = str(uuid.uuid4()), f"msg_{uuid.uuid4().hex}"
         self.log("turn", prompt=prompt)
         self.draw()
         self.status("busy")
         self.write({"type": "user", "promptId": prompt_id, "message": {"role": "user", "content": prompt}})
         self.hook("UserPromptSubmit", prompt=prompt, prompt_id=prompt_id)
+        while (gate := self.script.get("clear_gate")) and not Path(gate).exists():
+            time.sleep(POLL_SECONDS)
+        if self.box:
+            self.box = ""
+            termios.tcflush(0, termios.TCIFLUSH)
+            self.draw()
         while (gate := self.script.get("gate")) and not Path(gate).exists():
             time.sleep(POLL_SECONDS)
         left = int(self.script.get("flood", 0))

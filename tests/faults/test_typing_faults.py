@@ -15,6 +15,7 @@ from shared import process
 from tests.conftest import MakeHouse
 from tests.faults.pausing import fates, kinds
 from tests.harness import ROOT, House, until
+from tests.onlooker import Viewer
 
 
 class Fake:
@@ -169,3 +170,24 @@ def test_one_that_ignores_hup_and_term_is_killed_with_its_tree(fake: Callable[..
     ended = tui.house.call("session.kill", {"sessionId": session})
     assert ended["endReason"] == "killed"
     assert process.identify(pid) is None
+
+
+def test_what_a_person_types_does_not_vanish_with_a_prompt_that_is_cleared_late(fake: Callable[..., Fake]) -> None:
+    tui = fake()
+    _, session = tui.house.ask("warm")
+    gate = tui.house.folder / "cleared"
+    tui.behave(clear_gate=str(gate))
+    viewer = Viewer(tui.house.paths.terminal_socket, session, "write", "test")
+    try:
+        viewer.until(lambda: viewer.snapshots, "a snapshot")
+        sent = tui.house.send("slow to go", session, wait=0)["message"]["id"]
+        until(lambda: tui.house.message(sent)["state"] == "submitted", "Claude has told of it")
+        viewer.until_shown("❯ slow to go")
+        viewer.type("XYZ")
+        viewer.say("snapshot")
+        viewer.until(lambda: viewer.last("snapshot")["asked"], "the supervisor has read the keys")
+        gate.touch()
+        assert tui.house.message(sent, wait=20)["reply"] == "You said: slow to go"
+        viewer.until_shown("❯ XYZ")
+    finally:
+        viewer.close()

@@ -237,6 +237,6 @@ def test_notification_command_hears_each_event_once(quick: House) -> None:
     quick.call("settings.patch", {"values": warn})
     quick.until_state(session, "ended")
     until(lambda: len(heard()) >= 3, "told of the end")
-    assert heard() == ["waiting", "warning", "ended"]
+    assert heard() == ["waiting", "warning", "ended"], quick.events(session=session)
     seqs = [json.loads(line)["seq"] for line in told.read_text().splitlines()]
     assert seqs == sorted(set(seqs))
