@@ -11,6 +11,7 @@ import base64
 import binascii
 import re
 import uuid
+from collections.abc import Iterable
 from typing import Any, TypeVar
 
 import msgspec
@@ -21,6 +22,8 @@ from shared.messages import MAX_ATTACHMENT_BYTES, MAX_MESSAGE_BYTES, Attachment
 
 MAX_WAIT_SECONDS = 3600.0
 MAX_ID_LENGTH = 200
+MAX_DEPTH = 100
+"""How deep a body may be nested. Python's own limit is near 1000, and further in it would be met again: as a bug of ours."""
 
 T = TypeVar("T")
 _SESSION_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -42,7 +45,9 @@ def json_object(*, required: bool = True) -> dict[str, Any]:
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise InvalidRequest(f"The body is not valid JSON: {error}.", code="malformed_json") from None
     except RecursionError:
-        raise InvalidRequest("The body is nested too deeply.", code="malformed_json") from None
+        raise _too_deep() from None
+    if _deeper(tree, MAX_DEPTH):
+        raise _too_deep()
     if not isinstance(tree, dict):
         raise InvalidRequest("The body must be a JSON object, such as {}.", code="malformed_json")
     return tree
@@ -161,6 +166,24 @@ def _attachment(name: str, item: Attachment) -> Attachment:
     except (binascii.Error, ValueError):
         raise invalid(f"{name}.data", f"`{name}.data` is not valid base64.") from None
     return msgspec.structs.replace(item, data=data, size=size)
+
+
+def _too_deep() -> InvalidRequest:
+    return InvalidRequest("The body is nested too deeply.", code="malformed_json")
+
+
+def _deeper(tree: Any, limit: int) -> bool:
+    """Whether anything in it lies more than `limit` levels down."""
+    level = [tree]
+    for _ in range(limit):
+        level = [inner for outer in level for inner in _inside(outer)]
+    return bool(level)
+
+
+def _inside(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
 
 
 def _explain(problem: str) -> tuple[str, str]:

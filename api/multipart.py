@@ -51,10 +51,10 @@ def json_object() -> dict[str, Any]:
 
 
 def _value(text: str) -> Any:
-    """Numbers and booleans as JSON writes them; anything else is a text."""
+    """Numbers and booleans as JSON writes them; anything else, too deep a nesting included, is a text."""
     try:
         return msgspec.json.decode(text)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return text
 
 

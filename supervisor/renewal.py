@@ -70,7 +70,7 @@ def _servers(value: str | dict[str, Any]) -> str:
         text = value.encode() if isinstance(value, str) else msgspec.json.encode(value)
     try:
         tree = msgspec.json.decode(text)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidRequest(f"`mcpConfig` is not valid JSON: {error}.", code="invalid_option") from None
     if not isinstance(tree, dict) or not isinstance(tree.get("mcpServers"), dict):
         raise InvalidRequest(

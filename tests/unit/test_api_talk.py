@@ -75,6 +75,7 @@ def test_a_form_with_files_is_a_message(ask: Caller, supervisor: FakeSupervisor)
         ([("message", None, b"a"), ("message", None, b"b")], 400),
         ([("attachments", None, b"[]"), ("message", None, b"a")], 400),
         ([("message", None, b"a"), ("wait", None, b"soon")], 400),
+        ([("message", None, b"a"), ("wait", None, b"[" * 100_000)], 400),
         ([("file", "a", b"x")], 400),
         ([("message", None, b"a"), ("file", "big", b"x" * (MAX_ATTACHMENT_BYTES + 1))], 413),
     ],
