@@ -165,7 +165,8 @@ def _attachment(name: str, item: Attachment) -> Attachment:
         base64.b64decode(data, validate=True)
     except (binascii.Error, ValueError):
         raise invalid(f"{name}.data", f"`{name}.data` is not valid base64.") from None
-    return msgspec.structs.replace(item, data=data, size=size)
+    # What the client says about the size tells the supervisor whether the file was cut on its way.
+    return msgspec.structs.replace(item, data=data, size=size if item.size is None else item.size)
 
 
 def _too_deep() -> InvalidRequest:

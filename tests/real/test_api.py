@@ -76,6 +76,8 @@ BAD: list[tuple[str, str, str, Any, dict[str, str], int, str]] = [
     ("a key with spaces", "POST", "/api/chat", {"message": "x"}, {"Idempotency-Key": "a b"}, 400, "invalid_field"),
     ("attachment that is no base64", "POST", "/api/chat",
      {"message": "x", "attachments": [{"data": "!", "name": "a"}]}, {}, 400, "invalid_field"),
+    ("attachment that was cut on its way", "POST", "/api/chat",
+     {"message": "x", "attachments": [{"data": "eA==", "name": "a", "size": 2}]}, {}, 400, "invalid_attachment"),
     ("wrong token", "POST", "/api/chat", {"message": "x"}, {"Authorization": "Bearer wrong"}, 401, "unauthorized"),
     ("wrong Host", "POST", "/api/chat", {"message": "x"}, {"Host": "evil.example"}, 403, "host_not_allowed"),
     ("wrong Origin", "POST", "/api/chat", {"message": "x"}, {"Origin": "https://evil.example"}, 403, "origin_not_allowed"),

@@ -124,8 +124,14 @@ def test_everything_that_chat_takes_reaches_the_bus(ask: Caller) -> None:
     assert (sent.attachments[0].name, sent.attachments[0].mime_type, sent.attachments[0].size) == (
         "a.txt",
         "text/plain",
-        1,
+        99,
     )
+
+
+def test_an_attachment_whose_size_is_not_told_has_that_of_its_bytes(ask: Caller) -> None:
+    ask("POST", "/api/chat", {"message": "x", "attachments": [{"data": b64(b"12345"), "name": "a"}]})
+
+    assert ask.supervisor.last("message.send").attachments[0].size == 5
 
 
 def test_planning_mode_is_a_permission_mode_of_a_new_session_only(ask: Caller) -> None:
