@@ -15,9 +15,10 @@ import os
 import re
 import secrets
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import msgspec
 from msgspec import Struct
@@ -33,6 +34,9 @@ SCOPES: tuple[Scope, ...] = get_args(Scope)
 POWERFUL = frozenset({"permissionMode", "mcpConfig", "addDirs", "appendSystemPrompt", "resume"})
 """Arguments that decide what Claude may do without asking, or open what others have said: for administrators, whatever the
 call needs otherwise."""
+
+PLAN = "plan"
+"""The one permission mode that only takes from what Claude may do."""
 
 DEFAULT_NAME = "default"
 PREFIX = "pl_"
@@ -55,6 +59,12 @@ def require(have: Scope, needed: Scope, what: str, cure: str) -> None:
             code="insufficient_scope",
             data={"needed": needed, "scope": have},
         )
+
+
+def powerful(given: Mapping[str, Any], *, changing: bool = False) -> bool:
+    """Whether these arguments are for administrators. Null and an empty list ask for nothing where a session is made, but
+    take off what an administrator has put on where one is changed."""
+    return any(name in POWERFUL and (changing or value not in (None, [])) for name, value in given.items())
 
 
 def check(name: str, scope: Scope, noun: str) -> None:

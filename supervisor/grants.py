@@ -13,7 +13,7 @@ import msgspec
 
 from shared.bus_keys import BusClientKey
 from shared.messages import Request
-from shared.tokens import POWERFUL, Scope, allows, require
+from shared.tokens import PLAN, Scope, allows, powerful, require
 
 _BY_SCOPE: dict[Scope, str] = {
     "read": "ping status health metrics settings.get session.list session.get session.screen session.recording message.get "
@@ -25,16 +25,15 @@ _BY_SCOPE: dict[Scope, str] = {
     "conversations.list settings.patch",
 }
 GRANTS: dict[str, Scope] = {op: scope for scope, ops in _BY_SCOPE.items() for op in ops.split()}
-PLAN = "plan"
-"""The one permission mode that only takes from what Claude may do."""
 
 
 def needed(request: Request) -> Scope:
     """The scope that this request takes, with what it asks for beside."""
     scope = GRANTS.get(request.op, "admin")
-    for name, given in request.args.items():
-        if given and name in POWERFUL and not (name == "permissionMode" and given == PLAN):
-            return "admin"
+    asked = {name: given for name, given in request.args.items() if (name, given) != ("permissionMode", PLAN)}
+    if powerful(asked, changing=request.op == "session.update"):
+        return "admin"
+    for name, given in asked.items():
         if name == "start" and given is not None and request.op == "session.recording":
             return "admin"
         if given and name == "trust" and not allows(scope, "answer"):

@@ -21,7 +21,7 @@ from shared.messages import (
     StopSession,
     UpdateSession,
 )
-from shared.tokens import POWERFUL
+from shared.tokens import POWERFUL, powerful
 
 routes = Blueprint("sessions", __name__)
 
@@ -146,7 +146,7 @@ def stop(order: StopSession) -> dict[str, Any]:
 
 def _guard_fields(wanted: Struct) -> None:
     given = msgspec.to_builtins(wanted)
-    if any(given.get(name) for name in POWERFUL):
+    if powerful(given, changing=isinstance(wanted, UpdateSession)):
         need("admin")
     if given.get("trust"):
         need("answer")

@@ -154,6 +154,13 @@ class TestScopes:
             ("POST", "/api/sessions", {"projectPath": "/p", "addDirs": ["/"]}, "admin"),
             ("POST", "/api/sessions", {"projectPath": "/p", "appendSystemPrompt": "x"}, "admin"),
             ("PATCH", f"/api/sessions/{calls.ID}", {"permissionMode": "acceptEdits"}, "admin"),
+            ("PATCH", f"/api/sessions/{calls.ID}", {"permissionMode": None}, "admin"),
+            ("PATCH", f"/api/sessions/{calls.ID}", {"appendSystemPrompt": None}, "admin"),
+            ("PATCH", f"/api/sessions/{calls.ID}", {"appendSystemPrompt": ""}, "admin"),
+            ("PATCH", f"/api/sessions/{calls.ID}", {"addDirs": []}, "admin"),
+            ("PATCH", f"/api/sessions/{calls.ID}", {"addDirs": None}, "admin"),
+            ("PATCH", f"/api/sessions/{calls.ID}", {"mcpConfig": None}, "admin"),
+            ("PATCH", f"/api/sessions/{calls.ID}", {"mcpConfig": {}}, "admin"),
         ],
     )  # fmt: skip
     def test_fields_that_decide_for_claude_need_more(
@@ -166,6 +173,14 @@ class TestScopes:
         assert (answer.status_code, answer.json["data"]["needed"]) == (403, needed)
         assert ask.supervisor.calls == []
         assert ask(method, path, body).status_code in (200, 201)
+
+    def test_fields_that_ask_for_nothing_need_no_more(self, ask: Caller, tmp_path: Path) -> None:
+        secret = NamedTokens(tmp_path / "tokens.json").add("bot", "chat")
+        nothing = {"permissionMode": None, "mcpConfig": None, "addDirs": [], "appendSystemPrompt": None}
+
+        assert ask("POST", "/api/sessions", {"projectPath": "/p", **nothing}, **bearer(secret)).status_code == 201
+        changed = {"title": "T", "model": None, "autoKeepAlive": True}
+        assert ask("PATCH", f"/api/sessions/{calls.ID}", changed, **bearer(secret)).status_code == 200
 
     def test_the_actor_of_every_call_is_the_token(self, ask: Caller, tmp_path: Path) -> None:
         secret = NamedTokens(tmp_path / "tokens.json").add("phone", "chat")

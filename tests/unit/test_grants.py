@@ -9,7 +9,7 @@ import pytest
 from shared.bus_keys import BusClientKey
 from shared.errors import Forbidden
 from shared.messages import VERSION, Request
-from shared.tokens import SCOPES, Scope
+from shared.tokens import SCOPES, Scope, powerful
 from supervisor.grants import needed, permit
 from supervisor.ops import LOOKING
 
@@ -34,6 +34,9 @@ def owner(scope: Scope) -> BusClientKey:
         ("session.create", {"projectPath": "/p", "resume": "c"}, "admin"),
         ("session.create", {"projectPath": "/p", "addDirs": ["/"]}, "admin"),
         ("session.create", {"projectPath": "/p", "addDirs": []}, "chat"),
+        ("session.create", {"projectPath": "/p", "permissionMode": None, "mcpConfig": None}, "chat"),
+        ("session.create", {"projectPath": "/p", "mcpConfig": {}}, "admin"),
+        ("session.update", {"sessionId": "s", "permissionMode": None}, "admin"),
         ("session.recording", {"sessionId": "s"}, "read"),
         ("session.recording", {"sessionId": "s", "start": False}, "admin"),
         ("session.answer", {"sessionId": "s"}, "answer"),
@@ -50,6 +53,14 @@ def test_what_is_needed(op: str, args: dict[str, Any], scope: Scope) -> None:
             with pytest.raises(Forbidden) as refused:
                 permit(request(op, **args), owner(have))
             assert refused.value.data == {"needed": scope, "scope": have}
+
+
+def test_nothing_is_much_where_a_session_is_changed() -> None:
+    nothing = {"permissionMode": None, "addDirs": [], "mcpConfig": None, "appendSystemPrompt": None}
+    for name, value in nothing.items():
+        assert powerful({name: value}, changing=True)
+    assert not powerful(nothing)
+    assert not powerful({"title": "T", "model": None}, changing=True)
 
 
 def test_only_administrators_search_what_was_said_elsewhere() -> None:
