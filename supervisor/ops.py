@@ -9,7 +9,16 @@ from typing import Any
 import msgspec
 
 from shared import __version__, messages
-from shared.errors import Busy, Conflict, InvalidRequest, NotFound, PilotlightError, StartPostponed, Unavailable
+from shared.errors import (
+    Busy,
+    Conflict,
+    InvalidRequest,
+    NotFound,
+    PilotlightError,
+    StartFailed,
+    StartPostponed,
+    Unavailable,
+)
 from shared.messages import Request
 from supervisor import answers, interrupts, renewal
 from supervisor.checks import run_checks
@@ -169,7 +178,9 @@ class Ops:
         if patience:
             await session.pulse.until(lambda: session.state is not State.STARTING, patience)
         if session.state is State.ENDED:
-            raise PilotlightError(session.record.end_detail or "`claude` could not be started.", code="start_failed")
+            if session.record.end_reason == "killed":
+                self._refuse_ended(session)
+            raise StartFailed(session.record.end_detail or "`claude` could not be started.")
         return session.view()
 
     async def _list(self, arguments: messages.ListSessions, _: Request) -> Any:

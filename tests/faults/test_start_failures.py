@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from shared.errors import PilotlightError
+from shared.errors import PilotlightError, StartFailed
 from shared.releases import OLDEST
 from tests.conftest import MakeHouse
 from tests.harness import House, until
@@ -90,6 +90,9 @@ def test_a_process_that_ends_at_once_is_quoted(make_house: MakeHouse, one_cli: P
     assert error["code"] == "claude_exited"
     assert "the LICENSE is missing" in error["message"]
     assert "exit status 3" in error["message"]
+
+    with pytest.raises(StartFailed, match="the LICENSE is missing"):
+        house.call("session.create", {"projectPath": str(house.project), "wait": 60})
 
     program(house, "kill -9 $$")
     error, _ = refused(house)

@@ -1,0 +1,95 @@
+"""What the OpenAPI document says, held against the real supervisor: every call, on a session that lives, one that sleeps and
+one that has ended, and with a `claude` that cannot be started. (`tests/unit/test_api_openapi.py` asks the double much more.)"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jsonschema_rs
+import pytest
+
+from api.calls import CALLS, ID, MESSAGE_ID, Call
+from tests.conftest import MakeHouse
+from tests.faults.test_typing_faults import Fake
+from tests.harness import House, claude_binary, releases
+
+LAST = ("DELETE /api/sessions/<id>", "DELETE /api/sessions/interactive/<id>", "POST /api/sessions/<id>/commands")
+"""What is left of a session is nothing for others to look at; the stand-in knows no commands."""
+
+
+class Client:
+    """Calls that must be answered as the document says."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+        self._document = house.http("GET", "/api/openapi.json", token=None)[1]
+
+    def ask(self, call: Call, path: str, body: Any = None) -> tuple[int, Any]:
+        status, answer = self._house.http(call.method, path, body)
+        described = self._document["paths"][call.path.replace("<id>", "{id}")][call.method.lower()]["responses"]
+        where = f"{call.method} {path}: {status} {answer!r:.300}"
+        assert str(status) in described, where
+        response = described[str(status)]
+        if "$ref" in response:
+            response = self._document["components"]["responses"][response["$ref"].rpartition("/")[2]]
+        media = response["content"].get("application/json")
+        if media and not isinstance(answer, bytes):
+            schema = {**media["schema"], "components": self._document["components"]}
+            assert jsonschema_rs.is_valid(schema, answer), where
+        return status, answer
+
+    def chat(self, call: Call, **body: Any) -> tuple[int, Any]:
+        return self.ask(call, call.path, {"projectPath": str(self._house.project), "message": "hi", **body})
+
+
+def called(name: str) -> Call:
+    return next(call for call in CALLS if f"{call.method} {call.path}" == name)
+
+
+CHAT, CREATE = called("POST /api/chat"), called("POST /api/sessions")
+ABOUT_ONE = sorted(
+    (call for call in CALLS if not (call.streams and call.method == "GET") and 101 not in call.answers),
+    key=lambda call: (f"{call.method} {call.path}" in LAST, call.method != "GET"),
+)
+
+
+@pytest.fixture
+def fake(make_house: MakeHouse) -> Fake:
+    made = Fake(make_house(claude_binary(releases("reference")[0])))
+    made.behave()
+    made.house.start_supervisor()
+    made.house.start_api()
+    return made
+
+
+def test_every_call_answers_as_its_document_says(fake: Fake) -> None:
+    client = Client(fake.house)
+    for fate in ("lives", "sleeps", "has ended"):
+        _, sent = client.chat(CHAT, wait=20)
+        session, message = sent["sessionId"], sent["messageId"]
+        known = {ID: session, MESSAGE_ID: message, "/home/me/project": str(fake.house.project)}
+        assert sent["reply"] == "You said: hi"
+        if fate != "lives":
+            op = "session.hibernate" if fate == "sleeps" else "session.kill"
+            fake.house.call(op, {"sessionId": session})
+        for call in ABOUT_ONE if fate == "lives" else (call for call in ABOUT_ONE if 201 not in call.answers):
+            path = call.path.replace("<id>", message if call.path.startswith("/api/messages") else session)
+            body = None
+            if call.body is not None:
+                body = {name: known.get(str(value), value) for name, value in call.body.example.items()}
+                body |= (
+                    {"sessionId": session} if call is CHAT else {"wait": 0} if call.path.endswith("/commands") else {}
+                )
+            client.ask(call, path + ("?q=hi" if call.path == "/api/search" else ""), body)
+
+
+def test_a_claude_that_ends_at_once_is_a_bad_gateway(fake: Fake) -> None:
+    client = Client(fake.house)
+    _, asleep = client.chat(CHAT, wait=20)
+    fake.house.call("session.hibernate", {"sessionId": asleep["sessionId"]})
+    (fake.house.folder / "fake-claude").write_text("#!/bin/sh\necho 'no licence'\nexit 3\n")
+
+    status, answer = client.ask(CREATE, CREATE.path, {"projectPath": str(fake.house.project), "wait": 20})
+    assert (status, answer["code"]) == (502, "start_failed")
+    assert "no licence" in answer["error"]
+    assert client.chat(CHAT, wait=20)[0] == 502
