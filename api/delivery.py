@@ -1,8 +1,9 @@
 """Sending a message and telling what became of it: shared by `/api/chat` and `/api/sessions/<id>/messages`.
 
 Answered is 200, accepted but not settled is 202, failed is the status of its error; every one carries messageId,
-sessionId and state. A caller that asked to wait while all holding threads are taken gets the 202 at once instead of an
-error: its message is accepted either way.
+sessionId and state. `content` is the reply under the name that the origin's clients decode, and empty until there is one:
+they take an answer without it for an error. A caller that asked to wait while all holding threads are taken gets the 202 at
+once instead of an error: its message is accepted either way.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ def tell(sent: Sent) -> tuple[int, dict[str, Any]]:
         error = message.error or unhappy
         problem = body_of(error)
         return problem["status"], {**problem, **body, "message": error.message}
-    body["success"] = True
+    body |= {"success": True, "content": message.reply or ""}
     if message.state == "answered":
         return 200, {**body, "message": "Claude replied.", "reply": message.reply or ""}
     return 202, {**body, "message": _progress(message, session)}

@@ -80,7 +80,7 @@ def _view(**changes: Any) -> SessionView:
 
 def _receipt(view: MessageView) -> shapes.Receipt:
     fields = {name: getattr(view, name) for name in MessageView.__struct_fields__}
-    return shapes.Receipt(success=YES, message_id=view.id, **fields)
+    return shapes.Receipt(success=YES, message_id=view.id, content=view.reply or "", **fields)
 
 
 _ORIGIN: dict[str, Any] = {
@@ -149,6 +149,7 @@ _ALL: tuple[msgspec.Struct, ...] = (
         queue_position=0,
         timestamp=AT,
         delivery_method="http",
+        content="BANANA",
         reply="BANANA",
         usage=_USAGE,
     ),
@@ -252,6 +253,7 @@ _UNDER_WAY = {
     "message": f"The message is accepted. GET /api/messages/{MESSAGE}?wait=60 returns the reply.",
     "state": "queued",
     "queuePosition": 1,
+    "content": "",
 }
 
 

@@ -39,7 +39,8 @@ class Problem(Shape, frozen=True, kw_only=True):
 
 
 class Delivered(Success, frozen=True, kw_only=True):
-    """What became of a message. 200 carries `reply`; with 202 it is on its way, or `waiting` says what for."""
+    """What became of a message. 200 carries `reply`; with 202 it is on its way, or `waiting` says what for. `content` is the
+    reply as the origin's clients know it, empty until there is one."""
 
     message: str
     request_id: str
@@ -51,6 +52,7 @@ class Delivered(Success, frozen=True, kw_only=True):
     queue_position: int
     timestamp: int
     delivery_method: str
+    content: str
     reply: str | None = None
     duplicate: bool = False
     waiting: Waiting | None = None
@@ -76,6 +78,7 @@ class Receipt(MessageView, frozen=True, kw_only=True):
 
     success: Literal[True]
     message_id: str
+    content: str
 
 
 class Messages(Success, frozen=True, kw_only=True):

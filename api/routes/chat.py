@@ -15,6 +15,10 @@ from shared.messages import Attachment, SendMessage
 
 routes = Blueprint("chat", __name__)
 
+DEVICE_WAIT_SECONDS = 50.0
+"""How long a client with a `deviceToken` is held at most unless it sends `wait`: the origin's give up after 60 seconds, and
+nothing but this answer brings them the reply."""
+
 
 class Chat(Struct, rename="camel", frozen=True, kw_only=True):
     """The body; `wait` in seconds. Fields that the origin's clients send and nobody needs are accepted."""
@@ -39,16 +43,19 @@ class Chat(Struct, rename="camel", frozen=True, kw_only=True):
 def chat() -> Response:
     """Send a message, to a new session if none is named, and hold for the reply.
 
-    200 with `reply`; 202 when it has not come within `wait` seconds (default api.wait_seconds; 0 with a `deviceToken`), or
-    when the session waits for a person. With `Accept: text/event-stream` the reply is streamed while Claude writes it,
-    and the last event, `done`, is what this call would have answered.
+    200 with `reply` (and as `content`); 202 when it has not come within `wait` seconds (default api.wait_seconds; with a
+    `deviceToken` at most 50, since nothing is pushed to it), or when the session waits for a person. With `Accept:
+    text/event-stream` the reply is streamed while Claude writes it, and the last event, `done`, is what this call would have
+    answered.
     """
     tree = multipart.json_object()
     key = inbound.idempotency_key(tree.get("requestId"))
     body = inbound.fit(Chat, tree)
     if body.trust:
         need("answer")
-    default = 0.0 if body.device_token or sse.wanted() else api().config.api.wait_seconds
+    default = 0.0 if sse.wanted() else api().config.api.wait_seconds
+    if body.device_token:
+        default = min(default, DEVICE_WAIT_SECONDS)
     session = inbound.not_blank("sessionId", body.session_id)
     return send(
         SendMessage(

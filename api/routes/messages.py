@@ -84,7 +84,7 @@ def post_message(id: str) -> Response:
 
 @routes.get("/api/messages/<id>")
 def get_message(id: str) -> Response:
-    """The receipt: state, the time of each step, the reply."""
+    """The receipt: state, the time of each step, the reply (`content` is the same, and never null)."""
     message = inbound.message_id(id)
     wait = inbound.wait_seconds(inbound.query(Receipt).wait, 0.0)
     here = api()
@@ -101,4 +101,4 @@ def cancel_message(id: str) -> Response:
 
 
 def _receipt(view: dict[str, Any]) -> Response:
-    return json_response({"success": True, "messageId": view["id"], **view})
+    return json_response({"success": True, "messageId": view["id"], "content": view.get("reply") or "", **view})

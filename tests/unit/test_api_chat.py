@@ -33,7 +33,7 @@ def test_answered_chat_has_the_reply_and_the_origin_fields(ask: Caller) -> None:
     assert answer.status_code == 200
     body = answer.json
     assert body["success"] is True
-    assert body["reply"] == "Hello from the double."
+    assert body["reply"] == body["content"] == "Hello from the double."
     assert isinstance(body["message"], str)
     assert body["requestId"] == "r-1"
     assert body["projectPath"] == "/w"
@@ -56,6 +56,7 @@ def test_unsettled_chat_is_202_without_reply(ask: Caller) -> None:
     assert answer.status_code == 202
     assert answer.json["success"] is True
     assert "reply" not in answer.json
+    assert answer.json["content"] == ""
     assert answer.json["state"] == "queued"
     assert answer.json["queuePosition"] == 1
     assert answer.json["messageId"] in answer.json["message"]
@@ -81,8 +82,10 @@ def test_chat_that_meets_a_dialog_says_what_the_session_waits_for(ask: Caller) -
         ({"wait": 7}, 7.0),
         ({"wait": 0.5}, 0.5),
         ({"wait": None}, 120.0),
-        ({"deviceToken": "abc"}, 0.0),
+        ({"deviceToken": "abc"}, 50.0),
         ({"deviceToken": "abc", "wait": 3}, 3.0),
+        ({"deviceToken": "abc", "wait": 100}, 100.0),
+        ({"deviceToken": "abc", "wait": 0}, 0.0),
         ({"deviceToken": ""}, 120.0),
     ],
 )
@@ -411,6 +414,7 @@ class TestSessionMessages:
         assert receipt["success"] is True
         assert receipt["messageId"] == receipt["id"] == sent["messageId"]
         assert receipt["state"] == "answered"
+        assert receipt["content"] == receipt["reply"] == "Hello from the double."
         assert "accepted" in receipt["steps"]
         assert ask.supervisor.last("message.get").wait == 2.0
 
@@ -442,5 +446,6 @@ class TestSessionMessages:
     def test_cancel(self, ask: Caller) -> None:
         sent = ask("POST", "/api/chat", {"message": "hi", "wait": 0}).json
 
+        assert ask("GET", f"/api/messages/{sent['messageId']}").json["content"] == ""
         assert ask("DELETE", f"/api/messages/{sent['messageId']}").json["state"] == "cancelled"
         assert ask("DELETE", f"/api/messages/{sent['messageId']}").status_code == 409
