@@ -2,8 +2,9 @@
 
 All who only look at a session share one connection to the supervisor, so the supervisor's work does not grow with their
 number; whoever comes to type has one of their own, because the keyboard belongs to a connection. What must not regress:
-a viewer costs no thread; one that does not read costs BEHIND_BYTES and is skipped ahead with a snapshot; a supervisor
-that dies and comes back costs a notice and a snapshot.
+a viewer costs no thread; one that does not read costs BEHIND_BYTES and is skipped ahead with a snapshot; one that does not
+read and has itself answered all the same is cut off at UNREAD_BYTES (`api/websocket.py`); a supervisor that dies and comes
+back costs a notice and a snapshot.
 
 To a browser: text messages are JSON as in `shared/viewer.py` (`welcome`, `snapshot`, `state`, `writer`, `error`) and
 `{"type": "away"}` while the supervisor is; binary messages are output, and the one after a `snapshot` is the drawing of
@@ -174,7 +175,7 @@ class Link(asyncio.Protocol):
             return
         try:
             said = msgspec.json.decode(message, type=dict[str, Any])
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, RecursionError):
             socket.close(POLICY, "not a JSON object")
             return
         match said:

@@ -18,11 +18,17 @@ from wsproto.connection import Connection, ConnectionType
 from wsproto.events import BytesMessage, CloseConnection, Message, Ping, Pong, TextMessage
 from wsproto.utilities import LocalProtocolError, RemoteProtocolError
 
+from shared.viewer import BEHIND_BYTES
+
 TEXT, BINARY, CLOSE, PING = 1, 2, 8, 9
 NORMAL, GOING_AWAY, POLICY, TOO_BIG, RESTART = 1000, 1001, 1008, 1009, 1012
 MAX_MESSAGE = 256 * 1024
 PING_SECONDS = 30.0
 HIGH_WATER, LOW_WATER = 64 * 1024, 8 * 1024
+UNREAD_BYTES = 2 * BEHIND_BYTES
+"""What lies unread for one browser at most. Whoever has more and still asks for answers never reads them and is cut off.
+Nobody's frames are left unread instead: behind a flood of output, a person's Ctrl+C has to get through."""
+
 _GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 
@@ -99,6 +105,8 @@ class WebSocket(asyncio.Protocol):
         try:
             self._connection.receive_data(data)
             for event in self._connection.events():
+                if self._transport is None or self._transport.is_closing():
+                    return
                 if isinstance(event, Message):
                     self._take(event)
                 elif isinstance(event, Ping):
@@ -134,9 +142,14 @@ class WebSocket(asyncio.Protocol):
             owner.closed(self)
 
     def send(self, encoded: bytes) -> None:
-        """Frames, whatever the buffer holds: for what is small and seldom."""
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.write(encoded)
+        """Frames that are not skipped: for what is small and seldom. One who never reads is cut off."""
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            return
+        if transport.get_write_buffer_size() > UNREAD_BYTES:
+            transport.abort()
+            return
+        transport.write(encoded)
 
     def offer(self, encoded: bytes, limit: int) -> None:
         """A frame of the stream; when the buffer would hold more than `limit` bytes it is skipped, and what follows."""
@@ -164,7 +177,8 @@ class WebSocket(asyncio.Protocol):
             self.close(TOO_BIG, "at most 256 KB in one message")
             return
         assert isinstance(event, TextMessage | BytesMessage)
-        self._parts.append(event.data if isinstance(event.data, str) else bytes(event.data))
+        if event.data:  # fragments without content would count for nothing, and pile up
+            self._parts.append(event.data if isinstance(event.data, str) else bytes(event.data))
         if event.message_finished:
             parts, self._parts, self._size = self._parts, [], 0
             message: str | bytes = "".join(p for p in parts if isinstance(p, str))
