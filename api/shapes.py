@@ -141,12 +141,13 @@ class Ticket(Success, frozen=True, kw_only=True):
 
 
 class KeptAlive(Success, frozen=True, kw_only=True):
-    """The origin's answer to keep-alive; `recap` is Claude's summary."""
+    """The origin's answer to keep-alive; `recap` is Claude's summary, `recapSkipped` why there is none."""
 
     session_id: str
     extended: bool
     expires_at: int | None = None
     recap: str | None = None
+    recap_skipped: str | None = None
 
 
 class OriginSession(Shape, frozen=True, kw_only=True):

@@ -31,9 +31,11 @@ def extend(app: App, session_id: str, recap: bool, as_json: bool) -> None:
     result = app.call("session.keep_alive", order, timeout=RECAP_SECONDS + 10 if recap else START_SECONDS)
     if as_json:
         emit(result)
-    elif recap:
-        click.echo(safe_text(result.get("recap") or ""))
+    elif recap and result.get("recap") is not None:
+        click.echo(safe_text(result["recap"]))
     else:
+        if recap:
+            click.echo(f"no recap: {result.get('recapSkipped') or 'nothing was said'}", err=True)
         expires = result["session"].get("expiresAt")
         hours = (expires / 1000 - time.time()) / 3600 if expires else None
         click.echo("extended" if hours is None else f"extended; expires in {hours:.1f} h without activity")

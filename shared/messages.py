@@ -389,7 +389,8 @@ class Answer(Wire, frozen=True, forbid_unknown_fields=True):
 
 
 class KeepAlive(Wire, frozen=True, forbid_unknown_fields=True):
-    """`session.keep_alive` -> {session, recap?}. `recap` asks Claude for a summary; never of a busy session."""
+    """`session.keep_alive` -> {session, recap, recapSkipped}. `recap` also asks Claude for a summary, within `wait` seconds and
+    only of a session at rest; without one, `recap_skipped` says why in a word. The life is prolonged in any case."""
 
     session_id: str
     action: Literal["extend", "recap"] = "extend"

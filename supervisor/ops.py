@@ -20,7 +20,7 @@ from shared.errors import (
     Unavailable,
 )
 from shared.messages import Request
-from supervisor import answers, interrupts, renewal
+from supervisor import answers, interrupts, recaps, renewal
 from supervisor.checks import run_checks
 from supervisor.claude import command, release
 from supervisor.health import Health
@@ -33,7 +33,6 @@ from supervisor.settings import Settings
 from supervisor.states import State
 from supervisor.store import MessageRecord
 
-RECAP_PROMPT = "Please provide a brief summary of our conversation so far."
 MAX_PAGE = 1000
 START_WAIT_SECONDS = 15.0
 INTERRUPT_WAIT_SECONDS = 10.0
@@ -264,29 +263,16 @@ class Ops:
         return {"session": session.view(), "answer": given}
 
     async def _keep_alive(self, arguments: messages.KeepAlive, request: Request) -> Any:
-        household = self._find(arguments.session_id)
-        session = household.session
+        session = self._find(arguments.session_id).session
         self._refuse_ended(session)
-        recap = None
-        if arguments.action == "recap":
-            repeated = arguments.key and session.store.message_by_key(f"recap:{arguments.key}") is not None
-            at_rest = session.state in (State.IDLE, State.HIBERNATED) and not session.store.count_open(session.id)
-            if not repeated and not at_rest:
-                raise Conflict(
-                    f"The session is {session.state}: a recap is only asked of one that is idle.", code="not_idle"
-                )
-            key = f"recap:{arguments.key}" if arguments.key else None
-            sent = messages.SendMessage(text=RECAP_PROMPT, session_id=session.id, key=key)
-            _, message, _ = self._pool.send(sent)
-            settled = await self._await(message.id, session, arguments.wait)
-            if settled.state != "answered":
-                raise Conflict(f"Claude gave no recap: the question is {settled.state}.", code="no_recap")
-            recap = settled.reply
         session.touch()
         with session.store.transaction(durable=True):
             session.store.save_session(session.record)
             session.store.append("extended", session.id, {"by": request.actor})
-        return {"session": session.view(), "recap": recap}
+        recap = recaps.Recap()
+        if arguments.action == "recap":
+            recap = await recaps.ask(self._pool, session, arguments.key, arguments.wait, self._await)
+        return {"session": session.view(), "recap": recap.text, "recapSkipped": recap.skipped}
 
     async def _keys(self, arguments: messages.SendKeys, request: Request) -> Any:
         household = self._find(arguments.session_id)

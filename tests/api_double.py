@@ -241,7 +241,11 @@ class FakeSupervisor:
 
     def op_session_keep_alive(self, args: wire.KeepAlive) -> Any:
         view = self._session(args.session_id)
-        return {"session": view, **({"recap": self.recap} if args.action == "recap" else {})}
+        if view["state"] == "ended":
+            raise Conflict("The session has ended (expired).", code="session_ended")
+        if args.action == "recap" and view["state"] not in ("idle", "hibernated"):
+            return {"session": view, "recap": None, "recapSkipped": view["state"]}
+        return {"session": view, "recap": self.recap if args.action == "recap" else None, "recapSkipped": None}
 
     def op_session_screen(self, args: wire.ScreenRequest) -> Any:
         self._session(args.session_id)

@@ -16,7 +16,7 @@ from api import inbound
 from api.context import api
 from api.problems import json_response
 from api.routes.sessions import stop
-from shared.errors import Busy, InvalidRequest, NotFound
+from shared.errors import Conflict, InvalidRequest, NotFound
 from shared.messages import KeepAlive, ListSessions, SessionRef, SessionView, StopSession
 
 routes = Blueprint("origin", __name__)
@@ -24,7 +24,8 @@ routes = Blueprint("origin", __name__)
 _NO_SESSION = "Session not found"
 _NO_INTERACTIVE = "Interactive session not found"
 _WORKING = frozenset({"starting", "busy", "waiting"})
-_RECAP_SECONDS = 120.0
+_RECAP_SECONDS = 50.0
+"""The origin's clients wait a minute for an answer."""
 
 
 class Extend(Struct, rename="camel", frozen=True, kw_only=True):
@@ -36,26 +37,37 @@ class Extend(Struct, rename="camel", frozen=True, kw_only=True):
 
 @routes.post("/api/sessions/keep-alive")
 def keep_alive() -> Response:
-    """Extend a session's life, and with `recap` have Claude summarise it."""
+    """Extend a session's life, and with `recap` have Claude summarise it.
+
+    Without a recap (nothing is asked of a session that works or waits) `recapSkipped` says why: its state, `timeout`, what
+    became of the question (`failed`, ...), or `too_many_requests`. The life is extended in any case.
+    """
     tree = inbound.json_object(required=False)
     key = inbound.idempotency_key(tree.get("requestId"))
     body = inbound.fit(Extend, tree)
     if not (body.session_id or "").strip():
         raise InvalidRequest("Session ID is required", code="invalid_field", data={"field": "sessionId"})
     session = inbound.session_id(body.session_id or "", _NO_SESSION)
-    wait = _RECAP_SECONDS if body.action == "recap" else 0.0
     here = api()
-    request = KeepAlive(session_id=session, action=body.action or "extend", wait=wait or _RECAP_SECONDS, key=key)
     with here.holds.held() as free:
-        if wait and not free:
-            raise Busy("Too many requests wait for an answer already. Ask for the recap again later.")
+        asked = body.action == "recap"
+        wait = _RECAP_SECONDS if asked and free else 0.0
+        action: Literal["extend", "recap"] = "recap" if wait else "extend"
+        request = KeepAlive(session_id=session, action=action, wait=wait, key=key)
         try:
             result = here.hold("session.keep_alive", request, wait)
         except NotFound:
             raise NotFound(_NO_SESSION) from None
+        except Conflict as error:
+            if error.error_code == "session_ended":  # the origin forgot those that had ended
+                raise NotFound(_NO_SESSION) from None
+            raise
     answer: dict[str, Any] = {"success": True, "sessionId": session, "extended": True}
+    skipped = result.get("recapSkipped") if free else "too_many_requests"
     if result.get("recap") is not None:
         answer["recap"] = result["recap"]
+    elif asked and skipped:
+        answer["recapSkipped"] = skipped
     return json_response({**answer, "expiresAt": result["session"].get("expiresAt")})
 
 

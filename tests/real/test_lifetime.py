@@ -67,12 +67,18 @@ def test_keep_alive_extends_and_recaps(quick: House) -> None:
     assert extended["session"]["expiresAt"] > expires
     recap = quick.call("session.keep_alive", {"sessionId": session, "action": "recap"})
     assert "PLUM" in recap["recap"]
+    said = quick.session(session)["messageCount"]
     sent = quick.send("[[gate g]] echo: busy now", session, wait=0)
     quick.until_state(session, "busy")
-    with pytest.raises(Conflict):
-        quick.call("session.keep_alive", {"sessionId": session, "action": "recap"})
+    expires = quick.session(session)["expiresAt"]
+    extended = quick.call("session.keep_alive", {"sessionId": session, "action": "recap"})
+    assert (extended["recap"], extended["recapSkipped"]) == (None, "busy")
+    assert extended["session"]["expiresAt"] > expires
+    assert extended["session"]["messageCount"] == said + 1, "nothing is asked of a session that is busy"
     quick.model.release("g")
     assert quick.message(sent["message"]["id"], wait=20)["state"] == "answered"
+    late = quick.call("session.keep_alive", {"sessionId": session, "action": "recap", "wait": 0.01})
+    assert (late["recap"], late["recapSkipped"]) == (None, "timeout")
 
 
 def test_auto_keep_alive_outlasts_the_timeout(quick: House) -> None:

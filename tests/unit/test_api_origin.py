@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from shared.errors import Conflict
 from tests.api_double import Caller, FakeSupervisor, now
 
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
@@ -40,13 +39,27 @@ def test_keep_alive_recap(ask: Caller) -> None:
     assert ask.supervisor.last("session.keep_alive").key
 
 
-def test_recap_of_a_busy_session_is_refused(ask: Caller) -> None:
-    ask.supervisor.fail["session.keep_alive"] = Conflict("The session is busy.")
-    session = ask.supervisor.add_session()["id"]
+@pytest.mark.parametrize("state", ["busy", "waiting"])
+def test_a_session_of_which_no_recap_can_be_asked_is_extended_all_the_same(ask: Caller, state: str) -> None:
+    session = ask.supervisor.add_session(state=state)["id"]
 
     answer = ask("POST", "/api/sessions/keep-alive", {"sessionId": session, "action": "recap"})
 
-    assert (answer.status_code, answer.json["error"]) == (409, "The session is busy.")
+    assert answer.status_code == 200
+    assert (answer.json["extended"], answer.json["recapSkipped"]) == (True, state)
+    assert "recap" not in answer.json
+
+
+def test_when_all_holding_threads_are_taken_there_is_no_recap_but_time(tmp_path: Path) -> None:
+    ask = Caller(tmp_path, FakeSupervisor(), threads=4)
+    session = ask.supervisor.add_session()["id"]
+    while ask.app.extensions["pilotlight"].holds.take():
+        pass
+
+    answer = ask("POST", "/api/sessions/keep-alive", {"sessionId": session, "action": "recap"})
+
+    assert (answer.status_code, answer.json["recapSkipped"]) == (200, "too_many_requests")
+    assert ask.supervisor.last("session.keep_alive").action == "extend"
 
 
 @pytest.mark.parametrize("body", [None, {}, {"sessionId": ""}, {"sessionId": None}, {"action": "extend"}])
@@ -57,9 +70,11 @@ def test_keep_alive_without_session(ask: Caller, body: Any) -> None:
     assert answer.json["success"] is False
 
 
-@pytest.mark.parametrize("session", [UNKNOWN, "x"])
-def test_keep_alive_of_an_unknown_session(ask: Caller, session: str) -> None:
-    answer = ask("POST", "/api/sessions/keep-alive", {"sessionId": session})
+@pytest.mark.parametrize("which", [UNKNOWN, "x", "ended"])
+@pytest.mark.parametrize("action", ["extend", "recap"])
+def test_keep_alive_of_a_session_that_is_not_there(ask: Caller, which: str, action: str) -> None:
+    session = ask.supervisor.add_session(state="ended")["id"] if which == "ended" else which
+    answer = ask("POST", "/api/sessions/keep-alive", {"sessionId": session, "action": action})
 
     assert (answer.status_code, answer.json["error"]) == (404, "Session not found")
 

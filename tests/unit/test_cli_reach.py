@@ -204,6 +204,9 @@ def test_life_is_extended_ended_for_now_and_taken_up(tmp_path, capsys):
     ):
         assert run(words, app) == 0
     assert capsys.readouterr().out.splitlines() == ["extended", "We spoke.", "hibernated", "idle", "idle"]
+    bus.answers["session.keep_alive"] = {"session": session(), "recap": None, "recapSkipped": "busy"}
+    assert run(["extend", "aaaa", "--recap"], app) == 0
+    assert tuple(capsys.readouterr()) == ("extended\n", "no recap: busy\n")
     assert run(["metrics"], app) == 0
     assert "counters.starts  3" in capsys.readouterr().out
     assert run(["health"], app) == 1

@@ -1,0 +1,46 @@
+"""A recap: Claude's summary of a conversation, asked for where its life is prolonged.
+
+What must not regress: nothing is asked of a session that works, waits or has messages in its queue; and a life is prolonged
+whether or not there is a recap, since the origin's clients know no other way to do it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from shared.messages import SETTLED, SendMessage
+from supervisor.pool import Pool
+from supervisor.session import Session
+from supervisor.states import State
+from supervisor.store import MessageRecord
+
+PROMPT = "Please provide a brief summary of our conversation so far."
+
+Settling = Callable[[str, Session, float], Awaitable[MessageRecord]]
+
+
+@dataclass(frozen=True)
+class Recap:
+    """The summary; or in one word why there is none: the session's state, `timeout`, or what became of the question."""
+
+    text: str | None = None
+    skipped: str | None = None
+
+
+async def ask(pool: Pool, session: Session, key: str | None, wait: float, settling: Settling) -> Recap:
+    """Have Claude summarise the conversation, within `wait` seconds. A repeat with the same key asks no second time."""
+    key = f"recap:{key}" if key else None
+    repeated = key is not None and pool.store.message_by_key(key) is not None
+    if not repeated:
+        if session.state not in (State.IDLE, State.HIBERNATED):
+            return Recap(skipped=session.state)
+        if pool.store.count_open(session.id):
+            return Recap(skipped=State.BUSY)
+    _, message, _ = pool.send(SendMessage(text=PROMPT, session_id=session.id, key=key))
+    message = await settling(message.id, session, wait)
+    if message.state == "answered":
+        return Recap(text=message.reply)
+    if message.state in SETTLED:
+        return Recap(skipped=message.state)
+    return Recap(skipped=State.WAITING if session.state is State.WAITING else "timeout")
