@@ -202,7 +202,8 @@ class CreateSession(Wire, frozen=True, forbid_unknown_fields=True):
 class SendMessage(Wire, frozen=True, forbid_unknown_fields=True):
     """`message.send` -> Sent. No session: one is opened for `project_path`. `key` makes a retry harmless.
 
-    `front`: before all that wait. `interrupt`: `front`, and the turn that runs is ended for it.
+    `front`: before all that wait. `interrupt`: `front`, and the turn that runs is ended for it. `reopen`: an ended session
+    that nobody ended on purpose (expired, exited, crashed) is brought back for it from its transcript.
     """
 
     text: str
@@ -217,6 +218,7 @@ class SendMessage(Wire, frozen=True, forbid_unknown_fields=True):
     permission_mode: str | None = None
     model: str | None = None
     interrupt: bool = False
+    reopen: bool = False
 
 
 class Sent(Wire, frozen=True):

@@ -232,10 +232,9 @@ class Ops:
         await household.session.pulse.until(lambda: household.session.state is not State.STARTING, START_WAIT_SECONDS)
         return household.session.view()
 
-    async def _reopen(self, arguments: messages.SessionRef, _: Request) -> Any:
+    async def _reopen(self, arguments: messages.SessionRef, request: Request) -> Any:
         household = self._find(arguments.session_id)
-        household.lifecycle.reopen()
-        household.begin()
+        self._pool.reopen(household, request.actor)
         return household.session.view()
 
     async def _interrupt(self, arguments: messages.SessionRef, request: Request) -> Any:
@@ -297,7 +296,7 @@ class Ops:
     # -- messages --------------------------------------------------------------------------------------------------
 
     async def _send(self, arguments: messages.SendMessage, request: Request) -> Any:
-        household, message, duplicate = await self._pool.accept(arguments)
+        household, message, duplicate = await self._pool.accept(arguments, request.actor)
         interrupted = None
         if arguments.interrupt and not duplicate:
             interrupted = await self._make_way(household.session)

@@ -16,16 +16,21 @@ from shared.messages import CreateSession, MessageKind, SendMessage, Sent
 from supervisor import attachments, clock, origins, renewal
 from supervisor.claude import prompts
 from supervisor.household import Household
+from supervisor.launching import has_transcript
 from supervisor.places import RETRY_AFTER_SECONDS, Places
 from supervisor.session import House, Session
 from supervisor.states import State
 from supervisor.store import MessageRecord, SessionRecord, now_ms
+from supervisor.undo import undone_on_failure
 
 HURRY_SECONDS = 0.005
 CALM_SECONDS = 0.1
 REST_SECONDS = 0.5
 """How often to look while every session is idle or waits, and has been quiet for a while. Output of a terminal
 wakes the pool at once, and whatever Claude does shows there first (measured: 1.1 to 0.7 % of a core for 105 sessions)."""
+
+REOPENED_BY_MESSAGE = frozenset({"expired", "exited", "crashed"})
+"""How a session ends that a message may bring back: nobody has ended it from outside, and its conversation is whole."""
 
 STORAGE_SECONDS = 1.0
 """How often sessions are looked at while the database refuses what they have to say."""
@@ -114,13 +119,13 @@ class Pool:
 
     # -- sending ---------------------------------------------------------------------------------------------------
 
-    async def accept(self, request: SendMessage) -> tuple[Household, MessageRecord, bool]:
+    async def accept(self, request: SendMessage, actor: str) -> tuple[Household, MessageRecord, bool]:
         """`send`, with the files of the message on disk before it is accepted."""
         if not request.attachments or (request.key and self.store.message_by_key(request.key) is not None):
-            return self.send(request)
+            return self.send(request, actor=actor)
         staged = await asyncio.to_thread(attachments.stage, self.house.paths.home, request.attachments)
         try:
-            return self.send(request, staged=staged)
+            return self.send(request, staged=staged, actor=actor)
         finally:
             staged.discard()
 
@@ -130,6 +135,7 @@ class Pool:
         prompt_prefix: str = "",
         kind: MessageKind = "prompt",
         staged: attachments.Staged | None = None,
+        actor: str = "local",
     ) -> tuple[Household, MessageRecord, bool]:
         """Accept a message: in the database and synced before this returns. Return also whether it was a repeat."""
         if request.key:
@@ -140,11 +146,7 @@ class Pool:
         if request.session_id:
             household = self.household(request.session_id)
             if household.session.state is State.ENDED:
-                reason = household.session.record.end_reason
-                raise Conflict(
-                    f"The session has ended ({reason}). `POST /api/sessions/{request.session_id}/reopen` brings it back.",
-                    code="session_ended",
-                )
+                self._reopen_for_message(household, request, actor)
         else:
             project = request.project_path or self._default_project()
             household = self.create(
@@ -163,6 +165,27 @@ class Pool:
         household.begin()
         self.hurry()
         return household, record, False
+
+    def _reopen_for_message(self, household: Household, request: SendMessage, actor: str) -> None:
+        """Bring the session of this message back. Raise Conflict when that takes a person, Busy when there is no room."""
+        session = household.session
+        reason = session.record.end_reason
+        if not request.reopen or reason not in REOPENED_BY_MESSAGE or not has_transcript(session):
+            raise Conflict(
+                f"The session has ended ({reason}). `POST /api/sessions/{session.id}/reopen` brings it back.",
+                code="session_ended",
+            )
+        self.places.check()
+        self.reopen(household, actor)
+
+    def reopen(self, household: Household, actor: str) -> None:
+        """Make an ended session one that sleeps, and say who did. Raise Conflict when it is open."""
+        session = household.session
+        data = {"by": actor, "after": session.record.end_reason}
+        with undone_on_failure(session.record, session), self.store.transaction(durable=True):
+            household.lifecycle.reopen()
+            self.store.append("reopened", session.id, data)
+        household.begin()
 
     def _accept(
         self,

@@ -47,6 +47,9 @@ def chat() -> Response:
     `deviceToken` at most 50, since nothing is pushed to it), or when the session waits for a person. With `Accept:
     text/event-stream` the reply is streamed while Claude writes it, and the last event, `done`, is what this call would have
     answered.
+
+    A session that has ended by itself (expired, exited, crashed) is brought back from its transcript; one that somebody has
+    ended stays so (409): `POST /api/sessions/{id}/reopen` is for that.
     """
     tree = multipart.json_object()
     key = inbound.idempotency_key(tree.get("requestId"))
@@ -68,6 +71,7 @@ def chat() -> Response:
             key=key,
             attachments=inbound.attachments(body.attachments),
             permission_mode="plan" if body.mode == "planning" and not session else None,
+            reopen=True,
         )
     )
 

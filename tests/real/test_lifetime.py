@@ -39,9 +39,41 @@ def test_warned_once_then_expired_then_reopened(quick: House) -> None:
     with pytest.raises(Conflict):
         quick.send("echo: too late", session)
     quick.call("settings.patch", {"values": {"sessions.warning_hours": None, "sessions.timeout_hours": None}})
-    quick.call("session.reopen", {"sessionId": session})
-    reply, _ = quick.ask("What word did I ask you to remember?", session)
+    reply, _ = quick.ask("What word did I ask you to remember?", session, reopen=True)
     assert reply == "MANGO"
+    assert [event["data"] for event in kinds(quick, session, "reopened")] == [{"by": "test", "after": "expired"}]
+
+
+def test_a_message_brings_back_what_ended_by_itself_once_there_is_room_and_nothing_else(quick: House) -> None:
+    _, session = quick.ask("Remember the word FIG")
+    generation = quick.session(session)["generation"]
+    quick.call("session.keys", {"sessionId": session, "text": "/exit"})
+    until(lambda: quick.session(session)["draft"], "it is typed")
+    quick.call("session.keys", {"sessionId": session, "keys": ["Enter"]})
+    assert quick.until_state(session, "ended")["endReason"] == "exited"
+
+    quick.call("settings.patch", {"values": {"sessions.max_concurrent": 1}})
+    busy = quick.send("[[gate busy]] echo: done", wait=0)
+    assert quick.model.wait_for_gate("busy", 20)
+    quick.until_state(busy["session"]["id"], "busy")
+    with pytest.raises(Busy):
+        quick.send("echo: no room", session, reopen=True)
+    assert quick.session(session)["state"] == "ended"
+    quick.model.release("busy")
+    assert quick.message(busy["message"]["id"], wait=20)["reply"] == "done"
+    quick.until_state(busy["session"]["id"], "idle")
+
+    first = quick.send("What word did I ask you to remember?", session, wait=0, reopen=True)["message"]["id"]
+    second = quick.send("echo: and me", session, wait=0, reopen=True)["message"]["id"]
+    assert quick.message(first, wait=30)["reply"] == "FIG"
+    assert quick.message(second, wait=30)["reply"] == "and me"
+    assert quick.session(session)["generation"] == generation + 1, "one process for both"
+    assert len(kinds(quick, session, "reopened")) == 1
+
+    quick.call("session.kill", {"sessionId": session})
+    with pytest.raises(Conflict):
+        quick.send("echo: who was killed", session, reopen=True)
+    assert quick.session(session)["state"] == "ended"
 
 
 def test_activity_extends_and_work_never_expires(quick: House) -> None:

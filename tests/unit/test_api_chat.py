@@ -146,6 +146,15 @@ def test_planning_mode_is_a_permission_mode_of_a_new_session_only(ask: Caller) -
     assert ask.supervisor.last("message.send").permission_mode is None
 
 
+def test_only_a_chat_brings_back_a_session_that_has_ended(ask: Caller) -> None:
+    session = ask.supervisor.add_session()["id"]
+
+    ask("POST", "/api/chat", {"message": "hi", "sessionId": session})
+    assert ask.supervisor.last("message.send").reopen is True
+    ask("POST", f"/api/sessions/{session}/messages", {"message": "hi"})
+    assert ask.supervisor.last("message.send").reopen is False
+
+
 @pytest.mark.parametrize(
     ("headers", "in_body", "key"),
     [
