@@ -74,6 +74,8 @@ def _members(message: MessageView, session: SessionView) -> dict[str, Any]:
     }
     if session.waiting is not None:
         body["waiting"] = session.waiting
+    if session.permission_mode is not None:
+        body["permissionMode"] = session.permission_mode
     if message.usage is not None:
         body["usage"] = message.usage
     if message.tool_calls:

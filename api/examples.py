@@ -237,7 +237,7 @@ _ALL: tuple[msgspec.Struct, ...] = (
     shapes.Terminated(success=YES, message="Interactive session terminated", session_id=SESSION),
 )
 
-_WHEN_THERE = ("duplicate", "recap", "recapSkipped", "toolCalls", "waiting")
+_WHEN_THERE = ("duplicate", "permissionMode", "recap", "recapSkipped", "toolCalls", "waiting")
 """Members that are only sent when there is something to say; of a session and a message all are."""
 
 

@@ -56,6 +56,7 @@ class Delivered(Success, frozen=True, kw_only=True):
     reply: str | None = None
     duplicate: bool = False
     waiting: Waiting | None = None
+    permission_mode: str | None = None
     usage: dict[str, int] | None = None
     tool_calls: list[dict[str, Any]] = []
 

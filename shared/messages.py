@@ -26,6 +26,7 @@ SessionState = Literal["starting", "idle", "busy", "waiting", "hibernated", "sto
 WaitingFor = Literal["permission", "question", "plan", "trust", "setup", "login", "rate_limit", "dialog"]
 EndReason = Literal["killed", "expired", "exited", "crashed", "start_failed", "lost"]
 MessageKind = Literal["prompt", "command"]
+ChatMode = Literal["normal", "planning", "code"]
 MessageState = Literal["accepted", "queued", "typed", "submitted", "answered", "failed", "interrupted", "cancelled"]
 
 SETTLED: frozenset[str] = frozenset({"answered", "failed", "interrupted", "cancelled"})
@@ -203,7 +204,8 @@ class SendMessage(Wire, frozen=True, forbid_unknown_fields=True):
     """`message.send` -> Sent. No session: one is opened for `project_path`. `key` makes a retry harmless.
 
     `front`: before all that wait. `interrupt`: `front`, and the turn that runs is ended for it. `reopen`: an ended session
-    that nobody ended on purpose (expired, exited, crashed) is brought back for it from its transcript.
+    that nobody ended on purpose (expired, exited, crashed) is brought back for it from its transcript. `mode`: the message is
+    sent in no other; `planning` is Claude's plan mode, `normal` and `code` undo what a `planning` has done, and nothing else.
     """
 
     text: str
@@ -219,6 +221,7 @@ class SendMessage(Wire, frozen=True, forbid_unknown_fields=True):
     model: str | None = None
     interrupt: bool = False
     reopen: bool = False
+    mode: ChatMode | None = None
 
 
 class Sent(Wire, frozen=True):

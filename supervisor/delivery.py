@@ -16,8 +16,8 @@ import os
 import time
 from collections.abc import Awaitable, Callable
 
-from shared.errors import PilotlightError
-from supervisor import box, commands, renewal, strangers
+from shared.errors import Conflict, PilotlightError
+from supervisor import box, commands, modes, renewal, strangers
 from supervisor.box import CTRL_G, EDITOR_SECONDS
 from supervisor.claude import command
 from supervisor.endings import error_body
@@ -48,6 +48,10 @@ UNSURE_SECONDS = 2.0
 """How long the screen may make no sense behind a text that was handed over, before the box itself is asked."""
 
 RETRY_SECONDS = 1.0
+MODE_SECONDS = 2.0
+"""How long a message waits at a quiet prompt for what keeps its mode from it: somebody at the terminal, background tasks."""
+
+MODE_LOOK_SECONDS = 0.1
 
 
 class Sender:
@@ -115,6 +119,8 @@ class Sender:
             session.current = message
             await self._settled(message)
             return
+        if not session.live:
+            modes.take(session, message.mode)
         await self._lifecycle.ensure_process()
         if session.receipts.is_settled(message):
             return
@@ -146,6 +152,8 @@ class Sender:
         tries, generation = 0, session.record.generation
         while tries < EDITOR_TRIES:
             await session.pulse.until(lambda: session.idle_for_messages or not session.live, None)
+            if await self._change_mode(message):
+                return False
             if renewal.is_stale(session) and await renewal.renew(session, self._lifecycle):
                 return False
             if await self._rest():
@@ -172,6 +180,27 @@ class Sender:
             "The CLI did not call its editor on Ctrl+G. Check that its keybindings leave ctrl+g on the external editor.",
             code="editor_not_called",
         )
+
+    async def _change_mode(self, message: MessageRecord) -> bool:
+        """Have the process in the mode that this message asks for, and say whether that has changed anything. Raise Conflict
+        when it cannot be had: the message is sent in no other."""
+        session, end = self._session, time.monotonic() + MODE_SECONDS
+        while modes.wanting(session.record.options, session.live, message.mode):
+            first = session.store.open_messages(session.id)
+            if not session.idle_for_messages or not first or first[0].id != message.id:
+                return True
+            refusal = modes.obstacle(session)
+            if refusal is None:
+                modes.take(session, message.mode)
+                if await renewal.renew(session, self._lifecycle):
+                    return True
+            elif time.monotonic() > end:
+                raise Conflict(
+                    f"The message asks for the mode `{message.mode}`, which takes a new process. {refusal.message}",
+                    code="mode_not_possible",
+                )
+            await session.pulse.until(lambda: not session.idle_for_messages, MODE_LOOK_SECONDS)
+        return False
 
     async def _call_editor(self, message: MessageRecord, tries: int) -> bool:
         session = self._session

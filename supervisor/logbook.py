@@ -26,6 +26,7 @@ from supervisor.claude.journal import (
 from supervisor.claude.transcript import milliseconds, read
 from supervisor.policy import consider
 from supervisor.receipts import same
+from supervisor.records import MODE_NOW
 from supervisor.store import now_ms
 from supervisor.turnbook import REMEMBERED_TURNS, TurnBook
 from supervisor.turns import StopReport, Turn
@@ -118,6 +119,8 @@ class Logbook:
     def _take_hook(self, event: HookEvent) -> None:
         session = self._session
         payload, name = event.payload, event.name
+        if name in ("UserPromptSubmit", "Stop") and isinstance(payload.get("permission_mode"), str):
+            session.record.options[MODE_NOW] = payload["permission_mode"]
         if name == "SessionStart":
             self._conversation_started(payload)
         elif name == "UserPromptSubmit":

@@ -207,6 +207,7 @@ class Pool:
             request_key=request.key,
             steps={"accepted": now, "queued": now},
             kind=kind,
+            mode=request.mode,
         )
         if request.front or request.interrupt:
             # Never 0, which asks the store for a place at the end.

@@ -7,6 +7,12 @@ from typing import Any
 
 from shared.messages import ErrorBody, MessageView
 
+PLANNED = "planned"
+"""In a session's options: a chat's mode has put it into plan mode; `before` is the permission mode that it had."""
+
+MODE_NOW = "mode_now"
+"""In a session's options: the permission mode that its process is in, as it was started or as its hooks say."""
+
 
 @dataclass
 class SessionRecord:
@@ -71,6 +77,7 @@ class MessageRecord:
     source: str = "api"
     stop: dict[str, Any] | None = None
     kind: str = "prompt"
+    mode: str | None = None
     attachments: list[dict[str, Any]] = field(default_factory=list)
 
     def view(self, position: int | None = None) -> MessageView:

@@ -16,7 +16,10 @@ import msgspec
 from shared.errors import Conflict, InvalidRequest
 from supervisor.claude.journal import find_transcript
 from supervisor.lifecycle import Lifecycle
+from supervisor.records import PLANNED
 from supervisor.session import STALE, Session
+
+SETTINGS_CHANGED = "settings_changed"
 
 NAMES = ("model", "permission_mode", "effort", "add_dirs", "mcp_config", "append_system_prompt")
 PERMISSION_MODES = ("default", "acceptEdits", "auto", "bypassPermissions", "dontAsk", "plan")
@@ -98,11 +101,14 @@ _CHECKS: dict[str, Any] = {
 
 
 def change(session: Session, given: Mapping[str, Any]) -> bool:
-    """Note new options for the next process. Whether the one that runs has others."""
+    """Note new options for the next process. Whether the one that runs has others. Whoever chooses a permission mode has the
+    last word: no chat's mode undoes it."""
     changed = {name: value for name, value in options(given).items() if session.record.options.get(name) != value}
     kept = {name: value for name, value in {**session.record.options, **changed}.items() if value is not None}
     if changed and session.live:
-        kept[STALE] = "settings_changed"
+        kept[STALE] = SETTINGS_CHANGED
+    if "permission_mode" in given:
+        kept.pop(PLANNED, None)
     session.record.options = kept
     return bool(changed)
 
@@ -112,14 +118,18 @@ def is_stale(session: Session) -> bool:
     return session.live and bool(session.record.options.get(STALE))
 
 
+def never_spoke(session: Session) -> bool:
+    """Whether there is no conversation yet that a new process would have to go on with."""
+    record = session.record
+    found = record.options.get("spoken") or find_transcript(session.house.claude_home, record.conversation_id)
+    return not found
+
+
 async def renew(session: Session, lifecycle: Lifecycle) -> bool:
     """Start a process with the present options in the place of the one that runs; False: not now."""
-    record, cause = session.record, str(session.record.options.get(STALE) or "settings_changed")
+    cause = str(session.record.options.get(STALE) or SETTINGS_CHANGED)
     try:
-        if (
-            not record.options.get("spoken")
-            and find_transcript(session.house.claude_home, record.conversation_id) is None
-        ):
+        if never_spoke(session):
             await lifecycle.replace(cause)  # nothing was said yet, so nothing can be resumed
         else:
             await lifecycle.recycle(cause)

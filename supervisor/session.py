@@ -30,6 +30,7 @@ from supervisor.observer import Observer
 from supervisor.pulse import Pulse
 from supervisor.quarantine import set_aside
 from supervisor.receipts import Receipts
+from supervisor.records import MODE_NOW
 from supervisor.states import Event, State
 from supervisor.store import MessageRecord, SessionRecord, Store, now_ms
 from supervisor.terminal import Terminal
@@ -43,7 +44,7 @@ ENTERED_SECONDS = 1.0
 STALE = "stale"
 """In a session's options: why its process is to be replaced between two turns, `settings_changed` or `upgrade`."""
 
-OF_PROCESS = frozenset({"last_end", STALE, "withdrawing", "release"})
+OF_PROCESS = frozenset({"last_end", STALE, "withdrawing", "release", MODE_NOW})
 """Options that are true of one process only."""
 
 _OVER = (State.STOPPING, State.ENDED)
@@ -257,6 +258,7 @@ class Session:
         record.ready_once, record.turn_prompt, record.background = False, None, []
         kept = {name: value for name, value in record.options.items() if name not in OF_PROCESS}
         record.options = kept | ({"release": release} if release is not None else {})
+        record.options[MODE_NOW] = kept.get("permission_mode")
         self.session_started, self.status, self.health = False, None, "ok"
 
     def touch(self) -> None:

@@ -16,7 +16,7 @@ import msgspec
 from shared import messages
 from shared.errors import Conflict, InvalidRequest, NotFound, StorageFailed
 from shared.messages import CommandResult, CreateSession, HistoryEntry, HistoryPage, Request, SendMessage
-from supervisor import attachments, history, search
+from supervisor import attachments, history, modes, search
 from supervisor.claude.journal import find_transcript, transcript_path
 from supervisor.commands import check_command
 from supervisor.conversations import Library, glimpse
@@ -276,9 +276,11 @@ class TalkOps:
             append_system_prompt=options.get("append_system_prompt"),
             key=arguments.key,
         )
-        return await self._ops.handle(
+        view = await self._ops.handle(
             msgspec.structs.replace(request, op="session.create", args=msgspec.to_builtins(wanted))
         )
+        modes.inherit(self._find(view.id).session, options)
+        return view
 
 
 def _conversations_of(records: list[SessionRecord]) -> set[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 from flask import Blueprint, Response
 from msgspec import Struct
@@ -11,7 +11,7 @@ from api import inbound, multipart, sse, talk
 from api.auth import need
 from api.context import api
 from api.delivery import deliver
-from shared.messages import Attachment, SendMessage
+from shared.messages import Attachment, ChatMode, SendMessage
 
 routes = Blueprint("chat", __name__)
 
@@ -31,7 +31,7 @@ class Chat(Struct, rename="camel", frozen=True, kw_only=True):
     wait: float | None = None
     trust: bool | None = None
     title: str | None = None
-    mode: Literal["normal", "planning", "code"] | None = None
+    mode: ChatMode | None = None
     priority: Any = None
     device_id: Any = None
     user_id: Any = None
@@ -50,6 +50,11 @@ def chat() -> Response:
 
     A session that has ended by itself (expired, exited, crashed) is brought back from its transcript; one that somebody has
     ended stays so (409): `POST /api/sessions/{id}/reopen` is for that.
+
+    `mode: planning` is Claude's plan mode: the message is sent in no other. Where the session is in another one its process is
+    replaced first, between two turns; when that cannot be done the message fails (409, `mode_not_possible`). `normal` and
+    `code` take the session out of a plan mode that a `planning` has put it into, and leave a `permissionMode` that was chosen
+    in any other way as it is: `permissionMode` in the answer says which it is.
     """
     tree = multipart.json_object()
     key = inbound.idempotency_key(tree.get("requestId"))
@@ -70,8 +75,8 @@ def chat() -> Response:
             wait=inbound.wait_seconds(body.wait, default),
             key=key,
             attachments=inbound.attachments(body.attachments),
-            permission_mode="plan" if body.mode == "planning" and not session else None,
             reopen=True,
+            mode=body.mode,
         )
     )
 

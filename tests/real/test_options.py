@@ -10,6 +10,7 @@ import pytest
 
 from shared.errors import InvalidRequest
 from tests.harness import House, until
+from tests.onlooker import Viewer
 
 
 def flags(house: House, session: str) -> list[str]:
@@ -121,3 +122,33 @@ def test_a_change_before_the_first_word_applies_to_it(house: House) -> None:
     update(house, session, model="haiku")
     assert house.ask("echo: first", session)[0] == "first"
     assert has(flags(house, session), "--model", "haiku")
+
+
+def test_a_message_is_sent_in_the_mode_that_it_asks_for(house: House) -> None:
+    def mode_of(session: str) -> str:
+        return behind(flags(house, session), "--permission-mode")
+
+    planned = house.send("Remember the word YAM", mode="planning")
+    session = planned["session"]["id"]
+    assert mode_of(session) == planned["session"]["permissionMode"] == "plan"
+    assert house.session(session)["generation"] == 1, "a new session starts in its mode"
+
+    held = house.send("[[gate hold]] echo: still in plan mode", session, wait=0)["message"]["id"]
+    assert house.model.wait_for_gate("hold", 20)
+    normal = house.send("echo: normal", session, mode="normal", wait=0)["message"]["id"]
+    again = house.send("What word did I ask you to remember?", session, mode="planning", wait=0)["message"]["id"]
+    assert mode_of(session) == "plan"
+    house.model.release("hold")
+    assert house.message(held, wait=30)["reply"] == "still in plan mode"
+    assert house.message(normal, wait=30)["reply"] == "normal"
+    assert house.message(again, wait=30)["reply"] == "YAM"
+    assert (mode_of(session), house.session(session)["generation"]) == ("plan", 3)
+
+    writer = Viewer(house.paths.terminal_socket, session, mode="write", cols=100, rows=30)
+    until(lambda: house.session(session)["attached"], "somebody has the keyboard")
+    refused = house.send("echo: never", session, mode="normal")["message"]
+    assert (refused["state"], refused["error"]["code"]) == ("failed", "mode_not_possible")
+    assert "attached" in refused["error"]["message"]
+    assert house.ask("echo: in the same mode", session)[0] == "in the same mode"
+    assert "echo: never" not in [turn.prompt for turn in house.model.turns()]
+    writer.close()

@@ -344,3 +344,18 @@ def test_interrupt_leaves_a_draft_of_a_person_alone(house: House) -> None:
     house.call("session.interrupt", {"sessionId": session})
     assert settle(house, message)["state"] == "interrupted"
     assert "my own words" in house.call("session.screen", {"sessionId": session})["text"]
+
+
+def test_a_plan_mode_that_was_left_at_the_terminal_is_entered_anew_for_a_message_that_asks_for_it(house: House) -> None:
+    def in_plan_mode() -> bool:
+        return "plan mode on" in house.call("session.screen", {"sessionId": session})["text"]
+
+    session = house.send("echo: one", mode="planning")["session"]["id"]
+    until(in_plan_mode, "plan mode")
+    house.call("session.keys", {"sessionId": session, "text": "\x1b[Z"})  # Shift+Tab
+    until(lambda: not in_plan_mode(), "another mode")
+    house.ask("echo: two", session)
+    generation = house.session(session)["generation"]
+    house.ask("echo: three", session, mode="planning")
+    assert in_plan_mode()
+    assert house.session(session)["generation"] == generation + 1

@@ -123,7 +123,7 @@ def test_everything_that_chat_takes_reaches_the_bus(ask: Caller) -> None:
     sent = ask.supervisor.last("message.send")
     assert sent.text == "  hi\n"
     assert sent.session_id == session["id"]
-    assert (sent.project_path, sent.title, sent.trust, sent.permission_mode) == ("/w", "T", True, None)
+    assert (sent.project_path, sent.title, sent.trust, sent.mode) == ("/w", "T", True, "code")
     assert (sent.attachments[0].name, sent.attachments[0].mime_type, sent.attachments[0].size) == (
         "a.txt",
         "text/plain",
@@ -137,13 +137,21 @@ def test_an_attachment_whose_size_is_not_told_has_that_of_its_bytes(ask: Caller)
     assert ask.supervisor.last("message.send").attachments[0].size == 5
 
 
-def test_planning_mode_is_a_permission_mode_of_a_new_session_only(ask: Caller) -> None:
-    ask("POST", "/api/chat", {"message": "hi", "mode": "planning"})
-    assert ask.supervisor.last("message.send").permission_mode == "plan"
+@pytest.mark.parametrize("mode", ["normal", "planning", "code", None])
+def test_the_mode_of_a_message_is_the_supervisors_business_in_new_and_old_sessions(
+    ask: Caller, mode: str | None
+) -> None:
+    for session in ({}, {"sessionId": ask.supervisor.add_session()["id"]}):
+        ask("POST", "/api/chat", {"message": "hi", "mode": mode, **session})
+        sent = ask.supervisor.last("message.send")
+        assert (sent.mode, sent.permission_mode) == (mode, None)
 
-    session = ask.supervisor.add_session()
-    ask("POST", "/api/chat", {"message": "hi", "mode": "planning", "sessionId": session["id"]})
-    assert ask.supervisor.last("message.send").permission_mode is None
+
+def test_the_answer_says_which_permission_mode_the_session_has(ask: Caller) -> None:
+    session = ask.supervisor.add_session(permissionMode="plan")["id"]
+
+    assert ask("POST", "/api/chat", {"message": "hi", "sessionId": session}).json["permissionMode"] == "plan"
+    assert "permissionMode" not in ask("POST", "/api/chat", {"message": "hi"}).json
 
 
 def test_only_a_chat_brings_back_a_session_that_has_ended(ask: Caller) -> None:

@@ -1,0 +1,118 @@
+"""The mode of a chat: what it makes of a session's permission mode, and what it leaves alone."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from supervisor import modes, renewal
+
+
+class Sessions:
+    """One session with these options, of which nothing but the options is looked at."""
+
+    def __init__(self, live: bool = True, **options: Any) -> None:
+        self.record = SimpleNamespace(options=options)
+        self.live = live
+        self.id = "s"
+        self.events: list[Any] = []
+        self.store = SimpleNamespace(
+            transaction=nullcontext, save_session=lambda _: None, append=lambda *told: self.events.append(told)
+        )
+
+    def process(self) -> None:
+        """It gets a process with the present options."""
+        options = self.record.options
+        options.pop("stale", None)
+        options["mode_now"] = options.get("permission_mode")
+        self.live = True
+
+    def send(self, mode: str | None) -> bool:
+        """A message of this mode; whether its process had to be replaced."""
+        if not self.live:
+            modes.take(cast(Any, self), mode)
+            self.process()
+        if wanted := modes.wanting(self.record.options, self.live, mode):
+            modes.take(cast(Any, self), mode)
+            self.process()
+        assert not modes.wanting(self.record.options, self.live, mode)
+        return wanted
+
+    def choose(self, mode: str | None) -> None:
+        """As `session.update` does."""
+        renewal.change(cast(Any, self), {"permission_mode": mode})
+        self.process()
+
+    @property
+    def mode(self) -> str | None:
+        return cast("str | None", self.record.options.get("permission_mode"))
+
+
+@pytest.mark.parametrize("before", [None, "acceptEdits", "bypassPermissions"])
+@pytest.mark.parametrize("end", ["normal", "code"])
+def test_planning_is_undone_by_the_next_other_mode_to_what_was_before(before: str | None, end: str) -> None:
+    session = Sessions(**({"permission_mode": before, "mode_now": before} if before else {}))
+    assert not session.send("normal")
+    assert session.send("planning")
+    assert session.mode == "plan"
+    assert not session.send("planning")
+    assert not session.send(None)
+    assert session.mode == "plan"
+    assert session.send(end)
+    assert session.mode == before
+    assert not session.send(end)
+    assert "planned" not in session.record.options
+
+
+def test_a_session_that_sleeps_wakes_in_the_mode_of_its_message() -> None:
+    session = Sessions(live=False)
+    assert not session.send("planning")
+    assert session.mode == "plan"
+    session.live = False
+    assert not session.send("normal")
+    assert session.mode is None
+
+
+@pytest.mark.parametrize("chosen", ["plan", "acceptEdits", None])
+def test_what_somebody_has_chosen_is_never_undone(chosen: str | None) -> None:
+    session = Sessions()
+    session.send("planning")
+    session.choose(chosen)
+    assert not session.send("normal")
+    assert session.mode == chosen
+
+
+def test_a_plan_mode_that_was_left_at_the_terminal_is_entered_anew() -> None:
+    session = Sessions()
+    session.send("planning")
+    session.record.options["mode_now"] = "acceptEdits"  # the plan was approved
+    assert session.send("planning")
+    assert session.send("normal")
+    assert session.mode is None
+
+
+def test_a_plan_mode_of_the_terminal_alone_is_left_alone() -> None:
+    session = Sessions(mode_now="plan")
+    assert not session.send("normal")
+    assert session.send("planning")
+
+
+def test_a_process_that_could_not_be_replaced_yet_still_has_to_be() -> None:
+    session = Sessions()
+    session.send("planning")
+    modes.take(cast(Any, session), "normal")
+    assert modes.wanting(session.record.options, True, "normal")
+    assert modes.wanting(session.record.options, True, "planning")
+    assert not modes.wanting(session.record.options, True, None)
+
+
+def test_a_fork_leaves_the_plan_mode_as_its_origin_does() -> None:
+    origin = Sessions(permission_mode="acceptEdits", mode_now="acceptEdits")
+    origin.send("planning")
+    fork = Sessions(permission_mode="plan", mode_now="plan")
+    modes.inherit(cast(Any, fork), origin.record.options)
+    assert fork.send("normal")
+    assert fork.mode == "acceptEdits"
