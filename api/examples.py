@@ -232,7 +232,7 @@ _ALL: tuple[msgspec.Struct, ...] = (
         stats=shapes.OriginStats(total_sessions=1, max_sessions=10, available_slots=9, memory_usage=412_000_000),
     ),
     shapes.OriginStatus(
-        success=YES, **_ORIGIN, time_remaining=24 * HOUR, is_expired=False, needs_warning=False, active=False
+        success=YES, **_ORIGIN, time_remaining=24 * HOUR, is_expired=False, needs_warning=False, active=True
     ),
     shapes.Terminated(success=YES, message="Interactive session terminated", session_id=SESSION),
 )

@@ -181,7 +181,7 @@ class ActiveSessions(Success, frozen=True, kw_only=True):
 
 
 class OriginStatus(OriginSession, frozen=True, kw_only=True):
-    """One session's life; `active` while it works on something."""
+    """One session's life; `active` until its time is over, and while it works."""
 
     success: Literal[True]
     time_remaining: int

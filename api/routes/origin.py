@@ -95,7 +95,7 @@ def active() -> Response:
 
 @routes.get("/api/sessions/interactive/<id>/status")
 def interactive_status(id: str) -> Response:
-    """One session's life; `active` is true while it works on something (the iOS view says "Idle" otherwise)."""
+    """One session's life; `active` until its time is over: the origin's clients let go of a session that is not."""
     view = _interactive(id)
     now = int(time.time() * 1000)
     expires = _common(view)["expiresAt"]
@@ -107,7 +107,7 @@ def interactive_status(id: str) -> Response:
             "isExpired": expires <= now,
             "needsWarning": view.warned,
             "pid": view.pid,
-            "active": view.state in _WORKING,
+            "active": expires > now or view.state in _WORKING,
             "state": view.state,
         }
     )

@@ -192,7 +192,7 @@ def test_the_calls_of_the_origin_field_by_field(one: House) -> None:
         "success": True,
         "isExpired": False,
         "needsWarning": False,
-        "active": False,
+        "active": True,
     }
     assert 0 < life["timeRemaining"] <= DAY
 

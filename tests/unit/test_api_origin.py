@@ -123,13 +123,14 @@ def test_interactive_status(ask: Caller) -> None:
     assert body["active"] is True
 
 
-@pytest.mark.parametrize(
-    ("state", "active"), [("idle", False), ("hibernated", False), ("waiting", True), ("starting", True)]
-)
-def test_active_is_a_boolean_that_means_working(ask: Caller, state: str, active: bool) -> None:
+@pytest.mark.parametrize("state", ["idle", "hibernated", "waiting", "starting", "busy"])
+def test_active_is_a_boolean_that_means_there_for_more(ask: Caller, state: str) -> None:
     session = ask.supervisor.add_session(state=state)["id"]
+    over = ask.supervisor.add_session(state=state, expiresAt=now() - 5)["id"]
 
-    assert ask("GET", f"/api/sessions/interactive/{session}/status").json["active"] is active
+    assert ask("GET", f"/api/sessions/interactive/{session}/status").json["active"] is True
+    working = state in ("waiting", "starting", "busy")
+    assert ask("GET", f"/api/sessions/interactive/{over}/status").json["active"] is working
 
 
 def test_interactive_status_past_its_time(ask: Caller) -> None:
