@@ -130,8 +130,8 @@ def test_a_receipt_tells_each_step_and_the_reply(api: House) -> None:
     assert "reply" not in sent
     assert sent["messageId"] in sent["message"]
 
-    status, quick = chat(api, "echo: pushed", deviceToken="abc", sessionId=sent["sessionId"])
-    assert (status, quick["state"]) == (202, "queued")
+    status, quick = chat(api, "echo: pushed", deviceToken="abc", wait=0, sessionId=sent["sessionId"])
+    assert (status, quick["state"], quick["content"]) == (202, "queued", "")
     assert quick["queuePosition"] == 1
 
     api.model.release("g")
@@ -144,6 +144,8 @@ def test_a_receipt_tells_each_step_and_the_reply(api: House) -> None:
     assert api.http("GET", f"/api/messages/{quick['messageId']}?wait=60")[1]["reply"] == "pushed"
     listed = api.http("GET", f"/api/sessions/{sent['sessionId']}/messages")[1]["messages"]
     assert [message["id"] for message in listed] == [sent["messageId"], quick["messageId"]]
+    status, held = chat(api, "echo: for a phone", deviceToken="abc", sessionId=sent["sessionId"])
+    assert (status, held["content"]) == (200, "for a phone")
 
 
 def test_the_calls_of_the_origin_field_by_field(one: House) -> None:
