@@ -22,10 +22,10 @@ def main() -> int:
     try:
         paths = places.resolve()
         config = configuration.load(paths.config_file)
-        logs.configure(config.log.level)
         paths.prepare()
         _raise_file_limit()
         lock = Lock(paths.api_lock)
+        logs.configure(paths.log_dir, config.log)
         listener, url = listen(config.api, paths)
 
         from api.app import create_app
@@ -40,6 +40,8 @@ def main() -> int:
 
     def ready() -> None:
         lock.announce(url)
+        if not sys.stderr.isatty():  # a terminal gets the line below
+            print(f"pilotlight api: listening at {url}", file=sys.stderr, flush=True)
         log.info("listening", extra={"fields": {"url": url, "ms": round((time.perf_counter() - began) * 1000)}})
 
     Server(app, config.api.threads, ready).serve(listener)

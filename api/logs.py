@@ -1,17 +1,19 @@
-"""Log lines as JSON objects on standard error: an event's name and its fields, never a token, a prompt or a reply."""
+"""Log lines as JSON objects: an event's name and its fields, never a token, a prompt or a reply."""
 
 from __future__ import annotations
 
 import logging
-import sys
 import time
 import traceback
+from pathlib import Path
 from typing import Any
 
 import msgspec
 from flask import Flask, Response, g, request
 
-_LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+from shared import logs
+from shared.config import LogConfig
+
 _QUIET = frozenset({"/health", "/metrics"})
 _access = logging.getLogger("pilotlight.api.access")
 
@@ -34,16 +36,11 @@ class JsonLines(logging.Formatter):
         return msgspec.json.encode(line, enc_hook=str).decode()
 
 
-def handler() -> logging.Handler:
-    """Standard error, as JSON lines."""
-    stream = logging.StreamHandler(sys.stderr)
-    stream.setFormatter(JsonLines())
-    return stream
-
-
-def configure(level: str) -> None:
-    """Send everything of this process there."""
-    logging.basicConfig(level=_LEVELS.get(level.lower(), logging.INFO), handlers=[handler()], force=True)
+def configure(folder: Path, config: LogConfig) -> None:
+    """Send everything of this process, libraries included, to `api.log`. Raise OSError when it cannot be opened."""
+    logging.basicConfig(
+        level=config.level.upper(), handlers=logs.handlers("api", folder, config, JsonLines()), force=True
+    )
 
 
 def access_log(app: Flask) -> None:

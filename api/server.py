@@ -29,7 +29,7 @@ from gunicorn.app.base import BaseApplication
 from gunicorn.http import errors as http
 from gunicorn.workers.gthread import ThreadWorker
 
-from api import logs, problems
+from api import problems
 from api.bus import LazyBus
 from api.connection import END_OF_HEAD as _END_OF_HEAD
 from api.connection import HEAD_SECONDS, LINGER_BYTES, LINGER_SECONDS, Connection, Head, SlowBody
@@ -61,7 +61,7 @@ class GunicornLog(glogging.Logger):  # type: ignore[misc]
     def setup(self, cfg: Any) -> None:
         """Replace its handlers."""
         super().setup(cfg)
-        self.error_log.handlers = [logs.handler()]
+        self.error_log.handlers = list(logging.getLogger().handlers)
         self.error_log.setLevel(logging.WARNING)
 
 

@@ -96,7 +96,7 @@ class EventsConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 class LogConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Structured logs (JSON lines), rotated by size."""
 
-    level: str = "info"
+    level: Literal["debug", "info", "warning", "error"] = "info"
     max_mb: Positive = 10.0
     keep_files: Count = 5
 

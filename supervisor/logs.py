@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import logging
-import logging.handlers
-import sys
 import time
 from pathlib import Path
 
+from shared import logs
 from shared.config import LogConfig
 
 
@@ -29,17 +28,10 @@ class JsonLines(logging.Formatter):
 
 
 def open_log(name: str, folder: Path, config: LogConfig) -> logging.Logger:
-    """The log of one process: to its file; a terminal sees all of it too, and a service manager, whose files nobody
-    rotates, only what somebody should look at."""
+    """The log of one process, apart from whatever libraries log. Raise OSError when its file cannot be opened."""
     log = logging.getLogger(f"pilotlight.{name}")
     log.setLevel(config.level.upper())
     log.propagate = False
-    file = logging.handlers.RotatingFileHandler(
-        folder / f"{name}.log", maxBytes=int(config.max_mb * 1024 * 1024), backupCount=config.keep_files
-    )
-    errors = logging.StreamHandler()
-    errors.setLevel(logging.NOTSET if sys.stderr.isatty() else logging.ERROR)
-    for handler in (file, errors):
-        handler.setFormatter(JsonLines())
+    for handler in logs.handlers(name, folder, config, JsonLines()):
         log.addHandler(handler)
     return log

@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 class Process:
-    """One API of one home. With `log` it writes there: a pipe that nobody reads is full after some hundred requests."""
+    """One API of one home. With `log` its standard error goes there: a pipe that nobody reads is full at some time."""
 
     def __init__(self, home: Path, port: int = 0, log: Path | None = None, **environment: str) -> None:
         self.paths = places.resolve({"PILOTLIGHT_HOME": str(home)})
@@ -72,10 +72,12 @@ class Process:
         return connection
 
     def end(self) -> str:
+        """What it said: on standard error, and in its log."""
         if self.child.poll() is None:
             self.child.kill()
         said = self.child.communicate(timeout=10)[1]
-        return self._log.read_text() if self._log else said.decode()
+        told = self.paths.log_dir / "api.log"
+        return (self._log.read_text() if self._log else said.decode()) + (told.read_text() if told.exists() else "")
 
 
 class BusServer(threading.Thread):

@@ -319,7 +319,7 @@ def test_who_did_what_is_in_the_journal(one: House) -> None:
         ("session.kill", "token:default", session),
     ]
     assert "echo: hi" not in str(audits)
-    api_log = (one.folder / "api.err").read_text()
+    api_log = (one.folder / "api.err").read_text() + (one.paths.log_dir / "api.log").read_text()
     for secret in (one.token, phone, wall, "echo: hi"):
         assert secret not in api_log
         assert secret not in one.paths.tokens_file.read_text()

@@ -55,6 +55,30 @@ def test_starts_quickly_and_says_that_the_supervisor_is_down(start: Callable[...
     assert stat.S_IMODE(api.paths.api_lock.stat().st_mode) == 0o600
 
 
+def test_the_log_rotates_and_standard_error_gets_only_where_it_listens(
+    start: Callable[..., Process], tmp_path: Path
+) -> None:
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "config.yaml").write_text("log: {max_mb: 0.002, keep_files: 2}")
+    api = start().wait_until_up()
+    log = api.paths.log_dir / "api.log"
+
+    asked = 0
+    while not log.with_name("api.log.2").exists() or asked < 60:
+        assert api.ask("GET", f"/api/nothing/{asked}")[0] == 404
+        asked += 1
+        assert asked < 300, "it never rotated"
+    kept = sorted(log.parent.glob("api.log*"))
+    newest = [json.loads(line) for line in log.read_text().splitlines()]
+    api.child.terminate()
+    said = api.child.communicate(timeout=15)[1].decode()
+
+    assert [file.name for file in kept] == ["api.log", "api.log.1", "api.log.2"]
+    assert all(file.stat().st_size <= 2 * 0.002 * 2**20 for file in kept)
+    assert newest[-1]["path"] == f"/api/nothing/{asked - 1}"
+    assert said == f"pilotlight api: listening at {api.lock['url']}\n"
+
+
 def test_a_second_api_of_the_home_is_refused_with_the_first_ones_address(start: Callable[..., Process]) -> None:
     first = start().wait_until_up()
     second = start()
@@ -198,7 +222,8 @@ def test_the_log_is_json_without_secrets(start: Callable[..., Process], bus: Bus
     api.ask("POST", "/api/chat", b'{"message": "PROMPTTEXT"}')
     token = api.paths.token_file.read_text().strip()
     api.child.terminate()
-    log = api.child.communicate(timeout=5)[1].decode()
+    api.child.wait(15)
+    log = (api.paths.log_dir / "api.log").read_text()
 
     events = [json.loads(line)["event"] for line in log.splitlines()]
     assert events == ["listening", "request", "stopped"]
