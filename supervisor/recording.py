@@ -2,31 +2,38 @@
 
 A recording is `recording.cast` in the session's folder. When it is half as big, or half as old, as the bounds allow, it
 becomes `recording.old.cast`, in place of the one before, and a new one begins with a drawing of the screen: so both
-together keep within the bounds, and each can be played by itself. A disk that is full ends the recording, not the
-session.
+together keep within the bounds, and each can be played by itself. A disk that is full stops the recording, and neither
+the session nor the supervisor; it goes on, with a new drawing of the screen, when there is room again.
 """
 
 from __future__ import annotations
 
 import asyncio
 import codecs
+import errno
 import logging
 import os
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from shared import asciicast
 from shared.errors import StorageFailed
-from supervisor.audience import Size
+from supervisor.audience import Audience, Size
 from supervisor.pool import Pool
 from supervisor.session import Session
 from supervisor.states import State
+from supervisor.undo import undone_on_failure
 from supervisor.viewers import Viewers
 
 NAME, OLD_NAME = "recording.cast", "recording.old.cast"
 LOOK_SECONDS = 0.5
 SWEEP_SECONDS = 600.0
+AGAIN_SECONDS = 3.0
+"""How long after a failure the recorder leaves a session alone."""
+
 HEADER_BYTES = 64 * 1024
 OPTION = "recording"
 """Where a session's record keeps whether it is recorded; without it the configuration decides."""
@@ -54,6 +61,11 @@ class Recording:
     def size(self) -> Size:
         """It takes the session's."""
         return (0, 0)
+
+    @property
+    def under_way(self) -> bool:
+        """Whether it has begun and takes what comes."""
+        return self._file is not None
 
     @property
     def clogged(self) -> bool:
@@ -102,7 +114,7 @@ class Recording:
             self._file.seek(0)
             self._began, self._shown = int(time.time()), size
             line = asciicast.header(*size, self._began, title)
-            self._file.write(line)
+            _write_whole(self._file, line)
             self._bytes = len(line)
 
     def _write(self, kind: str, text: str) -> None:
@@ -110,7 +122,7 @@ class Recording:
             return
         line = asciicast.event(max(0.0, time.time() - self._began), kind, text)
         try:
-            self._file.write(line)
+            _write_whole(self._file, line)
         except OSError as error:
             self._fail(error)
             return
@@ -136,7 +148,9 @@ class Recorder:
         self._pool = pool
         self._viewers = viewers
         self._log = log
-        self._running: dict[str, Recording] = {}
+        self._running: dict[str, tuple[Recording, Audience]] = {}
+        self._rest_until: dict[str, float] = {}
+        self._failing: set[str] = set()
         self._swept_at = 0.0
 
     async def run(self) -> None:
@@ -146,31 +160,55 @@ class Recorder:
                 self.look()
                 if time.monotonic() - self._swept_at > SWEEP_SECONDS or not self._swept_at:
                     self._swept_at = time.monotonic()
-                    await asyncio.to_thread(self._sweep)
+                    await asyncio.to_thread(self._surely, "sweep", self._sweep)
                 await asyncio.sleep(LOOK_SECONDS)
         finally:
-            for recording in self._running.values():
+            for recording, _ in self._running.values():
                 recording.close()
 
     def look(self) -> None:
         """Compare what is recorded with what is to be."""
-        for session in self._pool.sessions():
-            if session.terminal is not None and session.id not in self._running and self._wanted(session):
+        sessions = {session.id: session for session in self._pool.sessions()}
+        for identity in [*sessions, *(self._running.keys() - sessions)]:
+            if time.monotonic() < self._rest_until.get(identity, 0.0):
+                continue
+            self._rest_until.pop(identity, None)
+            if not self._surely(identity, partial(self._look_at, identity, sessions.get(identity))):
+                self._rest_until[identity] = time.monotonic() + AGAIN_SECONDS
+        self._failing &= sessions.keys()
+
+    def _surely(self, what: str, step: Callable[[], None]) -> bool:
+        """The boundary: what fails for one session stops no other, and never the supervisor. Whether it succeeded."""
+        try:
+            step()
+        except StorageFailed as error:
+            self._log.warning("recorder_refused", extra={"fields": {"session": what, "why": error.message}})
+        except Exception:
+            self._log.exception("recorder_failed", extra={"fields": {"session": what}})
+        else:
+            return True
+        return False
+
+    def _look_at(self, identity: str, session: Session | None) -> None:
+        recording = self._running[identity][0] if identity in self._running else None
+        if recording is None:
+            if session is not None and session.terminal is not None and self._wanted(session):
                 self._begin(session)
-        for identity in list(self._running):
-            session = self._pool.household(identity).session
-            recording = self._running[identity]
-            if recording.failed is not None:
-                self._give_up(session, recording.failed)
-            elif session.state is State.ENDED or not self._wanted(session):
-                self._end(identity)
+        elif session is None or session.state is State.ENDED or not self._wanted(session):
+            self._end(identity)
+        elif recording.failed is not None:
+            self._pause(session, recording.failed)
+        elif identity in self._failing and recording.under_way:
+            session.store.append("recording", identity, {"recording": True})
+            self._failing.discard(identity)
 
     def switch(self, session: Session, on: bool) -> None:
         """Record this session from now on, or no more; kept across restarts."""
-        session.record.options[OPTION] = on
-        with session.store.transaction(durable=True):
+        with undone_on_failure(session.record), session.store.transaction(durable=True):
+            session.record.options = {**session.record.options, OPTION: on}
             session.store.save_session(session.record)
             session.store.append("recording", session.id, {"recording": on})
+        self._rest_until.pop(session.id, None)
         self.look()
 
     def view(self, session: Session) -> dict[str, Any]:
@@ -190,20 +228,24 @@ class Recorder:
         recording = Recording(
             session.dir, int(config.recording_max_mb * 1024 * 1024), config.recording_days * 24 * 3600.0
         )
-        self._running[session.id] = recording
-        self._viewers.audience(session.id).join(recording)
+        audience = self._viewers.audience(session.id)
+        self._running[session.id] = (recording, audience)
+        audience.join(recording)
 
     def _end(self, identity: str) -> None:
-        recording = self._running.pop(identity)
-        self._viewers.audience(identity).leave(recording)
+        recording, audience = self._running.pop(identity)
+        audience.leave(recording)
         recording.close()
 
-    def _give_up(self, session: Session, error: OSError) -> None:
+    def _pause(self, session: Session, error: OSError) -> None:
+        """Say once that it fails, as soon as the journal can be told, and try again later."""
         self._end(session.id)
-        session.record.options[OPTION] = False
-        failure = StorageFailed(f"The recording cannot be written: {error.strerror}.")
-        session.store.append("recording", session.id, {"recording": False, "error": failure.message})
-        self._log.error("recording_failed", extra={"fields": {"session": session.id, "why": error.strerror}})
+        self._rest_until[session.id] = time.monotonic() + AGAIN_SECONDS
+        if session.id not in self._failing:
+            why = f"The recording cannot be written: {error.strerror}."
+            session.store.append("recording", session.id, {"recording": False, "error": why})
+            self._failing.add(session.id)
+            self._log.error("recording_failed", extra={"fields": {"session": session.id, "why": error.strerror}})
 
     def _sweep(self) -> None:
         oldest = time.time() - self._pool.house.config().sessions.recording_days * 24 * 3600.0
@@ -213,6 +255,12 @@ class Recorder:
                     path.unlink()
             except OSError:
                 continue
+
+
+def _write_whole(file: BinaryIO, line: bytes) -> None:
+    """A disk that is nearly full takes a part of a line without a word."""
+    if file.write(line) < len(line):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def _cut_torn_line(file: BinaryIO) -> int:

@@ -24,6 +24,7 @@ from supervisor.typist import ReportFilter
 
 MAX_VIEWERS = 500
 HELLO_SECONDS = 5.0
+LISTEN_AGAIN_SECONDS = 0.5
 HIGH_WATER, LOW_WATER = 64 * 1024, 8 * 1024
 RETURN_SECONDS = 15.0
 """How long after the supervisor's start those who were attached may take to come back for their screen's size."""
@@ -56,9 +57,23 @@ class Viewers:
                 connection.hang_up()
             for audience in self._audiences.values():
                 audience.close()
-            self._path.unlink(missing_ok=True)
+            with suppress(OSError):  # on a disk that has become read-only it stays; the next one replaces it
+                self._path.unlink(missing_ok=True)
 
     async def _listen(self) -> asyncio.Server:
+        """The boundary: without its socket the supervisor goes on, says so once, and tries again until it has it."""
+        told = False
+        while True:
+            try:
+                return await self._bind()
+            except OSError as error:
+                if not told:
+                    why = f"{self._path} cannot be made: {error.strerror or error}."
+                    self._pool.log.error("viewers_shut_out", extra={"fields": {"why": why}})
+                told = True
+            await asyncio.sleep(LISTEN_AGAIN_SECONDS)
+
+    async def _bind(self) -> asyncio.Server:
         self._path.unlink(missing_ok=True)
         server = await asyncio.get_running_loop().create_unix_server(lambda: Viewer(self), str(self._path))
         self._path.chmod(0o600)

@@ -69,6 +69,7 @@ def refused(house: House, session: str) -> StorageFailed:
 
 
 def test_full_disk_refuses_and_heals(quick: House, disk: Disk) -> None:
+    quick.config["sessions"] = {"recording": True}
     quick.start_supervisor()
     quick.start_api()
     assert quick.supervisor is not None
@@ -100,8 +101,16 @@ def test_full_disk_refuses_and_heals(quick: House, disk: Disk) -> None:
     assert quick.ask("echo: and new ones", other)[0] == "and new ones"
     assert quick.session(session)["pid"] == before["pid"]
     assert quick.session(session)["state"] == "idle"
+    until(lambda: of_kind(quick, "recording", session)[-1:] == [{"recording": True}], "its recording goes on")
+    assert "cannot be written" in of_kind(quick, "recording", session)[0]["error"]
+    until(lambda: "FIG" in cast(quick, session)[-1000:], "what was said since is in it")
     until(lambda: descriptors(quick.supervisor.pid) <= open_before, "descriptors are given back")
     assert not list((quick.paths.session_dir(session) / "spool").iterdir())
+
+
+def cast(house: House, session: str) -> str:
+    """What was recorded of it."""
+    return (house.paths.session_dir(session) / "recording.cast").read_text()
 
 
 def transcript(house: House, session: dict[str, Any]) -> str:

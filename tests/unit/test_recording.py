@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from shared import asciicast
+from shared.config import Config, SessionsConfig
+from shared.errors import StorageFailed
 from supervisor import recording as module
-from supervisor.recording import NAME, OLD_NAME, Recording
+from supervisor.recording import NAME, OLD_NAME, Recorder, Recording
+from supervisor.states import State
 
 HEAD = {"cols": 80, "rows": 24, "title": "Claude"}
 DAY = 86400.0
@@ -113,3 +118,61 @@ def test_a_full_disk_ends_the_recording_only(tmp_path: Path) -> None:
     recording.output(0, b"x", b"")
     assert isinstance(recording.failed, OSError)
     assert recording.clogged
+
+
+class Recorded:
+    """Two sessions and their audiences, as the recorder sees them; `refuses` is a journal on a full disk."""
+
+    def __init__(self, folder: Path) -> None:
+        self.refuses = False
+        self.told: list[tuple[str, Any]] = []
+        self.members: dict[str, Recording] = {}
+        self.sessions = [self._session(folder, identity) for identity in ("first", "second")]
+        house = SimpleNamespace(config=lambda: Config(sessions=SessionsConfig(recording=True)))
+        pool: Any = SimpleNamespace(sessions=lambda: self.sessions, house=house)
+        viewers: Any = SimpleNamespace(audience=self._audience)
+        self.recorder = Recorder(pool, viewers, logging.getLogger("recorder"))
+
+    def _session(self, folder: Path, identity: str) -> Any:
+        (folder / identity).mkdir()
+        store = SimpleNamespace(append=self._append)
+        record = SimpleNamespace(options={})
+        return SimpleNamespace(
+            id=identity, dir=folder / identity, store=store, record=record, terminal="there", state=State.IDLE
+        )
+
+    def _append(self, kind: str, session: str, data: Any) -> None:
+        if self.refuses:
+            raise StorageFailed("full")
+        self.told.append((session, data["recording"]))
+
+    def _audience(self, identity: str) -> Any:
+        def join(member: Recording) -> None:
+            self.members[identity] = member
+            member.snapshot(HEAD, b"drawn")
+
+        return SimpleNamespace(join=join, leave=lambda member: None)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_recording_that_fails_on_a_full_disk_goes_on_with_room_and_disturbs_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "AGAIN_SECONDS", 0.0)
+    there = Recorded(tmp_path)
+    there.refuses = True
+    os.symlink("/dev/full", tmp_path / "first" / NAME)
+
+    for _ in range(5):
+        there.recorder.look()
+    there.members["second"].output(0, b"goes on", b"")
+    there.refuses = False
+    for _ in range(5):
+        there.recorder.look()
+    (tmp_path / "first" / NAME).unlink()
+    for _ in range(5):
+        there.recorder.look()
+
+    assert there.told == [("first", False), ("first", True)]
+    assert [line[2] for line in lines(tmp_path / "first" / NAME)[1:]] == ["drawn"]
+    assert [line[2] for line in lines(tmp_path / "second" / NAME)[1:]] == ["drawn", "goes on"]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -24,6 +26,7 @@ from supervisor.pulse import Pulse
 from supervisor.screen import Screen
 from supervisor.states import State
 from supervisor.typist import ReportFilter
+from supervisor.viewers import Viewers
 
 # -- the protocol --------------------------------------------------------------------------------------------------
 
@@ -466,3 +469,28 @@ async def test_who_asks_for_a_drawing_has_missed_nothing() -> None:
     assert member.got[1] == b"1m"
     assert (member.got[2]["asked"], member.got[2]["offset"]) == (True, 5)
     stage.audience.close()
+
+
+# -- the door ------------------------------------------------------------------------------------------------------
+
+
+async def test_a_socket_that_cannot_be_made_is_made_when_it_can_be(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "run" / "terminal.sock"
+    pool: Any = SimpleNamespace(log=logging.getLogger("viewers"), sessions=list)
+    serving = asyncio.create_task(Viewers(pool, path).serve())
+    while not caplog.records:
+        await asyncio.sleep(0.01)
+    assert not serving.done()
+
+    path.parent.mkdir()
+    while not path.exists():
+        await asyncio.sleep(0.01)
+    _, writer = await asyncio.open_unix_connection(str(path))
+    writer.close()
+    serving.cancel()
+    await asyncio.wait([serving])
+
+    assert [record.getMessage() for record in caplog.records] == ["viewers_shut_out"]
+    assert not path.exists()
