@@ -25,6 +25,7 @@ from supervisor.bus import Bus
 from supervisor.bus_doors import Door, LocalDoor, TcpDoor
 from supervisor.checks import claude_version
 from supervisor.claude import command
+from supervisor.folders import Folders
 from supervisor.grants import permit
 from supervisor.health import Health
 from supervisor.logs import open_log
@@ -122,6 +123,7 @@ class Daemon:
             ("viewers_rebound", viewers.heal),
             ("lock_renewed", ownership.heal),
             ("", metrics.note_pass),
+            ("", Folders(pool).tidy),
             ("", store.give_back),
             ("", resources.give_back),
         ]

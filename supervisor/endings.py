@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 from shared.errors import PilotlightError
-from supervisor import aftermath, attachments
+from supervisor import aftermath, attachments, remains
 from supervisor.launching import has_transcript
 from supervisor.session import Session
 from supervisor.states import Event
@@ -31,6 +31,7 @@ def end(session: Session, cause: str, reason: str, detail: str | None, error: Pi
             holder=None,
         )
     shutil.rmtree(session.house.paths.temporary_dir(session.id), ignore_errors=True)
+    remains.drop_ring(session)
     if reason == "killed":
         attachments.discard(session.dir)
 
@@ -41,6 +42,7 @@ def start_failed(session: Session, error: PilotlightError) -> bool:
     code, record = error.error_code, session.record
     if error.retryable or code == "conversation_in_use":
         session.apply(Event.SLEPT, code, child=None, holder=None)
+        remains.drop_ring(session)
         return False
     worked = has_transcript(session)
     verdict = aftermath.judge_start(code, worked, record.failures, session.house.config().health.restart_limit)

@@ -34,7 +34,8 @@ from typing import Any, NamedTuple
 
 from shared.process import send_signal, start_time
 from supervisor import holder_files, holder_lock
-from supervisor.holder_child import Child, Size, StartError, spawn
+from supervisor.holder_child import Child, Size, spawn
+from supervisor.holder_errors import StartError
 from supervisor.holder_loop import Holder
 from supervisor.holder_protocol import PROTOCOL, READY_FD
 from supervisor.holder_socket import listen

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import pexpect
 
 from shared.process import ProcessId, start_time
+from supervisor.holder_errors import StartError
 from supervisor.holder_protocol import CHUNK, COLS, ROWS
 from supervisor.holder_tree import die_with_parent
 
@@ -25,16 +26,6 @@ _INHERITED_AS_IGNORED = (
 )  # fmt: skip
 _CODES = {errno.ENOENT: "not_found", errno.EACCES: "not_executable", errno.ENOEXEC: "not_executable"}
 _NEEDS_ESCAPE = " \t\n\r\v\f'\"\\"
-
-
-class StartError(Exception):
-    """The child was not started; `code` is for programs."""
-
-    def __init__(self, code: str, message: str, path: str | None = None) -> None:
-        super().__init__(message)
-        self.report: dict[str, Any] = {"code": code, "message": message}
-        if path is not None:
-            self.report["path"] = path
 
 
 class Size(NamedTuple):

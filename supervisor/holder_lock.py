@@ -12,7 +12,7 @@ import fcntl
 import os
 
 from shared.process import ProcessId, alive
-from supervisor.holder_child import StartError
+from supervisor.holder_errors import StartError
 
 
 def take(path: str) -> int:
@@ -51,6 +51,29 @@ def release(fd: int) -> None:
     """Lets the lock go while the child lives on."""
     os.ftruncate(fd, 0)
     os.close(fd)
+
+
+def discard(path: str) -> bool:
+    """Removes a lock that nobody holds and that stands for no living child; whether it did.
+
+    Whoever opened the file before it went finds out when it has the lock (`take`), and makes a new one. For the moment in
+    which this looks, a `take` is refused as if a holder had the lock: call it where none is to be expected.
+    """
+    try:
+        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        survivor = _read_mark(fd)
+        if not _is_still_at(fd, path) or (survivor is not None and alive(survivor)):
+            return False
+        os.unlink(path)
+        return True
+    except OSError:
+        return False
+    finally:
+        os.close(fd)
 
 
 def _read_mark(fd: int) -> ProcessId | None:

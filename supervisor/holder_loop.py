@@ -20,8 +20,9 @@ from typing import Any
 
 from shared.process import ProcessId, send_signal
 from supervisor import holder_lock, holder_tree
-from supervisor.holder_child import Child, Size, StartError, exit_of
+from supervisor.holder_child import Child, Size, exit_of
 from supervisor.holder_connection import Connection
+from supervisor.holder_errors import StartError
 from supervisor.holder_files import EXIT, write_json
 from supervisor.holder_keyboard import Keyboard, Reply
 from supervisor.holder_protocol import MAX_WRITE

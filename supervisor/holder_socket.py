@@ -10,7 +10,7 @@ import os
 import socket
 
 from supervisor import holder_files
-from supervisor.holder_child import StartError
+from supervisor.holder_errors import StartError
 
 _MAX_SOCKET_PATH = 103
 _BACKLOG = 16

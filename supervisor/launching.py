@@ -103,8 +103,12 @@ def has_transcript(session: Session) -> bool:
 
 def conversation_lock(session: Session) -> Path:
     """The file that a holder locks for as long as its `claude` writes the conversation, whichever home it belongs to."""
-    home = session.house.claude_home / "pilotlight-locks"
-    return home / f"{session.record.conversation_id}.lock"
+    return lock_of(session.house.claude_home, session.record.conversation_id)
+
+
+def lock_of(claude_home: Path, conversation: str) -> Path:
+    """The lock of one conversation of one Claude home."""
+    return claude_home / "pilotlight-locks" / f"{conversation}.lock"
 
 
 def refuse_second_process(session: Session) -> None:

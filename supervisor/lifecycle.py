@@ -291,6 +291,7 @@ class Lifecycle:
         else:
             session.record.options.pop("stop", None)
             session.apply(Event.SLEPT, intent["cause"], child=None, holder=None, failures=0)
+            remains.drop_ring(session)
 
     async def end_late_holder(self) -> None:
         """End the process that a holder has made which came up after its start was given up: nobody would count it."""

@@ -69,6 +69,13 @@ def last_words(session: Session) -> str:
         screen.close()
 
 
+def drop_ring(session: Session) -> None:
+    """Give back the space of a ring whose process is gone and whose last words are told: nobody reads it any more, and the
+    next process begins a new one."""
+    with suppress(OSError):  # then it stays where it is, and the next one replaces it
+        (session.dir / holder_files.RING).unlink(missing_ok=True)
+
+
 async def end_strays(session: Session) -> None:
     """End what is left of a process whose holder is gone: tasks in process sessions of their own, and `claude`
     itself if it has closed its terminal."""

@@ -396,6 +396,11 @@ class Store:
         with self.transaction():
             self._db.execute("INSERT OR REPLACE INTO tails VALUES(?,?,?)", (session_id, name, position))
 
+    def forget_positions(self, session_id: str) -> None:
+        """The logs in a session's folder are gone; where its transcripts were read to stays true."""
+        with self.transaction():
+            self._db.execute("DELETE FROM tails WHERE session_id=? AND name NOT LIKE 'transcript:%'", (session_id,))
+
     def recall(self, key: str) -> Any:
         """What a request with this key was answered; None when it is new."""
         row = self._db.execute("SELECT result FROM keys WHERE key=?", (key,)).fetchone()

@@ -19,6 +19,7 @@ import psutil
 import pytest
 
 from shared.process import alive, identify, send_signal
+from supervisor import holder_lock
 from supervisor.holder_client import HolderError, launch, read_exit, read_info
 from supervisor.holder_protocol import PROTOCOL
 from supervisor.holder_start import Spares
@@ -302,6 +303,20 @@ async def test_a_lock_outlives_the_removal_of_its_file(lab: Lab) -> None:
     assert (await refused(lab, CAT, "three", locks=[str(lock)])).code == "locked"
     assert alive(first.id)
     assert alive(second.id)
+
+
+async def test_only_a_lock_that_stands_for_nobody_is_discarded(lab: Lab) -> None:
+    held, survived, free = (lab.base / name for name in ("held", "survived", "free"))
+    await lab.start(CAT, "one", locks=[str(held)])
+    info = await lab.start(IGNORES_HANGUP, "two", locks=[str(survived)])
+    await (await lab.watch(info)).sees(b"ready")
+    os.kill(info.pid, signal.SIGKILL)
+    await lab.gone(info.id)
+    holder_lock.release(holder_lock.take(str(free)))
+
+    assert [holder_lock.discard(str(lock)) for lock in (held, survived, free)] == [False, False, True]
+    assert [lock.exists() for lock in (held, survived, free)] == [True, True, False]
+    assert (await refused(lab, CAT, "three", locks=[str(held)])).code == "locked"
 
 
 async def test_a_child_that_survives_its_killed_holder_still_holds_the_lock(lab: Lab) -> None:

@@ -76,6 +76,25 @@ def test_a_message_brings_back_what_ended_by_itself_once_there_is_room_and_nothi
     assert quick.session(session)["state"] == "ended"
 
 
+def test_a_session_gives_back_its_space_and_is_reopened_without_its_folder(quick: House) -> None:
+    _, session = quick.ask("Remember the word LYCHEE")
+    folder, lock = quick.paths.session_dir(session), quick.claude_home / f".claude/pilotlight-locks/{session}.lock"
+    assert (folder / "ring").exists()
+    assert lock.exists()
+    quick.call("session.hibernate", {"sessionId": session})
+    assert not (folder / "ring").exists(), "a sleeping session has no screen"
+    quick.call("session.kill", {"sessionId": session})
+    assert (folder / "hooks.log").exists(), "the rest stays as long as the journal tells of it"
+
+    quick.call("settings.patch", {"values": {"events.keep_days": 0.5 / 86400}})
+    until(lambda: not folder.exists() and not lock.exists(), "nothing of it is left")
+    quick.call("settings.patch", {"values": {"events.keep_days": None}})
+
+    quick.call("session.reopen", {"sessionId": session})
+    assert quick.ask("What word did I ask you to remember?", session)[0] == "LYCHEE"
+    until(lambda: not list((quick.paths.sessions_dir / ".discarded").glob("*")), "what was put aside is gone")
+
+
 def test_activity_extends_and_work_never_expires(quick: House) -> None:
     _, session = quick.ask("echo: start")
     quick.call(

@@ -1,0 +1,80 @@
+"""The folders of sessions that have ended: kept as long as the journal keeps events, then given back.
+
+An ended session is reopened from its transcript, which is Claude's and stays; its folder is needed for nothing but what
+was attached and recorded. What must not regress: a folder goes only when its session has ended, is not in memory, and has
+no recording left (`sessions.recording_days` decides about those); it is renamed on the loop, where sessions are reopened,
+so none loses a folder that it has begun to use again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import time
+from itertools import islice
+
+from supervisor import holder_lock
+from supervisor.launching import lock_of
+from supervisor.pool import Pool
+from supervisor.records import SessionRecord
+from supervisor.states import State
+from supervisor.store import now_ms
+
+DISCARDED = ".discarded"
+"""Where below the sessions' folder what is being removed waits for it, also from one supervisor to the next."""
+
+SWEEP_SECONDS = 3600.0
+AT_ONCE = 50
+"""How many go in one pass: the loop stands still for a fraction of a millisecond each."""
+
+
+class Folders:
+    """Looks for what can go, now and then."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self._house = pool.house
+        self._swept_at: float | None = None
+        self._removal: asyncio.Future[None] | None = None
+
+    def tidy(self) -> bool:
+        """The chore of a health pass. False: nothing that needs to be told."""
+        keep = self._house.config().events.keep_days * 86400.0
+        now = time.monotonic()
+        rested = self._swept_at is None or now - self._swept_at >= min(SWEEP_SECONDS, keep / 4)
+        if rested and (self._removal is None or self._removal.done()):
+            self._swept_at = now
+            if self._set_aside(now_ms() - int(keep * 1000)) == AT_ONCE:
+                self._swept_at = None
+            discarded = self._house.paths.sessions_dir / DISCARDED
+            self._removal = asyncio.ensure_future(asyncio.to_thread(shutil.rmtree, discarded, ignore_errors=True))
+        return False
+
+    def _set_aside(self, ended_before: int) -> int:
+        """Take folders, and what else lies around for their sessions, out of the way. Return how many."""
+        sessions = self._house.paths.sessions_dir
+        known = {session.id: session.record.conversation_id for session in self._pool.sessions()}
+        due = (
+            record
+            for folder in sorted(sessions.iterdir())
+            if folder.name not in known
+            and (record := self._pool.store.session(folder.name)) is not None
+            and record.state == State.ENDED
+            and (record.ended_at or 0) < ended_before
+            and not any(folder.glob("recording*.cast"))
+        )
+        gone = 0
+        for record in islice(due, AT_ONCE):
+            (sessions / DISCARDED).mkdir(mode=0o700, exist_ok=True)
+            with self._pool.store.transaction():
+                self._pool.store.forget_positions(record.id)
+                (sessions / record.id).rename(sessions / DISCARDED / record.id)
+            self._remove_locks(record, set(known.values()))
+            gone += 1
+        if gone:
+            self._house.log.info("folders_discarded", extra={"fields": {"sessions": gone}})
+        return gone
+
+    def _remove_locks(self, record: SessionRecord, in_use: set[str]) -> None:
+        for conversation in {record.conversation_id, *(left["id"] for left in record.conversations)} - in_use:
+            holder_lock.discard(str(lock_of(self._house.claude_home, conversation)))
