@@ -91,6 +91,7 @@ class EventsConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 
     keep_days: Positive = 14.0
     keep_count: Count = 200_000
+    keep_mb: Positive = 200.0
 
 
 class LogConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

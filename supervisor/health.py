@@ -144,7 +144,7 @@ class Health:
         connected = [household for household in self._pool.households() if household.session.terminal is not None]
         await asyncio.gather(*(self._guarded("progress", self._check_progress(h, config)) for h in connected))
         if self._refused is None:
-            store.prune(config.events.keep_days, config.events.keep_count)
+            store.prune(config.events.keep_days, config.events.keep_count, config.events.keep_mb)
         self._pool.forget_ended()
         for gone in set(self._watched) - {session.id for session in self._pool.sessions()}:
             del self._watched[gone]

@@ -24,6 +24,7 @@ from supervisor.claude.journal import (
     transcript_path,
 )
 from supervisor.claude.transcript import milliseconds, read
+from supervisor.excerpt import excerpt
 from supervisor.policy import consider
 from supervisor.receipts import same
 from supervisor.records import MODE_NOW
@@ -231,7 +232,7 @@ class Logbook:
         }
         if name == "PreToolUse":
             data["input"] = payload.get("tool_input")
-        session.store.append("tool", session.id, data)
+        session.store.append("tool", session.id, excerpt(data))
         if name != "PreToolUse":
             answered = next((known for known in session.permissions if known.answered_by(payload)), None)
             if answered is not None:

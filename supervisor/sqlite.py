@@ -51,7 +51,9 @@ class _Cursor(sqlite3.Cursor):
             raise refused(error) from error
 
 
-class _Connection(sqlite3.Connection):
+class Connection(sqlite3.Connection):
+    """One whose cursors are such."""
+
     def cursor(self, factory: Any = _Cursor) -> Any:
         return super().cursor(factory)
 
@@ -60,6 +62,6 @@ class _Connection(sqlite3.Connection):
         return cursor.execute(sql, values)
 
 
-def connect(path: Path) -> sqlite3.Connection:
+def connect(path: Path) -> Connection:
     """A connection in which every transaction is begun by hand. Raise sqlite3.Error."""
-    return sqlite3.connect(path, isolation_level=None, timeout=LOCKED_SECONDS, factory=_Connection)
+    return sqlite3.connect(path, isolation_level=None, timeout=LOCKED_SECONDS, factory=Connection)

@@ -1,4 +1,4 @@
-"""The database: sessions, messages, the event journal, reading positions, settings. The only module that knows SQL.
+"""The database: sessions, messages, reading positions, settings, and the journal of events (`journal_store`).
 
 One connection, one thread, write-ahead log. What was promised to a client is synced (`durable=True`: `synchronous=FULL`);
 everything else survives a crash of the supervisor, and a machine crash sets it back at most a moment, which recovery from
@@ -12,14 +12,15 @@ import sqlite3
 import uuid
 from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager, suppress
+from math import inf
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from shared.errors import StorageFailed
-from shared.messages import VERSION, Event
-from supervisor import clock
+from shared.messages import Event
+from supervisor.journal_store import SCHEMA, Journal, now_ms
 from supervisor.records import MessageRecord, SessionRecord
 from supervisor.sqlite import Damaged, connect, refused
 
@@ -38,9 +39,6 @@ CREATE TABLE IF NOT EXISTS messages(
 CREATE INDEX IF NOT EXISTS messages_session ON messages(session_id, ord);
 CREATE INDEX IF NOT EXISTS messages_open ON messages(session_id, rank) WHERE state IN
     ('accepted', 'queued', 'typed', 'submitted');
-CREATE TABLE IF NOT EXISTS events(
-    seq INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, kind TEXT NOT NULL, session TEXT, data BLOB NOT NULL);
-CREATE INDEX IF NOT EXISTS events_session ON events(session, seq);
 CREATE TABLE IF NOT EXISTS tails(
     session_id TEXT NOT NULL, name TEXT NOT NULL, position INTEGER NOT NULL, PRIMARY KEY(session_id, name));
 CREATE TABLE IF NOT EXISTS keys(key TEXT PRIMARY KEY, at INTEGER NOT NULL, result BLOB NOT NULL);
@@ -86,7 +84,6 @@ class Store:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._depth = 0
-        self._outgoing: list[Event] = []
         self.publish: Callable[[list[Event]], None] = lambda events: None
         self.refusal: StorageFailed | None = None
         try:
@@ -96,14 +93,14 @@ class Store:
             self._db.execute("PRAGMA synchronous=NORMAL")
             self._db.execute("PRAGMA wal_autocheckpoint=500")
             self._db.execute("PRAGMA cache_size=-1000")  # kB; the machine keeps the file's pages anyway
-            self._db.executescript(_SCHEMA)
+            self._db.executescript(_SCHEMA + SCHEMA)
             self._db.execute("INSERT OR IGNORE INTO meta VALUES('epoch', ?)", (uuid.uuid4().hex[:12],))
-            self._head = self._read_head()
+            self.journal = Journal(self._db)
         except sqlite3.Error as error:
             raise refused(error) from error
         except OSError as error:
             raise StorageFailed(f"The database {path} cannot be opened: {error.strerror}.") from error
-        self.epoch: str = self.meta("epoch") or ""
+        self.epoch = self.journal.epoch = self.meta("epoch") or ""
 
     def probe(self) -> None:
         """Raise StorageFailed unless a write of some size succeeds now; then the last refusal is forgotten."""
@@ -174,7 +171,7 @@ class Store:
             yield
             self._db.execute("COMMIT")
         except BaseException as error:
-            self._outgoing.clear()
+            self.journal.undone()
             if isinstance(error, StorageFailed):
                 self.refusal = self.refusal or error
             if self._db.in_transaction:
@@ -185,9 +182,8 @@ class Store:
             self._depth = 0
             if durable:
                 self._db.execute("PRAGMA synchronous=NORMAL")
-        events, self._outgoing = self._outgoing, []
+        events = self.journal.committed()
         if events:
-            self._head = events[-1].seq
             self.publish(events)
 
     # -- sessions ------------------------------------------------------------------------------------------------
@@ -307,76 +303,32 @@ class Store:
 
     def append(self, kind: str, session: str | None = None, data: dict[str, Any] | None = None) -> None:
         """Add to the journal; published when the transaction commits."""
-        at, body = now_ms(), data or {}
         with self.transaction():
-            cursor = self._db.execute(
-                "INSERT INTO events(at,kind,session,data) VALUES(?,?,?,?)",
-                (at, kind, session, msgspec.json.encode(body)),
-            )
-            self._outgoing.append(
-                Event(
-                    v=VERSION,
-                    epoch=self.epoch,
-                    seq=int(cursor.lastrowid or 0),
-                    at=at,
-                    kind=kind,
-                    session=session,
-                    data=body,
-                )
-            )
+            self.journal.append(kind, session, data or {})
 
     def head(self) -> int:
         """The newest sequence number that is committed."""
-        return self._head
-
-    def _read_head(self) -> int:
-        row = self._db.execute("SELECT seq FROM sqlite_sequence WHERE name='events'").fetchone()
-        return int(row[0]) if row else 0
+        return self.journal.head
 
     def oldest(self) -> int:
         """The oldest sequence number that is kept."""
-        row = self._db.execute("SELECT MIN(seq) FROM events").fetchone()
-        return int(row[0]) if row[0] is not None else self.head() + 1
+        return self.journal.oldest()
 
     def events(self, since: int, limit: int, session: str | None, kinds: list[str] | None) -> list[Event]:
         """Events behind `since`, oldest first."""
-        where, values = "seq > ?", [since]  # type: tuple[str, list[Any]]
-        if session:
-            where += " AND session = ?"
-            values.append(session)
-        if kinds:
-            where += f" AND kind IN ({','.join('?' * len(kinds))})"
-            values += kinds
-        rows = self._db.execute(
-            f"SELECT seq,at,kind,session,data FROM events WHERE {where} ORDER BY seq LIMIT ?", (*values, limit)
-        )
-        return [
-            Event(
-                v=VERSION,
-                epoch=self.epoch,
-                seq=seq,
-                at=at,
-                kind=kind,
-                session=owner,
-                data=msgspec.json.decode(data),
-            )
-            for seq, at, kind, owner, data in rows
-        ]
+        return self.journal.since(since, limit, session, kinds)
 
     def count_events(self) -> dict[str, int]:
         """How many events of each kind are kept."""
-        return dict(self._db.execute("SELECT kind, COUNT(*) FROM events GROUP BY kind"))
+        return self.journal.count()
 
-    def prune(self, keep_days: float, keep_count: int) -> None:
-        """Drop what the journal no longer keeps, by age and by number: always its beginning, so that a gap is one; and
-        idempotency keys older than a week. Cheap when there is nothing to drop."""
-        row = self._db.execute(
-            "SELECT seq FROM events WHERE at >= ? ORDER BY seq LIMIT 1", (now_ms() - int(keep_days * 86_400_000),)
-        ).fetchone()
-        first = max(row[0] if row else self._head + 1, self._head - keep_count + 1)
-        if first > self.oldest():
+    def prune(self, keep_days: float, keep_count: int, keep_mb: float = inf) -> None:
+        """Drop what the journal no longer keeps, and idempotency keys older than a week. Cheap when there is nothing to
+        drop."""
+        first = self.journal.surplus(keep_days, keep_count, keep_mb * 1024 * 1024)
+        if first is not None:
             with self.transaction():
-                self._db.execute("DELETE FROM events WHERE seq < ?", (first,))
+                self.journal.drop(first)
         before = now_ms() - 7 * 86_400_000
         if self._db.execute("SELECT 1 FROM keys WHERE at < ? LIMIT 1", (before,)).fetchone():
             with self.transaction():
@@ -420,8 +372,3 @@ class Store:
         """Store one setting."""
         with self.transaction():
             self._db.execute("INSERT OR REPLACE INTO meta VALUES(?,?)", (key, value))
-
-
-def now_ms() -> int:
-    """Milliseconds since the epoch."""
-    return int(clock.wall() * 1000)

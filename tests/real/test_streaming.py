@@ -61,7 +61,7 @@ def test_the_stream_is_the_reply_and_ends_with_the_receipt(api: House) -> None:
 
     # Tools, and text before them, in the same session; another message in the queue stays out of it.
     session = done.data["sessionId"]
-    call = json.dumps({"command": "echo from-the-tool"})
+    call = json.dumps({"command": "echo from-the-tool " + "x" * 5000})
     with Stream(
         api, "/api/chat", {"message": f"[[before Let me see.]] [[tool Bash {call}]]", "sessionId": session}
     ) as stream:
@@ -69,6 +69,8 @@ def test_the_stream_is_the_reply_and_ends_with_the_receipt(api: House) -> None:
         frames = list(stream)
     phases = [(frame.data["data"]["tool"], frame.data["data"]["phase"]) for frame in frames if frame.kind == "tool"]
     assert phases == [("Bash", "started"), ("Bash", "finished")]
+    started = next(frame.data["data"] for frame in frames if frame.kind == "tool")
+    assert (len(started["input"]["command"]), started["truncated"]) == (2048, True)
     assert list(deltas(frames).values()) == ["Let me see.", frames[-1].data["reply"]]
     assert "from-the-tool" in frames[-1].data["reply"]
     assert "somebody else" not in "".join(deltas(frames).values())

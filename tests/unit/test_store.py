@@ -169,6 +169,30 @@ def test_pruning_keeps_the_newest_and_says_where_it_begins(store: Store) -> None
     assert (store.oldest(), store.head()) == (7, 10)
 
 
+def test_pruning_by_bytes_keeps_the_newest_that_fit_also_after_reopening(path: Path) -> None:
+    first = Store(path)
+    for number in range(100):
+        first.append("event", None, {"n": number, "text": "x" * 10_000})
+    failing(first, lambda: first.append("event", None, {"text": "x" * 10_000_000}))
+    first.prune(keep_days=1, keep_count=1000, keep_mb=2)
+    assert first.oldest() == 1, "nothing has to go"
+    first.prune(keep_days=1, keep_count=1000, keep_mb=0.5)
+    kept = [event.seq for event in first.events(0, 100, None, None)]
+    first.close()
+    assert kept == list(range(kept[0], 101))
+    assert 480_000 < len(kept) * 10_000 < 0.5 * 2**20
+
+    second = Store(path)
+    second.prune(keep_days=1, keep_count=1000, keep_mb=0.5)
+    assert second.oldest() == kept[0], "it counts the same"
+    second.prune(keep_days=1, keep_count=1000, keep_mb=0.001)
+    assert (second.oldest(), second.head()) == (101, 100)
+    second.append("next")
+    second.prune(keep_days=1, keep_count=1000, keep_mb=0.001)
+    assert [event.seq for event in second.events(0, 10, None, None)] == [101]
+    second.close()
+
+
 def test_pruning_by_age_leaves_no_hole_when_the_clock_was_set_back(store: Store) -> None:
     for _ in range(4):
         store.append("event")

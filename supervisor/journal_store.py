@@ -1,0 +1,118 @@
+"""The event journal in the database: numbered without gaps, kept within bounds of age, number and bytes.
+
+The store owns the connection and begins and ends its transactions; it tells the journal how each of them ended. What
+must not regress: a number that was seen is never given twice, and none is skipped; only the beginning is ever dropped, so
+that what is missing is one gap; a health pass looks at what it drops and at nothing else.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from shared.messages import VERSION, Event
+from supervisor import clock
+from supervisor.sqlite import Connection
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS events(
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, kind TEXT NOT NULL, session TEXT, data BLOB NOT NULL);
+CREATE INDEX IF NOT EXISTS events_session ON events(session, seq);
+"""
+
+ROW_BYTES = 128
+"""What an event takes beside its data: number, time, kind, session, and the session's entry in the index."""
+
+
+def now_ms() -> int:
+    """Milliseconds since the epoch."""
+    return int(clock.wall() * 1000)
+
+
+class Journal:
+    """The events. `head` is the newest number that is committed, `bytes` what all that are kept take, roughly."""
+
+    def __init__(self, db: Connection) -> None:
+        self._db = db
+        self.epoch = ""
+        self._outgoing: list[Event] = []
+        self._incoming_bytes = 0
+        row = db.execute("SELECT seq FROM sqlite_sequence WHERE name='events'").fetchone()
+        self.head = int(row[0]) if row else 0
+        self.bytes = self._measure("seq >= 0")  # once: SQLite tells lengths without reading the data
+
+    def append(self, kind: str, session: str | None, data: dict[str, Any]) -> None:
+        """Add an event, within a transaction."""
+        at, body = now_ms(), msgspec.json.encode(data)
+        cursor = self._db.execute("INSERT INTO events(at,kind,session,data) VALUES(?,?,?,?)", (at, kind, session, body))
+        self._incoming_bytes += len(body) + ROW_BYTES
+        self._outgoing.append(self._event(int(cursor.lastrowid or 0), at, kind, session, data))
+
+    def committed(self) -> list[Event]:
+        """The transaction holds: what it has added, to be published."""
+        events, self._outgoing = self._outgoing, []
+        self.bytes, self._incoming_bytes = self.bytes + self._incoming_bytes, 0
+        if events:
+            self.head = events[-1].seq
+        return events
+
+    def undone(self) -> None:
+        """The transaction never was."""
+        self._outgoing.clear()
+        self._incoming_bytes = 0
+
+    def oldest(self) -> int:
+        """The oldest number that is kept."""
+        row = self._db.execute("SELECT MIN(seq) FROM events").fetchone()
+        return int(row[0]) if row[0] is not None else self.head + 1
+
+    def since(self, seq: int, limit: int, session: str | None, kinds: list[str] | None) -> list[Event]:
+        """Events behind a number, oldest first."""
+        where, values = "seq > ?", [seq]  # type: tuple[str, list[Any]]
+        if session:
+            where += " AND session = ?"
+            values.append(session)
+        if kinds:
+            where += f" AND kind IN ({','.join('?' * len(kinds))})"
+            values += kinds
+        rows = self._db.execute(
+            f"SELECT seq,at,kind,session,data FROM events WHERE {where} ORDER BY seq LIMIT ?", (*values, limit)
+        )
+        return [
+            self._event(number, at, kind, owner, msgspec.json.decode(data)) for number, at, kind, owner, data in rows
+        ]
+
+    def count(self) -> dict[str, int]:
+        """How many events of each kind are kept."""
+        return dict(self._db.execute("SELECT kind, COUNT(*) FROM events GROUP BY kind"))
+
+    def surplus(self, keep_days: float, keep_count: int, keep_bytes: float) -> int | None:
+        """The number before which everything has to go; None when nothing has to."""
+        row = self._db.execute(
+            "SELECT seq FROM events WHERE at >= ? ORDER BY seq LIMIT 1", (now_ms() - int(keep_days * 86_400_000),)
+        ).fetchone()
+        first = max(row[0] if row else self.head + 1, self.head - keep_count + 1, self._first_within(keep_bytes))
+        return first if first > self.oldest() else None
+
+    def drop(self, before: int) -> None:
+        """Drop the beginning, within a transaction."""
+        self._incoming_bytes -= self._measure(f"seq < {int(before)}")
+        self._db.execute("DELETE FROM events WHERE seq < ?", (before,))
+
+    def _first_within(self, keep_bytes: float) -> int:
+        excess = self.bytes - keep_bytes
+        if excess <= 0:
+            return 0
+        for seq, size in self._db.execute("SELECT seq, LENGTH(data) FROM events ORDER BY seq"):
+            excess -= size + ROW_BYTES
+            if excess <= 0:
+                return int(seq) + 1
+        return self.head + 1
+
+    def _measure(self, where: str) -> int:
+        row = self._db.execute(f"SELECT COUNT(*), SUM(LENGTH(data)) FROM events WHERE {where}").fetchone()
+        return int(row[0]) * ROW_BYTES + int(row[1] or 0)
+
+    def _event(self, seq: int, at: int, kind: str, session: str | None, data: dict[str, Any]) -> Event:
+        return Event(v=VERSION, epoch=self.epoch, seq=seq, at=at, kind=kind, session=session, data=data)
