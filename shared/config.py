@@ -1,7 +1,8 @@
 """Configuration: one typed tree, read from YAML, overridden by environment variables, refused when it is wrong.
 
 `config/default.yaml` documents every key and must equal these defaults (a test compares them). Unknown keys and wrong
-types are refused with the path of the key; limits are checked here and nowhere else.
+types are refused with the path of the key; limits are checked here and nowhere else. Every number has a lower and an upper
+one: what is computed from it must stay a number that SQLite, the clock and the loop can take.
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ from msgspec import Meta, Struct, field
 from shared.errors import InvalidRequest
 
 Port = Annotated[int, Meta(ge=0, le=65535)]
-Positive = Annotated[float, Meta(gt=0)]
-Count = Annotated[int, Meta(ge=1)]
+Hours = Annotated[float, Meta(ge=0.00001, le=1_000_000)]
+Days = Annotated[float, Meta(ge=0.000001, le=36_500)]
+Megabytes = Annotated[float, Meta(ge=0.001, le=1_000_000)]
 
 
 class ClaudeConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -28,7 +30,7 @@ class ClaudeConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     args: list[str] = field(default_factory=list)
     env: dict[str, str] = field(default_factory=dict)
     pass_env: list[str] = field(default_factory=list)
-    start_timeout_seconds: Positive = 30.0
+    start_timeout_seconds: Annotated[float, Meta(ge=0.1, le=3600)] = 30.0
 
 
 class ApiConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -38,7 +40,7 @@ class ApiConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     port: Port = 3001
     threads: Annotated[int, Meta(ge=4, le=1000)] = 64
     wait_seconds: Annotated[float, Meta(ge=0, le=3600)] = 120.0
-    rate_per_minute: Annotated[int, Meta(ge=0)] = 600
+    rate_per_minute: Annotated[int, Meta(ge=0, le=1_000_000)] = 600
     allowed_hosts: list[str] = field(default_factory=list)
     allowed_origins: list[str] = field(default_factory=list)
 
@@ -54,52 +56,52 @@ class BusConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 class SessionsConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Lifetime and number of sessions."""
 
-    max_concurrent: Count = 10
-    timeout_hours: Positive = 24.0
-    warning_hours: Positive = 20.0
+    max_concurrent: Annotated[int, Meta(ge=1, le=10_000)] = 10
+    timeout_hours: Hours = 24.0
+    warning_hours: Hours = 20.0
     columns: Annotated[int, Meta(ge=20, le=500)] = 120
     rows: Annotated[int, Meta(ge=5, le=200)] = 40
-    max_queue: Count = 1000
+    max_queue: Annotated[int, Meta(ge=1, le=1_000_000)] = 1000
     project_path: str | None = None
     auto_keep_alive: bool = False
-    auto_keep_alive_max_hours: Positive = 168.0
+    auto_keep_alive_max_hours: Hours = 168.0
     recording: bool = False
-    recording_max_mb: Positive = 20.0
-    recording_days: Positive = 7.0
+    recording_max_mb: Megabytes = 20.0
+    recording_days: Days = 7.0
 
 
 class LimitsConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Resources, see docs/limits in the README."""
 
-    memory_per_session_mb: Annotated[float, Meta(ge=64)] = 500.0
-    memory_total_gb: Positive = 2.0
+    memory_per_session_mb: Annotated[float, Meta(ge=64, le=10_000_000)] = 500.0
+    memory_total_gb: Annotated[float, Meta(ge=0.001, le=1_000_000)] = 2.0
     memory_free_percent: Annotated[float, Meta(ge=0, lt=100)] = 5.0
-    cpu_percent: Annotated[float, Meta(gt=0, le=100)] = 80.0
+    cpu_percent: Annotated[float, Meta(ge=0.001, le=100)] = 80.0
 
 
 class HealthConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The periodic pass."""
 
-    interval_seconds: Positive = 30.0
-    stuck_minutes: Positive = 15.0
-    restart_seconds: Positive = 1.0
-    restart_limit: Count = 10
+    interval_seconds: Annotated[float, Meta(ge=0.05, le=86_400)] = 30.0
+    stuck_minutes: Annotated[float, Meta(ge=0.001, le=1_000_000)] = 15.0
+    restart_seconds: Annotated[float, Meta(ge=0.001, le=3600)] = 1.0
+    restart_limit: Annotated[int, Meta(ge=1, le=1000)] = 10
 
 
 class EventsConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How much of the journal is kept."""
 
-    keep_days: Positive = 14.0
-    keep_count: Count = 200_000
-    keep_mb: Positive = 200.0
+    keep_days: Days = 14.0
+    keep_count: Annotated[int, Meta(ge=1, le=1_000_000_000)] = 200_000
+    keep_mb: Megabytes = 200.0
 
 
 class LogConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Structured logs (JSON lines), rotated by size."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
-    max_mb: Positive = 10.0
-    keep_files: Count = 5
+    max_mb: Megabytes = 10.0
+    keep_files: Annotated[int, Meta(ge=1, le=1000)] = 5
 
 
 class NotifyConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -173,10 +175,7 @@ def load(path: Path | None, environment: Mapping[str, str] | None = None) -> Con
 
 def validate(tree: Mapping[str, Any], origin: str) -> Config:
     """The typed configuration of a plain tree. Raise InvalidRequest when it does not fit."""
-    try:
-        config = msgspec.convert(tree, Config)
-    except msgspec.ValidationError as error:
-        raise InvalidRequest(f"{origin}: {error}", code="invalid_config") from error
+    config = typed(tree, origin)
     if config.sessions.warning_hours >= config.sessions.timeout_hours:
         raise InvalidRequest(
             f"{origin}: sessions.warning_hours ({config.sessions.warning_hours:g}) must be below "
@@ -184,6 +183,14 @@ def validate(tree: Mapping[str, Any], origin: str) -> Config:
             code="invalid_config",
         )
     return config
+
+
+def typed(tree: Mapping[str, Any], origin: str) -> Config:
+    """The same, whether its values go together or not."""
+    try:
+        return msgspec.convert(tree, Config)
+    except msgspec.ValidationError as error:
+        raise InvalidRequest(f"{origin}: {error}", code="invalid_config") from error
 
 
 def _number(name: str, text: str) -> int | float:

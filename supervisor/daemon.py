@@ -142,7 +142,7 @@ class Daemon:
             log.error("database_damaged", extra={"fields": {"movedTo": str(loss.moved_to), "why": loss.reason}})
             restore(store, loss, self._paths, house.claude_home)
         store.append("started", None, {"pid": os.getpid(), "version": __version__})
-        settings.confess()
+        settings.confess(log)
         await talk.prepare()
         outcomes = await pool.recover()
         log.info("supervisor_ready", extra={"fields": {"pid": os.getpid(), **outcomes}})

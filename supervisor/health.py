@@ -127,7 +127,6 @@ class Health:
         """One pass."""
         config = self._house.config()
         self.passes += 1
-        store = self._pool.store
         self._check_storage()
         for name, chore in self.chores:
             await self._guarded(name, self._do(name, chore))
@@ -143,8 +142,7 @@ class Health:
                 await self._guarded("strangers", strangers.check(household.session, household.lifecycle))
         connected = [household for household in self._pool.households() if household.session.terminal is not None]
         await asyncio.gather(*(self._guarded("progress", self._check_progress(h, config)) for h in connected))
-        if self._refused is None:
-            store.prune(config.events.keep_days, config.events.keep_count, config.events.keep_mb)
+        await self._guarded("prune", self._prune(config))
         self._pool.forget_ended()
         for gone in set(self._watched) - {session.id for session in self._pool.sessions()}:
             del self._watched[gone]
@@ -157,6 +155,11 @@ class Health:
             self._house.log.warning("health_step_refused", extra={"fields": {"step": what, "why": error.message}})
         except Exception:
             self._house.log.exception("health_step_failed", extra={"fields": {"step": what}})
+
+    async def _prune(self, config: Config) -> None:
+        if self._refused is None:
+            keep = config.events
+            self._pool.store.prune(keep.keep_days, keep.keep_count, keep.keep_mb)
 
     async def _do(self, name: str, chore: Callable[[], bool]) -> None:
         if chore():

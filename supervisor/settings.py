@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Any
 
 import msgspec
 
-from shared.config import Config, validate
+from shared.config import Config, typed, validate
 from shared.errors import InvalidRequest
 from supervisor.store import Store
 
@@ -25,23 +26,18 @@ class Settings:
         self._base = base
         self._store = store
         self.listeners: list[Callable[[], None]] = []
-        stored = store.meta(_KEY)
-        self._unusable: str | None = None
-        self._changed: dict[str, Any] = {}
-        self.config = base
-        try:
-            changed = msgspec.json.decode(stored, type=dict[str, Any]) if stored else {}
-            self.config = self._merge(changed)
-            self._changed = changed
-        except (msgspec.DecodeError, KeyError, InvalidRequest) as error:
-            self._unusable = str(error)
+        self._unusable: list[str] = []
+        self._changed = self._usable(store.meta(_KEY))
+        self.config = self._merge(self._changed)
 
-    def confess(self) -> None:
-        """Say that what was changed at run time cannot be used, if so: the file's settings are in force, and the next
-        change writes over it."""
-        if self._unusable is not None:
-            self._store.append("quarantined", None, {"what": "settings", "reason": self._unusable})
-            self._unusable = None
+    def confess(self, log: logging.Logger) -> None:
+        """Say what of that which was changed at run time cannot be used, if so: the file's settings are in force there, and
+        the next change writes over it."""
+        for reason in self._unusable:
+            log.warning("settings_ignored", extra={"fields": {"why": reason}})
+        if self._unusable:
+            self._store.append("quarantined", None, {"what": "settings", "reason": " ".join(self._unusable)})
+            self._unusable = []
 
     def view(self) -> dict[str, Any]:
         """Every changeable key with its value, and which of them were changed at run time."""
@@ -72,9 +68,36 @@ class Settings:
             listener()
         return self.view()
 
-    def _merge(self, changed: dict[str, Any]) -> Config:
-        tree = msgspec.to_builtins(self._base)
+    def _usable(self, stored: str | None) -> dict[str, Any]:
+        """Of what was stored, maybe under other bounds, what can still be used; the reasons for the rest are kept."""
+        try:
+            changed = msgspec.json.decode(stored, type=dict[str, Any]) if stored else {}
+        except msgspec.DecodeError as error:
+            self._unusable.append(str(error))
+            return {}
+        for name in list(changed):
+            try:
+                typed(self._tree({name: changed[name]}), f"settings: {name} is ignored")
+            except InvalidRequest as error:
+                self._unusable.append(error.message)
+            except KeyError:
+                self._unusable.append(f"settings: {name} is ignored: there is no such setting.")
+            else:
+                continue
+            del changed[name]
+        try:
+            self._merge(changed)
+        except InvalidRequest as error:
+            self._unusable.append(error.message)
+            return {}
+        return changed
+
+    def _tree(self, changed: dict[str, Any]) -> dict[str, Any]:
+        tree: dict[str, Any] = msgspec.to_builtins(self._base)
         for name, value in changed.items():
             section, _, key = name.partition(".")
             tree[section][key] = value
-        return validate(tree, "settings")
+        return tree
+
+    def _merge(self, changed: dict[str, Any]) -> Config:
+        return validate(self._tree(changed), "settings")

@@ -75,6 +75,22 @@ def test_what_is_wrong_is_named_with_its_file(tmp_path, text, told):
     assert caught.value.error_code == "invalid_config"
 
 
+def test_every_number_has_bounds():
+    for section in msgspec.inspect.type_info(Config).fields:
+        for field in section.type.fields:
+            if isinstance(field.type, msgspec.inspect.IntType | msgspec.inspect.FloatType):
+                kind = field.type
+                assert (kind.ge, kind.gt) != (None, None), f"{section.name}.{field.name} has no lower bound"
+                assert (kind.le, kind.lt) != (None, None), f"{section.name}.{field.name} has no upper bound"
+
+
+@pytest.mark.parametrize("text", ["events: {keep_days: .nan}", "events: {keep_days: .inf}", "log: {max_mb: 0.0000001}"])
+def test_what_is_no_sensible_number_is_refused(tmp_path, text):
+    (tmp_path / "c.yaml").write_text(text)
+    with pytest.raises(InvalidRequest, match=r"c\.yaml: Expected `float` [<>]="):
+        load(tmp_path / "c.yaml", {})
+
+
 def test_a_variable_that_is_no_number_is_named():
     with pytest.raises(InvalidRequest, match="PILOTLIGHT_PORT must be a number"):
         load(None, {"PILOTLIGHT_PORT": "many"})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -51,6 +52,49 @@ def test_stored_settings_that_cannot_be_used_are_said_once_and_done_without(stor
     store.set_meta("settings", stored)
     settings = Settings(Config(), store)
     assert settings.config == Config()
-    settings.confess()
-    settings.confess()
+    settings.confess(logging.getLogger("settings"))
+    settings.confess(logging.getLogger("settings"))
     assert [event.data["what"] for event in store.events(0, 10, None, None)] == ["settings"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("events.keep_days", 1e12),
+        ("events.keep_days", -1),
+        ("health.interval_seconds", 1e-9),
+        ("health.interval_seconds", 1e300),
+        ("sessions.timeout_hours", 1e300),
+        ("sessions.recording_days", 1e300),
+        ("limits.memory_total_gb", 10**400),
+        ("health.restart_limit", 10**18),
+    ],
+)
+def test_a_value_that_nothing_could_be_computed_with_is_refused_with_its_bound(
+    store: Store, name: str, value: float
+) -> None:
+    with pytest.raises(InvalidRequest, match=rf"(>=|<=|out of range).*\$\.{name}"):
+        Settings(Config(), store).patch({name: value}, "test")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("health.interval_seconds", 0.2), ("sessions.warning_hours", 0.0001), ("events.keep_days", 0.00001)],
+)
+def test_small_values_stay_possible(store: Store, name: str, value: float) -> None:
+    assert Settings(Config(), store).patch({name: value}, "test")["settings"][name] == value
+
+
+def test_of_stored_settings_only_what_is_beyond_its_bounds_is_ignored(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    store.set_meta("settings", '{"events.keep_days": 1e12, "sessions.warning_hours": 30, "sessions.timeout_hours": 48}')
+    settings = Settings(Config(), store)
+    settings.confess(logging.getLogger("settings"))
+    assert (settings.config.events.keep_days, settings.config.sessions.timeout_hours) == (14.0, 48.0)
+    assert settings.view()["changed"] == ["sessions.timeout_hours", "sessions.warning_hours"]
+    (record,) = caplog.records
+    assert record.getMessage() == "settings_ignored"
+    assert "events.keep_days is ignored" in record.fields["why"]  # type: ignore[attr-defined]
+    settings.patch({"sessions.max_concurrent": 3}, "test")
+    assert Settings(Config(), store).config == settings.config
