@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from shared.config import LimitsConfig
+from shared.config import LimitsConfig, NotifyConfig
 from shared.errors import PilotlightError
 from supervisor import resources
 from supervisor.claude import command
@@ -34,6 +34,7 @@ def run_checks(pool: Pool, memory_total: int, facts: dict[str, Any]) -> dict[str
         _database(pool),
         _memory(memory_total, config.limits),
         _holders(pool),
+        *_notify(config.notify, facts.get("notifyError")),
     ]
     worst = {c["status"] for c in checks}
     live = pool.live()
@@ -128,6 +129,12 @@ def _memory(used: int, limits: LimitsConfig) -> dict[str, str]:
         return check("memory", "warn", f"Only {free:.1f} % of the machine's memory are free: idle sessions sleep.")
     detail = f"{used / 1024**2:.0f} of {limit / 1024**2:.0f} MB used by sessions"
     return check("memory", "warn" if used > limit else "ok", detail)
+
+
+def _notify(config: NotifyConfig, error: str | None) -> list[dict[str, str]]:
+    if not config.command:
+        return []
+    return [check("notify", "warn" if error else "ok", error or f"{config.command[0]} is run for events")]
 
 
 def _holders(pool: Pool) -> dict[str, str]:

@@ -104,7 +104,7 @@ class Daemon:
         settings.listeners.append(health.changed.set)
         ops = Ops(
             pool,
-            lambda: self._facts(pool),
+            lambda: {**self._facts(pool), "notifyError": notifier.error},
             lambda sessions: self._shutdown(pool, sessions),
             settings,
             health,

@@ -1,0 +1,122 @@
+"""The notification hook: told once, never about itself, nothing missed from the first start on, and nothing left of a hang."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shared.config import NotifyConfig
+from shared.process import alive, identify
+from supervisor import notify as module
+from supervisor.notify import FAILED, Notifier
+from supervisor.store import Store
+
+KINDS = ["ended", FAILED]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    made = Store(tmp_path / "pilotlight.db")
+    yield made
+    made.close()
+
+
+def notifier(store: Store, script: str) -> Notifier:
+    config = NotifyConfig(command=["sh", "-c", script] if script else [], kinds=KINDS)
+    made = Notifier(lambda: config, store, logging.getLogger("notify"))
+    store.publish = made.offer
+    made.catch_up()
+    return made
+
+
+@asynccontextmanager
+async def running(made: Notifier) -> AsyncIterator[None]:
+    task = asyncio.create_task(made.run())
+    yield
+    task.cancel()
+    await asyncio.wait([task])
+
+
+async def until(condition: Callable[[], Any]) -> None:
+    async with asyncio.timeout(10):
+        while not condition():
+            await asyncio.sleep(0.005)
+
+
+def failures(store: Store) -> list[dict[str, Any]]:
+    return [event.data for event in store.events(0, 100, None, [FAILED])]
+
+
+async def test_a_command_that_fails_is_told_once_until_it_succeeds_and_not_to_itself(
+    store: Store, tmp_path: Path
+) -> None:
+    made = notifier(store, f'read event; echo "$event" >> {tmp_path}/told; test -e {tmp_path}/well || exit 3')
+    told = tmp_path / "told"
+
+    def lines() -> list[dict[str, Any]]:
+        return [json.loads(line) for line in told.read_text().splitlines()] if told.exists() else []
+
+    async with running(made):
+        for count in range(3):
+            store.append("ended", "s1")
+            await until(lambda least=count + 1: len(lines()) >= least and made.error)
+        (tmp_path / "well").touch()
+        store.append("ended", "s1")
+        await until(lambda: made.error is None)
+        (tmp_path / "well").unlink()
+        store.append("ended", "s2")
+        await until(lambda: made.error)
+
+    assert [(data["seq"], data["why"]) for data in failures(store)] == [
+        (1, "The command ended with exit status 3."),
+        (6, "The command ended with exit status 3."),
+    ]
+    assert [line["kind"] for line in lines()] == ["ended"] * 5
+
+
+async def test_a_command_that_hangs_is_ended_with_what_it_runs(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "RUN_SECONDS", 0.5)
+    made = notifier(store, f"sleep 300 & echo $! > {tmp_path}/pid; wait")
+
+    async with running(made):
+        store.append("ended", "s1")
+        await until(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text().endswith("\n"))
+        sleeper = identify(int((tmp_path / "pid").read_text()))
+        assert sleeper is not None
+        await until(lambda: made.error)
+
+    assert not alive(sleeper)
+    assert [data["why"] for data in failures(store)] == ["The command took longer than 0.5 s."]
+
+
+async def test_a_command_that_does_not_exist_is_told(store: Store) -> None:
+    config = NotifyConfig(command=["/no/such/program"], kinds=KINDS)
+    made = Notifier(lambda: config, store, logging.getLogger("notify"))
+    store.publish = made.offer
+
+    async with running(made):
+        store.append("ended", "s1")
+        await until(lambda: made.error)
+
+    assert "/no/such/program" in failures(store)[0]["why"]
+
+
+async def test_what_happened_before_the_first_success_is_told_after_a_restart(store: Store, tmp_path: Path) -> None:
+    store.append("ended", "long ago")
+    notifier(store, "true")
+    store.append("ended", "s1")  # and the supervisor dies before it has told
+
+    again = notifier(store, f"cat >> {tmp_path}/told")
+    async with running(again):
+        await until(lambda: store.meta("notified") == "2")
+
+    assert json.loads((tmp_path / "told").read_text())["session"] == "s1"
