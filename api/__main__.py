@@ -12,6 +12,7 @@ from api.instance import Lock, listen
 from shared import config as configuration
 from shared import paths as places
 from shared.errors import PilotlightError
+from shared.readiness import READY, STOPPING, notify
 
 FILES = 4096
 
@@ -42,9 +43,11 @@ def main() -> int:
         lock.announce(url)
         if not sys.stderr.isatty():  # a terminal gets the line below
             print(f"pilotlight api: listening at {url}", file=sys.stderr, flush=True)
+        notify(READY)
         log.info("listening", extra={"fields": {"url": url, "ms": round((time.perf_counter() - began) * 1000)}})
 
     Server(app, config.api.threads, ready).serve(listener)
+    notify(STOPPING)
     log.info("stopped")
     lock.release()
     leave(0)

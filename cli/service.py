@@ -19,6 +19,7 @@ from cli.context import App, pass_app
 from cli.daemons import Daemon
 from cli.output import FAILED, NOT_RUNNING
 from cli.units import Unit, installation, launchd_units, systemd_units
+from shared.config import ENVIRONMENT
 from shared.errors import Conflict
 
 _MANAGER_SECONDS = 90.0
@@ -52,6 +53,7 @@ def install(app: App, dry_run: bool) -> int:
         for unit in manager.units:
             click.echo(f"# {unit.path}\n{unit.text}")
         _print_commands(manager.install)
+        _tell_settings(app)
         return 0
     app.paths.prepare()
     if manager.available:
@@ -65,6 +67,7 @@ def install(app: App, dry_run: bool) -> int:
         unit.path.write_text(unit.text)
         unit.path.chmod(0o600)
         click.echo(f"Wrote {unit.path}")
+    _tell_settings(app)
     return _apply(manager, manager.install)
 
 
@@ -153,6 +156,15 @@ def _systemd_answers() -> bool:
         return subprocess.run(command, capture_output=True, timeout=10).returncode == 0
     except (OSError, subprocess.TimeoutExpired):
         return False
+
+
+def _tell_settings(app: App) -> None:
+    """Say which settings of this environment the services keep; whoever sets them later would wonder."""
+    passed = installation(app).environment
+    settings = [f"{name}={passed[name]}" for name in ENVIRONMENT if name in passed]
+    if settings:
+        told = f"The services keep what this environment sets: {' '.join(settings)}."
+        click.echo(f"{told} It wins over {app.paths.config_file}; install again to change it.", err=True)
 
 
 def _apply(manager: Manager, commands: list[list[str]]) -> int:

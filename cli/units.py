@@ -17,6 +17,7 @@ from xml.sax.saxutils import escape
 from cli import claude
 from cli.bootstrap import ROOT
 from cli.context import App
+from shared.config import ENVIRONMENT
 from shared.errors import InvalidRequest
 
 NAMES = ("supervisor", "api")
@@ -28,6 +29,7 @@ _PASSED = (
     "XDG_DATA_HOME",
     "XDG_CONFIG_HOME",
     "XDG_STATE_HOME",
+    *ENVIRONMENT,
 )
 
 
@@ -51,7 +53,8 @@ class Unit:
 
 
 def installation(app: App) -> Installation:
-    """This installation; the environment is what the two processes need and nothing else."""
+    """This installation; the environment is what the two processes need and nothing else. Raise InvalidRequest when it says
+    something that the configuration does not allow."""
     environment = {name: app.environment[name] for name in _PASSED if app.environment.get(name)}
     environment.setdefault("PATH", os.defpath)
     if "PILOTLIGHT_HOME" in environment:

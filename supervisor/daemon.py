@@ -6,7 +6,6 @@ import asyncio
 import logging
 import os
 import signal
-import socket
 import sys
 import time
 from collections.abc import Mapping
@@ -20,6 +19,7 @@ from shared.config import Config, load
 from shared.errors import PilotlightError, StorageFailed
 from shared.messages import Event
 from shared.paths import Paths
+from shared.readiness import READY, STOPPING, notify
 from supervisor import resources
 from supervisor.bus import Bus
 from supervisor.bus_doors import Door, LocalDoor, TcpDoor
@@ -161,14 +161,14 @@ class Daemon:
                 ("version", self._learn_version(pool)),
             )
         ]
-        notify("READY=1")
+        notify(READY)
         stopping = asyncio.create_task(self._done.wait())
         try:
             done, _ = await asyncio.wait([*tasks, stopping], return_when=asyncio.FIRST_COMPLETED)
             for task in done - {stopping}:
                 task.result()
         finally:
-            notify("STOPPING=1")
+            notify(STOPPING)
             await _cancel({*tasks, stopping})
             await pool.close()
             await house.spares.close()
@@ -221,19 +221,6 @@ async def _cancel(tasks: set[asyncio.Task[Any]]) -> None:
         for task in tasks:
             task.cancel()
         _, tasks = await asyncio.wait(tasks, timeout=CANCEL_AGAIN_SECONDS)
-
-
-def notify(state: str) -> None:
-    """Tell systemd, when it started us (sd_notify(3))."""
-    address = os.environ.get("NOTIFY_SOCKET")
-    if not address:
-        return
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as messenger:
-        try:
-            messenger.connect("\0" + address[1:] if address.startswith("@") else address)
-            messenger.send(state.encode())
-        except OSError:
-            pass
 
 
 def run_daemon(paths: Paths, environment: Mapping[str, str]) -> int:

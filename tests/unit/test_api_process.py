@@ -79,6 +79,19 @@ def test_the_log_rotates_and_standard_error_gets_only_where_it_listens(
     assert said == f"pilotlight api: listening at {api.lock['url']}\n"
 
 
+def test_systemd_is_told_when_it_listens_and_when_it_stops(start: Callable[..., Process], tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.settimeout(20)
+        api = start(NOTIFY_SOCKET=str(tmp_path / "notify"))
+        assert manager.recv(100) == b"READY=1"
+        api.wait_until_up()
+        assert api.ask("GET", "/health")[0] == 503
+        api.child.terminate()
+        assert manager.recv(100) == b"STOPPING=1"
+    assert api.child.wait(15) == 0
+
+
 def test_a_second_api_of_the_home_is_refused_with_the_first_ones_address(start: Callable[..., Process]) -> None:
     first = start().wait_until_up()
     second = start()

@@ -63,9 +63,10 @@ def test_the_units_say_what_keeps_sessions_alive():
         assert _parsed(unit.text)["Install"]["WantedBy"] == "default.target"
 
 
-def test_the_supervisor_tells_systemd_when_it_is_ready():
-    service = _parsed(systemd_units(AWKWARD, Path("/c"))[0].text)["Service"]
-    assert (service["Type"], service["NotifyAccess"]) == ("notify", "main")
+def test_supervisor_and_api_tell_systemd_when_they_are_ready():
+    for unit in systemd_units(AWKWARD, Path("/c")):
+        service = _parsed(unit.text)["Service"]
+        assert (service["Type"], service["NotifyAccess"]) == ("notify", "main")
 
 
 def test_the_environment_of_a_unit_survives_quotes_and_specifiers():
@@ -111,6 +112,29 @@ def test_an_installation_passes_on_only_what_the_processes_need(tmp_path):
     values = units.installation(app)
     assert set(values.environment) == {"PATH", "LANG", "PILOTLIGHT_HOME", "PILOTLIGHT_CLAUDE"}
     assert values.logs == str(tmp_path / "logs")
+
+
+SETTINGS = {"MAX_CONCURRENT_SESSIONS": "3", "SESSION_TIMEOUT_HOURS": "30.5", "PILOTLIGHT_PORT": "4001"}
+
+
+@pytest.mark.parametrize("platform", ["darwin", "linux"])
+def test_settings_of_the_environment_reach_the_services_and_are_told(tmp_path, capsys, platform, monkeypatch):
+    monkeypatch.setattr("cli.service.manager_of", lambda app: manager_of(app, platform))
+    app = app_of(tmp_path, **SETTINGS)
+    for unit in manager_of(app, platform).units:
+        for name, value in SETTINGS.items():
+            plist, line = f"<key>{name}</key>\n        <string>{value}</string>", f'Environment="{name}={value}"\n'
+            assert (plist if platform == "darwin" else line) in unit.text
+
+    assert run(["service", "install", "--dry-run"], app) == 0
+
+    told = capsys.readouterr().err
+    assert all(f"{name}={value}" in told for name, value in SETTINGS.items())
+
+
+def test_an_environment_that_no_service_could_start_with_is_refused(tmp_path, capsys):
+    assert run(["service", "install", "--dry-run"], app_of(tmp_path, MAX_CONCURRENT_SESSIONS="0")) == 1
+    assert "max_concurrent" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("platform", "tool"), [("darwin", "launchctl"), ("linux", "systemctl")])
