@@ -15,6 +15,10 @@ _PROC_PIDTBSDINFO = 3
 _SEE_ZOMBIES = 1
 _BSDINFO = struct.Struct("=IIIII 76x I 16x QQ")
 _SZOMB = 5
+_RUSAGE_INFO_V0 = 0
+_RUSAGE = struct.Struct("=16s 7Q Q 2Q")
+"""`rusage_info_v0` (xnu `bsd/sys/resource.h`, 96 bytes): a UUID and ten counters; the eighth is `ri_phys_footprint`."""
+
 _ROOM_FOR_NEWCOMERS = 64
 
 
@@ -32,6 +36,18 @@ def read_stat(pid: int) -> tuple[bool, int, int, int] | None:
     except OSError:
         session = 0
     return status == _SZOMB, parent, session, seconds * 1_000_000 + micros
+
+
+def footprint(pid: int) -> int | None:
+    """Bytes of memory that the kernel charges to a process: what it has written to, compressed and swapped pages included,
+    as Activity Monitor's "Memory" and jetsam count; None when the kernel does not tell.
+
+    The resident and the unique size miss what was compressed, and macOS compresses whatever is idle long before it swaps.
+    """
+    buffer = ctypes.create_string_buffer(_RUSAGE.size)
+    if _libc().proc_pid_rusage(ctypes.c_int(pid), ctypes.c_int(_RUSAGE_INFO_V0), buffer) != 0:
+        return None
+    return int(_RUSAGE.unpack(buffer.raw)[8])
 
 
 def all_pids() -> list[int]:

@@ -1,7 +1,8 @@
 """What the process trees of the sessions use, each process counted once and shared memory shared out.
 
 Linux: proportional set size from `smaps_rollup`, so that pages which ten `claude` share are not counted ten times.
-Elsewhere: the unique set size that psutil gives. Sampling reads /proc and runs off the loop.
+macOS: the physical footprint, which counts compressed pages, too. Elsewhere, and where the kernel does not tell: the unique
+set size that psutil gives. Sampling asks the kernel about each process and runs off the loop.
 """
 
 from __future__ import annotations
@@ -10,12 +11,21 @@ import ctypes
 import os
 import re
 import shutil
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
 from shared import process
+
+if sys.platform == "darwin":
+    from shared.process_darwin import footprint as _footprint
+else:
+
+    def _footprint(pid: int) -> int | None:
+        return None
+
 
 _PSS = re.compile(rb"^Pss:\s+(\d+) kB", re.MULTILINE)
 
@@ -35,6 +45,9 @@ class Sample:
 
 def memory_of(pid: int) -> int:
     """Bytes of one process; 0 when it is gone."""
+    charged = _footprint(pid)
+    if charged is not None:
+        return charged
     try:
         found = _PSS.search(Path(f"/proc/{pid}/smaps_rollup").read_bytes())
         if found:

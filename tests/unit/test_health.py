@@ -122,3 +122,10 @@ def test_a_meter_reads_percent_of_the_machine() -> None:
 )
 def test_a_start_is_over_when_nothing_comes_of_it(age: float, quiet: float, over: bool) -> None:
     assert start_overdue(age, quiet, 30.0) is over
+
+
+def test_where_the_kernel_tells_what_it_charges_that_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resources, "_footprint", {os.getpid(): 7}.get)
+    assert resources.memory_of(os.getpid()) == 7
+    monkeypatch.setattr(resources, "_footprint", lambda pid: None)
+    assert resources.memory_of(os.getpid()) > MEGABYTE, "and where it does not, what can be seen from outside"
