@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Callable
 
 import pytest
 
 from cli.__main__ import run
-from shared.errors import Busy, Conflict
+from shared.errors import Busy, Conflict, Unavailable
 from shared.messages import ErrorBody, Event
 from tests.unit.test_cli_double import FIRST, SECOND, TRUST, FakeBus, app_of, bus_with, message, session
 
@@ -196,22 +197,85 @@ def test_a_refusal_is_one_line_and_json_on_request(tmp_path, capsys, error, code
     assert json.loads(printed.out)["error"]["code"] == error.code
 
 
-def _event(seq: int) -> Event:
-    return Event(v=1, epoch="e", seq=seq, at=1_000, kind="state", session=FIRST, data={"to": "idle"})
+def _event(seq: int, epoch: str = "e") -> Event:
+    return Event(v=1, epoch=epoch, seq=seq, at=1_000, kind="state", session=FIRST, data={"to": "idle"})
+
+
+def _page(head: int, *found: Event, oldest: int = 1, gap: bool = False, epoch: str = "e") -> dict[str, object]:
+    return {"epoch": epoch, "head": head, "oldest": oldest, "gap": gap, "events": found}
 
 
 def test_events_reads_the_journal_page_by_page_and_declares_a_gap(tmp_path, capsys):
-    pages = {
-        3: {"head": 7, "oldest": 5, "gap": True, "events": [_event(5), _event(6)]},
-        6: {"head": 7, "oldest": 5, "gap": False, "events": [_event(7)]},
-    }
+    pages = {3: _page(7, _event(5), _event(6), oldest=5, gap=True), 6: _page(7, _event(7), oldest=5)}
     bus = FakeBus(events__since=lambda args: pages[args["seq"]])
 
     assert run(["events", "--since", "3", "--json"], app_of(tmp_path, bus)) == 0
 
     printed = capsys.readouterr()
-    assert [json.loads(line)["seq"] for line in printed.out.splitlines()] == [5, 6, 7]
-    assert "no longer kept" in printed.err
+    gap, *told = [json.loads(line) for line in printed.out.splitlines()]
+    assert [event["seq"] for event in told] == [5, 6, 7]
+    reason = "older events are no longer kept"
+    assert gap == {"kind": "gap", "data": {"after": 3, "oldest": 5, "head": 7, "epoch": "e", "reason": reason}}
+    assert reason in printed.err
+
+
+class _Heard:
+    """A subscription that brings what it was given, and then Ctrl-C."""
+
+    def __init__(self, *heard: Event | Callable[[], None]) -> None:
+        self._heard = list(heard)
+
+    def next_event(self, timeout: float) -> Event | None:
+        if not self._heard:
+            raise KeyboardInterrupt
+        first = self._heard.pop(0)
+        return first if isinstance(first, Event) else first()
+
+    def close(self) -> None:
+        pass
+
+
+def test_events_goes_on_in_another_journal_and_says_so(tmp_path, capsys, monkeypatch):
+    kept = {"e": [_event(seq) for seq in (1, 2, 3)], "f": [_event(seq, "f") for seq in (1, 2)]}
+    now = ["e"]
+
+    def since(args):
+        found = [event for event in kept[now[0]] if event.seq > args["seq"]]
+        return _page(len(kept[now[0]]), *found, epoch=now[0])
+
+    def replaced() -> None:
+        now[0] = "f"
+        bus.answers["events.since"] = Unavailable("It starts again.")
+
+    def back() -> None:
+        bus.answers["events.since"] = since
+
+    tick = Event(v=1, epoch="f", seq=0, at=1, kind="tick", data={"head": 2})
+    heard = _Heard(_event(3), replaced, tick, back, tick, _event(2, "f"), _event(3, "f"))
+    monkeypatch.setattr("cli.events.EventStream", lambda address: heard)
+    bus = FakeBus(events__since=since)
+
+    assert run(["events", "--since", "1", "--follow", "--json"], app_of(tmp_path, bus)) == 0
+
+    printed = capsys.readouterr()
+    told = [json.loads(line) for line in printed.out.splitlines()]
+    assert [(line.get("epoch"), line.get("seq"), line["kind"]) for line in told] == [
+        ("e", 2, "state"), ("e", 3, "state"), (None, None, "gap"), ("f", 1, "state"), ("f", 2, "state"), ("f", 3, "state"),
+    ]  # fmt: skip
+    assert told[2]["data"] == {
+        "after": 3, "oldest": 1, "head": 2, "epoch": "f", "reason": "another journal: the database was replaced",
+    }  # fmt: skip
+    assert printed.err.count("the database was replaced") == 1
+
+
+def test_events_that_a_journal_does_not_reach_are_not_waited_for_in_silence(tmp_path, capsys, monkeypatch):
+    bus = FakeBus(events__since=lambda args: _page(2))
+    monkeypatch.setattr("cli.events.EventStream", lambda address: _Heard(_event(3)))
+
+    assert run(["events", "--since", "900", "--follow", "--json"], app_of(tmp_path, bus)) == 0
+
+    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [(line["kind"], line.get("seq")) for line in told] == [("gap", None), ("state", 3)]
 
 
 def test_every_session_command_says_that_nothing_runs(tmp_path, capsys):
