@@ -476,7 +476,8 @@ class RecordingRequest(Wire, frozen=True, forbid_unknown_fields=True):
 
 
 class SendKeys(Wire, frozen=True, forbid_unknown_fields=True):
-    """`session.keys` -> SessionView. Raw keyboard input (`text`) or named keys (`Enter`, `Escape`, `C-c`, ...)."""
+    """`session.keys` -> SessionView. Raw keyboard input (`text`) or named keys (`Enter`, `Escape`, `C-c`, ...); 409 `not_writer`
+    while somebody at a terminal has the keyboard."""
 
     session_id: str
     keys: list[str] = field(default_factory=list)

@@ -63,7 +63,7 @@ class Sender:
         self._lifecycle = lifecycle
         self._rest = rest
         self._wanted = asyncio.Event()
-        self.typing = asyncio.Lock()
+        self.typing = session.typing
 
     def wake(self) -> None:
         """There may be something to send."""

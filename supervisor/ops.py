@@ -32,10 +32,13 @@ from supervisor.session import Session
 from supervisor.settings import Settings
 from supervisor.states import State
 from supervisor.store import MessageRecord
+from supervisor.typist import keyboard, refuse_beside_writer
 
 MAX_PAGE = 1000
 START_WAIT_SECONDS = 15.0
 INTERRUPT_WAIT_SECONDS = 10.0
+KEYS_WAIT_SECONDS = 8.0
+"""How long keys wait for a message to go through the box: less than clients wait for the answer."""
 
 LOOKING = frozenset(
     {"ping", "status", "health", "metrics", "settings.get", "session.list", "session.get", "session.screen"}
@@ -274,15 +277,14 @@ class Ops:
         return {"session": session.view(), "recap": recap.text, "recapSkipped": recap.skipped}
 
     async def _keys(self, arguments: messages.SendKeys, request: Request) -> Any:
-        household = self._find(arguments.session_id)
-        session = household.session
-        if session.terminal is None:
-            raise Conflict(f"The session is {session.state}: it has no keyboard.", code="no_process")
+        session = self._find(arguments.session_id).session
         data = key_bytes(arguments.keys, arguments.text)
-        async with household.sender.typing:
+        refuse_beside_writer(session)
+        async with keyboard(session, KEYS_WAIT_SECONDS) as terminal:
+            refuse_beside_writer(session)
             if b"\r" in data:
                 session.person_entered()
-            await session.terminal.press(f"k:{arguments.key or request.id}", data)
+            await terminal.press(f"k:{arguments.key or request.id}", data)
         session.touch()
         return session.view()
 

@@ -77,6 +77,9 @@ class Session:
         self.permissions: list[Permission] = pending(self.dir / "spool")
         self.trust_failures = 0
         self.answering = asyncio.Lock()
+        self.typing = asyncio.Lock()
+        """Whoever holds it is the only one who presses keys."""
+
         self.given: str | None = None
         """What is being answered here: when it has gone, it has not expired."""
 

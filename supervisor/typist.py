@@ -13,16 +13,19 @@ import itertools
 import re
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from shared.errors import Conflict, PilotlightError, Unavailable
 from supervisor.delivery import resembles
 from supervisor.holder_client import HolderError
 from supervisor.household import Household
+from supervisor.keys import SUSPEND
 from supervisor.session import Session
 from supervisor.states import State
 from supervisor.store import MessageRecord
+from supervisor.terminal import Terminal
 
 MAX_PENDING = 1024 * 1024
 MAX_PRESS = 64 * 1024
@@ -65,7 +68,7 @@ class ReportFilter:
         data = data[: half.start()] if half else data
         parts = _PASTE.split(data)
         return b"".join(
-            part if part.startswith(b"\x1b[200~") else _REPORT.sub(b"", part).replace(b"\x1a", b"") for part in parts
+            part if part.startswith(b"\x1b[200~") else SUSPEND.sub(b"", _REPORT.sub(b"", part)) for part in parts
         )
 
 
@@ -111,14 +114,8 @@ class Typist:
                 self._refused(error)
 
     async def _press_some(self) -> None:
-        household = self._household()
-        session = household.session
-        await session.pulse.until(lambda: not sending(session), HOLD_SECONDS)
-        async with household.sender.typing:
-            if session.terminal is None:
-                raise Conflict(f"The session is {session.state}: it has no keyboard.", code="no_process")
-            if sending(session):
-                raise Unavailable("A message is being typed and does not get through.", code="keyboard_held")
+        session = self._household().session
+        async with keyboard(session, HOLD_SECONDS) as terminal:
             data = bytes(self._pending[:MAX_PRESS])
             del self._pending[:MAX_PRESS]
             if not data:
@@ -127,7 +124,7 @@ class Typist:
                 announce_person(session.dir / "outbox" / "person")
             if b"\r" in data:
                 session.person_entered()
-            await session.terminal.press(f"p:{self._name}:{next(self._numbers)}", data)
+            await terminal.press(f"p:{self._name}:{next(self._numbers)}", data)
         self._touch(session)
 
     def _touch(self, session: Session) -> None:
@@ -136,6 +133,29 @@ class Typist:
         if now - self._saved_at > SAVE_SECONDS:
             self._saved_at = now
             session.store.save_session(session.record)
+
+
+@asynccontextmanager
+async def keyboard(session: Session, patience: float) -> AsyncIterator[Terminal]:
+    """The keyboard of a session, to the caller alone, once no prompt is on its way through the prompt box. Raise Conflict
+    without a process, Unavailable when a prompt does not get through within `patience` seconds."""
+    end = time.monotonic() + patience
+    while True:
+        await session.pulse.until(lambda: not sending(session), max(0.0, end - time.monotonic()))
+        async with session.typing:
+            if session.terminal is None:
+                raise Conflict(f"The session is {session.state}: it has no keyboard.", code="no_process")
+            if not sending(session):
+                yield session.terminal
+                return
+        if time.monotonic() >= end:
+            raise Unavailable("A message is being typed and does not get through.", code="keyboard_held")
+
+
+def refuse_beside_writer(session: Session) -> None:
+    """Raise Conflict while somebody at a terminal has the keyboard: two would type at once."""
+    if session.writer is not None:
+        raise Conflict(f"{session.writer} is at the terminal and has the keyboard.", code="not_writer")
 
 
 def sending(session: Session) -> bool:

@@ -99,7 +99,7 @@ def screen(id: str) -> Response:
 
 @routes.post("/api/sessions/<id>/keys")
 def keys(id: str) -> Response:
-    """Press keys, as a person at the terminal would."""
+    """Press keys, as a person at the terminal would; not while one has the keyboard."""
     pressed = inbound.action(SendKeys, sessionId=inbound.session_id(id))
     if not pressed.keys and not pressed.text:
         raise inbound.invalid("keys", 'Send `keys`, such as ["Enter"], or `text`.')

@@ -129,10 +129,19 @@ def test_keys_wait_while_a_message_goes_through_the_box(make_house: MakeHouse, o
     viewer.say("snapshot")
     viewer.until(lambda: viewer.last("snapshot")["asked"], "the supervisor has read the keys")
     assert "XYZ" not in screen(house, session)
+    with pytest.raises(Conflict) as beside:
+        house.call("session.keys", {"sessionId": session, "text": "beside them"})
+    assert beside.value.error_code == "not_writer"
+    viewer.say("release")
+    viewer.until_told(type="writer", writer=None)
+    asked = house.bus.submit("session.keys", {"sessionId": session, "text": "abc"}, timeout=60)
+    house.call("ping")  # it has been heard
+    assert "abc" not in screen(house, session)
     (pauses / "typed.hold").unlink()
 
     assert house.message(sent["id"], wait=30)["reply"] == "one"
-    viewer.until_shown("❯ XYZ")
+    assert asked.result(60)
+    viewer.until(lambda: "❯ XYZabc" in viewer.text or "❯ abcXYZ" in viewer.text, "both, each in one piece")
     assert [turn.prompt for turn in house.model.turns() if turn.attempt == 1] == ["echo: one"]
 
 

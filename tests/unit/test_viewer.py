@@ -162,7 +162,9 @@ def test_reports_are_recognised_in_pieces(report: bytes) -> None:
 
 
 def test_nobody_puts_claude_to_sleep_with_ctrl_z() -> None:
-    assert ReportFilter().feed(b"a\x1ab") == b"ab"
+    for spelling in (b"\x1a", b"\x1b[122;5u", b"\x1b[122:90;69:1u", b"\x1b[27;5;122~"):
+        assert ReportFilter().feed(b"a" + spelling + b"b") == b"ab"
+    assert ReportFilter().feed(b"\x1b[122;1u\x1b[122;2u") == b"\x1b[122;1u\x1b[122;2u"
 
 
 # -- the person's own terminal -------------------------------------------------------------------------------------
