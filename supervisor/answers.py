@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from shared.errors import Conflict, InvalidRequest, Unavailable
@@ -24,6 +26,7 @@ MOVE_SECONDS = 1.0
 STEADY_SECONDS = 0.25
 GONE_SECONDS = 3.0
 ALIASES = {"yes": "allow", "1": "allow", "no": "deny"}
+"""Other names of choices, for when no choice is called that itself."""
 
 
 async def answer(session: Session, request: Answer) -> dict[str, Any]:
@@ -77,7 +80,7 @@ def _decision(permission: Permission, waiting: Waiting, request: Answer) -> dict
         return _question_decision(permission, waiting, request)
     if request.choice is None and request.text is not None and permission.kind == "plan":
         return {"behavior": "deny", "message": request.text}
-    name = _named(waiting.choices, ALIASES.get((request.choice or "").lower(), request.choice))
+    name = _named(waiting.choices, request.choice, ALIASES)
     if name == "deny":
         return {"behavior": "deny", "message": request.text or "The user refused."}
     decision: dict[str, Any] = {"behavior": "allow"}
@@ -105,7 +108,7 @@ def _question_decision(permission: Permission, waiting: Waiting, request: Answer
             "Several questions are asked: put {question: answer} into `answers`.", code="answers_required"
         )
     else:
-        name = _named(waiting.choices, "deny" if request.choice == "no" else request.choice)
+        name = _named(waiting.choices, request.choice, {"no": "deny"})
         if name == "deny":
             return {"behavior": "deny", "message": request.text or "The user declined to answer."}
         label = next(choice.label for choice in waiting.choices if choice.id == name)
@@ -113,8 +116,8 @@ def _question_decision(permission: Permission, waiting: Waiting, request: Answer
     return {"behavior": "allow", "updatedInput": {**permission.input, "answers": answers}}
 
 
-def _named(choices: list[Choice], wanted: str | None) -> str:
-    """The id of the choice that is meant, by id or by label. Raise InvalidRequest that names them all."""
+def _named(choices: list[Choice], wanted: str | None, aliases: Mapping[str, str] = MappingProxyType({})) -> str:
+    """The id of the choice that is meant, by id, by label or else by alias. Raise InvalidRequest that names them all."""
     if wanted is None:
         raise InvalidRequest(f"Name one of the choices in `choice`: {_names(choices)}.", code="choice_required")
     for choice in choices:
@@ -123,6 +126,9 @@ def _named(choices: list[Choice], wanted: str | None) -> str:
     for choice in choices:
         if wanted.strip().casefold() == choice.label.casefold():
             return choice.id
+    meant = aliases.get(wanted.strip().casefold())
+    if any(choice.id == meant for choice in choices):
+        return str(meant)
     raise InvalidRequest(f"`choice` must be one of: {_names(choices)}.", code="invalid_choice")
 
 
