@@ -17,6 +17,7 @@ from typing import Any
 from shared.errors import Conflict, InvalidRequest, Unavailable
 from shared.messages import Answer, Choice, Waiting
 from supervisor.claude.dialogs import Menu
+from supervisor.holds import is_hold, release
 from supervisor.session import Session
 from supervisor.states import State
 from supervisor.waits import Permission
@@ -156,10 +157,10 @@ async def _answer_dialog(session: Session, waiting: Waiting, request: Answer) ->
 
 
 async def _retry(session: Session, waiting: Waiting) -> None:
-    if waiting.kind == "rate_limit":
-        session.record.held_until = None
+    if is_hold(waiting.id):
+        release(session.record)
         session.store.save_session(session.record)
-    elif session.restart is not None:
+    if waiting.kind == "login" and session.restart is not None:
         await session.restart("retry")
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from shared.errors import PilotlightError
+from supervisor import holds
 from supervisor.claude.journal import (
     DamagedSpool,
     EditorEvent,
@@ -245,6 +246,8 @@ class Logbook:
         failure = None
         if name == "StopFailure":
             failure = str(payload.get("error") or payload.get("error_type") or "api_error")
+        else:
+            holds.forgive(session.record)  # whoever asked: the service has answered
         report = StopReport(text if isinstance(text, str) else None, failure, 0.0)
         tasks = payload.get("background_tasks")
         if isinstance(tasks, list):  # a StopFailure tells nothing of them

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from shared.messages import Waiting
-from supervisor import states
+from supervisor import holds, states
 from supervisor.claude import dialogs
 from supervisor.claude.journal import read_status, status_stamp
 from supervisor.states import Event, Evidence, State
 from supervisor.store import now_ms
-from supervisor.waits import ASKED_SINCE, is_held, limit_waiting, login_waiting, permission_waiting, screen_waiting
+from supervisor.waits import ASKED_SINCE, login_waiting, permission_waiting, screen_waiting
 
 if TYPE_CHECKING:
     from supervisor.session import Session
@@ -209,9 +209,9 @@ class Observer:
 
     def _held(self, sight: dialogs.Sight) -> Waiting | None:
         session = self._session
-        until = session.record.held_until
-        if until is not None and is_held(session.record):
-            return self._same_since(limit_waiting(until, session.record.held_reason, now_ms()))
+        held = holds.waiting(session.record, now_ms())
+        if held is not None:
+            return self._same_since(held)
         if sight.not_logged_in:
             return self._same_since(login_waiting(session.record.generation, now_ms()))
         return None

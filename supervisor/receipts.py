@@ -7,16 +7,17 @@ goes back into the queue when its text never became a prompt.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from shared.errors import ErrorBodyLike
+from supervisor import clock, holds
 from supervisor.commands import CommandRun, on_screen
 from supervisor.pauses import held
 from supervisor.states import Event, State
 from supervisor.store import MessageRecord, now_ms
 from supervisor.turns import Outcome, StopReport, agree, cut_off, settle
 from supervisor.undo import undone_on_failure
-from supervisor.waits import hold
 
 if TYPE_CHECKING:
     from supervisor.session import Session
@@ -162,8 +163,10 @@ class Receipts:
         session = self._session
         turn = session.logs.book.get(message.prompt_id)
         error: ErrorBodyLike | None = None
+        hold = None
         if outcome.state == "failed":
-            error = failure_body(outcome)
+            hold = holds.after_failure(session.record, outcome.error, outcome.detail, clock.wall())
+            error = failure_body(outcome, hold)
         elif outcome.state == "interrupted":
             error = {
                 "code": "interrupted",
@@ -185,9 +188,11 @@ class Receipts:
             session.touch()
             if session.record.turn_prompt == message.prompt_id:
                 session.record.turn_prompt = None
-            if outcome.state == "failed" and outcome.error == "rate_limit":
-                hold(session.record, outcome.detail)
+            if hold is not None:
+                holds.begin(session.record, hold)
             if outcome.state == "answered":
+                if message.kind == "prompt":
+                    holds.forgive(session.record)
                 session.record.failures = 0
                 session.record.options["spoken"] = session.record.conversation_id
             session.store.save_session(session.record)
@@ -218,7 +223,7 @@ class Receipts:
         return queued and self.is_claimed(message) and same(submitted, message.prompt)
 
 
-def failure_body(outcome: Outcome) -> ErrorBodyLike:
+def failure_body(outcome: Outcome, hold: holds.Hold | None) -> ErrorBodyLike:
     """The error of a message that Claude's service refused."""
     status = {"rate_limit": 429, "authentication_failed": 502, "invalid_request": 502}.get(outcome.error or "", 502)
     return {
@@ -226,7 +231,7 @@ def failure_body(outcome: Outcome) -> ErrorBodyLike:
         "message": (outcome.detail or "Claude's service refused the request.").strip(),
         "status": status,
         "retryable": outcome.error in ("rate_limit", "server_error", "overloaded"),
-        "data": {},
+        "data": {} if hold is None else {"retryAfter": math.ceil(hold.seconds)},
     }
 
 

@@ -49,6 +49,8 @@ class SessionRecord:
     held_reason: str | None = None
     held_clock: float = 0.0
     held_boot: str = ""
+    held_for: str | None = None
+    refusals: int = 0
     activity_clock: float = 0.0
     activity_boot: str = ""
     asked: str | None = None

@@ -25,6 +25,7 @@ from supervisor.claude import dialogs
 from supervisor.claude.journal import Status
 from supervisor.commands import CommandRun
 from supervisor.holder_start import Spares
+from supervisor.holds import is_held
 from supervisor.logbook import Logbook
 from supervisor.observer import Observer
 from supervisor.pulse import Pulse
@@ -35,7 +36,7 @@ from supervisor.states import Event, State
 from supervisor.store import MessageRecord, SessionRecord, Store, now_ms
 from supervisor.terminal import Terminal
 from supervisor.undo import undone_on_failure
-from supervisor.waits import ASKED_SINCE, Permission, expiry, is_held, pending
+from supervisor.waits import ASKED_SINCE, Permission, expiry, pending
 
 TRUST_TRIES = 3
 ENTERED_SECONDS = 1.0

@@ -20,9 +20,9 @@ import msgspec
 
 from shared.config import PermissionRule
 from shared.messages import Choice, Waiting, WaitingFor
-from supervisor import clock
 from supervisor.claude.dialogs import Sight
-from supervisor.store import SessionRecord, now_ms
+from supervisor.holds import is_hold
+from supervisor.store import now_ms
 
 _KINDS: dict[str, WaitingFor] = {"AskUserQuestion": "question", "ExitPlanMode": "plan"}
 _PIPE = ".answer"
@@ -32,11 +32,6 @@ READER_TRIES, READER_PAUSE_SECONDS = 50, 0.01
 DENY = Choice(id="deny", label="No")
 ASKED_SINCE = "asked_since"
 """In a session's options: since when it asks what it asks. A dialog on the screen does not say it to the next supervisor."""
-
-_HOLD = "hold-"
-
-HOLD_SECONDS = 60.0
-"""How long a session whose service has refused it is left alone before its queue is tried again."""
 
 
 @dataclass
@@ -259,35 +254,11 @@ def login_waiting(generation: int, since: int) -> Waiting:
     )
 
 
-def hold(record: SessionRecord, reason: str | None) -> None:
-    """Claude's service refuses: nothing is sent for a while, by the clock that cannot be set. `held_until` is for people."""
-    record.held_until, record.held_reason = now_ms() + int(HOLD_SECONDS * 1000), reason
-    record.held_clock, record.held_boot = clock.now() + HOLD_SECONDS, clock.BOOT
-
-
-def is_held(record: SessionRecord) -> bool:
-    """Whether it still is; a reboot ends it, since it lasts about as long."""
-    return record.held_until is not None and record.held_boot == clock.BOOT and clock.now() < record.held_clock
-
-
-def limit_waiting(until: int, reason: str | None, since: int) -> Waiting:
-    """What a session waits for whose service has refused it for a while."""
-    return Waiting(
-        id=f"{_HOLD}{until}",
-        kind="rate_limit",
-        title="Claude's usage limit is reached",
-        text=reason or "",
-        choices=[Choice(id="retry", label="Try again now")],
-        since=since,
-        until=until,
-    )
-
-
 def expiry(waiting_id: str, cause: str, interrupting: bool) -> str:
     """Why something is not waited for any more that nobody has answered here: `terminal` (a person there, or Claude, has
     done away with it), `interrupted`, `time`, or what has become of the session."""
     if cause != "evidence":
         return cause
-    if waiting_id.startswith(_HOLD):
+    if is_hold(waiting_id):
         return "time"
     return "interrupted" if interrupting else "terminal"

@@ -1,0 +1,65 @@
+"""Claude's service refuses: the message that met it fails, and the queue waits until it is worth trying again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from supervisor.holds import CAUSES
+from tests.conftest import MakeHouse
+from tests.harness import House, until
+
+
+@pytest.fixture
+def refusing(make_house: MakeHouse, cli: Path) -> House:
+    """A house whose CLI gives up soon."""
+    house = make_house(cli)
+    house.config["claude"]["env"]["CLAUDE_CODE_MAX_RETRIES"] = "0"
+    house.start_supervisor()
+    return house
+
+
+def held(house: House, session: str) -> dict[str, Any]:
+    waiting: dict[str, Any] = house.until_state(session, "waiting")["waiting"]
+    return waiting
+
+
+def refuse(house: House, status: int, session: str | None = None) -> tuple[str, dict[str, Any], list[str]]:
+    """Have a message refused with two behind it: the session, the first one's error, and the others."""
+    sent = [house.send(f"[[status {status}]] echo: no", session, wait=0)]
+    session = sent[0]["session"]["id"]
+    sent += [house.send(f"echo: {word}", session, wait=0) for word in ("probe", "rest")]
+    first, *behind = (one["message"]["id"] for one in sent)
+    settled = until(lambda: (m := house.message(first, wait=1))["state"] == "failed" and m, "the message has failed")
+    return session, settled["error"], behind
+
+
+def test_overload_holds_the_queue_until_a_probe_has_got_through(refusing: House) -> None:
+    session, error, behind = refuse(refusing, 529)
+    assert error["code"] in ("overloaded", "server_error")
+    assert error["retryable"]
+    waiting = held(refusing, session)
+    assert (waiting["for"], [choice["id"] for choice in waiting["choices"]]) == ("rate_limit", ["retry"])
+    pause = CAUSES[error["code"]].first_pause * 1000
+    assert 0 < waiting["until"] - waiting["since"] <= pause
+    assert [refusing.message(message)["state"] for message in behind] == ["queued", "queued"]
+    refusing.call("session.answer", {"sessionId": session, "waitingId": waiting["id"], "choice": "retry"})
+    assert [refusing.message(message, wait=30)["reply"] for message in behind] == ["probe", "rest"]
+    assert sum("[[status 529]]" in turn.prompt for turn in refusing.model.turns()) == 1, "a refused message stays so"
+
+
+def test_refused_login_is_waited_for_also_by_the_next_supervisor(refusing: House) -> None:
+    session, error, behind = refuse(refusing, 403)
+    assert error["code"] == "authentication_failed"
+    waiting = held(refusing, session)
+    assert (waiting["for"], [choice["id"] for choice in waiting["choices"]]) == ("login", ["retry"])
+    refusing.kill_supervisor()
+    refusing.start_supervisor()
+    assert held(refusing, session)["id"] == waiting["id"]
+    assert [refusing.message(message)["state"] for message in behind] == ["queued", "queued"]
+    before = refusing.session(session)["pid"]
+    refusing.call("session.answer", {"sessionId": session, "waitingId": waiting["id"], "choice": "retry"})
+    assert [refusing.message(message, wait=30)["reply"] for message in behind] == ["probe", "rest"]
+    assert refusing.session(session)["pid"] != before, "a new process reads the login anew"
