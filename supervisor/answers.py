@@ -3,7 +3,8 @@
 A menu is never typed into blindly: the pointer is moved one row at a time and seen to have moved, Enter is pressed only
 while the same menu is on the screen with the pointer on the choice, and the answer counts when the menu is gone. (Arrow
 and Enter in one write confirm the choice that the pointer has just left: seen on 2.1.197.) One answer at a time; the first
-wins, and whoever comes second is told so.
+wins, and whoever comes second is told so. A person at the terminal is one of them: their keys wait while an answer is
+given, and an answer that comes right behind a key waits to see whether that was one.
 """
 
 from __future__ import annotations
@@ -26,6 +27,9 @@ UP, DOWN, ENTER, ESCAPE = b"\x1b[A", b"\x1b[B", b"\r", b"\x1b"
 MOVE_SECONDS = 1.0
 STEADY_SECONDS = 0.25
 GONE_SECONDS = 3.0
+KEYED_SECONDS = 0.5
+"""How long after a person's key it is not yet known whether that was an answer (a redraw takes tens of milliseconds)."""
+
 ALIASES = {"yes": "allow", "1": "allow", "no": "deny"}
 """Other names of choices, for when no choice is called that itself."""
 
@@ -64,16 +68,27 @@ async def _answer_request(
     session: Session, permission: Permission, waiting: Waiting, request: Answer
 ) -> dict[str, Any]:
     decision = _decision(permission, waiting, request)
-    if permission.decided_at is not None:
-        raise _too_late()
-    if permission.menu_seen and session.sight().kind in ("prompt", "draft"):
-        session.drop_permission(permission)
-        raise _too_late()
-    if not await permission.decide(decision):
-        session.drop_permission(permission)
-        raise _too_late()
-    permission.decided_at = time.monotonic()
+
+    def gone() -> bool:
+        over = permission not in session.permissions or permission.decided_at is not None
+        return over or (permission.menu_seen and session.sight().kind in ("prompt", "draft"))
+
+    async with session.typing:
+        await session.pulse.until(gone, session.keyed_at + KEYED_SECONDS - time.monotonic())
+        if gone() or not await permission.decide(decision):
+            if permission.decided_at is None:
+                session.drop_permission(permission)
+            raise _too_late()
+        permission.decided_at = time.monotonic()
+        # The hook has the answer, Claude not yet: a key that comes now would be first.
+        shown = _words(session)
+        await session.pulse.until(lambda: shown is None or _words(session) != shown, KEYED_SECONDS)
     return {"decision": decision["behavior"]}
+
+
+def _words(session: Session) -> tuple[str, str] | None:
+    menu = session.sight().menu
+    return (menu.identity, menu.text) if menu is not None else None
 
 
 def _decision(permission: Permission, waiting: Waiting, request: Answer) -> dict[str, Any]:
@@ -170,42 +185,41 @@ async def choose(session: Session, identity: str, choice: str) -> None:
         await _choose(session, identity, choice)
 
 
-async def _steady(session: Session, identity: str) -> None:
-    """Wait until the menu has stood still: a fresh trust dialog of 2.1.330 puts its pointer back within 150 ms, so that an
-    Enter right behind the move would confirm the first row ("No, exit")."""
+async def _steady(session: Session) -> None:
+    """Wait until the dialog has stood still: a fresh trust dialog of 2.1.330 puts its pointer back within 150 ms, so that an
+    Enter right behind the move would confirm the first row ("No, exit"). A person's key may still be about to move it."""
     end = time.monotonic() + MOVE_SECONDS
     while time.monotonic() < end and session.terminal is not None:
-        left = STEADY_SECONDS - (time.monotonic() - session.terminal.output_at)
+        left = STEADY_SECONDS - (time.monotonic() - max(session.terminal.output_at, session.keyed_at))
         if left <= 0:
             break
         await asyncio.sleep(left)
-    _present(session, identity)
 
 
 async def _choose(session: Session, identity: str, choice: str) -> None:
-    await _steady(session, identity)
+    await _steady(session)
     menu = _present(session, identity)
     wanted = next((i for i, c in enumerate(menu.choices) if choice == c.id), None)
     if wanted is None:
         raise InvalidRequest(f"`choice` must be one of: {_names(menu.choices)}.", code="invalid_choice")
-    for _ in range(3 * len(menu.choices)):
-        menu = _present(session, identity)
-        if menu.pointer == wanted:
-            break
-        before = menu.pointer
-        await press(session, DOWN if before < wanted else UP)
+    for _ in range(3 * len(menu.choices) + 1):
+        async with session.typing:
+            await _steady(session)
+            menu = _present(session, identity)
+            before = menu.pointer
+            if before == wanted:
+                session.last_answer = (session.record.generation, menu.title, menu.choices[wanted].label)
+                await press(session, ENTER)
+                break
+            await press(session, DOWN if before < wanted else UP)
 
         def moved(before: int = before) -> bool:
             now = session.sight().menu
             return now is None or now.pointer != before
 
         await session.pulse.until(moved, MOVE_SECONDS)
-        await _steady(session, identity)
-    menu = _present(session, identity)
-    if menu.pointer != wanted:
+    else:
         raise Unavailable("The dialog's pointer does not move. Answer at the terminal.", code="dialog_stuck")
-    session.last_answer = (session.record.generation, menu.title, menu.choices[wanted].label)
-    await press(session, ENTER)
     if not await session.pulse.until(lambda: not _shows(session, identity), GONE_SECONDS):
         raise Unavailable("The dialog is still there. Answer at the terminal.", code="dialog_stuck")
 
@@ -214,9 +228,11 @@ async def _dismiss(session: Session, identity: str, key: bytes) -> None:
     def there() -> bool:
         return identity in (session.sight().identity, menu.identity if (menu := session.sight().menu) else None)
 
-    if not there():
-        raise _too_late()
-    await press(session, key)
+    async with session.typing:
+        await _steady(session)
+        if not there():
+            raise _too_late()
+        await press(session, key)
     if not await session.pulse.until(lambda: not there(), GONE_SECONDS):
         raise Unavailable("The dialog is still there. Answer at the terminal.", code="dialog_stuck")
 

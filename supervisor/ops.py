@@ -282,8 +282,7 @@ class Ops:
         refuse_beside_writer(session)
         async with keyboard(session, KEYS_WAIT_SECONDS) as terminal:
             refuse_beside_writer(session)
-            if b"\r" in data:
-                session.person_entered()
+            session.person_presses(data)
             await terminal.press(f"k:{arguments.key or request.id}", data)
         session.touch()
         return session.view()

@@ -90,6 +90,7 @@ class Session:
         self.found_drafts: dict[str, str | None] = {}
         self.relock = False
         self.entered_at: float | None = None
+        self.keyed_at = 0.0
         self.command: CommandRun | None = None
         self.current: MessageRecord | None = None
         self.claimed: set[str] = set()
@@ -154,10 +155,13 @@ class Session:
         """Whether background tasks run. No Stop hook lists those of a turn that was interrupted; the status file tells."""
         return bool(self.record.background) or (self.status is not None and self.status.status == "shell")
 
-    def person_entered(self) -> None:
-        """A person has pressed Enter: the box is empty before a hook tells of their turn, in which Claude would queue ours."""
-        self.entered_at = time.monotonic()
-        asyncio.get_running_loop().call_later(ENTERED_SECONDS, self.pulse.ring)
+    def person_presses(self, data: bytes) -> None:
+        """A person's keys are about to be pressed: one may answer what is asked before the screen shows it, and behind an Enter
+        the box is empty before a hook tells of their turn, in which Claude would queue ours."""
+        self.keyed_at = time.monotonic()
+        if b"\r" in data:
+            self.entered_at = self.keyed_at
+            asyncio.get_running_loop().call_later(ENTERED_SECONDS, self.pulse.ring)
 
     def view(self) -> SessionView:
         """As clients see it."""

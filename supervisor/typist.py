@@ -122,8 +122,7 @@ class Typist:
                 return
             if any(key in data for key in _CTRL_G):
                 announce_person(session.dir / "outbox" / "person")
-            if b"\r" in data:
-                session.person_entered()
+            session.person_presses(data)
             await terminal.press(f"p:{self._name}:{next(self._numbers)}", data)
         self._touch(session)
 

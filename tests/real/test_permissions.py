@@ -184,6 +184,15 @@ def test_first_answer_wins_between_two_clients_and_the_terminal(house: House) ->
     answered(house, message)
     assert (house.project / "two").exists() is ("allow" in both)
 
+    # Right behind a key, before the screen shows whether that was an answer.
+    _, message, waiting = ask(house, tool("Bash", command="touch between"), session)
+    until(lambda: "Do you want" in screen(house, session), "the dialog")
+    pressed = house.bus.submit("session.keys", {"sessionId": session, "keys": ["Enter"]})
+    outcome = _outcome(house, session, waiting, "deny")
+    assert pressed.result(10)
+    settle(house, message)
+    assert (house.project / "between").exists() is (outcome == "already_answered")
+
     _, message, waiting = ask(house, tool("Bash", command="touch three"), session)
     press(house, session, "Escape", lambda: "Do you want" not in screen(house, session))
     assert settle(house, message)["state"] == "interrupted"

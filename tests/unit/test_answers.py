@@ -1,16 +1,24 @@
-"""Which choice an answer names, told from its words alone."""
+"""Which choice an answer names, told from its words alone; and keys that a person presses while it is given."""
 
 from __future__ import annotations
 
+import asyncio
+import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
-from shared.errors import InvalidRequest
-from shared.messages import Answer
-from supervisor.answers import _decision
-from supervisor.claude.dialogs import Sight
+from shared.errors import Conflict, InvalidRequest
+from shared.messages import Answer, Choice
+from supervisor.answers import DOWN, ENTER, STEADY_SECONDS, UP, _decision, choose
+from supervisor.claude.dialogs import Menu, Sight
+from supervisor.pulse import Pulse
+from supervisor.session import Session
+from supervisor.states import State
+from supervisor.typist import keyboard
 from supervisor.waits import Permission, permission_waiting
 
 
@@ -44,3 +52,79 @@ def test_a_permission_takes_ids_labels_and_plain_words(choice: str, behavior: st
 def test_what_names_no_choice_is_refused_with_all_of_them() -> None:
     with pytest.raises(InvalidRequest, match=r"allow \(Yes\), deny \(No\)"):
         decision("Bash", {"command": "ls"}, "perhaps")
+
+
+class FakeDialog:
+    """A session with a menu of three rows whose CLI takes keys at once and shows it 50 ms later."""
+
+    def __init__(self) -> None:
+        self.pointer = self.shown = self.enters = 0
+        self.chosen: int | None = None
+        self.gone = False
+        self.output_at = self.keyed_at = 0.0
+        self.pulse, self.typing = Pulse(), asyncio.Lock()
+        self.answering = asyncio.Lock()
+        self.record = SimpleNamespace(generation=1)
+        self.current, self.writer, self.state = None, None, State.WAITING
+        self.terminal = self
+        self.on_draw: Callable[[int], None] = lambda pointer: None
+
+    def sight(self) -> Sight:
+        rows = [Choice(id=str(n + 1), label=f"row {n}") for n in range(3)]
+        menu = Menu("Which?", "Which?", rows, self.shown, "dialog", True)
+        return Sight("menu", menu=menu) if not self.gone else Sight("prompt")
+
+    async def press(self, identity: str, data: bytes) -> None:
+        if data == ENTER:
+            self.enters += 1
+            self.chosen = self.pointer if self.chosen is None else self.chosen
+        self.pointer += {DOWN: 1, UP: -1}.get(data, 0)
+        asyncio.get_running_loop().call_later(0.05, self._draw, self.pointer, self.chosen is not None)
+
+    def _draw(self, pointer: int, gone: bool) -> None:
+        self.shown, self.gone, self.output_at = pointer, gone, time.monotonic()
+        self.pulse.ring()
+        self.on_draw(pointer)
+
+    async def person(self, data: bytes) -> None:
+        session = cast("Session", self)
+        async with keyboard(session, 5.0) as terminal:
+            self.keyed_at = time.monotonic()
+            await terminal.press("", data)
+
+    async def answer(self, choice: str) -> None:
+        session = cast("Session", self)
+        menu = session.sight().menu
+        assert menu is not None
+        await choose(session, menu.identity, choice)
+
+
+async def test_a_key_that_the_screen_does_not_show_yet_does_not_make_enter_confirm_another_row() -> None:
+    dialog = FakeDialog()
+    await dialog.person(DOWN)
+    await dialog.answer("1")
+    assert dialog.chosen == 0
+
+
+async def test_a_key_that_comes_while_an_answer_is_given_is_pressed_before_the_check_or_behind_enter() -> None:
+    dialog = FakeDialog()
+    keys: list[asyncio.Task[None]] = []
+
+    def press_beside(pointer: int) -> None:
+        if pointer == 2 and not keys:  # so late that the screen would show it behind the last check
+            late = STEADY_SECONDS - 0.02
+            asyncio.get_running_loop().call_later(late, lambda: keys.append(asyncio.create_task(dialog.person(UP))))
+
+    dialog.on_draw = press_beside
+    await dialog.answer("3")
+    assert dialog.chosen == 2
+    await asyncio.gather(*keys)
+    assert keys
+
+
+async def test_a_person_who_has_confirmed_a_row_was_first() -> None:
+    dialog = FakeDialog()
+    await dialog.person(ENTER)
+    with pytest.raises(Conflict) as late:
+        await dialog.answer("1")
+    assert (late.value.error_code, dialog.enters) == ("already_answered", 1)
