@@ -382,7 +382,8 @@ class ListMessages(Wire, frozen=True, forbid_unknown_fields=True):
 
 
 class Answer(Wire, frozen=True, forbid_unknown_fields=True):
-    """`session.answer` -> {session, answer}. `waiting_id` guards against answering something newer; first answer wins."""
+    """`session.answer` -> {session, answer}. `waiting_id` guards against answering something newer; first answer wins. `text` is
+    the answer in one's own words, or goes into the input line of a dialog that offers no list."""
 
     session_id: str
     waiting_id: str | None = None

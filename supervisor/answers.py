@@ -30,6 +30,8 @@ GONE_SECONDS = 3.0
 KEYED_SECONDS = 0.5
 """How long after a person's key it is not yet known whether that was an answer (a redraw takes tens of milliseconds)."""
 
+MAX_TEXT = 4000
+TYPED_KINDS = ("login", "setup", "dialog")
 ALIASES = {"yes": "allow", "1": "allow", "no": "deny"}
 """Other names of choices, for when no choice is called that itself."""
 
@@ -156,12 +158,18 @@ def _names(choices: list[Choice]) -> str:
 
 
 async def _answer_dialog(session: Session, waiting: Waiting, request: Answer) -> dict[str, Any]:
-    name = _named(waiting.choices, request.choice)
+    identity, _, generation = waiting.id.rpartition(".")
+    if request.choice is None and request.text and _takes_text(waiting):
+        text = _plain(request.text)
+        if generation != str(session.record.generation):
+            raise _too_late()
+        await _type(session, identity, text)
+        return {"decision": "text"}
+    name = _named(waiting.choices, request.text if request.choice is None else request.choice)
     label = next(choice.label for choice in waiting.choices if choice.id == name)
     if name == "retry":
         await _retry(session, waiting)
         return {"choice": name}
-    identity, _, generation = waiting.id.rpartition(".")
     if generation != str(session.record.generation):
         raise _too_late()
     if name in ("enter", "escape"):
@@ -235,6 +243,46 @@ async def _dismiss(session: Session, identity: str, key: bytes) -> None:
         await press(session, key)
     if not await session.pulse.until(lambda: not there(), GONE_SECONDS):
         raise Unavailable("The dialog is still there. Answer at the terminal.", code="dialog_stuck")
+
+
+def _takes_text(waiting: Waiting) -> bool:
+    """Whether it may have an input line. In a list, characters are keys that choose: there a text is the name of a choice."""
+    return waiting.kind in TYPED_KINDS and all(choice.id in ("enter", "escape") for choice in waiting.choices)
+
+
+def _plain(text: str) -> str:
+    if len(text) > MAX_TEXT or not text.isprintable():
+        raise InvalidRequest(
+            f"A dialog takes one line of at most {MAX_TEXT} characters, without control characters.",
+            code="invalid_text",
+        )
+    return text
+
+
+async def _type(session: Session, identity: str, text: str) -> None:
+    """Type into the input line of a dialog, see that it is shown, and press Enter."""
+    session.filled = session.waiting
+    try:
+        async with session.typing:
+            await _steady(session)
+            before = session.sight()
+            if before.kind not in ("notice", "other") or before.identity != identity:
+                raise _too_late()
+            await press(session, text.encode())
+            if not await session.pulse.until(lambda: session.sight().text != before.text, MOVE_SECONDS):
+                raise Unavailable(
+                    "The dialog shows nothing of what is typed. Answer at the terminal.", code="dialog_stuck"
+                )
+            await _steady(session)
+            typed = session.sight()
+            if (typed.kind, typed.title) != (before.kind, before.title):
+                return  # it took the first key for an answer
+            await press(session, ENTER)
+        if not await session.pulse.until(lambda: session.sight().text != typed.text, GONE_SECONDS):
+            raise Unavailable("The dialog is still there. Answer at the terminal.", code="dialog_stuck")
+        await session.pulse.until(lambda: session.sight().kind != typed.kind, STEADY_SECONDS)
+    finally:
+        session.filled = None
 
 
 def _shows(session: Session, identity: str) -> bool:

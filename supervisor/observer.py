@@ -195,6 +195,8 @@ class Observer:
             return None
         status_waits = stands and session.status is not None and session.status.status == "waiting"
         asked = screen_waiting(sight, session.record.generation, session.record.ready_once, status_waits, now_ms())
+        if asked is not None and session.filled is not None and asked.title == session.filled.title:
+            return session.filled
         return self._same_since(asked)
 
     def _same_since(self, asked: Waiting | None) -> Waiting | None:

@@ -84,6 +84,9 @@ class Session:
         self.given: str | None = None
         """What is being answered here: when it has gone, it has not expired."""
 
+        self.filled: Waiting | None = None
+        """The dialog whose input line is being filled in: with a text in it, it is still the same."""
+
         self.interrupting = False
         self.restart: Callable[[str], Awaitable[None]] | None = None
         self.last_answer: tuple[int, str, str] | None = None

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from shared.errors import Conflict
+from shared.errors import Conflict, InvalidRequest
 from tests.conftest import MakeHouse
 from tests.harness import OTHER_CLAUDE, ROOT, VERSIONS, House, claude_binary, until
 from tests.record_screens import OLD_HOME
@@ -189,6 +189,46 @@ def test_the_renderer_question_of_330_holds_the_message(make_house: MakeHouse) -
     assert typed.read_bytes() == b""
     choose(house, sent["session"]["id"], waiting, "Not now")
     assert_answered_once(house, sent["message"]["id"], "echo: held", "held")
+
+
+def test_dialog_with_an_input_line_takes_text_and_one_with_choices_their_names(house: House) -> None:
+    other = house.folder / "another place"
+    other.mkdir()
+    _, session = house.ask("echo: hi")
+    house.call("session.command", {"sessionId": session, "command": "/add-dir", "wait": 0})
+    waiting = until_waiting(house, session, "dialog")
+
+    def answer(waiting: dict[str, Any], text: str) -> Any:
+        return house.call("session.answer", {"sessionId": session, "waitingId": waiting["id"], "text": text})
+
+    for unfit in ("two\nlines", "\x1b[A", "x" * 5000):
+        with pytest.raises(InvalidRequest) as refused:
+            answer(waiting, unfit)
+        assert refused.value.error_code == "invalid_text"
+    assert answer(waiting, str(other))["answer"]["decision"] == "text"
+    with pytest.raises(Conflict):
+        answer(waiting, str(other))
+
+    def taken() -> dict[str, Any] | None:
+        view = house.session(session)
+        sure = view["waiting"] and any(label.startswith("Yes") for label in labels(view["waiting"]))
+        return view if view["state"] == "idle" or sure else None
+
+    asks_back = until(taken, "it has taken it")["waiting"]
+    if asks_back:  # 2.1.330 wants to be sure
+        answer(asks_back, next(label for label in labels(asks_back) if label.startswith("Yes")))
+    house.until_state(session, "idle")
+    assert "another place" in screen(house, session)
+
+    house.call("session.command", {"sessionId": session, "command": "/export", "wait": 0})
+    export = until_waiting(house, session, "dialog")
+    with pytest.raises(InvalidRequest, match="Cancel"):
+        answer(export, "something else")
+    answer(export, "Cancel")
+    house.until_state(session, "idle")
+    told = [e for e in house.events(session=session) if e["kind"] in ("answered", "expired")]
+    assert [e["kind"] for e in told if e["data"]["id"] == waiting["id"]] == ["answered"]
+    assert "another place" not in json.dumps(house.events(session=session)), "what is typed may be a secret"
 
 
 MENUS: list[tuple[str, bytes, bytes]] = [
