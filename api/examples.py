@@ -269,14 +269,16 @@ def answer(kind: type[Any], status: int) -> dict[str, Any]:
 
 SENT_STREAM = (
     'event: accepted\ndata: {"status": 202, "messageId": "m_4c03", "sessionId": "123e4567-e89b-42d3-a456-426614174000"}\n\n'
-    'id: 6f2a:17\nevent: text\ndata: {"seq": 17, "kind": "text", "data": {"delta": "BANANA", "index": 0, "final": true}}\n\n'
+    'id: 6f2a:17\nevent: text\ndata: {"seq": 17, "kind": "text", "data": {"delta": "BANANA", "index": 0, "final": true, '
+    '"promptId": "b7e1", "message": "m_4c03"}}\n\n'
     'id: 6f2a:19\nevent: done\ndata: {"status": 200, "success": true, "state": "answered", "reply": "BANANA"}\n\n'
 )
 """What a message sent with `Accept: text/event-stream` is answered with."""
 
 STREAM = (
     'id: 6f2a:17\nevent: text\ndata: {"v": 1, "epoch": "6f2a", "seq": 17, "at": 1795429792000, "kind": "text", "session": '
-    '"123e4567-e89b-42d3-a456-426614174000", "data": {"delta": "BANANA", "index": 0, "final": true}}\n\n: heartbeat\n\n'
+    '"123e4567-e89b-42d3-a456-426614174000", "data": {"delta": "BANANA", "index": 0, "final": true, "promptId": "b7e1", '
+    '"message": "m_4c03"}}\n\n: heartbeat\n\n'
 )
 OTHERS: Mapping[str, Any] = {
     "application/json": {"openapi": "3.1.0", "info": {"title": "pilotlight", "version": __version__}, "paths": {}},

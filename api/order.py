@@ -3,12 +3,14 @@
 Two pieces of text that Claude displays within the same few milliseconds may enter the journal in the wrong order (seen
 under load). A conversation's stream holds back what comes early, and everything behind it, until the missing piece is
 there, at most PATIENCE_SECONDS; then all of it goes out at once, in order. The journal itself is not touched. For a piece
-that never comes (a hook that was killed) everybody waits once.
+that never comes (a hook that was killed) everybody waits once. What may be another message's (its prompt has not been
+heard yet) is held back in the same way, and left out if it cannot be told.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 
 from shared.messages import Event
 
@@ -19,7 +21,8 @@ REMEMBERED = 64
 class TextOrder:
     """Events go in as the journal has them, and come out with the text of each of Claude's messages in order."""
 
-    def __init__(self) -> None:
+    def __init__(self, picks: Callable[[Event], bool | None] = lambda event: True) -> None:
+        self._picks = picks
         self._next: OrderedDict[str, int] = OrderedDict()
         self._held: list[Event] = []
         self._since = 0.0
@@ -42,7 +45,7 @@ class TextOrder:
         """The events that may go out now that this one has come."""
         place = _place(event)
         if not self._held:
-            if place is None or place[1] <= self._next.get(place[0], 0):
+            if self._picks(event) is not None and (place is None or place[1] <= self._next.get(place[0], 0)):
                 self._note(event)
                 return [event]
             self._since = now
@@ -54,8 +57,8 @@ class TextOrder:
         return max(0.0, self._since + PATIENCE_SECONDS - now) if self._held else None
 
     def release(self) -> list[Event]:
-        """Everything that is held back: text in its order, the rest where it stood."""
-        held, self._held = self._held, []
+        """Everything that is held back and wanted: text in its order, the rest where it stood."""
+        held, self._held = [event for event in self._held if self._picks(event)], []
         queues: dict[str, list[Event]] = {}
         for event in held:
             if (place := _place(event)) is not None:
@@ -68,9 +71,12 @@ class TextOrder:
         return arranged
 
     def _whole(self) -> bool:
-        """Whether no message has a hole before one of its pieces that are held back."""
+        """Whether it is known of all that is held back whether it is wanted, and no message has a hole before its pieces."""
         found: dict[str, set[int]] = {}
-        for event in self._held:
+        verdicts = [(event, self._picks(event)) for event in self._held]
+        if any(wanted is None for _, wanted in verdicts):
+            return False
+        for event in (event for event, wanted in verdicts if wanted):
             if (place := _place(event)) is not None:
                 found.setdefault(place[0], set()).add(place[1])
         for message, indexes in found.items():

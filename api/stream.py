@@ -67,18 +67,19 @@ class Position:
 
 @dataclass(frozen=True)
 class Filter:
-    """Which events a reader wants to see; `picks` narrows what the journal cannot be asked for."""
+    """Which events a reader wants to see; `picks` narrows what the journal cannot be asked for. It says None of an event of which
+    it cannot tell yet: that is left to the reader's order."""
 
     session: str | None = None
     kinds: frozenset[str] | None = None
-    picks: Callable[[Event], bool] | None = None
+    picks: Callable[[Event], bool | None] | None = None
 
     def admits(self, event: Event) -> bool:
-        """Whether this event is one of them."""
+        """Whether this event is one of them, or may be."""
         return (
             (self.session is None or event.session == self.session)
             and (self.kinds is None or event.kind in self.kinds)
-            and (self.picks is None or self.picks(event))
+            and (self.picks is None or self.picks(event) is not False)
         )
 
 

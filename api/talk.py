@@ -35,10 +35,10 @@ def begin(here: Api, inbox: Inbox, gone: Gone, message: SendMessage, start: Posi
     """Send the message and return its stream. Raise what sending it raises."""
     place = start or present(here.call)
     limit = time.monotonic() + (message.wait or MAX_WAIT_SECONDS)
-    order = msgspec.structs.replace(message, wait=0.0)
-    sent = msgspec.convert(here.hold("message.send", order, 0.0), Sent)
+    sent = msgspec.convert(here.hold("message.send", msgspec.structs.replace(message, wait=0.0), 0.0), Sent)
     own = _Own(sent.message.id)
-    reader = Reader(here.call, inbox, Filter(sent.session.id, CONVERSATION, own.picks), place, TextOrder())
+    order = TextOrder(own.picks)
+    reader = Reader(here.call, inbox, Filter(sent.session.id, CONVERSATION, own.picks), place, order)
     return _Telling(here, sent, reader, own, limit).frames(gone)
 
 
@@ -50,16 +50,23 @@ class _Own:
         self._parts: dict[str, set[int]] = {}
         self._ends: dict[str, int] = {}
         self._latest: str | None = None
+        self._prompt: str | None = None
 
-    def picks(self, event: Event) -> bool:
-        """Receipts, text and tools of this message; states of the session."""
+    def picks(self, event: Event) -> bool | None:
+        """Receipts, text and tools of this message; states of the session. None when it is not known yet: what Claude does
+        may be heard before the prompt that it does it for."""
         data = event.data
         if event.kind not in ("text", "tool", "message"):
             return True
-        own = data.get("message") == self._id
+        whose, prompt = data.get("message"), data.get("promptId")
+        own: bool | None = whose == self._id
+        if own:
+            self._prompt = prompt or self._prompt
+        elif whose is None and prompt is not None:
+            own = prompt == self._prompt if self._prompt is not None else None
         if event.kind == "text":
             part = data.get("messageId")
-            own = own or part in self._parts
+            own = own or (True if part in self._parts else own)
             if own and isinstance(part, str) and isinstance(data.get("index"), int):
                 self._parts.setdefault(part, set()).add(data["index"])
                 self._latest = part

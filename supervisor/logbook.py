@@ -136,6 +136,7 @@ class Logbook:
                     "index": payload.get("index"),
                     "final": payload.get("final"),
                     "messageId": payload.get("message_id"),
+                    "promptId": event.prompt_id,
                     "message": self._message_of(event.prompt_id),
                 },
             )
@@ -229,6 +230,7 @@ class Logbook:
             "phase": kind,
             "tool": payload.get("tool_name"),
             "toolUseId": payload.get("tool_use_id"),
+            "promptId": prompt_id,
             "message": self._message_of(prompt_id),
         }
         if name == "PreToolUse":

@@ -51,6 +51,8 @@ class Receipts:
             message.steps.setdefault(state, now_ms())
             session.store.save_message(message)
             data: dict[str, Any] = {"message": message.id, "state": state, "at": message.steps[state]}
+            if message.prompt_id:
+                data["promptId"] = message.prompt_id
             if message.error:
                 data["error"] = message.error.get("code")
             session.store.append("message", session.id, data)

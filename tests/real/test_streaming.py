@@ -36,8 +36,10 @@ def journal(house: House, session: str, message: str) -> list[int]:
     """What a stream of this message has to show, by number: its own events, and the session's states since it."""
     wanted = []
     begun = False
-    for event in house.events(session=session):
-        own = event["data"].get("message") == message
+    events = house.events(session=session)
+    prompts = {e["data"]["promptId"] for e in events if e["data"].get("message") == message and "promptId" in e["data"]}
+    for event in events:
+        own = event["data"].get("message") == message or event["data"].get("promptId") in prompts
         begun = begun or own
         if (event["kind"] in ("text", "tool", "message") and own) or (event["kind"] in ("state", "waiting") and begun):
             wanted.append(event["seq"])
@@ -71,6 +73,12 @@ def test_the_stream_is_the_reply_and_ends_with_the_receipt(api: House) -> None:
     assert phases == [("Bash", "started"), ("Bash", "finished")]
     started = next(frame.data["data"] for frame in frames if frame.kind == "tool")
     assert (len(started["input"]["command"]), started["truncated"]) == (2048, True)
+    told = [frame.data["data"] for frame in frames if frame.kind in ("text", "tool", "message")]
+    prompts = {
+        data.get("promptId") for data in told if "state" not in data or data["state"] in ("submitted", "answered")
+    }
+    assert len(prompts) == 1, "all of it is for one prompt, and says so"
+    assert prompts != {None}
     assert list(deltas(frames).values()) == ["Let me see.", frames[-1].data["reply"]]
     assert "from-the-tool" in frames[-1].data["reply"]
     assert "somebody else" not in "".join(deltas(frames).values())

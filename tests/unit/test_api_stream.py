@@ -105,6 +105,27 @@ def test_what_belongs_to_another_message_is_left_out(chat: Chat) -> None:
     assert [kind for kind, _, _ in frames].count("done") == 1
 
 
+def test_what_is_heard_before_the_prompt_that_it_is_for_is_not_lost(chat: Chat) -> None:
+    early = (text(0, "first ", message=None, promptId="p1"), ("tool", {"message": None, "promptId": "p1"}))
+    strange = text(0, "no", part="c0", message=None, promptId="p0")
+    proven = ("message", {"state": "submitted", "promptId": "p1"})
+    rest = text(1, "rest", final=True, promptId="p1")
+    frames = chat(Talker(*early, strange, proven, rest))
+
+    assert deltas(frames) == "first rest"
+    assert [kind for kind, _, _ in frames] == [
+        "accepted", "state", "text", "tool", "message", "text", "message", "done",
+    ]  # fmt: skip
+
+
+def test_what_nobody_says_whose_it_is_stays_out_and_stops_nothing(chat: Chat) -> None:
+    strange = text(0, "no", part="c0", message=None, promptId="p0")
+    frames = chat(Talker(strange, text(0, "mine", final=True)))
+
+    assert deltas(frames) == "mine"
+    assert [kind for kind, _, _ in frames].count("done") == 1
+
+
 def test_text_that_came_out_of_order_goes_out_in_order(chat: Chat) -> None:
     frames = chat(Talker(text(1, "b"), ("tool", {"phase": "started"}), text(0, "a"), text(2, "c", final=True)))
 
