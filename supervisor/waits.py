@@ -21,6 +21,7 @@ import msgspec
 from shared.config import PermissionRule
 from shared.messages import Choice, Waiting, WaitingFor
 from supervisor.claude.dialogs import Sight
+from supervisor.claude.surrogates import decode
 from supervisor.holds import is_hold
 from supervisor.store import now_ms
 
@@ -144,7 +145,7 @@ def pending(spool: Path) -> list[Permission]:
     for pipe in pipes:
         payload_file = pipe.with_name(pipe.name.removesuffix(_PIPE))
         try:
-            payload = msgspec.json.decode(payload_file.read_bytes())
+            payload = decode(payload_file.read_bytes())
             if stat.S_ISFIFO(pipe.stat().st_mode) and isinstance(payload, dict):
                 found.append(Permission.from_hook(payload_file, payload))
         except (OSError, msgspec.DecodeError, UnicodeDecodeError):

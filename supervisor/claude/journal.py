@@ -15,8 +15,9 @@ from typing import Any, TypedDict
 
 import msgspec
 
+from supervisor.claude.surrogates import decode
+
 READ_BYTES = 4 * 1024 * 1024
-_json = msgspec.json.Decoder()
 _SAID = re.compile(rb'"type":\s?"(user|assistant|summary)"')
 
 
@@ -128,7 +129,7 @@ def parse_log_line(session_dir: Path, data: bytes) -> HookEvent | EditorEvent | 
         return None
     spool = session_dir / "spool" / Path(words[2]).name
     try:
-        payload = _json.decode(spool.read_bytes())
+        payload = decode(spool.read_bytes())
     except OSError:
         return None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -166,7 +167,7 @@ USAGE_KEYS = ("input_tokens", "output_tokens", "cache_creation_input_tokens", "c
 def parse_transcript_line(data: bytes) -> TranscriptLine | None:
     """One line of a transcript; None when it is no JSON object."""
     try:
-        raw = _json.decode(data)
+        raw = decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None
     if not isinstance(raw, dict):
@@ -273,7 +274,7 @@ def status_stamp(claude_home: Path, pid: int) -> tuple[int, int, int] | None:
 def read_status(claude_home: Path, pid: int) -> Status | None:
     """The status file of one process; None when there is none or it is half written."""
     try:
-        raw = _json.decode((claude_home / "sessions" / f"{pid}.json").read_bytes())
+        raw = decode((claude_home / "sessions" / f"{pid}.json").read_bytes())
     except (OSError, msgspec.DecodeError, UnicodeDecodeError):
         return None
     if not isinstance(raw, dict) or not isinstance(raw.get("status"), str):

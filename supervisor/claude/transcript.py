@@ -14,9 +14,9 @@ from typing import Any
 
 import msgspec
 
+from supervisor.claude import surrogates
 from supervisor.claude.journal import USAGE_KEYS
 
-_json = msgspec.json.Decoder()
 _NAME = re.compile(r"<command-name>\s*(/?[^<]*?)\s*</command-name>")
 _ARGS = re.compile(r"<command-args>(.*?)</command-args>", re.DOTALL)
 _OUTPUT = re.compile(r"^\s*<(local-command-(?:stdout|stderr)|bash-(?:stdout|stderr))>(.*?)(?:</\1>|$)", re.DOTALL)
@@ -70,7 +70,7 @@ def read(data: bytes) -> Spoken | None:
 def decode(data: bytes) -> dict[str, Any] | None:
     """The line as a JSON object."""
     try:
-        raw = _json.decode(data)
+        raw = surrogates.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     return raw if isinstance(raw, dict) else None

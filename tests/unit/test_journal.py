@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from supervisor.claude import journal
+from supervisor.claude import journal, transcript
 from supervisor.claude.journal import (
     DamagedSpool,
     EditorEvent,
@@ -124,7 +124,36 @@ def test_a_hook_line_whose_file_is_gone_was_read_before(tmp_path: Path) -> None:
     assert parse_log_line(tmp_path, b"hook Stop 1.0") is None
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b'"text"', b"[1]", b"\xff"])
+HALVES = [
+    # half an emoji, first half and second half, as an escape and as bytes; and what looks like one and is none
+    (rb'{"delta": "cut \ud83d"}', "cut \N{REPLACEMENT CHARACTER}"),
+    (rb'{"delta": "\uDE00 cut"}', "\N{REPLACEMENT CHARACTER} cut"),
+    (rb'{"delta": "\ud83d\ud83d\ude00"}', "\N{REPLACEMENT CHARACTER}\N{GRINNING FACE}"),
+    (b'{"delta": "\xed\xa0\xbd h\xc3\xa9"}', "\N{REPLACEMENT CHARACTER} h\u00e9"),
+    (rb'{"delta": "\\ud83d"}', "\\ud83d"),
+]
+
+
+@pytest.mark.parametrize(("content", "delta"), HALVES)
+def test_half_an_emoji_does_not_cost_the_event(tmp_path: Path, content: bytes, delta: str) -> None:
+    spool(tmp_path, content)
+    event = parse_log_line(tmp_path, b"hook MessageDisplay 1.0")
+    assert isinstance(event, HookEvent)
+    assert event.payload == {"delta": delta}
+
+
+@pytest.mark.parametrize(("content", "text"), HALVES)
+def test_half_an_emoji_does_not_cost_the_transcript_line(content: bytes, text: str) -> None:
+    line = b'{"type": "user", "message": {"content": ' + content.removeprefix(b'{"delta": ') + b"}"
+    parsed, shown = parse_transcript_line(line), transcript.read(line)
+    assert parsed is not None
+    assert shown is not None
+    assert parsed.text == shown.text == text
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b'"text"', b"[1]", b"\xff", rb'{"a": "\ud83d', rb'{"a": NaN, "b": "\ud83d"}', rb'["\ud83d"]']
+)
 def test_a_damaged_event_says_so(tmp_path: Path, content: bytes) -> None:
     spool(tmp_path, content)
     with pytest.raises(DamagedSpool):

@@ -1,0 +1,32 @@
+"""JSON that Claude writes, whose strings may hold half an emoji: text cut between the two halves of a surrogate pair.
+
+JavaScript writes such a half as `\\ud83d`; msgspec, being strict, refuses the whole line for it. What must not regress: the
+line is read, with U+FFFD in the place of the half; what is no JSON at all is still refused; and lines without such halves,
+which are nearly all, are decoded once.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import msgspec
+
+_strict = msgspec.json.Decoder()
+_HALF = re.compile("[\ud800-\udfff]")
+
+
+def decode(data: bytes) -> Any:
+    """The value. Raise msgspec.DecodeError, UnicodeDecodeError or RecursionError when it is none."""
+    try:
+        return _strict.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        try:
+            text = json.dumps(json.loads(data.decode("utf-8", "surrogatepass")), ensure_ascii=False)
+        except (ValueError, RecursionError):
+            text = ""
+        whole = _HALF.sub("\N{REPLACEMENT CHARACTER}", text)
+        if whole == text:
+            raise
+        return _strict.decode(whole)
