@@ -235,6 +235,10 @@ class Logbook:
         }
         if name == "PreToolUse":
             data["input"] = payload.get("tool_input")
+        elif name == "PostToolUse":
+            data |= {"result": payload.get("tool_response"), "durationMs": payload.get("duration_ms")}
+        else:
+            data["error"] = payload.get("error") or payload.get("reason")
         session.store.append("tool", session.id, excerpt(data))
         if name != "PreToolUse":
             answered = next((known for known in session.permissions if known.answered_by(payload)), None)

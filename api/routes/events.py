@@ -50,8 +50,9 @@ def session_stream(id: str) -> Response:
     """Follow one conversation: text as Claude displays it, tools, receipts, state, what it waits for.
 
     Goes on from `Last-Event-ID` or `since`, otherwise from now on. Text comes as `delta`, in order; `messageId` says which of
-    Claude's messages it belongs to, `index` which part of it, `final` that it is the last. Of the `input` of a tool call only the
-    beginning comes when it is long (2,048 bytes of a string, 8,192 of all); `truncated` says so.
+    Claude's messages it belongs to, `index` which part of it, `final` that it is the last. Of the `input`
+    and `result` of a tool call only the beginning comes when it is long (2,048 bytes of a string, 8,192 of all); `truncated`
+    says so.
     """
     session = inbound.session_id(id)
     start = sse.start(inbound.query(Since).since)

@@ -73,6 +73,11 @@ def test_the_stream_is_the_reply_and_ends_with_the_receipt(api: House) -> None:
     assert phases == [("Bash", "started"), ("Bash", "finished")]
     started = next(frame.data["data"] for frame in frames if frame.kind == "tool")
     assert (len(started["input"]["command"]), started["truncated"]) == (2048, True)
+    finished = next(
+        data for frame in frames if frame.kind == "tool" and (data := frame.data["data"])["phase"] == "finished"
+    )
+    assert finished["result"]["stdout"].startswith("from-the-tool xxx")
+    assert finished["durationMs"] >= 0
     told = [frame.data["data"] for frame in frames if frame.kind in ("text", "tool", "message")]
     prompts = {
         data.get("promptId") for data in told if "state" not in data or data["state"] in ("submitted", "answered")
@@ -82,6 +87,12 @@ def test_the_stream_is_the_reply_and_ends_with_the_receipt(api: House) -> None:
     assert list(deltas(frames).values()) == ["Let me see.", frames[-1].data["reply"]]
     assert "from-the-tool" in frames[-1].data["reply"]
     assert "somebody else" not in "".join(deltas(frames).values())
+    failing = json.dumps({"command": "cat no-such-file"})
+    with Stream(api, "/api/chat", {"message": f"[[tool Bash {failing}]] echo: noted", "sessionId": session}) as stream:
+        failed = next(
+            data for frame in stream if frame.kind == "tool" and (data := frame.data["data"])["phase"] == "failed"
+        )
+    assert "no-such-file: No such file" in failed["error"]
 
 
 def test_a_client_that_comes_back_loses_and_doubles_nothing(api: House) -> None:
