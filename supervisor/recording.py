@@ -150,7 +150,9 @@ class Recorder:
         self._log = log
         self._running: dict[str, tuple[Recording, Audience]] = {}
         self._rest_until: dict[str, float] = {}
-        self._failing: set[str] = set()
+        self._failing: dict[str, str | None] = {}
+        """Why the recording of a session cannot be written, until the journal has been told; then None."""
+
         self._swept_at = 0.0
 
     async def run(self) -> None:
@@ -175,7 +177,8 @@ class Recorder:
             self._rest_until.pop(identity, None)
             if not self._surely(identity, partial(self._look_at, identity, sessions.get(identity))):
                 self._rest_until[identity] = time.monotonic() + AGAIN_SECONDS
-        self._failing &= sessions.keys()
+        for gone in self._failing.keys() - sessions:
+            del self._failing[gone]
 
     def _surely(self, what: str, step: Callable[[], None]) -> bool:
         """The boundary: what fails for one session stops no other, and never the supervisor. Whether it succeeded."""
@@ -199,8 +202,10 @@ class Recorder:
         elif recording.failed is not None:
             self._pause(session, recording.failed)
         elif identity in self._failing and recording.under_way:
-            session.store.append("recording", identity, {"recording": True})
-            self._failing.discard(identity)
+            with session.store.transaction():
+                self._tell(session, self._failing[identity])
+                session.store.append("recording", identity, {"recording": True})
+            del self._failing[identity]
 
     def switch(self, session: Session, on: bool) -> None:
         """Record this session from now on, or no more; kept across restarts."""
@@ -238,14 +243,19 @@ class Recorder:
         recording.close()
 
     def _pause(self, session: Session, error: OSError) -> None:
-        """Say once that it fails, as soon as the journal can be told, and try again later."""
+        """Say once that it fails, at the latest when it goes on, since the journal may be on the same disk; try again later."""
         self._end(session.id)
         self._rest_until[session.id] = time.monotonic() + AGAIN_SECONDS
         if session.id not in self._failing:
-            why = f"The recording cannot be written: {error.strerror}."
-            session.store.append("recording", session.id, {"recording": False, "error": why})
-            self._failing.add(session.id)
+            self._failing[session.id] = f"The recording cannot be written: {error.strerror}."
             self._log.error("recording_failed", extra={"fields": {"session": session.id, "why": error.strerror}})
+        self._tell(session, self._failing[session.id])
+        self._failing[session.id] = None
+
+    @staticmethod
+    def _tell(session: Session, why: str | None) -> None:
+        if why is not None:
+            session.store.append("recording", session.id, {"recording": False, "error": why})
 
     def _sweep(self) -> None:
         oldest = time.time() - self._pool.house.config().sessions.recording_days * 24 * 3600.0

@@ -85,6 +85,9 @@ def test_full_disk_refuses_and_heals(quick: House, disk: Disk) -> None:
     assert "Free space" in error.message
     status, body = quick.http("POST", "/api/chat", {"message": "echo: " + BIG, "sessionId": other})
     assert (status, body["code"]) == (507, "storage_failed")
+    if disk.real:  # else nothing more is written anywhere
+        told = quick.folder / "supervisor.err"
+        until(lambda: "recording_failed" in told.read_text(), "the recording of the spinner has come to the disk's end")
     quick.model.release("turn")
     until(
         lambda: '"subtype":"turn_duration"' in transcript(quick, before)[-20_000:], "the turn ends by Claude's own word"

@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -135,7 +136,7 @@ class Recorded:
 
     def _session(self, folder: Path, identity: str) -> Any:
         (folder / identity).mkdir()
-        store = SimpleNamespace(append=self._append)
+        store = SimpleNamespace(append=self._append, transaction=nullcontext)
         record = SimpleNamespace(options={})
         return SimpleNamespace(
             id=identity, dir=folder / identity, store=store, record=record, terminal="there", state=State.IDLE
@@ -155,8 +156,9 @@ class Recorded:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.parametrize("journal_first", [True, False])
 def test_a_recording_that_fails_on_a_full_disk_goes_on_with_room_and_disturbs_nobody(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, journal_first: bool
 ) -> None:
     monkeypatch.setattr(module, "AGAIN_SECONDS", 0.0)
     there = Recorded(tmp_path)
@@ -166,10 +168,11 @@ def test_a_recording_that_fails_on_a_full_disk_goes_on_with_room_and_disturbs_no
     for _ in range(5):
         there.recorder.look()
     there.members["second"].output(0, b"goes on", b"")
-    there.refuses = False
+    there.refuses = not journal_first
     for _ in range(5):
         there.recorder.look()
     (tmp_path / "first" / NAME).unlink()
+    there.refuses = False
     for _ in range(5):
         there.recorder.look()
 
