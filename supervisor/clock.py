@@ -15,6 +15,7 @@ import os
 import sys
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 _SHIFTS = os.environ.get("PILOTLIGHT_CLOCK_FILE")
@@ -48,6 +49,29 @@ def _boot_identity() -> str:
 
 BOOT = _boot_identity()
 """Which boot readings of `now` belong to."""
+
+
+DRIFT_SECONDS = 60.0
+"""How far the wall clock may be corrected forward between two looks without having been set."""
+
+
+class Known(NamedTuple):
+    """What both clocks said when the wall clock was last believed."""
+
+    wall: float
+    boot: str
+    reading: float
+
+
+def believed(known: Known | None) -> tuple[float, Known]:
+    """Seconds since the epoch, for what is removed by its age, and what to judge by the next time. A wall clock that was set
+    forward is not believed before the next boot: what is removed does not come back when the clock is put right."""
+    present, reading = wall(), now()
+    if known is not None and known.boot == BOOT:
+        expected = known.wall + reading - known.reading
+        if present > expected + DRIFT_SECONDS:
+            return expected, known
+    return present, Known(present, BOOT, reading)
 
 
 def age(reading: float, boot: str, wall_ms: int) -> float:

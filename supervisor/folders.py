@@ -18,7 +18,6 @@ from supervisor.launching import lock_of
 from supervisor.pool import Pool
 from supervisor.records import SessionRecord
 from supervisor.states import State
-from supervisor.store import now_ms
 
 DISCARDED = ".discarded"
 """Where below the sessions' folder what is being removed waits for it, also from one supervisor to the next."""
@@ -44,7 +43,7 @@ class Folders:
         rested = self._swept_at is None or now - self._swept_at >= min(SWEEP_SECONDS, keep / 4)
         if rested and (self._removal is None or self._removal.done()):
             self._swept_at = now
-            if self._set_aside(now_ms() - int(keep * 1000)) == AT_ONCE:
+            if self._set_aside(self._pool.store.removal_ms() - int(keep * 1000)) == AT_ONCE:
                 self._swept_at = None
             discarded = self._house.paths.sessions_dir / DISCARDED
             self._removal = asyncio.ensure_future(asyncio.to_thread(shutil.rmtree, discarded, ignore_errors=True))

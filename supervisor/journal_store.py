@@ -87,11 +87,10 @@ class Journal:
         """How many events of each kind are kept."""
         return dict(self._db.execute("SELECT kind, COUNT(*) FROM events GROUP BY kind"))
 
-    def surplus(self, keep_days: float, keep_count: int, keep_bytes: float) -> int | None:
-        """The number before which everything has to go; None when nothing has to."""
-        row = self._db.execute(
-            "SELECT seq FROM events WHERE at >= ? ORDER BY seq LIMIT 1", (now_ms() - int(keep_days * 86_400_000),)
-        ).fetchone()
+    def surplus(self, since: int, keep_count: int, keep_bytes: float) -> int | None:
+        """The number before which everything has to go, so that nothing is older than `since` (milliseconds since the epoch);
+        None when nothing has to."""
+        row = self._db.execute("SELECT seq FROM events WHERE at >= ? ORDER BY seq LIMIT 1", (since,)).fetchone()
         first = max(row[0] if row else self.head + 1, self.head - keep_count + 1, self._first_within(keep_bytes))
         return first if first > self.oldest() else None
 

@@ -258,7 +258,9 @@ class Recorder:
             session.store.append("recording", session.id, {"recording": False, "error": why})
 
     def _sweep(self) -> None:
-        oldest = time.time() - self._pool.house.config().sessions.recording_days * 24 * 3600.0
+        oldest = (
+            self._pool.store.removal_ms() / 1000.0 - self._pool.house.config().sessions.recording_days * 24 * 3600.0
+        )
         for path in self._pool.house.paths.sessions_dir.glob("*/recording*.cast"):
             try:
                 if path.stat().st_mtime < oldest:

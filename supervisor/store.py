@@ -20,9 +20,13 @@ import msgspec
 
 from shared.errors import StorageFailed
 from shared.messages import Event
+from supervisor import clock
 from supervisor.journal_store import SCHEMA, Journal, now_ms
 from supervisor.records import MessageRecord, SessionRecord
 from supervisor.sqlite import Damaged, connect, refused
+
+NOTED_SECONDS = 3600.0
+"""How often what the clocks say is written down."""
 
 __all__ = ["Damaged", "MessageRecord", "SessionRecord", "Store", "now_ms"]
 
@@ -84,6 +88,8 @@ class Store:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._depth = 0
+        self._known: clock.Known | None = None
+        self._noted = -inf
         self.publish: Callable[[list[Event]], None] = lambda events: None
         self.refusal: StorageFailed | None = None
         try:
@@ -325,14 +331,26 @@ class Store:
     def prune(self, keep_days: float, keep_count: int, keep_mb: float = inf) -> None:
         """Drop what the journal no longer keeps, and idempotency keys older than a week. Cheap when there is nothing to
         drop."""
-        first = self.journal.surplus(keep_days, keep_count, keep_mb * 1024 * 1024)
+        present = self.removal_ms()
+        first = self.journal.surplus(present - int(keep_days * 86_400_000), keep_count, keep_mb * 1024 * 1024)
         if first is not None:
             with self.transaction():
                 self.journal.drop(first)
-        before = now_ms() - 7 * 86_400_000
+        before = present - 7 * 86_400_000
         if self._db.execute("SELECT 1 FROM keys WHERE at < ? LIMIT 1", (before,)).fetchone():
             with self.transaction():
                 self._db.execute("DELETE FROM keys WHERE at < ?", (before,))
+
+    def removal_ms(self) -> int:
+        """The time (milliseconds since the epoch) by which is judged what is removed by its age: `clock.believed`."""
+        if self._known is None and (stored := self.meta("clock")):
+            self._known = msgspec.json.decode(stored, type=clock.Known)
+        present, known = clock.believed(self._known)
+        if self._known is None or known.boot != self._known.boot or known.wall - self._noted > NOTED_SECONDS:
+            self.set_meta("clock", msgspec.json.encode(known).decode())
+            self._noted = known.wall
+        self._known = known
+        return int(present * 1000)
 
     # -- reading positions, keys, settings ---------------------------------------------------------------------------
 

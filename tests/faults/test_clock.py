@@ -86,6 +86,14 @@ def test_restart_under_a_wrong_wall_clock_expires_nothing(quick: House, clocks: 
     passes(quick)
     assert quick.session(session)["state"] == "idle"
     assert "ended" not in said(quick, 0)
+    assert said(quick, 0)["created"] == 1, "and the journal is not a month older either"
+    assert quick.events()[0]["seq"] == 1
+    # Whoever was used first sleeps first, whatever the wall clock said then.
+    clocks.set(-DAY, 0.0)
+    _, later = quick.ask("echo: used last, a day before")
+    quick.call("settings.patch", {"values": {"sessions.max_concurrent": 1}})
+    assert quick.until_state(session, "hibernated")["pid"] is None
+    assert quick.session(later)["state"] == "idle"
 
 
 def test_sleep_of_the_machine_counts_and_is_said_once(quick: House, clocks: Clocks) -> None:

@@ -39,3 +39,19 @@ def test_shifts_are_read_from_their_file_and_garbage_is_no_shift(
     assert clock.now() - before >= 3600
     file.write_text("what?")
     assert clock.now() - before < 3600
+
+
+def test_a_wall_clock_that_was_set_forward_removes_nothing_before_the_next_boot(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def look(known: clock.Known | None, wall: float, reading: float) -> tuple[float, clock.Known]:
+        monkeypatch.setattr(clock, "wall", lambda: wall)
+        monkeypatch.setattr(clock, "now", lambda: reading)
+        return clock.believed(known)
+
+    present, known = look(None, 1000.0, 10.0)
+    assert present == 1000.0
+    assert look(known, 1e6, 20.0) == (1010.0, known)
+    assert look(known, 1030.0, 20.0)[0] == 1030.0, "it is corrected all the time"
+    assert look(known, 500.0, 20.0)[0] == 500.0, "an earlier one removes less"
+    assert look(known._replace(boot="another"), 1e6, 20.0)[0] == 1e6
