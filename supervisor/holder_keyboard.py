@@ -97,7 +97,8 @@ class Keyboard:
 
     def _finish(self, write: _Write, result: dict[str, Any]) -> None:
         self._queue.remove(write)
-        self._results[write.id] = write.written if result["ok"] else result
+        if result["ok"] or write.written:  # of what failed before its first byte nothing can be typed twice
+            self._results[write.id] = write.written if result["ok"] else result
         while len(self._results) > _REMEMBERED:
             del self._results[next(iter(self._results))]
         for reply in write.replies:

@@ -10,8 +10,8 @@ Ops:
 - `hello`: what holder.json says, `cols`, `rows`, `ring_start`, `ring_end`.
 - `subscribe {offset}`: `offset` where it begins; `O` frames follow, then live ones; a `gap` event where bytes are lost.
 - `write {id, data: base64, timeout: s}`: `written`. Typed at most once per id: a repeated id gets the first answer and
-  `duplicate: true`. Errors `timeout`, `tty_closed`, `exited` carry `written`, the rest is dropped; after `busy` nothing
-  was typed and the id may be used again.
+  `duplicate: true`. Errors `timeout`, `tty_closed`, `exited` carry `written`, the rest is dropped; after `busy`, and after
+  any error with `written` 0, nothing was typed and the id may be used again.
 - `resize {cols, rows}`: the size it became, within 20-500 x 5-200.
 - `signal {signal, scope: child | group | tree}`: `signalled`, how many processes, or groups, were sent it.
 - `lock {paths}`: from now on these locks stand for the child, and no others but the session's own: the child has gone on

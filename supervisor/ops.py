@@ -24,10 +24,12 @@ from supervisor import answers, interrupts, recaps, renewal
 from supervisor.checks import run_checks
 from supervisor.claude import command, release
 from supervisor.health import Health
+from supervisor.holder_client import HolderError
 from supervisor.household import Household
 from supervisor.keys import key_bytes
 from supervisor.metrics import Metrics
 from supervisor.pool import Pool
+from supervisor.refusals import refusal
 from supervisor.session import Session
 from supervisor.settings import Settings
 from supervisor.states import State
@@ -112,7 +114,10 @@ class Ops:
             raise InvalidRequest(f"{request.op}: {error}.", code="invalid_arguments") from error
         if request.op not in LOOKING:
             self._audit(arguments, request)
-        return await handler(arguments, request)
+        try:
+            return await handler(arguments, request)
+        except HolderError as error:
+            raise refusal(error) from error
 
     def _audit(self, arguments: Any, request: Request) -> None:
         """Record who asked for what, before it is done; no text, no keys."""
@@ -314,7 +319,7 @@ class Ops:
         await session.pulse.until(lambda: not session.answering.locked(), INTERRUPT_WAIT_SECONDS)
         if running is None or session.record.turn_prompt != running:
             return None
-        with suppress(Conflict, Unavailable):
+        with suppress(Conflict, Unavailable, HolderError):
             return await interrupts.interrupt(session)
         return None
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from shared import process
+from shared.errors import Conflict, TooLarge, Unavailable
 from tests.conftest import MakeHouse
 from tests.faults.pausing import fates, kinds
 from tests.harness import ROOT, House, until
@@ -191,3 +192,30 @@ def test_what_a_person_types_does_not_vanish_with_a_prompt_that_is_cleared_late(
         viewer.until_shown("❯ XYZ")
     finally:
         viewer.close()
+
+
+def test_keys_and_an_interrupt_to_a_deaf_one_are_refused_with_what_to_do(fake: Callable[..., Fake]) -> None:
+    tui = fake()
+    house = tui.house
+    _, session = house.ask("warm")
+    gate = house.folder / "gate"
+    tui.behave(gate=str(gate))  # a turn of the stand-in reads nothing until it is over
+    sent = house.send("busy", session, wait=0)["message"]["id"]
+    until(lambda: house.message(sent)["state"] == "submitted", "its turn runs")
+
+    with pytest.raises(TooLarge) as too_large:
+        house.call("session.keys", {"sessionId": session, "text": "x" * 700_001})
+    flood = house.bus.submit("session.keys", {"sessionId": session, "text": "x" * 600_000}, timeout=60)
+    interrupt = house.bus.submit("session.interrupt", {"sessionId": session}, timeout=60)
+    with pytest.raises(Conflict) as partly:
+        flood.result(60)
+    with pytest.raises(Unavailable) as untyped:
+        interrupt.result(60)
+
+    assert (too_large.value.error_code, too_large.value.data) == ("too_large", {"limit": 700_000})
+    assert partly.value.error_code == "partly_typed"
+    assert 0 < partly.value.data["written"] < 600_000
+    assert untyped.value.error_code == "not_typed"
+    assert house.session(session)["state"] == "busy"
+    gate.touch()
+    assert house.message(sent, wait=20)["reply"] == "You said: busy"
