@@ -208,7 +208,10 @@ def _parameters(call: Call, schemas: _Schemas) -> list[dict[str, Any]]:
             said = dict(HINTS[name]) if name in HINTS and "enum" not in schema else _without_null(schema)
             found.append({"name": name, "in": "query", "required": name in needed, "schema": said})
     if call.acts and call.path != "/api/settings":
-        text = "Makes a repeat of this request harmless. `X-Request-Id` does the same."
+        text = (
+            "Makes a repeat of this request harmless. `X-Request-Id` does the same. It counts for one call on one session; with "
+            "another body it is refused (409 `key_reused`)."
+        )
         found.append(
             {"name": "Idempotency-Key", "in": "header", "required": False, "schema": _KEY, "description": text}
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -30,6 +31,7 @@ from supervisor.keys import key_bytes
 from supervisor.metrics import Metrics
 from supervisor.pool import Pool
 from supervisor.refusals import refusal
+from supervisor.request_keys import RequestKey, digest
 from supervisor.session import Session
 from supervisor.settings import Settings
 from supervisor.states import State
@@ -168,17 +170,22 @@ class Ops:
     # -- sessions --------------------------------------------------------------------------------------------------
 
     async def _create(self, arguments: messages.CreateSession, _: Request) -> Any:
-        if arguments.key:
-            known = self._pool.store.recall(arguments.key)
-            if known is not None:
-                return self._pool.household(known["id"]).session.view()
+        return await self.open(arguments, RequestKey("session.create", None, arguments.key, _body(arguments)))
+
+    async def open(self, arguments: messages.CreateSession, key: RequestKey) -> Any:
+        """A new session, or the one that this key has opened."""
+        store = self._pool.store
+        key = replace(key, is_own=lambda known: list(known) == ["id"] and store.session(known["id"]) is not None)
+        known = key.recall(store)
+        if known is not None:
+            return self._pool.household(known["id"]).session.view()
         household = self._pool.create(arguments)
         session = household.session
-        if arguments.key:
-            self._pool.store.remember(arguments.key, {"id": session.id})
+        key.remember(store, {"id": session.id})
         try:
             await household.lifecycle.start("created")
         except (Busy, StartPostponed) as error:  # whoever asked will ask again, for another one
+            key.remember(store, None)
             await household.lifecycle.stop("start_failed", error.error_code)
             raise
         patience = max(arguments.wait, 0.0)
@@ -260,13 +267,18 @@ class Ops:
 
     async def _answer(self, arguments: messages.Answer, _: Request) -> Any:
         session = self._find(arguments.session_id).session
-        if arguments.key:
-            known = self._pool.store.recall(arguments.key)
-            if known is not None:
-                return {"session": session.view(), "answer": known, "duplicate": True}
+        store = self._pool.store
+
+        def given_here(known: Any) -> bool:
+            told = store.events(0, MAX_PAGE, session.id, ["answered"])
+            return any(known.get("id") == event.data.get("id") for event in told)
+
+        key = RequestKey("session.answer", session.id, arguments.key, _body(arguments), given_here)
+        known = key.recall(store)
+        if known is not None:
+            return {"session": session.view(), "answer": known, "duplicate": True}
         given = await answers.answer(session, arguments)
-        if arguments.key:
-            self._pool.store.remember(arguments.key, given)
+        key.remember(store, given)
         return {"session": session.view(), "answer": given}
 
     async def _keep_alive(self, arguments: messages.KeepAlive, request: Request) -> Any:
@@ -389,6 +401,13 @@ class _Shutdown(messages.Wire, frozen=True, forbid_unknown_fields=True):
     """`shutdown` -> {stopped}: end the supervisor, and with `sessions` every process tree first."""
 
     sessions: bool = False
+
+
+def _body(arguments: Any) -> str:
+    """What makes a request another one: all that it asks for, but not how long its caller waits."""
+    return digest(
+        {name: value for name, value in msgspec.to_builtins(arguments).items() if name not in ("key", "wait")}
+    )
 
 
 def claude_facts(pool: Pool) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from contextlib import suppress
 
 from shared.errors import Busy, Conflict, NotFound, PilotlightError, StorageFailed
 from shared.messages import CreateSession, MessageKind, SendMessage, Sent
-from supervisor import attachments, clock, origins, renewal
+from supervisor import attachments, clock, origins, renewal, request_keys
 from supervisor.claude import prompts
 from supervisor.household import Household
 from supervisor.launching import has_transcript
@@ -23,6 +23,7 @@ from supervisor.states import State
 from supervisor.store import MessageRecord, SessionRecord, now_ms
 from supervisor.undo import undone_on_failure
 
+SEND = "message.send"
 HURRY_SECONDS = 0.005
 CALM_SECONDS = 0.1
 REST_SECONDS = 0.5
@@ -121,11 +122,14 @@ class Pool:
 
     async def accept(self, request: SendMessage, actor: str) -> tuple[Household, MessageRecord, bool]:
         """`send`, with the files of the message on disk before it is accepted."""
-        if not request.attachments or (request.key and self.store.message_by_key(request.key) is not None):
+        if not request.attachments:
             return self.send(request, actor=actor)
+        body = await asyncio.to_thread(request_keys.body_of, request)
+        if request_keys.message_of(self.store, SEND, request, body) is not None:
+            return self.send(request, body=body, actor=actor)
         staged = await asyncio.to_thread(attachments.stage, self.house.paths.home, request.attachments)
         try:
-            return self.send(request, staged=staged, actor=actor)
+            return self.send(request, staged=staged, body=body, actor=actor)
         finally:
             staged.discard()
 
@@ -136,12 +140,14 @@ class Pool:
         kind: MessageKind = "prompt",
         staged: attachments.Staged | None = None,
         actor: str = "local",
+        op: str = SEND,
+        body: str | None = None,
     ) -> tuple[Household, MessageRecord, bool]:
         """Accept a message: in the database and synced before this returns. Return also whether it was a repeat."""
-        if request.key:
-            known = self.store.message_by_key(request.key)
-            if known is not None:
-                return self.household(known.session_id), known, True
+        body = request_keys.body_of(request) if body is None else body
+        known = request_keys.message_of(self.store, op, request, body)
+        if known is not None:
+            return self.household(known.session_id), known, True
         prompt = prompts.check_prompt(prompt_prefix + request.text) if kind == "prompt" else request.text
         if request.session_id:
             household = self.household(request.session_id)
@@ -161,7 +167,12 @@ class Pool:
         session = household.session
         if self.store.count_open(session.id) >= self.house.config().sessions.max_queue:
             raise Busy("The session's queue is full.", code="queue_full", data={"retryAfter": RETRY_AFTER_SECONDS})
-        record = self._accept(session, request, prompt, kind, staged)
+        record = self._record(session, request, prompt, kind)
+        if request.key:
+            record.key, record.body = request.key, body
+            record.request_key = request_keys.name(op, request.session_id, request.key)
+            record.opened_in = None if request.session_id else request.project_path or ""
+        self._accept(session, request, record, staged)
         household.begin()
         self.hurry()
         return household, record, False
@@ -187,16 +198,9 @@ class Pool:
             self.store.append("reopened", session.id, data)
         household.begin()
 
-    def _accept(
-        self,
-        session: Session,
-        request: SendMessage,
-        prompt: str,
-        kind: MessageKind,
-        staged: attachments.Staged | None,
-    ) -> MessageRecord:
+    def _record(self, session: Session, request: SendMessage, prompt: str, kind: MessageKind) -> MessageRecord:
         now = now_ms()
-        record = MessageRecord(
+        return MessageRecord(
             id=f"m_{uuid.uuid4().hex}",
             session_id=session.id,
             state="queued",
@@ -204,11 +208,14 @@ class Pool:
             text=request.text,
             prompt=prompt,
             created_at=now,
-            request_key=request.key,
             steps={"accepted": now, "queued": now},
             kind=kind,
             mode=request.mode,
         )
+
+    def _accept(
+        self, session: Session, request: SendMessage, record: MessageRecord, staged: attachments.Staged | None
+    ) -> None:
         if request.front or request.interrupt:
             # Never 0, which asks the store for a place at the end.
             record.rank = min([0.0, *(m.rank for m in self.store.open_messages(session.id))]) - 1.0
@@ -222,8 +229,9 @@ class Pool:
             session.touch()
             self.store.save_session(session.record)
             for state in ("accepted", "queued"):
-                self.store.append("message", session.id, {"message": record.id, "state": state, "at": now})
-        return record
+                self.store.append(
+                    "message", session.id, {"message": record.id, "state": state, "at": record.created_at}
+                )
 
     def _default_project(self) -> str:
         configured = self.house.config().sessions.project_path

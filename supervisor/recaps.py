@@ -11,10 +11,12 @@ from dataclasses import dataclass
 
 from shared.messages import SETTLED, SendMessage
 from supervisor.pool import Pool
+from supervisor.request_keys import body_of, message_of
 from supervisor.session import Session
 from supervisor.states import State
 from supervisor.store import MessageRecord
 
+OP = "session.keep_alive"
 PROMPT = "Please provide a brief summary of our conversation so far."
 
 Settling = Callable[[str, Session, float], Awaitable[MessageRecord]]
@@ -30,14 +32,13 @@ class Recap:
 
 async def ask(pool: Pool, session: Session, key: str | None, wait: float, settling: Settling) -> Recap:
     """Have Claude summarise the conversation, within `wait` seconds. A repeat with the same key asks no second time."""
-    key = f"recap:{key}" if key else None
-    repeated = key is not None and pool.store.message_by_key(key) is not None
-    if not repeated:
+    question = SendMessage(text=PROMPT, session_id=session.id, key=key)
+    if message_of(pool.store, OP, question, body_of(question)) is None:
         if session.state not in (State.IDLE, State.HIBERNATED):
             return Recap(skipped=session.state)
         if pool.store.count_open(session.id):
             return Recap(skipped=State.BUSY)
-    _, message, _ = pool.send(SendMessage(text=PROMPT, session_id=session.id, key=key))
+    _, message, _ = pool.send(question, op=OP)
     message = await settling(message.id, session, wait)
     if message.state == "answered":
         return Recap(text=message.reply)

@@ -81,6 +81,12 @@ class MessageRecord:
     kind: str = "prompt"
     mode: str | None = None
     attachments: list[dict[str, Any]] = field(default_factory=list)
+    key: str | None = None
+    """The client's own word for it; `request_key` says also what it is the key of (request_keys)."""
+
+    body: str = ""
+    opened_in: str | None = None
+    """The project that was asked for, as it was written, when this message opened its session."""
 
     def view(self, position: int | None = None) -> MessageView:
         """As clients see it."""
@@ -91,7 +97,7 @@ class MessageRecord:
             text=self.text,
             created_at=self.created_at,
             steps=dict(self.steps),
-            request_id=self.request_key,
+            request_id=self.key or self.request_key,
             reply=self.reply,
             error=ErrorBody(**self.error) if self.error else None,
             queue_position=position,

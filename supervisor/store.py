@@ -262,10 +262,9 @@ class Store:
         found = self._messages("id=?", message_id)
         return found[0] if found else None
 
-    def message_by_key(self, key: str) -> MessageRecord | None:
-        """The message that a request key has made."""
-        found = self._messages("request_key=?", key)
-        return found[0] if found else None
+    def messages_by_key(self, keys: list[str]) -> list[MessageRecord]:
+        """The messages that have been made under these keys (request_keys), newest first."""
+        return self._messages(f"request_key IN ({','.join('?' * len(keys))}) ORDER BY ord DESC", *keys)
 
     def open_messages(self, session_id: str) -> list[MessageRecord]:
         """What is not settled, in the order of sending: what is under way first."""

@@ -24,10 +24,12 @@ from supervisor.history import Source
 from supervisor.household import Household
 from supervisor.ops import Ops
 from supervisor.pool import Pool
+from supervisor.request_keys import RequestKey, digest
 from supervisor.session import Session
 from supervisor.states import State
 from supervisor.store import MessageRecord, SessionRecord, now_ms
 
+COMMAND = "session.command"
 MAX_ENTRIES = 1000
 MAX_HITS = 1000
 MAX_CONVERSATIONS = 1000
@@ -124,7 +126,7 @@ class TalkOps:
     async def _command(self, arguments: messages.RunCommand, _: Request) -> Any:
         command = check_command(arguments.command)
         order = SendMessage(text=command, session_id=arguments.session_id, key=arguments.key)
-        household, message, duplicate = self._pool.send(order, kind="command")
+        household, message, duplicate = self._pool.send(order, kind="command", op=COMMAND)
         session = household.session
 
         def done() -> bool:
@@ -256,7 +258,7 @@ class TalkOps:
         found = await asyncio.to_thread(self._library.others, ours, project, arguments.limit)
         return {"conversations": [conversation.view() for conversation in found]}
 
-    async def _fork(self, arguments: messages.ForkSession, request: Request) -> Any:
+    async def _fork(self, arguments: messages.ForkSession, _: Request) -> Any:
         session = self._find(arguments.session_id).session
         record = session.record
         source = self._sources(record)[-1]
@@ -274,10 +276,9 @@ class TalkOps:
             add_dirs=list(options.get("add_dirs") or []),
             mcp_config=options.get("mcp_config"),
             append_system_prompt=options.get("append_system_prompt"),
-            key=arguments.key,
         )
-        view = await self._ops.handle(
-            msgspec.structs.replace(request, op="session.create", args=msgspec.to_builtins(wanted))
+        view = await self._ops.open(
+            wanted, RequestKey("session.fork", session.id, arguments.key, digest(arguments.title))
         )
         modes.inherit(self._find(view.id).session, options)
         return view

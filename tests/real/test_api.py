@@ -165,10 +165,18 @@ def test_the_calls_of_the_origin_field_by_field(one: House) -> None:
     }  # fmt: skip
     assert isinstance(body["message"], str)
     assert began <= body["timestamp"] <= time.time() * 1000
-    again = one.http("POST", "/api/chat", {"message": "Remember the word KIWI"}, headers={"X-Request-Id": "origin-1"})[
-        1
-    ]
-    assert (again["success"], again["duplicate"], again["messageId"]) == (True, True, body["messageId"])
+    for more in ({}, {"sessionId": session}, {"projectPath": str(one.project)}):
+        repeat = {"message": "Remember the word KIWI", **more}
+        status, again = one.http("POST", "/api/chat", repeat, headers={"X-Request-Id": "origin-1"})
+        assert (status, again["success"], again["duplicate"], again["messageId"]) == (
+            200,
+            True,
+            True,
+            body["messageId"],
+        )
+        assert again["requestId"] == "origin-1"
+    status, other = one.http("POST", "/api/chat", {"message": "Another one"}, headers={"X-Request-Id": "origin-1"})
+    assert (status, other["code"]) == (409, "key_reused")
 
     status, listed = one.http("GET", "/api/sessions/active")
     (entry,) = listed["sessions"]

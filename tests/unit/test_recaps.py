@@ -16,9 +16,13 @@ class Pool:
 
     def __init__(self, waiting: int = 0, known: bool = False) -> None:
         self.asked: list[Any] = []
-        self.store = SimpleNamespace(count_open=lambda _: waiting, message_by_key=lambda key: key if known else None)
+        asked = SimpleNamespace(key="k", session_id="s", text=recaps.PROMPT, body="", kind="prompt", opened_in=None)
+        self.store = SimpleNamespace(
+            count_open=lambda _: waiting, messages_by_key=lambda names: [asked] if known else []
+        )
 
-    def send(self, message: Any) -> tuple[None, Any, bool]:
+    def send(self, message: Any, op: str) -> tuple[None, Any, bool]:
+        assert op == recaps.OP
         self.asked.append(message)
         return None, SimpleNamespace(id="m_1"), False
 

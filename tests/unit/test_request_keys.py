@@ -1,0 +1,137 @@
+"""A key counts for one operation on one session and stands for one body; those that an older version has stored still count."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shared.errors import Conflict
+from shared.messages import Attachment, SendMessage
+from supervisor.request_keys import RequestKey, body_of, digest, message_of, name
+from supervisor.store import MessageRecord, Store
+
+SEND, COMMAND, RECAP = "message.send", "session.command", "session.keep_alive"
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    made = Store(tmp_path / "pilotlight.db")
+    yield made
+    made.close()
+
+
+def asked(text: str = "hello", session: str | None = "a", key: str | None = "k", **more: Any) -> SendMessage:
+    return SendMessage(text=text, session_id=session, key=key, **more)
+
+
+def accepted(store: Store, request: SendMessage, session: str, op: str = SEND, **more: Any) -> str:
+    """Stored as `Pool.send` does it; the message's id."""
+    assert request.key is not None
+    identity = f"m{session}{op}"
+    store.add_message(
+        MessageRecord(
+            id=identity,
+            session_id=session,
+            state="queued",
+            rank=0.0,
+            text=request.text,
+            created_at=1,
+            request_key=name(op, request.session_id, request.key),
+            key=request.key,
+            body=body_of(request),
+            opened_in=None if request.session_id else request.project_path or "",
+            kind="command" if op == COMMAND else "prompt",
+            **more,
+        )
+    )
+    return identity
+
+
+def stored_bare(store: Store, key: str, session: str, text: str = "hello", kind: str = "prompt") -> str:
+    """As a version before this rule did it."""
+    store.add_message(
+        MessageRecord(
+            id=key, session_id=session, state="queued", rank=0.0, text=text, created_at=1, request_key=key, kind=kind
+        )
+    )
+    return key
+
+
+def found(store: Store, request: SendMessage, op: str = SEND) -> str | None:
+    message = message_of(store, op, request, body_of(request))
+    return message.id if message is not None else None
+
+
+def refused(store: Store, request: SendMessage, op: str = SEND) -> bool:
+    with pytest.raises(Conflict) as error:
+        found(store, request, op)
+    return error.value.error_code == "key_reused"
+
+
+def test_a_repeat_finds_its_message_and_another_session_or_operation_does_not(store: Store) -> None:
+    first = accepted(store, asked(), "a")
+    assert found(store, asked()) == first
+    assert found(store, asked(session="b")) is None
+    assert found(store, asked(), COMMAND) is None
+    assert found(store, asked(), RECAP) is None
+    assert found(store, asked(key=None)) is None
+    second = accepted(store, asked(session="b"), "b")
+    assert [found(store, asked(session=session)) for session in ("a", "b")] == [first, second]
+
+
+def test_a_message_that_opened_its_session_is_found_with_and_without_it(store: Store) -> None:
+    first = accepted(store, asked(session=None, project_path="/p"), "new")
+    assert found(store, asked(session=None, project_path="/p")) == first
+    assert found(store, asked(session=None)) == first
+    assert found(store, asked(session="new")) == first
+    assert found(store, asked(session="other")) is None
+    assert refused(store, asked(session=None, project_path="/q"))
+
+
+@pytest.mark.parametrize("session", ["new", None])
+def test_another_text_or_file_is_another_request(store: Store, session: str | None) -> None:
+    files = [Attachment(data="eA==", name="x.txt")]
+    first = accepted(store, asked(session=None, attachments=files), "new")
+    assert found(store, asked(session=session, attachments=files)) == first
+    assert refused(store, asked("bye", session=session, attachments=files))
+    assert refused(store, asked(session=session))
+    assert refused(store, asked(session=session, attachments=[Attachment(data="eQ==", name="x.txt")]))
+
+
+def test_a_key_that_was_stored_bare_still_counts(store: Store) -> None:
+    message, command = stored_bare(store, "k", "a"), stored_bare(store, "c", "a", "/compact", "command")
+    recap = stored_bare(store, "recap:k", "a", "sum up")
+    assert [found(store, asked(session=session)) for session in ("a", None)] == [message, message]
+    assert found(store, asked(session="b")) is None
+    assert refused(store, asked("bye"))
+    assert found(store, asked("/compact", key="c"), COMMAND) == command
+    assert found(store, asked("sum up"), RECAP) == recap
+
+
+def test_a_key_cannot_be_made_to_look_like_that_of_another(store: Store) -> None:
+    accepted(store, asked(session=None), "new")
+    assert found(store, asked(session="new", key=name(SEND, None, "k"))) is None
+
+
+def test_a_remembered_result_is_that_of_one_operation_on_one_session_and_one_body(store: Store) -> None:
+    def key(op: str = "session.answer", session: str | None = "a", body: str = "yes") -> RequestKey:
+        return RequestKey(op, session, "k", digest(body))
+
+    key().remember(store, {"choice": "allow"})
+    assert key().recall(store) == {"choice": "allow"}
+    assert key(session="b").recall(store) is None
+    assert key("session.create", None).recall(store) is None
+    with pytest.raises(Conflict) as reused:
+        key(body="no").recall(store)
+    assert reused.value.error_code == "key_reused"
+
+
+def test_a_result_that_was_stored_bare_counts_where_it_can_be_told_whose_it_is(store: Store) -> None:
+    store.remember("k", {"id": "w1", "choice": "allow"})
+    own = RequestKey("session.answer", "a", "k", "body", lambda known: known["id"] == "w1")
+    other = RequestKey("session.answer", "b", "k", "body", lambda known: known["id"] == "w2")
+    assert own.recall(store) == {"id": "w1", "choice": "allow"}
+    assert other.recall(store) is None
