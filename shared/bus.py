@@ -29,6 +29,9 @@ from shared.messages import VERSION, Event, Reply, Request
 RESEND_SECONDS = 1.0
 RESEND_MAX_SECONDS = 8.0
 DEFAULT_TIMEOUT_SECONDS = 10.0
+CONNECTING_SECONDS = 0.02
+"""How soon a frame is tried again that nobody could take yet."""
+
 HEARTBEAT_MILLISECONDS = 10_000
 """Over TCP: a supervisor whose machine is gone is noticed, and looked for again."""
 
@@ -62,11 +65,19 @@ def _apply(key: ClientKey | None, socket: zmq.Socket[bytes]) -> None:
 
 @dataclass
 class _Pending:
+    """A request under way; `give_up` and `resend` by the monotonic clock."""
+
+    request: Request
     frame: bytes
     future: Future[Reply]
     give_up: float
-    resend: float
+    resend: float = 0.0
     interval: float = RESEND_SECONDS
+
+    def sent_again(self, now: float) -> None:
+        """Its frame for another try: less of the caller's patience is left."""
+        left = max(1, int((self.give_up - now) * 1000))
+        self.frame = _encoder.encode(msgspec.structs.replace(self.request, timeout=left))
 
 
 class BusClient:
@@ -79,7 +90,7 @@ class BusClient:
         self._prefix = f"{os.getpid():x}-{uuid.uuid4().hex[:8]}"
         self._numbers = itertools.count(1)
         self._context = zmq.Context()
-        self._work: queue.SimpleQueue[_Work | None] = queue.SimpleQueue()
+        self._work: queue.SimpleQueue[_Pending | None] = queue.SimpleQueue()
         self._wake_address = f"inproc://wake-{uuid.uuid4().hex}"
         self._wake_lock = threading.Lock()
         self._receiver = self._context.socket(zmq.PAIR)
@@ -113,9 +124,10 @@ class BusClient:
             deadline=int((now + timeout) * 1000),
             actor=actor or self._actor,
             sent=int(now * 1000),
+            timeout=max(1, int(timeout * 1000)),
         )
         future: Future[Reply] = Future()
-        self._work.put(_Work(identity, _encoder.encode(request), future, time.monotonic() + timeout))
+        self._work.put(_Pending(request, _encoder.encode(request), future, time.monotonic() + timeout))
         self._wake()
         return _Answer(future, op)
 
@@ -147,7 +159,7 @@ class BusClient:
         pending: dict[str, _Pending] = {}
         try:
             while True:
-                for event in line.wait(self._receiver, 200 if pending else 2000):
+                for event in line.wait(self._receiver, self._pause(pending)):
                     if event == "reply":
                         self._receive(line.dealer, pending)
                     elif event == "work":
@@ -162,6 +174,14 @@ class BusClient:
                 entry.future.set_exception(Unavailable("The bus client was closed."))
             line.close()
             self._receiver.close(0)
+
+    @staticmethod
+    def _pause(pending: dict[str, _Pending]) -> int:
+        """How long nothing need be done, in milliseconds."""
+        if not pending:
+            return 2000
+        soonest = min(entry.resend for entry in pending.values()) - time.monotonic()
+        return max(1, min(200, int(soonest * 1000)))
 
     @staticmethod
     def _refuse(pending: dict[str, _Pending]) -> None:
@@ -195,9 +215,9 @@ class BusClient:
                 return True
             if work is None:
                 return False
-            pending[work.identity] = _Pending(work.frame, work.future, work.give_up, time.monotonic() + RESEND_SECONDS)
+            pending[work.request.id] = work
             line.connect()
-            self._send(line.dealer, work.frame)
+            self._send(line.dealer, work, time.monotonic())
 
     def _tend(self, dealer: zmq.Socket[bytes], pending: dict[str, _Pending]) -> None:
         now = time.monotonic()
@@ -211,20 +231,26 @@ class BusClient:
                     )
                 )
             elif now >= entry.resend:
-                entry.interval = min(entry.interval * 2, RESEND_MAX_SECONDS)
-                entry.resend = now + entry.interval
-                self._send(dealer, entry.frame)
+                entry.sent_again(now)
+                self._send(dealer, entry, now)
 
     @staticmethod
-    def _send(dealer: zmq.Socket[bytes], frame: bytes) -> None:
+    def _send(dealer: zmq.Socket[bytes], entry: _Pending, now: float) -> None:
         try:
-            dealer.send(frame, zmq.NOBLOCK)
+            dealer.send(entry.frame, zmq.NOBLOCK)
         except zmq.Again:
-            pass
+            entry.resend = now + CONNECTING_SECONDS
+        else:
+            entry.resend = now + entry.interval
+            entry.interval = min(entry.interval * 2, RESEND_MAX_SECONDS)
 
 
 class _Line:
-    """The connection of one client, made anew for the next request when the supervisor has refused it."""
+    """The connection of one client, made anew for the next request when the supervisor has refused it.
+
+    Over TCP a frame is only given to a connection that stands: one that waited in a queue for a supervisor that was down would
+    be carried out after its caller was told that it failed, and its `timeout` would not show that.
+    """
 
     def __init__(self, context: zmq.Context[zmq.Socket[bytes]], address: str, key: ClientKey | None) -> None:
         self._context, self._address, self._key = context, address, key
@@ -239,6 +265,7 @@ class _Line:
         self.dealer.setsockopt(zmq.RECONNECT_IVL_MAX, 200)
         _apply(self._key, self.dealer)
         if self._key is not None:
+            self.dealer.setsockopt(zmq.IMMEDIATE, 1)
             self._monitor = self.dealer.get_monitor_socket(zmq.EVENT_HANDSHAKE_FAILED_AUTH)
         self.dealer.connect(self._address)
         self._refused = False
@@ -269,14 +296,6 @@ class _Line:
             self.dealer.disable_monitor()
             self._monitor = None
         self.dealer.close(0)
-
-
-@dataclass
-class _Work:
-    identity: str
-    frame: bytes
-    future: Future[Reply]
-    give_up: float
 
 
 class _Answer:

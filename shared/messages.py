@@ -1,10 +1,10 @@
 """The bus schema: every request, reply, view and event, in one place and one version.
 
-Wire form is JSON with camelCase names. A request is one frame `{v, id, op, args, deadline, actor}`; its reply is
+Wire form is JSON with camelCase names. A request is one frame `{v, id, op, args, deadline, actor, sent, timeout}`; its reply is
 `{v, id, ok, result}` or `{v, id, ok: false, error: {code, message, status, retryable, data}}`. The same `id` sent twice
 gets the same reply. An event is two frames: the topic `session.<id>.<kind>` or `supervisor.<kind>`, and the body
-`{v, epoch, seq, at, kind, session, data}`. All times are milliseconds since the epoch; every `wait` and `timeout` is in
-seconds. `docs/bus.md` explains it to people who write monitors.
+`{v, epoch, seq, at, kind, session, data}`. All times are milliseconds since the epoch; every `wait` is in seconds.
+`docs/bus.md` explains it to people who write monitors.
 """
 
 from __future__ import annotations
@@ -49,7 +49,8 @@ class ErrorBody(Wire, frozen=True):
 
 class Request(Wire, frozen=True):
     """One request; `deadline` is when the caller stops waiting (0: never), `actor` who asks, for the record, `sent` when it was
-    sent for the first time (0: not told)."""
+    sent for the first time (0: not told), both by the caller's clock. `timeout` is what is left of the caller's patience when
+    this frame is sent, in milliseconds (0: not told): between two machines it counts, and the clocks do not."""
 
     v: int
     id: str
@@ -58,6 +59,7 @@ class Request(Wire, frozen=True):
     deadline: int = 0
     actor: str = "local"
     sent: int = 0
+    timeout: int = 0
 
 
 class Reply(Wire, frozen=True):

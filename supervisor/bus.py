@@ -3,7 +3,8 @@
 Every request is a task of its own, so a slow one delays nobody; the same id twice gets the same reply, from memory. What
 must not regress: bad frames are answered or dropped and never stop the bus; a peer that is gone raises (ROUTER_MANDATORY)
 and is forgotten; a subscriber hears the journal's head at once and with every tick, so that it can notice a gap (a welcome
-message could only be one frame); and a subscriber that never reads costs bounded memory.
+message could only be one frame); a subscriber that never reads costs bounded memory; whoever comes over TCP takes neither room
+nor remembered replies from those on this machine, and the clock of another machine is never compared with ours.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Container, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +21,15 @@ import msgspec
 import zmq
 
 from shared.bus_keys import BusClientKey
-from shared.errors import Forbidden, InternalError, InvalidRequest, PilotlightError, Unauthorized
+from shared.errors import (
+    Busy,
+    DeadlineExceeded,
+    Forbidden,
+    InternalError,
+    InvalidRequest,
+    PilotlightError,
+    Unauthorized,
+)
 from shared.messages import VERSION, ErrorBody, Event, Reply, Request
 from supervisor.bus_doors import Door
 from supervisor.replies import ACTS, LOOKS, Replies
@@ -30,6 +40,11 @@ Permit = Callable[[Request, BusClientKey], Request]
 TICK_SECONDS = 1.0
 WELCOME_SECONDS = 0.1
 MAX_IN_FLIGHT = 2_000
+"""How many requests may be under way from this machine; those over TCP come on top, and cannot take from these."""
+
+LOCAL = ""
+MAX_OVER_TCP = 1_000
+MAX_PER_KEY = 200
 READ_AT_ONCE = 100
 MAX_ID_CHARACTERS = 200
 CLOSE_MILLISECONDS = 200
@@ -61,6 +76,21 @@ def _understand(frame: bytes) -> Request:
     if len(request.id) > MAX_ID_CHARACTERS:
         raise InvalidRequest(f"A request's id has at most {MAX_ID_CHARACTERS} characters.", code="bad_request")
     return request
+
+
+def by_our_clock(request: Request, now: int, remote: bool) -> Request:
+    """The request with `deadline` and `sent` in the time of this machine, `now` in milliseconds since 1970.
+
+    On this machine the clock is the same, and the earlier of the two limits counts: the absolute one goes on while a frame
+    waits for a supervisor that is down. Another machine's clock may say anything: of what it says only differences count.
+    """
+    if not request.timeout:
+        return request
+    end = now + request.timeout
+    if not remote:
+        return msgspec.structs.replace(request, deadline=min(request.deadline or end, end))
+    age = max(0, request.deadline - request.sent - request.timeout) if request.deadline else 0
+    return msgspec.structs.replace(request, deadline=end, sent=now - age if request.sent else 0)
 
 
 def _refuse_all(request: Request, client: BusClientKey) -> Request:
@@ -96,6 +126,11 @@ class _Asked:
         """Ids are the client's own: nobody is given the reply of somebody else who chose the same one."""
         return self.request.id if self.client is None else f"{self.client.public_key} {self.request.id}"
 
+    @property
+    def share(self) -> str:
+        """Whose share of what may be under way it takes."""
+        return LOCAL if self.client is None else self.client.public_key
+
 
 class Bus:
     """All doors. `handle` answers one request or raises a PilotlightError; `looking` names the operations that change
@@ -115,8 +150,9 @@ class Bus:
         self._permit = permit
         self._log = log
         self._readable = asyncio.Event()
-        self._acts, self._looks = Replies(ACTS), Replies(LOOKS)
+        self._kept = {remote: (Replies(ACTS), Replies(LOOKS)) for remote in (False, True)}
         self._running: dict[str, list[_Peer]] = {}
+        self._shares: Counter[str] = Counter()
         self._tasks: set[asyncio.Task[None]] = set()
 
     def publish(self, events: list[Event]) -> None:
@@ -181,28 +217,41 @@ class Bus:
             return True
         if delivery.client is not None:
             request = msgspec.structs.replace(request, actor=delivery.client.actor)
+        request = by_our_clock(request, int(time.time() * 1000), delivery.client is not None)
         self._take(peer, _Asked(request, delivery.client))
         return True
 
     def _take(self, peer: _Peer, asked: _Asked) -> None:
         request, key = asked.request, asked.key
-        known = self._acts.get(key) or self._looks.get(key)
+        acts, looks = self._kept[asked.client is not None]
+        known = acts.get(key) or looks.get(key)
         if known is not None:
             self._send(peer, known)
         elif key in self._running:
             if peer not in self._running[key]:
                 self._running[key].append(peer)
-        elif len(self._running) >= MAX_IN_FLIGHT:
-            busy = PilotlightError("Too many requests are waiting.", code="bus_busy")
-            busy.data["retryAfter"] = 1
-            self._refuse(peer, request.id, busy, status=429)
-        elif request.deadline and request.deadline < time.time() * 1000:
+        elif self._full(asked):
+            busy = Busy(
+                "Too many requests are waiting. Ask again in a second.", code="bus_busy", data={"retryAfter": 1}
+            )
+            self._refuse(peer, request.id, busy)
+        elif request.deadline and (late := int(time.time() * 1000) - request.deadline) > 0:
             self._log.info("request_too_late", extra={"fields": {"op": request.op}})
+            why = "This request came after its `deadline`, so nothing was done. From another machine send `timeout` as well."
+            self._refuse(peer, request.id, DeadlineExceeded(why, data={"lateBy": late}))
         else:
             self._running[key] = [peer]
+            self._shares[asked.share] += 1
             task = asyncio.create_task(self._answer(asked))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
+
+    def _full(self, asked: _Asked) -> bool:
+        """Whether whoever asks has as many requests under way as they may."""
+        if asked.client is None:
+            return self._shares[LOCAL] >= MAX_IN_FLIGHT
+        over_tcp = len(self._running) - self._shares[LOCAL]
+        return over_tcp >= MAX_OVER_TCP or self._shares[asked.share] >= MAX_PER_KEY
 
     async def _answer(self, asked: _Asked) -> None:
         request = asked.request
@@ -218,7 +267,11 @@ class Bus:
             reply = Reply(v=VERSION, id=request.id, ok=False, error=error_body(bug))
         data = _encoder.encode(reply)
         peers = self._running.pop(asked.key, [])
-        (self._looks if request.op in self._looking else self._acts).remember(asked.key, data)
+        self._shares[asked.share] -= 1
+        if not self._shares[asked.share]:
+            del self._shares[asked.share]
+        acts, looks = self._kept[asked.client is not None]
+        (looks if request.op in self._looking else acts).remember(asked.key, data)
         for peer in peers:
             self._send(peer, data)
 
@@ -226,11 +279,8 @@ class Bus:
         """Open again what somebody has taken away; whether that had to be done."""
         return any([door.heal() for door in self._doors])
 
-    def _refuse(self, peer: _Peer, identity: str, error: PilotlightError, status: int | None = None) -> None:
-        body = error_body(error)
-        if status is not None:
-            body = msgspec.structs.replace(body, status=status, retryable=True)
-        self._send(peer, _encoder.encode(Reply(v=VERSION, id=identity, ok=False, error=body)))
+    def _refuse(self, peer: _Peer, identity: str, error: PilotlightError) -> None:
+        self._send(peer, _encoder.encode(Reply(v=VERSION, id=identity, ok=False, error=error_body(error))))
 
     def _send(self, peer: _Peer, data: bytes) -> None:
         try:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace as replace_fields
 
 from shared import __version__, messages
 from shared.errors import (
@@ -43,6 +45,7 @@ START_WAIT_SECONDS = 15.0
 INTERRUPT_WAIT_SECONDS = 10.0
 KEYS_WAIT_SECONDS = 8.0
 """How long keys wait for a message to go through the box: less than clients wait for the answer."""
+MAX_WAIT_SECONDS = 3600.0
 
 LOOKING = frozenset(
     {"ping", "status", "health", "metrics", "settings.get", "session.list", "session.get", "session.screen"}
@@ -116,6 +119,8 @@ class Ops:
             raise InvalidRequest(f"{request.op}: {error}.", code="invalid_arguments") from error
         if request.op not in LOOKING:
             self._audit(arguments, request)
+        if getattr(arguments, "wait", 0):
+            arguments = replace_fields(arguments, wait=min(arguments.wait, _patience(request)))
         try:
             return await handler(arguments, request)
         except HolderError as error:
@@ -320,7 +325,7 @@ class Ops:
             interrupted = await self._make_way(household.session)
         if arguments.wait > 0:
             await self._await(message.id, household.session, arguments.wait)
-        return msgspec.structs.replace(self._pool.sent(household, message.id, duplicate), interrupted=interrupted)
+        return replace_fields(self._pool.sent(household, message.id, duplicate), interrupted=interrupted)
 
     async def _make_way(self, session: Session) -> str | None:
         """End the turn that runs now, and never the one of a message that follows it; return what ended it.
@@ -401,6 +406,12 @@ class _Shutdown(messages.Wire, frozen=True, forbid_unknown_fields=True):
     """`shutdown` -> {stopped}: end the supervisor, and with `sessions` every process tree first."""
 
     sessions: bool = False
+
+
+def _patience(request: Request) -> float:
+    """How long its caller can wait for an answer, in seconds: what it waits for must not outlive it for ever."""
+    left = request.deadline / 1000 - time.time() if request.deadline else MAX_WAIT_SECONDS
+    return max(0.0, min(left, MAX_WAIT_SECONDS))
 
 
 def _body(arguments: Any) -> str:

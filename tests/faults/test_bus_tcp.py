@@ -183,6 +183,24 @@ def test_clients_do_not_see_each_others_replies(reachable: House) -> None:
     assert answers[1]["error"]["code"] == "insufficient_scope"
 
 
+def test_what_was_asked_of_a_supervisor_that_was_down_is_not_done_by_the_next_one(
+    make_house: MakeHouse, one_cli: Path
+) -> None:
+    house = make_house(one_cli)
+    with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as two:
+        ports = [taken.getsockname()[1] for taken in (one, two)]
+    house.config["bus"] = {"tcp_host": "127.0.0.1", "tcp_request_port": ports[0], "tcp_event_port": ports[1]}
+    house.start_supervisor()
+    until(lambda: facts(house)["serverKey"], "the bus listens on TCP")
+    with client(house, let_in(house, "hand", "admin")) as bus:
+        assert bus.call("ping")["ready"]
+        house.kill_supervisor()
+        with pytest.raises(Unavailable):
+            bus.call("session.create", {"projectPath": str(house.project)}, timeout=0.5)
+        house.start_supervisor()
+        assert bus.call("session.list", timeout=30) == {"sessions": []}
+
+
 def test_nothing_can_be_read_on_the_wire(reachable: House) -> None:
     """A relay between client and supervisor sees neither requests nor replies."""
     seen = bytearray()
