@@ -10,15 +10,18 @@ changes it; the Origin still has to be exactly the Host that was asked. Which sc
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from typing import TypeVar
 from urllib.parse import urlsplit
 
 from flask import Flask, Response, current_app, g, request
 
 from api import multipart, tickets
+from api.context import api
 from api.pace import Pace
 from shared.config import ApiConfig
 from shared.errors import Forbidden, PilotlightError, Unauthorized
+from shared.messages import RefusedCall
 from shared.tokens import Identity, Keyring, Scope, require
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -120,12 +123,21 @@ def _check_origin(origin: str, host: str, allowed: frozenset[str]) -> None:
 def need(scope: Scope) -> None:
     """Refuse the caller of this request when it may not do what needs `scope`. Raise Forbidden."""
     identity: Identity = g.identity
-    require(
-        identity.scope,
-        scope,
-        f"This needs a token with the scope `{scope}`; `{identity.name}` has",
-        "pilotlight tokens add",
-    )
+    what = f"This needs a token with the scope `{scope}`; `{identity.name}` has"
+    try:
+        require(identity.scope, scope, what, "pilotlight tokens add")
+    except Forbidden:
+        _tell_refusal(identity, scope)
+        raise
+
+
+def _tell_refusal(identity: Identity, scope: Scope) -> None:
+    """For the journal, which the supervisor bounds; the caller is refused whether or not it can be told."""
+    rule = request.url_rule.rule if request.url_rule is not None else "an unknown path"
+    session = (request.view_args or {}).get("id") if rule.startswith("/api/sessions/<id>") else None
+    call = RefusedCall(call=f"{request.method} {rule}", needed=scope, scope=identity.scope, session_id=session)
+    with suppress(PilotlightError):
+        api().bus.tell("audit.refused", call, actor=identity.actor)
 
 
 def _identify(header: str, keyring: Keyring) -> Identity:

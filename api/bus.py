@@ -28,6 +28,10 @@ class LazyBus:
         """See BusClient.call."""
         return self._connected().call(op, args, timeout=timeout, actor=actor)
 
+    def tell(self, op: str, args: Any = None, *, actor: str | None = None) -> None:
+        """See BusClient.tell."""
+        self._connected().tell(op, args, actor=actor)
+
     def close(self) -> None:
         """Fail what is pending with Unavailable, and refuse what comes."""
         with self._lock:

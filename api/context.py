@@ -38,6 +38,10 @@ class Bus(Protocol):
         """The result of one operation, or the shared.errors error it was refused with."""
         ...
 
+    def tell(self, op: str, args: Any = None, *, actor: str | None = None) -> None:
+        """One operation whose answer nobody waits for."""
+        ...
+
 
 class Source(Protocol):
     """Live events (api.feed.Feed, or a double in tests)."""

@@ -107,6 +107,10 @@ class BusClient:
         """The `result` of one request. Raise the error that came back, or Unavailable after `timeout` seconds."""
         return self.submit(op, args, timeout=timeout, actor=actor).result(timeout + 1.0)
 
+    def tell(self, op: str, args: Any = None, *, actor: str | None = None) -> None:
+        """Send one request whose answer nobody waits for."""
+        self.submit(op, args, actor=actor)
+
     def submit(
         self, op: str, args: Any = None, *, timeout: float = DEFAULT_TIMEOUT_SECONDS, actor: str | None = None
     ) -> _Answer:

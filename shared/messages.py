@@ -433,6 +433,21 @@ class Nothing(Wire, frozen=True, forbid_unknown_fields=True):
     """No arguments: `ping`, `status`, `health`, `metrics`, `settings.get`."""
 
 
+class RefusedCall(Wire, frozen=True, forbid_unknown_fields=True):
+    """`audit.refused` -> {}: the API has refused a call whose token has too small a scope. On this machine only."""
+
+    call: str
+    needed: str
+    scope: str
+    session_id: str | None = None
+
+
+class Shutdown(Wire, frozen=True, forbid_unknown_fields=True):
+    """`shutdown` -> {stopped}: end the supervisor, and with `sessions` every process tree first."""
+
+    sessions: bool = False
+
+
 class SettingsPatch(Wire, frozen=True, forbid_unknown_fields=True):
     """`settings.patch` -> the settings in force; keys as in the configuration file, `section.key: value`."""
 

@@ -9,7 +9,7 @@ from typing import Any
 from shared.config import LimitsConfig, NotifyConfig
 from shared.errors import PilotlightError
 from supervisor import resources
-from supervisor.claude import command
+from supervisor.claude import command, release
 from supervisor.pool import Pool
 from supervisor.states import State
 
@@ -150,3 +150,13 @@ async def claude_version(pool: Pool) -> str | None:
         return await command.learn_release(pool.house.config().claude, pool.house.environment, again=True)
     except PilotlightError:
         return None
+
+
+def claude_facts(pool: Pool) -> dict[str, Any]:
+    """Which CLI would be started, or why none can be."""
+    try:
+        program = command.find(pool.house.config().claude, pool.house.environment)
+        release.refuse_old(program)
+        return {"claudeCommand": program, "claudeError": None}
+    except PilotlightError as error:
+        return {"claudeCommand": None, "claudeError": error.message}

@@ -21,17 +21,17 @@ from shared.messages import Event
 from shared.paths import Paths
 from shared.readiness import READY, STOPPING, notify
 from supervisor import resources
+from supervisor.audit import AccessWatch
 from supervisor.bus import Bus
 from supervisor.bus_doors import Door, LocalDoor, TcpDoor
-from supervisor.checks import claude_version
+from supervisor.checks import claude_facts, claude_version
 from supervisor.claude import command
 from supervisor.folders import Folders
-from supervisor.grants import permit
 from supervisor.health import Health
 from supervisor.logs import open_log
 from supervisor.metrics import Metrics
 from supervisor.notify import Notifier
-from supervisor.ops import LOOKING, Ops, claude_facts
+from supervisor.ops import LOOKING, Ops
 from supervisor.ownership import Ownership
 from supervisor.pool import Pool
 from supervisor.recording import Recorder
@@ -116,7 +116,7 @@ class Daemon:
         TerminalOps(pool, ops, recorder)
         self._tcp = self._tcp_door(log)
         doors: list[Door] = [LocalDoor(self._paths.request_address, self._paths.event_address)]
-        bus = Bus(doors + ([self._tcp] if self._tcp else []), ops.handle, log, LOOKING, permit)
+        bus = Bus(doors + ([self._tcp] if self._tcp else []), ops.handle, log, LOOKING, ops.audit.permit)
         health.chores += [
             ("run_dir_renewed", self._paths.heal),
             ("bus_rebound", bus.heal),
@@ -158,6 +158,7 @@ class Daemon:
                 ("talk", talk.run()),
                 ("viewers", viewers.serve()),
                 ("recorder", recorder.run()),
+                ("access", AccessWatch(store, self._paths, log).run()),
                 ("version", self._learn_version(pool)),
             )
         ]

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from shared.bus_keys import BusClientKey
+from shared.errors import Forbidden
 from shared.messages import Request
 from shared.tokens import PLAN, Scope, allows, powerful, require
 
@@ -41,8 +42,14 @@ def needed(request: Request) -> Scope:
     return scope
 
 
+LOCAL = frozenset({"audit.refused"})
+"""For our own API, which says who it is that asks: nobody else may."""
+
+
 def permit(request: Request, client: BusClientKey) -> Request:
     """The request as this client may make it. Raise Forbidden."""
+    if request.op in LOCAL:
+        raise Forbidden(f"`{request.op}` is for pilotlight's own processes.", code="local_only")
     scope = needed(request)
     what = f"`{request.op}` with these arguments needs a key with the scope `{scope}`; `{client.name}` has"
     require(client.scope, scope, what, "pilotlight bus-keys add")

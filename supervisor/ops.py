@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -23,9 +22,9 @@ from shared.errors import (
     Unavailable,
 )
 from shared.messages import Request
-from supervisor import answers, interrupts, recaps, renewal
+from supervisor import answers, interrupts, recaps, renewal, request_keys
+from supervisor.audit import Audit
 from supervisor.checks import run_checks
-from supervisor.claude import command, release
 from supervisor.health import Health
 from supervisor.holder_client import HolderError
 from supervisor.household import Household
@@ -33,7 +32,7 @@ from supervisor.keys import key_bytes
 from supervisor.metrics import Metrics
 from supervisor.pool import Pool
 from supervisor.refusals import refusal
-from supervisor.request_keys import RequestKey, digest
+from supervisor.request_keys import RequestKey
 from supervisor.session import Session
 from supervisor.settings import Settings
 from supervisor.states import State
@@ -49,7 +48,7 @@ MAX_WAIT_SECONDS = 3600.0
 
 LOOKING = frozenset(
     {"ping", "status", "health", "metrics", "settings.get", "session.list", "session.get", "session.screen"}
-    | {"session.recording", "message.get", "message.list", "events.since", "history", "export", "search", "usage"}
+    | {"message.get", "message.list", "events.since", "history", "export", "search", "usage"}
     | {"conversations.list"}
 )
 """Operations that change nothing; every other one leaves an `audit` event behind."""
@@ -75,11 +74,12 @@ class Ops:
         self._settings = settings
         self._health = health
         self._metrics = metrics
+        self.audit = Audit(pool.store)
         m = messages
         self._table: dict[str, tuple[type[Any], Handler]] = {
             "ping": (m.Nothing, self._ping),
             "status": (m.Nothing, self._status),
-            "shutdown": (_Shutdown, self._stop_daemon),
+            "shutdown": (m.Shutdown, self._stop_daemon),
             "session.create": (m.CreateSession, self._create),
             "session.list": (m.ListSessions, self._list),
             "session.get": (m.SessionRef, self._get),
@@ -101,6 +101,7 @@ class Ops:
             "metrics": (m.Nothing, self._count),
             "settings.get": (m.Nothing, self._get_settings),
             "settings.patch": (m.SettingsPatch, self._patch_settings),
+            "audit.refused": (m.RefusedCall, self.audit.note),
         }
 
     def add(self, op: str, arguments: type[Any], handler: Handler) -> None:
@@ -118,23 +119,16 @@ class Ops:
         except msgspec.ValidationError as error:
             raise InvalidRequest(f"{request.op}: {error}.", code="invalid_arguments") from error
         if request.op not in LOOKING:
-            self._audit(arguments, request)
+            self.audit.asked(request, arguments)
         if getattr(arguments, "wait", 0):
             arguments = replace_fields(arguments, wait=min(arguments.wait, _patience(request)))
         try:
             return await handler(arguments, request)
         except HolderError as error:
             raise refusal(error) from error
-
-    def _audit(self, arguments: Any, request: Request) -> None:
-        """Record who asked for what, before it is done; no text, no keys."""
-        store = self._pool.store
-        session, message = getattr(arguments, "session_id", None), getattr(arguments, "message_id", None)
-        if message is not None and (record := store.message(message)) is not None:
-            session = record.session_id
-        known = session if session is not None and store.session(session) is not None else None
-        data = {"op": request.op, "actor": request.actor, "session": session}
-        store.append("audit", known, data if message is None else {**data, "message": message})
+        except PilotlightError as error:
+            self.audit.failed(request, arguments, error)
+            raise
 
     # -- the daemon ------------------------------------------------------------------------------------------------
 
@@ -164,7 +158,7 @@ class Ops:
     async def _patch_settings(self, arguments: messages.SettingsPatch, request: Request) -> Any:
         return self._settings.patch(arguments.values, request.actor)
 
-    async def _stop_daemon(self, arguments: _Shutdown, _: Request) -> Any:
+    async def _stop_daemon(self, arguments: messages.Shutdown, _: Request) -> Any:
         return {"stopped": await self._shutdown(arguments.sessions)}
 
     def _open(self) -> list[Session]:
@@ -175,12 +169,12 @@ class Ops:
     # -- sessions --------------------------------------------------------------------------------------------------
 
     async def _create(self, arguments: messages.CreateSession, _: Request) -> Any:
-        return await self.open(arguments, RequestKey("session.create", None, arguments.key, _body(arguments)))
+        body = request_keys.asked(arguments)
+        return await self.open(arguments, RequestKey("session.create", None, arguments.key, body, request_keys.opened))
 
     async def open(self, arguments: messages.CreateSession, key: RequestKey) -> Any:
         """A new session, or the one that this key has opened."""
         store = self._pool.store
-        key = replace(key, is_own=lambda known: list(known) == ["id"] and store.session(known["id"]) is not None)
         known = key.recall(store)
         if known is not None:
             return self._pool.household(known["id"]).session.view()
@@ -273,12 +267,8 @@ class Ops:
     async def _answer(self, arguments: messages.Answer, _: Request) -> Any:
         session = self._find(arguments.session_id).session
         store = self._pool.store
-
-        def given_here(known: Any) -> bool:
-            told = store.events(0, MAX_PAGE, session.id, ["answered"])
-            return any(known.get("id") == event.data.get("id") for event in told)
-
-        key = RequestKey("session.answer", session.id, arguments.key, _body(arguments), given_here)
+        body, is_own = request_keys.asked(arguments), request_keys.answered(store, session.id)
+        key = RequestKey("session.answer", session.id, arguments.key, body, is_own)
         known = key.recall(store)
         if known is not None:
             return {"session": session.view(), "answer": known, "duplicate": True}
@@ -402,30 +392,7 @@ class Ops:
         }
 
 
-class _Shutdown(messages.Wire, frozen=True, forbid_unknown_fields=True):
-    """`shutdown` -> {stopped}: end the supervisor, and with `sessions` every process tree first."""
-
-    sessions: bool = False
-
-
 def _patience(request: Request) -> float:
     """How long its caller can wait for an answer, in seconds: what it waits for must not outlive it for ever."""
     left = request.deadline / 1000 - time.time() if request.deadline else MAX_WAIT_SECONDS
     return max(0.0, min(left, MAX_WAIT_SECONDS))
-
-
-def _body(arguments: Any) -> str:
-    """What makes a request another one: all that it asks for, but not how long its caller waits."""
-    return digest(
-        {name: value for name, value in msgspec.to_builtins(arguments).items() if name not in ("key", "wait")}
-    )
-
-
-def claude_facts(pool: Pool) -> dict[str, Any]:
-    """Which CLI would be started, or why none can be."""
-    try:
-        program = command.find(pool.house.config().claude, pool.house.environment)
-        release.refuse_old(program)
-        return {"claudeCommand": program, "claudeError": None}
-    except PilotlightError as error:
-        return {"claudeCommand": None, "claudeError": error.message}

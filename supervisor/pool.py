@@ -14,6 +14,7 @@ from contextlib import suppress
 from shared.errors import Busy, Conflict, NotFound, PilotlightError, StorageFailed
 from shared.messages import CreateSession, MessageKind, SendMessage, Sent
 from supervisor import attachments, clock, origins, renewal, request_keys
+from supervisor.audit import SENDS
 from supervisor.claude import prompts
 from supervisor.household import Household
 from supervisor.launching import has_transcript
@@ -143,10 +144,13 @@ class Pool:
         op: str = SEND,
         body: str | None = None,
     ) -> tuple[Household, MessageRecord, bool]:
-        """Accept a message: in the database and synced before this returns. Return also whether it was a repeat."""
+        """Accept a message: in the database and synced before this returns, with who sent it in the journal. Return also
+        whether it was a repeat."""
         body = request_keys.body_of(request) if body is None else body
         known = request_keys.message_of(self.store, op, request, body)
+        told = {"op": op, "actor": actor} if op in SENDS else None
         if known is not None:
+            self._audit(known, told, duplicate=True)
             return self.household(known.session_id), known, True
         prompt = prompts.check_prompt(prompt_prefix + request.text) if kind == "prompt" else request.text
         if request.session_id:
@@ -172,7 +176,7 @@ class Pool:
             record.key, record.body = request.key, body
             record.request_key = request_keys.name(op, request.session_id, request.key)
             record.opened_in = None if request.session_id else request.project_path or ""
-        self._accept(session, request, record, staged)
+        self._accept(session, request, record, staged, told)
         household.begin()
         self.hurry()
         return household, record, False
@@ -213,8 +217,18 @@ class Pool:
             mode=request.mode,
         )
 
+    def _audit(self, record: MessageRecord, told: dict[str, str] | None, **more: bool) -> None:
+        if told is not None:
+            owner = record.session_id
+            self.store.append("audit", owner, {**told, "session": owner, "message": record.id, **more})
+
     def _accept(
-        self, session: Session, request: SendMessage, record: MessageRecord, staged: attachments.Staged | None
+        self,
+        session: Session,
+        request: SendMessage,
+        record: MessageRecord,
+        staged: attachments.Staged | None,
+        told: dict[str, str] | None,
     ) -> None:
         if request.front or request.interrupt:
             # Never 0, which asks the store for a place at the end.
@@ -228,6 +242,7 @@ class Pool:
             session.record.message_count += 1
             session.touch()
             self.store.save_session(session.record)
+            self._audit(record, told)
             for state in ("accepted", "queued"):
                 self.store.append(
                     "message", session.id, {"message": record.id, "state": state, "at": record.created_at}

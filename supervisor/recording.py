@@ -207,12 +207,12 @@ class Recorder:
                 session.store.append("recording", identity, {"recording": True})
             del self._failing[identity]
 
-    def switch(self, session: Session, on: bool) -> None:
-        """Record this session from now on, or no more; kept across restarts."""
+    def switch(self, session: Session, on: bool, actor: str) -> None:
+        """Record this session from now on, or no more; kept across restarts, with who wanted it."""
         with undone_on_failure(session.record), session.store.transaction(durable=True):
             session.record.options = {**session.record.options, OPTION: on}
             session.store.save_session(session.record)
-            session.store.append("recording", session.id, {"recording": on})
+            session.store.append("recording", session.id, {"recording": on, "by": actor})
         self._rest_until.pop(session.id, None)
         self.look()
 

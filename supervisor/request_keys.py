@@ -26,6 +26,27 @@ def digest(body: Any) -> str:
     return hashlib.sha256(msgspec.json.encode(body, order="sorted")).hexdigest()
 
 
+def asked(arguments: Any) -> str:
+    """What tells one request from another: all that it asks for, but not how long its caller waits."""
+    return digest(
+        {part: value for part, value in msgspec.to_builtins(arguments).items() if part not in ("key", "wait")}
+    )
+
+
+def opened(known: Any) -> bool:
+    """Whether what was stored bare is the session that a request opened."""
+    return list(known) == ["id"]
+
+
+def answered(store: Store, session: str) -> Callable[[Any], bool]:
+    """Whether an answer that was stored bare was given in this session."""
+
+    def given(known: Any) -> bool:
+        return any(known.get("id") == event.data.get("id") for event in store.events(0, 1000, session, ["answered"]))
+
+    return given
+
+
 def name(op: str, session: str | None, key: str) -> str:
     """Under which a key is stored."""
     return f"{op} {session or '*'} {key}"

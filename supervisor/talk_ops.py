@@ -24,7 +24,7 @@ from supervisor.history import Source
 from supervisor.household import Household
 from supervisor.ops import Ops
 from supervisor.pool import Pool
-from supervisor.request_keys import RequestKey, digest
+from supervisor.request_keys import RequestKey, digest, opened
 from supervisor.session import Session
 from supervisor.states import State
 from supervisor.store import MessageRecord, SessionRecord, now_ms
@@ -123,10 +123,10 @@ class TalkOps:
 
     # -- commands ----------------------------------------------------------------------------------------------------
 
-    async def _command(self, arguments: messages.RunCommand, _: Request) -> Any:
+    async def _command(self, arguments: messages.RunCommand, request: Request) -> Any:
         command = check_command(arguments.command)
         order = SendMessage(text=command, session_id=arguments.session_id, key=arguments.key)
-        household, message, duplicate = self._pool.send(order, kind="command", op=COMMAND)
+        household, message, duplicate = self._pool.send(order, kind="command", op=COMMAND, actor=request.actor)
         session = household.session
 
         def done() -> bool:
@@ -278,7 +278,7 @@ class TalkOps:
             append_system_prompt=options.get("append_system_prompt"),
         )
         view = await self._ops.open(
-            wanted, RequestKey("session.fork", session.id, arguments.key, digest(arguments.title))
+            wanted, RequestKey("session.fork", session.id, arguments.key, digest(arguments.title), opened)
         )
         modes.inherit(self._find(view.id).session, options)
         return view

@@ -62,10 +62,10 @@ class TerminalOps:
         terminal.preferred = terminal.screen.size
         return session.view()
 
-    async def _recording(self, arguments: messages.RecordingRequest, _: Request) -> Any:
+    async def _recording(self, arguments: messages.RecordingRequest, request: Request) -> Any:
         session = self._pool.household(arguments.session_id).session
         if arguments.start is not None:
-            self._recorder.switch(session, arguments.start)
+            self._recorder.switch(session, arguments.start, request.actor)
         return self._recorder.view(session)
 
     def _seen(self, session_id: str) -> tuple[Session, Terminal]:

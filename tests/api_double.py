@@ -51,6 +51,7 @@ ARGUMENTS: dict[str, type[Any]] = {
     "session.command": wire.RunCommand,
     "session.fork": wire.ForkSession,
     "message.move": wire.MoveMessage,
+    "audit.refused": wire.RefusedCall,
 }
 
 
@@ -68,6 +69,7 @@ class FakeSupervisor:
         self.keys: dict[str, str] = {}
         self.calls: list[tuple[str, Any, float]] = []
         self.actors: list[str | None] = []
+        self.told: list[tuple[str, Any, str | None]] = []
         self.fail: dict[str, PilotlightError] = {}
         self.becomes = "answered"
         self.reply = "Hello from the double."
@@ -105,6 +107,10 @@ class FakeSupervisor:
             raise self.fail[op]
         handler = getattr(self, "op_" + op.replace(".", "_"))
         return msgspec.json.decode(msgspec.json.encode(handler(typed)))
+
+    def tell(self, op: str, args: Any = None, *, actor: str | None = None) -> None:
+        """As shared.bus.BusClient.tell."""
+        self.told.append((op, msgspec.convert(msgspec.to_builtins(args), ARGUMENTS[op]), actor))
 
     def ops(self, *ignored: str) -> list[str]:
         """The operations asked for so far, without pings."""

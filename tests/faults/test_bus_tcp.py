@@ -105,9 +105,21 @@ def test_a_key_may_do_what_its_scope_says_and_is_named_in_the_record(reachable: 
     with client(reachable, let_in(reachable, "hand", "admin")) as hand:
         assert hand.call("session.kill", {"sessionId": session}, timeout=60)["state"] == "ended"
     audits = [e for e in reachable.call("events.since", {"seq": 0, "limit": 1000})["events"] if e["kind"] == "audit"]
-    assert [audit["data"]["op"] for audit in audits if audit["data"]["actor"] == "key:voice"] == ["message.send"]
-    assert [audit["data"]["op"] for audit in audits if audit["data"]["actor"] == "key:hand"] == ["session.kill"]
-    assert not [audit for audit in audits if audit["data"]["actor"] == "key:eye"]
+
+    def done_by(actor: str) -> list[tuple[str, str | None]]:
+        found = [audit["data"] for audit in audits if audit["data"]["actor"] == actor]
+        return [(data["op"], data.get("refused") and data["needed"]) for data in found]
+
+    assert done_by("key:voice") == [("message.send", None), ("session.create", "admin"), ("message.send", "answer")]
+    assert done_by("key:hand") == [("session.kill", None)]
+    refused = [
+        ("message.send", "chat"),
+        ("session.kill", "admin"),
+        ("session.recording", "admin"),
+        ("no.such.op", "admin"),
+    ]
+    assert done_by("key:eye") == refused
+    assert {audit["session"] for audit in audits if audit["data"]["actor"] == "key:hand"} == {session}
 
 
 def test_nobody_else_comes_in(reachable: House) -> None:

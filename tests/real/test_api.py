@@ -321,11 +321,33 @@ def test_who_did_what_is_in_the_journal(one: House) -> None:
     tokens.revoke("phone")
     assert one.http("GET", "/api/sessions", token=phone)[0] == 401
 
-    audits = [event for event in one.events() if event["kind"] == "audit"]
+    assert one.http("POST", f"/api/sessions/{session}/recording", {"start": True})[0] == 200
+
+    def audits_of(noun: str) -> list[dict[str, Any]]:
+        found = [event for event in one.events() if event["kind"] == "audit"]
+        return [event for event in found if event["data"]["op"].startswith(noun)]
+
+    def named() -> list[tuple[str, str, str]]:
+        told = [event["data"] for event in audits_of("tokens")]
+        return [(data["op"], data["name"], data["scope"]) for data in told if data["name"] != "default"]
+
+    told = until(lambda: found if len(found := named()) == 3 else None, "the tokens are in the journal")
+    assert sorted(told[:2]) == [("tokens.add", "phone", "chat"), ("tokens.add", "wall", "read")]
+    assert told[2:] == [("tokens.revoke", "phone", "chat")]
+    audits = audits_of("message") + audits_of("session")
     assert [(event["data"]["op"], event["data"]["actor"], event["session"]) for event in audits] == [
-        ("message.send", "token:phone", None),
+        ("message.send", "token:phone", session),
         ("session.kill", "token:default", session),
+        ("session.recording", "token:default", session),
     ]
+    assert audits[0]["data"]["message"] == sent["messageId"]
+    refusals = [(e["data"]["op"], e["data"]["actor"], e["session"]) for e in audits_of("POST") + audits_of("DELETE")]
+    assert refusals == [
+        ("POST /api/chat", "token:wall", None),
+        ("DELETE /api/sessions/<id>", "token:phone", session),
+    ]
+    recording = next(event["data"] for event in one.events(session=session) if event["kind"] == "recording")
+    assert recording == {"recording": True, "by": "token:default"}
     assert "echo: hi" not in str(audits)
     api_log = (one.folder / "api.err").read_text() + (one.paths.log_dir / "api.log").read_text()
     for secret in (one.token, phone, wall, "echo: hi"):

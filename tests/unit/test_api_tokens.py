@@ -139,6 +139,14 @@ class TestScopes:
                     assert set(ask.supervisor.actors) <= {f"token:t-{s}" for s in SCOPES} | {"api"}
             else:
                 assert (answer.status_code, answer.json["code"]) == (403, "insufficient_scope")
+                told, note, actor = ask.supervisor.told[-1]
+                assert (told, note.needed, note.scope, actor) == (
+                    "audit.refused",
+                    call.scope,
+                    scope,
+                    f"token:t-{scope}",
+                )
+                assert note.call.partition(" ")[2] == call.path
                 assert answer.json["data"] == {"needed": call.scope, "scope": scope}
                 assert f"`{call.scope}`" in answer.json["error"]
                 assert call.scope in answer.headers["WWW-Authenticate"]

@@ -29,7 +29,7 @@ async def test_nobody_is_waited_for_longer_than_they_wait(asked: float, left: fl
     async def note(arguments: MessageRef, _: Request) -> None:
         waits.append(arguments.wait)
 
-    anything: Any = SimpleNamespace()
+    anything: Any = SimpleNamespace(store=None)
     ops = Ops(anything, dict, anything, anything, anything, anything)
     ops.add("message.get", MessageRef, note)
     deadline = int((time.time() + left) * 1000) if left else 0
