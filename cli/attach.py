@@ -33,6 +33,7 @@ from shared.messages import SessionRef, SessionView
 WAKE_SECONDS = 30.0
 RETRY_SECONDS = 0.2
 NOTICE_SECONDS = 4.0
+NOTICE_CHARACTERS = 500
 STALL_SECONDS = 5.0
 """How long a supervisor may take nothing of what is typed before the connection counts as lost."""
 
@@ -271,7 +272,7 @@ class Attachment:
     # -- the notice ------------------------------------------------------------------------------------------------
 
     def _say(self, text: str, keep: bool = False) -> None:
-        self._notice = text
+        self._notice = printable(text, NOTICE_CHARACTERS)
         self._notice_until = float("inf") if keep else time.monotonic() + NOTICE_SECONDS
         self._show_notice()
 

@@ -17,7 +17,7 @@ import click
 from cli.attention import answer_of
 from cli.context import App, pass_app
 from cli.follow import Ended, follow
-from cli.output import DONE, printable, safe_text, short_path, state_text, waiting_lines
+from cli.output import DONE, printable, safe_text, say, short_path, state_text, waiting_lines
 from cli.sessions import CREATE_SECONDS, absolute, create
 from shared.errors import InvalidRequest, PilotlightError
 from shared.messages import Answer, CreateSession, MessageView, SendMessage, Sent, SessionRef, SessionView, Waiting
@@ -53,7 +53,7 @@ def chat(app: App, session_id: str | None, project: str | None, trust: bool) -> 
             sent = app.ask(Sent, "message.send", SendMessage(text=text, session_id=view.id))
             _attend(app, sent.message)
         except PilotlightError as error:
-            click.echo(f"pilotlight: {error.message}", err=True)
+            say(f"pilotlight: {error.message}", err=True)
 
 
 def _latest_or_new(app: App, project: str, trust: bool) -> SessionView:
@@ -95,7 +95,7 @@ def _tell(end: Ended) -> None:
     if message.reply:
         click.echo(safe_text(message.reply).rstrip() + "\n")
     if message.error is not None:
-        click.echo(f"pilotlight: {message.error.message}", err=True)
+        say(f"pilotlight: {message.error.message}", err=True)
     elif message.state != "answered":
         click.echo(f"({message.state})")
 
@@ -109,9 +109,9 @@ def _answer_waiting(app: App, session_id: str) -> None:
         try:
             app.call("session.answer", _ask(session_id, waiting))
         except InvalidRequest as error:
-            click.echo(error.message)
+            say(error.message)
         except PilotlightError as error:  # somebody else was first, or it is over: look again
-            click.echo(error.message)
+            say(error.message)
             time.sleep(0.3)
 
 

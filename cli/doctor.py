@@ -9,7 +9,7 @@ import click
 
 from cli.checks import CHECKS, Finding
 from cli.context import App, json_option, pass_app
-from cli.output import FAILED, emit
+from cli.output import FAILED, emit, say
 from cli.progress import Step
 
 _MARKS = {"ok": "ok  ", "warn": "warn", "fail": "FAIL"}
@@ -36,9 +36,9 @@ def doctor(app: App, as_json: bool) -> int:
         emit(report)
     else:
         for finding in report.findings:
-            click.echo(f"{_MARKS[finding.level]}  {finding.name:<12}  {finding.text}")
+            say(f"{_MARKS[finding.level]}  {finding.name:<12}  {finding.text}")
             if finding.fix:
-                click.echo(f"      {'':<12}  -> {finding.fix}")
+                say(f"      {'':<12}  -> {finding.fix}")
     return FAILED if report.status == "fail" else 0
 
 

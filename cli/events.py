@@ -16,7 +16,7 @@ import msgspec
 
 from cli.completion import sessions
 from cli.context import App, json_option, pass_app
-from cli.output import emit_line, printable
+from cli.output import emit_line, printable, say
 from shared.bus import EventStream
 from shared.errors import Unavailable
 from shared.messages import Event, EventsSince, SupervisorStatus
@@ -131,7 +131,7 @@ def _print(event: Event, as_json: bool) -> None:
         return
     at = datetime.fromtimestamp(event.at / 1000).strftime("%Y-%m-%d %H:%M:%S")
     data = "  ".join(f"{name}={_brief(value)}" for name, value in event.data.items())
-    click.echo(f"{event.seq:>6}  {at}  {(event.session or '-')[:8]:<8}  {event.kind:<20}  {data}".rstrip())
+    say(f"{event.seq:>6}  {at}  {(event.session or '-')[:8]:<8}  {event.kind:<20}  {data}".rstrip())
 
 
 def _brief(value: Any) -> str:

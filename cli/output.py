@@ -6,6 +6,7 @@ input).
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -46,22 +47,34 @@ def report(error: PilotlightError, as_json: bool) -> int:
     """Tell the person, and the program if asked, what went wrong; return the exit code."""
     if as_json:
         emit({"error": error_body(error)})
-    click.echo(f"pilotlight: {error.message}", err=True)
+    say(f"pilotlight: {error.message}", err=True)
     return exit_code(error)
+
+
+def say(text: str, err: bool = False) -> None:
+    """Print what may hold words of Claude's, of its service, or of a folder's or file's name: they must not drive the
+    terminal."""
+    click.echo(safe_text(text), err=err)
 
 
 def emit(value: Any) -> None:
     """Print JSON, indented, non-ASCII as it is."""
-    click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+    click.echo(_inert(msgspec.json.format(msgspec.json.encode(value), indent=2).decode()))
 
 
 def emit_line(value: Any) -> None:
     """Print JSON on one line."""
-    click.echo(msgspec.json.encode(value).decode())
+    click.echo(_inert(msgspec.json.encode(value).decode()))
+
+
+def _inert(text: str) -> str:
+    """The same JSON, with what is no printable character escaped: some terminals obey those beyond ASCII, too."""
+    return "".join(char if char.isprintable() or char == "\n" else json.dumps(char)[1:-1] for char in text)
 
 
 def table(rows: Sequence[Sequence[str]]) -> None:
     """Print columns; the first row is the heading."""
+    rows = [[_line(cell) for cell in row] for row in rows]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     for row in rows:
         click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
@@ -105,8 +118,12 @@ def waiting_lines(waiting: Waiting) -> list[str]:
 
 def printable(text: str, width: int) -> str:
     """One line without control characters, at most `width` long: what Claude shows must not drive the terminal."""
-    line = "".join(char if char.isprintable() else " " for char in text).strip()
+    line = _line(text).strip()
     return line if len(line) <= width else line[: width - 1] + "…"
+
+
+def _line(text: str) -> str:
+    return "".join(char if char.isprintable() else " " for char in text)
 
 
 def safe_text(text: str) -> str:
@@ -124,6 +141,6 @@ def ago(moment: int, now: float | None = None) -> str:
 
 
 def short_path(path: str) -> str:
-    """The path with `~` for the home directory."""
+    """The path with `~` for the home directory, on one line."""
     home = str(Path.home())
-    return "~" + path[len(home) :] if path == home or path.startswith(f"{home}/") else path
+    return _line("~" + path[len(home) :] if path == home or path.startswith(f"{home}/") else path)

@@ -29,7 +29,7 @@ def screen(app: App, session_id: str, history: bool, html: bool, as_json: bool) 
     if as_json:
         emit(seen)
     else:
-        click.echo(seen.html if html else safe_text(seen.text.rstrip()))
+        click.echo(safe_text(seen.html or "" if html else seen.text.rstrip()))
 
 
 @click.command()

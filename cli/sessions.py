@@ -17,7 +17,7 @@ import msgspec
 from cli.completion import session_argument
 from cli.context import App, json_option, pass_app
 from cli.follow import Ended, follow
-from cli.output import DONE, FAILED, ago, emit, printable, safe_text, sessions_table, state_text, waiting_lines
+from cli.output import DONE, FAILED, ago, emit, printable, safe_text, say, sessions_table, state_text, waiting_lines
 from cli.progress import Step
 from shared.errors import InvalidRequest, TooLarge
 from shared.messages import (
@@ -203,7 +203,7 @@ def show(app: App, session_id: str, as_json: bool) -> None:
         if message.reply:
             click.echo(safe_text(message.reply))
         if message.error:
-            click.echo(message.error.message)
+            say(message.error.message)
 
 
 @click.command()
@@ -265,7 +265,7 @@ def tell_end(end: Ended, quiet: bool = False) -> int:
         told = f"The session waits: {printable(view.waiting.title, 200)}. `pilotlight answer {view.id[:8]}` answers it."
     else:
         told = f"No reply yet; the message is {message.state}. `pilotlight show {view.id[:8]}` will have it."
-    click.echo(f"pilotlight: {told}", err=True)
+    say(f"pilotlight: {told}", err=True)
     return FAILED
 
 

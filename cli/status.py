@@ -9,7 +9,7 @@ import msgspec
 
 from cli.context import App, json_option, pass_app
 from cli.daemons import Daemon
-from cli.output import NOT_RUNNING, emit, sessions_table
+from cli.output import NOT_RUNNING, emit, say, sessions_table
 from shared.errors import PilotlightError, Unavailable
 from shared.messages import SessionView
 from shared.tokens import DEFAULT_NAME
@@ -73,17 +73,17 @@ def _describe(report: dict[str, Any]) -> None:
     if supervisor["pid"] is None:
         click.echo("supervisor  not running; `pilotlight up` starts it")
     elif not supervisor["responding"]:
-        click.echo(f"supervisor  pid {supervisor['pid']}, does not answer: {supervisor['error']}")
+        say(f"supervisor  pid {supervisor['pid']}, does not answer: {supervisor['error']}")
     else:
         demo = ", demo" if supervisor.get("demo") else ""
         click.echo(f"supervisor  pid {supervisor['pid']}, version {supervisor.get('version')}{demo}")
         version = supervisor.get("claudeVersion") or "version unknown"
         command = supervisor.get("claudeCommand")
-        click.echo(f"claude      {supervisor.get('claudeError') or f'{command} ({version})'}")
+        say(f"claude      {supervisor.get('claudeError') or f'{command} ({version})'}")
     click.echo("api         not running" if api["pid"] is None else f"api         pid {api['pid']}, {api['url']}")
     if tcp := report["bus"]["tcp"]:
-        click.echo(f"bus         {tcp['error'] or '{requests} and {events}'.format(**tcp)}")
-    click.echo(f"home        {report['home']}\nlogs        {report['logs']}")
+        say(f"bus         {tcp['error'] or '{requests} and {events}'.format(**tcp)}")
+    say(f"home        {report['home']}\nlogs        {report['logs']}")
     views = msgspec.convert(report["sessions"], list[SessionView])
     if views:
         click.echo("")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import msgspec
 from cli.completion import session_argument
 from cli.completion import sessions as complete_sessions
 from cli.context import App, json_option, pass_app
-from cli.output import DONE, FAILED, ago, emit, printable, safe_text, short_path, table, waiting_lines
+from cli.output import DONE, FAILED, ago, emit, printable, safe_text, say, short_path, table, waiting_lines
 from cli.sessions import absolute, create, tell_waiting
 from shared.errors import NotFound
 from shared.messages import (
@@ -104,7 +105,7 @@ def export(app: App, session_id: str, kind: str, output: Path | None, as_json: b
     wanted = {"sessionId": app.session(session_id).id, "format": kind}
     file = app.call("export", msgspec.convert(wanted, ExportRequest), timeout=READ_SECONDS)
     if output is None:
-        click.echo(file["text"], nl=False)
+        click.echo(safe_text(file["text"]) if sys.stdout.isatty() else file["text"], nl=False)
     else:
         output.write_text(file["text"], encoding="utf-8")
         click.echo(str(output), err=True)
@@ -260,7 +261,7 @@ def command(app: App, session_id: str, words: tuple[str, ...], wait: float, as_j
         emit(result)
         return DONE if result.state == "answered" or result.waiting else FAILED
     if result.error is not None:
-        click.echo(f"pilotlight: {result.error.message}", err=True)
+        say(f"pilotlight: {result.error.message}", err=True)
     elif result.waiting is not None:
         for line in waiting_lines(result.waiting):
             click.echo(line)

@@ -18,7 +18,7 @@ from cli.bootstrap import exclusive
 from cli.context import App, json_option, pass_app, refuse_when_unlike
 from cli.daemons import Daemon
 from cli.demo_model import DemoModel
-from cli.output import emit
+from cli.output import emit, say
 from cli.status import look
 from cli.watch import watch
 from shared.errors import Conflict, PilotlightError
@@ -90,7 +90,7 @@ def introduce(app: App) -> None:
     paths = app.paths
     click.echo(f"\npilotlight is up: {url}")
     if (warning := _supervisor_warning(app)) is not None:
-        click.echo(f"But: {warning}")
+        say(f"But: {warning}")
     if DemoModel(app).wanted():
         click.echo("It is the demo: the real CLI, answered by a scripted model on this machine.")
     click.echo(f"Token: {paths.token_file} (`pilotlight token` prints it)\nTry:\n")

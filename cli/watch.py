@@ -18,6 +18,7 @@ import msgspec
 from cli.context import App
 from cli.daemons import Daemon
 from cli.demo_model import DemoModel
+from cli.output import say
 from cli.owners import live_holders, stop
 from shared.errors import PilotlightError, StartFailed
 from shared.messages import SupervisorStatus
@@ -130,7 +131,7 @@ def _tend(app: App, daemons: tuple[Daemon, ...], told: list[int]) -> None:
             try:
                 model.ensure()
             except StartFailed as error:
-                click.echo(f"pilotlight: {error.message}", err=True)
+                say(f"pilotlight: {error.message}", err=True)
         time.sleep(_TURN_SECONDS)
 
 
