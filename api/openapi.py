@@ -15,11 +15,12 @@ from typing import Any
 import msgspec
 from flask import Flask
 
-from api import examples, shapes
+from api import examples, shapes, terminal_words
 from api.calls import CALLS, EVENTS, ID, MESSAGE_ID, Body, Call
 from api.inbound import MAX_ID_LENGTH, MAX_WAIT_SECONDS
+from api.multipart import FORM
 from shared import __version__
-from shared.messages import MAX_MESSAGE_BYTES, Attachment
+from shared.messages import MAX_ATTACHMENTS, MAX_MESSAGE_BYTES, Attachment
 
 REF = "#/components/schemas/{name}"
 _SAID = {"type": "string", "minLength": 1, "pattern": r"[^\s\x1c-\x1f\x85]"}
@@ -65,6 +66,9 @@ ERRORS: Mapping[int, tuple[str, str, bool]] = {
     504: ("deadline_exceeded", "No answer in time; what was accepted goes on.", True),
     507: ("storage_failed", "The disk is full.", True),
 }
+_PARTS = frozenset({"string", "number", "integer", "boolean"})
+"""What a part of a form can say."""
+
 _MEDIA: Mapping[str, Mapping[str, Any]] = {
     "application/json": {"type": "object"},
     "text/event-stream": {
@@ -166,6 +170,20 @@ class _Schemas:
         self.components[name] = schema
         return {"$ref": REF.format(name=name)}
 
+    def form(self, body: dict[str, Any]) -> dict[str, Any]:
+        """The same fields as parts of a form, and files, whose parts may have any name."""
+        name = body["$ref"].rpartition("/")[2]
+        schema = copy.deepcopy(self.components[name])
+        fields = {part: _without_null(said) for part, said in schema["properties"].items()}
+        fields = {part: said for part, said in fields.items() if said.get("type") in _PARTS or "enum" in said}
+        file = {"type": "string", "contentMediaType": "application/octet-stream", "format": "binary"}
+        more = {"description": "Attachments, 10 MB each; the name of the part does not matter, that of the file does."}
+        schema["properties"] = {**fields, "file": {"type": "array", "items": file, "maxItems": MAX_ATTACHMENTS, **more}}
+        if schema.get("additionalProperties") is not False:
+            schema["additionalProperties"] = {"type": "string"}
+        self.components[f"{name}Form"] = schema
+        return {"$ref": REF.format(name=f"{name}Form")}
+
 
 def _hinted(name: str, schema: dict[str, Any], required: bool) -> dict[str, Any]:
     nullable = any(part.get("type") == "null" for part in schema.get("anyOf", []))
@@ -187,10 +205,18 @@ def _operation(call: Call, view: Callable[..., Any], schemas: _Schemas) -> dict[
         "x-scope": call.scope,
     }
     if call.body is not None:
-        content = {"schema": schemas.body(call.body), "example": dict(call.body.example)}
-        operation["requestBody"] = {"required": not call.body.optional, "content": {"application/json": content}}
+        body = schemas.body(call.body)
+        content = {"application/json": {"schema": body, "example": dict(call.body.example)}}
         if getattr(view, "multipart", False):
+            content[FORM] = {"schema": schemas.form(body), "example": {**call.body.example, "file": ["notes.txt"]}}
             operation["description"] += " Also as `multipart/form-data`: the same fields, and files as attachments."
+        operation["requestBody"] = {"required": not call.body.optional, "content": content}
+    if 101 in call.answers:
+        operation["x-websocket"] = {
+            "received": [schemas.ref(word) for word in terminal_words.RECEIVED],
+            "sent": [schemas.ref(word) for word in terminal_words.SENT],
+            "closes": {str(code): text for code, text in terminal_words.CLOSES.items()},
+        }
     return operation
 
 

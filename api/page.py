@@ -70,8 +70,10 @@ def _operation(method: str, path: str, operation: dict[str, Any]) -> Iterator[st
             yield f"<td>{_prose(item.get('description', ''))}</td></tr>"
         yield "</table>"
     if "requestBody" in operation:
-        content = operation["requestBody"]["content"]["application/json"]
-        yield f"<p>Body: {_type(content['schema'])}</p>{_example(content['example'])}"
+        for kind, content in operation["requestBody"]["content"].items():
+            yield f"<p>Body, {escape(kind)}: {_type(content['schema'])}</p>{_example(content['example'])}"
+    if "x-websocket" in operation:
+        yield from _words(operation["x-websocket"])
     yield "<table><tr><th>Status</th><th>Answer</th></tr>"
     for status, response in operation["responses"].items():
         yield f"<tr><td>{status}</td><td>{_answer(response)}</td></tr>"
@@ -81,6 +83,14 @@ def _operation(method: str, path: str, operation: dict[str, Any]) -> Iterator[st
             if "example" in media:
                 yield f"<p>{status}, {escape(kind)}:</p>{_example(media['example'])}"
     yield "</details>"
+
+
+def _words(spoken: dict[str, Any]) -> Iterator[str]:
+    for way, title in (("received", "You receive"), ("sent", "You send")):
+        shapes = ", ".join(_type(word) for word in spoken[way])
+        yield f"<p>{title}, as text: {shapes}; as binary: {'output, or a drawing' if way == 'received' else 'keys'}.</p>"
+    rows = "".join(f"<tr><td>{code}</td><td>{_prose(text)}</td></tr>" for code, text in spoken["closes"].items())
+    yield f"<table><tr><th>Closes</th><th></th></tr>{rows}</table>"
 
 
 def _answer(response: dict[str, Any]) -> str:

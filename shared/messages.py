@@ -21,6 +21,7 @@ MAX_MESSAGE_BYTES = 100_000
 """Largest chat message (UTF-8 bytes); the origin's limit."""
 
 MAX_ATTACHMENT_BYTES = 10 * 1024 * 1024
+MAX_ATTACHMENTS = 10
 
 SessionState = Literal["starting", "idle", "busy", "waiting", "hibernated", "stopping", "unknown", "ended"]
 WaitingFor = Literal["permission", "question", "plan", "trust", "setup", "login", "rate_limit", "dialog"]

@@ -13,7 +13,7 @@ missed but a fresh snapshot, and so is everybody after a resize or when a new pr
 
 From the supervisor, by `type`:
 
-- `welcome {v, id, session, mode, state, live, waiting, generation, reason, writer, you}`
+- `welcome {v, session, mode, state, live, waiting, generation, reason, writer, you}`
 - `snapshot {cols, rows, cursor, offset, title, generation, cropped, asked}`: the head of S. `cropped`: the viewer's own
   screen is smaller than the session's, so it gets no output but a drawing of the part that fits, at most ten times a
   second. `asked`: the viewer asked for it, and has missed nothing.

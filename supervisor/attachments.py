@@ -20,10 +20,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from shared.errors import InvalidRequest, PilotlightError, StorageFailed, TooLarge
-from shared.messages import MAX_ATTACHMENT_BYTES, Attachment
+from shared.messages import MAX_ATTACHMENT_BYTES, MAX_ATTACHMENTS, Attachment
 from supervisor.claude.prompts import check_prompt
 
-MAX_ATTACHMENTS = 10
 MAX_NAME_BYTES = 120
 FOLDER = "attachments"
 INCOMING = "incoming"

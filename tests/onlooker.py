@@ -17,9 +17,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from pyghostty import Terminal
 
+from api import terminal_words
 from shared import viewer as protocol
+
+WORDS = {word.__struct_config__.tag: word for word in terminal_words.RECEIVED}
 
 
 class Onlooker:
@@ -204,6 +208,7 @@ class Web(Onlooker):
                 self.code = struct.unpack("!H", payload[:2])[0]
             elif opcode == 1:
                 message = json.loads(payload)
+                msgspec.convert(message, WORDS[message["type"]])
                 self.told.append(message)
                 self._head = message if message["type"] == "snapshot" else None
             elif opcode == 2 and self._head is not None:

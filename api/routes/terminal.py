@@ -164,8 +164,8 @@ def ticket() -> Response:
 def terminal(id: str) -> Response:
     """The terminal as a WebSocket: a snapshot, and then what is shown as it is shown; with `mode=write` keys, too.
 
-    Text messages are JSON with a `type`, binary ones output, or keys. To type needs the scope `admin`. From a browser, put a
-    ticket into the address.
+    Text messages are JSON with a `type` (the shapes are listed here), binary ones output, or keys; the binary message behind a
+    `snapshot` draws the whole screen. To type needs the scope `admin`. From a browser, put a ticket into the address.
     """
     asked = inbound.query(Open)
     session = inbound.session_id(id)
