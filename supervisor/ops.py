@@ -32,7 +32,6 @@ from supervisor.keys import key_bytes
 from supervisor.metrics import Metrics
 from supervisor.pool import Pool
 from supervisor.refusals import refusal
-from supervisor.request_keys import RequestKey
 from supervisor.session import Session
 from supervisor.settings import Settings
 from supervisor.states import State
@@ -169,14 +168,13 @@ class Ops:
     # -- sessions --------------------------------------------------------------------------------------------------
 
     async def _create(self, arguments: messages.CreateSession, _: Request) -> Any:
-        body = request_keys.asked(arguments)
-        return await self.open(arguments, RequestKey("session.create", None, arguments.key, body, request_keys.opened))
+        key = request_keys.RequestKey("session.create", None, arguments.key, request_keys.asked(arguments))
+        return await self.open(arguments, key)
 
-    async def open(self, arguments: messages.CreateSession, key: RequestKey) -> Any:
+    async def open(self, arguments: messages.CreateSession, key: request_keys.RequestKey) -> Any:
         """A new session, or the one that this key has opened."""
         store = self._pool.store
-        known = key.recall(store)
-        if known is not None:
+        if (known := key.recall(store, request_keys.opened)) is not None:
             return self._pool.household(known["id"]).session.view()
         household = self._pool.create(arguments)
         session = household.session
@@ -267,10 +265,8 @@ class Ops:
     async def _answer(self, arguments: messages.Answer, _: Request) -> Any:
         session = self._find(arguments.session_id).session
         store = self._pool.store
-        body, is_own = request_keys.asked(arguments), request_keys.answered(store, session.id)
-        key = RequestKey("session.answer", session.id, arguments.key, body, is_own)
-        known = key.recall(store)
-        if known is not None:
+        key = request_keys.RequestKey("session.answer", session.id, arguments.key, request_keys.asked(arguments))
+        if (known := key.recall(store, request_keys.answered(store, session.id))) is not None:
             return {"session": session.view(), "answer": known, "duplicate": True}
         given = await answers.answer(session, arguments)
         key.remember(store, given)

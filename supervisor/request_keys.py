@@ -61,17 +61,18 @@ def _reused() -> Conflict:
 
 @dataclass(frozen=True)
 class RequestKey:
-    """The key of a request whose result is remembered as a whole. `is_own` tells whether a result that was stored bare can be
-    that of such a request."""
+    """The key of a request whose result is remembered as a whole."""
 
     op: str
     session: str | None
     key: str | None
     body: str
-    is_own: Callable[[Any], bool] = lambda _: False
 
-    def recall(self, store: Store) -> Any:
-        """What the first try was answered; None when this is the first. Raise Conflict when that had another body."""
+    def recall(self, store: Store, is_own: Callable[[Any], bool]) -> Any:
+        """What the first try was answered; None when this is the first. Raise Conflict when that had another body.
+
+        `is_own` tells whether a result that was stored bare can be that of such a request.
+        """
         if not self.key:
             return None
         found = store.recall(name(self.op, self.session, self.key))
@@ -80,10 +81,10 @@ class RequestKey:
                 raise _reused()
             return found["result"]
         bare = store.recall(self.key)
-        return bare if bare is not None and self.is_own(bare) else None
+        return bare if bare is not None and is_own(bare) else None
 
     def remember(self, store: Store, result: Any) -> None:
-        """Keep the result for repeats."""
+        """Keep the result for repeats; None: it came to nothing, and a repeat is a first try."""
         if self.key:
             store.remember(name(self.op, self.session, self.key), {"body": self.body, "result": result})
 

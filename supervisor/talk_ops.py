@@ -24,7 +24,7 @@ from supervisor.history import Source
 from supervisor.household import Household
 from supervisor.ops import Ops
 from supervisor.pool import Pool
-from supervisor.request_keys import RequestKey, digest, opened
+from supervisor.request_keys import RequestKey, digest
 from supervisor.session import Session
 from supervisor.states import State
 from supervisor.store import MessageRecord, SessionRecord, now_ms
@@ -278,7 +278,7 @@ class TalkOps:
             append_system_prompt=options.get("append_system_prompt"),
         )
         view = await self._ops.open(
-            wanted, RequestKey("session.fork", session.id, arguments.key, digest(arguments.title), opened)
+            wanted, RequestKey("session.fork", session.id, arguments.key, digest(arguments.title))
         )
         modes.inherit(self._find(view.id).session, options)
         return view

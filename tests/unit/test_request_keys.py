@@ -10,7 +10,7 @@ import pytest
 
 from shared.errors import Conflict
 from shared.messages import Attachment, SendMessage
-from supervisor.request_keys import RequestKey, body_of, digest, message_of, name
+from supervisor.request_keys import RequestKey, answered, body_of, digest, message_of, name, opened
 from supervisor.store import MessageRecord, Store
 
 SEND, COMMAND, RECAP = "message.send", "session.command", "session.keep_alive"
@@ -116,22 +116,38 @@ def test_a_key_cannot_be_made_to_look_like_that_of_another(store: Store) -> None
     assert found(store, asked(session="new", key=name(SEND, None, "k"))) is None
 
 
+def nobodys(_: Any) -> bool:
+    return False
+
+
 def test_a_remembered_result_is_that_of_one_operation_on_one_session_and_one_body(store: Store) -> None:
     def key(op: str = "session.answer", session: str | None = "a", body: str = "yes") -> RequestKey:
         return RequestKey(op, session, "k", digest(body))
 
     key().remember(store, {"choice": "allow"})
-    assert key().recall(store) == {"choice": "allow"}
-    assert key(session="b").recall(store) is None
-    assert key("session.create", None).recall(store) is None
+    assert key().recall(store, nobodys) == {"choice": "allow"}
+    assert key(session="b").recall(store, nobodys) is None
+    assert key("session.create", None).recall(store, nobodys) is None
     with pytest.raises(Conflict) as reused:
-        key(body="no").recall(store)
+        key(body="no").recall(store, nobodys)
     assert reused.value.error_code == "key_reused"
+
+
+def test_a_result_that_came_to_nothing_is_asked_for_anew(store: Store) -> None:
+    key = RequestKey("session.create", None, "k", "body")
+    key.remember(store, {"id": "s1"})
+    key.remember(store, None)
+    assert key.recall(store, nobodys) is None
 
 
 def test_a_result_that_was_stored_bare_counts_where_it_can_be_told_whose_it_is(store: Store) -> None:
     store.remember("k", {"id": "w1", "choice": "allow"})
-    own = RequestKey("session.answer", "a", "k", "body", lambda known: known["id"] == "w1")
-    other = RequestKey("session.answer", "b", "k", "body", lambda known: known["id"] == "w2")
-    assert own.recall(store) == {"id": "w1", "choice": "allow"}
-    assert other.recall(store) is None
+    store.append("answered", "a", {"id": "w1"})
+    store.append("answered", "b", {"id": "w2"})
+    found = [
+        RequestKey("session.answer", name, "k", "body").recall(store, answered(store, name)) for name in ("a", "b")
+    ]
+    assert found == [{"id": "w1", "choice": "allow"}, None]
+    assert RequestKey("session.create", None, "k", "body").recall(store, opened) is None
+    store.remember("made", {"id": "s1"})
+    assert RequestKey("session.create", None, "made", "body").recall(store, opened) == {"id": "s1"}
