@@ -163,6 +163,9 @@ class FakeSupervisor:
     def op_metrics(self, _: Any) -> Any:
         return self.metrics
 
+    def op_audit_refused(self, _: wire.RefusedCall) -> Any:
+        return {}
+
     def op_settings_get(self, _: Any) -> Any:
         return {"settings": self.settings, "changed": []}
 
