@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import re
-import signal
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from shared.errors import Conflict, InvalidRequest, Unavailable
+from shared.errors import Conflict, InvalidRequest
 from tests.conftest import MakeHouse
 from tests.harness import OTHER_CLAUDE, ROOT, VERSIONS, House, claude_binary, until
 from tests.record_screens import OLD_HOME
@@ -119,29 +117,6 @@ def test_trust_dialog_outlives_the_supervisor_and_takes_one_answer(make_house: M
     with pytest.raises(Conflict) as late:
         choose(house, session, waiting, yes)
     assert late.value.error_code == "already_answered"
-
-
-@pytest.mark.turns
-def test_an_answer_to_a_frozen_one_is_refused_untyped_and_the_dialog_stays(make_house: MakeHouse, cli: Path) -> None:
-    house = make_house(cli)
-    untrusted = house.folder / "other"
-    untrusted.mkdir()
-    house.start_supervisor()
-    sent = house.send("echo: never", wait=30, projectPath=str(untrusted))
-    session, waiting = sent["session"]["id"], sent["session"]["waiting"]
-    pid = house.session(session)["pid"]
-    os.kill(pid, signal.SIGSTOP)
-    flood = house.bus.submit("session.keys", {"sessionId": session, "text": "~" * 600_000}, timeout=60)
-    answer = house.bus.submit(
-        "session.answer", {"sessionId": session, "waitingId": waiting["id"], "choice": waiting["choices"][1]["id"]}
-    )
-    with pytest.raises(Unavailable) as untyped:
-        answer.result(60)
-    with pytest.raises(Conflict) as partly:
-        flood.result(60)
-    os.kill(pid, signal.SIGCONT)
-    assert (untyped.value.error_code, partly.value.error_code) == ("not_typed", "partly_typed")
-    assert house.session(session)["waiting"]["id"] == waiting["id"]
 
 
 def test_saying_no_to_trust_ends_the_session_with_the_reason(make_house: MakeHouse, cli: Path) -> None:

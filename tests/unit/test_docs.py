@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from api import terminal_words
+from supervisor import notify
 from supervisor.ops import Ops
 from supervisor.strangers import SHARED
 from supervisor.talk_ops import TalkOps
@@ -21,6 +22,7 @@ from tests.harness import ROOT
 NAMED_ELSEWHERE = {
     "audience.py": {"attached", "detached"},
     "health.py": {"run_dir_renewed", "bus_rebound", "viewers_rebound", "lock_renewed"},
+    "notify.py": {notify.FAILED},
     "strangers.py": {SHARED},
 }
 """Kinds that do not stand where they are appended."""

@@ -8,8 +8,35 @@ from typing import Any
 
 import pytest
 
+from shared import messages
+from shared.errors import PilotlightError
 from shared.messages import VERSION, MessageRef, Request
+from supervisor.holder_records import HolderError
 from supervisor.ops import Ops
+
+ASKS: list[tuple[str, type[Any], dict[str, Any]]] = [
+    ("session.answer", messages.Answer, {"sessionId": "s", "choice": "1"}),
+    ("session.keys", messages.SendKeys, {"sessionId": "s", "text": "x"}),
+    ("session.interrupt", messages.SessionRef, {"sessionId": "s"}),
+]
+
+
+@pytest.mark.parametrize(("op", "kind", "args"), ASKS, ids=[ask[0] for ask in ASKS])
+@pytest.mark.parametrize(
+    ("code", "told"), [("timeout", "not_typed"), ("too_large", "too_large"), ("lost", "no_terminal")]
+)
+async def test_what_a_holder_refuses_is_no_bug(op: str, kind: Any, args: dict[str, Any], code: str, told: str) -> None:
+    async def refuse(*_: Any) -> None:
+        raise HolderError(code, "its own words", {"written": 0})
+
+    store = SimpleNamespace(append=lambda *_: None, session=lambda _: None)
+    pool: Any = SimpleNamespace(store=store)
+    anything: Any = None
+    ops = Ops(pool, dict, anything, anything, anything, anything)
+    ops.add(op, kind, refuse)
+    with pytest.raises(PilotlightError) as error:
+        await ops.handle(Request(v=VERSION, id="a", op=op, args=args))
+    assert error.value.error_code == told
 
 
 @pytest.mark.parametrize(
