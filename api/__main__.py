@@ -8,7 +8,7 @@ import sys
 import time
 
 from api import logs
-from api.instance import Lock, listen
+from api.instance import claim, listen
 from shared import config as configuration
 from shared import paths as places
 from shared.errors import PilotlightError
@@ -25,8 +25,8 @@ def main() -> int:
         config = configuration.load(paths.config_file)
         paths.prepare()
         _raise_file_limit()
-        lock = Lock(paths.api_lock)
-        logs.configure(paths.log_dir, config.log)
+        lock, name = claim(paths, config.api.port)
+        logs.configure(name, paths.log_dir, config.log)
         listener, url = listen(config.api, paths)
 
         from api.app import create_app

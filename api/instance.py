@@ -1,4 +1,4 @@
-"""One API a home: a lock that says who and where, and a listening socket of our own.
+"""The API of a home, and any more of them on other ports: a lock that says who and where, and a listening socket of our own.
 
 The socket is bound here and not by gunicorn, which would retry for five seconds in the words of a library. The lock is
 the kernel's (flock), so nothing is stale after a SIGKILL; the content is for people and `pilotlight status`.
@@ -12,6 +12,7 @@ import os
 import socket
 import time
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -24,7 +25,7 @@ BACKLOG = 512
 
 
 class Lock:
-    """The lock of this home's API, held until the process ends."""
+    """The lock of one API of this home, held until the process ends. Raise Conflict with the other's `url`, if it is known."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -34,7 +35,8 @@ class Lock:
         except OSError:
             content = os.pread(self._fd, 4096, 0)
             os.close(self._fd)
-            raise Conflict(_taken(content), code="already_running") from None
+            url = _url_in(content)
+            raise Conflict(_taken(content), code="already_running", data={"url": url} if url else {}) from None
         os.ftruncate(self._fd, 0)
 
     def announce(self, url: str) -> None:
@@ -46,6 +48,17 @@ class Lock:
         """Say that nobody is here any more."""
         os.ftruncate(self._fd, 0)
         os.close(self._fd)
+
+
+def claim(paths: Paths, port: int) -> tuple[Lock, str]:
+    """The lock of the home's API, or of one more when that runs on another port, and the name of its log. Raise Conflict."""
+    try:
+        return Lock(paths.api_lock), "api"
+    except Conflict as error:
+        url = error.data.get("url")
+        if url is None or port in (0, urlsplit(url).port):
+            raise
+    return Lock(paths.further_api_lock(port)), f"api-{port}"
 
 
 def listen(config: ApiConfig, paths: Paths) -> tuple[socket.socket, str]:
@@ -87,12 +100,19 @@ def _refused(error: OSError, config: ApiConfig, paths: Paths) -> str:
     )
 
 
+def _url_in(content: bytes) -> str | None:
+    try:
+        return str(msgspec.json.decode(content)["url"])
+    except (msgspec.DecodeError, TypeError, KeyError):
+        return None
+
+
 def _taken(content: bytes) -> str:
     try:
         other = msgspec.json.decode(content)
         return (
             f"The API of this home runs already: pid {other['pid']}, {other['url']}. "
-            "`pilotlight down` stops it; PILOTLIGHT_HOME chooses another home."
+            "`pilotlight down` stops it; PILOTLIGHT_PORT runs one more beside it, PILOTLIGHT_HOME chooses another home."
         )
     except (msgspec.DecodeError, TypeError, KeyError):
         return "The API of this home is just being started by another process. `pilotlight status` shows it."

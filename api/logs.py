@@ -36,10 +36,10 @@ class JsonLines(logging.Formatter):
         return msgspec.json.encode(line, enc_hook=str).decode()
 
 
-def configure(folder: Path, config: LogConfig) -> None:
-    """Send everything of this process, libraries included, to `api.log`. Raise OSError when it cannot be opened."""
+def configure(name: str, folder: Path, config: LogConfig) -> None:
+    """Send everything of this process, libraries included, to `<name>.log`. Raise OSError when it cannot be opened."""
     logging.basicConfig(
-        level=config.level.upper(), handlers=logs.handlers("api", folder, config, JsonLines()), force=True
+        level=config.level.upper(), handlers=logs.handlers(name, folder, config, JsonLines()), force=True
     )
 
 

@@ -51,6 +51,11 @@ class Daemon:
         paths = self.app.paths
         return owner(paths.supervisor_lock if self.name == "supervisor" else paths.api_lock)
 
+    def further(self) -> list[Owner]:
+        """APIs that run beside the home's own, on other ports."""
+        locks = sorted(self.app.paths.run_dir.glob("api-*.lock")) if self.name == "api" else []
+        return [found for lock in locks if (found := owner(lock)) is not None]
+
     def start(self) -> None:
         """Start the process; `wait_healthy` says whether it lives."""
         self.child = spawn(self.app, self.name, self.log, self.extra)
@@ -83,8 +88,8 @@ class Daemon:
     def stop(self) -> bool:
         """SIGTERM, time to finish, then SIGKILL. Whether there was anything to stop."""
         holder = self.owner()
-        if holder is not None:
-            stop(holder.process, signal.SIGTERM, STOP_SECONDS) or stop(holder.process, signal.SIGKILL, STOP_SECONDS)
+        for each in ([holder] if holder is not None else []) + self.further():
+            stop(each.process, signal.SIGTERM, STOP_SECONDS) or stop(each.process, signal.SIGKILL, STOP_SECONDS)
         if self.child is not None:
             if self.child.poll() is None:
                 self.child.terminate()

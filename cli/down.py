@@ -25,7 +25,7 @@ def down(app: App, everything: bool, as_json: bool) -> int:
     supervisor, api = Daemon(app, "supervisor"), Daemon(app, "api")
     model = DemoModel(app)
     release_watcher(app)
-    running = supervisor.owner() is not None or api.owner() is not None
+    running = supervisor.owner() is not None or api.owner() is not None or bool(api.further())
     if not everything:
         stop_daemons(app, (supervisor, api), err=as_json)
         if as_json:

@@ -48,7 +48,8 @@ def token(app: App, as_json: bool) -> None:
 
 def look(app: App) -> dict[str, Any]:
     """The state of everything as plain data; whole even when nothing runs."""
-    supervisor, api = Daemon(app, "supervisor").owner(), Daemon(app, "api").owner()
+    supervisor, daemon = Daemon(app, "supervisor").owner(), Daemon(app, "api")
+    api, further = daemon.owner(), daemon.further()
     told: dict[str, Any] = {}
     error: str | None = None
     if supervisor is not None:
@@ -61,6 +62,7 @@ def look(app: App) -> dict[str, Any]:
     return {
         "supervisor": {**told, "pid": supervisor and supervisor.pid, "responding": bool(told), "error": error},
         "api": {"pid": api and api.pid, "url": api and api.url, "version": api and api.version},
+        "furtherApis": [{"pid": other.pid, "url": other.url, "version": other.version} for other in further],
         "sessions": sessions,
         "bus": bus,
         "home": str(app.paths.home),
@@ -81,6 +83,8 @@ def _describe(report: dict[str, Any]) -> None:
         command = supervisor.get("claudeCommand")
         say(f"claude      {supervisor.get('claudeError') or f'{command} ({version})'}")
     click.echo("api         not running" if api["pid"] is None else f"api         pid {api['pid']}, {api['url']}")
+    for other in report["furtherApis"]:
+        say(f"            pid {other['pid']}, {other['url']}")
     if tcp := report["bus"]["tcp"]:
         say(f"bus         {tcp['error'] or '{requests} and {events}'.format(**tcp)}")
     say(f"home        {report['home']}\nlogs        {report['logs']}")

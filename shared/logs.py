@@ -1,8 +1,8 @@
 """Where a daemon's log lines go: a file that rotates by size, and standard error for what cannot wait for a reader.
 
 A service manager appends standard error to a file that nobody rotates, so only what somebody should look at goes there;
-at a terminal all of it does. Only the one process that holds a home's lock may open that home's file: two that rotate
-the same file would rename it under each other.
+at a terminal all of it does. Only the process that holds the lock of this name may open the file: two that rotate the same
+file would rename it under each other.
 """
 
 from __future__ import annotations

@@ -77,6 +77,10 @@ class Paths:
         """Held with flock by the API of this home; its content says who, and at which address."""
         return self.run_dir / "api.lock"
 
+    def further_api_lock(self, port: int) -> Path:
+        """The same of an API that runs beside it, on another port."""
+        return self.run_dir / f"api-{port}.lock"
+
     def session_dir(self, session_id: str) -> Path:
         """The folder of one session."""
         return self.sessions_dir / session_id

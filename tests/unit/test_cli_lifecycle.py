@@ -16,7 +16,7 @@ import pytest
 
 from cli.__main__ import run
 from cli.context import App
-from cli.daemons import Daemon
+from cli.daemons import Daemon, http_ok, spawn
 from cli.owners import owner
 from cli.up import curl_line
 from cli.watch import Restarts
@@ -183,3 +183,30 @@ def _until(ready, seconds: float = 20.0) -> None:
     while not ready():
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+def test_another_api_on_another_port_serves_too_is_shown_and_is_stopped(app, capsys):
+    assert run(["up", "--detach", "--port", "0"], _fresh(app)) == 0
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    more = [spawn(app, "api", app.paths.log_dir / "more.out", {"PILOTLIGHT_PORT": str(port)})]
+    daemon = Daemon(app, "api")
+    _until(lambda: daemon.further() and http_ok(f"{daemon.further()[0].url}/health"))
+    code, report = _status(app, capsys)
+    assert code == 0
+    assert [(other["pid"], other["url"]) for other in report["furtherApis"]] == [
+        (more[0].pid, f"http://127.0.0.1:{port}")
+    ]
+    assert (app.paths.log_dir / f"api-{port}.log").exists()
+    # The first may go; the same port twice is refused in words.
+    again = spawn(app, "api", app.paths.log_dir / "again.out", {"PILOTLIGHT_PORT": str(port)})
+    assert again.wait(20) == 1
+    assert f"runs already: pid {more[0].pid}" in (app.paths.log_dir / "again.out").read_text()
+    first = daemon.owner()
+    os.kill(first.pid, signal.SIGKILL)
+    _until(lambda: daemon.owner() is None)
+    assert http_ok(f"http://127.0.0.1:{port}/health")
+
+    assert run(["down", "--all"], _fresh(app)) == 0
+    assert more[0].wait(20) == 0
