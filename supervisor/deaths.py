@@ -81,7 +81,10 @@ class Deaths:
     async def after_exit(self, generation: int, end: Exit) -> None:
         """The process is gone. Take in its last words, settle what was under way, and decide what follows."""
         session, record = self._session, self._session.record
-        if record.generation != generation or not session.live:
+        if record.generation != generation:
+            return
+        if not session.live:  # a late one, which nobody counted
+            self.gone.set()
             return
         last_words = remains.last_words(session)
         session.logs.read()

@@ -78,7 +78,7 @@ def test_of_fifty_that_start_together_one_serves(quick: House) -> None:
         def spoken() -> list[str]:
             return [words for file in said.glob("*.err") if (words := file.read_text())]
 
-        until(lambda: len(spoken()) == 49, "49 have said why they do not serve")
+        until(lambda: len(spoken()) == 49, "49 have said why they do not serve", 90)
         assert set(spoken()) == {
             f"pilotlight supervisor: A supervisor already serves this home (pid {serving}). `pilotlight down` stops it.\n"
         }

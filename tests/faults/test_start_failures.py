@@ -209,12 +209,12 @@ def test_a_start_without_a_prompt_is_given_up_and_a_session_that_has_worked_is_t
 ) -> None:
     house = make_house(one_cli)
     hangs = "[ $1 = --version ] && { echo '2.1.330 (Claude Code)'; exit; }; echo starting; exec sleep 7656"
-    house.config["claude"] |= {"command": str(program(house, hangs)), "start_timeout_seconds": 0.7}
+    house.config["claude"] |= {"command": str(program(house, hangs)), "start_timeout_seconds": 2.5}
     house.config["health"] = {"restart_seconds": 0.1, "interval_seconds": 0.3}
     house.start_supervisor()
     error, view = refused(house)
     assert error["code"] == "claude_exited"
-    assert "no prompt in 1 s" in error["message"]
+    assert "no prompt in " in error["message"]
     assert "starting" in error["message"]
 
     program(house, f'exec {one_cli} "$@"')
