@@ -162,7 +162,8 @@ class Recorder:
                 self.look()
                 if time.monotonic() - self._swept_at > SWEEP_SECONDS or not self._swept_at:
                     self._swept_at = time.monotonic()
-                    await asyncio.to_thread(self._surely, "sweep", self._sweep)
+                    oldest = self._oldest()
+                    await asyncio.to_thread(self._surely, "sweep", partial(self._sweep, oldest))
                 await asyncio.sleep(LOOK_SECONDS)
         finally:
             for recording, _ in self._running.values():
@@ -257,10 +258,12 @@ class Recorder:
         if why is not None:
             session.store.append("recording", session.id, {"recording": False, "error": why})
 
-    def _sweep(self) -> None:
-        oldest = (
-            self._pool.store.removal_ms() / 1000.0 - self._pool.house.config().sessions.recording_days * 24 * 3600.0
-        )
+    def _oldest(self) -> float:
+        """When a recording must have been written last to be kept, in seconds since the epoch."""
+        days = self._pool.house.config().sessions.recording_days
+        return self._pool.store.removal_ms() / 1000.0 - days * 24 * 3600.0
+
+    def _sweep(self, oldest: float) -> None:
         for path in self._pool.house.paths.sessions_dir.glob("*/recording*.cast"):
             try:
                 if path.stat().st_mtime < oldest:

@@ -342,12 +342,14 @@ class Store:
 
     def removal_ms(self) -> int:
         """The time (milliseconds since the epoch) by which is judged what is removed by its age: `clock.believed`."""
-        if self._known is None and (stored := self.meta("clock")):
-            self._known = msgspec.json.decode(stored, type=clock.Known)
+        with suppress(StorageFailed):
+            if self._known is None and (stored := self.meta("clock")):
+                self._known = msgspec.json.decode(stored, type=clock.Known)
         present, known = clock.believed(self._known)
         if self._known is None or known.boot != self._known.boot or known.wall - self._noted > NOTED_SECONDS:
-            self.set_meta("clock", msgspec.json.encode(known).decode())
-            self._noted = known.wall
+            with suppress(StorageFailed):  # what is remembered in memory has to do until the database takes words again
+                self.set_meta("clock", msgspec.json.encode(known).decode())
+                self._noted = known.wall
         self._known = known
         return int(present * 1000)
 

@@ -329,8 +329,14 @@ class House:
             for left in self.marked() | {p for p in self._family if process.alive(p)}:
                 leftovers.append(f"process {left} {_command_line(left.pid)}")
                 process.send_signal(left, signal.SIGKILL)
-        leftovers += [f"socket {path}" for path in self.paths.run_dir.glob("h/*.sock")]
+        leftovers += [f"socket {path}" for path in self.paths.run_dir.glob("h/*.sock")] + self.bugs()
         return leftovers + [f"file {path}" for path in self.outside()]
+
+    def bugs(self) -> list[str]:
+        """What the logs tell of that can only be a bug of ours, whatever was done to the house."""
+        logs = [*self.paths.log_dir.glob("*.log*"), *self.folder.glob("*.err")]
+        lines = [line for log in logs for line in log.read_text(errors="replace").splitlines()]
+        return [line[-2000:] for line in lines if _BUG.search(line)]
 
     def outside(self) -> list[Path]:
         """What the CLI keeps in the machine's temporary folder, as far as it is this house's: there must be nothing."""
@@ -338,6 +344,12 @@ class House:
         pids = {str(seen.pid) for seen in self._family}
         sockets = [path for path in _sockets_of_claude() - self._others if path.stem in pids]
         return sockets + list(Path(tempfile.gettempdir()).glob(f"claude-*/{project}*"))
+
+
+_BUG = re.compile(
+    r"\b(?:Attribute|Type|Name|Key|Index|UnboundLocal|Assertion|Recursion|Programming|Import|NotImplemented)Error\b"
+    r"|was never awaited|Task exception was never retrieved"
+)
 
 
 def _sockets_of_claude() -> set[Path]:
