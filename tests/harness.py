@@ -54,16 +54,22 @@ def claude_binary(version: str) -> Path:
     return ROOT / ".claude-cli" / version / "node_modules" / ".bin" / "claude"
 
 
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.01, 0.06
+
+
 def until(condition: Callable[[], Any], what: str, timeout: float = PATIENCE) -> Any:
-    """The first true value of `condition()`; fails after `timeout` seconds, saying what was awaited."""
+    """The first true value of `condition()`; fails after `timeout` seconds, saying what was awaited. It looks ever less often:
+    looking takes the machine from what is waited for."""
     end = time.monotonic() + timeout
+    pause = FIRST_PAUSE_SECONDS
     while True:
         value = condition()
         if value:
             return value
         if time.monotonic() > end:
             raise AssertionError(f"not within {timeout:g} s: {what} (last: {value!r})")
-        time.sleep(0.01)
+        time.sleep(pause)
+        pause = min(LONGEST_PAUSE_SECONDS, 1.3 * pause)
 
 
 class House:

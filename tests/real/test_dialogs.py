@@ -119,6 +119,7 @@ def test_trust_dialog_outlives_the_supervisor_and_takes_one_answer(make_house: M
     assert late.value.error_code == "already_answered"
 
 
+@pytest.mark.turns
 def test_saying_no_to_trust_ends_the_session_with_the_reason(make_house: MakeHouse, cli: Path) -> None:
     house = make_house(cli)
     untrusted = house.folder / "other"
@@ -141,6 +142,7 @@ def test_saying_no_to_trust_ends_the_session_with_the_reason(make_house: MakeHou
     assert_answered_once(house, second["message"]["id"], "echo: at last", "at last")
 
 
+@pytest.mark.turns
 def test_trust_at_creation_answers_the_trust_dialog_only(make_house: MakeHouse, cli: Path) -> None:
     house = make_house(cli)
     untrusted, broken = house.folder / "other", house.folder / "broken"
@@ -162,6 +164,7 @@ def test_trust_at_creation_answers_the_trust_dialog_only(make_house: MakeHouse, 
     assert (settled["state"], settled["reply"]) == ("answered", "settings")
 
 
+@pytest.mark.turns
 def test_trust_at_creation_leaves_the_first_run_dialogs_alone(make_house: MakeHouse, one_cli: Path) -> None:
     house = make_house(one_cli, onboarded=False)
     typed = tapped(house, one_cli)
@@ -191,6 +194,7 @@ def test_the_renderer_question_of_330_holds_the_message(make_house: MakeHouse) -
     assert_answered_once(house, sent["message"]["id"], "echo: held", "held")
 
 
+@pytest.mark.turns
 def test_dialog_with_an_input_line_takes_text_and_one_with_choices_their_names(house: House) -> None:
     other = house.folder / "another place"
     other.mkdir()

@@ -230,6 +230,7 @@ def test_request_outlives_the_supervisor_and_is_answered_afterwards(house: House
     assert_clean(house, session)
 
 
+@pytest.mark.turns
 def test_rules_answer_by_tool_and_pattern_and_every_answer_is_recorded(make_house: MakeHouse, cli: Path) -> None:
     house = make_house(cli)
     rules: list[dict[str, str]] = [
@@ -288,6 +289,7 @@ def interrupted(house: House, session: str, message: str) -> dict[str, Any]:
     return settled
 
 
+@pytest.mark.turns
 def test_interrupt_ends_a_request_a_tool_and_a_stream(house: House) -> None:
     session, message, _ = ask(house, tool("Bash", command="touch one"))
     interrupted(house, session, message)
@@ -309,16 +311,17 @@ def test_interrupt_ends_a_request_a_tool_and_a_stream(house: House) -> None:
     assert nothing.value.error_code == "nothing_runs"
 
 
-@pytest.mark.parametrize("lines", [1, 60])
-def test_interrupt_before_the_first_byte_leaves_no_draft(house: House, lines: int) -> None:
+def test_interrupt_before_the_first_byte_leaves_no_draft(house: House) -> None:
     _, session = house.ask("echo: warm")
-    prompt = "[[gate never]] take this back\n" + "\n".join(f"{n}\tline 標題" for n in range(lines))
-    message = house.send(prompt, session, wait=0)["message"]["id"]
-    assert house.model.wait_for_gate("never", 20)
-    interrupted(house, session, message)
-    assert_clean(house, session)
-    prompts = [turn.prompt for turn in house.model.turns()]
-    assert prompts == ["echo: warm", prompt, "echo: and on"]
+    wanted = ["echo: warm"]
+    for lines in (1, 60):
+        prompt = f"[[gate never{lines}]] take this back\n" + "\n".join(f"{n}\tline 標題" for n in range(lines))
+        message = house.send(prompt, session, wait=0)["message"]["id"]
+        assert house.model.wait_for_gate(f"never{lines}", 20)
+        interrupted(house, session, message)
+        assert_clean(house, session)
+        wanted += [prompt, "echo: and on"]
+        assert [turn.prompt for turn in house.model.turns()] == wanted
 
 
 def test_prompt_withdrawn_by_a_supervisor_that_died_is_taken_out_of_the_box(make_house: MakeHouse, cli: Path) -> None:
