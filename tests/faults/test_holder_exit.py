@@ -139,8 +139,8 @@ async def test_a_stop_ends_what_ignores_it_and_what_escaped(lab: Lab) -> None:
 
 async def test_a_stop_is_polite_first(lab: Lab) -> None:
     script = (
-        "import os, signal, sys\ndef bye(*_): print('flushed', flush=True); sys.exit(0)\n"
-        "signal.signal(signal.SIGHUP, bye); print('ready', flush=True); signal.pause()"
+        "import os, signal, sys\ndef bye(*_): os.write(1, b'flushed\\n'); sys.exit(0)\n"
+        "signal.signal(signal.SIGHUP, bye); os.write(1, b'ready\\n'); signal.pause()"
     )
     watcher = await lab.watch(await lab.start(python(script)))
     await watcher.sees(b"ready")

@@ -119,18 +119,18 @@ def test_sigkill_while_claude_waits_streams_and_answers(household: Household) ->
     household.check()
 
 
-def test_sigkill_25_times_in_a_row_loses_no_message(make_house: MakeHouse, one_cli: Path) -> None:
+def test_sigkill_12_times_in_a_row_loses_no_message(make_house: MakeHouse, one_cli: Path) -> None:
     house = make_house(one_cli)
     household = Household(_started(house), Pauses(house))
     dice = random.Random(25)
-    for number in range(25):
+    for number in range(12):
         kind = dice.choice(("echo:", "[[stream 0.3]] echo:", "[[slow 0.2]] echo:"))
         household.send(f"{kind} message {number}", f"message {number}")
         moment = time.monotonic() + dice.uniform(0.0, 0.5)
         until(lambda moment=moment: time.monotonic() >= moment, "a moment")
         household.crash()
     household.check()
-    assert len(household.ready) == 25
+    assert len(household.ready) == 12
 
 
 def _started(house: House) -> House:

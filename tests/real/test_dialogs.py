@@ -88,6 +88,7 @@ def test_first_run_asks_one_thing_after_the_other_and_holds_the_message(make_hou
     assert_answered_once(house, message, "echo: held", "held")
 
 
+@pytest.mark.turns
 def test_trust_dialog_outlives_the_supervisor_and_takes_one_answer(make_house: MakeHouse, cli: Path) -> None:
     house = make_house(cli)
     untrusted = house.folder / "other"
@@ -345,6 +346,7 @@ def nothing_is_typed(house: House, session: str, typed: Path, text: str) -> str:
     return message
 
 
+@pytest.mark.turns
 def test_no_byte_of_a_message_is_typed_into_a_settings_error(make_house: MakeHouse, cli: Path) -> None:
     house = make_house(cli)
     broken = house.folder / "broken"

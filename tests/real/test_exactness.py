@@ -198,6 +198,7 @@ def test_long_texts_are_exact_wherever_the_cli_cuts_them(house: House) -> None:
     assert_exact(house, session, "[Pasted text #1 +2999 lines] and [...Truncated text #2 +9 lines...]")
 
 
+@pytest.mark.turns
 def test_every_emoji_and_joiner_that_passes_arrives(house: House) -> None:
     session = furnish(house)
     skins = "\U0001f3fb\U0001f3ff"
@@ -276,6 +277,7 @@ def test_whole_paragraphs_of_many_scripts_are_exact(house: House) -> None:
         assert_exact(house, session, unicodedata.normalize("NFC", sentence * 40))
 
 
+@pytest.mark.turns
 def test_scripts_that_the_cli_draws_badly_are_exact(house: House) -> None:
     session = furnish(house)
     for sentence in OVERDRAWN.values():

@@ -311,6 +311,7 @@ def test_interrupt_ends_a_request_a_tool_and_a_stream(house: House) -> None:
     assert nothing.value.error_code == "nothing_runs"
 
 
+@pytest.mark.turns
 def test_interrupt_before_the_first_byte_leaves_no_draft(house: House) -> None:
     _, session = house.ask("echo: warm")
     wanted = ["echo: warm"]
@@ -324,6 +325,7 @@ def test_interrupt_before_the_first_byte_leaves_no_draft(house: House) -> None:
         assert [turn.prompt for turn in house.model.turns()] == wanted
 
 
+@pytest.mark.turns
 def test_prompt_withdrawn_by_a_supervisor_that_died_is_taken_out_of_the_box(make_house: MakeHouse, cli: Path) -> None:
     house = make_house(cli)
     pauses = Pauses(house)
@@ -358,6 +360,7 @@ def test_interrupt_leaves_a_draft_of_a_person_alone(house: House) -> None:
     assert "my own words" in house.call("session.screen", {"sessionId": session})["text"]
 
 
+@pytest.mark.turns
 def test_a_plan_mode_that_was_left_at_the_terminal_is_entered_anew_for_a_message_that_asks_for_it(house: House) -> None:
     def in_plan_mode() -> bool:
         return "plan mode on" in house.call("session.screen", {"sessionId": session})["text"]

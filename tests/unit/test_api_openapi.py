@@ -19,7 +19,7 @@ from api import calls, multipart, openapi, page, terminal_words
 from shared.tokens import SCOPES
 from tests.api_double import Caller, FakeSupervisor
 
-EXAMPLES = int(os.environ.get("PILOTLIGHT_EXAMPLES", "20"))
+EXAMPLES = int(os.environ.get("PILOTLIGHT_EXAMPLES", "10"))
 
 
 def furnished() -> FakeSupervisor:
