@@ -133,7 +133,7 @@ class Places:
         for household in self._households.values():
             if household.session is not but and household.restful():
                 candidates.append(household.session)
-        return max(candidates, key=Session.idle_age, default=None)
+        return max(candidates, key=lambda session: session.idle_age(), default=None)
 
     async def put_to_sleep(self, cause: str, but: Session | None = None) -> bool:
         """The session that is needed least; False when none could."""
