@@ -35,8 +35,7 @@ class Lock:
         except OSError:
             content = os.pread(self._fd, 4096, 0)
             os.close(self._fd)
-            url = _url_in(content)
-            raise Conflict(_taken(content), code="already_running", data={"url": url} if url else {}) from None
+            raise _taken(content) from None
         os.ftruncate(self._fd, 0)
 
     def announce(self, url: str) -> None:
@@ -100,19 +99,18 @@ def _refused(error: OSError, config: ApiConfig, paths: Paths) -> str:
     )
 
 
-def _url_in(content: bytes) -> str | None:
-    try:
-        return str(msgspec.json.decode(content)["url"])
-    except (msgspec.DecodeError, TypeError, KeyError):
-        return None
-
-
-def _taken(content: bytes) -> str:
+def _taken(content: bytes) -> Conflict:
+    """By the API that has written this into its lock, if it has got that far."""
     try:
         other = msgspec.json.decode(content)
-        return (
-            f"The API of this home runs already: pid {other['pid']}, {other['url']}. "
-            "`pilotlight down` stops it; PILOTLIGHT_PORT runs one more beside it, PILOTLIGHT_HOME chooses another home."
+        return Conflict(
+            f"The API of this home runs already: pid {other['pid']}, {other['url']}. `pilotlight down` stops it; "
+            "PILOTLIGHT_PORT runs one more beside it, PILOTLIGHT_HOME chooses another home.",
+            code="already_running",
+            data={"url": other["url"]},
         )
     except (msgspec.DecodeError, TypeError, KeyError):
-        return "The API of this home is just being started by another process. `pilotlight status` shows it."
+        return Conflict(
+            "The API of this home is just being started by another process. `pilotlight status` shows it.",
+            code="already_running",
+        )

@@ -157,8 +157,8 @@ class Lifecycle:
     async def _take_over(self) -> bool:
         """Connect to a holder of this session that lives although the database does not know it."""
         session = self._session
-        info = remains.holder_info(session)
-        if info is None or not process.alive(info.id) or not process.alive(info.child.id):
+        info = remains.living(session)
+        if info is None:
             return False
         if remains.exit_on_disk(session, info.child.id) is not None:
             return False
@@ -266,7 +266,7 @@ class Lifecycle:
                 session.apply(Event.STOP, intent["cause"], options=session.record.options)
                 await pause_point("stopping")
                 await teardown.end_tree(session, self._link, self._deaths.gone)
-            elif remains.holder_lives(session):
+            elif remains.living(session) is not None:
                 await teardown.end_tree(session, self._link, self._deaths.gone)
             self._stopped(intent)
         except BaseException:
@@ -296,10 +296,10 @@ class Lifecycle:
     async def end_late_holder(self) -> None:
         """End the process that a holder has made which came up after its start was given up: nobody would count it."""
         session = self._session
-        if session.live or self.busy or not remains.holder_lives(session):
+        if session.live or self.busy or remains.living(session) is None:
             return
         async with self._one:
-            if not session.live and remains.holder_lives(session):
+            if not session.live and remains.living(session) is not None:
                 await teardown.end_tree(session, self._link, self._deaths.gone)
                 session.record.child = session.record.holder = None
                 session.store.save_session(session.record)

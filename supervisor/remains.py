@@ -38,10 +38,12 @@ def note_holder(session: Session, info: HolderInfo) -> None:
     session.store.save_session(record)
 
 
-def holder_lives(session: Session) -> bool:
-    """Whether its last holder is still there."""
+def living(session: Session) -> HolderInfo | None:
+    """Its last holder, if that and the process that it holds are still there."""
     info = holder_info(session)
-    return info is not None and process.alive(info.id)
+    if info is None or not process.alive(info.id) or not process.alive(info.child.id):
+        return None
+    return info
 
 
 def exit_on_disk(session: Session, child: ProcessId | None) -> Exit | None:
