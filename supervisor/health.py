@@ -21,18 +21,13 @@ from supervisor import resources, strangers
 from supervisor.holder_client import HolderError
 from supervisor.household import Household
 from supervisor.lifetime import keeps_alive, lifetime
+from supervisor.memory_limit import MEGABYTE, memory_action
 from supervisor.pool import Pool
 from supervisor.session import Session
 from supervisor.states import State
 
-HARD_FACTOR = 2.0
-"""This many times the soft memory limit is not waited out until the turn ends."""
-
 ROOMY = 0.95
 """Down to this part of the total memory sessions at work are asked to make room, or they would be asked all the time."""
-
-GROWN_SECONDS = 10.0
-"""A process that was below the hard limit at this age has grown when it is above it, and is not what it needs to begin with."""
 
 START_FACTOR = 10.0
 """This many times the start's time-out is too long even for one that draws something all the time."""
@@ -41,18 +36,7 @@ FIRST_PASS_SECONDS = 1.0
 KEEP_SECONDS = 600.0
 """How often the activity of a session that works without a word is written down."""
 
-MEGABYTE = 1024 * 1024
 GIGABYTE = 1024 * MEGABYTE
-
-
-def memory_action(used: int, limit_mb: float, restful: bool) -> str:
-    """What one tree's memory calls for: `none`, `recycle` now, `wait` for the end of the turn, or `replace` at once."""
-    limit = limit_mb * MEGABYTE
-    if used < limit:
-        return "none"
-    if used >= HARD_FACTOR * limit:
-        return "replace"
-    return "recycle" if restful else "wait"
 
 
 def start_overdue(age: float, quiet: float, limit: float) -> bool:
@@ -233,17 +217,13 @@ class Health:
         session = household.session
         action = memory_action(used, config.limits.memory_per_session_mb, household.restful())
         now, due = time.monotonic(), household.rest_due == "memory"
-        if action != "replace" and now - household.up_since >= GROWN_SECONDS:
-            household.replace_rest_until = 0.0
+        household.memory.see(action, now, now - household.up_since)
         if action == "none":
             household.rest_due = None if due else household.rest_due
-            if now >= household.memory_rest_until + household.memory_pause:  # a fresh one is small for a moment only
-                household.memory_pause = 0.0
             return
-        if action == "wait" and now >= household.memory_rest_until:
+        if action == "wait" and household.memory.over(action, now):
             household.rest_due = household.rest_due or "memory"
-        until = household.replace_rest_until if action == "replace" else household.memory_rest_until
-        if action == "wait" or (now < until and not due):
+        if action == "wait" or not (due or household.memory.over(action, now)):
             return
         household.rest_due = None
         household.note_recycling(action)

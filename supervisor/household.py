@@ -16,16 +16,13 @@ from shared.errors import Conflict, PilotlightError
 from supervisor import renewal
 from supervisor.delivery import Sender
 from supervisor.lifecycle import Lifecycle
+from supervisor.memory_limit import Pauses
 from supervisor.policy import Policy
 from supervisor.rest import check_restful
 from supervisor.session import Session
 from supervisor.states import State
 
 QUIET_SECONDS = 3.0
-MEMORY_PAUSE_PASSES = 4.0
-MEMORY_PAUSE_MAX_SECONDS = 3600.0
-"""A process that is over its limit again after it was replaced is not replaced at every pass, but ever more seldom: its
-limit is below what it needs to begin with."""
 
 
 class Rooms(Protocol):
@@ -52,7 +49,7 @@ class Household:
         self.rest_due: str | None = None
         """Why its process has to go at the end of the turn, though messages wait: one that always has work is never idle."""
 
-        self.memory_pause = self.memory_rest_until = self.replace_rest_until = 0.0
+        self.memory = Pauses()
         self.counted = 0
         """Bytes that its process tree counts for: as measured, or as expected until the first measurement."""
         self._renewal: asyncio.Task[None] | None = None
@@ -110,11 +107,7 @@ class Household:
         session, config = self.session, self.session.house.config()
         limit = config.limits.memory_per_session_mb
         session.store.append("memory", session.id, {"bytes": session.memory_bytes, "limitMb": limit, "action": action})
-        first = MEMORY_PAUSE_PASSES * config.health.interval_seconds
-        self.memory_pause = min(MEMORY_PAUSE_MAX_SECONDS, max(first, 2.0 * self.memory_pause))
-        self.memory_rest_until = time.monotonic() + self.memory_pause
-        if action == "replace":
-            self.replace_rest_until = self.memory_rest_until
+        self.memory.begin(action, time.monotonic(), config.health.interval_seconds)
 
     def begin(self) -> None:
         """Start sending."""

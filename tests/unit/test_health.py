@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from shared import process
 from shared.config import Config, SessionsConfig
 from supervisor import resources
-from supervisor.health import MEGABYTE, memory_action, signs_of_work, start_overdue
+from supervisor.health import signs_of_work, start_overdue
 from supervisor.lifetime import lifetime
+from supervisor.memory_limit import GROWN_SECONDS, LONGEST_PAUSE_SECONDS, MEGABYTE, Pauses, memory_action
 
 HOUR = 3600.0
 CONFIG = Config(sessions=SessionsConfig(timeout_hours=24, warning_hours=20, auto_keep_alive_max_hours=168))
@@ -129,3 +130,21 @@ def test_where_the_kernel_tells_what_it_charges_that_counts(monkeypatch: pytest.
     assert resources.memory_of(os.getpid()) == 7
     monkeypatch.setattr(resources, "_footprint", lambda pid: None)
     assert resources.memory_of(os.getpid()) > MEGABYTE, "and where it does not, what can be seen from outside"
+
+
+def test_a_recycling_holds_the_next_back_and_never_the_hard_limit() -> None:
+    pauses = Pauses()
+    pauses.begin("recycle", now=100.0, interval=30.0)
+    assert (pauses.over("recycle", 219.0), pauses.over("recycle", 220.0)) == (False, True)
+    assert pauses.over("replace", 101.0), "a tool may grow right behind it"
+    pauses.begin("replace", now=101.0, interval=30.0)
+    assert not pauses.over("replace", 340.0), "twice the first pause"
+    pauses.see("none", now=105.0, age=4.0)
+    assert not pauses.over("replace", 106.0), "a fresh one is small for a moment only"
+    pauses.see("wait", now=112.0, age=GROWN_SECONDS)
+    assert pauses.over("replace", 113.0), "it was small, and has grown"
+    for _ in range(9):
+        pauses.begin("recycle", now=0.0, interval=30.0)
+    assert pauses.pause == LONGEST_PAUSE_SECONDS
+    pauses.see("none", now=2 * LONGEST_PAUSE_SECONDS, age=60.0)
+    assert pauses.pause == 0.0, "it has helped for as long as the pause was"
