@@ -21,7 +21,7 @@ from api.context import api
 from api.pace import Pace
 from shared.config import ApiConfig
 from shared.errors import Forbidden, PilotlightError, Unauthorized
-from shared.messages import RefusedCall
+from shared.operations import RefusedCall
 from shared.tokens import Identity, Keyring, Scope, require
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})

@@ -17,8 +17,7 @@ from typing import Any
 
 from api import shapes
 from api.routes import chat, events, messages, origin, sessions, talk, terminal
-from shared import asciicast
-from shared import messages as wire
+from shared import asciicast, operations
 from shared.tokens import Scope
 
 TEXT = "text/plain; charset=utf-8"
@@ -86,7 +85,7 @@ _SEND = {200: shapes.Delivered, 202: shapes.Delivered}
 _FATE = (404, 409, 502, 504, 507)
 _ACT = (404, 409, 504, 507)
 _ONE = {200: shapes.OneSession}
-_NOTHING = Body(wire.SessionRef, {}, optional=True)
+_NOTHING = Body(operations.SessionRef, {}, optional=True)
 
 CALLS: tuple[Call, ...] = (
     Call("GET", "/", None, {200: shapes.Index}, "Service"),
@@ -133,7 +132,7 @@ CALLS: tuple[Call, ...] = (
         "chat",
         {200: shapes.Receipt},
         "Messages",
-        body=Body(wire.Nothing, {}, optional=True),
+        body=Body(operations.Nothing, {}, optional=True),
         errors=_ACT,
     ),
     Call("GET", "/api/sessions", "read", {200: shapes.Sessions}, "Sessions", query=sessions.Listing),
@@ -143,7 +142,9 @@ CALLS: tuple[Call, ...] = (
         "chat",
         {201: shapes.OneSession},
         "Sessions",
-        body=Body(wire.CreateSession, {"projectPath": "/home/me/project", "title": "Fix the build"}, drop=("key",)),
+        body=Body(
+            operations.CreateSession, {"projectPath": "/home/me/project", "title": "Fix the build"}, drop=("key",)
+        ),
         errors=(404, 409, 502, 504, 507),
     ),
     Call("GET", "/api/attention", "read", {200: shapes.Sessions}, "Sessions"),
@@ -155,7 +156,7 @@ CALLS: tuple[Call, ...] = (
         _ONE,
         "Sessions",
         body=Body(
-            wire.UpdateSession,
+            operations.UpdateSession,
             {"title": "Fix the build"},
             drop=("sessionId",),
             one_of=tuple(sorted(sessions.CHANGEABLE)),
@@ -169,7 +170,7 @@ CALLS: tuple[Call, ...] = (
         "admin",
         {200: shapes.EndedSession},
         "Sessions",
-        body=Body(wire.StopSession, {}, drop=("sessionId", "key", "reason"), optional=True),
+        body=Body(operations.StopSession, {}, drop=("sessionId", "key", "reason"), optional=True),
         errors=_ACT,
     ),
     Call(
@@ -178,7 +179,7 @@ CALLS: tuple[Call, ...] = (
         "answer",
         {200: shapes.Answered},
         "Sessions",
-        body=Body(wire.Answer, {"choice": "allow"}, one_of=("choice", "text", "answers", "updatedInput")),
+        body=Body(operations.Answer, {"choice": "allow"}, one_of=("choice", "text", "answers", "updatedInput")),
         errors=_ACT,
     ),
     Call(
@@ -208,7 +209,7 @@ CALLS: tuple[Call, ...] = (
         "admin",
         _ONE,
         "Terminal",
-        body=Body(wire.SendKeys, {"keys": ["Escape"]}, one_of=("keys", "text")),
+        body=Body(operations.SendKeys, {"keys": ["Escape"]}, one_of=("keys", "text")),
         errors=_ACT,
     ),
     Call(
@@ -226,7 +227,7 @@ CALLS: tuple[Call, ...] = (
         "admin",
         _ONE,
         "Terminal",
-        body=Body(wire.Resize, {"cols": 120, "rows": 40}),
+        body=Body(operations.Resize, {"cols": 120, "rows": 40}),
         errors=_ACT,
     ),
     Call("GET", "/api/sessions/<id>/recording", "read", {200: CAST}, "Terminal", errors=(404,)),

@@ -16,7 +16,8 @@ from flask import Response
 
 from api.context import api
 from api.problems import body_of, json_response, respond
-from shared.messages import ErrorBody, MessageView, SendMessage, Sent, SessionView
+from shared.messages import ErrorBody, MessageView, Sent, SessionView
+from shared.operations import SendMessage
 
 _UNHAPPY = {
     "failed": ErrorBody(code="message_failed", message="Claude could not answer this message.", status=502),

@@ -19,7 +19,8 @@ import msgspec
 from api.feed import Inbox
 from api.order import TextOrder
 from shared.errors import InvalidRequest, Unavailable
-from shared.messages import Event, EventsSince
+from shared.messages import Event
+from shared.operations import EventsSince
 
 CONVERSATION = frozenset({"text", "tool", "message", "state", "waiting", "ended"})
 """The kinds that tell a conversation as it goes on."""

@@ -28,7 +28,8 @@ from cli.output import DONE, FAILED, printable
 from cli.tty import Cleaner, Tty
 from shared import viewer as protocol
 from shared.errors import Conflict, InvalidRequest
-from shared.messages import SessionRef, SessionView
+from shared.messages import SessionView
+from shared.operations import SessionRef
 
 WAKE_SECONDS = 30.0
 RETRY_SECONDS = 0.2

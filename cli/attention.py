@@ -11,7 +11,8 @@ from cli.completion import session_argument
 from cli.context import App, json_option, pass_app
 from cli.output import emit, short_path, state_text, waiting_lines
 from shared.errors import Conflict, InvalidRequest
-from shared.messages import Answer, SessionView, Waiting
+from shared.messages import SessionView, Waiting
+from shared.operations import Answer
 
 
 @click.command()

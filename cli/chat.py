@@ -20,7 +20,8 @@ from cli.follow import Ended, follow
 from cli.output import DONE, printable, safe_text, say, short_path, state_text, waiting_lines
 from cli.sessions import CREATE_SECONDS, absolute, create
 from shared.errors import InvalidRequest, PilotlightError
-from shared.messages import Answer, CreateSession, MessageView, SendMessage, Sent, SessionRef, SessionView, Waiting
+from shared.messages import MessageView, Sent, SessionView, Waiting
+from shared.operations import Answer, CreateSession, SendMessage, SessionRef
 
 FOREVER_SECONDS = 7 * 86400.0
 _HISTORY_LINES = 2000

@@ -15,7 +15,8 @@ from cli.owners import owner
 from shared import config as configuration
 from shared.config import Config
 from shared.errors import Conflict, InvalidRequest, NotFound, Unavailable
-from shared.messages import ListSessions, SessionRef, SessionView
+from shared.messages import SessionView
+from shared.operations import ListSessions, SessionRef
 from shared.paths import Paths, resolve
 
 SHORT_SECONDS = 10.0

@@ -19,7 +19,8 @@ from cli.context import App, json_option, pass_app
 from cli.output import emit_line, printable, say
 from shared.bus import EventStream
 from shared.errors import Unavailable
-from shared.messages import Event, EventsSince, SupervisorStatus
+from shared.messages import Event, SupervisorStatus
+from shared.operations import EventsSince
 
 _RECENT = 50
 _PAGE = 500

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 from cli.context import App
 from shared.errors import Unavailable
-from shared.messages import SETTLED, MessageRef, MessageView, SessionRef, SessionView
+from shared.messages import SETTLED, MessageView, SessionView
+from shared.operations import MessageRef, SessionRef
 
 TURN_SECONDS = 1.0
 _PATIENCE_SECONDS = 15.0

@@ -13,7 +13,8 @@ from cli.context import App, json_option, pass_app
 from cli.output import DONE, FAILED, emit, safe_text, state_text, table
 from cli.sessions import absolute, option_flags
 from shared.errors import InvalidRequest
-from shared.messages import KeepAlive, SessionRef, SessionView, SettingsPatch, UpdateSession
+from shared.messages import SessionView
+from shared.operations import KeepAlive, SessionRef, SettingsPatch, UpdateSession
 
 START_SECONDS = 30.0
 STOP_SECONDS = 60.0

@@ -13,7 +13,8 @@ from cli.context import App, json_option, pass_app
 from cli.output import emit, safe_text, state_text
 from shared import asciicast
 from shared.errors import NotFound
-from shared.messages import RecordingRequest, Resize, Screen, ScreenRequest, SendKeys, SessionView
+from shared.messages import Screen, SessionView
+from shared.operations import RecordingRequest, Resize, ScreenRequest, SendKeys
 
 
 @click.command()

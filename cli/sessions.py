@@ -20,19 +20,8 @@ from cli.follow import Ended, follow
 from cli.output import DONE, FAILED, ago, emit, printable, safe_text, say, sessions_table, state_text, waiting_lines
 from cli.progress import Step
 from shared.errors import InvalidRequest, TooLarge
-from shared.messages import (
-    MAX_ATTACHMENT_BYTES,
-    Attachment,
-    CreateSession,
-    ListMessages,
-    MessageRef,
-    MessageView,
-    SendMessage,
-    Sent,
-    SessionRef,
-    SessionView,
-    StopSession,
-)
+from shared.messages import MAX_ATTACHMENT_BYTES, Attachment, MessageView, Sent, SessionView
+from shared.operations import CreateSession, ListMessages, MessageRef, SendMessage, SessionRef, StopSession
 
 CREATE_SECONDS = 20.0
 STOP_SECONDS = 60.0

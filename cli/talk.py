@@ -15,22 +15,19 @@ from cli.context import App, json_option, pass_app
 from cli.output import DONE, FAILED, ago, emit, printable, safe_text, say, short_path, table, waiting_lines
 from cli.sessions import absolute, create, tell_waiting
 from shared.errors import NotFound
-from shared.messages import (
-    CommandResult,
+from shared.messages import CommandResult, HistoryEntry, MessageView, SessionView
+from shared.operations import (
     CreateSession,
     ExportRequest,
     ForkSession,
-    HistoryEntry,
     HistoryRequest,
     ListConversations,
     ListMessages,
     MessageRef,
-    MessageView,
     MoveMessage,
     RunCommand,
     SearchRequest,
     SessionRef,
-    SessionView,
     UsageRequest,
 )
 

@@ -16,7 +16,8 @@ from types import MappingProxyType
 from typing import Any
 
 from shared.errors import Conflict, InvalidRequest, Unavailable
-from shared.messages import Answer, Choice, Waiting
+from shared.messages import Choice, Waiting
+from shared.operations import Answer
 from supervisor.claude.dialogs import Menu
 from supervisor.holds import is_hold, release
 from supervisor.session import Session

@@ -19,7 +19,8 @@ import msgspec
 
 from shared.bus_keys import BusClientKey, BusKeyring
 from shared.errors import Forbidden, PilotlightError, StorageFailed, Unavailable
-from shared.messages import RefusedCall, Request
+from shared.messages import Request
+from shared.operations import RefusedCall
 from shared.paths import Paths
 from shared.tokens import DEFAULT_NAME, Keyring
 from supervisor.grants import permit

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace as replace_fields
 
-from shared import __version__, messages
+from shared import __version__, messages, operations
 from shared.errors import (
     Busy,
     Conflict,
@@ -74,7 +74,7 @@ class Ops:
         self._health = health
         self._metrics = metrics
         self.audit = Audit(pool.store)
-        m = messages
+        m = operations
         self._table: dict[str, tuple[type[Any], Handler]] = {
             "ping": (m.Nothing, self._ping),
             "status": (m.Nothing, self._status),
@@ -154,10 +154,10 @@ class Ops:
     async def _get_settings(self, _: Any, __: Request) -> Any:
         return self._settings.view()
 
-    async def _patch_settings(self, arguments: messages.SettingsPatch, request: Request) -> Any:
+    async def _patch_settings(self, arguments: operations.SettingsPatch, request: Request) -> Any:
         return self._settings.patch(arguments.values, request.actor)
 
-    async def _stop_daemon(self, arguments: messages.Shutdown, _: Request) -> Any:
+    async def _stop_daemon(self, arguments: operations.Shutdown, _: Request) -> Any:
         return {"stopped": await self._shutdown(arguments.sessions)}
 
     def _open(self) -> list[Session]:
@@ -167,11 +167,11 @@ class Ops:
 
     # -- sessions --------------------------------------------------------------------------------------------------
 
-    async def _create(self, arguments: messages.CreateSession, _: Request) -> Any:
+    async def _create(self, arguments: operations.CreateSession, _: Request) -> Any:
         key = request_keys.RequestKey("session.create", None, arguments.key, request_keys.asked(arguments))
         return await self.open(arguments, key)
 
-    async def open(self, arguments: messages.CreateSession, key: request_keys.RequestKey) -> Any:
+    async def open(self, arguments: operations.CreateSession, key: request_keys.RequestKey) -> Any:
         """A new session, or the one that this key has opened."""
         store = self._pool.store
         if (known := key.recall(store, request_keys.opened)) is not None:
@@ -194,7 +194,7 @@ class Ops:
             raise StartFailed(session.record.end_detail or "`claude` could not be started.")
         return session.view()
 
-    async def _list(self, arguments: messages.ListSessions, _: Request) -> Any:
+    async def _list(self, arguments: operations.ListSessions, _: Request) -> Any:
         sessions = self._open()
         views = [session.view() for session in sessions]
         if arguments.include_ended or arguments.state == "ended":
@@ -209,10 +209,10 @@ class Ops:
     def _find(self, session_id: str) -> Household:
         return self._pool.household(session_id)
 
-    async def _get(self, arguments: messages.SessionRef, _: Request) -> Any:
+    async def _get(self, arguments: operations.SessionRef, _: Request) -> Any:
         return self._find(arguments.session_id).session.view()
 
-    async def _update(self, arguments: messages.UpdateSession, _: Request) -> Any:
+    async def _update(self, arguments: operations.UpdateSession, _: Request) -> Any:
         session = self._find(arguments.session_id).session
         given = {name: value for name in renewal.NAMES if (value := getattr(arguments, name)) is not msgspec.UNSET}
         recycle = renewal.change(session, given)
@@ -227,29 +227,29 @@ class Ops:
             await renewal.renew(session, self._find(session.id).lifecycle)
         return session.view()
 
-    async def _kill(self, arguments: messages.StopSession, request: Request) -> Any:
+    async def _kill(self, arguments: operations.StopSession, request: Request) -> Any:
         household = self._find(arguments.session_id)
         await household.lifecycle.stop(arguments.reason, f"asked by {request.actor}")
         return household.session.view()
 
-    async def _hibernate(self, arguments: messages.SessionRef, request: Request) -> Any:
+    async def _hibernate(self, arguments: operations.SessionRef, request: Request) -> Any:
         household = self._find(arguments.session_id)
         await household.lifecycle.hibernate(f"asked by {request.actor}")
         return household.session.view()
 
-    async def _wake(self, arguments: messages.SessionRef, request: Request) -> Any:
+    async def _wake(self, arguments: operations.SessionRef, request: Request) -> Any:
         household = self._find(arguments.session_id)
         self._refuse_ended(household.session)
         await household.lifecycle.start(f"asked by {request.actor}")
         await household.session.pulse.until(lambda: household.session.state is not State.STARTING, START_WAIT_SECONDS)
         return household.session.view()
 
-    async def _reopen(self, arguments: messages.SessionRef, request: Request) -> Any:
+    async def _reopen(self, arguments: operations.SessionRef, request: Request) -> Any:
         household = self._find(arguments.session_id)
         self._pool.reopen(household, request.actor)
         return household.session.view()
 
-    async def _interrupt(self, arguments: messages.SessionRef, request: Request) -> Any:
+    async def _interrupt(self, arguments: operations.SessionRef, request: Request) -> Any:
         if 0 < request.sent < self._facts()["startedAt"]:
             # A client repeats what was not answered; the supervisor before us may have done it, and the turn is another one.
             raise Unavailable(
@@ -262,7 +262,7 @@ class Ops:
         rung = await interrupts.interrupt(session)
         return {"session": session.view(), "rung": rung}
 
-    async def _answer(self, arguments: messages.Answer, _: Request) -> Any:
+    async def _answer(self, arguments: operations.Answer, _: Request) -> Any:
         session = self._find(arguments.session_id).session
         store = self._pool.store
         key = request_keys.RequestKey("session.answer", session.id, arguments.key, request_keys.asked(arguments))
@@ -272,7 +272,7 @@ class Ops:
         key.remember(store, given)
         return {"session": session.view(), "answer": given}
 
-    async def _keep_alive(self, arguments: messages.KeepAlive, request: Request) -> Any:
+    async def _keep_alive(self, arguments: operations.KeepAlive, request: Request) -> Any:
         session = self._find(arguments.session_id).session
         self._refuse_ended(session)
         session.touch()
@@ -284,7 +284,7 @@ class Ops:
             recap = await recaps.ask(self._pool, session, arguments.key, arguments.wait, self._await)
         return {"session": session.view(), "recap": recap.text, "recapSkipped": recap.skipped}
 
-    async def _keys(self, arguments: messages.SendKeys, request: Request) -> Any:
+    async def _keys(self, arguments: operations.SendKeys, request: Request) -> Any:
         session = self._find(arguments.session_id).session
         data = key_bytes(arguments.keys, arguments.text)
         refuse_beside_writer(session)
@@ -304,7 +304,7 @@ class Ops:
 
     # -- messages --------------------------------------------------------------------------------------------------
 
-    async def _send(self, arguments: messages.SendMessage, request: Request) -> Any:
+    async def _send(self, arguments: operations.SendMessage, request: Request) -> Any:
         household, message, duplicate = await self._pool.accept(arguments, request.actor)
         interrupted = None
         if arguments.interrupt and not duplicate:
@@ -341,7 +341,7 @@ class Ops:
         assert record is not None
         return record
 
-    async def _message(self, arguments: messages.MessageRef, _: Request) -> Any:
+    async def _message(self, arguments: operations.MessageRef, _: Request) -> Any:
         record = self._pool.store.message(arguments.message_id)
         if record is None:
             raise NotFound(f"Message {arguments.message_id} not found.", code="message_not_found")
@@ -349,7 +349,7 @@ class Ops:
             record = await self._await(record.id, self._find(record.session_id).session, arguments.wait)
         return record.view(self._pool.queue_position(record))
 
-    async def _messages(self, arguments: messages.ListMessages, _: Request) -> Any:
+    async def _messages(self, arguments: operations.ListMessages, _: Request) -> Any:
         self._find(arguments.session_id)
         limit = max(1, min(MAX_PAGE, arguments.limit))
         found = self._pool.store.messages(arguments.session_id, arguments.after, limit + 1, arguments.state)
@@ -359,7 +359,7 @@ class Ops:
             "next": page[-1].id if len(found) > limit else None,
         }
 
-    async def _cancel(self, arguments: messages.MessageRef, _: Request) -> Any:
+    async def _cancel(self, arguments: operations.MessageRef, _: Request) -> Any:
         record = self._pool.store.message(arguments.message_id)
         if record is None:
             raise NotFound(f"Message {arguments.message_id} not found.", code="message_not_found")
@@ -375,7 +375,7 @@ class Ops:
 
     # -- events ----------------------------------------------------------------------------------------------------
 
-    async def _events(self, arguments: messages.EventsSince, _: Request) -> Any:
+    async def _events(self, arguments: operations.EventsSince, _: Request) -> Any:
         store = self._pool.store
         oldest = store.oldest()
         limit = max(1, min(MAX_PAGE, arguments.limit))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from shared.errors import Conflict, InvalidRequest, NotFound
-from shared.messages import CreateSession
+from shared.operations import CreateSession
 from supervisor.claude import leftovers
 from supervisor.claude.journal import find_transcript, transcript_path
 from supervisor.conversations import project_of

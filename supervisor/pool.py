@@ -12,7 +12,8 @@ import uuid
 from contextlib import suppress
 
 from shared.errors import Busy, Conflict, NotFound, PilotlightError, StorageFailed
-from shared.messages import CreateSession, MessageKind, SendMessage, Sent
+from shared.messages import MessageKind, Sent
+from shared.operations import CreateSession, SendMessage
 from supervisor import attachments, clock, origins, renewal, request_keys
 from supervisor.audit import SENDS
 from supervisor.claude import prompts

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from shared.messages import SETTLED, SendMessage
+from shared.messages import SETTLED
+from shared.operations import SendMessage
 from supervisor.pool import Pool
 from supervisor.request_keys import body_of, message_of
 from supervisor.session import Session

@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 from shared.errors import Conflict
-from shared.messages import SendMessage
+from shared.operations import SendMessage
 from supervisor.store import MessageRecord, Store
 
 

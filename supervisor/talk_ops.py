@@ -13,9 +13,10 @@ from typing import Any
 
 import msgspec
 
-from shared import messages
+from shared import messages, operations
 from shared.errors import Conflict, InvalidRequest, NotFound, StorageFailed
-from shared.messages import CommandResult, CreateSession, HistoryEntry, HistoryPage, Request, SendMessage
+from shared.messages import CommandResult, HistoryEntry, HistoryPage, Request
+from shared.operations import CreateSession, SendMessage
 from supervisor import attachments, history, modes, search
 from supervisor.claude.journal import find_transcript, transcript_path
 from supervisor.commands import check_command
@@ -53,7 +54,7 @@ class TalkOps:
         self._library = Library(pool.house.claude_home)
         self._looking = asyncio.Lock()
         self._ops = ops
-        m = messages
+        m = operations
         for name, kind, handler in (
             ("message.move", m.MoveMessage, self._move),
             ("history", m.HistoryRequest, self._history),
@@ -90,7 +91,7 @@ class TalkOps:
 
     # -- the queue -------------------------------------------------------------------------------------------------
 
-    async def _move(self, arguments: messages.MoveMessage, _: Request) -> Any:
+    async def _move(self, arguments: operations.MoveMessage, _: Request) -> Any:
         if arguments.position < 0:
             raise InvalidRequest("`position` counts from 0, the next to be sent.", code="invalid_position")
         record = self._store.message(arguments.message_id)
@@ -123,7 +124,7 @@ class TalkOps:
 
     # -- commands ----------------------------------------------------------------------------------------------------
 
-    async def _command(self, arguments: messages.RunCommand, request: Request) -> Any:
+    async def _command(self, arguments: operations.RunCommand, request: Request) -> Any:
         command = check_command(arguments.command)
         order = SendMessage(text=command, session_id=arguments.session_id, key=arguments.key)
         household, message, duplicate = self._pool.send(order, kind="command", op=COMMAND, actor=request.actor)
@@ -148,7 +149,7 @@ class TalkOps:
 
     # -- history -----------------------------------------------------------------------------------------------------
 
-    async def _history(self, arguments: messages.HistoryRequest, _: Request) -> Any:
+    async def _history(self, arguments: operations.HistoryRequest, _: Request) -> Any:
         record = self._find(arguments.session_id).session.record
         if not 1 <= arguments.limit <= MAX_ENTRIES:
             raise InvalidRequest(f"`limit` must be between 1 and {MAX_ENTRIES}.", code="invalid_limit")
@@ -156,7 +157,7 @@ class TalkOps:
         entries, following = await asyncio.to_thread(history.page, sources, arguments.before, arguments.limit)
         return HistoryPage(entries=self._with_receipts(record, entries), next=following)
 
-    async def _export(self, arguments: messages.ExportRequest, _: Request) -> Any:
+    async def _export(self, arguments: operations.ExportRequest, _: Request) -> Any:
         record = self._find(arguments.session_id).session.record
         entries = self._with_receipts(record, await asyncio.to_thread(history.whole, self._sources(record)))
         title = record.title or f"Session {record.id}"
@@ -215,7 +216,7 @@ class TalkOps:
         async with self._looking:
             return await asyncio.to_thread(work)
 
-    async def _search(self, arguments: messages.SearchRequest, _: Request) -> Any:
+    async def _search(self, arguments: operations.SearchRequest, _: Request) -> Any:
         search.expression(arguments.query)
         if arguments.session_id:
             self._find(arguments.session_id)
@@ -237,7 +238,7 @@ class TalkOps:
             )
         return {"hits": hits, "complete": complete}
 
-    async def _usage(self, arguments: messages.UsageRequest, _: Request) -> Any:
+    async def _usage(self, arguments: operations.UsageRequest, _: Request) -> Any:
         if arguments.session_id:
             self._find(arguments.session_id)
         complete = await self._catch_up(CATCH_UP_SECONDS)
@@ -250,7 +251,7 @@ class TalkOps:
 
     # -- other conversations -----------------------------------------------------------------------------------------
 
-    async def _conversations(self, arguments: messages.ListConversations, _: Request) -> Any:
+    async def _conversations(self, arguments: operations.ListConversations, _: Request) -> Any:
         if not 1 <= arguments.limit <= MAX_CONVERSATIONS:
             raise InvalidRequest(f"`limit` must be between 1 and {MAX_CONVERSATIONS}.", code="invalid_limit")
         ours = _conversations_of(self._store.sessions(include_ended=True))
@@ -258,7 +259,7 @@ class TalkOps:
         found = await asyncio.to_thread(self._library.others, ours, project, arguments.limit)
         return {"conversations": [conversation.view() for conversation in found]}
 
-    async def _fork(self, arguments: messages.ForkSession, _: Request) -> Any:
+    async def _fork(self, arguments: operations.ForkSession, _: Request) -> Any:
         session = self._find(arguments.session_id).session
         record = session.record
         source = self._sources(record)[-1]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from shared import messages
+from shared import messages, operations
 from shared.errors import Conflict, Unavailable
 from shared.messages import Request
 from supervisor import holder_files
@@ -25,11 +25,11 @@ class TerminalOps:
     def __init__(self, pool: Pool, ops: Ops, recorder: Recorder) -> None:
         self._pool = pool
         self._recorder = recorder
-        ops.add("session.screen", messages.ScreenRequest, self._screen)
-        ops.add("session.resize", messages.Resize, self._resize)
-        ops.add("session.recording", messages.RecordingRequest, self._recording)
+        ops.add("session.screen", operations.ScreenRequest, self._screen)
+        ops.add("session.resize", operations.Resize, self._resize)
+        ops.add("session.recording", operations.RecordingRequest, self._recording)
 
-    async def _screen(self, arguments: messages.ScreenRequest, _: Request) -> Any:
+    async def _screen(self, arguments: operations.ScreenRequest, _: Request) -> Any:
         session, terminal = self._seen(arguments.session_id)
         screen = terminal.screen
         return messages.Screen(
@@ -51,7 +51,7 @@ class TerminalOps:
         except (OSError, ValueError) as error:
             raise Unavailable(f"The terminal's output cannot be read: {error}.", code="no_history") from error
 
-    async def _resize(self, arguments: messages.Resize, _: Request) -> Any:
+    async def _resize(self, arguments: operations.Resize, _: Request) -> Any:
         session, terminal = self._seen(arguments.session_id)
         if session.writer is not None:
             raise Conflict(f"{session.writer} is at the terminal: its size is that of their window.", code="not_writer")
@@ -62,7 +62,7 @@ class TerminalOps:
         terminal.preferred = terminal.screen.size
         return session.view()
 
-    async def _recording(self, arguments: messages.RecordingRequest, request: Request) -> Any:
+    async def _recording(self, arguments: operations.RecordingRequest, request: Request) -> Any:
         session = self._pool.household(arguments.session_id).session
         if arguments.start is not None:
             self._recorder.switch(session, arguments.start, request.actor)

@@ -17,41 +17,42 @@ from werkzeug.test import TestResponse
 from api.app import create_app
 from api.feed import Inbox
 from shared import config as configuration
-from shared import messages as wire
+from shared import operations
 from shared import paths as places
 from shared.errors import Busy, Conflict, InvalidRequest, NotFound, PilotlightError
 from shared.messages import Event
 
 ARGUMENTS: dict[str, type[Any]] = {
-    **dict.fromkeys(("ping", "status", "health", "metrics", "settings.get"), wire.Nothing),
+    **dict.fromkeys(("ping", "status", "health", "metrics", "settings.get"), operations.Nothing),
     **dict.fromkeys(
-        ("session.get", "session.interrupt", "session.hibernate", "session.wake", "session.reopen"), wire.SessionRef
+        ("session.get", "session.interrupt", "session.hibernate", "session.wake", "session.reopen"),
+        operations.SessionRef,
     ),
-    "session.create": wire.CreateSession,
-    "session.list": wire.ListSessions,
-    "session.kill": wire.StopSession,
-    "session.update": wire.UpdateSession,
-    "session.answer": wire.Answer,
-    "session.keep_alive": wire.KeepAlive,
-    "session.screen": wire.ScreenRequest,
-    "session.keys": wire.SendKeys,
-    "session.resize": wire.Resize,
-    "session.recording": wire.RecordingRequest,
-    "message.send": wire.SendMessage,
-    "message.get": wire.MessageRef,
-    "message.cancel": wire.MessageRef,
-    "message.list": wire.ListMessages,
-    "settings.patch": wire.SettingsPatch,
-    "events.since": wire.EventsSince,
-    "history": wire.HistoryRequest,
-    "export": wire.ExportRequest,
-    "search": wire.SearchRequest,
-    "usage": wire.UsageRequest,
-    "conversations.list": wire.ListConversations,
-    "session.command": wire.RunCommand,
-    "session.fork": wire.ForkSession,
-    "message.move": wire.MoveMessage,
-    "audit.refused": wire.RefusedCall,
+    "session.create": operations.CreateSession,
+    "session.list": operations.ListSessions,
+    "session.kill": operations.StopSession,
+    "session.update": operations.UpdateSession,
+    "session.answer": operations.Answer,
+    "session.keep_alive": operations.KeepAlive,
+    "session.screen": operations.ScreenRequest,
+    "session.keys": operations.SendKeys,
+    "session.resize": operations.Resize,
+    "session.recording": operations.RecordingRequest,
+    "message.send": operations.SendMessage,
+    "message.get": operations.MessageRef,
+    "message.cancel": operations.MessageRef,
+    "message.list": operations.ListMessages,
+    "settings.patch": operations.SettingsPatch,
+    "events.since": operations.EventsSince,
+    "history": operations.HistoryRequest,
+    "export": operations.ExportRequest,
+    "search": operations.SearchRequest,
+    "usage": operations.UsageRequest,
+    "conversations.list": operations.ListConversations,
+    "session.command": operations.RunCommand,
+    "session.fork": operations.ForkSession,
+    "message.move": operations.MoveMessage,
+    "audit.refused": operations.RefusedCall,
 }
 
 
@@ -163,92 +164,92 @@ class FakeSupervisor:
     def op_metrics(self, _: Any) -> Any:
         return self.metrics
 
-    def op_audit_refused(self, _: wire.RefusedCall) -> Any:
+    def op_audit_refused(self, _: operations.RefusedCall) -> Any:
         return {}
 
     def op_settings_get(self, _: Any) -> Any:
         return {"settings": self.settings, "changed": []}
 
-    def op_settings_patch(self, args: wire.SettingsPatch) -> Any:
+    def op_settings_patch(self, args: operations.SettingsPatch) -> Any:
         for name, value in args.values.items():
             if name not in self.settings:
                 raise InvalidRequest(f"There is no setting {name}.")
             self.settings[name] = value
         return {"settings": self.settings, "changed": sorted(args.values)}
 
-    def op_session_create(self, args: wire.CreateSession) -> Any:
+    def op_session_create(self, args: operations.CreateSession) -> Any:
         return self.add_session(projectPath=args.project_path, title=args.title)
 
-    def op_session_get(self, args: wire.SessionRef) -> Any:
+    def op_session_get(self, args: operations.SessionRef) -> Any:
         return self._session(args.session_id)
 
-    def op_session_list(self, args: wire.ListSessions) -> Any:
+    def op_session_list(self, args: operations.ListSessions) -> Any:
         views = [v for v in self.sessions.values() if args.include_ended or v["state"] != "ended"]
         return {"sessions": [v for v in views if args.state is None or v["state"] == args.state]}
 
-    def op_session_kill(self, args: wire.StopSession) -> Any:
+    def op_session_kill(self, args: operations.StopSession) -> Any:
         view = self._session(args.session_id)
         view.update(state="ended", endReason=args.reason, endedAt=now(), pid=None, expiresAt=None)
         return view
 
-    def op_session_update(self, args: wire.UpdateSession) -> Any:
+    def op_session_update(self, args: operations.UpdateSession) -> Any:
         view = self._session(args.session_id)
         view.update({k: v for k, v in msgspec.to_builtins(args).items() if k != "sessionId"})
         view["addDirs"] = view.get("addDirs") or []
         return view
 
-    def op_session_answer(self, args: wire.Answer) -> Any:
+    def op_session_answer(self, args: operations.Answer) -> Any:
         view = self._session(args.session_id)
         if not view.get("waiting"):
             raise Conflict("This session waits for nothing: somebody else was first.")
         view.update(waiting=None, state="busy")
         return {"session": view, "answer": {"id": "w1", "choice": args.choice}}
 
-    def op_session_interrupt(self, args: wire.SessionRef) -> Any:
+    def op_session_interrupt(self, args: operations.SessionRef) -> Any:
         return {"session": self._session(args.session_id), "rung": "escape"}
 
-    def op_history(self, args: wire.HistoryRequest) -> Any:
+    def op_history(self, args: operations.HistoryRequest) -> Any:
         self._session(args.session_id)
         return {"entries": [{"id": "e1", "role": "user", "text": "Hello", "at": 1}], "next": None}
 
-    def op_export(self, args: wire.ExportRequest) -> Any:
+    def op_export(self, args: operations.ExportRequest) -> Any:
         self._session(args.session_id)
         if args.format == "json":
             return {"name": "s.json", "contentType": "application/json", "text": "{}"}
         return {"name": "s.md", "contentType": "text/markdown; charset=utf-8", "text": "# Hello"}
 
-    def op_search(self, args: wire.SearchRequest) -> Any:
+    def op_search(self, args: operations.SearchRequest) -> Any:
         if args.session_id:
             self._session(args.session_id)
         return {"hits": [], "complete": True}
 
-    def op_usage(self, args: wire.UsageRequest) -> Any:
+    def op_usage(self, args: operations.UsageRequest) -> Any:
         if args.session_id:
             self._session(args.session_id)
         return {"by": args.by, "rows": [], "total": {}, "complete": True}
 
-    def op_conversations_list(self, args: wire.ListConversations) -> Any:
+    def op_conversations_list(self, args: operations.ListConversations) -> Any:
         return {"conversations": []}
 
-    def op_session_command(self, args: wire.RunCommand) -> Any:
+    def op_session_command(self, args: operations.RunCommand) -> Any:
         session = self._session(args.session_id)
         return {"messageId": "m_c", "state": "answered", "session": session, "output": "Done."}
 
-    def op_session_fork(self, args: wire.ForkSession) -> Any:
+    def op_session_fork(self, args: operations.ForkSession) -> Any:
         self._session(args.session_id)
         return self.add_session(title=args.title)
 
-    def op_message_move(self, args: wire.MoveMessage) -> Any:
+    def op_message_move(self, args: operations.MoveMessage) -> Any:
         if args.message_id not in self.messages:
             raise NotFound("There is no such message.")
         return {"messages": [self.messages[args.message_id]]}
 
-    def _verb(self, args: wire.SessionRef) -> Any:
+    def _verb(self, args: operations.SessionRef) -> Any:
         return self._session(args.session_id)
 
     op_session_hibernate = op_session_wake = op_session_reopen = _verb
 
-    def op_session_keep_alive(self, args: wire.KeepAlive) -> Any:
+    def op_session_keep_alive(self, args: operations.KeepAlive) -> Any:
         view = self._session(args.session_id)
         if view["state"] == "ended":
             raise Conflict("The session has ended (expired).", code="session_ended")
@@ -256,24 +257,24 @@ class FakeSupervisor:
             return {"session": view, "recap": None, "recapSkipped": view["state"]}
         return {"session": view, "recap": self.recap if args.action == "recap" else None, "recapSkipped": None}
 
-    def op_session_screen(self, args: wire.ScreenRequest) -> Any:
+    def op_session_screen(self, args: operations.ScreenRequest) -> Any:
         self._session(args.session_id)
         html = '<div class="pilotlight-screen">&gt; héllo</div>' if args.html else None
         return {
             "sessionId": args.session_id, "cols": 80, "rows": 24, "cursor": [0, 1], "text": "> héllo\n", "html": html,
         }  # fmt: skip
 
-    def op_session_resize(self, args: wire.Resize) -> Any:
+    def op_session_resize(self, args: operations.Resize) -> Any:
         return self._session(args.session_id)
 
-    def op_session_recording(self, args: wire.RecordingRequest) -> Any:
+    def op_session_recording(self, args: operations.RecordingRequest) -> Any:
         self._session(args.session_id)
         return {"recording": bool(args.start), "files": [], "bytes": 0}
 
-    def op_session_keys(self, args: wire.SendKeys) -> Any:
+    def op_session_keys(self, args: operations.SendKeys) -> Any:
         return self._session(args.session_id)
 
-    def op_message_send(self, args: wire.SendMessage) -> Any:
+    def op_message_send(self, args: operations.SendMessage) -> Any:
         assert args.key, "every message has a key"
         if args.key in self.keys:
             message = self.messages[self.keys[args.key]]
@@ -304,24 +305,24 @@ class FakeSupervisor:
         self.keys[args.key] = message["id"]
         return {"message": message, "session": session, "duplicate": False}
 
-    def op_message_get(self, args: wire.MessageRef) -> Any:
+    def op_message_get(self, args: operations.MessageRef) -> Any:
         if args.message_id not in self.messages:
             raise NotFound("There is no such message.")
         return self.messages[args.message_id]
 
-    def op_message_cancel(self, args: wire.MessageRef) -> Any:
+    def op_message_cancel(self, args: operations.MessageRef) -> Any:
         message = self.op_message_get(args)
         if message["state"] != "queued":
             raise Conflict("The message is not in the queue any more.")
         message["state"] = "cancelled"
         return message
 
-    def op_message_list(self, args: wire.ListMessages) -> Any:
+    def op_message_list(self, args: operations.ListMessages) -> Any:
         self._session(args.session_id)
         found = [m for m in self.messages.values() if m["sessionId"] == args.session_id]
         return {"messages": found[: args.limit], "next": None}
 
-    def op_events_since(self, args: wire.EventsSince) -> Any:
+    def op_events_since(self, args: operations.EventsSince) -> Any:
         kept = [e for e in self.journal if e.seq > args.seq and e.seq >= self.oldest]
         kept = [e for e in kept if args.session_id in (None, e.session)]
         kept = [e for e in kept if args.kinds is None or e.kind in args.kinds]

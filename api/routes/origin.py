@@ -17,7 +17,8 @@ from api.context import api
 from api.problems import json_response
 from api.routes.sessions import stop
 from shared.errors import Conflict, InvalidRequest, NotFound
-from shared.messages import KeepAlive, ListSessions, SessionRef, SessionView, StopSession
+from shared.messages import SessionView
+from shared.operations import KeepAlive, ListSessions, SessionRef, StopSession
 
 routes = Blueprint("origin", __name__)
 

@@ -12,15 +12,8 @@ from api import inbound
 from api.auth import need
 from api.context import api
 from api.problems import json_response
-from shared.messages import (
-    Answer,
-    CreateSession,
-    ListSessions,
-    SessionRef,
-    SessionState,
-    StopSession,
-    UpdateSession,
-)
+from shared.messages import SessionState
+from shared.operations import Answer, CreateSession, ListSessions, SessionRef, StopSession, UpdateSession
 from shared.tokens import POWERFUL, powerful
 
 routes = Blueprint("sessions", __name__)

@@ -7,7 +7,7 @@ from flask import Blueprint, Response
 from api import inbound
 from api.context import api
 from api.problems import json_response
-from shared.messages import SettingsPatch
+from shared.operations import SettingsPatch
 
 routes = Blueprint("settings", __name__)
 

@@ -11,8 +11,8 @@ from msgspec import Meta, Struct
 from api import inbound
 from api.context import api
 from api.problems import body_of, json_response, respond
-from shared.messages import (
-    CommandResult,
+from shared.messages import CommandResult
+from shared.operations import (
     ExportRequest,
     ForkSession,
     HistoryRequest,

@@ -21,7 +21,7 @@ from api.viewers import Viewers, Visit
 from api.websocket import valid_key
 from shared import asciicast
 from shared.errors import InternalError, NotFound, PilotlightError
-from shared.messages import RecordingRequest, Resize, ScreenRequest, SendKeys, SessionRef
+from shared.operations import RecordingRequest, Resize, ScreenRequest, SendKeys, SessionRef
 
 routes = Blueprint("terminal", __name__)
 

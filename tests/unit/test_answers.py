@@ -12,7 +12,8 @@ from typing import Any, cast
 import pytest
 
 from shared.errors import Conflict, InvalidRequest
-from shared.messages import Answer, Choice
+from shared.messages import Choice
+from shared.operations import Answer
 from supervisor.answers import DOWN, ENTER, STEADY_SECONDS, UP, _decision, choose
 from supervisor.claude.dialogs import Menu, Sight
 from supervisor.pulse import Pulse

@@ -12,7 +12,8 @@ import pytest
 from shared import paths as places
 from shared.bus_keys import BusClientKey, BusKeyring
 from shared.errors import Forbidden, NotFound
-from shared.messages import VERSION, RecordingRequest, RefusedCall, Request, SendMessage, StopSession
+from shared.messages import VERSION, Request
+from shared.operations import RecordingRequest, RefusedCall, SendMessage, StopSession
 from shared.paths import Paths
 from shared.tokens import Keyring
 from supervisor import audit as audit_module

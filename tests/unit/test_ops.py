@@ -8,16 +8,17 @@ from typing import Any
 
 import pytest
 
-from shared import messages
+from shared import operations
 from shared.errors import PilotlightError
-from shared.messages import VERSION, MessageRef, Request
+from shared.messages import VERSION, Request
+from shared.operations import MessageRef
 from supervisor.holder_records import HolderError
 from supervisor.ops import Ops
 
 ASKS: list[tuple[str, type[Any], dict[str, Any]]] = [
-    ("session.answer", messages.Answer, {"sessionId": "s", "choice": "1"}),
-    ("session.keys", messages.SendKeys, {"sessionId": "s", "text": "x"}),
-    ("session.interrupt", messages.SessionRef, {"sessionId": "s"}),
+    ("session.answer", operations.Answer, {"sessionId": "s", "choice": "1"}),
+    ("session.keys", operations.SendKeys, {"sessionId": "s", "text": "x"}),
+    ("session.interrupt", operations.SessionRef, {"sessionId": "s"}),
 ]
 
 

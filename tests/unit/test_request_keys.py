@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from shared.errors import Conflict
-from shared.messages import Attachment, SendMessage
+from shared.messages import Attachment
+from shared.operations import SendMessage
 from supervisor.request_keys import RequestKey, answered, body_of, digest, message_of, name, opened
 from supervisor.store import MessageRecord, Store
 

@@ -1,0 +1,273 @@
+"""The arguments of every operation of the bus, as `shared.messages` has its envelope, its views and its events.
+
+An unknown field is refused. `docs/bus.md` explains the operations.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from msgspec import UNSET, UnsetType, field
+
+from shared.messages import (
+    Attachment,
+    ChatMode,
+    EndReason,
+    MessageState,
+    SessionState,
+    Wire,
+)
+
+
+class CreateSession(Wire, frozen=True, forbid_unknown_fields=True):
+    """`session.create` -> SessionView. `trust` answers the folder-trust dialog, and only that one."""
+
+    project_path: str
+    title: str | None = None
+    trust: bool = False
+    model: str | None = None
+    permission_mode: str | None = None
+    effort: str | None = None
+    add_dirs: list[str] = field(default_factory=list)
+    mcp_config: str | dict[str, Any] | None = None
+    append_system_prompt: str | None = None
+    auto_keep_alive: bool | None = None
+    resume: str | None = None
+    fork: bool = False
+    wait: float = 0.0
+    key: str | None = None
+
+
+class SendMessage(Wire, frozen=True, forbid_unknown_fields=True):
+    """`message.send` -> Sent. No session: one is opened for `project_path`. `key` makes a retry harmless.
+
+    `front`: before all that wait. `interrupt`: `front`, and the turn that runs is ended for it. `reopen`: an ended session
+    that nobody ended on purpose (expired, exited, crashed) is brought back for it from its transcript. `mode`: the message is
+    sent in no other; `planning` is Claude's plan mode, `normal` and `code` undo what a `planning` has done, and nothing else.
+    """
+
+    text: str
+    session_id: str | None = None
+    project_path: str | None = None
+    title: str | None = None
+    trust: bool = False
+    wait: float = 0.0
+    key: str | None = None
+    attachments: list[Attachment] = field(default_factory=list)
+    front: bool = False
+    permission_mode: str | None = None
+    model: str | None = None
+    interrupt: bool = False
+    reopen: bool = False
+    mode: ChatMode | None = None
+
+
+class MoveMessage(Wire, frozen=True, forbid_unknown_fields=True):
+    """`message.move` -> {messages: [MessageView]}: the queue in its new order. `position` counts those that wait, from 0."""
+
+    message_id: str
+    position: int
+
+
+class SessionRef(Wire, frozen=True, forbid_unknown_fields=True):
+    """`session.get`, `session.reopen`, `session.hibernate`, `session.wake` -> SessionView; `session.interrupt` ->
+    {session, rung}."""
+
+    session_id: str
+    key: str | None = None
+
+
+class StopSession(Wire, frozen=True, forbid_unknown_fields=True):
+    """`session.kill` -> SessionView, when nothing of its process tree is left."""
+
+    session_id: str
+    reason: EndReason = "killed"
+    key: str | None = None
+
+
+class HistoryRequest(Wire, frozen=True, forbid_unknown_fields=True):
+    """`history` -> HistoryPage: the newest `limit` entries, or those before a page (`before` is that page's `next`)."""
+
+    session_id: str
+    before: str | None = None
+    limit: int = 50
+
+
+class ExportRequest(Wire, frozen=True, forbid_unknown_fields=True):
+    """`export` -> {name, contentType, text}: the whole history."""
+
+    session_id: str
+    format: Literal["markdown", "json"] = "markdown"
+
+
+class SearchRequest(Wire, frozen=True, forbid_unknown_fields=True):
+    """`search` -> {hits: [{sessionId, conversationId, role, id, at, title, projectPath, snippet, marks}], complete}.
+
+    Words and "phrases"; `everywhere` also in conversations that `claude` made elsewhere, whose `sessionId` is null.
+    """
+
+    query: str
+    limit: int = 20
+    session_id: str | None = None
+    everywhere: bool = True
+
+
+class UsageRequest(Wire, frozen=True, forbid_unknown_fields=True):
+    """`usage` -> {by, rows: [{day | sessionId, replies, usage, from, to}], total, complete}."""
+
+    by: Literal["day", "session"] = "day"
+    session_id: str | None = None
+
+
+class ListConversations(Wire, frozen=True, forbid_unknown_fields=True):
+    """`conversations.list` -> {conversations}: those that `claude` made elsewhere on this machine, newest first."""
+
+    project_path: str | None = None
+    limit: int = 50
+
+
+class ForkSession(Wire, frozen=True, forbid_unknown_fields=True):
+    """`session.fork` -> SessionView of a new session that goes on from where this one is; this one stays as it is."""
+
+    session_id: str
+    title: str | None = None
+    key: str | None = None
+
+
+class RunCommand(Wire, frozen=True, forbid_unknown_fields=True):
+    """`session.command` -> CommandResult: a slash command, in the queue like a message, never as a prompt."""
+
+    session_id: str
+    command: str
+    wait: float = 30.0
+    key: str | None = None
+
+
+class ListSessions(Wire, frozen=True, forbid_unknown_fields=True):
+    """`session.list` -> {sessions: [SessionView]}; ended ones on request."""
+
+    state: SessionState | None = None
+    include_ended: bool = False
+
+
+class MessageRef(Wire, frozen=True, forbid_unknown_fields=True):
+    """`message.get` (waits up to `wait` for it to settle), `message.cancel` -> MessageView."""
+
+    message_id: str
+    wait: float = 0.0
+
+
+class ListMessages(Wire, frozen=True, forbid_unknown_fields=True):
+    """`message.list` -> {messages: [MessageView], next: cursor | null}, oldest first."""
+
+    session_id: str
+    after: str | None = None
+    limit: int = 100
+    state: MessageState | None = None
+
+
+class Answer(Wire, frozen=True, forbid_unknown_fields=True):
+    """`session.answer` -> {session, answer}. `waiting_id` guards against answering something newer; first answer wins. `text` is
+    the answer in one's own words, or goes into the input line of a dialog that offers no list."""
+
+    session_id: str
+    waiting_id: str | None = None
+    choice: str | None = None
+    text: str | None = None
+    answers: dict[str, str] | None = None
+    updated_input: dict[str, Any] | None = None
+    key: str | None = None
+
+
+class KeepAlive(Wire, frozen=True, forbid_unknown_fields=True):
+    """`session.keep_alive` -> {session, recap, recapSkipped}. `recap` also asks Claude for a summary, within `wait` seconds and
+    only of a session at rest; without one, `recap_skipped` says why in a word. The life is prolonged in any case."""
+
+    session_id: str
+    action: Literal["extend", "recap"] = "extend"
+    wait: float = 120.0
+    key: str | None = None
+
+
+class UpdateSession(Wire, frozen=True, forbid_unknown_fields=True):
+    """`session.update` -> SessionView; what needs a new process is applied by recycling between turns."""
+
+    session_id: str
+    title: str | UnsetType | None = UNSET
+    auto_keep_alive: bool | UnsetType | None = UNSET
+    model: str | UnsetType | None = UNSET
+    permission_mode: str | UnsetType | None = UNSET
+    effort: str | UnsetType | None = UNSET
+    add_dirs: list[str] | UnsetType | None = UNSET
+    mcp_config: str | dict[str, Any] | UnsetType | None = UNSET
+    append_system_prompt: str | UnsetType | None = UNSET
+
+
+class EventsSince(Wire, frozen=True, forbid_unknown_fields=True):
+    """`events.since` -> {epoch, head, oldest, events, gap}; `gap` is true when `seq + 1` is no longer kept."""
+
+    seq: int = 0
+    limit: int = 500
+    session_id: str | None = None
+    kinds: list[str] | None = None
+
+
+class Nothing(Wire, frozen=True, forbid_unknown_fields=True):
+    """No arguments: `ping`, `status`, `health`, `metrics`, `settings.get`."""
+
+
+class RefusedCall(Wire, frozen=True, forbid_unknown_fields=True):
+    """`audit.refused` -> {}: the API has refused a call whose token has too small a scope. On this machine only."""
+
+    call: str
+    needed: str
+    scope: str
+    session_id: str | None = None
+
+
+class Shutdown(Wire, frozen=True, forbid_unknown_fields=True):
+    """`shutdown` -> {stopped}: end the supervisor, and with `sessions` every process tree first."""
+
+    sessions: bool = False
+
+
+class SettingsPatch(Wire, frozen=True, forbid_unknown_fields=True):
+    """`settings.patch` -> the settings in force; keys as in the configuration file, `section.key: value`."""
+
+    values: dict[str, Any]
+
+
+class ScreenRequest(Wire, frozen=True, forbid_unknown_fields=True):
+    """`session.screen` -> Screen."""
+
+    session_id: str
+    history: bool = False
+    html: bool = False
+
+
+class Resize(Wire, frozen=True, forbid_unknown_fields=True):
+    """`session.resize` -> SessionView. Within 20-500 x 5-200; refused while a person has the keyboard. Not kept when the
+    process is replaced."""
+
+    session_id: str
+    cols: int
+    rows: int
+    key: str | None = None
+
+
+class RecordingRequest(Wire, frozen=True, forbid_unknown_fields=True):
+    """`session.recording` -> {recording, files, bytes}: start it, end it, or look at it."""
+
+    session_id: str
+    start: bool | None = None
+    key: str | None = None
+
+
+class SendKeys(Wire, frozen=True, forbid_unknown_fields=True):
+    """`session.keys` -> SessionView. Raw keyboard input (`text`) or named keys (`Enter`, `Escape`, `C-c`, ...); 409 `not_writer`
+    while somebody at a terminal has the keyboard."""
+
+    session_id: str
+    keys: list[str] = field(default_factory=list)
+    text: str | None = None
+    key: str | None = None
