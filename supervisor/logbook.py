@@ -8,6 +8,7 @@ the same; hooks run side by side, so their order is not relied on.
 from __future__ import annotations
 
 import time
+from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,6 +52,9 @@ class Logbook:
         self._prompts: dict[str, str] = {}
         self._hooks = Tail(session.dir / "hooks.log", session.store.position(session.id, "hooks"))
         self._transcript: Tail | None = None
+        self._untold: deque[tuple[Turn, TranscriptLine]] = deque()
+        """Lines that are in the book and whose effects have not been kept: the database may refuse them for a while."""
+
         self._prefer_transcript()
 
     def read(self) -> None:
@@ -75,6 +79,9 @@ class Logbook:
                 if parsed is not None:
                     self._take_transcript_line(parsed)
             self._progress()
+        while self._untold:
+            self._turn_told(*self._untold[0])
+            self._untold.popleft()
 
     def _progress(self) -> None:
         session = self._session
@@ -278,8 +285,7 @@ class Logbook:
             return
         if line.kind == "summary" and line.text and not session.record.title:
             session.record.title = line.text
-        for turn, told in self.book.take(line):
-            self._turn_told(turn, told)
+        self._untold.extend(self.book.take(line))
 
     def _turn_told(self, turn: Turn, line: TranscriptLine) -> None:
         session = self._session

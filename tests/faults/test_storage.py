@@ -16,6 +16,7 @@ import pytest
 from shared import process
 from shared.errors import StorageFailed
 from tests.conftest import MakeHouse
+from tests.faults.pausing import Pauses, first_tries
 from tests.faults.storage_lab import Disk, descriptors, read_only
 from tests.harness import House, until
 
@@ -97,7 +98,8 @@ def test_full_disk_refuses_and_heals(quick: House, disk: Disk) -> None:
     found = {check["name"]: check["status"] for check in quick.call("health")["checks"]}
     assert (found["database"], found["disk"] if disk.real else "fail") == ("fail", "fail")
     disk.free()
-    assert quick.message(sent, wait=30)["reply"] == "finished"
+    settled = quick.message(sent, wait=30)
+    assert settled["reply"] == "finished", (settled, quick.events(session=session)[-20:])
     until(lambda: of_kind(quick, "storage_recovered"), "it says that it has healed")
     until(lambda: quick.session(session)["queueLength"] == 0, "what was accepted before is answered", 60)
     assert quick.ask("What word did I ask you to remember?", session)[0] == "FIG"
@@ -109,6 +111,25 @@ def test_full_disk_refuses_and_heals(quick: House, disk: Disk) -> None:
     until(lambda: "FIG" in cast(quick, session)[-1000:], "what was said since is in it")
     until(lambda: descriptors(quick.supervisor.pid) <= open_before, "descriptors are given back")
     assert not list((quick.paths.session_dir(session) / "spool").iterdir())
+
+
+def test_a_prompt_that_is_submitted_on_a_full_disk_is_known_when_there_is_room(quick: House, disk: Disk) -> None:
+    pauses = Pauses(quick)
+    quick.start_supervisor()
+    _, session = quick.ask("echo: warm")
+    _, other = quick.ask("echo: other")
+    pauses.hold("typed")
+    sent = quick.send("echo: told late", session, wait=0)["message"]["id"]
+    pauses.reached("typed")
+    disk.fill()
+    refused(quick, other)  # its hooks have no room either: only the transcript tells
+    pauses.release("typed")
+    until(lambda: "told late" in transcript(quick, quick.session(session)), "Claude has it")
+    until(lambda: "echo: told late" in first_tries(quick), "and its service, too")
+    assert quick.message(sent)["state"] == "typed"
+    disk.free()
+    assert quick.message(sent, wait=30)["reply"] == "told late"
+    assert first_tries(quick).count("echo: told late") == 1
 
 
 def cast(house: House, session: str) -> str:
