@@ -109,7 +109,8 @@ def state_text(view: SessionView) -> str:
 def waiting_lines(waiting: Waiting) -> list[str]:
     """What a session waits for, and the choices by number."""
     lines = [printable(waiting.title, 200)]
-    lines += [f"  {printable(line, 200)}" for line in waiting.text.splitlines() if line.strip()]
+    if waiting.text != waiting.title:
+        lines += [f"  {printable(line, 200)}" for line in waiting.text.splitlines() if line.strip()]
     for number, choice in enumerate(waiting.choices, 1):
         more = f" - {choice.description}" if choice.description else ""
         lines.append(f"  {number}. {printable(choice.label + more, 200)}")

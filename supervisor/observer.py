@@ -184,7 +184,7 @@ class Observer:
     def _asked(self, sight: dialogs.Sight, now: float) -> Waiting | None:
         session = self._session
         if session.permission is not None:
-            return permission_waiting(session.permission, sight)
+            return permission_waiting(session.permission)
         self._menu_since = (self._menu_since or now) if sight.menu is not None else None
         in_turn = session.record.turn_prompt is not None and session.session_started
         if self._menu_since is not None and in_turn and now - self._menu_since < HOOK_LAG_SECONDS:

@@ -153,7 +153,7 @@ def pending(spool: Path) -> list[Permission]:
     return sorted(found, key=lambda permission: permission.since)
 
 
-def permission_waiting(permission: Permission, sight: Sight) -> Waiting:
+def permission_waiting(permission: Permission) -> Waiting:
     """The waiting that a pending request makes, with choices that the answer call takes."""
     questions = permission.input.get("questions")
     asked = [q for q in questions if isinstance(q, dict)] if isinstance(questions, list) else []
@@ -161,12 +161,11 @@ def permission_waiting(permission: Permission, sight: Sight) -> Waiting:
         "question": str(asked[0].get("question", "")) if asked else "Claude asks a question",
         "plan": "Claude has a plan and asks to proceed",
     }
-    text = str(permission.input.get("plan") or "") if permission.kind == "plan" else _input_text(permission)
     return Waiting(
         id=permission.id,
         kind=permission.kind,
         title=titles.get(permission.kind, f"Claude asks to use {permission.tool}"),
-        text=text or (sight.menu.text if sight.menu else ""),
+        text=_text(permission, asked),
         choices=_choices(permission, asked),
         since=permission.since,
         tool=permission.tool,
@@ -206,12 +205,15 @@ def _suggestion_words(suggestion: Any) -> str:
     return " ".join(filter(None, words)) + f" ({suggestion.get('destination', 'session')})"
 
 
-def _input_text(permission: Permission) -> str:
-    for name in ("command", "file_path", "url", "description"):
+def _text(permission: Permission, asked: list[dict[str, Any]]) -> str:
+    """What is asked, from the request alone: the screen shows it a moment later, and differently at each width."""
+    if permission.kind == "question":
+        return "\n".join(str(question.get("question", "")) for question in asked)
+    for name in ("plan",) if permission.kind == "plan" else ("command", "file_path", "url", "description"):
         value = permission.input.get(name)
         if isinstance(value, str):
             return value
-    return ""
+    return msgspec.json.encode(permission.input).decode() if permission.input else ""
 
 
 def screen_waiting(sight: Sight, generation: int, ready_once: bool, status_waits: bool, since: int) -> Waiting | None:

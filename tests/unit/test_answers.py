@@ -25,12 +25,29 @@ from supervisor.waits import Permission, permission_waiting
 
 def decision(tool: str, tool_input: dict[str, Any], choice: str) -> dict[str, Any]:
     permission = Permission.from_hook(Path("nowhere"), {"tool_name": tool, "tool_input": tool_input})
-    waiting = permission_waiting(permission, Sight("menu"))
+    waiting = permission_waiting(permission)
     return _decision(permission, waiting, Answer(session_id="s", choice=choice))
 
 
 def asking(*labels: str) -> dict[str, Any]:
     return {"questions": [{"question": "Go on?", "options": [{"label": label} for label in labels]}]}
+
+
+@pytest.mark.parametrize(
+    ("tool", "tool_input", "text"),
+    [
+        ("AskUserQuestion", asking("Yes", "No"), "Go on?"),
+        ("ExitPlanMode", {"plan": "1. Look."}, "1. Look."),
+        ("Bash", {"command": "ls", "description": "Look"}, "ls"),
+        ("mcp__shop__buy", {"count": 2}, '{"count":2}'),
+        ("mcp__shop__leave", {}, ""),
+    ],
+)
+def test_what_is_asked_is_told_from_the_request_and_not_from_the_screen(
+    tool: str, tool_input: dict[str, Any], text: str
+) -> None:
+    permission = Permission.from_hook(Path("nowhere"), {"tool_name": tool, "tool_input": tool_input})
+    assert permission_waiting(permission).text == text
 
 
 @pytest.mark.parametrize("choice", ["No", "no", "2"])
