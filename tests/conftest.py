@@ -8,9 +8,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from demo.server import DemoModel
-from tests.harness import VERSIONS, House, claude_binary, releases
+from tests.harness import THOROUGH, VERSIONS, House, claude_binary, releases
+
+# What holds for every input does not hang on how fast this machine is now, and one run tries what the next one tries.
+settings.register_profile(
+    "suite", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=not THOROUGH
+)
+settings.load_profile("suite")
 
 ON_EACH = frozenset({"test_conversation", "test_exactness", "test_dialogs", "test_permissions"})
 """Modules whose tests ask what differs between releases: on each of them, always. The others take turns, and so do those

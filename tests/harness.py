@@ -37,7 +37,8 @@ OTHER_CLAUDE = os.environ.get("PILOTLIGHT_TEST_CLAUDE")
 VERSIONS = ("other",) if OTHER_CLAUDE else TESTED
 THOROUGH = bool(os.environ.get("PILOTLIGHT_TEST_THOROUGH"))
 """Every test of the real CLI on every pinned release. Without it those that do not ask what differs between releases take
-turns, each always on the same one: the whole suite has to stay below ten minutes on two cores."""
+turns, each always on the same one: the whole suite has to stay below ten minutes on two cores. And what is tried with
+generated values is tried with other ones in every run."""
 
 PATIENCE = 30.0
 

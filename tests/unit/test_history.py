@@ -65,7 +65,7 @@ def all_pages(sources: list[Source], limit: int) -> list[HistoryEntry]:
             return found
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(
     lines=st.lists(st.binary(max_size=40).map(lambda line: line.replace(b"\n", b"")), max_size=12),
     tail=st.sampled_from([b"", b"half a line"]),

@@ -48,7 +48,7 @@ def test_what_was_appended_is_read_back_at_its_offset(tmp_path: Path) -> None:
     ring.close()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(sizes=st.lists(st.integers(1, GUARD), min_size=1, max_size=12), capacity=st.integers(MINIMUM, 3 * GUARD))
 def test_any_appends_leave_exactly_the_last_bytes(
     tmp_path_factory: pytest.TempPathFactory, sizes: list[int], capacity: int

@@ -78,7 +78,7 @@ def shown(terminal: Terminal) -> list[str]:
     return [row.rstrip() for row in terminal.text().rstrip().split("\n")]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(st.sampled_from(PIECES), max_size=40))
 @example(["x" * 40, "\x1b[?1049h"])
 @example(["x" * 40, "\x1b[31m", "\x1b[?1049h"])
