@@ -20,13 +20,15 @@ from cli.tty import Cleaner
 from shared import viewer as protocol
 from shared.errors import Conflict, InvalidRequest, PilotlightError, Unauthorized
 from shared.tokens import Identity
+from supervisor import audience as audience_module
 from supervisor import drawing
-from supervisor.audience import Audience
+from supervisor.audience import CROPPED_SECONDS, Audience
 from supervisor.pulse import Pulse
 from supervisor.screen import Screen
 from supervisor.states import State
 from supervisor.typist import ReportFilter
 from supervisor.viewers import Viewers
+from tests.harness import PATIENCE
 
 # -- the protocol --------------------------------------------------------------------------------------------------
 
@@ -344,7 +346,7 @@ async def test_a_snapshot_waits_for_the_end_of_a_sequence_but_not_for_ever() -> 
     stage.terminal.print(b"\x1b[3")
     late = FakeMember()
     stage.audience.join(late)
-    deadline = asyncio.get_running_loop().time() + 5
+    deadline = asyncio.get_running_loop().time() + PATIENCE
     while "snapshot" not in [i["type"] for i in late.got if isinstance(i, dict)]:
         assert asyncio.get_running_loop().time() < deadline
         await asyncio.sleep(0.005)
@@ -438,7 +440,9 @@ async def test_one_writer_at_a_time_and_all_know_who() -> None:
     stage.audience.close()
 
 
-async def test_a_screen_that_is_too_small_gets_drawings_and_not_too_many() -> None:
+async def test_a_screen_that_is_too_small_gets_drawings_and_not_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1000.0
+    monkeypatch.setattr(audience_module, "time", SimpleNamespace(monotonic=lambda: now))
     stage = Stage()
     small, large = FakeMember(size=(40, 10)), FakeMember(size=(200, 60))
     stage.audience.join(small)
@@ -450,7 +454,8 @@ async def test_a_screen_that_is_too_small_gets_drawings_and_not_too_many() -> No
         stage.terminal.print(b"x")
     assert large.kinds() == [b"x"] * 50
     assert small.kinds() == []
-    deadline = asyncio.get_running_loop().time() + 5
+    now += 2 * CROPPED_SECONDS
+    deadline = asyncio.get_running_loop().time() + PATIENCE
     while not small.got:
         assert asyncio.get_running_loop().time() < deadline
         await asyncio.sleep(0.01)
