@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from api.stream import Filter, Position, Reader
 from shared.errors import Unavailable
 from shared.messages import Event
 from tests.api_double import Caller, FakeFeed, FakeSupervisor
+from tests.harness import PATIENCE
 
 SESSION = "00000000-0000-4000-8000-000000000001"
 
@@ -214,12 +214,13 @@ class TestFeed:
             publisher.send_multipart([b"x", b"not json"])
             publisher.send_multipart([event.topic.encode(), msgspec.json.encode(event)])
 
-            assert first.next(5) == second.next(5) == event
+            assert first.next(PATIENCE) == second.next(PATIENCE) == event
 
+            thread = feed._thread
+            assert thread is not None
             feed.leave(first)
             feed.leave(second)
-            thread = next(t for t in threading.enumerate() if t.name == "pilotlight-feed")
-            thread.join(5)
+            thread.join(PATIENCE)
             assert not thread.is_alive()
 
     def test_stop_ends_every_inbox(self, tmp_path: Path) -> None:
@@ -227,7 +228,7 @@ class TestFeed:
         inbox = feed.join()
         feed.stop()
 
-        assert inbox.next(5) is None
+        assert inbox.next(PATIENCE) is None
         assert inbox.ended
         assert feed.join().ended
 
