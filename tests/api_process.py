@@ -20,6 +20,7 @@ from shared import paths as places
 from shared.errors import PilotlightError
 from shared.messages import VERSION, ErrorBody, Reply, Request
 from tests.api_double import FakeSupervisor
+from tests.harness import PATIENCE
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -65,7 +66,7 @@ class Process:
         return response.status, json.loads(content)
 
     def connect(self, method: str, path: str, body: bytes | None = None) -> http.client.HTTPConnection:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
         token = self.paths.token_file.read_text().strip()
         headers = {"Authorization": f"Bearer {token}", **({"Content-Type": "application/json"} if body else {})}
         connection.request(method, path, body, headers)
@@ -75,7 +76,7 @@ class Process:
         """What it said: on standard error, and in its log."""
         if self.child.poll() is None:
             self.child.kill()
-        said = self.child.communicate(timeout=10)[1]
+        said = self.child.communicate(timeout=PATIENCE)[1]
         told = self.paths.log_dir / "api.log"
         return (self._log.read_text() if self._log else said.decode()) + (told.read_text() if told.exists() else "")
 
@@ -118,7 +119,7 @@ class BusServer(threading.Thread):
         self.join(5)
 
 
-def until(condition: Callable[[], bool], complaint: str, seconds: float = 10) -> float:
+def until(condition: Callable[[], bool], complaint: str, seconds: float = PATIENCE) -> float:
     """Seconds that it took."""
     began = time.monotonic()
     while not condition():

