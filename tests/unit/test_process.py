@@ -7,13 +7,13 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from shared.process import ProcessId, alive, descendants, identify, send_signal, session_members, start_time
+from tests.harness import PATIENCE, until
 
 Popen = subprocess.Popen[bytes]
 
@@ -32,16 +32,9 @@ def run() -> Iterator[Callable[..., Popen]]:
         me = ProcessId(child.pid, start_time(child.pid) or 0)
         for each in [*descendants(me), me]:
             send_signal(each, signal.SIGKILL)
-        child.wait(10)
+        child.wait(PATIENCE)
         assert child.stdout is not None
         child.stdout.close()
-
-
-def until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
-    limit = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < limit, "not in time"
-        time.sleep(0.005)
 
 
 def known(pid: int) -> ProcessId:
@@ -54,7 +47,7 @@ def test_a_process_is_the_same_for_every_observer(run: Callable[..., Popen]) -> 
     child = run("sleep", "60")
     script = f"from shared.process import identify; print(tuple(identify({child.pid})))"
 
-    seen = subprocess.check_output([sys.executable, "-c", script], cwd=Path(__file__).parents[2], timeout=10)
+    seen = subprocess.check_output([sys.executable, "-c", script], cwd=Path(__file__).parents[2], timeout=PATIENCE)
 
     assert seen.decode().strip() == str(tuple(known(child.pid)))
     assert known(os.getpid()) == known(os.getpid()) != known(child.pid)
@@ -65,7 +58,7 @@ def test_a_zombie_is_dead_but_still_has_a_start_time(run: Callable[..., Popen]) 
     before = known(child.pid)
 
     os.kill(child.pid, signal.SIGKILL)
-    until(lambda: identify(child.pid) is None)
+    until(lambda: identify(child.pid) is None, "it has died")
 
     os.kill(child.pid, 0)  # a zombie passes this
     assert not alive(before)
@@ -96,7 +89,7 @@ def test_a_signal_arrives(run: Callable[..., Popen]) -> None:
 
     assert send_signal(known(child.pid), signal.SIGTERM)
 
-    assert child.wait(10) == -signal.SIGTERM
+    assert child.wait(PATIENCE) == -signal.SIGTERM
 
 
 @pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="a Linux mechanism")
@@ -109,7 +102,7 @@ def test_a_signal_arrives_where_pidfd_is_forbidden(run: Callable[..., Popen], mo
 
     assert not send_signal(ProcessId(child.pid, 1), signal.SIGKILL)
     assert send_signal(known(child.pid), signal.SIGTERM)
-    assert child.wait(10) == -signal.SIGTERM
+    assert child.wait(PATIENCE) == -signal.SIGTERM
 
 
 @pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="a Linux mechanism")
@@ -130,7 +123,7 @@ def test_a_name_with_parentheses_and_spaces_is_read_right(run: Callable[..., Pop
     shutil.copy(shutil.which("sleep") or "/bin/sleep", program)
 
     child = run(program, "60")
-    until(lambda: b"a) Z 1 (b" in Path(f"/proc/{child.pid}/stat").read_bytes())
+    until(lambda: b"a) Z 1 (b" in Path(f"/proc/{child.pid}/stat").read_bytes(), "it has its name")
 
     assert alive(ProcessId(child.pid, known(child.pid).start_time))
     assert child.pid in [each.pid for each in descendants(known(os.getpid()))]
@@ -158,6 +151,6 @@ def test_descendants_include_those_in_other_sessions_but_no_zombies(run: Callabl
 def test_it_costs_the_holder_nothing_but_the_standard_library() -> None:
     script = "import shared.process, sys; print([m for m in ('psutil', 'asyncio', 'subprocess') if m in sys.modules])"
 
-    seen = subprocess.check_output([sys.executable, "-c", script], cwd=Path(__file__).parents[2], timeout=10)
+    seen = subprocess.check_output([sys.executable, "-c", script], cwd=Path(__file__).parents[2], timeout=PATIENCE)
 
     assert seen.strip() == b"[]"

@@ -12,6 +12,7 @@ import pytest
 from supervisor import conversations, search
 from supervisor.conversations import Library
 from supervisor.search import ELSEWHERE, Index, Volume
+from tests.harness import PATIENCE
 
 OURS = "00000000-0000-4000-8000-000000000001"
 THEIRS = "00000000-0000-4000-8000-000000000002"
@@ -53,13 +54,13 @@ def hits(index: Index, query: str) -> list[str | None]:
 
 def test_what_was_said_elsewhere_is_found_on_request_and_costs_no_session(index: Index, tmp_path: Path) -> None:
     path = write(tmp_path, THEIRS, "kiwi")
-    assert index.update([Volume(ELSEWHERE, THEIRS, path)], 5, gentle=True)
+    assert index.update([Volume(ELSEWHERE, THEIRS, path)], PATIENCE, gentle=True)
     assert hits(index, "kiwi") == [None]
     assert index.search("kiwi", 10, None) == []
     assert index.usage("day", None) == []
 
     # The same conversation, taken over: it is ours with all that was said, once.
-    assert index.update([Volume("s", THEIRS, path)], 5)
+    assert index.update([Volume("s", THEIRS, path)], PATIENCE)
     assert hits(index, "kiwi") == ["s"]
     assert index.usage("session", None)[0]["replies"] == 1
     index.keep_elsewhere([])
@@ -68,7 +69,7 @@ def test_what_was_said_elsewhere_is_found_on_request_and_costs_no_session(index:
 
 def test_what_somebody_removed_is_forgotten(index: Index, tmp_path: Path) -> None:
     path = write(tmp_path, THEIRS, "kiwi")
-    index.update([Volume(ELSEWHERE, THEIRS, path)], 5)
+    index.update([Volume(ELSEWHERE, THEIRS, path)], PATIENCE)
     index.keep_elsewhere([path])
     assert hits(index, "kiwi") == [None]
     index.keep_elsewhere([])

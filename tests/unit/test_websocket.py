@@ -14,6 +14,7 @@ import pytest
 
 from api.viewers import Viewers, Visit
 from api.websocket import CLOSE, POLICY, TEXT, UNREAD_BYTES, WebSocket
+from tests.harness import PATIENCE
 
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="
 FLOOD_BYTES = 4 * 1024 * 1024
@@ -31,7 +32,7 @@ class Browser:
 
     def __init__(self, viewers: Viewers) -> None:
         self.connection, server = socket.socketpair()
-        self.connection.settimeout(10)
+        self.connection.settimeout(PATIENCE)
         viewers.reserve()
         viewers.take(server, KEY, Visit("s", False, "test"))
         self._file = self.connection.makefile("rb")
