@@ -19,9 +19,10 @@ from cli.context import App
 from cli.daemons import Daemon
 from cli.demo_model import DemoModel
 from cli.output import say
-from cli.owners import live_holders, stop
+from cli.owners import Owner, live_holders, stop
 from shared.errors import PilotlightError, StartFailed
 from shared.messages import SupervisorStatus
+from shared.private_files import draft_of
 from shared.process import ProcessId, alive, identify
 
 FIRST_PAUSE_SECONDS = 1.0
@@ -58,8 +59,11 @@ def watch(app: App, *daemons: Daemon) -> int:
         told.append(number)
 
     before = {number: signal.signal(number, remember) for number in _TOLD}
+    for daemon in daemons:
+        _keep_place(daemon)
     mark = _mark(app)
-    mark.write_bytes(msgspec.json.encode(identify(os.getpid())))
+    with draft_of(mark, msgspec.json.encode(identify(os.getpid()))) as draft:
+        draft.replace(mark)
     click.echo("Ctrl-C stops the supervisor and the API; live sessions stay.")
     try:
         _tend(app, daemons, told)
@@ -114,9 +118,7 @@ def _tend(app: App, daemons: tuple[Daemon, ...], told: list[int]) -> None:
         for daemon in daemons:
             if daemon.child is not None:
                 daemon.child.poll()
-            holder = daemon.owner()
-            if holder is not None and holder.url:
-                daemon.extra["PILOTLIGHT_PORT"] = holder.url.rsplit(":", 1)[1]  # it comes back where it was
+            holder = _keep_place(daemon)
             if holder is not None or (daemon.child is not None and daemon.child.returncode is None):
                 missing.discard(daemon.name)
                 continue
@@ -133,6 +135,14 @@ def _tend(app: App, daemons: tuple[Daemon, ...], told: list[int]) -> None:
             except StartFailed as error:
                 say(f"pilotlight: {error.message}", err=True)
         time.sleep(_TURN_SECONDS)
+
+
+def _keep_place(daemon: Daemon) -> Owner | None:
+    """Who holds its lock; where that one listens, the next one shall, too."""
+    holder = daemon.owner()
+    if holder is not None and holder.url:
+        daemon.extra["PILOTLIGHT_PORT"] = holder.url.rsplit(":", 1)[1]
+    return holder
 
 
 def _mark(app: App) -> Path:
