@@ -9,7 +9,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -21,6 +20,7 @@ from cli.owners import owner
 from cli.up import curl_line
 from cli.watch import Restarts
 from shared.process import identify
+from tests.harness import PATIENCE, until
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -31,7 +31,9 @@ def app(tmp_path: Path):
     environment = {name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR") if name in os.environ}
     home = tmp_path / "a home with 'quotes'"
     made = App(environment={**environment, "HOME": str(tmp_path), "PILOTLIGHT_HOME": str(home)})
+    handler = signal.getsignal(signal.SIGTERM)
     yield made
+    signal.signal(signal.SIGTERM, handler)  # `up` has its own
     made.close()
     for name in ("api", "supervisor"):
         Daemon(made, name).stop()
@@ -115,16 +117,16 @@ def test_up_in_the_foreground_restarts_what_dies_and_stops_when_told(app, capsys
         text=True,
     )
     try:
-        _until(lambda: (app.paths.run_dir / "up.json").exists())
+        until((app.paths.run_dir / "up.json").exists, "it stays")
         first = owner(app.paths.api_lock)
         assert first is not None
         os.kill(first.pid, signal.SIGKILL)
-        _until(lambda: (now := owner(app.paths.api_lock)) is not None and now.pid != first.pid)
+        until(lambda: (now := owner(app.paths.api_lock)) is not None and now.pid != first.pid, "another API runs")
         again = owner(app.paths.api_lock)
         assert again is not None
         assert again.url == first.url
         process.send_signal(signal.SIGTERM)
-        told, _ = process.communicate(timeout=30)
+        told, _ = process.communicate(timeout=2 * PATIENCE)
     finally:
         process.kill()
     assert process.returncode == 0
@@ -137,9 +139,9 @@ def test_down_makes_a_foreground_up_let_go(app, capsys):
     command = [sys.executable, "-m", "cli", "up", "--port", "0"]
     process = subprocess.Popen(command, cwd=ROOT, env=dict(app.environment), stdout=subprocess.DEVNULL)
     try:
-        _until(lambda: (app.paths.run_dir / "up.json").exists())
+        until((app.paths.run_dir / "up.json").exists, "it stays")
         assert run(["down", "--all"], _fresh(app)) == 0
-        assert process.wait(10) == 0
+        assert process.wait(PATIENCE) == 0
     finally:
         process.kill()
         process.wait()
@@ -178,13 +180,6 @@ def test_the_curl_line_survives_an_awkward_home():
     assert subprocess.run(["sh", "-n", "-c", line]).returncode == 0
 
 
-def _until(ready, seconds: float = 20.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not ready():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
 def test_another_api_on_another_port_serves_too_is_shown_and_is_stopped(app, capsys):
     assert run(["up", "--detach", "--port", "0"], _fresh(app)) == 0
     with socket.socket() as probe:
@@ -192,7 +187,7 @@ def test_another_api_on_another_port_serves_too_is_shown_and_is_stopped(app, cap
         port = probe.getsockname()[1]
     more = [spawn(app, "api", app.paths.log_dir / "more.out", {"PILOTLIGHT_PORT": str(port)})]
     daemon = Daemon(app, "api")
-    _until(lambda: daemon.further() and http_ok(f"{daemon.further()[0].url}/health"))
+    until(lambda: daemon.further() and http_ok(f"http://127.0.0.1:{port}/health"), "both answer")
     code, report = _status(app, capsys)
     assert code == 0
     assert [(other["pid"], other["url"]) for other in report["furtherApis"]] == [
@@ -201,12 +196,12 @@ def test_another_api_on_another_port_serves_too_is_shown_and_is_stopped(app, cap
     assert (app.paths.log_dir / f"api-{port}.log").exists()
     # The first may go; the same port twice is refused in words.
     again = spawn(app, "api", app.paths.log_dir / "again.out", {"PILOTLIGHT_PORT": str(port)})
-    assert again.wait(20) == 1
+    assert again.wait(PATIENCE) == 1
     assert f"runs already: pid {more[0].pid}" in (app.paths.log_dir / "again.out").read_text()
     first = daemon.owner()
     os.kill(first.pid, signal.SIGKILL)
-    _until(lambda: daemon.owner() is None)
-    assert http_ok(f"http://127.0.0.1:{port}/health")
+    until(lambda: daemon.owner() is None, "the first is gone")
+    until(lambda: http_ok(f"http://127.0.0.1:{port}/health"), "the other answers")
 
     assert run(["down", "--all"], _fresh(app)) == 0
-    assert more[0].wait(20) == 0
+    assert more[0].wait(PATIENCE) == 0
