@@ -136,8 +136,9 @@ async def test_a_key_that_comes_while_an_answer_is_given_is_pressed_before_the_c
     dialog.on_draw = press_beside
     await dialog.answer("3")
     assert dialog.chosen == 2
+    while not keys:  # the machine may have been busy between the drawing and the clock that it starts
+        await asyncio.sleep(0.01)
     await asyncio.gather(*keys)
-    assert keys
 
 
 async def test_a_person_who_has_confirmed_a_row_was_first() -> None:
