@@ -227,14 +227,22 @@ def test_notification_command_hears_each_event_once(quick: House) -> None:
     def heard() -> list[str]:
         return [json.loads(line)["kind"] for line in told.read_text().splitlines()] if told.exists() else []
 
+    def noted() -> bool:
+        """That the command has ended is written down: one that the supervisor dies beside is run again."""
+        seq = json.loads(told.read_text().splitlines()[-1])["seq"]
+        with closing(sqlite3.connect(quick.paths.database)) as database:
+            return bool(database.execute("SELECT 1 FROM meta WHERE key='notified' AND value=?", (str(seq),)).fetchone())
+
     until(lambda: heard() == ["waiting"], "told that it waits")
+    until(noted, "it is noted")
     quick.kill_supervisor()
     quick.start_supervisor()
     quick.until_state(session, "waiting")
     quick.call("session.answer", {"sessionId": session, "choice": "deny"})
     quick.until_state(session, "idle")
-    warn = {"sessions.warning_hours": 1 * SECOND, "sessions.timeout_hours": 3 * SECOND}
-    quick.call("settings.patch", {"values": warn})
+    quick.call("settings.patch", {"values": {"sessions.warning_hours": 1 * SECOND}})
+    until(lambda: "warning" in heard(), "told of the warning")
+    quick.call("settings.patch", {"values": {"sessions.timeout_hours": 2 * SECOND}})
     quick.until_state(session, "ended")
     until(lambda: len(heard()) >= 3, "told of the end")
     assert heard() == ["waiting", "warning", "ended"], quick.events(session=session)
