@@ -31,6 +31,9 @@ GONE_SECONDS = 3.0
 KEYED_SECONDS = 0.5
 """How long after a person's key it is not yet known whether that was an answer (a redraw takes tens of milliseconds)."""
 
+SEEN_SECONDS = 5.0
+"""How long a supervisor that has just come back, or has lost sight of a session for a moment, may take to see what it asks."""
+
 MAX_TEXT = 4000
 TYPED_KINDS = ("login", "setup", "dialog")
 ALIASES = {"yes": "allow", "1": "allow", "no": "deny"}
@@ -39,6 +42,7 @@ ALIASES = {"yes": "allow", "1": "allow", "no": "deny"}
 
 async def answer(session: Session, request: Answer) -> dict[str, Any]:
     """Answer the session's present question. Raise Conflict when it was answered already or another one is up."""
+    await session.pulse.until(lambda: not _unseen(session), SEEN_SECONDS)
     async with session.answering:
         waiting = session.waiting
         if session.state is not State.WAITING or waiting is None or request.waiting_id not in (None, waiting.id):
@@ -56,6 +60,12 @@ async def answer(session: Session, request: Answer) -> dict[str, Any]:
         session.store.append("answered", session.id, {"id": waiting.id, "for": waiting.kind, **given})
         await session.pulse.until(lambda: session.waiting is None or session.waiting.id != waiting.id, GONE_SECONDS)
         return {"id": waiting.id, **given}
+
+
+def _unseen(session: Session) -> bool:
+    """Whether it asked something when it was last seen, and nobody has looked since."""
+    lost = session.state is State.UNKNOWN and session.record.asked is not None
+    return session.waiting is None and (session.state is State.WAITING or lost)
 
 
 def _too_late() -> Conflict:

@@ -12,9 +12,9 @@ from typing import Any, cast
 import pytest
 
 from shared.errors import Conflict, InvalidRequest
-from shared.messages import Choice
+from shared.messages import Choice, Waiting
 from shared.operations import Answer
-from supervisor.answers import DOWN, ENTER, STEADY_SECONDS, UP, _decision, choose
+from supervisor.answers import DOWN, ENTER, STEADY_SECONDS, UP, _decision, answer, choose
 from supervisor.claude.dialogs import Menu, Sight
 from supervisor.pulse import Pulse
 from supervisor.session import Session
@@ -82,7 +82,11 @@ class FakeDialog:
         self.output_at = self.keyed_at = 0.0
         self.pulse, self.typing = Pulse(), asyncio.Lock()
         self.answering = asyncio.Lock()
-        self.record = SimpleNamespace(generation=1)
+        self.record = SimpleNamespace(generation=1, asked=None)
+        self.id, self.given = "s", None
+        self.permission: Permission | None = None
+        self.waiting: Waiting | None = None
+        self.store = SimpleNamespace(append=lambda *_: None)
         self.current, self.writer, self.state = None, None, State.WAITING
         self.terminal = self
         self.on_draw: Callable[[int], None] = lambda pointer: None
@@ -101,6 +105,7 @@ class FakeDialog:
 
     def _draw(self, pointer: int, gone: bool) -> None:
         self.shown, self.gone, self.output_at = pointer, gone, time.monotonic()
+        self.waiting = None if gone else self.waiting
         self.pulse.ring()
         self.on_draw(pointer)
 
@@ -115,6 +120,24 @@ class FakeDialog:
         menu = session.sight().menu
         assert menu is not None
         await choose(session, menu.identity, choice)
+
+
+@pytest.mark.parametrize("state", [State.WAITING, State.UNKNOWN])
+async def test_an_answer_waits_until_a_supervisor_that_has_come_back_has_looked(state: State) -> None:
+    dialog = FakeDialog()
+    menu = dialog.sight().menu
+    assert menu is not None
+    identity = f"{menu.identity}.1"
+    dialog.state, dialog.record.asked = state, identity
+
+    def look() -> None:
+        dialog.state = State.WAITING
+        dialog.waiting = Waiting(id=identity, kind="dialog", title="Which?", text="", choices=menu.choices, since=0)
+        dialog.pulse.ring()
+
+    asyncio.get_running_loop().call_later(0.1, look)
+    given = await answer(cast("Session", dialog), Answer(session_id="s", waiting_id=identity, choice="2"))
+    assert (given["choice"], dialog.chosen) == ("2", 1)
 
 
 async def test_a_key_that_the_screen_does_not_show_yet_does_not_make_enter_confirm_another_row() -> None:
