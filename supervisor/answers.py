@@ -31,6 +31,9 @@ GONE_SECONDS = 3.0
 KEYED_SECONDS = 0.5
 """How long after a person's key it is not yet known whether that was an answer (a redraw takes tens of milliseconds)."""
 
+UNSHOWN_SECONDS = 3.0
+"""The same while nothing at all was drawn behind the key: the machine is busy."""
+
 SEEN_SECONDS = 5.0
 """How long a supervisor that has just come back, or has lost sight of a session for a moment, may take to see what it asks."""
 
@@ -86,8 +89,14 @@ async def _answer_request(
         over = permission not in session.permissions or permission.decided_at is not None
         return over or (permission.menu_seen and session.sight().kind in ("prompt", "draft"))
 
+    def drawn() -> bool:
+        return gone() or session.terminal is None or session.terminal.output_at > session.keyed_at
+
     async with session.typing:
         await session.pulse.until(gone, session.keyed_at + KEYED_SECONDS - time.monotonic())
+        left = session.keyed_at + UNSHOWN_SECONDS - time.monotonic()
+        if not drawn() and await session.pulse.until(drawn, left):
+            await session.pulse.until(gone, KEYED_SECONDS)
         if gone() or not await permission.decide(decision):
             if permission.decided_at is None:
                 session.drop_permission(permission)

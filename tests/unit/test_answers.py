@@ -14,7 +14,7 @@ import pytest
 from shared.errors import Conflict, InvalidRequest
 from shared.messages import Choice, Waiting
 from shared.operations import Answer
-from supervisor.answers import DOWN, ENTER, STEADY_SECONDS, UP, _decision, answer, choose
+from supervisor.answers import DOWN, ENTER, KEYED_SECONDS, STEADY_SECONDS, UP, _decision, answer, choose
 from supervisor.claude.dialogs import Menu, Sight
 from supervisor.pulse import Pulse
 from supervisor.session import Session
@@ -78,6 +78,7 @@ class FakeDialog:
     def __init__(self) -> None:
         self.pointer = self.shown = self.enters = 0
         self.chosen: int | None = None
+        self.slowness = 0.05
         self.gone = False
         self.output_at = self.keyed_at = 0.0
         self.pulse, self.typing = Pulse(), asyncio.Lock()
@@ -85,6 +86,8 @@ class FakeDialog:
         self.record = SimpleNamespace(generation=1, asked=None)
         self.id, self.given = "s", None
         self.permission: Permission | None = None
+        self.permissions: list[Permission] = []
+        self.drop_permission = self.permissions.remove
         self.waiting: Waiting | None = None
         self.store = SimpleNamespace(append=lambda *_: None)
         self.current, self.writer, self.state = None, None, State.WAITING
@@ -101,7 +104,7 @@ class FakeDialog:
             self.enters += 1
             self.chosen = self.pointer if self.chosen is None else self.chosen
         self.pointer += {DOWN: 1, UP: -1}.get(data, 0)
-        asyncio.get_running_loop().call_later(0.05, self._draw, self.pointer, self.chosen is not None)
+        asyncio.get_running_loop().call_later(self.slowness, self._draw, self.pointer, self.chosen is not None)
 
     def _draw(self, pointer: int, gone: bool) -> None:
         self.shown, self.gone, self.output_at = pointer, gone, time.monotonic()
@@ -162,6 +165,28 @@ async def test_a_key_that_comes_while_an_answer_is_given_is_pressed_before_the_c
     while not keys:  # the machine may have been busy between the drawing and the clock that it starts
         await asyncio.sleep(0.01)
     await asyncio.gather(*keys)
+
+
+async def test_a_request_that_was_answered_at_the_terminal_of_a_slow_machine_is_not_answered_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    dialog = FakeDialog()
+    dialog.slowness = KEYED_SECONDS + 0.2
+    permission = Permission.from_hook(Path("nowhere"), {"tool_name": "Bash", "tool_input": {"command": "ls"}})
+    permission.menu_seen = True
+    dialog.waiting, dialog.permission = permission_waiting(permission), permission
+    dialog.permissions.append(permission)
+    decided: list[dict[str, Any]] = []
+
+    async def decide(_: Permission, decision: dict[str, Any]) -> bool:
+        decided.append(decision)
+        return True
+
+    monkeypatch.setattr(Permission, "decide", decide)
+    await dialog.person(ENTER)
+    with pytest.raises(Conflict) as late:
+        await answer(cast("Session", dialog), Answer(session_id="s", choice="deny"))
+    assert (late.value.error_code, decided) == ("already_answered", [])
 
 
 async def test_a_person_who_has_confirmed_a_row_was_first() -> None:
