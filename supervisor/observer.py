@@ -184,6 +184,7 @@ class Observer:
     def _asked(self, sight: dialogs.Sight, now: float) -> Waiting | None:
         session = self._session
         if session.permission is not None:
+            self._menu_since = None  # the dialog is the request's; the hook of the next one has its own time
             return permission_waiting(session.permission)
         self._menu_since = (self._menu_since or now) if sight.menu is not None else None
         in_turn = session.record.turn_prompt is not None and session.session_started
