@@ -36,6 +36,9 @@ class Ear(threading.Thread):
     def __init__(self) -> None:
         super().__init__(daemon=True)
         self.heard: list[tuple[int, str]] = []
+        self.head = 0
+        """As the latest tick has told it."""
+
         self.over = threading.Event()
 
     def reached(self, seq: int) -> bool:
@@ -52,7 +55,9 @@ class BusEar(Ear):
         with EventStream(self._address) as stream:
             while not self.over.is_set():
                 event = stream.next_event(0.1)
-                if event is not None and event.kind != "tick":
+                if event is not None and event.kind == "tick":
+                    self.head = event.data["head"]
+                elif event is not None:
                     self.heard.append((event.seq, event.kind))
 
 
@@ -95,8 +100,10 @@ def test_journal_bus_and_stream_tell_the_same_and_survive_a_crash(quick: House) 
     first = quick.call("ping")["head"]
     on_bus, on_http = BusEar(quick), HttpEar(quick, first)
     session = live_a_little(quick)
+    before = quick.call("ping")["head"]
     quick.kill_supervisor()
     quick.start_supervisor()
+    until(lambda: on_bus.head > before, "the subscriber is back")
     assert quick.ask("echo: after the crash", session)[0] == "after the crash"
     quick.call("session.kill", {"sessionId": session})
     head = quick.call("ping")["head"]
