@@ -19,6 +19,16 @@ def kinds(house: House, session: str, kind: str) -> list[dict[str, object]]:
     return [event for event in house.events(session=session) if event["kind"] == kind]
 
 
+def a_pass(house: House) -> None:
+    """Until a health pass has begun and ended."""
+
+    def passes() -> int:
+        return int(house.call("metrics")["counters"]["health_passes"])
+
+    before = passes()
+    until(lambda: passes() >= before + 2, "a health pass")
+
+
 @pytest.fixture
 def quick(make_house: MakeHouse, one_cli: Path) -> House:
     """A house whose health pass runs all the time."""
@@ -30,9 +40,10 @@ def quick(make_house: MakeHouse, one_cli: Path) -> House:
 
 def test_warned_once_then_expired_then_reopened(quick: House) -> None:
     _, session = quick.ask("Remember the word MANGO")
-    quick.call(
-        "settings.patch", {"values": {"sessions.warning_hours": 1 * SECOND, "sessions.timeout_hours": 4 * SECOND}}
-    )
+    quick.call("settings.patch", {"values": {"sessions.warning_hours": 1 * SECOND}})
+    until(lambda: kinds(quick, session, "warning"), "it is warned")
+    a_pass(quick)
+    quick.call("settings.patch", {"values": {"sessions.timeout_hours": 2 * SECOND}})
     ended = quick.until_state(session, "ended")
     assert ended["endReason"] == "expired"
     assert len(kinds(quick, session, "warning")) == 1
