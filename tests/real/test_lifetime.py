@@ -155,13 +155,14 @@ def test_auto_keep_alive_outlasts_the_timeout(quick: House) -> None:
     assert view["state"] != "ended"
     assert view["expiresAt"] - view["lastActivity"] == 168 * 3_600_000
     # The switch for all counts at once, for those that have none of their own.
+    quick.call("settings.patch", {"values": {"sessions.timeout_hours": None}})
     _, third = quick.ask("echo: hello three")
-    quick.call("settings.patch", {"values": {"sessions.auto_keep_alive": True}})
+    quick.call("settings.patch", {"values": {"sessions.auto_keep_alive": True, "sessions.timeout_hours": 1 * SECOND}})
     assert quick.session(third)["autoKeepAlive"]
     quick.call("session.update", {"sessionId": session, "autoKeepAlive": False})
     quick.until_state(session, "ended")
-    quick.call("session.reopen", {"sessionId": session})
     quick.call("session.update", {"sessionId": session, "autoKeepAlive": None})
+    quick.call("session.reopen", {"sessionId": session})
     assert quick.session(third)["state"] != "ended"
     quick.call("settings.patch", {"values": {"sessions.auto_keep_alive_max_hours": 1.5 * SECOND}})
     assert quick.until_state(session, "ended")["endReason"] == "expired"
