@@ -204,13 +204,14 @@ def test_least_recently_used_idle_session_makes_room(make_house: MakeHouse, one_
 
 def test_soft_memory_limit_recycles_between_turns_and_hard_one_at_once(quick: House) -> None:
     _, session = quick.ask("Remember the word LIME")
-    until(lambda: quick.session(session)["memoryBytes"], "memory was measured")
-    used = quick.session(session)["memoryBytes"] / 1024**2
     sent = quick.send("[[gate turn]] echo: survived", session, wait=0)
-    assert quick.model.wait_for_gate("turn", 10)
+    assert quick.model.wait_for_gate("turn", 20)
     pid = quick.session(session)["pid"]
-    quick.call("settings.patch", {"values": {"limits.memory_per_session_mb": max(64.0, used * 0.8)}})
-    until(lambda: quick.call("health")["status"], "a pass")
+    a_pass(quick)  # it has grown since it was started
+    used = quick.session(session)["memoryBytes"] / 1024**2
+    # Pages that it shares with processes of other tests count for more, or for less, as these come and go.
+    quick.call("settings.patch", {"values": {"limits.memory_per_session_mb": max(64.0, used * 0.7)}})
+    a_pass(quick)
     assert quick.session(session)["pid"] == pid
     quick.model.release("turn")
     assert quick.message(sent["message"]["id"], wait=20)["reply"] == "survived"
