@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from shared.errors import Conflict
 from supervisor.holds import CAUSES
 from tests.conftest import MakeHouse
 from tests.harness import House, until
@@ -22,8 +24,20 @@ def refusing(make_house: MakeHouse, cli: Path) -> House:
 
 
 def held(house: House, session: str) -> dict[str, Any]:
-    waiting: dict[str, Any] = house.until_state(session, "waiting")["waiting"]
+    """What it waits for; a supervisor that has just come back has to look first."""
+    waiting: dict[str, Any] = until(lambda: house.session(session)["waiting"], "the session waits")
     return waiting
+
+
+def refuse_one(house: House, status: int, session: str | None, number: int) -> str:
+    """Have a message refused and its pause, the session's `number`th, ended; the session."""
+    sent = house.send(f"[[status {status}]] echo: no", session, wait=0)
+    session, message = sent["session"]["id"], sent["message"]["id"]
+    until(lambda: house.message(message, wait=1)["state"] == "failed", "the message has failed")
+    until(lambda: [e["kind"] for e in house.events(session=session)].count("waiting") == number, "the pause has begun")
+    with suppress(Conflict):  # or it is over
+        house.call("session.answer", {"sessionId": session, "choice": "retry"})
+    return session
 
 
 def refuse(house: House, status: int, session: str | None = None) -> tuple[str, dict[str, Any], list[str]]:
@@ -37,17 +51,20 @@ def refuse(house: House, status: int, session: str | None = None) -> tuple[str, 
 
 
 def test_overload_holds_the_queue_until_a_probe_has_got_through(refusing: House) -> None:
-    session, error, behind = refuse(refusing, 529)
+    # Each refusal in a row makes the pause longer: that of the third is long enough to be looked at.
+    session = refuse_one(refusing, 529, None, 1)
+    refuse_one(refusing, 529, session, 2)
+    session, error, behind = refuse(refusing, 529, session)
     assert error["code"] in ("overloaded", "server_error")
     assert error["retryable"]
     waiting = held(refusing, session)
     assert (waiting["for"], [choice["id"] for choice in waiting["choices"]]) == ("rate_limit", ["retry"])
-    pause = CAUSES[error["code"]].first_pause * 1000
-    assert 0 < waiting["until"] - waiting["since"] <= pause
+    pause = 4 * CAUSES[error["code"]].first_pause * 1000
+    assert pause / 2 < waiting["until"] - waiting["since"] <= pause
     assert [refusing.message(message)["state"] for message in behind] == ["queued", "queued"]
     refusing.call("session.answer", {"sessionId": session, "waitingId": waiting["id"], "choice": "retry"})
     assert [refusing.message(message, wait=30)["reply"] for message in behind] == ["probe", "rest"]
-    assert sum("[[status 529]]" in turn.prompt for turn in refusing.model.turns()) == 1, "a refused message stays so"
+    assert sum("[[status 529]]" in turn.prompt for turn in refusing.model.turns()) == 3, "a refused message stays so"
 
 
 def test_refused_login_is_waited_for_also_by_the_next_supervisor(refusing: House) -> None:
