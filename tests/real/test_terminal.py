@@ -157,7 +157,7 @@ def test_ctrl_g_opens_the_persons_own_editor(make_house: MakeHouse, cli: Path, l
 
     viewer.type("\x07")
     viewer.until_shown("❯ echo: from an editor")
-    assert house.session(session)["draft"]
+    until(lambda: house.session(session)["draft"], "the draft is told")
 
     viewer.type("\r")
     viewer.until_shown("● from an editor")
@@ -281,17 +281,17 @@ def test_websocket_for_whom_it_may_be_and_one_writer_at_a_time(served: House) ->
     assert not bob.last("welcome")["you"]
     assert bob.last("welcome")["writer"]["actor"] == house.session(session)["writer"]
     bob.send(b"X")
-    bob.until(lambda: bob.told[-1].get("code") == "not_writer", "bob is refused")
+    bob.until_told(code="not_writer")
     bob.say("steal")
     bob.until(lambda: bob.told and bob.last("snapshot")["cols"] == 110, "bob's size")
-    ann.until(lambda: not ann.last("writer")["you"], "ann is told")
+    ann.until_told(type="writer", you=False)
     bob.send(b" and bob\r")
     for everyone in (ann, bob, reader):
         everyone.until_shown("● by ann and bob")
     until(lambda: house.session(session)["viewers"] == 3, "three look")
     assert house.session(session)["attached"] == 2
     reader.send(b"no")
-    reader.until(lambda: reader.told[-1].get("code") == "read_only", "a reader is refused")
+    reader.until_told(code="read_only")
 
     # Screen, size and recording, beside it.
     status, text = house.http("GET", f"/api/sessions/{session}/screen?format=text")
@@ -414,7 +414,6 @@ def test_keys_that_are_asked_for_again_of_the_next_supervisor_are_not_pressed_tw
     house.start_supervisor()
     assert ask()["ok"]  # as a client does that has not heard the first reply
     house.call("session.keys", {"sessionId": session, "text": "end"})
-    until(lambda: "end" in screen(house, session), "what was typed last")
-    assert "word end" in screen(house, session)
+    until(lambda: "word end" in screen(house, session), "what was typed last, behind what was typed first")
     assert "word word" not in screen(house, session)
     context.destroy(0)
