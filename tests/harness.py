@@ -325,13 +325,13 @@ class House:
             if child.poll() is None:
                 child.terminate()
                 try:
-                    child.wait(10)
+                    child.wait(PATIENCE)
                 except subprocess.TimeoutExpired:
                     leftovers.append(f"{child.args!r} ignored SIGTERM")
                     child.kill()
                     child.wait()
         try:
-            until(lambda: not (self.marked() | {p for p in self._family if process.alive(p)}), "all gone", 5)
+            until(lambda: not (self.marked() | {p for p in self._family if process.alive(p)}), "all gone", 20)
         except AssertionError:
             for left in self.marked() | {p for p in self._family if process.alive(p)}:
                 leftovers.append(f"process {left} {_command_line(left.pid)}")

@@ -22,6 +22,7 @@ from pyghostty import Terminal
 
 from api import terminal_words
 from shared import viewer as protocol
+from tests.harness import PATIENCE
 
 WORDS = {word.__struct_config__.tag: word for word in terminal_words.RECEIVED}
 
@@ -53,7 +54,7 @@ class Onlooker:
             self.closed = True
         self._frames(data)
 
-    def until(self, condition: Callable[[], Any], what: str, timeout: float = 20.0) -> Any:
+    def until(self, condition: Callable[[], Any], what: str, timeout: float = PATIENCE) -> Any:
         """Look until the condition holds."""
 
         end = time.monotonic() + timeout
@@ -112,7 +113,7 @@ class Viewer(Onlooker):
 
     def send(self, frame: bytes) -> None:
         """A frame of the protocol."""
-        self.connection.settimeout(10)
+        self.connection.settimeout(PATIENCE)
         self.connection.sendall(frame)
 
     def type(self, text: str) -> None:
@@ -155,7 +156,7 @@ class Web(Onlooker):
         connection = socket.socket()
         if buffer is not None:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
-        connection.settimeout(10)
+        connection.settimeout(PATIENCE)
         connection.connect(address)
         super().__init__(connection)
         self._buffer = b""
@@ -193,7 +194,7 @@ class Web(Onlooker):
             head += bytes([0x80 | 126]) + struct.pack("!H", size)
         else:
             head += bytes([0x80 | 127]) + struct.pack("!Q", size)
-        self.connection.settimeout(10)
+        self.connection.settimeout(PATIENCE)
         self.connection.sendall(head + bytes(4) + data)
 
     def say(self, kind: str, **more: Any) -> None:
