@@ -88,7 +88,8 @@ class House:
         self.config: dict[str, Any] = {
             "claude": {"command": str(claude), "env": demo_environment(self.claude_home, model.url)},
             "api": {"port": 0},
-            "limits": {"cpu_percent": 100},  # a busy test machine must not hold starts back
+            # A busy test machine must not hold starts back, nor one that is short of memory put sessions to sleep.
+            "limits": {"cpu_percent": 100, "memory_free_percent": 0},
         }
         self.extra_env: dict[str, str] = {}
         self.paths = paths.resolve({"PILOTLIGHT_HOME": str(self.home)})
@@ -331,7 +332,7 @@ class House:
                     child.kill()
                     child.wait()
         try:
-            until(lambda: not (self.marked() | {p for p in self._family if process.alive(p)}), "all gone", 20)
+            until(lambda: not (self.marked() | {p for p in self._family if process.alive(p)}), "all gone", PATIENCE)
         except AssertionError:
             for left in self.marked() | {p for p in self._family if process.alive(p)}:
                 leftovers.append(f"process {left} {_command_line(left.pid)}")
