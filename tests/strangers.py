@@ -51,10 +51,22 @@ json.dump(done, sys.stdout)
 """
 
 
+def below(home: Path) -> set[Path]:
+    """A folder and everything in it but links, less what goes while this looks: what hooks have told comes and goes."""
+    found = {home}
+    for folder, folders, files in os.walk(home):
+        found |= {Path(folder, name) for name in (*folders, *files)}
+    return {path for path in found if kind_of(path) not in ("link", "gone")}
+
+
 def kind_of(path: Path) -> str:
-    """`socket`, `folder` or `file`."""
-    mode = path.lstat().st_mode
-    return "socket" if stat.S_ISSOCK(mode) else "folder" if stat.S_ISDIR(mode) else "file"
+    """`socket`, `folder`, `link` or `file`; `gone` when there is none any more."""
+    try:
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        return "gone"
+    kinds = (("socket", stat.S_ISSOCK), ("folder", stat.S_ISDIR), ("link", stat.S_ISLNK))
+    return next((kind for kind, fits in kinds if fits(mode)), "file")
 
 
 def tried(paths: Collection[Path], pids: Collection[int]) -> set[tuple[str, str]]:
@@ -76,7 +88,8 @@ def by_modes(paths: Collection[Path]) -> set[tuple[str, str]]:
     return {
         ("stat", str(path))
         for path in paths
-        if all(folder.lstat().st_mode & 0o001 for folder in path.parents)
+        if kind_of(path) != "gone"
+        and all(folder.lstat().st_mode & 0o001 for folder in path.parents)
         and (path.lstat().st_mode & 0o007 or not path.parent.lstat().st_mode & 0o1000)
     }
 

@@ -107,7 +107,7 @@ def test_another_user_can_neither_read_nor_reach_anything(house: House, folder: 
     for place in (folder, house.folder):
         place.chmod(0o755)
     homes = {house.paths.home, house.paths.run_dir, house.paths.log_dir}
-    ours = {path for home in homes for path in (home, *home.rglob("*")) if not path.is_symlink()}
+    ours = {path for home in homes for path in strangers.below(home)}
     names = {path.name for path in ours}
     assert {"token", "pilotlight.db", "search.db", "secret.txt", "mcp.json", "bus.sock", "terminal.sock"} <= names
     assert sum(strangers.kind_of(path) == "socket" for path in ours) >= 4, "bus, events, terminal, a holder"
