@@ -307,8 +307,13 @@ def test_a_message_that_meets_a_dialog_comes_back_early_with_what_is_asked(make_
     answer = {"waitingId": waiting["id"], "choice": yes["id"]}
     status, given = house.http("POST", f"/api/sessions/{session}/answer", answer)
     assert (status, given["session"]["id"]) == (200, session)
-    status, receipt = house.http("GET", f"/api/messages/{held['messageId']}?wait=60")
-    assert (receipt["state"], receipt["reply"]) == ("answered", "held")
+
+    def settled() -> Any:
+        """The wait ends early while what was answered is still seen on the screen."""
+        receipt = house.http("GET", f"/api/messages/{held['messageId']}?wait=20")[1]
+        return receipt["state"] == "answered" and receipt
+
+    assert until(settled, "the message is answered")["reply"] == "held"
     status, late = house.http("POST", f"/api/sessions/{session}/answer", answer)
     assert (status, late["success"]) == (409, False)
 
