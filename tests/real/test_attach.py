@@ -57,7 +57,7 @@ def test_attach_type_resize_detach_reattach_and_outlive_a_dead_supervisor(house:
     tmux.keys("C-]", "d")
     back_in_the_shell(house, tmux, "detached]")
     until(lambda: house.session(session)["attached"] == 0, "detached")
-    assert house.session(session)["state"] == "idle"
+    house.until_state(session, "idle")
 
     # Again, and the supervisor is killed under it: it says so, comes back, and goes on.
     pid = house.session(session)["pid"]
@@ -81,7 +81,7 @@ def test_attach_type_resize_detach_reattach_and_outlive_a_dead_supervisor(house:
     )
     attached.send_signal(signal.SIGTERM)
     back_in_the_shell(house, tmux, "ended by SIGTERM]")
-    assert house.session(session)["state"] == "idle"
+    house.until_state(session, "idle")
 
     # To look only, in a window that is smaller than the session.
     tmux.type(f"echo KEPT; pl watch {session[:8]}")
