@@ -68,7 +68,13 @@ def test_attach_type_resize_detach_reattach_and_outlive_a_dead_supervisor(house:
     tmux.until_shown("The supervisor is away")
     house.start_supervisor()
     until(lambda: house.session(session)["writer"], "attached again")
-    tmux.until(lambda: "is away" not in tmux.text and "● typed in tmux" in tmux.text, "drawn again")
+
+    def drawn() -> bool:
+        """A holder that is slow is taken up after the supervisor is back: until then there is no terminal to type into."""
+        text = tmux.text
+        return "is away" not in text and "no process" not in text and "● typed in tmux" in text
+
+    tmux.until(drawn, "drawn again")
     tmux.type("echo: after the crash")
     tmux.until_shown("❯ echo: after the crash")
     tmux.keys("Enter")
