@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from shared.errors import TooLarge
-from tests.harness import House
+from tests.harness import House, until
 
 PNG = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
@@ -63,8 +63,12 @@ def test_claude_is_told_of_files_and_reads_them_without_asking(house: House) -> 
     for item in receipt["attachments"][:2]:
         assert "KIWI" in house.ask(f"[[tool Read {json.dumps({'file_path': item['path']})}]]", session)[0]
 
-    tools = [event["data"]["phase"] for event in house.events(session=session) if event["kind"] == "tool"]
-    assert sorted(tools) == ["finished"] * 4 + ["started"] * 4
+    def tools() -> list[str]:
+        return sorted(event["data"]["phase"] for event in house.events(session=session) if event["kind"] == "tool")
+
+    # Hooks run side by side: those of a tool may be heard after the reply.
+    until(lambda: len(tools()) >= 8, "every tool has told of its beginning and its end")
+    assert tools() == ["finished"] * 4 + ["started"] * 4
     assert not [event for event in house.events(session=session) if event["kind"] == "waiting"]
 
     house.call("session.hibernate", {"sessionId": session})
