@@ -374,6 +374,7 @@ def test_no_byte_of_a_message_is_typed_into_what_claude_asks(make_house: MakeHou
              "plan": "[[plan 1. Look around. 2. Go home.]]"}  # fmt: skip
     for kind, prompt in asked.items():
         message = house.send(prompt, session, wait=0)["message"]["id"]
+        until(lambda: (house.session(session)["waiting"] or {}).get("tool"), "its hook has told of it")
         waiting = until_waiting(house, session, kind)
         until(lambda: "❯ 1" in screen(house, session), "its dialog is on the screen")
         behind = nothing_is_typed(house, session, typed, f"echo: behind the {kind}")
