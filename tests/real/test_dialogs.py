@@ -223,7 +223,7 @@ def test_dialog_with_an_input_line_takes_text_and_one_with_choices_their_names(h
     if asks_back:  # 2.1.330 wants to be sure
         answer(asks_back, next(label for label in labels(asks_back) if label.startswith("Yes")))
     house.until_state(session, "idle")
-    assert "another place" in screen(house, session)
+    with_screen(house, session, lambda: "another place" in screen(house, session), "it says what was added")
 
     house.call("session.command", {"sessionId": session, "command": "/export", "wait": 0})
     export = until_waiting(house, session, "dialog")
