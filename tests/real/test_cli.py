@@ -30,6 +30,11 @@ class Command:
         return json.loads(out)
 
 
+def prompted(house: House, session: str) -> list[str]:
+    """The messages whose prompts a hook has told of."""
+    return [event["data"]["message"] for event in house.events(session=session) if event["kind"] == "prompt"]
+
+
 def test_a_day_at_the_command_line(house: House, capsys: pytest.CaptureFixture[str]) -> None:
     pilotlight = Command(house, capsys)
     note = house.folder / "note.txt"
@@ -45,7 +50,8 @@ def test_a_day_at_the_command_line(house: House, capsys: pytest.CaptureFixture[s
 
     # Interrupt and send; the order of what waits.
     running = pilotlight("send", short, "[[gate turn]] echo: long", "--wait", "0")[1].strip()
-    assert house.model.wait_for_gate("turn", 20)
+    assert house.model.wait_for_gate("turn", 30)
+    until(lambda: running in prompted(house, session), "its hook has told of the turn, so that it can be interrupted")
     behind = pilotlight("send", short, "echo: behind", "--wait", "0")[1].strip()
     first = pilotlight("send", short, "echo: first", "--wait", "0", "--front")[1].strip()
     assert [message["id"] for message in pilotlight.json("queue", short)["messages"]] == [first, behind]
