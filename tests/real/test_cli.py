@@ -75,7 +75,7 @@ def test_a_day_at_the_command_line(house: House, capsys: pytest.CaptureFixture[s
     assert pilotlight("keys", short, "--text", "echo: typed by hand")[0] == 0
     until(lambda: "echo: typed by hand" in pilotlight("screen", short)[1], "it is shown")
     assert pilotlight("keys", short, "Enter")[0] == 0
-    until(lambda: "typed by hand" in pilotlight("history", short, "--limit", "1")[1], "it was answered")
+    until(lambda: "\ntyped by hand\n" in pilotlight("history", short, "--limit", "1")[1], "it was answered")
     assert pilotlight.json("record", short, "--start")["recording"]
     assert pilotlight("resize", short, "100x30")[0] == 0
     assert pilotlight.json("screen", short)["cols"] == 100
