@@ -81,6 +81,7 @@ def test_a_day_at_the_command_line(house: House, capsys: pytest.CaptureFixture[s
     assert pilotlight.json("screen", short)["cols"] == 100
 
     # What was said, and what it cost.
+    until(lambda: pilotlight.json("search", "papaya")["complete"], "all of it was read")
     assert session[:8] in pilotlight("search", "papaya")[1]
     assert json.loads(pilotlight("export", short, "--json")[1])["title"] == "Fruit"
     assert [row["sessionId"] for row in pilotlight.json("usage", "--by", "session")["rows"]] == [session]
