@@ -67,7 +67,7 @@ def test_what_waits_survives_every_restart_and_takes_one_answer(
     before = until_all_ask(house, sessions)
     house.kill_api()
     house.start_api()
-    assert attention(house) == before
+    assert until_all_ask(house, sessions) == before
     house.kill_supervisor()
     house.start_supervisor()
     assert until_all_ask(house, sessions) == before
