@@ -76,13 +76,19 @@ def test_clear_changes_the_conversation_and_everything_follows(house: House) -> 
     before = house.session(session)
     cleared = run(house, session, "/clear")
     assert cleared["state"] == "answered"
+    old = before["conversationId"]
+    until(lambda: house.session(session)["conversationId"] != old, "its hook has told of another conversation")
     after = house.session(session)
-    old, new = before["conversationId"], after["conversationId"]
-    assert old != new
+    new = after["conversationId"]
     assert (after["id"], after["pid"]) == (before["id"], before["pid"])
     locks = house.claude_home / ".claude" / "pilotlight-locks"
-    until(lambda: str(after["pid"]) in (locks / f"{new}.lock").read_text(), "the lock follows")
-    assert (locks / f"{old}.lock").read_text() == ""
+
+    def locked(conversation: str) -> str:
+        lock = locks / f"{conversation}.lock"
+        return lock.read_text() if lock.exists() else ""
+
+    until(lambda: str(after["pid"]) in locked(new), "the lock follows")
+    until(lambda: locked(old) == "", "the one before is let go")
     assert "not asked" in house.ask("What word did I ask you to remember?", session)[0]
     house.ask("Remember the word LOQUAT", session)
 
