@@ -99,6 +99,7 @@ def test_clear_changes_the_conversation_and_everything_follows(house: House) -> 
 
     house.kill_supervisor()
     house.start_supervisor()
+    house.until_state(session, "idle")  # a holder that is slow is taken up after the supervisor is back
     house.call("session.hibernate", {"sessionId": session})
     assert house.ask("What word did I ask you to remember?", session)[0] == "LOQUAT"
     entries = house.call("history", {"sessionId": session})["entries"]
