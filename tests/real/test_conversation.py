@@ -12,7 +12,7 @@ import pytest
 from supervisor.holder_client import HolderClient
 from tests.conftest import MakeHouse
 from tests.faults.pausing import Pauses
-from tests.harness import House, until
+from tests.harness import PATIENCE, House, until
 
 PARAGRAPH = (
     "# Title 標題\n\n```python\nprint('hé 😀 👩\u200d👩\u200d👧')\n```\n- item *one* \\ `two`\n\ttab\t| a | b |\n"
@@ -75,8 +75,8 @@ def type_behind_our_back(house: House, data: bytes) -> None:
         def nothing(*_: object) -> None: ...
 
         (socket,) = house.paths.run_dir.glob("h/*.sock")
-        client = await HolderClient.connect(socket, nothing, nothing, nothing, nothing, 5)
-        await client.write(f"behind our back: {data!r}", data, 5)
+        client = await HolderClient.connect(socket, nothing, nothing, nothing, nothing, PATIENCE)
+        await client.write(f"behind our back: {data!r}", data, PATIENCE)
         await client.close()
 
     asyncio.run(typed())
