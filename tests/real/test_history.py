@@ -10,7 +10,7 @@ import pexpect
 import pytest
 
 from shared.errors import Conflict, InvalidRequest, NotFound
-from tests.harness import House, until
+from tests.harness import PATIENCE, House, until
 
 
 def history(house: House, session: str, **more: Any) -> dict[str, Any]:
@@ -27,7 +27,13 @@ def elsewhere(house: House, *arguments: str) -> pexpect.spawn[str]:
     env = {**claude["env"], "PATH": "/usr/bin:/bin", "TERM": "xterm-256color"}
     words = ["--settings", '{"tui": "default"}', "--permission-mode", "default", *arguments]
     child = pexpect.spawn(
-        claude["command"], words, cwd=str(house.project), env=env, dimensions=(40, 120), encoding="utf-8", timeout=20
+        claude["command"],
+        words,
+        cwd=str(house.project),
+        env=env,
+        dimensions=(40, 120),
+        encoding="utf-8",
+        timeout=PATIENCE,
     )
     child.expect("shortcuts")
     return child
@@ -36,15 +42,22 @@ def elsewhere(house: House, *arguments: str) -> pexpect.spawn[str]:
 def type_prompt(house: House, child: pexpect.spawn[str], text: str) -> None:
     turns = len(house.model.turns())
     child.send(f"\x1b[200~{text}\x1b[201~")
+    shown = ""
+
+    def look() -> str:
+        """All that it has shown since: the reply may come with what is read before the prompt is known to be submitted."""
+        nonlocal shown
+        with contextlib.suppress(pexpect.TIMEOUT):
+            shown += child.read_nonblocking(1 << 16, timeout=0.2)
+        return shown
 
     def submitted() -> bool:
-        with contextlib.suppress(pexpect.TIMEOUT):
-            child.read_nonblocking(1 << 16, timeout=0.2)
+        look()
         child.send("\r")
         return len(house.model.turns()) > turns
 
-    until(submitted, "the prompt was submitted", 20)
-    child.expect("remember")
+    until(submitted, "the prompt was submitted")
+    until(lambda: "remember" in look(), "the reply is shown")
 
 
 def transcript_says(house: House, conversation: str, text: str) -> bool:
