@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import signal
 from typing import Any
 
 import pexpect
@@ -58,6 +59,21 @@ def type_prompt(house: House, child: pexpect.spawn[str], text: str) -> None:
 
     until(submitted, "the prompt was submitted")
     until(lambda: "remember" in look(), "the reply is shown")
+
+
+def hang_up(child: pexpect.spawn[str]) -> None:
+    """As closing its window does, and wait until it has gone: one that is killed on its way out leaves files behind."""
+
+    def gone() -> bool:
+        with contextlib.suppress(pexpect.TIMEOUT, pexpect.EOF):
+            child.read_nonblocking(1 << 16, timeout=0)
+        return not child.isalive()
+
+    try:
+        child.kill(signal.SIGHUP)
+        until(gone, "the person's claude has ended")
+    finally:
+        child.close(force=True)
 
 
 def transcript_says(house: House, conversation: str, text: str) -> bool:
@@ -170,7 +186,7 @@ def test_a_conversation_from_elsewhere_is_resumed_only_when_it_is_free(house: Ho
             house.call("session.create", wanted)
         assert refusal.value.error_code == "conversation_in_use"
     finally:
-        person.close(force=True)
+        hang_up(person)
     until(lambda: house.call("conversations.list")["conversations"][0]["pid"] is None, "nobody has it open")
     session = house.call("session.create", wanted)["id"]
     assert house.ask("What word did I ask you to remember?", session)[0] == "QUINCE"
