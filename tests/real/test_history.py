@@ -87,6 +87,8 @@ def test_history_search_usage_and_export(house: House) -> None:
     _, session = house.ask("echo: Grüße aus 東京都庁")
     house.ask(f"[[tool Read {json.dumps({'file_path': str(note)})}]] [[say read it]]", session)
     house.call("session.keys", {"sessionId": session, "text": "echo: typed by hand"})
+    # An Enter that is read together with the text is a new line.
+    until(lambda: "typed by hand" in house.call("session.screen", {"sessionId": session})["text"], "it is in the box")
     house.call("session.keys", {"sessionId": session, "keys": ["Enter"]})
     until(lambda: ("assistant", "typed by hand") in said(house, session), "the typed prompt was answered")
 
