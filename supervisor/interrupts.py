@@ -22,7 +22,9 @@ CTRL_C = b"\x03"
 RUNGS = (("escape", 3.0), ("escape_again", 10.0))
 """Each Esc, and how long it may take (measured: 90 ms, 1.6 s for a tool that ignores TERM)."""
 
-SUBMITTED_SECONDS = 1.0
+SUBMITTED_SECONDS = 5.0
+"""How long the hook of a prompt may be late (measured: 20-160 ms, seconds where many start at once)."""
+
 REDRAW_SECONDS = 0.5
 WITHDRAWING = "withdrawing"
 """In a session's options: the message whose turn is being ended, and which may come back into the box."""
@@ -31,8 +33,7 @@ WITHDRAWING = "withdrawing"
 async def interrupt(session: Session) -> str:
     """End the turn that runs. Return which rung worked. Raise Conflict when nothing runs, Unavailable when it goes on."""
     async with session.answering:
-        if session.current is not None:  # its prompt may have been submitted a moment ago, before the hook says so
-            await session.pulse.until(lambda: session.record.turn_prompt is not None, SUBMITTED_SECONDS)
+        await until_told(session)
         if session.terminal is None or session.record.turn_prompt is None:
             raise Conflict("Nothing runs that could be interrupted.", code="nothing_runs")
         message = session.current
@@ -48,6 +49,15 @@ async def interrupt(session: Session) -> str:
         finally:
             session.interrupting = False
             _note(session, None)
+
+
+async def until_told(session: Session) -> None:
+    """The prompt of the message under way may have been submitted a moment ago, before its hook says so."""
+    message = session.current
+    if message is not None:
+        await session.pulse.until(
+            lambda: session.record.turn_prompt is not None or session.current is not message, SUBMITTED_SECONDS
+        )
 
 
 async def _press_until_over(session: Session, message: MessageRecord | None, drafted: bool) -> str:

@@ -318,6 +318,11 @@ class Ops:
 
         None when nothing runs, or it goes on in spite of it: the message is the next one either way.
         """
+        current = session.current
+        if current is not None:
+            await interrupts.until_told(session)
+            if session.current is not current:
+                return None
         running = session.record.turn_prompt
         await session.pulse.until(lambda: not session.answering.locked(), INTERRUPT_WAIT_SECONDS)
         if running is None or session.record.turn_prompt != running:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from shared.errors import Conflict
+from tests.conftest import MakeHouse
 from tests.harness import House, until
 
 
@@ -57,3 +60,20 @@ def test_interrupt_and_send_goes_at_once(house: House) -> None:
     assert house.message(waiting["three"], wait=30)["reply"] == "three"
     assert prompts(house)[0] == "now"
     assert house.send("echo: idle", session, interrupt=True)["message"]["reply"] == "idle"
+
+
+def test_a_turn_whose_hook_is_late_makes_way_too(make_house: MakeHouse, one_cli: Path) -> None:
+    house = make_house(one_cli)
+    shell = house.folder / "bin" / "sh"  # hooks are run by the `sh` that PATH leads to
+    shell.parent.mkdir()
+    shell.write_text('#!/bin/sh\ncase "$*" in *UserPromptSubmit) sleep 0.7 ;; esac\nexec /bin/sh "$@"\n')
+    shell.chmod(0o755)
+    house.config["claude"]["env"]["PATH"] = f"{shell.parent}:/usr/local/bin:/usr/bin:/bin"
+    house.start_supervisor()
+    _, session = house.ask("echo: warm")
+    under_way = house.send("[[gate late]] echo: long", session, wait=0)["message"]["id"]
+    assert house.model.wait_for_gate("late", 30)
+    sent = house.send("echo: now", session, wait=30, interrupt=True)
+    assert sent["interrupted"]
+    assert sent["message"]["reply"] == "now"
+    assert house.message(under_way)["state"] == "interrupted"
