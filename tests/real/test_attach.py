@@ -70,7 +70,7 @@ def test_attach_type_resize_detach_reattach_and_outlive_a_dead_supervisor(house:
     until(lambda: house.session(session)["writer"], "attached again")
 
     def drawn() -> bool:
-        """A holder that is slow is taken up after the supervisor is back: until then there is no terminal to type into."""
+        """Where a holder is slow, the supervisor is back before there is a terminal to type into."""
         text = tmux.text
         return "is away" not in text and "no process" not in text and "● typed in tmux" in text
 

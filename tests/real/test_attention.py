@@ -47,8 +47,8 @@ def attention(house: House) -> dict[str, dict[str, Any]]:
 
 
 def until_all_ask(house: House, sessions: dict[str, tuple[str, str]]) -> dict[str, dict[str, Any]]:
-    """What is listed once each session waits for its kind, and hooks have told what Claude asks: on a busy machine its dialog
-    may be on the screen long before, and is listed as what it looks like."""
+    """What is listed once each session waits for its kind, and hooks have told what Claude asks: on a busy machine
+    its dialog may be on the screen long before, and is listed as what it looks like."""
 
     def all_ask() -> dict[str, dict[str, Any]] | None:
         found = attention(house)

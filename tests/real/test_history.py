@@ -52,7 +52,7 @@ def type_prompt(house: House, child: pexpect.spawn[str], text: str) -> None:
     shown = ""
 
     def look() -> str:
-        """All that it has shown since: the reply may come with what is read before the prompt is known to be submitted."""
+        """All that it has shown since: the reply may be read before the prompt is known to be submitted."""
         nonlocal shown
         with contextlib.suppress(pexpect.TIMEOUT):
             shown += child.read_nonblocking(1 << 16, timeout=0.2)
