@@ -187,8 +187,7 @@ class Observer:
             self._menu_since = None  # the dialog is the request's; the hook of the next one has its own time
             return permission_waiting(session.permission)
         self._menu_since = (self._menu_since or now) if sight.menu is not None else None
-        in_turn = session.record.turn_prompt is not None and session.session_started
-        if self._menu_since is not None and in_turn and now - self._menu_since < HOOK_LAG_SECONDS:
+        if self._menu_since is not None and self._in_turn() and now - self._menu_since < HOOK_LAG_SECONDS:
             return None
         self._strange_since = (self._strange_since or now) if sight.kind in ("other", "notice") else None
         stands = self._strange_since is None or now - self._strange_since >= STRANGE_SECONDS
@@ -199,6 +198,13 @@ class Observer:
         if asked is not None and session.filled is not None and asked.title == session.filled.title:
             return session.filled
         return self._same_since(asked)
+
+    def _in_turn(self) -> bool:
+        """Whether hooks will tell what a dialog is about. Those of the prompt itself may be later than the dialog."""
+        session = self._session
+        message = session.current
+        sent = message is not None and message.kind == "prompt" and message.state in ("typed", "submitted")
+        return session.session_started and (sent or session.record.turn_prompt is not None)
 
     def _same_since(self, asked: Waiting | None) -> Waiting | None:
         session = self._session

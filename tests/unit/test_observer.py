@@ -4,26 +4,86 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import SimpleNamespace
-from typing import cast
+from typing import Any
 
-from supervisor.claude.dialogs import Menu, Sight
+from shared.messages import Waiting
 from supervisor.observer import HOOK_LAG_SECONDS, Observer
-from supervisor.session import Session
-from supervisor.waits import DENY, Permission
+from supervisor.states import State
+from supervisor.waits import Permission
+from tests.unit.test_dialogs import seen
+
+
+class Watched(SimpleNamespace):
+    """As much of a session as an observer looks at, with a dialog of Claude's on its screen."""
+
+    def __init__(self, **known: Any) -> None:
+        record = SimpleNamespace(
+            child=None, turn_prompt=None, ready_once=True, generation=1, asked=None, options={}, held_until=None
+        )
+        terminal = SimpleNamespace(settled=True, sight=lambda: seen("2.1.330", "permission-bash"))
+        super().__init__(
+            state=State.BUSY,
+            terminal=terminal,
+            record=record,
+            logs=SimpleNamespace(stopped_at=0),
+            status=None,
+            permission=None,
+            responsive=True,
+            waiting=None,
+            filled=None,
+            session_started=True,
+            current=None,
+            **known,
+        )
+        self.asked: list[Waiting] = []
+
+    def apply(self, event: str, cause: str, waiting: Waiting | None) -> None:
+        if waiting is not None:
+            self.asked.append(waiting)
+
+
+def asked(session: Watched, *times: float) -> list[str]:
+    """What it is found to wait for by looks at these times."""
+    observer = Observer(session)  # type: ignore[arg-type]
+    for now in times:
+        observer.look(now)
+    return [waiting.kind for waiting in session.asked]
+
+
+def test_a_dialog_in_a_turn_is_left_to_its_hook_for_a_while_also_before_the_turns_own_hook() -> None:
+    turn = Watched()
+    turn.record.turn_prompt = "p1"
+    assert asked(turn, 10.0, 10.0 + HOOK_LAG_SECONDS - 0.1) == []
+    for state in ("typed", "submitted"):
+        early = Watched()
+        early.current = SimpleNamespace(kind="prompt", state=state)
+        assert asked(early, 10.0, 10.0 + HOOK_LAG_SECONDS - 0.1) == [], state
+    late = Watched()
+    late.current = SimpleNamespace(kind="prompt", state="submitted")
+    assert asked(late, 10.0, 10.0 + HOOK_LAG_SECONDS) == ["permission"]
+
+
+def test_a_dialog_that_no_hook_will_explain_is_asked_at_once() -> None:
+    assert asked(Watched(), 10.0) == ["permission"]
+    command = Watched()
+    command.current = SimpleNamespace(kind="command", state="submitted")
+    assert asked(command, 10.0) == ["permission"]
+    starting = Watched()
+    starting.session_started = False
+    starting.current = SimpleNamespace(kind="prompt", state="queued")
+    assert asked(starting, 10.0) == ["permission"]
 
 
 def test_each_dialog_of_a_turn_is_given_time_for_its_hook() -> None:
-    record = SimpleNamespace(turn_prompt="p", generation=1, ready_once=True, asked=None, options={})
-    session = SimpleNamespace(
-        permission=None, record=record, session_started=True, status=None, filled=None, waiting=None
-    )
-    observer = Observer(cast("Session", session))
-    sight = Sight("menu", menu=Menu("Go on?", "Go on?", [DENY], 0, "permission", True))
+    session = Watched()
+    session.record.turn_prompt = "p1"
+    observer = Observer(session)  # type: ignore[arg-type]
+    sight = session.terminal.sight()
     assert observer._asked(sight, 100.0) is None
     session.permission = Permission.from_hook(Path("nowhere"), {"tool_name": "Bash"})
-    asked = observer._asked(sight, 101.0)
-    assert asked is not None
-    assert asked.id == session.permission.id
+    told = observer._asked(sight, 101.0)
+    assert told is not None
+    assert told.id == session.permission.id
     session.permission = None  # answered, and the next dialog is up already
     assert observer._asked(sight, 110.0) is None
     assert observer._asked(sight, 110.0 + HOOK_LAG_SECONDS) is not None
