@@ -27,7 +27,7 @@ from supervisor.waits import Permission
 UP, DOWN, ENTER, ESCAPE = b"\x1b[A", b"\x1b[B", b"\r", b"\x1b"
 MOVE_SECONDS = 1.0
 STEADY_SECONDS = 0.25
-GONE_SECONDS = 3.0
+GONE_SECONDS = 8.0
 KEYED_SECONDS = 0.5
 """How long after a person's key it is not yet known whether that was an answer (a redraw takes tens of milliseconds)."""
 

@@ -32,11 +32,11 @@ HOOK_SILENCE_SECONDS = 5.0
 STEADY_SECONDS = 60.0
 """A process that has lived this long, or has answered, makes earlier deaths forgotten."""
 
-DIALOG_GONE_SECONDS, DIALOG_NEVER_SEEN_SECONDS = 0.3, 2.0
+DIALOG_GONE_SECONDS, DIALOG_NEVER_SEEN_SECONDS = 0.3, 4.0
 """How long the prompt box must be back before a request counts as answered at the terminal: after its dialog was seen,
 and when it never was."""
 
-HOOK_LAG_SECONDS = 1.5
+HOOK_LAG_SECONDS = 3.0
 """How long a turn's dialog may stand on the screen before the hook that explains it is no longer awaited."""
 
 STRANGE_SECONDS = 0.5
