@@ -200,7 +200,7 @@ async def test_signals_reach_the_scope_that_was_asked(lab: Lab) -> None:
     )
     watcher = await lab.watch(await lab.start(python(script)))
     for name in (b"up child", b"up same-group", b"up own-session"):
-        await watcher.sees(name)
+        await watcher.sees(name + b"\r\n")  # to its end, or that counts as the first line of an answer
 
     seen = {}
     for scope, count in (("child", 1), ("group", 2), ("tree", 3)):
