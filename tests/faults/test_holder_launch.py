@@ -59,7 +59,7 @@ async def test_a_holder_belongs_to_nobody(lab: Lab) -> None:
     info = await lab.start(CAT)
     holder = psutil.Process(info.pid)
 
-    assert holder.ppid() == 1
+    await until(lambda: holder.ppid() == 1)  # who forked it may have a moment left to live
     assert os.getsid(info.pid) not in (os.getsid(0), os.getsid(info.child.pid))
     assert holder.cwd() == "/"
     assert os.readlink(f"/proc/{info.pid}/fd/2") == str(lab.folder() / "holder.log")
@@ -103,12 +103,13 @@ async def spares(lab: Lab) -> AsyncIterator[Spares]:
 
 
 async def test_a_spare_becomes_a_holder_like_any_other(lab: Lab, spares: Spares) -> None:
+    spare = spares.pid
     info = await launch(lab.folder(), lab.spec(CAT), DEADLINE, spares)
     holder = psutil.Process(info.pid)
 
-    assert spares.pid is None
+    assert spares.pid != spare  # a start that took long may have another one ready
     assert read_info(lab.folder()) == info
-    assert holder.ppid() == 1
+    await until(lambda: holder.ppid() == 1)
     assert os.getsid(info.pid) not in (os.getsid(0), os.getsid(info.child.pid))
     assert holder.cwd() == "/"
     assert os.readlink(f"/proc/{info.pid}/fd/0") == "/dev/null"
@@ -118,7 +119,7 @@ async def test_a_spare_becomes_a_holder_like_any_other(lab: Lab, spares: Spares)
     watcher = await lab.watch(info)
     await watcher.client.write("1", b"alive\n", 5)
     await watcher.sees(b"alive\r\nalive")
-    await until(lambda: spares.pid is not None)  # and there is another one
+    await until(lambda: spares.pid not in (None, spare))  # and there is another one
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
