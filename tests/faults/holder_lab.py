@@ -24,7 +24,7 @@ from shared.process import ProcessId, alive, identify, send_signal
 from supervisor.holder_client import HolderClient, HolderInfo, SpawnSpec, launch
 
 ROOT = Path(__file__).parents[2]
-DEADLINE = 15.0
+DEADLINE = 30.0
 _MARKER = "PILOTLIGHT_TEST_LAB"
 
 CAT = ["/bin/cat"]

