@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from shared.process import alive
+from shared.process import ProcessId, alive
 from supervisor.holder_client import HolderError, HolderInfo, read_exit
 from supervisor.holder_protocol import encode_json
 from supervisor.ring import read_tail
@@ -122,18 +122,21 @@ async def test_a_stop_ends_what_ignores_it_and_what_escaped(lab: Lab) -> None:
     bystander = await lab.start(CAT, "bystander")
     watcher = await lab.watch(info)
     await watcher.sees(b"ready")
-    tree = [each for each in lab.processes() if each not in (info.id, bystander.id, bystander.child.id)]
-    assert len(tree) == 3
-    started = time.monotonic()
 
-    await watcher.client.stop(0.2)
+    def tree() -> list[ProcessId]:
+        return [each for each in lab.processes() if each not in (info.id, bystander.id, bystander.child.id)]
+
+    await until(lambda: len(tree()) == 3)  # one that is just becoming its program shows no environment
+    members, started = tree(), time.monotonic()
+
+    await watcher.client.stop(0.7)
     answered = time.monotonic() - started
     how = await watcher.exited()
 
-    assert answered < 0.35
+    assert answered < 1.3
     assert how["signal"] == signal.SIGKILL
-    assert not any(alive(process) for process in tree)
-    assert 0.4 <= time.monotonic() - started < 15
+    assert not any(alive(process) for process in members)
+    assert 1.4 <= time.monotonic() - started < 15
     assert alive(bystander.child.id)
 
 
@@ -255,11 +258,10 @@ async def test_a_client_that_never_reads_delays_the_end_by_a_second_at_most(lab:
     await reader.readexactly(4)
 
     await watcher.client.write("1", b"\n", 5)
-    await watcher.exited()
-    told = time.monotonic()
+    how = await watcher.exited()
     await lab.gone(info.id)
 
-    assert 0.5 < time.monotonic() - told < 15
+    assert 0.9 < time.time() - how["at"] < 15  # from the exit itself: this process may hear of it late
     writer.close()
 
 
@@ -280,7 +282,7 @@ async def test_many_starts_and_stops_leave_no_descriptor_process_or_file(lab: La
     for n in range(30):
         await once(n)
 
-    assert me.num_fds() <= before
+    await until(lambda: me.num_fds() <= before)  # the last connection is closed in the next turn of the loop
     assert slaves_of(lab) == terminals == 0
     assert not lab.processes()
     assert not me.children()
