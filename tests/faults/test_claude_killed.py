@@ -74,6 +74,7 @@ def test_killed_in_a_turn_the_reply_is_interrupted_and_not_repeated(house: House
     cut = house.send(f"[[{gate} never]] echo: a long answer", session, wait=0)["message"]["id"]
     waits = house.send("echo: behind it", session, wait=0)["message"]["id"]
     assert house.model.wait_for_gate("never", 30)
+    until(lambda: house.message(cut)["state"] == "submitted", "Claude has told of the prompt")
     dead = kill_claude(house, session)
     receipt = house.message(cut, wait=30)
     assert (receipt["state"], receipt["error"]["code"]) == ("interrupted", "interrupted")
@@ -87,6 +88,7 @@ def test_killed_in_its_first_turn_the_session_goes_on(house: House) -> None:
     sent = house.send("[[gate first]] echo: nothing yet", wait=0)
     session = sent["session"]["id"]
     assert house.model.wait_for_gate("first", 30)
+    until(lambda: house.message(sent["message"]["id"])["state"] == "submitted", "Claude has told of the prompt")
     dead = kill_claude(house, session)
     assert house.message(sent["message"]["id"], wait=30)["state"] == "interrupted"
     comes_back(house, session, dead)

@@ -71,6 +71,7 @@ def test_killed_in_a_turn_the_reply_is_interrupted(house: House) -> None:
     cut = house.send("[[midgate never]] echo: a long answer", session, wait=0)["message"]["id"]
     waits = house.send("echo: behind it", session, wait=0)["message"]["id"]
     assert house.model.wait_for_gate("never", 30)
+    until(lambda: house.message(cut)["state"] == "submitted", "Claude has told of the prompt")
     dead = kill_holder(house, session)
     assert house.message(cut, wait=30)["state"] == "interrupted"
     assert house.message(waits, wait=30)["reply"] == "behind it"

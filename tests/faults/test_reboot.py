@@ -71,6 +71,7 @@ def test_conversation_whose_transcript_is_gone_is_lost_with_its_reason(house: Ho
     _, session = house.ask("Remember the word PLUM")
     waits = house.send("[[gate g]] echo: cut", session, wait=0)["message"]["id"]
     assert house.model.wait_for_gate("g", 30)
+    until(lambda: house.message(waits)["state"] == "submitted", "Claude has told of the prompt")
     queued = house.send("echo: for nobody", session, wait=0)["message"]["id"]
     power_off(house)
     for transcript in house.claude_home.glob(f".claude/projects/*/{session}.jsonl"):
