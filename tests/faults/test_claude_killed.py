@@ -102,7 +102,7 @@ def test_killed_with_a_background_task_leaves_nothing_behind(make_house: MakeHou
     task = json.dumps({"command": "sleep 7654", "run_in_background": True})
     _, session = house.ask(f"[[tool Bash {task}]]")
     until(lambda: _sleepers(house), "the task runs")
-    assert house.session(session)["backgroundTasks"]
+    until(lambda: house.session(session)["backgroundTasks"], "the Stop hook has told of it")
     dead = kill_claude(house, session)
     comes_back(house, session, dead)
     assert not _sleepers(house)
