@@ -129,11 +129,15 @@ def test_one_that_always_dies_is_given_up(make_house: MakeHouse, one_cli: Path) 
     wrapper.chmod(0o755)
     house.config["claude"]["command"] = str(wrapper)
     house.config["health"] = {"restart_seconds": 0.05, "restart_limit": 4}
+    pauses = Pauses(house)
     house.start_supervisor()
     _, session = house.ask("Remember the word LYCHEE")
     switch.touch()
+    pauses.hold("exited")  # or it may have been given up before it gets the message
     dead = kill_claude(house, session)
+    pauses.reached("exited")
     waits = house.send("echo: wait for me", session, wait=0)["message"]["id"]
+    pauses.release("exited")
     ended = house.until_state(session, "ended")
     assert (ended["endReason"], ended["pid"]) == ("crashed", None)
     assert "4 times" in ended["endDetail"]
