@@ -160,7 +160,7 @@ def test_a_claude_started_by_hand_keeps_its_conversation(make_house: MakeHouse, 
     by_hand = _by_hand(house, cli, session)
     try:
         status = house.claude_home / ".claude" / "sessions" / f"{by_hand.pid}.json"
-        until(lambda: _drain(by_hand) and status.exists(), "it has the conversation open")
+        until(lambda: _drain(by_hand) and has_open(status, session), "it has the conversation open")
         refused = house.send("echo: me too", session)["message"]
         assert (refused["state"], refused["error"]["code"], refused["error"]["status"]) == (
             "failed",
@@ -184,7 +184,7 @@ def test_a_claude_started_by_hand_beside_a_live_one_gets_the_conversation(make_h
     by_hand = _by_hand(house, cli, session)
     try:
         status = house.claude_home / ".claude" / "sessions" / f"{by_hand.pid}.json"
-        until(lambda: _drain(by_hand) and status.exists() and session in status.read_text(), "it has it open, too")
+        until(lambda: _drain(by_hand) and has_open(status, session), "it has it open, too")
         refused = house.send("echo: not beside you", session)["message"]
         assert (refused["state"], refused["error"]["code"]) == ("failed", "conversation_in_use")
         assert f"pid {by_hand.pid}" in refused["error"]["message"]
@@ -197,6 +197,11 @@ def test_a_claude_started_by_hand_beside_a_live_one_gets_the_conversation(make_h
     finally:
         _end(by_hand)
     assert house.ask("What word did I ask you to remember?", session)[0] == "QUINCE"
+
+
+def has_open(status: Path, session: str) -> bool:
+    """Whether Claude's status file is there and, a moment later, names the conversation."""
+    return status.exists() and session in status.read_text()
 
 
 def _by_hand(house: House, cli: Path, session: str) -> pexpect.spawn:  # type: ignore[type-arg]
