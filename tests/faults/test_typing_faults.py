@@ -62,19 +62,22 @@ def fake(make_house: MakeHouse, one_cli: Path) -> Callable[..., Fake]:
 
 
 def test_enter_is_repeated_until_it_works_and_the_text_never(fake: Callable[..., Fake]) -> None:
-    tui = fake(drop_enters=3)
+    tui = fake(drop_enters=1000)
     sent = tui.house.send("first line\nsecond line", wait=0)["message"]["id"]
     until(lambda: len(tui.saw("enter")) >= 2, "Enter is repeated")
     assert tui.house.message(sent)["state"] == "typed"
+    tui.behave()
     assert tui.house.message(sent, wait=20)["reply"] == "You said: first line\nsecond line"
-    assert [len(tui.saw(what)) for what in ("text", "enter")] == [1, 4]
+    assert {line["box"] for line in tui.saw("enter")} == {"first line\nsecond line"}, "none once it has worked"
+    assert len(tui.saw("text")) == 1
     assert tui.turns == ["first line\nsecond line"]
 
 
 def test_swallowed_ctrl_g_is_pressed_again(fake: Callable[..., Fake]) -> None:
     tui = fake(swallow_ctrl_g=1)
     assert tui.house.ask("hello")[0] == "You said: hello"
-    assert [len(tui.saw(what)) for what in ("ctrl_g", "text")] == [2, 1]
+    assert len(tui.saw("ctrl_g")) >= 2  # more on a busy machine: it also asks whether all keys were dealt with
+    assert len(tui.saw("text")) == 1
 
 
 def test_prompt_in_a_box_that_the_screen_does_not_show_is_submitted_once(fake: Callable[..., Fake]) -> None:
@@ -123,7 +126,7 @@ def test_without_hooks_the_transcript_proves_and_answers(fake: Callable[..., Fak
     reply, session = tui.house.ask("no hooks here")
     assert reply == "You said: no hooks here"
     assert tui.turns == ["no hooks here"]
-    assert tui.house.session(session)["state"] == "idle"
+    tui.house.until_state(session, "idle")
 
 
 def test_draft_of_a_person_is_left_alone_until_it_is_gone(fake: Callable[..., Fake]) -> None:
