@@ -104,13 +104,13 @@ def test_full_disk_refuses_and_heals(quick: House, disk: Disk) -> None:
     until(lambda: quick.session(session)["queueLength"] == 0, "what was accepted before is answered", 60)
     assert quick.ask("What word did I ask you to remember?", session)[0] == "FIG"
     assert quick.ask("echo: and new ones", other)[0] == "and new ones"
-    assert quick.session(session)["pid"] == before["pid"]
-    assert quick.session(session)["state"] == "idle"
+    assert quick.until_state(session, "idle")["pid"] == before["pid"]
     until(lambda: of_kind(quick, "recording", session)[-1:] == [{"recording": True}], "its recording goes on")
     assert "cannot be written" in of_kind(quick, "recording", session)[0]["error"]
     until(lambda: "FIG" in cast(quick, session)[-1000:], "what was said since is in it")
     until(lambda: descriptors(quick.supervisor.pid) <= open_before, "descriptors are given back")
-    assert not list((quick.paths.session_dir(session) / "spool").iterdir())
+    spool = quick.paths.session_dir(session) / "spool"
+    until(lambda: not list(spool.iterdir()), "what hooks have told is taken in")
 
 
 def test_a_prompt_that_is_submitted_on_a_full_disk_is_known_when_there_is_room(quick: House, disk: Disk) -> None:
@@ -256,7 +256,9 @@ def test_damaged_database_is_put_aside_and_the_living_are_found_again(quick: Hou
     assert quick.session(awake)["pid"] == pid
     assert quick.ask("What word did I ask you to remember?", asleep)[0] == "MEDLAR"
     assert len(processes_of(quick, view["conversationId"])) == 1
-    assert [item["seq"] for item in quick.events()] == list(range(1, quick.call("ping")["head"] + 1))
+    head = quick.call("ping")["head"]
+    seen = [item["seq"] for item in quick.events()]  # more may have happened since
+    assert seen == list(range(1, max(head, len(seen)) + 1))
 
 
 def test_damaged_files_of_a_session_cost_it_nothing(quick: House) -> None:
