@@ -16,7 +16,7 @@ import pytest
 
 from shared import process
 from shared.errors import Busy, Conflict
-from supervisor.places import CPU_PATIENCE_SECONDS, STARTS_AT_ONCE
+from supervisor.places import CPU_PATIENCE_SECONDS, STARTS_AT_ONCE, STARTUP_SECONDS
 from tests.conftest import MakeHouse
 from tests.faults.storage_lab import descriptors
 from tests.harness import House, until
@@ -111,7 +111,8 @@ def test_with_less_room_fewer_sessions_stay_warm_and_with_more_they_stay(quick: 
     for session in (first, second, third):
         assert quick.ask("echo: warm again", session)[0] == "warm again"
     passes(quick)
-    assert [quick.session(session)["state"] for session in (first, second, third)] == ["idle"] * 3
+    for session in (first, second, third):
+        quick.until_state(session, "idle")
 
 
 def test_grandchild_that_eats_memory_is_counted_and_its_session_replaced(make_house: MakeHouse, one_cli: Path) -> None:
@@ -121,6 +122,7 @@ def test_grandchild_that_eats_memory_is_counted_and_its_session_replaced(make_ho
     house.config["claude"]["args"] = ["--allowedTools", "Bash"]
     house.start_supervisor()
     _, session = house.ask("Remember the word TULIP")
+    passes(house, 2)  # what was measured while it started is less than what it needs
     base = until(lambda: house.session(session)["memoryBytes"], "memory was measured") >> 20
     hog = int(base * 2.2) + 100
     patch(house, limits__memory_per_session_mb=base * 1.5)
@@ -133,8 +135,18 @@ def test_grandchild_that_eats_memory_is_counted_and_its_session_replaced(make_ho
     assert house.message(sent, wait=30)["state"] == "interrupted"
     house.until_state(session, "idle")
     assert house.ask("What word did I ask you to remember?", session)[0] == "TULIP"
-    assert not [p for p in house.marked() if b"<< 20" in Path(f"/proc/{p.pid}/cmdline").read_bytes()]
+    assert not hogs(house)
     assert len(of_kind(house, "memory", session)) == 1
+
+
+def hogs(house: House) -> list[int]:
+    """Its processes that eat memory."""
+    found = []
+    for member in house.marked():
+        with suppress(OSError):  # it has ended meanwhile
+            if b"<< 20" in Path(f"/proc/{member.pid}/cmdline").read_bytes():
+                found.append(member.pid)
+    return found
 
 
 def queue_of(house: House, session: str, word: str, count: int) -> list[str]:
@@ -172,8 +184,8 @@ def test_a_session_that_always_has_work_makes_room_between_two_turns(make_house:
     for number in range(3):
         assert house.ask(f"echo: grown {number}", worker)[0] == f"grown {number}"
     # What was measured while it started is less than what it needs: twice the limit would then be passed, too.
-    young = until(lambda: house.session(worker)["memoryBytes"], "measured")
-    used = until(lambda: (now := house.session(worker)["memoryBytes"]) != young and now, "measured again") / 1024**2
+    passes(house, 2)
+    used = until(lambda: house.session(worker)["memoryBytes"], "measured") / 1024**2
     generation = house.session(worker)["generation"]
     queue = queue_of(house, worker, "again", 5)
     house.until_state(worker, "busy")
@@ -237,11 +249,16 @@ def test_revival_of_many_is_no_stampede(quick: House) -> None:
     quick.start_supervisor()
     for session in sessions:
         quick.until_state(session, "idle")
-    at_once = most = 0
+    starting: dict[str, int] = {}
+    most = 0
     for event in quick.events(head):
         if event["kind"] == "state":
-            at_once += (event["data"]["to"] == "starting") - (event["data"]["from"] == "starting")
-            most = max(most, at_once)
+            starting.pop(event["session"], None)
+            if event["data"]["to"] == "starting":
+                starting[event["session"]] = event["at"]
+                # One that takes very long on a busy machine keeps the next ones waiting no more.
+                recent = [at for at in starting.values() if event["at"] - at < STARTUP_SECONDS * 1000]
+                most = max(most, len(recent))
     assert most == STARTS_AT_ONCE
     assert [len(of_kind(quick, "crashed", session)) for session in sessions] == [1] * 4
     assert quick.ask("What word did I ask you to remember?", sessions[3])[0] == "WORD3"
@@ -260,11 +277,22 @@ def quick_head(house: House) -> int:
 def test_terminals_and_descriptors_are_given_back(quick: House) -> None:
     assert quick.supervisor is not None
     _, first = quick.ask("echo: warm")
+    assert terminals(quick)
     quick.call("session.hibernate", {"sessionId": first})
-    before, ptys = descriptors(quick.supervisor.pid), len(os.listdir("/dev/pts"))
+    before = descriptors(quick.supervisor.pid)
     for _ in range(3):
         assert quick.ask("echo: again", first)[0] == "again"
         quick.call("session.hibernate", {"sessionId": first})
     until(lambda: descriptors(quick.supervisor.pid) <= before, "descriptors are given back")
-    own = [name for name in os.listdir("/dev/pts") if re.fullmatch(r"\d+", name)]
-    assert len(own) <= ptys + 4, "other tests beside this one have terminals too"
+    until(lambda: not terminals(quick), "terminals are given back")
+
+
+def terminals(house: House) -> list[str]:
+    """Those that a process of this house has open, at either end; other tests beside this one have terminals, too."""
+    found = []
+    for member in house.marked():
+        with suppress(OSError):
+            for entry in os.scandir(f"/proc/{member.pid}/fd"):
+                with suppress(OSError):
+                    found.append(os.readlink(entry.path))
+    return [name for name in found if re.fullmatch(r"/dev/(pts/)?ptmx|/dev/pts/\d+", name)]
