@@ -22,7 +22,7 @@ from shared.bus_keys import BusKeyring, KeyPair
 from shared.errors import Forbidden, Unauthorized, Unavailable
 from shared.tokens import Scope
 from tests.conftest import MakeHouse
-from tests.harness import House, until
+from tests.harness import PATIENCE, House, until
 
 SHORT = 3.0
 """Seconds after which a client that is not let in has waited enough."""
@@ -132,9 +132,10 @@ def test_nobody_else_comes_in(reachable: House) -> None:
         "no key at all": None,
     }
     for what, key in cases.items():
-        error = Unauthorized if what.endswith("never added") else Unavailable
+        # Only the first hears that it is refused, and waits for that; the others hear nothing at all.
+        error, patience = (Unauthorized, PATIENCE) if what.endswith("never added") else (Unavailable, SHORT)
         with BusClient(address, key=key) as bus, pytest.raises(error):
-            pytest.fail(f"{what}: {bus.call('ping', timeout=SHORT)}")
+            pytest.fail(f"{what}: {bus.call('ping', timeout=patience)}")
         with EventStream(facts(reachable)["events"], key=key) as stream:
             assert stream.next_event(1.5) is None, what
     context = zmq.Context()
@@ -164,7 +165,7 @@ def test_whose_key_is_revoked_is_cut_off_and_the_others_come_back(reachable: Hou
         until(lambda: deaf.next_event(1.0) and hears.next_event(1.0), "both hear")
         BusKeyring(reachable.paths).clients.revoke("gone")
         with pytest.raises(Unauthorized) as refused:
-            until(lambda: not first.call("ping", timeout=SHORT), "it is refused")
+            until(lambda: not first.call("ping", timeout=PATIENCE), "it is refused")
         assert refused.value.error_code == "key_refused"
         assert second.call("ping", timeout=30)["ready"]
         while hears.next_event(0.0):
@@ -188,7 +189,7 @@ def test_clients_do_not_see_each_others_replies(reachable: House) -> None:
         dealer.setsockopt_string(zmq.CURVE_SERVERKEY, key.server)
         dealer.connect(facts(reachable)["requests"])
         dealer.send(json.dumps({"v": 1, "id": "same", "op": "conversations.list", "args": {}}).encode())
-        assert dealer.poll(10_000)
+        assert dealer.poll(60_000)
         answers.append(json.loads(dealer.recv()))
     context.destroy(0)
     assert [answer["ok"] for answer in answers] == [True, False]

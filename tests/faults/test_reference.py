@@ -65,7 +65,7 @@ def fake(make_house: MakeHouse) -> Fake:
 def test_every_call_answers_as_its_document_says(fake: Fake) -> None:
     client = Client(fake.house)
     for fate in ("lives", "sleeps", "has ended"):
-        _, sent = client.chat(CHAT, wait=20)
+        _, sent = client.chat(CHAT, wait=60)
         session, message = sent["sessionId"], sent["messageId"]
         known = {ID: session, MESSAGE_ID: message, "/home/me/project": str(fake.house.project)}
         assert sent["reply"] == "You said: hi"
@@ -85,11 +85,11 @@ def test_every_call_answers_as_its_document_says(fake: Fake) -> None:
 
 def test_a_claude_that_ends_at_once_is_a_bad_gateway(fake: Fake) -> None:
     client = Client(fake.house)
-    _, asleep = client.chat(CHAT, wait=20)
+    _, asleep = client.chat(CHAT, wait=60)
     fake.house.call("session.hibernate", {"sessionId": asleep["sessionId"]})
     (fake.house.folder / "fake-claude").write_text("#!/bin/sh\necho 'no licence'\nexit 3\n")
 
-    status, answer = client.ask(CREATE, CREATE.path, {"projectPath": str(fake.house.project), "wait": 20})
+    status, answer = client.ask(CREATE, CREATE.path, {"projectPath": str(fake.house.project), "wait": 60})
     assert (status, answer["code"]) == (502, "start_failed")
     assert "no licence" in answer["error"]
-    assert client.chat(CHAT, wait=20)[0] == 502
+    assert client.chat(CHAT, wait=60)[0] == 502

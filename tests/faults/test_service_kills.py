@@ -15,7 +15,7 @@ import pytest
 
 from shared import process
 from tests.conftest import MakeHouse
-from tests.harness import House, until
+from tests.harness import PATIENCE, House, until
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def manager(folder: Path) -> Iterator[socket.socket]:
     """Where a service manager hears sd_notify."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
         listener.bind(str(folder / "notify"))
-        listener.settimeout(20)
+        listener.settimeout(PATIENCE)
         yield listener
 
 
@@ -169,7 +169,7 @@ def test_ready_is_told_when_sessions_are_adopted_and_requests_are_answered(
     house.extra_env["NOTIFY_SOCKET"] = manager.getsockname()
     supervisor = house.start_supervisor(ready=False)
     assert manager.recv(100) == b"READY=1"
-    assert house.call("ping", timeout=5)["ready"]
+    assert house.call("ping", timeout=PATIENCE)["ready"]
     assert [event["data"]["pid"] for event in house.events(session=session) if event["kind"] == "adopted"] == [pid]
     supervisor.send_signal(signal.SIGTERM)
     assert manager.recv(100) == b"STOPPING=1"

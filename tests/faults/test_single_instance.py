@@ -17,7 +17,7 @@ import pytest
 from shared import paths, process
 from shared.bus import BusClient, EventStream
 from tests.conftest import MakeHouse
-from tests.harness import House, until
+from tests.harness import PATIENCE, House, until
 
 CROWD = """
 import os, sys
@@ -130,7 +130,7 @@ def test_deleted_bus_sockets_are_bound_again(quick: House) -> None:
     )
     with BusClient(quick.paths.request_address) as fresh, EventStream(quick.paths.event_address) as stream:
         assert fresh.call("ping")["pid"] == quick.supervisor.pid  # type: ignore[union-attr]
-        assert stream.next_event(10) is not None
+        assert stream.next_event(PATIENCE) is not None
     assert any(event["kind"] == "bus_rebound" for event in quick.events())
 
 
