@@ -22,7 +22,8 @@ from supervisor.session import Session
 
 STOP_GRACE_SECONDS = 2.0
 STOP_SECONDS = 15.0
-KILLED_SECONDS = 1.0
+LEAVES_SECONDS = 1.5
+"""How long a holder may take to leave: killed, or by itself, which it does a second after its last words at the latest."""
 
 
 async def end_tree(session: Session, link: Link, gone: asyncio.Event) -> None:
@@ -53,13 +54,19 @@ async def end_tree(session: Session, link: Link, gone: asyncio.Event) -> None:
     exited = child is None or not process.alive(child)
     if holder is not None and not (exited and answers):
         process.send_signal(holder, 9)  # it does not answer; what it held is ended from here
-        end = time.monotonic() + KILLED_SECONDS
-        while process.alive(holder) and time.monotonic() < end:
-            await asyncio.sleep(0.005)
+        await _left(holder)
     await remains.end_strays(session)
+    if holder is not None:
+        await _left(holder)  # until then it has the lock of the conversation, which another home may want now
     if record.socket:
         Path(record.socket).unlink(missing_ok=True)
     if child is not None:
         if process.alive(child):
             raise Unavailable("The session's process cannot be ended.", code="unkillable")
         leftovers.remove(session.house.claude_home, child)
+
+
+async def _left(holder: ProcessId) -> None:
+    end = time.monotonic() + LEAVES_SECONDS
+    while process.alive(holder) and time.monotonic() < end:
+        await asyncio.sleep(0.005)

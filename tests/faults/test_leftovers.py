@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from shared import process
 from tests.conftest import MakeHouse
 from tests.faults.test_claude_killed import _sleepers, kill_claude
 from tests.harness import until
@@ -18,9 +19,10 @@ def test_nothing_of_a_killed_session_is_left(make_house: MakeHouse, cli: Path) -
     _, session = house.ask(f"[[tool Bash {task}]]")
     until(lambda: _sleepers(house), "the task runs")
     temporary = house.paths.temporary_dir(session)
-    pid = house.session(session)["pid"]
+    pid, holder = (house.session(session)[name] for name in ("pid", "holderPid"))
     assert list(temporary.glob("claude-*/*/*/tasks/*.output")), "the CLI honours TMPDIR"
     house.call("session.kill", {"sessionId": session})
+    assert process.identify(holder) is None
     assert not temporary.exists()
     assert not _sleepers(house)
     assert not list((house.claude_home / ".claude" / "sessions").glob(f"{pid}.*"))
