@@ -50,7 +50,7 @@ class Link:
             await terminal.connect(socket, patience)
         except HolderTimeout:
             await terminal.close()
-            self.unanswered(socket)
+            self.unanswered(socket, say=patience >= CONNECT_SECONDS)
             return
         except HolderError as error:
             await terminal.close()
@@ -96,10 +96,10 @@ class Link:
             self._chores.do(terminal.close)
             self.unanswered(Path(session.record.socket))
 
-    def unanswered(self, socket: Path) -> None:
-        """The holder lives and does not answer: say so, and try again for ever."""
+    def unanswered(self, socket: Path, say: bool = True) -> None:
+        """The holder lives and does not answer: say so, unless it had too little time for that, and try again for ever."""
         session = self._session
-        if session.health != "unresponsive":
+        if say and session.health != "unresponsive":
             session.health = "unresponsive"
             session.store.append("unresponsive", session.id, {"holder": session.record.holder})
         session.responsive = False

@@ -114,6 +114,7 @@ def test_stopped_holder_is_unresponsive_and_recovers(make_house: MakeHouse, one_
     house.start_supervisor()
     assert house.ask("echo: still not", other)[0] == "still not"
     assert house.session(session)["state"] == "unknown"
+    until(lambda: len(kinds(house, session, "unresponsive")) == 2, "it is noticed again")
     process.send_signal(holder, signal.SIGCONT)
     assert house.message(held, wait=30)["reply"] == "held"
     after = house.session(session)
@@ -121,6 +122,23 @@ def test_stopped_holder_is_unresponsive_and_recovers(make_house: MakeHouse, one_
     assert kinds(house, session, "crashed", "resumed", "ended") == []
     assert len(kinds(house, session, "unresponsive")) == 2  # one for each supervisor that noticed
     assert kinds(house, other, "unresponsive", "crashed") == []
+
+
+def test_holder_that_is_slow_when_a_supervisor_starts_is_not_called_unresponsive(
+    make_house: MakeHouse, one_cli: Path
+) -> None:
+    house = make_house(one_cli)
+    house.start_supervisor()
+    _, session = house.ask("echo: hello")
+    pid = house.session(session)["pid"]
+    holder, _ = both(house.session(session))
+    house.kill_supervisor()
+    process.send_signal(holder, signal.SIGSTOP)
+    house.start_supervisor()
+    assert house.session(session)["state"] == "unknown"
+    process.send_signal(holder, signal.SIGCONT)
+    assert house.until_state(session, "idle")["pid"] == pid
+    assert kinds(house, session, "unresponsive", "responsive", "crashed") == []
 
 
 @pytest.mark.parametrize("dead", [False, True])
