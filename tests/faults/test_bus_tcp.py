@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import random
 import socket
 import threading
 from collections.abc import Iterator
@@ -196,12 +197,19 @@ def test_clients_do_not_see_each_others_replies(reachable: House) -> None:
     assert answers[1]["error"]["code"] == "insufficient_scope"
 
 
+def free_port() -> int:
+    """One that the machine does not give to others who ask for any, while nobody listens on it."""
+    while True:
+        port = random.randrange(20_000, 30_000)
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+
+
 def test_what_was_asked_of_a_supervisor_that_was_down_is_not_done_by_the_next_one(
     make_house: MakeHouse, one_cli: Path
 ) -> None:
     house = make_house(one_cli)
-    with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as two:
-        ports = [taken.getsockname()[1] for taken in (one, two)]
+    ports = [free_port(), free_port()]
     house.config["bus"] = {"tcp_host": "127.0.0.1", "tcp_request_port": ports[0], "tcp_event_port": ports[1]}
     house.start_supervisor()
     until(lambda: facts(house)["serverKey"], "the bus listens on TCP")
