@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from shared.errors import InvalidRequest, PilotlightError
+from supervisor import box
 from supervisor.claude.prompts import check_prompt
 from supervisor.claude.transcript import Spoken
 from supervisor.store import MessageRecord
@@ -230,5 +231,6 @@ async def _has_focus(session: Session, terminal: Terminal, identity: str, typing
     async with typing:
         await terminal.press(f"{identity}:p{time.monotonic_ns()}", CTRL_G)
         await session.pulse.until(lambda: session.editor_runs > runs or session.terminal is not terminal, LOST_SECONDS)
+        await box.back(session)
     await asyncio.sleep(REDRAW_SECONDS)
     return session.editor_runs > runs

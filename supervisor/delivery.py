@@ -220,6 +220,8 @@ class Sender:
                 lambda: message.id in session.claimed or session.editor_runs > runs or session.terminal is not terminal,
                 EDITOR_SECONDS,
             )
+            if message.id not in session.claimed and session.editor_runs > runs:
+                await box.back(session)
         finally:
             # From here on no late Ctrl+G hands it over: either it was claimed before, or it never will be.
             self._disarm(message)
@@ -309,11 +311,15 @@ class Sender:
         runs = session.editor_runs
         async with self.typing:
             await terminal.press(f"{message.id}:{message.generation}:q{time.monotonic_ns()}", CTRL_G)
+            await pause_point("probed")
             answered = await session.pulse.until(
-                lambda: session.editor_runs > runs or message.state != "typed" or not self._ours(message, terminal),
+                lambda: (
+                    session.editor_runs > runs or session.sight().menu is not None or session.terminal is not terminal
+                ),
                 EDITOR_SECONDS,
             )
-        if not answered or message.state != "typed" or not self._ours(message, terminal):
+            await box.back(session)  # also when the prompt was submitted meanwhile: a person's keys come next
+        if not answered or session.editor_runs == runs or message.state != "typed" or not self._ours(message, terminal):
             return False
         return await session.pulse.until(lambda: resembles(session.sight().draft, message.prompt), BOX_SECONDS)
 

@@ -40,7 +40,8 @@ async def interrupt(session: Session) -> str:
         # The request may be on its way before the box is drawn empty, long before on a busy machine: the box itself knows.
         drafted = not await session.pulse.until(lambda: session.sight().kind != "draft", REDRAW_SECONDS)
         if drafted and message is not None:
-            drafted = await box.contents(session) not in (None, "", message.prompt.rstrip())
+            async with session.typing:
+                drafted = await box.contents(session) not in (None, "", message.prompt.rstrip())
         if message is not None and not drafted:
             _note(session, message.id)
         session.interrupting = True
@@ -86,10 +87,11 @@ def _note(session: Session, message: str | None) -> None:
 
 async def _take_back(session: Session, message: MessageRecord) -> None:
     """Clear the prompt box if it holds exactly this message, and settle it as interrupted."""
-    if await box.contents(session) == message.prompt.rstrip():
-        await session.pulse.until(lambda: session.sight().kind == "draft", GONE_SECONDS)
-        await press(session, CTRL_C)  # once: it clears a box of many lines, and a second one would begin an exit
-        await session.pulse.until(lambda: session.sight().kind == "prompt", GONE_SECONDS)
+    async with session.typing:
+        if await box.contents(session) == message.prompt.rstrip():
+            await session.pulse.until(lambda: session.sight().kind == "draft", GONE_SECONDS)
+            await press(session, CTRL_C)  # once: it clears a box of many lines, and a second one would begin an exit
+            await session.pulse.until(lambda: session.sight().kind == "prompt", GONE_SECONDS)
     if session.current is message and message.state == "submitted":
         session.receipts.conclude(message, Outcome("interrupted", detail="withdrawn"))
 

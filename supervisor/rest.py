@@ -14,6 +14,9 @@ FLUSH_SECONDS = 1.0
 FLUSHED_SECONDS = 0.25
 """How long the logs must have been silent to be whole, and how long that is waited for."""
 
+UNDRAWN_SECONDS = 3.0
+"""How long the CLI may take to draw what was typed; a key that it draws nothing for counts no longer."""
+
 
 def check_restful(session: Session) -> None:
     """Raise Conflict with the reason why this session may not be put to sleep now."""
@@ -23,11 +26,19 @@ def check_restful(session: Session) -> None:
         "background tasks run": session.in_background,
         "somebody is attached": session.attached > 0,
         "a draft is in its prompt box": session.sight().kind == "draft",
+        "what was typed is not drawn yet": _undrawn(session),
         "its transcript does not exist yet": session.record.message_count > 0 and not has_transcript(session),
     }
     for reason, holds in reasons.items():
         if holds:
             raise Conflict(f"The session cannot hibernate now: {reason}.", code="not_restful")
+
+
+def _undrawn(session: Session) -> bool:
+    """Whether a draft may be on its way into the box."""
+    terminal = session.terminal
+    lately = time.monotonic() - session.keyed_at < UNDRAWN_SECONDS
+    return lately and terminal is not None and terminal.output_at < session.keyed_at
 
 
 async def await_flush(session: Session) -> None:

@@ -11,6 +11,8 @@ JSON file that FAKE_TUI_SCRIPT names, read anew at each step, so that a test can
     deaf              stops reading its terminal                ignore [NAMES]     signals without effect
     gate PATH         a turn goes on once this file exists
     clear_gate PATH   a prompt that was submitted stands in the box until this file exists, and takes what was typed along
+    enter_gate PATH   Enter takes effect once this file exists
+    editor_gate PATH  the editor is called once this file exists, and what was typed until it has ended is lost
     astray            with a text in the box, the cursor is drawn outside of it
 
 What it saw is in FAKE_TUI_LOG, one JSON object a line: {"saw": "start" | "ctrl_g" | "text" | "enter" | "turn", ...}.
@@ -77,7 +79,7 @@ class FakeTui:
         while True:
             while self.script.get("deaf"):
                 time.sleep(POLL_SECONDS)
-            for key in os.read(0, 4096):
+            for key in os.read(0, 1):
                 self.key(key)
 
     def key(self, key: int) -> None:
@@ -89,6 +91,7 @@ class FakeTui:
         elif key == 0x0D:
             self.counts["enter"] += 1
             self.log("enter", box=self.box)
+            self.wait("enter_gate")
             if self.box and self.counts["enter"] > self.script.get("drop_enters", 0):
                 self.turn()
         elif key == 0x15:
@@ -99,11 +102,14 @@ class FakeTui:
 
     def edit(self) -> None:
         time.sleep(self.script.get("editor_delay", 0))
+        gated = self.wait("editor_gate")
         file = Path(os.environ.get("TMPDIR", "/tmp")) / f"claude-prompt-{uuid.uuid4()}.md"
         file.write_text(self.box)
         subprocess.run(f"{os.environ['EDITOR']} {file}", shell=True, check=False)
         text = file.read_text()
         file.unlink()
+        if gated:
+            termios.tcflush(0, termios.TCIFLUSH)
         if text == self.box:
             return
         self.counts["text"] += 1
@@ -123,14 +129,12 @@ class FakeTui:
         self.status("busy")
         self.write({"type": "user", "promptId": prompt_id, "message": {"role": "user", "content": prompt}})
         self.hook("UserPromptSubmit", prompt=prompt, prompt_id=prompt_id)
-        while (gate := self.script.get("clear_gate")) and not Path(gate).exists():
-            time.sleep(POLL_SECONDS)
+        self.wait("clear_gate")
         if self.box:
             self.box = ""
             termios.tcflush(0, termios.TCIFLUSH)
             self.draw()
-        while (gate := self.script.get("gate")) and not Path(gate).exists():
-            time.sleep(POLL_SECONDS)
+        self.wait("gate")
         left = int(self.script.get("flood", 0))
         while left > 0:
             left -= os.write(1, b"flood " * min(700, left // 6 + 1))
@@ -141,6 +145,12 @@ class FakeTui:
         self.hook("Stop", last_assistant_message=reply, prompt_id=prompt_id, background_tasks=[])
         self.write({"type": "system", "subtype": "turn_duration", "durationMs": 1})
         self.status("idle")
+
+    def wait(self, name: str) -> bool:
+        """Until the file exists that this gate names; False when there is no such gate."""
+        while (gate := self.script.get(name)) and not Path(gate).exists():
+            time.sleep(POLL_SECONDS)
+        return gate is not None
 
     def hook(self, event: str, **payload: Any) -> None:
         if self.script.get("no_hooks"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import pytest
 from shared import process
 from shared.errors import Conflict, TooLarge, Unavailable
 from tests.conftest import MakeHouse
-from tests.faults.pausing import fates, kinds
+from tests.faults.pausing import Pauses, fates, kinds
 from tests.harness import ROOT, House, until
 from tests.onlooker import Viewer
 
@@ -24,6 +25,7 @@ class Fake:
 
     def __init__(self, house: House) -> None:
         self.house = house
+        self.pauses = Pauses(house)
         self._script = house.folder / "script.json"
         self._log = house.folder / "saw.jsonl"
         self._log.touch()
@@ -192,6 +194,33 @@ def test_what_a_person_types_does_not_vanish_with_a_prompt_that_is_cleared_late(
         viewer.until(lambda: viewer.last("snapshot")["asked"], "the supervisor has read the keys")
         gate.touch()
         assert tui.house.message(sent, wait=20)["reply"] == "You said: slow to go"
+        viewer.until_shown("❯ XYZ")
+    finally:
+        viewer.close()
+
+
+def test_what_a_person_types_does_not_vanish_with_an_editor_that_is_called_late(fake: Callable[..., Fake]) -> None:
+    tui = fake()
+    _, session = tui.house.ask("warm")
+    entered, edits = tui.house.folder / "entered", tui.house.folder / "edits"
+    tui.behave(enter_gate=str(entered))
+    tui.pauses.hold("probed")
+    viewer = Viewer(tui.house.paths.terminal_socket, session, "write", "test")
+    try:
+        viewer.until(lambda: viewer.snapshots, "a snapshot")
+        before = len(tui.saw("ctrl_g"))
+        sent = tui.house.send("slow to go", session, wait=0)["message"]["id"]
+        tui.pauses.reached("probed")
+        tui.behave(enter_gate=str(entered), editor_gate=str(edits))
+        viewer.type("XYZ")
+        viewer.say("snapshot")
+        viewer.until(lambda: viewer.last("snapshot")["asked"], "the supervisor has read the keys")
+        tui.pauses.release("probed")
+        entered.touch()
+        assert tui.house.message(sent, wait=20)["reply"] == "You said: slow to go"
+        until(lambda: len(tui.saw("ctrl_g")) == before + 2, "it comes to the second Ctrl+G")
+        time.sleep(0.3)  # keys that do not wait for the editor are in the terminal by now
+        edits.touch()
         viewer.until_shown("❯ XYZ")
     finally:
         viewer.close()
