@@ -3,8 +3,11 @@ fate is told. Driven by the scripted stand-in, since the real CLI does none of t
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 import sys
+import termios
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -226,6 +229,15 @@ def test_what_a_person_types_does_not_vanish_with_an_editor_that_is_called_late(
         viewer.close()
 
 
+def unread(pid: int) -> int:
+    """The bytes in its terminal that a process has not read."""
+    terminal = os.open(f"/proc/{pid}/fd/0", os.O_RDONLY | os.O_NOCTTY)
+    try:
+        return int.from_bytes(fcntl.ioctl(terminal, termios.FIONREAD, bytes(4)), sys.byteorder)
+    finally:
+        os.close(terminal)
+
+
 def test_keys_and_an_interrupt_to_a_deaf_one_are_refused_with_what_to_do(fake: Callable[..., Fake]) -> None:
     tui = fake()
     house = tui.house
@@ -238,6 +250,8 @@ def test_keys_and_an_interrupt_to_a_deaf_one_are_refused_with_what_to_do(fake: C
     with pytest.raises(TooLarge) as too_large:
         house.call("session.keys", {"sessionId": session, "text": "x" * 700_001})
     flood = house.bus.submit("session.keys", {"sessionId": session, "text": "x" * 600_000}, timeout=60)
+    pid = house.session(session)["pid"]
+    until(lambda: unread(pid) > 1000, "the flood has come to the terminal")
     interrupt = house.bus.submit("session.interrupt", {"sessionId": session}, timeout=60)
     with pytest.raises(Conflict) as partly:
         flood.result(60)
