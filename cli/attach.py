@@ -35,6 +35,10 @@ WAKE_SECONDS = 30.0
 RETRY_SECONDS = 0.2
 NOTICE_SECONDS = 4.0
 NOTICE_CHARACTERS = 500
+COVERED_SECONDS = 0.05
+"""How long the session must have been quiet before a notice that it may have drawn over is shown again: then nothing of its
+output, no sequence and no frame, is half written."""
+
 STALL_SECONDS = 5.0
 """How long a supervisor may take nothing of what is typed before the connection counts as lost."""
 
@@ -98,6 +102,9 @@ class Attachment:
         self._retry_at = 0.0
         self._notice: str | None = None
         self._notice_until = 0.0
+        self._covered_at: float | None = None
+        """When the session last drew, since the notice was shown."""
+
         self._why: str | None = None
         self._state: dict[str, Any] = {}
         self._mine = False
@@ -183,6 +190,7 @@ class Attachment:
         if kind == protocol.OUTPUT:
             shown, switched = self._cleaner.feed(protocol.read_output(payload)[1])
             self._terminal.write(shown)
+            self._covered_at = time.monotonic()
             if switched:
                 self._send(protocol.control({"type": "snapshot"}))
         elif kind == protocol.SNAPSHOT:
@@ -280,14 +288,20 @@ class Attachment:
     def _show_notice(self) -> None:
         if self._notice is not None:
             self._terminal.notice(self._notice)
+            self._covered_at = None
 
     def _tend_notice(self) -> None:
-        if self._notice is not None and time.monotonic() >= self._notice_until:
+        now = time.monotonic()
+        if self._notice is not None and now >= self._notice_until:
             self._notice = None
             self._send(protocol.control({"type": "snapshot"}))
+        elif self._covered_at is not None and now >= self._covered_at + COVERED_SECONDS:
+            self._show_notice()
 
     def _patience(self) -> float | None:
         due = [self._notice_until] if self._notice is not None and self._notice_until < float("inf") else []
+        if self._notice is not None and self._covered_at is not None:
+            due.append(self._covered_at + COVERED_SECONDS)
         if self._connection is None:
             due.append(self._retry_at)
         return max(0.0, min(due) - time.monotonic()) if due else None
