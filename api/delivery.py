@@ -19,6 +19,9 @@ from api.problems import body_of, json_response, respond
 from shared.messages import ErrorBody, MessageView, Sent, SessionView
 from shared.operations import SendMessage
 
+INTERRUPT_SECONDS = 30.0
+"""What a message may take to be accepted that ends the turn before it."""
+
 _UNHAPPY = {
     "failed": ErrorBody(code="message_failed", message="Claude could not answer this message.", status=502),
     "interrupted": ErrorBody(
@@ -34,8 +37,13 @@ def deliver(message: SendMessage) -> Response:
     with here.holds.held() as free:
         if message.wait and not free:
             message = msgspec.structs.replace(message, wait=0.0)
-        sent = msgspec.convert(here.hold("message.send", message, message.wait), Sent)
+        sent = msgspec.convert(here.hold("message.send", message, message.wait + making_way(message)), Sent)
     return outcome(sent)
+
+
+def making_way(message: SendMessage) -> float:
+    """Seconds that it may take to end the turn that runs, before a message that asks for that is waited for."""
+    return INTERRUPT_SECONDS if message.interrupt else 0.0
 
 
 def outcome(sent: Sent) -> Response:

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from api.context import Api
-from api.delivery import tell
+from api.delivery import making_way, tell
 from api.feed import Inbox
 from api.inbound import MAX_WAIT_SECONDS
 from api.order import TextOrder
@@ -36,7 +36,9 @@ def begin(here: Api, inbox: Inbox, gone: Gone, message: SendMessage, start: Posi
     """Send the message and return its stream. Raise what sending it raises."""
     place = start or present(here.call)
     limit = time.monotonic() + (message.wait or MAX_WAIT_SECONDS)
-    sent = msgspec.convert(here.hold("message.send", msgspec.structs.replace(message, wait=0.0), 0.0), Sent)
+    sent = msgspec.convert(
+        here.hold("message.send", msgspec.structs.replace(message, wait=0.0), making_way(message)), Sent
+    )
     own = _Own(sent.message.id)
     order = TextOrder(own.picks)
     reader = Reader(here.call, inbox, Filter(sent.session.id, CONVERSATION, own.picks), place, order)

@@ -34,6 +34,9 @@ from shared.operations import SessionRef
 WAKE_SECONDS = 30.0
 RETRY_SECONDS = 0.2
 NOTICE_SECONDS = 4.0
+WRITER_SECONDS = 15.0
+"""How long it is told who has the keyboard: it stands over the last line of the session."""
+
 NOTICE_CHARACTERS = 500
 COVERED_SECONDS = 0.05
 """How long the session must have been quiet before a notice that it may have drawn over is shown again: then nothing of its
@@ -153,7 +156,7 @@ class Attachment:
             connection.sendall(protocol.control(hello))
         except OSError:
             connection.close()
-            self._say("The supervisor is away; the session goes on. Waiting for it to come back …", keep=True)
+            self._say("The supervisor is away; the session goes on. Waiting for it to come back …", float("inf"))
             return
         self._connection, self._decoder = connection, protocol.Decoder()
         self._cleaner.reset()
@@ -220,7 +223,7 @@ class Attachment:
         if message["state"] == "ended":
             self._end(f"the session has ended: {message['reason']}")
         elif not message["live"]:
-            self._say(f"The session is {message['state']}: it has no process now.", keep=True)
+            self._say(f"The session is {message['state']}: it has no process now.", float("inf"))
         elif before is False:
             self._notice = None
 
@@ -231,7 +234,7 @@ class Attachment:
         writer = message["writer"]
         if not self._mine and writer is not None:
             taken = "has taken the keyboard" if was else "has the keyboard"
-            self._say(f"{printable(writer['actor'], 60)} {taken}. {self._prefix} s takes it.", keep=not was)
+            self._say(f"{printable(writer['actor'], 60)} {taken}. {self._prefix} s takes it.", WRITER_SECONDS)
         elif self._mine and not was:
             self._notice = None
 
@@ -280,9 +283,9 @@ class Attachment:
 
     # -- the notice ------------------------------------------------------------------------------------------------
 
-    def _say(self, text: str, keep: bool = False) -> None:
+    def _say(self, text: str, seconds: float = NOTICE_SECONDS) -> None:
         self._notice = printable(text, NOTICE_CHARACTERS)
-        self._notice_until = float("inf") if keep else time.monotonic() + NOTICE_SECONDS
+        self._notice_until = time.monotonic() + seconds
         self._show_notice()
 
     def _show_notice(self) -> None:

@@ -8,7 +8,7 @@ import click
 import msgspec
 
 from cli.completion import session_argument
-from cli.context import App, json_option, pass_app
+from cli.context import KEYS_SECONDS, App, json_option, pass_app
 from cli.output import emit, short_path, state_text, waiting_lines
 from shared.errors import Conflict, InvalidRequest
 from shared.messages import SessionView, Waiting
@@ -65,7 +65,7 @@ def answer(
         answers=dict(_pair(item) for item in answers) or None,
         updated_input=None if changed is None else _object(changed),
     )
-    result = app.call("session.answer", order)
+    result = app.call("session.answer", order, timeout=KEYS_SECONDS)
     if as_json:
         emit(result)
     else:

@@ -15,7 +15,7 @@ import time
 import click
 
 from cli.attention import answer_of
-from cli.context import App, pass_app
+from cli.context import KEYS_SECONDS, App, pass_app
 from cli.follow import Ended, follow
 from cli.output import DONE, printable, safe_text, say, short_path, state_text, waiting_lines
 from cli.sessions import CREATE_SECONDS, absolute, create
@@ -85,7 +85,7 @@ def _attend(app: App, message: MessageView) -> None:
                 return
             interrupted = True
             click.echo("\nInterrupting …")
-            app.call("session.interrupt", SessionRef(session_id=message.session_id))
+            app.call("session.interrupt", SessionRef(session_id=message.session_id), timeout=KEYS_SECONDS)
         except EOFError:
             click.echo("\nNot answered; it still waits.")
             return
@@ -108,7 +108,7 @@ def _answer_waiting(app: App, session_id: str) -> None:
         for line in waiting_lines(waiting):
             click.echo(line)
         try:
-            app.call("session.answer", _ask(session_id, waiting))
+            app.call("session.answer", _ask(session_id, waiting), timeout=KEYS_SECONDS)
         except InvalidRequest as error:
             say(error.message)
         except PilotlightError as error:  # somebody else was first, or it is over: look again

@@ -20,6 +20,9 @@ from shared.operations import ListSessions, SessionRef
 from shared.paths import Paths, resolve
 
 SHORT_SECONDS = 10.0
+KEYS_SECONDS = 45.0
+"""What may take an operation that presses keys and watches what becomes of them: answers and interrupts."""
+
 T = TypeVar("T")
 
 

@@ -15,7 +15,7 @@ import click
 import msgspec
 
 from cli.completion import session_argument
-from cli.context import App, json_option, pass_app
+from cli.context import KEYS_SECONDS, App, json_option, pass_app
 from cli.follow import Ended, follow
 from cli.output import DONE, FAILED, ago, emit, printable, safe_text, say, sessions_table, state_text, waiting_lines
 from cli.progress import Step
@@ -122,7 +122,7 @@ def send(
         interrupt=interrupt,
         key=key,
     )
-    sent = app.ask(Sent, "message.send", order, timeout=SEND_SECONDS)
+    sent = app.ask(Sent, "message.send", order, timeout=KEYS_SECONDS if order.interrupt else SEND_SECONDS)
     if not seconds:
         if as_json:
             emit(sent)

@@ -11,7 +11,7 @@ import msgspec
 
 from cli.completion import session_argument
 from cli.completion import sessions as complete_sessions
-from cli.context import App, json_option, pass_app
+from cli.context import KEYS_SECONDS, App, json_option, pass_app
 from cli.output import DONE, FAILED, ago, emit, printable, safe_text, say, short_path, table, waiting_lines
 from cli.sessions import absolute, create, tell_waiting
 from shared.errors import NotFound
@@ -234,7 +234,7 @@ def _one(waiting: list[MessageView], reference: str) -> MessageView:
 @pass_app
 def interrupt(app: App, session_id: str, as_json: bool) -> None:
     """End the turn that runs in the session ID; the session lives on."""
-    result = app.call("session.interrupt", SessionRef(session_id=app.session(session_id).id), timeout=START_SECONDS)
+    result = app.call("session.interrupt", SessionRef(session_id=app.session(session_id).id), timeout=KEYS_SECONDS)
     if as_json:
         emit(result)
     else:

@@ -90,7 +90,7 @@ async def _answer_request(
         return over or (permission.menu_seen and session.sight().kind in ("prompt", "draft"))
 
     def drawn() -> bool:
-        return gone() or session.terminal is None or session.terminal.output_at > session.keyed_at
+        return gone() or session.terminal is None or session.terminal.drawn_at > session.keyed_at
 
     async with session.typing:
         await session.pulse.until(gone, session.keyed_at + KEYED_SECONDS - time.monotonic())

@@ -6,6 +6,7 @@ that the box has the focus and that every key before Ctrl+G was dealt with (docs
 
 from __future__ import annotations
 
+import asyncio
 import time
 import uuid
 from typing import TYPE_CHECKING
@@ -19,8 +20,10 @@ CTRL_G = b"\x07"
 EDITOR_SECONDS = 3.0
 """How long the CLI may take to call the editor (measured: 25-130 ms, 400 ms the first time)."""
 
-BACK_SECONDS = 0.4
+BACK_SECONDS = 0.5
 """How long the CLI may take to draw its box anew behind the editor (measured: 10-60 ms)."""
+
+LOOK_SECONDS = 0.005
 
 
 async def contents(session: Session) -> str | None:
@@ -49,9 +52,11 @@ async def contents(session: Session) -> str | None:
 
 
 async def back(session: Session) -> None:
-    """Wait until the CLI, which has called its editor, draws its box again: what is typed before that is lost with what the
-    box held (2.1.330, three times in four)."""
+    """Wait until the CLI, which has called its editor, has drawn its box again: what is typed before that is lost with what
+    the box held (2.1.330, three times in four)."""
     terminal, heard = session.terminal, time.monotonic()
-    await session.pulse.until(
-        lambda: terminal is None or session.terminal is not terminal or terminal.output_at > heard, BACK_SECONDS
-    )
+    while terminal is not None and session.terminal is terminal and time.monotonic() - heard < BACK_SECONDS:
+        drawn = terminal.drawn_at > heard and terminal.settled
+        if drawn and session.sight().kind in ("prompt", "draft"):
+            return
+        await asyncio.sleep(LOOK_SECONDS)

@@ -231,6 +231,7 @@ async def _has_focus(session: Session, terminal: Terminal, identity: str, typing
     async with typing:
         await terminal.press(f"{identity}:p{time.monotonic_ns()}", CTRL_G)
         await session.pulse.until(lambda: session.editor_runs > runs or session.terminal is not terminal, LOST_SECONDS)
-        await box.back(session)
+        if session.editor_runs > runs:
+            await box.back(session)
     await asyncio.sleep(REDRAW_SECONDS)
     return session.editor_runs > runs

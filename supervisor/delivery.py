@@ -318,7 +318,8 @@ class Sender:
                 ),
                 EDITOR_SECONDS,
             )
-            await box.back(session)  # also when the prompt was submitted meanwhile: a person's keys come next
+            if session.editor_runs > runs:
+                await box.back(session)  # also when the prompt was submitted meanwhile: a person's keys come next
         if not answered or session.editor_runs == runs or message.state != "typed" or not self._ours(message, terminal):
             return False
         return await session.pulse.until(lambda: resembles(session.sight().draft, message.prompt), BOX_SECONDS)

@@ -25,15 +25,21 @@ RUNGS = (("escape", 3.0), ("escape_again", 10.0))
 SUBMITTED_SECONDS = 5.0
 """How long the hook of a prompt may be late (measured: 20-160 ms, seconds where many start at once)."""
 
+COMMAND_SECONDS = 1.0
+"""The same for what may have no hook: a slash command, and a prompt that a dialog holds up."""
+
 REDRAW_SECONDS = 0.5
+DRAWN_SECONDS = 3.0
+"""How long a prompt that is withdrawn may take to come back into the box, and to be cleared."""
+
 WITHDRAWING = "withdrawing"
 """In a session's options: the message whose turn is being ended, and which may come back into the box."""
 
 
 async def interrupt(session: Session) -> str:
     """End the turn that runs. Return which rung worked. Raise Conflict when nothing runs, Unavailable when it goes on."""
+    await until_told(session)
     async with session.answering:
-        await until_told(session)
         if session.terminal is None or session.record.turn_prompt is None:
             raise Conflict("Nothing runs that could be interrupted.", code="nothing_runs")
         message = session.current
@@ -56,8 +62,10 @@ async def until_told(session: Session) -> None:
     """The prompt of the message under way may have been submitted a moment ago, before its hook says so."""
     message = session.current
     if message is not None:
+        unheard = message.kind == "command" or session.state is State.WAITING
         await session.pulse.until(
-            lambda: session.record.turn_prompt is not None or session.current is not message, SUBMITTED_SECONDS
+            lambda: session.record.turn_prompt is not None or session.current is not message,
+            COMMAND_SECONDS if unheard else SUBMITTED_SECONDS,
         )
 
 
@@ -69,7 +77,10 @@ async def _press_until_over(session: Session, message: MessageRecord | None, dra
         return message is not None and not drafted and session.sight().kind == "draft"
 
     for rung, patience in RUNGS:
-        await press(session, ESCAPE)
+        async with session.typing:  # not while the CLI has its editor open, which loses it
+            if over():
+                raise Conflict("Nothing runs any more that could be interrupted.", code="nothing_runs")
+            await press(session, ESCAPE)
         await pause_point("escaped")
         if await session.pulse.until(lambda: over() or withdrawn(), patience):
             if message is not None and withdrawn():
@@ -89,9 +100,9 @@ async def _take_back(session: Session, message: MessageRecord) -> None:
     """Clear the prompt box if it holds exactly this message, and settle it as interrupted."""
     async with session.typing:
         if await box.contents(session) == message.prompt.rstrip():
-            await session.pulse.until(lambda: session.sight().kind == "draft", GONE_SECONDS)
+            await session.pulse.until(lambda: session.sight().kind == "draft", DRAWN_SECONDS)
             await press(session, CTRL_C)  # once: it clears a box of many lines, and a second one would begin an exit
-            await session.pulse.until(lambda: session.sight().kind == "prompt", GONE_SECONDS)
+            await session.pulse.until(lambda: session.sight().kind == "prompt", DRAWN_SECONDS)
     if session.current is message and message.state == "submitted":
         session.receipts.conclude(message, Outcome("interrupted", detail="withdrawn"))
 
@@ -102,8 +113,16 @@ async def finish(session: Session) -> None:
     message = session.store.message(identity) if isinstance(identity, str) else None
     if message is not None:
         async with session.answering:
-            await session.pulse.until(lambda: session.sight().kind == "draft", GONE_SECONDS)
-            if session.sight().kind == "draft" and session.terminal is not None:
+            await session.pulse.until(
+                lambda: session.sight().kind == "draft" or _superseded(session, message), DRAWN_SECONDS
+            )
+            drafted = session.sight().kind == "draft" and session.terminal is not None
+            if drafted and not _superseded(session, message):
                 current = session.current
                 await _take_back(session, current if current is not None and current.id == message.id else message)
     _note(session, None)
+
+
+def _superseded(session: Session, message: MessageRecord) -> bool:
+    """Whether what stands in the box is another message's: the same text, sent again, is not to be withdrawn."""
+    return session.current is not None and session.current.id != message.id

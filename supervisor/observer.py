@@ -58,6 +58,7 @@ class Observer:
         self._status_at = 0.0
         self._status_stamp: tuple[int, int, int] | None = None
         self._puzzled_since: float | None = None
+        self._left_to_hook = False
         self._menu_since: float | None = None
         self._strange_since: float | None = None
         self._prompt_seen_at: float | None = None
@@ -103,7 +104,7 @@ class Observer:
         verdict = states.judge(
             Evidence(
                 ready_once=session.record.ready_once,
-                turn_open=session.record.turn_prompt is not None,
+                turn_open=session.record.turn_prompt is not None or self._left_to_hook,
                 status=self._fresh_status(),
                 sight=sight.kind,
                 asks=asks,
@@ -183,12 +184,17 @@ class Observer:
 
     def _asked(self, sight: dialogs.Sight, now: float) -> Waiting | None:
         session = self._session
+        self._left_to_hook = False
         if session.permission is not None:
             self._menu_since = None  # the dialog is the request's; the hook of the next one has its own time
             return permission_waiting(session.permission)
         self._menu_since = (self._menu_since or now) if sight.menu is not None else None
-        if self._menu_since is not None and self._in_turn() and now - self._menu_since < HOOK_LAG_SECONDS:
-            return None
+        asked = screen_waiting(sight, session.record.generation, session.record.ready_once, False, now_ms())
+        told = asked is not None and session.record.asked == asked.id  # before our restart
+        if self._menu_since is not None and self._in_turn() and not told:
+            self._left_to_hook = now - self._menu_since < HOOK_LAG_SECONDS
+            if self._left_to_hook:
+                return None
         self._strange_since = (self._strange_since or now) if sight.kind in ("other", "notice") else None
         stands = self._strange_since is None or now - self._strange_since >= STRANGE_SECONDS
         if sight.kind == "notice" and not stands:

@@ -38,7 +38,7 @@ def _undrawn(session: Session) -> bool:
     """Whether a draft may be on its way into the box."""
     terminal = session.terminal
     lately = time.monotonic() - session.keyed_at < UNDRAWN_SECONDS
-    return lately and terminal is not None and terminal.output_at < session.keyed_at
+    return lately and terminal is not None and terminal.drawn_at < session.keyed_at
 
 
 async def await_flush(session: Session) -> None:

@@ -54,10 +54,9 @@ async def end_tree(session: Session, link: Link, gone: asyncio.Event) -> None:
     exited = child is None or not process.alive(child)
     if holder is not None and not (exited and answers):
         process.send_signal(holder, 9)  # it does not answer; what it held is ended from here
-        await _left(holder)
-    await remains.end_strays(session)
     if holder is not None:
         await _left(holder)  # until then it has the lock of the conversation, which another home may want now
+    await remains.end_strays(session)
     if record.socket:
         Path(record.socket).unlink(missing_ok=True)
     if child is not None:

@@ -36,6 +36,9 @@ class Terminal:
         self.screen = Screen(cols, rows)
         self.offset = 0
         self.output_at = 0.0
+        self.drawn_at = 0.0
+        """When the child last wrote; `output_at` is also when its screen was wrapped anew."""
+
         self.preferred: tuple[int, int] | None = None
         """The size that was asked for over the bus; None: the configured one. A person's size is not kept."""
 
@@ -70,7 +73,7 @@ class Terminal:
     def _output(self, offset: int, data: bytes) -> None:
         self.offset = offset + len(data)
         self._caught_up.set()
-        self.output_at = time.monotonic()
+        self.output_at = self.drawn_at = time.monotonic()
         self.screen.feed(data)
         for listener in tuple(self._listeners):
             listener(offset, data)

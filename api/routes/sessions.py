@@ -98,7 +98,7 @@ def answer(id: str) -> Response:
     given = inbound.action(Answer, sessionId=inbound.session_id(id))
     if all(part is None for part in (given.choice, given.text, given.answers, given.updated_input)):
         raise inbound.invalid("choice", "Send `choice`, `text`, `answers` or `updatedInput`.")
-    return json_response({"success": True, **api().hold("session.answer", given, ACT_SECONDS)})
+    return json_response({"success": True, **api().hold("session.answer", given, START_SECONDS)})
 
 
 @routes.post("/api/sessions/<id>/interrupt")

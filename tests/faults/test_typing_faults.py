@@ -261,7 +261,8 @@ def test_keys_and_an_interrupt_to_a_deaf_one_are_refused_with_what_to_do(fake: C
     assert (too_large.value.error_code, too_large.value.data) == ("too_large", {"limit": 700_000})
     assert partly.value.error_code == "partly_typed"
     assert 0 < partly.value.data["written"] < 600_000
-    assert untyped.value.error_code == "not_typed"
+    # Whether there is room for one more byte behind a flood that was given up is the kernel's business.
+    assert untyped.value.error_code in ("not_typed", "not_interrupted")
     assert house.session(session)["state"] == "busy"
     gate.touch()
     assert house.message(sent, wait=20)["reply"] == "You said: busy"

@@ -80,7 +80,7 @@ class FakeDialog:
         self.chosen: int | None = None
         self.slowness = 0.05
         self.gone = False
-        self.output_at = self.keyed_at = 0.0
+        self.output_at = self.drawn_at = self.keyed_at = 0.0
         self.pulse, self.typing = Pulse(), asyncio.Lock()
         self.answering = asyncio.Lock()
         self.record = SimpleNamespace(generation=1, asked=None)
@@ -107,7 +107,8 @@ class FakeDialog:
         asyncio.get_running_loop().call_later(self.slowness, self._draw, self.pointer, self.chosen is not None)
 
     def _draw(self, pointer: int, gone: bool) -> None:
-        self.shown, self.gone, self.output_at = pointer, gone, time.monotonic()
+        self.shown, self.gone = pointer, gone
+        self.output_at = self.drawn_at = time.monotonic()
         self.waiting = None if gone else self.waiting
         self.pulse.ring()
         self.on_draw(pointer)

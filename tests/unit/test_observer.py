@@ -8,7 +8,7 @@ from typing import Any
 
 from shared.messages import Waiting
 from supervisor.observer import HOOK_LAG_SECONDS, Observer
-from supervisor.states import State
+from supervisor.states import Event, State
 from supervisor.waits import Permission
 from tests.unit.test_dialogs import seen
 
@@ -36,8 +36,10 @@ class Watched(SimpleNamespace):
             **known,
         )
         self.asked: list[Waiting] = []
+        self.events: list[str] = []
 
     def apply(self, event: str, cause: str, waiting: Waiting | None) -> None:
+        self.events.append(event)
         if waiting is not None:
             self.asked.append(waiting)
 
@@ -60,7 +62,9 @@ def test_a_dialog_in_a_turn_is_left_to_its_hook_for_a_while_also_before_the_turn
         assert asked(early, 10.0, 10.0 + HOOK_LAG_SECONDS - 0.1) == [], state
     late = Watched()
     late.current = SimpleNamespace(kind="prompt", state="submitted")
-    assert asked(late, 10.0, 10.0 + HOOK_LAG_SECONDS) == ["permission"]
+    looks = [10.0 + HOOK_LAG_SECONDS * part / 8 for part in range(9)]
+    assert asked(late, *looks) == ["permission"]
+    assert set(late.events) == {Event.WORKING, Event.ASKING}  # and never lost from sight
 
 
 def test_a_dialog_that_no_hook_will_explain_is_asked_at_once() -> None:
@@ -87,3 +91,13 @@ def test_each_dialog_of_a_turn_is_given_time_for_its_hook() -> None:
     session.permission = None  # answered, and the next dialog is up already
     assert observer._asked(sight, 110.0) is None
     assert observer._asked(sight, 110.0 + HOOK_LAG_SECONDS) is not None
+
+
+def test_a_dialog_that_was_told_before_a_restart_is_told_at_once() -> None:
+    before = Watched()
+    before.record.turn_prompt = "p1"
+    asked(before, 10.0, 10.0 + HOOK_LAG_SECONDS)
+    after = Watched()
+    after.record.turn_prompt = "p1"
+    after.record.asked = before.asked[0].id
+    assert asked(after, 50.0) == ["permission"]

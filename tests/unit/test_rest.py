@@ -25,7 +25,7 @@ def typed(keyed_ago: float, drawn_ago: float) -> Session:
         sight=lambda: SimpleNamespace(kind="prompt"),
         record=SimpleNamespace(message_count=0),
         keyed_at=now - keyed_ago,
-        terminal=SimpleNamespace(output_at=now - drawn_ago),
+        terminal=SimpleNamespace(drawn_at=now - drawn_ago),
     )
     return cast("Session", session)
 
