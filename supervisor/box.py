@@ -12,9 +12,11 @@ import uuid
 from typing import TYPE_CHECKING
 
 from shared.errors import Conflict
+from supervisor.pauses import pause_point
 
 if TYPE_CHECKING:
     from supervisor.session import Session
+    from supervisor.terminal import Terminal
 
 CTRL_G = b"\x07"
 EDITOR_SECONDS = 3.0
@@ -49,6 +51,23 @@ async def contents(session: Session) -> str | None:
         session.found_drafts.pop(probe, None)
         session.drafts.discard(probe)
         session.claimed.discard(probe)
+
+
+async def has_focus(session: Session, terminal: Terminal, identity: str) -> bool:
+    """Whether the CLI has dealt with every key so far and its prompt box has the focus: it calls its editor, which it never
+    does while a dialog is up. Nobody else may type meanwhile, as with `contents`; also when what was asked about is settled
+    before the editor has run, since a person's keys come next."""
+    runs = session.editor_runs
+    await terminal.press(identity, CTRL_G)
+    await pause_point("probed")
+    await session.pulse.until(
+        lambda: session.editor_runs > runs or session.sight().menu is not None or session.terminal is not terminal,
+        EDITOR_SECONDS,
+    )
+    called = session.editor_runs > runs
+    if called:
+        await back(session)
+    return called
 
 
 async def back(session: Session) -> None:

@@ -28,7 +28,7 @@ from supervisor.turns import Outcome
 if TYPE_CHECKING:
     from supervisor.session import Session
 
-ENTER, ESCAPE, CTRL_G = b"\r", b"\x1b", b"\x07"
+ENTER, ESCAPE = b"\r", b"\x1b"
 ENTER_SECONDS = 0.5
 LOST_SECONDS = 3.0
 """How long after an Enter the command may still be in the box before that Enter is in doubt."""
@@ -225,13 +225,9 @@ async def _uncover(
 
 
 async def _has_focus(session: Session, terminal: Terminal, identity: str, typing: asyncio.Lock) -> bool:
-    """Whether the CLI has dealt with every key so far and its prompt box has the focus: it calls its editor, which it
-    never does while a dialog is up. A second Enter behind one that is only late would answer the dialog it opens."""
-    runs = session.editor_runs
+    """Whether the box has the focus, once it is drawn: a second Enter behind one that is only late would answer the dialog
+    it opens."""
     async with typing:
-        await terminal.press(f"{identity}:p{time.monotonic_ns()}", CTRL_G)
-        await session.pulse.until(lambda: session.editor_runs > runs or session.terminal is not terminal, LOST_SECONDS)
-        if session.editor_runs > runs:
-            await box.back(session)
+        focus = await box.has_focus(session, terminal, f"{identity}:p{time.monotonic_ns()}")
     await asyncio.sleep(REDRAW_SECONDS)
-    return session.editor_runs > runs
+    return focus

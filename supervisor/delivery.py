@@ -308,19 +308,9 @@ class Sender:
     async def _keeps_up(self, message: MessageRecord, terminal: Terminal) -> bool:
         """Whether the CLI has dealt with every key so far, and its box still holds the prompt."""
         session = self._session
-        runs = session.editor_runs
         async with self.typing:
-            await terminal.press(f"{message.id}:{message.generation}:q{time.monotonic_ns()}", CTRL_G)
-            await pause_point("probed")
-            answered = await session.pulse.until(
-                lambda: (
-                    session.editor_runs > runs or session.sight().menu is not None or session.terminal is not terminal
-                ),
-                EDITOR_SECONDS,
-            )
-            if session.editor_runs > runs:
-                await box.back(session)  # also when the prompt was submitted meanwhile: a person's keys come next
-        if not answered or session.editor_runs == runs or message.state != "typed" or not self._ours(message, terminal):
+            focus = await box.has_focus(session, terminal, f"{message.id}:{message.generation}:q{time.monotonic_ns()}")
+        if not focus or message.state != "typed" or not self._ours(message, terminal):
             return False
         return await session.pulse.until(lambda: resembles(session.sight().draft, message.prompt), BOX_SECONDS)
 

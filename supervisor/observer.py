@@ -17,7 +17,7 @@ from supervisor.claude import dialogs
 from supervisor.claude.journal import read_status, status_stamp
 from supervisor.states import Event, Evidence, State
 from supervisor.store import now_ms
-from supervisor.waits import ASKED_SINCE, login_waiting, permission_waiting, screen_waiting
+from supervisor.waits import ASKED_SINCE, login_waiting, menu_id, permission_waiting, screen_waiting
 
 if TYPE_CHECKING:
     from supervisor.session import Session
@@ -189,10 +189,9 @@ class Observer:
             self._menu_since = None  # the dialog is the request's; the hook of the next one has its own time
             return permission_waiting(session.permission)
         self._menu_since = (self._menu_since or now) if sight.menu is not None else None
-        asked = screen_waiting(sight, session.record.generation, session.record.ready_once, False, now_ms())
-        told = asked is not None and session.record.asked == asked.id  # before our restart
-        if self._menu_since is not None and self._in_turn() and not told:
-            self._left_to_hook = now - self._menu_since < HOOK_LAG_SECONDS
+        if sight.menu is not None and self._menu_since is not None and self._in_turn():
+            told = session.record.asked == menu_id(sight.menu, session.record.generation)  # before our restart
+            self._left_to_hook = not told and now - self._menu_since < HOOK_LAG_SECONDS
             if self._left_to_hook:
                 return None
         self._strange_since = (self._strange_since or now) if sight.kind in ("other", "notice") else None

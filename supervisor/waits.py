@@ -20,7 +20,7 @@ import msgspec
 
 from shared.config import PermissionRule
 from shared.messages import Choice, Waiting, WaitingFor
-from supervisor.claude.dialogs import Sight
+from supervisor.claude.dialogs import Menu, Sight
 from supervisor.claude.surrogates import decode
 from supervisor.holds import is_hold
 from supervisor.store import now_ms
@@ -216,6 +216,11 @@ def _text(permission: Permission, asked: list[dict[str, Any]]) -> str:
     return msgspec.json.encode(permission.input).decode() if permission.input else ""
 
 
+def menu_id(menu: Menu, generation: int) -> str:
+    """The same after a restart of the supervisor, and another one in the next process."""
+    return f"{menu.identity}.{generation}"
+
+
 def screen_waiting(sight: Sight, generation: int, ready_once: bool, status_waits: bool, since: int) -> Waiting | None:
     """The waiting that a dialog on the screen makes; None when nothing is asked, or it cannot be told.
 
@@ -225,7 +230,7 @@ def screen_waiting(sight: Sight, generation: int, ready_once: bool, status_waits
     if sight.menu is not None:
         menu = sight.menu
         return Waiting(
-            id=f"{menu.identity}.{generation}",
+            id=menu_id(menu, generation),
             kind=menu.subject,
             title=menu.title,
             text=menu.text,
