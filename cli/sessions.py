@@ -251,7 +251,9 @@ def tell_end(end: Ended, quiet: bool = False) -> int:
     elif end.settled:
         told = f"The message was {message.state}."
     elif view.waiting is not None:
-        told = f"The session waits: {printable(view.waiting.title, 200)}. `pilotlight answer {view.id[:8]}` answers it."
+        told = (
+            f"The session waits ({printable(view.waiting.title, 200)}): `pilotlight answer {view.id[:8]}` answers it."
+        )
     else:
         told = f"No reply yet; the message is {message.state}. `pilotlight show {view.id[:8]}` will have it."
     say(f"pilotlight: {told}", err=True)
