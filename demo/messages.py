@@ -21,6 +21,7 @@ from demo.planmode import PlanMode, observe
 
 Message: TypeAlias = Mapping[str, Any]
 
+_INTERRUPTED = "[Request interrupted by user"
 _NOT_TYPED = (
     "<system-reminder>",
     "<local-command-",
@@ -30,7 +31,7 @@ _NOT_TYPED = (
     "<bash-stdout>",
     "<bash-stderr>",
     "<task-notification>",
-    "[Request interrupted by user",
+    _INTERRUPTED,
     "[Your previous response had no visible output",
 )
 _PASTED = re.compile(r'(?:\n\n)?<pasted_content id="([^"]*)">\n?(.*?)\n?</pasted_content(?: id="\1")?>\n?', re.DOTALL)
@@ -157,9 +158,12 @@ def _kind(last: Message, typed: Sequence[str], has_tools: bool, subagent: bool) 
 
 
 def _notifies(last: Message) -> bool:
-    """The end of background work: a prompt of its own on 197, wrapped in a system reminder on 330."""
-    kinds = {block.get("type") for block in blocks(last)}
-    return "tool_result" not in kinds and any("<task-notification>" in text for text in _texts(last))
+    """Whether the end of background work begins a turn: a prompt of its own on 197, wrapped in a system reminder on 330. Beside
+    a tool result it belongs to the turn that goes on, unless that one was interrupted (measured on 330)."""
+    texts = _texts(last)
+    goes_on = any(block.get("type") == "tool_result" for block in blocks(last))
+    interrupted = any(text.startswith(_INTERRUPTED) for text in texts)
+    return (interrupted or not goes_on) and any("<task-notification>" in text for text in texts)
 
 
 def conversation_id(body: Mapping[str, Any]) -> str | None:

@@ -48,7 +48,6 @@ def test_a_background_task_keeps_its_session_awake_and_alive_even_when_its_turn_
     assert house.model.wait_for_gate("reply", 20)
     house.call("session.interrupt", {"sessionId": session})
     assert house.message(sent["message"]["id"], wait=30)["state"] == "interrupted"
-    house.model.release("reply")
     house.until_state(session, "idle")
     (task,) = until(lambda: sleepers(house), "the task runs on")
     until(lambda: "background tasks run" in refusal(house, session), "it is known")

@@ -178,6 +178,14 @@ def test_the_end_of_background_work_is_not_a_turn(message: dict[str, Any]) -> No
     assert said(reply(messages)) == "Background task finished."
 
 
+def test_beside_a_tool_result_it_belongs_to_the_turn_unless_that_one_was_interrupted() -> None:
+    begun = [user('[[tool Bash {"command": "x"}]] [[gate g]]'), call()]
+    notice = {"type": "text", "text": "<system-reminder>\n<task-notification>x</task-notification></system-reminder>"}
+    stopped = {"type": "text", "text": "[Request interrupted by user]\n"}
+    assert read([*begun, result("x", notice)], True).kind is Kind.TOOL_RESULT
+    assert said(reply([*begun, result("x", stopped, notice)])) == "Background task finished."
+
+
 def test_a_message_given_mid_turn_is_a_turn_on_both_releases() -> None:
     steer = "The user sent a new message while you were working:\nmid [[say mid]]\n\nIMPORTANT: address it."
     begun = [user('[[tool Bash {"command": "x"}]]'), call()]
