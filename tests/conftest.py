@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from demo.server import DemoModel
+from tests.account import account
 from tests.harness import THOROUGH, VERSIONS, House, claude_binary, releases
 
 # What holds for every input does not hang on how fast this machine is now, and one run tries what the next one tries.
@@ -71,12 +72,23 @@ def folder(tmp_path: Path) -> Path:
 
 
 MakeHouse = Callable[..., House]
+_HOUSES = pytest.StashKey[list[House]]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """Beside a failure, how its houses looked at that moment."""
+    report: pytest.TestReport = yield  # type: ignore[assignment]
+    if report.when == "call" and report.failed:
+        report.sections += [(f"house {house.folder.name}", account(house)) for house in item.stash.get(_HOUSES, [])]
+    return report  # type: ignore[return-value]
 
 
 @pytest.fixture
-def make_house(folder: Path, model: DemoModel) -> Iterator[MakeHouse]:
+def make_house(request: pytest.FixtureRequest, folder: Path, model: DemoModel) -> Iterator[MakeHouse]:
     """Houses that are checked for leftovers when the test ends."""
     made: list[House] = []
+    request.node.stash[_HOUSES] = made
 
     def make(claude: Path | str, onboarded: bool = True, name: str = "") -> House:
         place = folder / name if name else folder

@@ -262,16 +262,11 @@ class House:
     def until_state(self, identity: str, *states: str, timeout: float = PATIENCE) -> dict[str, Any]:
         """The session once it is in one of the states."""
 
-        seen: dict[str, Any] = {}
+        def there() -> dict[str, Any] | None:
+            view = self.session(identity)
+            return view if view["state"] in states else None
 
-        def there() -> bool:
-            seen.update(self.session(identity))
-            return seen["state"] in states
-
-        try:
-            until(there, f"session is {' or '.join(states)}", timeout)
-        except AssertionError as failure:
-            raise AssertionError(f"{failure}; it is {seen}; last told: {self.events(session=identity)[-12:]}") from None
+        seen: dict[str, Any] = until(there, f"session is {' or '.join(states)}", timeout)
         return seen
 
     def events(self, since: int = 0, session: str | None = None) -> list[dict[str, Any]]:
