@@ -234,6 +234,7 @@ class Sender:
         session = self._session
         outbox = session.dir / "outbox"
         command.keep_temporary(session.house.paths.temporary_dir(session.id))
+        session.armed_at = time.monotonic()
         for other in outbox.glob("*.pending"):
             other.unlink(missing_ok=True)
         temporary = outbox / f"{message.id}.new"

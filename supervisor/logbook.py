@@ -1,14 +1,15 @@
 """What Claude says about one session, taken in: the lines of its hooks and of its transcript, each once.
 
 A line's effects and the position behind it are one transaction, so a supervisor that dies between two lines goes on with
-the second. What must not regress: a prompt is this message only if our editor has put it into the box and the words are
-the same; hooks run side by side, so their order is not relied on.
+the second. What must not regress: a prompt is this message only if our editor has put it into the box, the words are the
+same, and nothing was heard of its id before; hooks run side by side and the transcript lags, so their order is not relied on.
 """
 
 from __future__ import annotations
 
 import time
 from collections import deque
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +41,9 @@ if TYPE_CHECKING:
     from supervisor.session import Session
 
 
+REMEMBERED_IDS = 256
+
+
 class Logbook:
     """The logs of one session, and what they have told of its last turns. `stopped_at` is when the last Stop hook was read
     (ms since the epoch)."""
@@ -50,6 +54,9 @@ class Logbook:
         self.stops: dict[str, tuple[StopReport, float]] = {}
         self.stopped_at = 0
         self._prompts: dict[str, str] = {}
+        self._heard = dict.fromkeys(session.store.last_prompts(session.id, REMEMBERED_TURNS), -inf)
+        """When an id of a prompt was first heard of, on the monotonic clock; by a supervisor before this one, for ever ago."""
+
         self._hooks = Tail(session.dir / "hooks.log", session.store.position(session.id, "hooks"))
         self._transcript: Tail | None = None
         self._untold: deque[tuple[Turn, TranscriptLine]] = deque()
@@ -128,6 +135,7 @@ class Logbook:
     def _take_hook(self, event: HookEvent) -> None:
         session = self._session
         payload, name = event.payload, event.name
+        self._hear(event.prompt_id)
         if name in ("UserPromptSubmit", "Stop") and isinstance(payload.get("permission_mode"), str):
             session.record.options[MODE_NOW] = payload["permission_mode"]
         if name == "SessionStart":
@@ -202,7 +210,7 @@ class Logbook:
         while len(self._prompts) > REMEMBERED_TURNS:
             del self._prompts[next(iter(self._prompts))]
         if turn is not None:
-            return not same(turn.prompt, prompt)
+            return known or not same(turn.prompt, prompt)
         return known or prompt_id == self._session.record.turn_prompt
 
     def _is_over(self, prompt_id: str | None) -> bool:
@@ -212,13 +220,25 @@ class Logbook:
 
     def _prove(self, prompt_id: str | None, prompt: str) -> None:
         message, receipts = self._session.current, self._session.receipts
-        if message is None:
+        if message is None or self._is_earlier(prompt_id):
             return
         if receipts.is_proof(message, prompt):
             receipts.step(message, "submitted", prompt_id=prompt_id)
         elif prompt_id is not None and receipts.awaits_turn(message, prompt):
             message.prompt_id = prompt_id
             self._session.store.save_message(message)
+
+    def _hear(self, prompt_id: str | None) -> None:
+        if prompt_id is not None:
+            self._heard.setdefault(prompt_id, time.monotonic())
+            while len(self._heard) > REMEMBERED_IDS:
+                del self._heard[next(iter(self._heard))]
+
+    def _is_earlier(self, prompt_id: str | None) -> bool:
+        """Whether an id is that of an earlier prompt than the message under way, which may have had the same words: what is
+        told late of the one must not be taken for the other's."""
+        armed = self._session.armed_at
+        return prompt_id is not None and self._heard.get(prompt_id, armed) < armed
 
     def _disown(self, prompt_id: str | None, prompt: str) -> None:
         """The transcript says whose an id is: when the hook of a queued prompt was heard first, it was taken for ours."""
@@ -283,6 +303,7 @@ class Logbook:
         session = self._session
         if line.sidechain or self._is_copy(line):
             return
+        self._hear(line.prompt_id)
         if line.kind == "summary" and line.text and not session.record.title:
             session.record.title = line.text
         self._untold.extend(self.book.take(line))

@@ -14,6 +14,8 @@ JSON file that FAKE_TUI_SCRIPT names, read anew at each step, so that a test can
     enter_gate PATH   Enter takes effect once this file exists
     editor_gate PATH  the editor is called once this file exists, and what was typed until it has ended is lost
     astray            with a text in the box, the cursor is drawn outside of it
+    refuse N          the first N turns end in an error          late [NAMES]      "line" and "hook" of a prompt are told only
+                                                                                   once the next text is in the box
 
 What it saw is in FAKE_TUI_LOG, one JSON object a line: {"saw": "start" | "ctrl_g" | "text" | "enter" | "turn", ...}.
 """
@@ -30,6 +32,8 @@ import termios
 import time
 import tty
 import uuid
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +58,8 @@ class FakeTui:
         self.status_file = home / "sessions" / f"{os.getpid()}.json"
         self.status_file.parent.mkdir(parents=True, exist_ok=True)
         self.box = str(self.script.get("draft", ""))
-        self.counts = {"enter": 0, "ctrl_g": 0, "text": 0}
+        self.counts = {"enter": 0, "ctrl_g": 0, "text": 0, "turn": 0}
+        self.late: list[Callable[[], None]] = []
 
     @property
     def script(self) -> dict[str, Any]:
@@ -118,6 +123,9 @@ class FakeTui:
             os._exit(3)
         if self.counts["text"] > self.script.get("lose_text", 0):
             self.box = text.rstrip()
+        for tell in self.late:
+            tell()
+        self.late = []
 
     def turn(self) -> None:
         prompt = self.box
@@ -127,8 +135,14 @@ class FakeTui:
         self.log("turn", prompt=prompt)
         self.draw()
         self.status("busy")
-        self.write({"type": "user", "promptId": prompt_id, "message": {"role": "user", "content": prompt}})
-        self.hook("UserPromptSubmit", prompt=prompt, prompt_id=prompt_id)
+        line = {"type": "user", "promptId": prompt_id, "message": {"role": "user", "content": prompt}}
+        self.sooner_or_later("line", partial(self.write, line))
+        self.sooner_or_later("hook", partial(self.hook, "UserPromptSubmit", prompt=prompt, prompt_id=prompt_id))
+        self.counts["turn"] += 1
+        if self.counts["turn"] <= self.script.get("refuse", 0):
+            self.hook("StopFailure", error="invalid_request", prompt_id=prompt_id)
+            self.status("idle")
+            return
         self.wait("clear_gate")
         if self.box:
             self.box = ""
@@ -145,6 +159,13 @@ class FakeTui:
         self.hook("Stop", last_assistant_message=reply, prompt_id=prompt_id, background_tasks=[])
         self.write({"type": "system", "subtype": "turn_duration", "durationMs": 1})
         self.status("idle")
+
+    def sooner_or_later(self, name: str, tell: Callable[[], None]) -> None:
+        """Tell it now, or with the next text."""
+        if name in self.script.get("late", []):
+            self.late.append(tell)
+        else:
+            tell()
 
     def wait(self, name: str) -> bool:
         """Until the file exists that this gate names; False when there is no such gate."""

@@ -1,0 +1,57 @@
+"""Two prompts with the same words: what Claude says late of the first is never taken for news of the second."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import MakeHouse
+from tests.faults.test_typing_faults import Fake
+from tests.harness import until
+from tests.onlooker import Viewer
+
+WORDS = "the same words"
+
+
+@pytest.fixture
+def fake(make_house: MakeHouse, one_cli: Path) -> Callable[..., Fake]:
+    def make(**script: object) -> Fake:
+        made = Fake(make_house(one_cli))
+        made.behave(**script)
+        made.house.start_supervisor()
+        return made
+
+    return make
+
+
+@pytest.mark.parametrize("restarted", [False, True], ids=["", "by-the-next-supervisor"])
+@pytest.mark.parametrize("late", ["line", "hook"])
+def test_a_refused_prompt_told_late_is_not_the_next_message(
+    fake: Callable[..., Fake], late: str, restarted: bool
+) -> None:
+    tui = fake(refuse=1, late=[late])
+    first = tui.house.send(WORDS)
+    assert first["message"]["state"] == "failed"
+    if restarted:
+        tui.house.kill_supervisor()
+        tui.house.start_supervisor()
+    second = tui.house.send(WORDS, first["session"]["id"])["message"]
+    assert (second["state"], second["reply"]) == ("answered", f"You said: {WORDS}")
+    assert tui.turns == [WORDS, WORDS]
+
+
+def test_a_persons_prompt_written_down_late_is_not_the_next_message(fake: Callable[..., Fake]) -> None:
+    tui = fake()
+    session = tui.house.send("warm")["session"]["id"]
+    tui.behave(refuse=2, late=["line"])
+    viewer = Viewer(tui.house.paths.terminal_socket, session, "write", "test")
+    try:
+        viewer.type(f"{WORDS}\r")
+        until(lambda: tui.turns == ["warm", WORDS], "the person's turn")
+    finally:
+        viewer.close()
+    second = tui.house.send(WORDS, session)["message"]
+    assert (second["state"], second["reply"]) == ("answered", f"You said: {WORDS}")
+    assert tui.turns == ["warm", WORDS, WORDS]
