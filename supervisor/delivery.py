@@ -206,8 +206,12 @@ class Sender:
         session = self._session
         terminal = session.terminal
         assert terminal is not None
-        message.generation = session.record.generation
-        session.store.save_message(message)
+        session.logs.read()
+        message.generation, message.earlier = session.record.generation, session.record.heard
+        with session.store.transaction():
+            session.store.save_message(message)
+            session.store.save_session(session.record)
+            session.logs.settled()  # the next supervisor does not read again what was said before this message
         session.drafts.discard(message.id)
         session.current = message
         try:
@@ -234,7 +238,6 @@ class Sender:
         session = self._session
         outbox = session.dir / "outbox"
         command.keep_temporary(session.house.paths.temporary_dir(session.id))
-        session.armed_at = time.monotonic()
         for other in outbox.glob("*.pending"):
             other.unlink(missing_ok=True)
         temporary = outbox / f"{message.id}.new"

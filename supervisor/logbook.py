@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,7 +40,7 @@ if TYPE_CHECKING:
     from supervisor.session import Session
 
 
-REMEMBERED_IDS = 256
+REMEMBERED_IDS = 32
 
 
 class Logbook:
@@ -54,9 +53,6 @@ class Logbook:
         self.stops: dict[str, tuple[StopReport, float]] = {}
         self.stopped_at = 0
         self._prompts: dict[str, str] = {}
-        self._heard = dict.fromkeys(session.store.last_prompts(session.id, REMEMBERED_TURNS), -inf)
-        """When an id of a prompt was first heard of, on the monotonic clock; by a supervisor before this one, for ever ago."""
-
         self._hooks = Tail(session.dir / "hooks.log", session.store.position(session.id, "hooks"))
         self._transcript: Tail | None = None
         self._untold: deque[tuple[Turn, TranscriptLine]] = deque()
@@ -220,7 +216,8 @@ class Logbook:
 
     def _prove(self, prompt_id: str | None, prompt: str) -> None:
         message, receipts = self._session.current, self._session.receipts
-        if message is None or self._is_earlier(prompt_id):
+        # An earlier prompt may have had the same words: what is told late of the one must not be taken for the other's.
+        if message is None or prompt_id in message.earlier:
             return
         if receipts.is_proof(message, prompt):
             receipts.step(message, "submitted", prompt_id=prompt_id)
@@ -229,16 +226,9 @@ class Logbook:
             self._session.store.save_message(message)
 
     def _hear(self, prompt_id: str | None) -> None:
-        if prompt_id is not None:
-            self._heard.setdefault(prompt_id, time.monotonic())
-            while len(self._heard) > REMEMBERED_IDS:
-                del self._heard[next(iter(self._heard))]
-
-    def _is_earlier(self, prompt_id: str | None) -> bool:
-        """Whether an id is that of an earlier prompt than the message under way, which may have had the same words: what is
-        told late of the one must not be taken for the other's."""
-        armed = self._session.armed_at
-        return prompt_id is not None and self._heard.get(prompt_id, armed) < armed
+        record = self._session.record
+        if prompt_id is not None and prompt_id not in record.heard:
+            record.heard = [*record.heard, prompt_id][-REMEMBERED_IDS:]
 
     def _disown(self, prompt_id: str | None, prompt: str) -> None:
         """The transcript says whose an id is: when the hook of a queued prompt was heard first, it was taken for ours."""

@@ -186,6 +186,7 @@ class Receipts:
                 tool_calls=list(turn.tools) if turn else [],
                 usage=turn.total_usage if turn else None,
                 stop=None,
+                earlier=[],
             )
             session.touch()
             if session.record.turn_prompt == message.prompt_id:

@@ -54,6 +54,8 @@ class SessionRecord:
     activity_clock: float = 0.0
     activity_boot: str = ""
     asked: str | None = None
+    heard: list[str] = field(default_factory=list)
+    """The ids of the last prompts that Claude has told anything of, in the order in which they were first heard of."""
 
 
 @dataclass
@@ -85,6 +87,9 @@ class MessageRecord:
     """The client's own word for it; `request_key` says also what it is the key of (request_keys)."""
 
     body: str = ""
+    earlier: list[str] = field(default_factory=list)
+    """The prompts that were heard of before its text was laid out for the editor: none of them is this message."""
+
     opened_in: str | None = None
     """The project that was asked for, as it was written, when this message opened its session."""
 

@@ -94,9 +94,6 @@ class Session:
         self.relock = False
         self.entered_at: float | None = None
         self.keyed_at = 0.0
-        self.armed_at = 0.0
-        """When the text of the last message was laid out for the editor: what was heard of before is not its prompt."""
-
         self.command: CommandRun | None = None
         self.current: MessageRecord | None = None
         self.claimed: set[str] = set()

@@ -297,12 +297,6 @@ class Store:
         found = self._messages("session_id=?", session_id)
         return {message.prompt_id: message for message in found if message.prompt_id}
 
-    def last_prompts(self, session_id: str, count: int) -> list[str]:
-        """The prompt ids of the session's newest settled messages."""
-        marks = ",".join(f"'{state}'" for state in OPEN_STATES)
-        where = f"session_id=? AND state NOT IN ({marks}) ORDER BY ord DESC LIMIT ?"
-        return [message.prompt_id for message in self._messages(where, session_id, count) if message.prompt_id]
-
     def step_latencies(self, limit: int = 1000) -> list[dict[str, int]]:
         """The steps of the newest answered messages, for percentiles."""
         rows = self._db.execute(

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import MakeHouse
+from tests.faults.pausing import kinds
 from tests.faults.test_typing_faults import Fake
 from tests.harness import until
 from tests.onlooker import Viewer
@@ -42,7 +43,8 @@ def test_a_refused_prompt_told_late_is_not_the_next_message(
     assert tui.turns == [WORDS, WORDS]
 
 
-def test_a_persons_prompt_written_down_late_is_not_the_next_message(fake: Callable[..., Fake]) -> None:
+@pytest.mark.parametrize("restarted", [False, True], ids=["", "by-the-next-supervisor"])
+def test_a_persons_prompt_written_down_late_is_not_the_next_message(fake: Callable[..., Fake], restarted: bool) -> None:
     tui = fake()
     session = tui.house.send("warm")["session"]["id"]
     tui.behave(refuse=2, late=["line"])
@@ -52,6 +54,33 @@ def test_a_persons_prompt_written_down_late_is_not_the_next_message(fake: Callab
         until(lambda: tui.turns == ["warm", WORDS], "the person's turn")
     finally:
         viewer.close()
+    if restarted:
+        until(lambda: kinds(tui.house, session, "prompt") == ["prompt", "prompt"], "its first hook was heard")
+        until(lambda: not list((tui.house.paths.session_dir(session) / "spool").iterdir()), "and its last one")
+        tui.house.kill_supervisor()
+        tui.house.start_supervisor()
     second = tui.house.send(WORDS, session)["message"]
+    assert (second["state"], second["reply"]) == ("answered", f"You said: {WORDS}")
+    assert tui.turns == ["warm", WORDS, WORDS]
+
+
+def test_a_persons_earlier_prompt_that_is_read_again_after_a_restart_is_not_the_message(
+    fake: Callable[..., Fake],
+) -> None:
+    tui = fake()
+    session = tui.house.send("warm")["session"]["id"]
+    viewer = Viewer(tui.house.paths.terminal_socket, session, "write", "test")
+    try:
+        viewer.type(f"{WORDS}\r")
+        until(lambda: tui.turns == ["warm", WORDS], "the person's turn")
+    finally:
+        viewer.close()
+    tui.pauses.hold("typed")
+    sent = tui.house.send(WORDS, session, wait=0)["message"]["id"]
+    tui.pauses.reached("typed")
+    tui.house.kill_supervisor()
+    tui.pauses.release("typed")
+    tui.house.start_supervisor()
+    second = tui.house.message(sent, wait=30)
     assert (second["state"], second["reply"]) == ("answered", f"You said: {WORDS}")
     assert tui.turns == ["warm", WORDS, WORDS]
