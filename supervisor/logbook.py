@@ -52,7 +52,7 @@ class Logbook:
         self.book = TurnBook()
         self.stops: dict[str, tuple[StopReport, float]] = {}
         self.stopped_at = 0
-        self._prompts: dict[str, str] = {}
+        self._prompts: dict[str, list[str]] = {}
         self._hooks = Tail(session.dir / "hooks.log", session.store.position(session.id, "hooks"))
         self._transcript: Tail | None = None
         self._untold: deque[tuple[Turn, TranscriptLine]] = deque()
@@ -195,6 +195,7 @@ class Logbook:
         if not self._is_over(prompt_id):
             session.record.turn_prompt = prompt_id or "unknown"
         self._prove(None if queued else prompt_id, prompt)
+        self._disown(prompt_id)
         session.store.save_session(session.record)
         session.store.append("prompt", session.id, {"promptId": prompt_id, "message": self._message_of(prompt_id)})
 
@@ -202,7 +203,7 @@ class Logbook:
         """Whether this id is another prompt's. A prompt that is entered while a turn runs is queued by the CLI, and told with
         the id of that turn (measured on 2.1.330); it gets its own when its turn begins, in the transcript."""
         turn, known = self.book.get(prompt_id), prompt_id in self._prompts
-        self._prompts.setdefault(prompt_id, prompt)
+        self._prompts.setdefault(prompt_id, []).append(prompt)
         while len(self._prompts) > REMEMBERED_TURNS:
             del self._prompts[next(iter(self._prompts))]
         if turn is not None:
@@ -230,13 +231,15 @@ class Logbook:
         if prompt_id is not None and prompt_id not in record.heard:
             record.heard = [*record.heard, prompt_id][-REMEMBERED_IDS:]
 
-    def _disown(self, prompt_id: str | None, prompt: str) -> None:
-        """The transcript says whose an id is: when the hook of a queued prompt was heard first, it was taken for ours."""
-        message = self._session.current
-        told_first = self._prompts.get(prompt_id or "")
-        if message is None or prompt_id is None or message.prompt_id != prompt_id or message.kind != "prompt":
+    def _disown(self, prompt_id: str | None) -> None:
+        """The transcript says whose an id is: when the hook of our queued prompt was heard before that of the turn, the turn's
+        id was taken for ours."""
+        message, turn = self._session.current, self.book.get(prompt_id)
+        if message is None or turn is None or message.prompt_id != prompt_id or message.kind != "prompt":
             return
-        if told_first is not None and same(told_first, message.prompt) and not same(prompt, message.prompt):
+        told = self._prompts.get(prompt_id or "", [])
+        anothers = any(same(prompt, turn.prompt) for prompt in told) and not same(turn.prompt, message.prompt)
+        if anothers and any(same(prompt, message.prompt) for prompt in told):
             message.prompt_id, message.stop = None, None
             self._session.store.save_message(message)
 
@@ -303,6 +306,7 @@ class Logbook:
         if line.kind == "user":
             # 2.1.231 writes `/compact` down as a prompt, too; a turn that a command starts is told by its hook.
             if session.current is None or session.current.kind != "command":
+                self._disown(line.prompt_id)
                 self._prove(line.prompt_id, line.text or "")
         elif line.kind == "turn_end":
             turn.ended_at = time.monotonic()

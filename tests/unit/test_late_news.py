@@ -1,0 +1,92 @@
+"""What Claude tells late, of an earlier prompt, turn, request or command, is not taken for news of the present one."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from shared import paths
+from shared.config import Config
+from supervisor.claude.dialogs import Sight
+from supervisor.session import House, Session
+from supervisor.store import MessageRecord, SessionRecord, Store, now_ms
+
+WORDS = "our words"
+
+
+class Claude:
+    """A session of which Claude tells what the test says, with an empty prompt box on its screen."""
+
+    def __init__(self, folder: Path, store: Store) -> None:
+        self._folder = folder
+        self.store = store
+        places = paths.resolve({"PILOTLIGHT_HOME": str(folder)})
+        house = House(store, places, Config, {}, folder, logging.getLogger("test"))
+        for name in ("spool", "outbox"):
+            (places.session_dir("s") / name).mkdir(parents=True)
+        record = SessionRecord("s", str(folder), 0, 0, "idle", "c", 1, transcript=str(folder / "c.jsonl"))
+        record.ready_once = True
+        store.save_session(record)
+        self.session = Session(record, house)
+        screen = SimpleNamespace(text=lambda: "")
+        self.session.terminal = SimpleNamespace(  # type: ignore[assignment]
+            settled=True, sight=lambda: Sight("prompt"), screen=screen
+        )
+        self._events = 0
+
+    def begin(self, name: str, prompt: str = WORDS, state: str = "typed", kind: Any = "prompt") -> MessageRecord:
+        """The editor has put a message into the box."""
+        now = now_ms()
+        message = MessageRecord(name, "s", state, 0.0, prompt, now - 1000, prompt=prompt, generation=1, kind=kind)
+        message.steps = {"queued": now - 1000} | ({"typed": now - 500} if state == "typed" else {})
+        message.earlier = self.session.record.heard
+        self.store.add_message(message)
+        self.session.current = message
+        self.session.claimed.add(name)
+        return message
+
+    def hook(self, event: str, **payload: Any) -> None:
+        """One hook."""
+        self._events += 1
+        (self.session.dir / "spool" / f"{self._events}.0").write_text(json.dumps(payload))
+        with open(self.session.dir / "hooks.log", "a") as log:
+            log.write(f"hook {event} {self._events}.0\n")
+
+    def line(self, kind: str, content: Any = "", at: int | None = None, **more: Any) -> None:
+        """One line of the transcript."""
+        stamp = datetime.fromtimestamp((now_ms() if at is None else at) / 1000, UTC).isoformat()
+        known = {"type": kind, "uuid": f"u{time.monotonic_ns()}", "timestamp": stamp}
+        with open(self._folder / "c.jsonl", "a") as transcript:
+            transcript.write(json.dumps({**known, "message": {"content": content}, **more}) + "\n")
+
+    def read(self) -> None:
+        """The supervisor reads what was told."""
+        self.session.logs.read()
+
+
+@pytest.fixture
+def claude(tmp_path: Path) -> Iterator[Claude]:
+    store = Store(tmp_path / "pilotlight.db")
+    yield Claude(tmp_path, store)
+    store.close()
+
+
+def test_a_queued_prompt_whose_hook_was_heard_before_that_of_the_turn_gets_its_own_id(claude: Claude) -> None:
+    message = claude.begin("m")
+    claude.hook("UserPromptSubmit", prompt=WORDS, prompt_id="theirs")
+    claude.hook("UserPromptSubmit", prompt="a person's", prompt_id="theirs")
+    claude.read()
+    assert (message.state, message.prompt_id) == ("submitted", "theirs")
+    claude.line("user", "a person's", promptId="theirs")
+    claude.read()
+    claude.line("user", WORDS, promptId="ours")
+    claude.read()
+    assert message.prompt_id == "ours"
