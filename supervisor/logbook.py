@@ -213,7 +213,7 @@ class Logbook:
     def _is_over(self, prompt_id: str | None) -> bool:
         """Whether a turn has ended already: its first hook may be heard behind its last."""
         turn = self.book.get(prompt_id)
-        return prompt_id in self.stops or (turn is not None and turn.ended)
+        return prompt_id in self.stops or (turn is not None and (turn.ended or turn.interrupted))
 
     def _prove(self, prompt_id: str | None, prompt: str) -> None:
         message, receipts = self._session.current, self._session.receipts

@@ -115,11 +115,13 @@ class Receipts:
             self.conclude(message, outcome)
 
     def is_quiet(self) -> bool:
-        """Whether status file and screen both say that nothing runs, of the time since the message was submitted."""
+        """Whether status file and screen both say that nothing runs, of the time since the message was entered: that it was
+        submitted may be heard only when its turn is over."""
         session = self._session
         idle = session.status is None or session.status.status in ("idle", "shell")
-        submitted = session.current.steps.get("submitted", 0) if session.current is not None else 0
-        if session.status is not None and 0 < session.status.updated_at < submitted:
+        steps = session.current.steps if session.current is not None else {}
+        entered = steps.get("typed", steps.get("submitted", 0)) if "submitted" in steps else 0
+        if session.status is not None and 0 < session.status.updated_at < entered:
             return False  # it speaks of the time before this prompt
         return idle and session.sight().kind in ("prompt", "draft")
 

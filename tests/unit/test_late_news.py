@@ -16,6 +16,7 @@ import pytest
 from shared import paths
 from shared.config import Config
 from supervisor.claude.dialogs import Sight
+from supervisor.claude.journal import Status
 from supervisor.session import House, Session
 from supervisor.store import MessageRecord, SessionRecord, Store, now_ms
 
@@ -90,3 +91,18 @@ def test_a_queued_prompt_whose_hook_was_heard_before_that_of_the_turn_gets_its_o
     claude.line("user", WORDS, promptId="ours")
     claude.read()
     assert message.prompt_id == "ours"
+
+
+def test_an_interrupted_turn_that_is_told_only_when_it_is_over_is_interrupted(claude: Claude) -> None:
+    message = claude.begin("m")
+    claude.session.status = Status("idle", None, None, now_ms() - 100)
+    claude.line("user", WORDS, promptId="p")
+    claude.line("user", "[Request interrupted by user]", promptId="p")
+    claude.read()
+    claude.hook("UserPromptSubmit", prompt=WORDS, prompt_id="p")
+    claude.read()
+    assert message.state == "submitted"
+    assert claude.session.record.turn_prompt is None
+    for after in (0.0, 0.1):
+        claude.session.receipts.settle_current(time.monotonic() + after)
+    assert message.state == "interrupted"
