@@ -215,6 +215,12 @@ class Logbook:
         turn = self.book.get(prompt_id)
         return prompt_id in self.stops or (turn is not None and (turn.ended or turn.interrupted))
 
+    def _is_behind(self, prompt_id: str | None) -> bool:
+        """Whether a later turn runs, or has ended: what is told now of this one's end says nothing of the present."""
+        record = self._session.record
+        later = record.heard[record.heard.index(prompt_id) + 1 :] if prompt_id in record.heard else []
+        return any(other == record.turn_prompt or other in self.stops for other in later)
+
     def _prove(self, prompt_id: str | None, prompt: str) -> None:
         message, receipts = self._session.current, self._session.receipts
         # An earlier prompt may have had the same words: what is told late of the one must not be taken for the other's.
@@ -268,17 +274,18 @@ class Logbook:
     def _turn_stopped(self, name: str, payload: dict[str, Any], prompt_id: str | None) -> None:
         session = self._session
         text = payload.get("last_assistant_message")
-        self.stopped_at = now_ms()
         failure = None
         if name == "StopFailure":
             failure = str(payload.get("error") or payload.get("error_type") or "api_error")
-        else:
-            holds.forgive(session.record)  # whoever asked: the service has answered
         report = StopReport(text if isinstance(text, str) else None, failure, 0.0)
-        tasks = payload.get("background_tasks")
-        if isinstance(tasks, list):  # a StopFailure tells nothing of them
-            session.record.background = [t for t in tasks if isinstance(t, dict)]
-        session.drop_permission()
+        if not self._is_behind(prompt_id):
+            self.stopped_at = now_ms()
+            if failure is None:
+                holds.forgive(session.record)  # whoever asked: the service has answered
+            tasks = payload.get("background_tasks")
+            if isinstance(tasks, list):  # a StopFailure tells nothing of them
+                session.record.background = [t for t in tasks if isinstance(t, dict)]
+            session.drop_permission()
         session.touch()
         if prompt_id:
             self.stops[prompt_id] = (report, time.monotonic())

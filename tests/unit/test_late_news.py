@@ -106,3 +106,27 @@ def test_an_interrupted_turn_that_is_told_only_when_it_is_over_is_interrupted(cl
     for after in (0.0, 0.1):
         claude.session.receipts.settle_current(time.monotonic() + after)
     assert message.state == "interrupted"
+
+
+def asked(claude: Claude, **given: Any) -> None:
+    claude.hook("PermissionRequest", tool_name="Bash", tool_input=given)
+    claude.read()
+
+
+def test_the_late_stop_of_an_earlier_turn_says_nothing_of_the_present_one(claude: Claude) -> None:
+    session = claude.session
+    claude.hook("UserPromptSubmit", prompt="first", prompt_id="p1")
+    claude.line("user", "first", promptId="p1")
+    claude.line("system", subtype="turn_duration")
+    claude.read()
+    assert session.record.turn_prompt is None
+    claude.hook("UserPromptSubmit", prompt="second", prompt_id="p2")
+    asked(claude, command="ls")
+    claude.hook("Stop", prompt_id="p1", last_assistant_message="done", background_tasks=[{"id": "b"}])
+    claude.read()
+    assert len(session.permissions) == 1, "its request is still asked"
+    assert session.record.turn_prompt == "p2"
+    claude.hook("Stop", prompt_id="p2", last_assistant_message="done", background_tasks=[])
+    claude.hook("Stop", prompt_id="p1", last_assistant_message="done", background_tasks=[{"id": "b"}])
+    claude.read()
+    assert (session.permissions, session.record.background) == ([], [])
