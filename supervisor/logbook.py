@@ -267,9 +267,18 @@ class Logbook:
             data["error"] = payload.get("error") or payload.get("reason")
         session.store.append("tool", session.id, excerpt(data))
         if name != "PreToolUse":
-            answered = next((known for known in session.permissions if known.answered_by(payload)), None)
-            if answered is not None:
-                session.drop_permission(answered)
+            self._tool_ended(payload)
+
+    def _tool_ended(self, payload: dict[str, Any]) -> None:
+        """The end of a tool shows that one request was decided: the first for it, which may have been granted here and gone
+        when the next one for the same was already asked."""
+        session = self._session
+        ended = next((known for known in session.allowed if known.ended_with(payload)), None)
+        if ended is None:
+            ended = next((known for known in session.permissions if known.answered_by(payload)), None)
+            if ended is not None:
+                session.drop_permission(ended)
+        session.allowed = [known for known in session.allowed if known is not ended]
 
     def _turn_stopped(self, name: str, payload: dict[str, Any], prompt_id: str | None) -> None:
         session = self._session

@@ -76,6 +76,9 @@ class Session:
         self.terminal: Terminal | None = None
         self.waiting: Waiting | None = None
         self.permissions: list[Permission] = pending(self.dir / "spool")
+        self.allowed: list[Permission] = []
+        """Requests that were granted here, in a turn that goes on: the end of their tool is still to be told."""
+
         self.trust_failures = 0
         self.answering = asyncio.Lock()
         self.typing = asyncio.Lock()
@@ -314,6 +317,7 @@ class Session:
         """A request, or all, was answered here or at the terminal; a hook that still waits is let go."""
         over = [known for known in self.permissions if only is None or known.id == only.id]
         self.permissions = [known for known in self.permissions if known not in over]
+        self.allowed = [] if only is None else [*self.allowed, *(known for known in over if known.given is not None)]
         for permission in over:
             permission.settle()
         self.pulse.ring()

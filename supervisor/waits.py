@@ -51,6 +51,9 @@ class Permission:
     rule: PermissionRule | None = None
     """The rule of the configuration that is answering it; None when a person is asked."""
 
+    given: dict[str, Any] | None = None
+    """The input with which its tool was allowed from here."""
+
     considered: bool = False
     """Whether the rules were asked."""
 
@@ -92,6 +95,10 @@ class Permission:
             return True
         return seen == self.input
 
+    def ended_with(self, payload: dict[str, Any]) -> bool:
+        """Whether a tool event tells of exactly the tool that was allowed from here."""
+        return payload.get("tool_name") == self.tool and payload.get("tool_input") == self.given
+
     async def decide(self, decision: dict[str, Any]) -> bool:
         """Hand the decision to the waiting hook; False when nobody waits any more."""
         body = {"hookSpecificOutput": {"hookEventName": "PermissionRequest", "decision": decision}}
@@ -99,6 +106,8 @@ class Permission:
         for _ in range(READER_TRIES):
             written = await asyncio.to_thread(self._write, data)
             if written is not None:
+                allowed = written and decision.get("behavior") == "allow"
+                self.given = decision.get("updatedInput", self.input) if allowed else None
                 return written
             await asyncio.sleep(READER_PAUSE_SECONDS)
         return False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -130,3 +131,21 @@ def test_the_late_stop_of_an_earlier_turn_says_nothing_of_the_present_one(claude
     claude.hook("Stop", prompt_id="p1", last_assistant_message="done", background_tasks=[{"id": "b"}])
     claude.read()
     assert (session.permissions, session.record.background) == ([], [])
+
+
+async def test_the_end_of_a_tool_does_not_answer_the_next_request_for_the_same(claude: Claude) -> None:
+    session = claude.session
+    asked(claude, command="ls")
+    (first,) = session.permissions
+    os.mkfifo(first.pipe)
+    hook = os.open(first.pipe, os.O_RDONLY | os.O_NONBLOCK)
+    assert await first.decide({"behavior": "allow"})
+    os.close(hook)
+    session.drop_permission(first)
+    asked(claude, command="ls")
+    claude.hook("PostToolUse", tool_name="Bash", tool_input={"command": "ls"}, tool_use_id="t1")
+    claude.read()
+    assert len(session.permissions) == 1
+    claude.hook("PostToolUse", tool_name="Bash", tool_input={"command": "ls"}, tool_use_id="t2")
+    claude.read()
+    assert session.permissions == []
