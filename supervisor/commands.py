@@ -178,7 +178,7 @@ async def submit(
         elif session.sight().kind == "prompt":
             gone = gone or now
         started = session.record.turn_prompt
-        if started not in (None, "unknown", turn) and message.state == "typed":
+        if started not in (None, "unknown", turn, *message.earlier) and message.state == "typed":
             session.receipts.step(message, "submitted", prompt_id=started)
         elif taken() or (gone and now - gone > ENTER_SECONDS):
             if message.state == "typed":

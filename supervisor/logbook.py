@@ -76,8 +76,10 @@ class Logbook:
             self._prefer_transcript()
         if self._transcript is not None and self._transcript.changed():
             for line in self._transcript.lines():
-                if session.current is not None and session.current.kind == "command":
-                    session.receipts.command_run(session.current).take(read(line.data))
+                message = session.current
+                # Before it is typed, what is said is an earlier command's, however old the message is.
+                if message is not None and message.kind == "command" and message.state in ("typed", "submitted"):
+                    session.receipts.command_run(message).take(read(line.data))
                 parsed = parse_transcript_line(line.data)
                 if parsed is not None:
                     self._take_transcript_line(parsed)

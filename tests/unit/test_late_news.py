@@ -149,3 +149,17 @@ async def test_the_end_of_a_tool_does_not_answer_the_next_request_for_the_same(c
     claude.hook("PostToolUse", tool_name="Bash", tool_input={"command": "ls"}, tool_use_id="t2")
     claude.read()
     assert session.permissions == []
+
+
+def test_what_an_earlier_command_says_late_is_not_said_by_the_next(claude: Claude) -> None:
+    message = claude.begin("m", "/cost", state="queued", kind="command")
+    claude.line("user", "<local-command-stdout>of the first</local-command-stdout>", at=now_ms() - 200)
+    claude.read()
+    claude.session.receipts.step(message, "typed")
+    claude.read()
+    run = claude.session.receipts.command_run(message)
+    assert (run.lines, run.outputs) == (0, [])
+    claude.line("user", "<local-command-stdout>of the first</local-command-stdout>", at=now_ms() - 200)
+    claude.line("user", "<local-command-stdout>of the second</local-command-stdout>", at=now_ms() + 10)
+    claude.read()
+    assert claude.session.receipts.command_run(message).outputs == ["of the second"]
