@@ -42,7 +42,7 @@ async def interrupt(session: Session) -> str:
     async with session.answering:
         if session.terminal is None or session.record.turn_prompt is None:
             raise Conflict("Nothing runs that could be interrupted.", code="nothing_runs")
-        message = session.current
+        message, turn = session.current, session.record.turn_prompt
         # The request may be on its way before the box is drawn empty, long before on a busy machine: the box itself knows.
         drafted = not await session.pulse.until(lambda: session.sight().kind != "draft", REDRAW_SECONDS)
         if drafted and message is not None:
@@ -52,7 +52,7 @@ async def interrupt(session: Session) -> str:
             _note(session, message.id)
         session.interrupting = True
         try:
-            return await _press_until_over(session, message, drafted)
+            return await _press_until_over(session, turn, message, drafted)
         finally:
             session.interrupting = False
             _note(session, None)
@@ -69,9 +69,9 @@ async def until_told(session: Session) -> None:
         )
 
 
-async def _press_until_over(session: Session, message: MessageRecord | None, drafted: bool) -> str:
+async def _press_until_over(session: Session, turn: str, message: MessageRecord | None, drafted: bool) -> str:
     def over() -> bool:
-        return session.record.turn_prompt is None
+        return session.record.turn_prompt != turn  # one that follows at once is not to be interrupted, too
 
     def withdrawn() -> bool:
         return message is not None and not drafted and session.sight().kind == "draft"

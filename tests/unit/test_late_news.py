@@ -16,6 +16,7 @@ import pytest
 
 from shared import paths
 from shared.config import Config
+from supervisor import interrupts
 from supervisor.claude.dialogs import Sight
 from supervisor.claude.journal import Status
 from supervisor.session import House, Session
@@ -163,3 +164,18 @@ def test_what_an_earlier_command_says_late_is_not_said_by_the_next(claude: Claud
     claude.line("user", "<local-command-stdout>of the second</local-command-stdout>", at=now_ms() + 10)
     claude.read()
     assert claude.session.receipts.command_run(message).outputs == ["of the second"]
+
+
+@pytest.mark.parametrize("follows", [None, "the next"])
+async def test_an_interrupt_ends_no_turn_that_follows_at_once(claude: Claude, follows: str | None) -> None:
+    session, pressed = claude.session, []
+
+    async def press(_: str, data: bytes) -> None:
+        pressed.append(data)
+        session.record.turn_prompt = follows
+        session.pulse.ring()
+
+    session.terminal = SimpleNamespace(press=press, sight=lambda: Sight("prompt"))  # type: ignore[assignment]
+    session.record.turn_prompt = "this"
+    assert await interrupts.interrupt(session) == "escape"
+    assert pressed == [b"\x1b"]
