@@ -51,14 +51,14 @@ async def answer(session: Session, request: Answer) -> dict[str, Any]:
         if session.state is not State.WAITING or waiting is None or request.waiting_id not in (None, waiting.id):
             raise _too_late()
         permission = session.permission
-        session.given = waiting.id
+        session.given.add(waiting.id)
         try:
             if permission is not None and permission.id == waiting.id:
                 given = await _answer_request(session, permission, waiting, request)
             else:
                 given = await _answer_dialog(session, waiting, request)
         except BaseException:
-            session.given = None
+            session.given.discard(waiting.id)
             raise
         session.store.append("answered", session.id, {"id": waiting.id, "for": waiting.kind, **given})
         await session.pulse.until(lambda: session.waiting is None or session.waiting.id != waiting.id, GONE_SECONDS)

@@ -84,7 +84,8 @@ class Policy:
     async def _answer(self, permission: Permission, rule: PermissionRule) -> None:
         session = self._session
         given = False
-        session.given = permission.id  # one that was asked of a person before a restart
+        if session.record.asked == permission.id:  # of a person, before a restart
+            session.given.add(permission.id)
         try:
             given = await permission.decide(_decision(permission, rule))
             fields = {"session": session.id, "tool": permission.tool, "decision": rule.answer, "given": given}

@@ -84,7 +84,7 @@ class Session:
         self.typing = asyncio.Lock()
         """Whoever holds it is the only one who presses keys."""
 
-        self.given: str | None = None
+        self.given: set[str] = set()
         """What is being answered here: when it has gone, it has not expired."""
 
         self.filled: Waiting | None = None
@@ -242,7 +242,7 @@ class Session:
             if asked is not None and news:
                 self.record.options = {**self.record.options, ASKED_SINCE: asked.since}
             self.store.save_session(self.record)
-            if gone is not None and gone != self.given:
+            if gone is not None and gone not in self.given:
                 stop = self.record.options.get("stop") or {}
                 reason = (stop.get("reason") or self.record.end_reason) if target in _OVER else None
                 why = expiry(gone, reason or cause, self.interrupting)
@@ -261,6 +261,8 @@ class Session:
                     self.store.append("waiting", self.id, {"for": asked.kind, "title": asked.title, "id": asked.id})
                 if target is State.ENDED:
                     self.store.append("ended", self.id, {"reason": self.record.end_reason, "cause": cause})
+        if gone is not None:
+            self.given.discard(gone)  # the same dialog, asked again, is another one
         self.house.log.info(
             "session_state", extra={"fields": {"session": self.id, "from": before, "to": target, "cause": cause}}
         )

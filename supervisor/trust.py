@@ -36,7 +36,8 @@ class Trust:
 
     async def _answer(self, identity: str, choice: str) -> None:
         session = self._session
-        session.given = session.waiting.id if session.waiting is not None else None
+        if session.waiting is not None:
+            session.given.add(session.waiting.id)
         try:
             await choose(session, identity, choice)
         except (PilotlightError, HolderError) as error:

@@ -84,7 +84,8 @@ class FakeDialog:
         self.pulse, self.typing = Pulse(), asyncio.Lock()
         self.answering = asyncio.Lock()
         self.record = SimpleNamespace(generation=1, asked=None)
-        self.id, self.given = "s", None
+        self.id = "s"
+        self.given: set[str] = set()
         self.permission: Permission | None = None
         self.permissions: list[Permission] = []
         self.drop_permission = self.permissions.remove

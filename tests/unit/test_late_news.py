@@ -16,10 +16,12 @@ import pytest
 
 from shared import paths
 from shared.config import Config
+from shared.messages import Waiting
 from supervisor import interrupts
 from supervisor.claude.dialogs import Sight
 from supervisor.claude.journal import Status
 from supervisor.session import House, Session
+from supervisor.states import Event
 from supervisor.store import MessageRecord, SessionRecord, Store, now_ms
 
 WORDS = "our words"
@@ -164,6 +166,26 @@ def test_what_an_earlier_command_says_late_is_not_said_by_the_next(claude: Claud
     claude.line("user", "<local-command-stdout>of the second</local-command-stdout>", at=now_ms() + 10)
     claude.read()
     assert claude.session.receipts.command_run(message).outputs == ["of the second"]
+
+
+def test_each_dialog_that_nobody_has_answered_here_expires(claude: Claude) -> None:
+    session = claude.session
+
+    def gone() -> list[str]:
+        return [event.data["id"] for event in claude.store.events(0, 1000, None, ["expired"])]
+
+    def ask(name: str) -> None:
+        session.apply(Event.ASKING, "evidence", Waiting(name, "dialog", "", "", [], 0))
+
+    ask("a")
+    session.given.add("a")
+    session.given.add("b")  # a rule answers another one meanwhile
+    ask("b")
+    session.apply(Event.READY, "evidence")
+    assert gone() == []
+    ask("a")  # the same dialog again, and a person at the terminal answers it
+    session.apply(Event.READY, "evidence")
+    assert gone() == ["a"]
 
 
 @pytest.mark.parametrize("follows", [None, "the next"])
