@@ -39,10 +39,11 @@ WITHDRAWING = "withdrawing"
 async def interrupt(session: Session) -> str:
     """End the turn that runs. Return which rung worked. Raise Conflict when nothing runs, Unavailable when it goes on."""
     await until_told(session)
+    turn = session.record.turn_prompt
     async with session.answering:
-        if session.terminal is None or session.record.turn_prompt is None:
+        if session.terminal is None or turn is None or session.record.turn_prompt != turn:
             raise Conflict("Nothing runs that could be interrupted.", code="nothing_runs")
-        message, turn = session.current, session.record.turn_prompt
+        message = session.current
         # The request may be on its way before the box is drawn empty, long before on a busy machine: the box itself knows.
         drafted = not await session.pulse.until(lambda: session.sight().kind != "draft", REDRAW_SECONDS)
         if drafted and message is not None:
@@ -99,11 +100,12 @@ def _note(session: Session, message: str | None) -> None:
 async def _take_back(session: Session, message: MessageRecord) -> None:
     """Clear the prompt box if it holds exactly this message, and settle it as interrupted."""
     async with session.typing:
-        if await box.contents(session) == message.prompt.rstrip():
+        withdrawn = await box.contents(session) == message.prompt.rstrip()
+        if withdrawn:
             await session.pulse.until(lambda: session.sight().kind == "draft", DRAWN_SECONDS)
             await press(session, CTRL_C)  # once: it clears a box of many lines, and a second one would begin an exit
             await session.pulse.until(lambda: session.sight().kind == "prompt", DRAWN_SECONDS)
-    if session.current is message and message.state == "submitted":
+    if withdrawn and session.current is message and message.state == "submitted":
         session.receipts.conclude(message, Outcome("interrupted", detail="withdrawn"))
 
 

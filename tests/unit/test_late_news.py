@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import os
@@ -16,6 +17,7 @@ import pytest
 
 from shared import paths
 from shared.config import Config
+from shared.errors import Conflict
 from shared.messages import Waiting
 from supervisor import interrupts
 from supervisor.claude.dialogs import Sight
@@ -201,3 +203,30 @@ async def test_an_interrupt_ends_no_turn_that_follows_at_once(claude: Claude, fo
     session.record.turn_prompt = "this"
     assert await interrupts.interrupt(session) == "escape"
     assert pressed == [b"\x1b"]
+
+
+async def test_an_interrupt_that_had_to_wait_does_not_end_a_later_turn(claude: Claude) -> None:
+    session = claude.session
+    session.record.turn_prompt = "this"
+    async with session.answering:
+        late = asyncio.create_task(interrupts.interrupt(session))
+        await asyncio.sleep(0)
+        session.record.turn_prompt = "the next"
+    with pytest.raises(Conflict):
+        await late
+
+
+async def test_a_message_is_not_withdrawn_for_what_a_person_has_typed(
+    claude: Claude, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session, message = claude.session, claude.begin("m")
+    session.receipts.step(message, "submitted", prompt_id="p")
+    session.record.options = {interrupts.WITHDRAWING: "m"}  # by a supervisor that died before it pressed Esc
+    session.terminal = SimpleNamespace(sight=lambda: Sight("draft", draft="a person's"))  # type: ignore[assignment]
+
+    async def contents(_: Session) -> str:
+        return "a person's"
+
+    monkeypatch.setattr("supervisor.box.contents", contents)
+    await interrupts.finish(session)
+    assert message.state == "submitted"
