@@ -192,9 +192,9 @@ class Logbook:
     def _prompt_submitted(self, prompt_id: str | None, prompt: str) -> None:
         session = self._session
         session.touch()
-        session.entered_at = None
         queued = prompt_id is not None and self._is_anothers(prompt_id, prompt)
         if not self._is_over(prompt_id):
+            session.entered_at = None
             session.record.turn_prompt = prompt_id or "unknown"
         self._prove(None if queued else prompt_id, prompt)
         self._disown(prompt_id)

@@ -230,3 +230,16 @@ async def test_a_message_is_not_withdrawn_for_what_a_person_has_typed(
     monkeypatch.setattr("supervisor.box.contents", contents)
     await interrupts.finish(session)
     assert message.state == "submitted"
+
+
+def test_a_late_hook_does_not_say_that_what_a_person_has_just_entered_was_told(claude: Claude) -> None:
+    session = claude.session
+    claude.hook("Stop", prompt_id="p1")
+    claude.read()
+    session.entered_at = time.monotonic()
+    claude.hook("UserPromptSubmit", prompt="first", prompt_id="p1")
+    claude.read()
+    assert session.entered_at is not None
+    claude.hook("UserPromptSubmit", prompt="second", prompt_id="p2")
+    claude.read()
+    assert session.entered_at is None
