@@ -233,6 +233,9 @@ class Logbook:
         elif prompt_id is not None and receipts.awaits_turn(message, prompt):
             message.prompt_id = prompt_id
             self._session.store.save_message(message)
+            if not self._is_over(prompt_id):  # it has had its hook, while the turn before it ran
+                self._session.record.turn_prompt = prompt_id
+                self._session.store.save_session(self._session.record)
 
     def _hear(self, prompt_id: str | None) -> None:
         record = self._session.record

@@ -97,6 +97,7 @@ def test_a_queued_prompt_whose_hook_was_heard_before_that_of_the_turn_gets_its_o
     claude.line("user", WORDS, promptId="ours")
     claude.read()
     assert message.prompt_id == "ours"
+    assert claude.session.record.turn_prompt == "ours", "no other hook tells that its turn runs"
 
 
 def test_an_interrupted_turn_that_is_told_only_when_it_is_over_is_interrupted(claude: Claude) -> None:
