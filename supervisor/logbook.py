@@ -249,7 +249,8 @@ class Logbook:
         if message is None or turn is None or message.prompt_id != prompt_id or message.kind != "prompt":
             return
         told = self._prompts.get(prompt_id or "", [])
-        anothers = any(same(prompt, turn.prompt) for prompt in told) and not same(turn.prompt, message.prompt)
+        own = [turn.prompt, *turn.absorbed]
+        anothers = any(same(prompt, turn.prompt) for prompt in told) and not any(same(o, message.prompt) for o in own)
         if anothers and any(same(prompt, message.prompt) for prompt in told):
             message.prompt_id, message.stop = None, None
             self._session.store.save_message(message)
@@ -329,6 +330,8 @@ class Logbook:
             if session.current is None or session.current.kind != "command":
                 self._disown(line.prompt_id)
                 self._prove(line.prompt_id, line.text or "")
+        elif line.kind == "absorbed":
+            self._absorbed(turn, line)
         elif line.kind == "turn_end":
             turn.ended_at = time.monotonic()
             if session.record.turn_prompt == turn.prompt_id:
@@ -338,6 +341,17 @@ class Logbook:
             session.record.turn_prompt = None
             session.drop_permission()
             session.store.save_session(session.record)
+
+    def _absorbed(self, turn: Turn, line: TranscriptLine) -> None:
+        """A prompt that the CLI had queued gets no turn of its own: Claude answers it in the one that ran."""
+        message, receipts, at = self._session.current, self._session.receipts, milliseconds(line.at)
+        if message is None or message.kind != "prompt" or (at is not None and at < message.steps.get("typed", 0)):
+            return
+        if receipts.is_proof(message, line.text or ""):
+            receipts.step(message, "submitted", prompt_id=turn.prompt_id)
+        elif receipts.awaits_turn(message, line.text or ""):
+            message.prompt_id = turn.prompt_id
+            self._session.store.save_message(message)
 
     def _is_copy(self, line: TranscriptLine) -> bool:
         """Whether a fork has copied this line from the conversation that it comes from; the prompt id is a new one's."""

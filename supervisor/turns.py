@@ -33,6 +33,9 @@ class Turn:
     usage: dict[str, dict[str, int]] = field(default_factory=dict)
     stop_reason: str | None = None
     api_error: str | None = None
+    absorbed: list[str] = field(default_factory=list)
+    """Prompts that were entered while it ran, and that Claude was given in the midst of it."""
+
     interrupted: bool = False
     ended: bool = False
     ended_at: float | None = None
@@ -58,6 +61,8 @@ class Turn:
                 for tool in self.tools:
                     if tool["id"] == result.get("tool_use_id"):
                         tool["isError"] = bool(result.get("is_error"))
+        elif line.kind == "absorbed":
+            self.absorbed.append(line.text or "")
         elif line.kind == "interrupted":
             self.interrupted = True
         elif line.kind == "turn_end":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -101,3 +102,28 @@ def test_prompt_that_claude_queues_behind_a_persons_turn_gets_its_own_reply(make
     assert (settled["state"], settled["reply"]) == ("answered", "from the api")
     prompts = [turn.prompt for turn in house.model.turns()]
     assert prompts == ["echo: warm", "[[gate person]] echo: typed by hand", "echo: from the api"]
+
+
+def test_prompt_that_claude_is_given_in_the_midst_of_a_persons_turn_is_answered_by_it(
+    make_house: MakeHouse, cli: Path
+) -> None:
+    house = make_house(cli)
+    pauses = Pauses(house)
+    house.start_supervisor()
+    _, session = house.ask("echo: warm")
+    (house.project / "notes").write_text("nothing")
+    pauses.hold("armed")
+    message = house.send("echo: from the api", session, wait=0)["message"]["id"]
+    pauses.reached("armed")
+    call = json.dumps({"file_path": str(house.project / "notes")})
+    type_behind_our_back(house, f"[[gate person]] [[tool Read {call}]] echo: typed by hand".encode())
+    until(lambda: "typed by hand" in house.call("session.screen", {"sessionId": session})["text"], "it is in the box")
+    type_behind_our_back(house, b"\r")
+    assert house.model.wait_for_gate("person", 30)
+    pauses.hold("entered")
+    pauses.release("armed")
+    pauses.reached("entered")
+    house.model.release("person")
+    pauses.release("entered")
+    settled = house.message(message, wait=30)
+    assert (settled["state"], settled["reply"]) == ("answered", "from the api")

@@ -100,6 +100,23 @@ def test_a_queued_prompt_whose_hook_was_heard_before_that_of_the_turn_gets_its_o
     assert claude.session.record.turn_prompt == "ours", "no other hook tells that its turn runs"
 
 
+@pytest.mark.parametrize("told", [["theirs", WORDS], [WORDS, "theirs"], ["theirs"]], ids=["330", "330-late", "197"])
+def test_a_queued_prompt_that_claude_is_given_in_the_midst_of_a_turn_is_answered_by_it(
+    claude: Claude, told: list[str]
+) -> None:
+    message = claude.begin("m")
+    for prompt in told:
+        claude.hook("UserPromptSubmit", prompt=prompt, prompt_id="theirs")
+    claude.line("user", "theirs", promptId="theirs", uuid="u1")
+    claude.line("attachment", attachment={"type": "queued_command", "prompt": WORDS}, parentUuid="u1", uuid="u2")
+    text = [{"type": "text", "text": "to both"}]
+    claude.line("assistant", parentUuid="u2", message={"id": "a", "content": text, "stop_reason": "end_turn"})
+    claude.hook("Stop", prompt_id="theirs", last_assistant_message="to both")
+    claude.read()
+    claude.session.receipts.settle_current(time.monotonic())
+    assert (message.state, message.reply) == ("answered", "to both")
+
+
 def test_an_interrupted_turn_that_is_told_only_when_it_is_over_is_interrupted(claude: Claude) -> None:
     message = claude.begin("m")
     claude.session.status = Status("idle", None, None, now_ms() - 100)
