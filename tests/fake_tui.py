@@ -14,8 +14,10 @@ JSON file that FAKE_TUI_SCRIPT names, read anew at each step, so that a test can
     enter_gate PATH   Enter takes effect once this file exists
     editor_gate PATH  the editor is called once this file exists, and what was typed until it has ended is lost
     astray            with a text in the box, the cursor is drawn outside of it
-    refuse N          the first N turns end in an error          late [NAMES]      "line" and "hook" of a prompt are told only
-                                                                                   once the next text is in the box
+    refuse N          the first N turns end in an error          late [NAMES]      "line" and "hook" of a prompt and "output" of
+                                                                                   a command are told only once the next text is
+                                                                                   in the box
+    commands          what begins with a slash is no prompt: it starts no turn
 
 What it saw is in FAKE_TUI_LOG, one JSON object a line: {"saw": "start" | "ctrl_g" | "text" | "enter" | "turn", ...}.
 """
@@ -33,6 +35,7 @@ import time
 import tty
 import uuid
 from collections.abc import Callable
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -58,7 +61,7 @@ class FakeTui:
         self.status_file = home / "sessions" / f"{os.getpid()}.json"
         self.status_file.parent.mkdir(parents=True, exist_ok=True)
         self.box = str(self.script.get("draft", ""))
-        self.counts = {"enter": 0, "ctrl_g": 0, "text": 0, "turn": 0}
+        self.counts = {"enter": 0, "ctrl_g": 0, "text": 0, "turn": 0, "command": 0}
         self.late: list[Callable[[], None]] = []
 
     @property
@@ -134,6 +137,13 @@ class FakeTui:
         prompt_id, message_id = str(uuid.uuid4()), f"msg_{uuid.uuid4().hex}"
         self.log("turn", prompt=prompt)
         self.draw()
+        if prompt.startswith("/") and self.script.get("commands"):
+            self.counts["command"] += 1
+            output = f"<local-command-stdout>output {self.counts['command']}</local-command-stdout>"
+            at = datetime.now(UTC).isoformat()
+            told = {"type": "user", "timestamp": at, "message": {"role": "user", "content": output}}
+            self.sooner_or_later("output", partial(self.write, told))
+            return
         self.status("busy")
         line = {"type": "user", "promptId": prompt_id, "message": {"role": "user", "content": prompt}}
         self.sooner_or_later("line", partial(self.write, line))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -84,3 +85,28 @@ def test_a_persons_earlier_prompt_that_is_read_again_after_a_restart_is_not_the_
     second = tui.house.message(sent, wait=30)
     assert (second["state"], second["reply"]) == ("answered", f"You said: {WORDS}")
     assert tui.turns == ["warm", WORDS, WORDS]
+
+
+def test_the_late_output_of_a_command_is_not_that_of_the_same_command_given_again(fake: Callable[..., Fake]) -> None:
+    tui = fake()
+    session = tui.house.send("warm")["session"]["id"]
+    tui.behave(commands=True, late=["output"])
+    command = {"sessionId": session, "command": "/cost now", "wait": 0}
+    given = [tui.house.call("session.command", command)["messageId"] for _ in range(2)]
+    until(lambda: tui.turns == ["warm", "/cost now"], "the first runs")
+    tui.pauses.hold("claimed")
+    assert tui.house.message(given[0], wait=20)["state"] == "answered"
+    tui.pauses.reached("claimed")
+    until(lambda: "output 1" in transcript(tui), "the output of the first is told")
+    time.sleep(0.3)  # and read, or it is read later: nothing says so
+    tui.behave(commands=True)
+    tui.pauses.release("claimed")
+    second = tui.house.message(given[1], wait=20)
+    assert (second["state"], second["reply"]) == ("answered", "output 2")
+    assert tui.turns == ["warm", "/cost now", "/cost now"]
+
+
+def transcript(tui: Fake) -> str:
+    """What the stand-in has written down."""
+    (file,) = tui.house.claude_home.glob(".claude/projects/*/*.jsonl")
+    return file.read_text()
