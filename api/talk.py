@@ -50,7 +50,7 @@ class _Own:
 
     def __init__(self, message_id: str) -> None:
         self._id = message_id
-        self._parts: dict[str, set[int]] = {}
+        self._parts: dict[str, dict[int, str]] = {}
         self._ends: dict[str, int] = {}
         self._latest: str | None = None
         self._prompt: str | None = None
@@ -71,7 +71,7 @@ class _Own:
             part = data.get("messageId")
             own = own or (True if part in self._parts else own)
             if own and isinstance(part, str) and isinstance(data.get("index"), int):
-                self._parts.setdefault(part, set()).add(data["index"])
+                self._parts.setdefault(part, {})[data["index"]] = str(data.get("delta") or "")
                 self._latest = part
                 if data.get("final"):
                     self._ends[part] = data["index"]
@@ -81,11 +81,14 @@ class _Own:
         """Whether this is the receipt's last step."""
         return event.kind == "message" and event.data.get("state") in SETTLED
 
-    @property
-    def complete(self) -> bool:
-        """Whether every piece of Claude's latest message is there, up to the final one."""
-        end = self._ends.get(self._latest or "")
-        return end is not None and len(self._parts[self._latest or ""]) == end + 1
+    def complete(self, reply: str) -> bool:
+        """Whether every piece of Claude's latest message is there, up to the final one, and it is the one that the reply ends
+        with: an earlier one, before a tool, may be whole while the last has not been heard."""
+        parts = self._parts.get(self._latest or "", {})
+        if len(parts) - 1 != self._ends.get(self._latest or ""):
+            return False
+        text = "".join(parts[index] for index in sorted(parts)).strip()
+        return text.endswith(reply.strip()) or reply.strip().endswith(text)
 
 
 class _Telling:
@@ -95,6 +98,7 @@ class _Telling:
         self._reader = reader
         self._own = own
         self._limit = limit
+        self._reply = ""
         self._settled = sent.message.state in SETTLED
 
     def frames(self, gone: Gone) -> Iterator[str]:
@@ -109,6 +113,7 @@ class _Telling:
             now = time.monotonic()
             if any(self._own.settled_by(event) for event in frame.events):
                 self._settled, heard = True, now
+                self._reply = self._last_words()
             elif not (frame.events or self._settled) and ("gap" in frame.text or now - looked >= LOOK_AGAIN_SECONDS):
                 looked = now
                 self._settled = self._look_settled()
@@ -123,7 +128,7 @@ class _Telling:
     def _over(self, now: float, heard: float | None, silent: bool) -> bool:
         """Whether nothing more is to come: the receipt is there and the last text too, or there is only silence."""
         if heard is not None:
-            return self._own.complete or now >= heard + LAST_WORD_SECONDS
+            return self._own.complete(self._reply) or now >= heard + LAST_WORD_SECONDS
         return now >= self._limit or (self._settled and silent)
 
     def _look_settled(self) -> bool:
@@ -131,6 +136,13 @@ class _Telling:
             return self._receipt().state in SETTLED
         except PilotlightError:
             return False  # the supervisor is away; its next tick or the next look tells
+
+    def _last_words(self) -> str:
+        """The reply; empty when there is none, or when it cannot be told now."""
+        try:
+            return self._receipt().reply or ""
+        except PilotlightError:
+            return ""
 
     def _done(self) -> Iterator[str]:
         try:

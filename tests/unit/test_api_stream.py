@@ -132,6 +132,18 @@ def test_text_that_came_out_of_order_goes_out_in_order(chat: Chat) -> None:
     assert deltas(frames) == "abc"
 
 
+def test_the_last_words_are_waited_for_also_behind_a_whole_text_before_a_tool(chat: Chat) -> None:
+    proven = ("message", {"state": "submitted", "promptId": "p1"})
+    tool = [("tool", {"phase": phase, "promptId": "p1"}) for phase in ("started", "finished")]
+    talker = Talker(proven, text(0, "Let me see.", final=True, promptId="p1"), *tool)
+    kind, data = text(0, talker.reply, final=True, part="c2", message=None, promptId="p1")
+    late = Event(v=1, epoch=talker.epoch, seq=7, at=0, kind=kind, session=SESSION, data=data)
+    frames = chat(talker, late)
+
+    assert deltas(frames) == f"Let me see.{talker.reply}"
+    assert [kind for kind, _, _ in frames][-3:] == ["message", "text", "done"]
+
+
 def test_a_message_that_fails_is_done_with_its_status(chat: Chat) -> None:
     class Failing(Talker):
         def op_message_send(self, args: Any) -> Any:
