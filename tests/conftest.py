@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -76,12 +76,12 @@ _HOUSES = pytest.StashKey[list[House]]()
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Beside a failure, how its houses looked at that moment."""
-    report: pytest.TestReport = yield  # type: ignore[assignment]
+    report = yield
     if report.when == "call" and report.failed:
         report.sections += [(f"house {house.folder.name}", account(house)) for house in item.stash.get(_HOUSES, [])]
-    return report  # type: ignore[return-value]
+    return report
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 
 from api.calls import CALLS, ID, MESSAGE_ID, Call
 from tests.conftest import MakeHouse
-from tests.faults.test_typing_faults import Fake
+from tests.faults.stand_in import Fake
 from tests.harness import House, claude_binary, releases
 
 LAST = ("DELETE /api/sessions/<id>", "DELETE /api/sessions/interactive/<id>", "POST /api/sessions/<id>/commands")

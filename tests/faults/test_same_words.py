@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import MakeHouse
 from tests.faults.pausing import kinds
-from tests.faults.test_typing_faults import Fake
+from tests.faults.stand_in import Fake
 from tests.harness import until
 from tests.onlooker import Viewer
 
 WORDS = "the same words"
 
 
-@pytest.fixture
-def fake(make_house: MakeHouse, one_cli: Path) -> Callable[..., Fake]:
-    def make(**script: object) -> Fake:
-        made = Fake(make_house(one_cli))
-        made.behave(**script)
-        made.house.start_supervisor()
-        return made
-
-    return make
+def person_enters(tui: Fake, session: str) -> None:
+    """The same words, at the terminal; the turn has begun."""
+    viewer = Viewer(tui.house.paths.terminal_socket, session, "write", "test")
+    try:
+        viewer.type(f"{WORDS}\r")
+        until(lambda: tui.turns == ["warm", WORDS], "the person's turn")
+    finally:
+        viewer.close()
 
 
 @pytest.mark.parametrize("restarted", [False, True], ids=["", "by-the-next-supervisor"])
@@ -49,12 +46,7 @@ def test_a_persons_prompt_written_down_late_is_not_the_next_message(fake: Callab
     tui = fake()
     session = tui.house.send("warm")["session"]["id"]
     tui.behave(refuse=2, late=["line"])
-    viewer = Viewer(tui.house.paths.terminal_socket, session, "write", "test")
-    try:
-        viewer.type(f"{WORDS}\r")
-        until(lambda: tui.turns == ["warm", WORDS], "the person's turn")
-    finally:
-        viewer.close()
+    person_enters(tui, session)
     if restarted:
         until(lambda: kinds(tui.house, session, "prompt") == ["prompt", "prompt"], "its first hook was heard")
         until(lambda: not list((tui.house.paths.session_dir(session) / "spool").iterdir()), "and its last one")
@@ -70,12 +62,7 @@ def test_a_persons_earlier_prompt_that_is_read_again_after_a_restart_is_not_the_
 ) -> None:
     tui = fake()
     session = tui.house.send("warm")["session"]["id"]
-    viewer = Viewer(tui.house.paths.terminal_socket, session, "write", "test")
-    try:
-        viewer.type(f"{WORDS}\r")
-        until(lambda: tui.turns == ["warm", WORDS], "the person's turn")
-    finally:
-        viewer.close()
+    person_enters(tui, session)
     tui.pauses.hold("typed")
     sent = tui.house.send(WORDS, session, wait=0)["message"]["id"]
     tui.pauses.reached("typed")
@@ -97,8 +84,10 @@ def test_the_late_output_of_a_command_is_not_that_of_the_same_command_given_agai
     tui.pauses.hold("claimed")
     assert tui.house.message(given[0], wait=20)["state"] == "answered"
     tui.pauses.reached("claimed")
-    until(lambda: "output 1" in transcript(tui), "the output of the first is told")
-    time.sleep(0.3)  # and read, or it is read later: nothing says so
+    until(lambda: "output 1" in transcript(tui).read_text(), "the output of the first is told")
+    with open(transcript(tui), "a") as lines:
+        lines.write('{"type": "summary", "summary": "read up to here"}\n')
+    until(lambda: tui.house.session(session)["title"] == "read up to here", "and read")
     tui.behave(commands=True)
     tui.pauses.release("claimed")
     second = tui.house.message(given[1], wait=20)
@@ -106,7 +95,7 @@ def test_the_late_output_of_a_command_is_not_that_of_the_same_command_given_agai
     assert tui.turns == ["warm", "/cost now", "/cost now"]
 
 
-def transcript(tui: Fake) -> str:
-    """What the stand-in has written down."""
+def transcript(tui: Fake) -> Path:
+    """Where the stand-in writes down what is said."""
     (file,) = tui.house.claude_home.glob(".claude/projects/*/*.jsonl")
-    return file.read_text()
+    return file

@@ -4,66 +4,20 @@ fate is told. Driven by the scripted stand-in, since the real CLI does none of t
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import sys
 import termios
 import time
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any
 
 import pytest
 
 from shared import process
 from shared.errors import Conflict, TooLarge, Unavailable
-from tests.conftest import MakeHouse
-from tests.faults.pausing import Pauses, fates, kinds
-from tests.harness import ROOT, House, until
+from tests.faults.pausing import fates, kinds
+from tests.faults.stand_in import Fake
+from tests.harness import until
 from tests.onlooker import Viewer
-
-
-class Fake:
-    """A house whose `claude` is the scripted one."""
-
-    def __init__(self, house: House) -> None:
-        self.house = house
-        self.pauses = Pauses(house)
-        self._script = house.folder / "script.json"
-        self._log = house.folder / "saw.jsonl"
-        self._log.touch()
-        program = house.folder / "fake-claude"
-        program.write_text(f'#!/bin/sh\nexec {sys.executable} {ROOT / "tests" / "fake_tui.py"} "$@"\n')
-        program.chmod(0o755)
-        house.config["claude"]["command"] = str(program)
-        house.config["claude"]["env"] |= {"FAKE_TUI_SCRIPT": str(self._script), "FAKE_TUI_LOG": str(self._log)}
-
-    def behave(self, **script: Any) -> None:
-        """From now on, like this."""
-        temporary = self._script.with_suffix(".new")
-        temporary.write_text(json.dumps(script))
-        temporary.rename(self._script)
-
-    def saw(self, what: str) -> list[dict[str, Any]]:
-        """What it has seen of one kind."""
-        lines = [json.loads(line) for line in self._log.read_text().splitlines()]
-        return [line for line in lines if line["saw"] == what]
-
-    @property
-    def turns(self) -> list[str]:
-        """The prompts that were submitted to it."""
-        return [line["prompt"] for line in self.saw("turn")]
-
-
-@pytest.fixture
-def fake(make_house: MakeHouse, one_cli: Path) -> Callable[..., Fake]:
-    def make(**script: Any) -> Fake:
-        made = Fake(make_house(one_cli))
-        made.behave(**script)
-        made.house.start_supervisor()
-        return made
-
-    return make
 
 
 def test_enter_is_repeated_until_it_works_and_the_text_never(fake: Callable[..., Fake]) -> None:
