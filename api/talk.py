@@ -98,7 +98,7 @@ class _Telling:
         self._reader = reader
         self._own = own
         self._limit = limit
-        self._reply = ""
+        self._final: MessageView | None = None
         self._settled = sent.message.state in SETTLED
 
     def frames(self, gone: Gone) -> Iterator[str]:
@@ -113,7 +113,7 @@ class _Telling:
             now = time.monotonic()
             if any(self._own.settled_by(event) for event in frame.events):
                 self._settled, heard = True, now
-                self._reply = self._last_words()
+                self._look_settled()
             elif not (frame.events or self._settled) and ("gap" in frame.text or now - looked >= LOOK_AGAIN_SECONDS):
                 looked = now
                 self._settled = self._look_settled()
@@ -128,7 +128,8 @@ class _Telling:
     def _over(self, now: float, heard: float | None, silent: bool) -> bool:
         """Whether nothing more is to come: the receipt is there and the last text too, or there is only silence."""
         if heard is not None:
-            return self._own.complete(self._reply) or now >= heard + LAST_WORD_SECONDS
+            reply = self._final.reply if self._final is not None else None
+            return self._own.complete(reply or "") or now >= heard + LAST_WORD_SECONDS
         return now >= self._limit or (self._settled and silent)
 
     def _look_settled(self) -> bool:
@@ -136,13 +137,6 @@ class _Telling:
             return self._receipt().state in SETTLED
         except PilotlightError:
             return False  # the supervisor is away; its next tick or the next look tells
-
-    def _last_words(self) -> str:
-        """The reply; empty when there is none, or when it cannot be told now."""
-        try:
-            return self._receipt().reply or ""
-        except PilotlightError:
-            return ""
 
     def _done(self) -> Iterator[str]:
         try:
@@ -156,5 +150,11 @@ class _Telling:
         yield self._reader.id_line + frame_text("done", done)
 
     def _receipt(self) -> MessageView:
+        """What is known of the message; once that is its fate, it is not asked for again."""
+        if self._final is not None:
+            return self._final
         found = self._here.call("message.get", MessageRef(message_id=self._sent.message.id))
-        return msgspec.convert(found, MessageView)
+        receipt = msgspec.convert(found, MessageView)
+        if receipt.state in SETTLED:
+            self._final = receipt
+        return receipt
