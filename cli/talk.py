@@ -216,8 +216,14 @@ def queue(app: App, session_id: str, moved: str | None, position: int, cancelled
 
 
 def _waiting(app: App, session: str) -> list[MessageView]:
-    page = app.call("message.list", ListMessages(session_id=session, state="queued", limit=1000))
-    found = msgspec.convert(page["messages"], list[MessageView])
+    found: list[MessageView] = []
+    after: str | None = None
+    while True:
+        page = app.call("message.list", ListMessages(session_id=session, state="queued", limit=1000, after=after))
+        found += msgspec.convert(page["messages"], list[MessageView])
+        after = page.get("next")
+        if not after:
+            break
     return sorted(found, key=lambda message: message.queue_position or 0)
 
 

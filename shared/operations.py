@@ -63,7 +63,8 @@ class SendMessage(Wire, frozen=True, forbid_unknown_fields=True):
 
 
 class MoveMessage(Wire, frozen=True, forbid_unknown_fields=True):
-    """`message.move` -> {messages: [MessageView]}: the queue in its new order. `position` counts those that wait, from 0."""
+    """`message.move` -> {messages: [MessageView]}: the queue in its new order, at most its first 1,000. `position` counts those
+    that wait, from 0."""
 
     message_id: str
     position: int
@@ -158,7 +159,7 @@ class MessageRef(Wire, frozen=True, forbid_unknown_fields=True):
 
 
 class ListMessages(Wire, frozen=True, forbid_unknown_fields=True):
-    """`message.list` -> {messages: [MessageView], next: cursor | null}, oldest first."""
+    """`message.list` -> {messages: [MessageView], next: cursor | null}, oldest first; long messages make short pages."""
 
     session_id: str
     after: str | None = None

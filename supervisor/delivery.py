@@ -76,12 +76,12 @@ class Sender:
             self._wanted.clear()
             pause = 0.0
             try:
-                queue = [] if session.state is State.ENDED else session.store.open_messages(session.id)
-                if not queue:
+                first = None if session.state is State.ENDED else session.store.next_message(session.id)
+                if first is None:
                     await self._wanted.wait()
                     continue
                 current = session.current
-                message = current if current is not None and current.id == queue[0].id else queue[0]
+                message = current if current is not None and current.id == first.id else first
                 pause = await self._try(message)
             except Exception:  # the boundary: a session whose sender has died would keep its queue for ever
                 session.house.log.exception("sender_failed", extra={"fields": {"session": session.id}})
@@ -159,17 +159,17 @@ class Sender:
             if await self._rest():
                 return False
             async with self.typing:
-                first = session.store.open_messages(session.id)
+                first = session.store.next_message(session.id)
                 if (
                     not session.live
-                    or not first
-                    or first[0].id != message.id
+                    or first is None
+                    or first.id != message.id
                     or session.record.generation != generation
                 ):
                     return False
                 if not session.idle_for_messages:
                     continue
-                message.rank = first[0].rank  # it may have been moved
+                message.rank = first.rank  # it may have been moved
                 if await self._call_editor(message, tries):
                     return True
             if message.id in session.drafts:
@@ -186,8 +186,8 @@ class Sender:
         when it cannot be had: the message is sent in no other."""
         session, end = self._session, time.monotonic() + MODE_SECONDS
         while modes.wanting(session.record.options, session.live, message.mode):
-            first = session.store.open_messages(session.id)
-            if not session.idle_for_messages or not first or first[0].id != message.id:
+            first = session.store.next_message(session.id)
+            if not session.idle_for_messages or first is None or first.id != message.id:
                 return True
             refusal = modes.obstacle(session)
             if refusal is None:

@@ -335,8 +335,7 @@ class Ops:
         """The message once it is settled, or the session waits for a person, or the time is up."""
 
         def done() -> bool:
-            record = self._pool.store.message(message_id)
-            if record is None or record.state in messages.SETTLED:
+            if not self._pool.store.is_open(message_id):
                 return True
             waiting = session.waiting
             return session.state is State.WAITING and waiting is not None and not session.answering_itself
@@ -352,16 +351,15 @@ class Ops:
             raise NotFound(f"Message {arguments.message_id} not found.", code="message_not_found")
         if arguments.wait > 0 and record.state not in messages.SETTLED:
             record = await self._await(record.id, self._find(record.session_id).session, arguments.wait)
-        return record.view(self._pool.queue_position(record))
+        return self._pool.receipt(record)
 
     async def _messages(self, arguments: operations.ListMessages, _: Request) -> Any:
         self._find(arguments.session_id)
         limit = max(1, min(MAX_PAGE, arguments.limit))
-        found = self._pool.store.messages(arguments.session_id, arguments.after, limit + 1, arguments.state)
-        page = found[:limit]
+        page, more = self._pool.store.messages(arguments.session_id, arguments.after, limit, arguments.state)
         return {
-            "messages": [record.view(self._pool.queue_position(record)) for record in page],
-            "next": page[-1].id if len(found) > limit else None,
+            "messages": self._pool.receipts(arguments.session_id, page),
+            "next": page[-1].id if more and page else None,
         }
 
     async def _cancel(self, arguments: operations.MessageRef, _: Request) -> Any:

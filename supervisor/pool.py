@@ -12,13 +12,14 @@ import uuid
 from contextlib import suppress
 
 from shared.errors import Busy, Conflict, NotFound, PilotlightError, StorageFailed
-from shared.messages import MessageKind, Sent
+from shared.messages import MessageKind, MessageView, Sent
 from shared.operations import CreateSession, SendMessage
 from supervisor import attachments, clock, origins, renewal, request_keys
 from supervisor.audit import SENDS
 from supervisor.claude import prompts
 from supervisor.household import Household
 from supervisor.launching import has_transcript
+from supervisor.message_index import OPEN_STATES
 from supervisor.places import RETRY_AFTER_SECONDS, Places
 from supervisor.session import House, Session
 from supervisor.states import State
@@ -233,7 +234,7 @@ class Pool:
     ) -> None:
         if request.front or request.interrupt:
             # Never 0, which asks the store for a place at the end.
-            record.rank = min([0.0, *(m.rank for m in self.store.open_messages(session.id))]) - 1.0
+            record.rank = min(0.0, self.store.index.lowest_rank(session.id) or 0.0) - 1.0
         if staged is not None:
             folder = staged.move(session.dir, record.id)
             record.attachments = [file.view(folder) for file in staged.files]
@@ -261,18 +262,16 @@ class Pool:
         """The present receipt of a message with its session."""
         record = self.store.message(message_id)
         assert record is not None
-        return Sent(
-            message=record.view(self.queue_position(record)), session=household.session.view(), duplicate=duplicate
-        )
+        return Sent(message=self.receipt(record), session=household.session.view(), duplicate=duplicate)
 
-    def queue_position(self, record: MessageRecord) -> int | None:
-        """0 for the message under way, then 1, 2 ...; None once it is settled."""
-        if record.state not in ("accepted", "queued", "typed", "submitted"):
-            return None
-        for position, other in enumerate(self.store.open_messages(record.session_id)):
-            if other.id == record.id:
-                return position
-        return None
+    def receipts(self, session_id: str, page: list[MessageRecord]) -> list[MessageView]:
+        """Messages of one session as clients see them, each with its place in the queue."""
+        order = self.store.index.order(session_id) if any(record.state in OPEN_STATES for record in page) else {}
+        return [record.view(order.get(record.ord)) for record in page]
+
+    def receipt(self, record: MessageRecord) -> MessageView:
+        """One message as clients see it. `queue_position` is 0 for the one under way, then 1, 2 ...; None once it is settled."""
+        return record.view(self.store.index.position(record))
 
     # -- households ------------------------------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sqlite3
 import uuid
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from math import inf
 from pathlib import Path
@@ -22,7 +22,10 @@ from shared.errors import StorageFailed
 from shared.messages import Event
 from supervisor import clock
 from supervisor.journal_store import SCHEMA, Journal, now_ms
+from supervisor.message_index import OPEN, ORDER, WAITING, MessageIndex
+from supervisor.message_index import SCHEMA as INDEX_SCHEMA
 from supervisor.records import MessageRecord, SessionRecord
+from supervisor.rows import MESSAGE_COLUMNS, SESSION_COLUMNS, body, message_of, session_of
 from supervisor.sqlite import Damaged, connect, refused
 
 NOTED_SECONDS = 3600.0
@@ -41,45 +44,14 @@ CREATE TABLE IF NOT EXISTS messages(
     ord INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, session_id TEXT NOT NULL, state TEXT NOT NULL,
     rank REAL NOT NULL, request_key TEXT UNIQUE, text TEXT NOT NULL, created_at INTEGER NOT NULL, body BLOB NOT NULL);
 CREATE INDEX IF NOT EXISTS messages_session ON messages(session_id, ord);
-CREATE INDEX IF NOT EXISTS messages_open ON messages(session_id, rank) WHERE state IN
-    ('accepted', 'queued', 'typed', 'submitted');
 CREATE TABLE IF NOT EXISTS tails(
     session_id TEXT NOT NULL, name TEXT NOT NULL, position INTEGER NOT NULL, PRIMARY KEY(session_id, name));
 CREATE TABLE IF NOT EXISTS keys(key TEXT PRIMARY KEY, at INTEGER NOT NULL, result BLOB NOT NULL);
 """
 
-_bodies = msgspec.json.Decoder(dict[str, Any])
-
-OPEN_STATES = ("accepted", "queued", "typed", "submitted")
 PROBE_BYTES = 256 * 1024
-
-
-_SESSION_COLUMNS = (
-    "id",
-    "project_path",
-    "created_at",
-    "last_activity",
-    "state",
-    "conversation_id",
-    "generation",
-    "message_count",
-    "ended_at",
-)
-_MESSAGE_COLUMNS = ("id", "session_id", "state", "rank", "request_key", "text", "created_at")
-
-
-def _body(record: Any, columns: tuple[str, ...]) -> bytes:
-    fields = {name: value for name, value in vars(record).items() if name not in columns and name != "ord"}
-    return msgspec.json.encode(fields)
-
-
-def _fields(row: tuple[Any, ...], known: Container[str]) -> dict[str, Any]:
-    """The body of a row, less what a later version has added. Raise Damaged when it is not what we wrote."""
-    try:
-        body = _bodies.decode(row[-1])
-    except (msgspec.DecodeError, UnicodeDecodeError, TypeError) as error:
-        raise Damaged(f"The database is damaged: the record {row[0]} cannot be read ({error}).") from error
-    return {name: value for name, value in body.items() if name in known}
+PAGE_BYTES = 4 * 1024 * 1024
+"""How much of messages is read for one page: whoever asks for more gets the rest with the next."""
 
 
 class Store:
@@ -99,14 +71,19 @@ class Store:
             self._db.execute("PRAGMA synchronous=NORMAL")
             self._db.execute("PRAGMA wal_autocheckpoint=500")
             self._db.execute("PRAGMA cache_size=-1000")  # kB; the machine keeps the file's pages anyway
-            self._db.executescript(_SCHEMA + SCHEMA)
+            self._db.executescript(_SCHEMA + INDEX_SCHEMA + SCHEMA)
             self._db.execute("INSERT OR IGNORE INTO meta VALUES('epoch', ?)", (uuid.uuid4().hex[:12],))
             self.journal = Journal(self._db)
+            self.index = MessageIndex(self._db)
         except sqlite3.Error as error:
             raise refused(error) from error
         except OSError as error:
             raise StorageFailed(f"The database {path} cannot be opened: {error.strerror}.") from error
         self.epoch = self.journal.epoch = self.meta("epoch") or ""
+        if self.meta("prompts") is None:
+            with self.transaction():
+                self.index.learn_prompts()
+                self.set_meta("prompts", "known")
 
     def probe(self) -> None:
         """Raise StorageFailed unless a write of some size succeeds now; then the last refusal is forgotten."""
@@ -135,17 +112,16 @@ class Store:
         except sqlite3.Error:
             return sessions, messages
         with suppress(StorageFailed):
-            columns = ",".join(_SESSION_COLUMNS)
+            columns = ",".join(SESSION_COLUMNS)
             for row in broken._db.execute(f"SELECT {columns},body FROM sessions NOT INDEXED"):
                 with suppress(Damaged):
-                    sessions.append(cls._session(row))
+                    sessions.append(session_of(row))
         with suppress(StorageFailed):
-            marks = ",".join(f"'{state}'" for state in OPEN_STATES)
-            columns = ",".join(_MESSAGE_COLUMNS)
-            rows = broken._db.execute(f"SELECT {columns},ord,body FROM messages NOT INDEXED WHERE state IN ({marks})")
+            columns = ",".join(MESSAGE_COLUMNS)
+            rows = broken._db.execute(f"SELECT {columns},ord,body FROM messages NOT INDEXED WHERE {OPEN}")
             for row in rows:
                 with suppress(Damaged):
-                    messages.append(cls._message(row))
+                    messages.append(message_of(row))
         broken._db.close()
         return sessions, messages
 
@@ -196,66 +172,65 @@ class Store:
 
     def save_session(self, record: SessionRecord) -> None:
         """Insert or replace."""
-        values = [getattr(record, name) for name in _SESSION_COLUMNS]
+        values = [getattr(record, name) for name in SESSION_COLUMNS]
         marks = ",".join("?" * (len(values) + 1))
         with self.transaction():
             self._db.execute(
-                f"INSERT OR REPLACE INTO sessions({','.join(_SESSION_COLUMNS)},body) VALUES({marks})",
-                [*values, _body(record, _SESSION_COLUMNS)],
+                f"INSERT OR REPLACE INTO sessions({','.join(SESSION_COLUMNS)},body) VALUES({marks})",
+                [*values, body(record, SESSION_COLUMNS)],
             )
 
     def sessions(self, include_ended: bool = False) -> list[SessionRecord]:
         """Oldest first."""
         where = "" if include_ended else "WHERE state != 'ended'"
-        columns = ",".join(_SESSION_COLUMNS)
+        columns = ",".join(SESSION_COLUMNS)
         rows = self._db.execute(f"SELECT {columns},body FROM sessions {where} ORDER BY created_at, id")
-        return [self._session(row) for row in rows]
+        return [session_of(row) for row in rows]
 
     def session(self, session_id: str) -> SessionRecord | None:
         """One session, ended or not."""
-        columns = ",".join(_SESSION_COLUMNS)
+        columns = ",".join(SESSION_COLUMNS)
         row = self._db.execute(f"SELECT {columns},body FROM sessions WHERE id=?", (session_id,)).fetchone()
-        return self._session(row) if row else None
-
-    @staticmethod
-    def _session(row: tuple[Any, ...]) -> SessionRecord:
-        known = SessionRecord.__dataclass_fields__
-        return SessionRecord(**dict(zip(_SESSION_COLUMNS, row[:-1], strict=True)), **_fields(row, known))
+        return session_of(row) if row else None
 
     # -- messages ------------------------------------------------------------------------------------------------
 
     def add_message(self, record: MessageRecord) -> None:
         """Append to the session's queue; `ord` and a missing rank are filled in."""
-        values = [getattr(record, name) for name in _MESSAGE_COLUMNS]
+        values = [getattr(record, name) for name in MESSAGE_COLUMNS]
         with self.transaction():
             cursor = self._db.execute(
-                f"INSERT INTO messages({','.join(_MESSAGE_COLUMNS)},body) VALUES(?,?,?,?,?,?,?,?)",
-                [*values, _body(record, _MESSAGE_COLUMNS)],
+                f"INSERT INTO messages({','.join(MESSAGE_COLUMNS)},body) VALUES(?,?,?,?,?,?,?,?)",
+                [*values, body(record, MESSAGE_COLUMNS)],
             )
             record.ord = int(cursor.lastrowid or 0)
             if not record.rank:
                 record.rank = float(record.ord)
                 self._db.execute("UPDATE messages SET rank=? WHERE ord=?", (record.rank, record.ord))
+            self._note_prompt(record)
 
     def save_message(self, record: MessageRecord) -> None:
         """Write a message's progress."""
         with self.transaction():
             self._db.execute(
                 "UPDATE messages SET state=?, rank=?, body=? WHERE id=?",
-                (record.state, record.rank, _body(record, _MESSAGE_COLUMNS), record.id),
+                (record.state, record.rank, body(record, MESSAGE_COLUMNS), record.id),
             )
+            self._note_prompt(record)
 
-    def _messages(self, where: str, *values: object) -> list[MessageRecord]:
-        columns = ",".join(_MESSAGE_COLUMNS)
-        return [
-            self._message(row)
-            for row in self._db.execute(f"SELECT {columns},ord,body FROM messages WHERE {where}", values)
-        ]
+    def _note_prompt(self, record: MessageRecord) -> None:
+        if record.prompt_id:
+            self.index.note_prompt(record.session_id, record.prompt_id, record.id)
 
-    @staticmethod
-    def _message(row: tuple[Any, ...]) -> MessageRecord:
-        known = MessageRecord.__dataclass_fields__
-        return MessageRecord(**dict(zip(_MESSAGE_COLUMNS, row[:-2], strict=True)), ord=row[-2], **_fields(row, known))
+    def _messages(self, where: str, *values: object, most: float = inf) -> list[MessageRecord]:
+        """Those found, up to the one with which there are `most` bytes of them."""
+        columns, found = ",".join(MESSAGE_COLUMNS), []
+        for row in self._db.execute(f"SELECT {columns},ord,body FROM messages WHERE {where}", values):
+            found.append(message_of(row))
+            most -= len(row[5]) + len(row[-1])
+            if most <= 0:
+                break
+        return found
 
     def message(self, message_id: str) -> MessageRecord | None:
         """One message by id."""
@@ -266,36 +241,47 @@ class Store:
         """The messages that have been made under these keys (request_keys), newest first."""
         return self._messages(f"request_key IN ({','.join('?' * len(keys))}) ORDER BY ord DESC", *keys)
 
-    def open_messages(self, session_id: str) -> list[MessageRecord]:
+    def open_messages(self, session_id: str, limit: int = -1) -> list[MessageRecord]:
         """What is not settled, in the order of sending: what is under way first."""
-        marks = ",".join(f"'{state}'" for state in OPEN_STATES)
-        return self._messages(
-            f"session_id=? AND state IN ({marks}) ORDER BY state NOT IN ('typed','submitted'), rank, ord", session_id
-        )
+        return self._messages(f"session_id=? AND {OPEN} ORDER BY {ORDER} LIMIT {int(limit)}", session_id)
+
+    def next_message(self, session_id: str) -> MessageRecord | None:
+        """The one under way, or else the next to be sent."""
+        return next(iter(self.open_messages(session_id, 1)), None)
+
+    def queued(self, session_id: str, current: str | None, limit: int) -> list[MessageRecord]:
+        """Those that wait, in their order, but not `current`; with long ones (PAGE_BYTES) only the first."""
+        where = f"session_id=? AND {OPEN} AND {WAITING} ORDER BY {ORDER} LIMIT {int(limit)}"
+        return self._messages(where, session_id, current, most=PAGE_BYTES)
+
+    def is_open(self, message_id: str) -> bool:
+        """Whether a message has still to be settled."""
+        return self._db.execute(f"SELECT 1 FROM messages WHERE id=? AND {OPEN}", (message_id,)).fetchone() is not None
 
     def count_open(self, session_id: str) -> int:
         """How many messages are not settled."""
-        marks = ",".join(f"'{state}'" for state in OPEN_STATES)
-        row = self._db.execute(
-            f"SELECT COUNT(*) FROM messages WHERE session_id=? AND state IN ({marks})", (session_id,)
-        ).fetchone()
-        return int(row[0])
+        return self.index.count(session_id)
 
-    def messages(self, session_id: str, after: str | None, limit: int, state: str | None = None) -> list[MessageRecord]:
-        """A page, oldest first, behind the message `after`."""
+    def messages(
+        self, session_id: str, after: str | None, limit: int, state: str | None = None
+    ) -> tuple[list[MessageRecord], bool]:
+        """A page, oldest first, behind the message `after`, and whether more follows. With long messages (PAGE_BYTES) it holds
+        fewer than `limit`."""
         where, values = "session_id=?", [session_id]
-        if after:
-            where += " AND ord > COALESCE((SELECT ord FROM messages WHERE id=?), 0)"
-            values.append(after)
         if state:
             where += " AND state=?"
             values.append(state)
-        return self._messages(f"{where} ORDER BY ord LIMIT {int(limit)}", *values)
+        start = self._db.execute("SELECT ord FROM messages WHERE id=?", (after,)).fetchone() if after else None
+        first = int(start[0]) if start else 0
+        page = self._messages(f"{where} AND ord > ? ORDER BY ord LIMIT {int(limit)}", *values, first, most=PAGE_BYTES)
+        last = page[-1].ord if page else first
+        rest = self._db.execute(f"SELECT 1 FROM messages WHERE {where} AND ord > ? LIMIT 1", (*values, last))
+        return page, rest.fetchone() is not None
 
-    def by_prompt(self, session_id: str) -> dict[str, MessageRecord]:
-        """The messages of a session by the prompt id that Claude gave them."""
-        found = self._messages("session_id=?", session_id)
-        return {message.prompt_id: message for message in found if message.prompt_id}
+    def by_prompt(self, session_id: str, prompt_ids: Iterable[str]) -> dict[str, MessageRecord]:
+        """The messages of a session by those of these prompt ids that Claude gave them."""
+        known = [self.message(identity) for identity in self.index.of_prompts(session_id, prompt_ids)]
+        return {message.prompt_id: message for message in known if message is not None and message.prompt_id}
 
     def step_latencies(self, limit: int = 1000) -> list[dict[str, int]]:
         """The steps of the newest answered messages, for percentiles."""

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from shared import messages, operations
+from shared import operations
 from shared.errors import Conflict, InvalidRequest, NotFound, StorageFailed
 from shared.messages import CommandResult, HistoryEntry, HistoryPage, Request
 from shared.operations import CreateSession, SendMessage
@@ -26,12 +26,12 @@ from supervisor.household import Household
 from supervisor.ops import Ops
 from supervisor.pool import Pool
 from supervisor.request_keys import RequestKey, digest
-from supervisor.session import Session
 from supervisor.states import State
-from supervisor.store import MessageRecord, SessionRecord, now_ms
+from supervisor.store import SessionRecord, now_ms
 
 COMMAND = "session.command"
 MAX_ENTRIES = 1000
+MAX_QUEUE_SHOWN = 1000
 MAX_HITS = 1000
 MAX_CONVERSATIONS = 1000
 INDEX_SECONDS = 20.0
@@ -98,29 +98,20 @@ class TalkOps:
         if record is None:
             raise NotFound(f"Message {arguments.message_id} not found.", code="message_not_found")
         session = self._find(record.session_id).session
-        queue = self._queue(session)
-        if record.id not in [message.id for message in queue]:
+        under_way = session.current
+        current = under_way.id if under_way is not None else None
+        waiting = self._store.index.waiting(session.id, current)
+        if record.ord not in {number for number, _ in waiting}:
             raise Conflict(
                 f"The message is {record.state}{' and under way' if record.state == 'queued' else ''}: only one that "
                 "waits in the queue can be moved.",
                 code="not_movable",
             )
-        ranks = sorted(message.rank for message in queue)
-        moved = next(message for message in queue if message.id == record.id)
-        queue.remove(moved)
-        queue.insert(min(arguments.position, len(queue)), moved)
+        after = under_way.rank if under_way is not None and under_way.state == "queued" else None
         with self._store.transaction(durable=True):
-            for message, rank in zip(queue, ranks, strict=True):
-                if message.rank != rank:
-                    message.rank = rank
-                    self._store.save_message(message)
-            self._store.append("queue", session.id, {"message": moved.id, "position": queue.index(moved)})
-        return {"messages": [message.view(self._pool.queue_position(message)) for message in queue]}
-
-    def _queue(self, session: Session) -> list[MessageRecord]:
-        """Those that wait: neither typed nor being handed over."""
-        current = session.current.id if session.current is not None else None
-        return [m for m in self._store.open_messages(session.id) if m.state == "queued" and m.id != current]
+            order = self._store.index.move(waiting, record.ord, arguments.position, after)
+            self._store.append("queue", session.id, {"message": record.id, "position": order.index(record.ord)})
+        return {"messages": self._pool.receipts(session.id, self._store.queued(session.id, current, MAX_QUEUE_SHOWN))}
 
     # -- commands ----------------------------------------------------------------------------------------------------
 
@@ -131,9 +122,8 @@ class TalkOps:
         session = household.session
 
         def done() -> bool:
-            record = self._store.message(message.id)
             opened = session.state is State.WAITING and session.waiting is not None
-            return record is None or record.state in messages.SETTLED or opened
+            return opened or not self._store.is_open(message.id)
 
         await session.pulse.until(done, max(0.0, arguments.wait))
         view = self._pool.sent(household, message.id).message
@@ -181,7 +171,7 @@ class TalkOps:
 
     def _with_receipts(self, record: SessionRecord, entries: list[HistoryEntry]) -> list[HistoryEntry]:
         """What we sent is told from what was typed at the terminal, and has the text that was sent."""
-        known = self._store.by_prompt(record.id)
+        known = self._store.by_prompt(record.id, (entry.prompt_id for entry in entries if entry.prompt_id))
         told: list[HistoryEntry] = []
         for entry in entries:
             message = known.get(entry.prompt_id or "")

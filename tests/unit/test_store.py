@@ -245,8 +245,8 @@ def test_open_messages_are_in_order_with_what_is_under_way_first(store: Store) -
 def test_pages_of_messages_go_on_behind_the_last_one(store: Store) -> None:
     for number in range(5):
         store.add_message(message(f"m{number}"))
-    assert [found.id for found in store.messages("s1", None, 2)] == ["m0", "m1"]
-    assert [found.id for found in store.messages("s1", "m1", 9)] == ["m2", "m3", "m4"]
+    assert [found.id for found in store.messages("s1", None, 2)[0]] == ["m0", "m1"]
+    assert [found.id for found in store.messages("s1", "m1", 9)[0]] == ["m2", "m3", "m4"]
 
 
 def test_a_record_of_a_later_version_is_read_without_what_we_do_not_know(store: Store) -> None:

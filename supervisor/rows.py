@@ -1,0 +1,56 @@
+"""How a record is a row: some of its fields are columns, the others travel as JSON behind them (`body`).
+
+What must not regress: a field that a later version has added is passed over, and what is not what we wrote is Damaged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container
+from typing import Any
+
+import msgspec
+
+from supervisor.records import MessageRecord, SessionRecord
+from supervisor.sqlite import Damaged
+
+SESSION_COLUMNS = (
+    "id",
+    "project_path",
+    "created_at",
+    "last_activity",
+    "state",
+    "conversation_id",
+    "generation",
+    "message_count",
+    "ended_at",
+)
+MESSAGE_COLUMNS = ("id", "session_id", "state", "rank", "request_key", "text", "created_at")
+
+_bodies = msgspec.json.Decoder(dict[str, Any])
+
+
+def body(record: SessionRecord | MessageRecord, columns: tuple[str, ...]) -> bytes:
+    """What of a record is no column."""
+    fields = {name: value for name, value in vars(record).items() if name not in columns and name != "ord"}
+    return msgspec.json.encode(fields)
+
+
+def session_of(row: tuple[Any, ...]) -> SessionRecord:
+    """SESSION_COLUMNS and body. Raise Damaged."""
+    known = SessionRecord.__dataclass_fields__
+    return SessionRecord(**dict(zip(SESSION_COLUMNS, row[:-1], strict=True)), **_fields(row, known))
+
+
+def message_of(row: tuple[Any, ...]) -> MessageRecord:
+    """MESSAGE_COLUMNS, ord and body. Raise Damaged."""
+    known = MessageRecord.__dataclass_fields__
+    return MessageRecord(**dict(zip(MESSAGE_COLUMNS, row[:-2], strict=True)), ord=row[-2], **_fields(row, known))
+
+
+def _fields(row: tuple[Any, ...], known: Container[str]) -> dict[str, Any]:
+    """The body of a row, less what a later version has added."""
+    try:
+        fields = _bodies.decode(row[-1])
+    except (msgspec.DecodeError, UnicodeDecodeError, TypeError) as error:
+        raise Damaged(f"The database is damaged: the record {row[0]} cannot be read ({error}).") from error
+    return {name: value for name, value in fields.items() if name in known}
