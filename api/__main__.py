@@ -8,7 +8,7 @@ import sys
 import time
 
 from api import logs
-from api.instance import claim, listen
+from api.instance import claim, keep, listen
 from shared import config as configuration
 from shared import paths as places
 from shared.errors import PilotlightError
@@ -41,6 +41,7 @@ def main() -> int:
 
     def ready() -> None:
         lock.announce(url)
+        keep(lock, paths, listener.getsockname()[1])
         if not sys.stderr.isatty():  # a terminal gets the line below
             print(f"pilotlight api: listening at {url}", file=sys.stderr, flush=True)
         notify(READY)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from shared.errors import PilotlightError
 from shared.messages import Event
 
 if TYPE_CHECKING:
@@ -101,9 +102,17 @@ class Feed:
     def _run(self) -> None:
         from shared.bus import EventStream
 
-        with EventStream(self._address) as stream:
-            while self._wanted():
-                self._pass_on(stream)
+        try:
+            with EventStream(self._address) as stream:
+                while self._wanted():
+                    self._pass_on(stream)
+        except PilotlightError as error:  # what is said there may not be ours
+            _log.error("events_refused", extra={"fields": {"why": error.message}})
+            with self._lock:
+                self._thread, inboxes = None, list(self._inboxes)
+            for inbox in inboxes:
+                inbox.end()
+            self._greeted.set()
 
     def _wanted(self) -> bool:
         with self._lock:

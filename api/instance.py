@@ -1,15 +1,18 @@
 """The API of a home, and any more of them on other ports: a lock that says who and where, and a listening socket of our own.
 
 The socket is bound here and not by gunicorn, which would retry for five seconds in the words of a library. The lock is
-the kernel's (flock), so nothing is stale after a SIGKILL; the content is for people and `pilotlight status`.
+the kernel's (flock), so nothing is stale after a SIGKILL; the content is for people and `pilotlight status`. What must not
+regress: the lock is made anew when somebody deleted it, alone or with its folder, or no command would find an API that serves.
 """
 
 from __future__ import annotations
 
 import errno
 import fcntl
+import logging
 import os
 import socket
+import threading
 import time
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -18,10 +21,12 @@ import msgspec
 
 from shared import __version__
 from shared.config import ApiConfig
-from shared.errors import Conflict, Unavailable
+from shared.errors import Conflict, PilotlightError, Unavailable
 from shared.paths import Paths
 
 BACKLOG = 512
+HEAL_SECONDS = 1.0
+_log = logging.getLogger("pilotlight.api")
 
 
 class Lock:
@@ -29,24 +34,59 @@ class Lock:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            content = os.pread(self._fd, 4096, 0)
-            os.close(self._fd)
-            raise _taken(content) from None
-        os.ftruncate(self._fd, 0)
+        self._fd = _take(path)
+        self._content = b""
+        self._busy = threading.Lock()
+        self._released = False
 
     def announce(self, url: str) -> None:
         """Write who holds the lock and where it listens."""
         content = {"pid": os.getpid(), "url": url, "startedAt": int(time.time() * 1000), "version": __version__}
-        os.pwrite(self._fd, msgspec.json.encode(content), 0)
+        with self._busy:
+            self._content = msgspec.json.encode(content)
+            os.pwrite(self._fd, self._content, 0)
+
+    def heal(self, elsewhere: Path) -> bool:
+        """Take it anew if the file is gone; `elsewhere` when another API has come meanwhile. Whether it had to be done. Raise
+        Conflict or OSError when it cannot be."""
+        with self._busy:
+            if self._released or not self._content or self._stands():
+                return False
+            try:
+                fresh = _take(self._path)
+            except Conflict:
+                fresh, self._path = _take(elsewhere), elsewhere
+            os.pwrite(fresh, self._content, 0)
+            before, self._fd = self._fd, fresh
+            os.close(before)
+            return True
 
     def release(self) -> None:
         """Say that nobody is here any more."""
-        os.ftruncate(self._fd, 0)
-        os.close(self._fd)
+        with self._busy:
+            self._released = True
+            os.ftruncate(self._fd, 0)
+            os.close(self._fd)
+
+    def _stands(self) -> bool:
+        try:
+            seen, ours = os.stat(self._path), os.fstat(self._fd)
+        except FileNotFoundError:
+            return False
+        return (seen.st_dev, seen.st_ino) == (ours.st_dev, ours.st_ino)
+
+
+def _take(path: Path) -> int:
+    """An open, locked and empty lock file. Raise Conflict with the other's `url`, if it is known."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        content = os.pread(descriptor, 4096, 0)
+        os.close(descriptor)
+        raise _taken(content) from None
+    os.ftruncate(descriptor, 0)
+    return descriptor
 
 
 def claim(paths: Paths, port: int) -> tuple[Lock, str]:
@@ -58,6 +98,26 @@ def claim(paths: Paths, port: int) -> tuple[Lock, str]:
         if url is None or port in (0, urlsplit(url).port):
             raise
     return Lock(paths.further_api_lock(port)), f"api-{port}"
+
+
+def keep(lock: Lock, paths: Paths, port: int) -> None:
+    """From now on, and on a thread of its own, make the lock anew when it was deleted, with the run directory if need be."""
+    threading.Thread(target=_keep, args=(lock, paths, port), name="pilotlight-lock", daemon=True).start()
+
+
+def _keep(lock: Lock, paths: Paths, port: int) -> None:
+    trouble = ""
+    while True:
+        time.sleep(HEAL_SECONDS)
+        try:
+            paths.heal()
+            if lock.heal(paths.further_api_lock(port)):
+                _log.warning("lock_renewed")
+            trouble = ""
+        except (PilotlightError, OSError) as error:
+            if str(error) != trouble:  # once, not every second
+                trouble = str(error)
+                _log.warning("lock_not_renewed", extra={"fields": {"why": trouble}})
 
 
 def listen(config: ApiConfig, paths: Paths) -> tuple[socket.socket, str]:

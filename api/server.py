@@ -23,7 +23,7 @@ from http import HTTPStatus
 from typing import Any
 
 import msgspec
-from flask import Flask
+from flask import Flask, Response
 from gunicorn import glogging, util
 from gunicorn.app.base import BaseApplication
 from gunicorn.http import errors as http
@@ -72,6 +72,7 @@ class Server(BaseApplication):  # type: ignore[misc]
     """
 
     def __init__(self, app: Flask, threads: int, ready: Callable[[], None]) -> None:
+        app.register_error_handler(http.ParseException, _refuse_body)
         self._app = app
         self._threads = threads
         self._ready = ready
@@ -175,19 +176,22 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             self._hang_up(conn)
 
     def _make_room(self) -> None:
-        """All connections are taken: whoever has waited longest without asking anything goes."""
+        """All connections are taken: whoever has waited longest without asking anything goes, at once and without a word.
+
+        An answer would have to linger, and a connection that lingers counts: 1,500 halves of a head made everybody wait for 5 s.
+        """
         if self._lingering:
             self._hang_up(next(iter(self._lingering)))
         elif self.pending_conns:
-            self._drop_pending()
+            self._drop_pending(answer=False)
         elif self.keepalived_conns:
             self.keepalived_conns[0].timeout = 0.0
             self.murder_keepalived()
 
-    def _drop_pending(self) -> None:
+    def _drop_pending(self, answer: bool = True) -> None:
         conn = self.pending_conns.popleft()
         self.poller.unregister(conn.sock)
-        self._drop(conn, 408 if conn.head else 0)
+        self._drop(conn, 408 if conn.head and answer else 0)
 
     def _drop(self, conn: Connection, status: int) -> None:
         if status:
@@ -238,10 +242,11 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             conn.give_back()
 
     def _keepalive_after(self, conn: Connection, keepalive: bool) -> bool:
-        """Whether the connection can be used again: not with a body that nobody read to its end, nor half a request."""
+        """Whether the connection can be used again: not with a body that nobody read to its end, nor half a request. It was
+        answered already: whatever is wrong with what is left of it is no reason for a second answer."""
         try:
             whole = super()._keepalive_after(conn, keepalive)
-        except SlowBody:
+        except (SlowBody, http.ParseException):
             return False
         rest = conn.parser.unreader.buf.getvalue() if whole else b""
         return bool(whole and (not rest or _END_OF_HEAD in rest))
@@ -273,10 +278,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         """Answer what could not be parsed as HTTP in our shape; Flask never saw it."""
         status, message = 500, "Something went wrong inside pilotlight."
         if isinstance(exc, http.ParseException):
-            status, message = next(
-                ((status, text) for kind, status, text in _PARSE_STATUS if isinstance(exc, kind)),
-                (400, "This is not a valid HTTP request."),
-            )
+            status, message = _parse_status(exc)
         _log.warning("bad_request", extra={"fields": {"status": status, "error": type(exc).__name__}})
         _refuse(client, status, message)
 
@@ -288,6 +290,19 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             closing = threading.Timer(DRAIN_SECONDS, here.bus.close)
             closing.daemon = True
             closing.start()
+
+
+def _parse_status(error: http.ParseException) -> tuple[int, str]:
+    return next(
+        ((status, text) for kind, status, text in _PARSE_STATUS if isinstance(error, kind)),
+        (400, "This is not a valid HTTP request."),
+    )
+
+
+def _refuse_body(error: http.ParseException) -> Response:
+    """Answer a body whose chunks are wrong; gunicorn hears no more from that connection."""
+    status, message = _parse_status(error)
+    return problems.problem(status, message, "bad_http")
 
 
 def _refuse(client: socket.socket, status: int, message: str) -> None:

@@ -27,7 +27,8 @@ import msgspec
 
 from api.websocket import BINARY, POLICY, RESTART, TEXT, WebSocket, frame
 from shared import viewer as protocol
-from shared.errors import Busy
+from shared.errors import Busy, PilotlightError
+from shared.private_folders import require_private
 from shared.tokens import Identity
 
 MAX_SOCKETS = 500
@@ -240,9 +241,10 @@ class Link(asyncio.Protocol):
     async def _connect(self) -> None:
         while not self._over:
             try:
+                require_private(self._address.parent)
                 await asyncio.get_running_loop().create_unix_connection(lambda: self, str(self._address))
                 return
-            except OSError:
+            except (OSError, PilotlightError):
                 self._away()
                 await asyncio.sleep(RETRY_SECONDS)
 

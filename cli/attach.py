@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -30,6 +31,7 @@ from shared import viewer as protocol
 from shared.errors import Conflict, InvalidRequest
 from shared.messages import SessionView
 from shared.operations import SessionRef
+from shared.private_folders import require_private
 
 WAKE_SECONDS = 30.0
 RETRY_SECONDS = 0.2
@@ -139,6 +141,7 @@ class Attachment:
         if self._connection is not None or time.monotonic() < self._retry_at:
             return
         self._retry_at = time.monotonic() + RETRY_SECONDS
+        require_private(Path(self._address).parent)
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         connection.settimeout(STALL_SECONDS)
         try:

@@ -145,8 +145,9 @@ def limits(app: App) -> list[Finding]:
 def directories(app: App) -> list[Finding]:
     """Ours, private, writable, on a disk with room, and short enough for sockets."""
     findings = []
-    for folder in (app.paths.home, app.paths.log_dir, app.paths.run_dir):
-        findings.append(_directory(folder))
+    paths = app.paths
+    for name, folder in (("home", paths.home), ("logs", paths.log_dir), ("run dir", paths.run_dir)):
+        findings.append(_directory(name, folder))
     room = psutil.disk_usage(str(_existing(app.paths.home))).free / 1e9
     low = room < 1
     findings.append(Finding("disk", "warn" if low else "ok", f"{room:.1f} GB free", "Make room." if low else None))
@@ -159,7 +160,10 @@ def directories(app: App) -> list[Finding]:
 
 def running(app: App) -> list[Finding]:
     """The supervisor and the API."""
-    report = look(app)
+    try:
+        report = look(app)
+    except PilotlightError as error:
+        return [Finding("running", "fail", error.message, "See above.")]
     supervisor, api = report["supervisor"], report["api"]
     start = "`pilotlight up` starts it."
     findings = []
@@ -212,8 +216,7 @@ def _pty_limit() -> int | None:
         return None
 
 
-def _directory(folder: Path) -> Finding:
-    name = {"run": "run dir"}.get(folder.name, folder.name if folder.name == "logs" else "home")
+def _directory(name: str, folder: Path) -> Finding:
     if not folder.exists():
         near = _existing(folder)
         if os.access(near, os.W_OK):

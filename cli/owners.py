@@ -16,6 +16,7 @@ from pathlib import Path
 import msgspec
 
 from shared.paths import Paths
+from shared.private_folders import require_private
 from shared.process import ProcessId, alive, identify, send_signal
 
 _CONNECT_SECONDS = 1.0
@@ -44,7 +45,8 @@ class Owner:
 
 
 def owner(lock: Path) -> Owner | None:
-    """Who holds `lock` now, or None."""
+    """Who holds `lock` now, or None. Raise Unavailable when what is there may be somebody else's."""
+    require_private(lock.parent)
     try:
         content = msgspec.json.decode(lock.read_bytes(), type=_Content)
     except (OSError, msgspec.DecodeError):
@@ -67,7 +69,9 @@ def stop(process: ProcessId, number: int, seconds: float) -> bool:
 
 
 def live_holders(paths: Paths) -> int:
-    """How many holders of this home accept a connection; what a dead one left behind does not count."""
+    """How many holders of this home accept a connection; what a dead one left behind does not count. Raise
+    Unavailable when they may be somebody else's."""
+    paths.check_run_dir()
     return sum(_listens(path) for path in (paths.run_dir / "h").glob("*.sock"))
 
 

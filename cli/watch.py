@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -61,14 +62,13 @@ def watch(app: App, *daemons: Daemon) -> int:
     before = {number: signal.signal(number, remember) for number in _TOLD}
     for daemon in daemons:
         _keep_place(daemon)
-    mark = _mark(app)
-    with draft_of(mark, msgspec.json.encode(identify(os.getpid()))) as draft:
-        draft.replace(mark)
+    _mark(app).unlink(missing_ok=True)
+    _leave_mark(app)
     click.echo("Ctrl-C stops the supervisor and the API; live sessions stay.")
     try:
         _tend(app, daemons, told)
     finally:
-        mark.unlink(missing_ok=True)
+        _mark(app).unlink(missing_ok=True)
         if told[:1] == [signal.SIGUSR1]:
             click.echo("`pilotlight down` takes over.")
         else:
@@ -115,6 +115,7 @@ def _tend(app: App, daemons: tuple[Daemon, ...], told: list[int]) -> None:
     missing: set[str] = set()
     model = DemoModel(app)
     while not told:
+        _leave_mark(app)
         for daemon in daemons:
             if daemon.child is not None:
                 daemon.child.poll()
@@ -145,5 +146,16 @@ def _keep_place(daemon: Daemon) -> Owner | None:
     return holder
 
 
+def _leave_mark(app: App) -> None:
+    """Say for `pilotlight down` who watches; again, if somebody deleted it, alone or with its folder."""
+    with suppress(PilotlightError, OSError):
+        app.paths.heal()
+        mark = _mark(app)
+        if not mark.exists():
+            with draft_of(mark, msgspec.json.encode(identify(os.getpid()))) as draft:
+                draft.replace(mark)
+
+
 def _mark(app: App) -> Path:
+    app.paths.check_run_dir()
     return app.paths.run_dir / "up.json"

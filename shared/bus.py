@@ -3,6 +3,9 @@
 One thread owns each socket; callers hand it work and wait on a future, so the client is safe to call from any thread
 and no socket is ever shared. A request is repeated with the same id after a silent `RESEND_SECONDS` (then doubling), because a
 supervisor that restarts forgets what was in its queue; the supervisor answers a repeated id with the first reply.
+
+What must not regress: nothing is sent to a socket in a folder that is not ours, nor believed from there, at whatever time
+somebody made that folder; and nothing waits in a queue of ZeroMQ's for one that is yet to be made.
 """
 
 from __future__ import annotations
@@ -17,14 +20,16 @@ import uuid
 from collections.abc import Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import zmq
 
 from shared.bus_keys import KeyPair
-from shared.errors import DeadlineExceeded, Unauthorized, Unavailable, from_wire
+from shared.errors import DeadlineExceeded, PilotlightError, Unauthorized, Unavailable, from_wire
 from shared.messages import VERSION, Event, Reply, Request
+from shared.private_folders import require_private
 
 RESEND_SECONDS = 1.0
 RESEND_MAX_SECONDS = 8.0
@@ -54,6 +59,11 @@ def new_key_pair() -> KeyPair:
     return KeyPair(public.decode("ascii"), secret.decode("ascii"))
 
 
+def _folder(address: str) -> Path | None:
+    """Where the socket of an address on this machine is."""
+    return Path(address.removeprefix("ipc://")).parent if address.startswith("ipc://") else None
+
+
 def _apply(key: ClientKey | None, socket: zmq.Socket[bytes]) -> None:
     if key is None:
         return
@@ -81,9 +91,14 @@ class _Pending:
 
 
 class BusClient:
-    """Requests to one supervisor. Close it, or use it as a context manager; it survives fork only if made after it."""
+    """Requests to one supervisor. Close it, or use it as a context manager; it survives fork only if made after it. Raise
+    Unavailable when the folder of its socket is somebody else's."""
 
     def __init__(self, address: str, actor: str = "local", key: ClientKey | None = None) -> None:
+        self._folder = _folder(address)
+        if self._folder is not None:
+            require_private(self._folder)
+        self._heard = False
         self._address = address
         self._key = key
         self._actor = actor
@@ -207,6 +222,7 @@ class BusClient:
             except zmq.Again:
                 return
             reply = _replies.decode(frames[-1])
+            self._heard = True
             entry = pending.pop(reply.id, None)
             if entry is not None:
                 entry.future.set_result(reply)
@@ -222,6 +238,8 @@ class BusClient:
             pending[work.request.id] = work
             line.connect()
             self._send(line.dealer, work, time.monotonic())
+            if work.future.done():  # refused
+                del pending[work.request.id]
 
     def _tend(self, dealer: zmq.Socket[bytes], pending: dict[str, _Pending]) -> None:
         now = time.monotonic()
@@ -237,16 +255,33 @@ class BusClient:
             elif now >= entry.resend:
                 entry.sent_again(now)
                 self._send(dealer, entry, now)
+            if entry.future.done():  # refused
+                pending.pop(identity, None)
 
-    @staticmethod
-    def _send(dealer: zmq.Socket[bytes], entry: _Pending, now: float) -> None:
+    def _send(self, dealer: zmq.Socket[bytes], entry: _Pending, now: float) -> None:
         try:
+            if not self._may_send():
+                raise zmq.Again
             dealer.send(entry.frame, zmq.NOBLOCK)
         except zmq.Again:
             entry.resend = now + CONNECTING_SECONDS
+        except PilotlightError as error:
+            entry.resend = entry.give_up
+            entry.future.set_exception(error)
         else:
             entry.resend = now + entry.interval
             entry.interval = min(entry.interval * 2, RESEND_MAX_SECONDS)
+
+    def _may_send(self) -> bool:
+        """Whether a frame that is given to ZeroMQ now can only come to us. Raise Unavailable when the folder is another's.
+
+        Without a folder only to whom we have heard already: who is connected stays so. Else the frame would wait for whoever
+        makes it.
+        """
+        if self._folder is None:
+            return True
+        require_private(self._folder)
+        return self._heard or self._folder.exists()
 
 
 class _Line:
@@ -325,10 +360,14 @@ class EventStream:
     """A subscription to the supervisor's events, for one thread. Iterate with `next_event`; close when done.
 
     `topic` is a prefix (`""`: all; `session.<id>.`: one session). The stream may start with a `tick`, which carries the
-    journal's head in `data.head`; compare `seq` with it to notice a gap, and ask `events.since` for what is missing.
+    journal's head in `data.head`; compare `seq` with it to notice a gap, and ask `events.since` for what is missing. Making
+    it, and an event, raise Unavailable when the folder of its socket is somebody else's.
     """
 
     def __init__(self, address: str, topic: str = "", key: ClientKey | None = None) -> None:
+        self._folder = _folder(address)
+        if self._folder is not None:
+            require_private(self._folder)
         self._context = zmq.Context()
         self._socket = self._context.socket(zmq.SUB)
         self._socket.setsockopt(zmq.LINGER, 0)
@@ -346,6 +385,8 @@ class EventStream:
         if not self._socket.poll(int(timeout * 1000)):
             return None
         frames = self._socket.recv_multipart()
+        if self._folder is not None:
+            require_private(self._folder)
         return _events.decode(frames[-1])
 
     def events(self, timeout: float) -> Iterator[Event]:

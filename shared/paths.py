@@ -2,25 +2,28 @@
 
 `PILOTLIGHT_HOME` puts all of it into one folder; without it the platform's own places are used. Sockets live in a run
 directory whose name is short: the kernel allows 103 bytes for a Unix socket's path (macOS; Linux 107), so a long home
-gets a 0700 directory of its own under the temporary directory, named after the home. A run directory that belongs to
-another user, or that is a link, is refused: whoever owns it would own the bus.
+gets a 0700 directory of its own under the system's temporary directory, named after the home and not after the caller's
+TMPDIR, or a command in another shell would look elsewhere. A run directory that belongs to another user, or that is a
+link, is refused by everybody who uses it: whoever owns it would own the bus.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
-import stat
 import sys
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from shared.errors import StorageFailed, Unavailable
+from shared.private_folders import make_private, require_private
 
 SOCKET_PATH_LIMIT = 103
 _LONGEST_SOCKET_NAME = len("/h/0123456789ab.sock")
+_LONGEST_TEMPORARY_DIR = 50
+_DARWIN_USER_TEMP_DIR = 65537
+"""_CS_DARWIN_USER_TEMP_DIR of confstr(3)."""
 
 
 @dataclass(frozen=True)
@@ -97,34 +100,21 @@ class Paths:
     def prepare(self) -> None:
         """Make the private directories (0700). Raise Unavailable when one is not ours, StorageFailed when it cannot be."""
         for folder in (self.home, self.sessions_dir, self.log_dir, self.run_dir, self.run_dir / "h"):
-            _private_directory(folder)
+            make_private(folder)
 
     def heal(self) -> bool:
-        """Make the run directory anew if somebody deleted it, and say whether: what binds sockets needs it."""
+        """Make the run directory anew if somebody deleted it, and say whether: what binds sockets needs it. Raise Unavailable
+        when another user has made it meanwhile."""
+        self.check_run_dir()
         if (self.run_dir / "h").is_dir():
             return False
         self.prepare()
         return True
 
-
-def _private_directory(folder: Path) -> None:
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        seen = folder.lstat()
-        if stat.S_ISLNK(seen.st_mode) and folder.stat().st_uid == os.getuid() and seen.st_uid == os.getuid():
-            seen = folder.stat()
-        ours = stat.S_ISDIR(seen.st_mode) and seen.st_uid == os.getuid()
-        if ours and stat.S_IMODE(seen.st_mode) & 0o077:
-            folder.chmod(0o700)
-    except (FileExistsError, NotADirectoryError):
-        ours = False
-    except OSError as error:
-        raise StorageFailed(f"{folder} cannot be made or made private: {error.strerror}.") from error
-    if not ours:
-        raise Unavailable(
-            f"{folder} is not a directory of yours: remove it or set PILOTLIGHT_HOME to another folder.",
-            code="unsafe_directory",
-        )
+    def check_run_dir(self) -> None:
+        """Before anything in it is read, connected to or signalled. Raise Unavailable when it may be somebody else's."""
+        for folder in (self.run_dir, self.run_dir / "h"):
+            require_private(folder)
 
 
 def resolve(environment: Mapping[str, str] | None = None) -> Paths:
@@ -150,4 +140,14 @@ def _run_dir(home: Path) -> Path:
     if len(os.fsencode(str(candidate))) + _LONGEST_SOCKET_NAME <= SOCKET_PATH_LIMIT:
         return candidate
     digest = hashlib.sha256(os.fsencode(str(home))).hexdigest()[:10]
-    return Path(tempfile.gettempdir() if len(tempfile.gettempdir()) < 50 else "/tmp") / f"pl-{os.getuid()}-{digest}"
+    return _temporary_dir() / f"pl-{os.getuid()}-{digest}"
+
+
+def _temporary_dir() -> Path:
+    """The system's own, whatever the environment says; on macOS that of the user, which nobody else can write to."""
+    if sys.platform == "darwin":
+        with contextlib.suppress(OSError, ValueError):
+            own = Path(os.confstr(_DARWIN_USER_TEMP_DIR) or "/tmp")
+            if len(os.fsencode(str(own))) < _LONGEST_TEMPORARY_DIR:
+                return own
+    return Path("/tmp")

@@ -63,6 +63,10 @@ def run_checks(pool: Pool, memory_total: int, facts: dict[str, Any]) -> dict[str
 
 def _bus(pool: Pool, tcp: dict[str, Any] | None) -> dict[str, str]:
     paths = pool.house.paths
+    try:
+        paths.check_run_dir()
+    except PilotlightError as error:
+        return check("bus", "fail", error.message)
     missing = [a for a in (paths.request_address, paths.event_address) if not Path(a.removeprefix("ipc://")).exists()]
     if missing:
         return check("bus", "warn", f"{missing[0]} was deleted: nobody new can connect until the next health pass.")

@@ -8,8 +8,9 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -119,9 +120,14 @@ class Daemon:
         bus = Bus(doors + ([self._tcp] if self._tcp else []), ops.handle, log, LOOKING, ops.audit.permit)
         health.chores += [
             ("run_dir_renewed", self._paths.heal),
-            ("bus_rebound", bus.heal),
-            ("viewers_rebound", viewers.heal),
-            ("lock_renewed", ownership.heal),
+            *(
+                (name, partial(self._in_run_dir, heal))
+                for name, heal in (
+                    ("bus_rebound", bus.heal),
+                    ("viewers_rebound", viewers.heal),
+                    ("lock_renewed", ownership.heal),
+                )
+            ),
             ("", metrics.note_pass),
             ("", Folders(pool).tidy),
             ("", store.give_back),
@@ -179,6 +185,11 @@ class Daemon:
             bus.close()
             store.close()
         return 0
+
+    def _in_run_dir(self, heal: Callable[[], bool]) -> bool:
+        """Make something anew in the run directory, unless another user has made that meanwhile: raise Unavailable."""
+        self._paths.check_run_dir()
+        return heal()
 
     async def _learn_version(self, pool: Pool) -> None:
         """Ask the CLI for its version now and then: it may be updated under us."""

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from shared import process
 from shared.config import Config
-from shared.errors import PilotlightError, StorageFailed
+from shared.errors import PilotlightError, StorageFailed, Unavailable
 from supervisor import resources, strangers
 from supervisor.holder_client import HolderError
 from supervisor.household import Household
@@ -135,7 +135,7 @@ class Health:
         """The boundary of one step: the others are done in any case, and it is tried again in the next pass."""
         try:
             await work
-        except StorageFailed as error:
+        except (StorageFailed, Unavailable) as error:
             self._house.log.warning("health_step_refused", extra={"fields": {"step": what, "why": error.message}})
         except Exception:
             self._house.log.exception("health_step_failed", extra={"fields": {"step": what}})

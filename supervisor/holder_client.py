@@ -17,6 +17,8 @@ from typing import Any
 
 import msgspec
 
+from shared.errors import PilotlightError
+from shared.private_folders import require_private
 from supervisor import holder_files, holder_start
 from supervisor.holder_protocol import (
     CHUNK,
@@ -154,12 +156,13 @@ class HolderClient:
     ) -> HolderClient:
         """`timeout` is also that of every later call. HolderError `lost`: nobody listens there."""
         try:
+            require_private(Path(socket_path).parent)
             async with asyncio.timeout(timeout):
                 reader, writer = await asyncio.open_unix_connection(str(socket_path))
         except TimeoutError:
             raise HolderTimeout(f"no connection to {socket_path}") from None
-        except OSError as error:
-            raise HolderError("lost", f"nobody listens on {socket_path}: {error}") from error
+        except (OSError, PilotlightError) as error:
+            raise HolderError("lost", f"nobody of ours listens on {socket_path}: {error}") from error
         client = cls(reader, writer, on_output, on_gap, on_exit, lambda: None, timeout)
         try:
             client.info = msgspec.convert(await client._call("hello"), Hello)

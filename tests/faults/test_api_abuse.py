@@ -196,6 +196,26 @@ class TestBodies:
 
     @pytest.mark.parametrize(
         "body",
+        [b"zz\r\n", b"-1\r\nx\r\n", b"0x2\r\n{}\r\n0\r\n\r\n", b"\r\n", b"f" * 9000 + b"\r\n", b"2\n{}\n0\n\n", b"5\r\nhello",
+         b"2\r\n{}xx0\r\n\r\n", b"2;=\r\n{}\r\n0\r\n\r\n", b"2\r\n{}\r\n0\r\n", b"2\r\n{}\r\n0\r\nBad Header\r\n\r\n"],
+    )  # fmt: skip
+    def test_chunks_that_are_wrong_are_the_clients_fault_and_answered_once(self, api: Process, body: bytes) -> None:
+        chat = head(api, 0).replace(b"Content-Length: 0", b"Transfer-Encoding: chunked")
+        stranger = chat.replace(b"Bearer ", b"Bearer x")
+        reader = chat.replace(b"POST /api/chat", b"GET /api/sessions")
+        for sent, status in ((chat, 400), (stranger, 401), (reader, 200)):
+            with raw(api) as connection:
+                connection.sendall(
+                    sent + body + b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n" * body.startswith(b"zz")
+                )
+                connection.shutdown(socket.SHUT_WR)
+                answer = connection.makefile("rb").read()
+            assert answer.startswith(f"HTTP/1.1 {status} ".encode())
+            assert answer.count(b"HTTP/1.1") == 1, "one request, one answer, and none for what is left of it"
+            assert json.loads(answer.partition(b"\r\n\r\n")[2])["success"] is (status == 200)
+
+    @pytest.mark.parametrize(
+        "body",
         [b"", b"null", b"[]", b'"x"', b"{", b"\xff\xfe", b'{"message": "\xff"}', b'{"message": "\\ud800"}', b'{"message": 1}',
          b'{"message": NaN}', b'{"message": "x", "wait": 1e999}', b'{"message": "x", "wait": -1}', b'{"message": "   "}'],
     )  # fmt: skip
@@ -351,6 +371,34 @@ class TestSlowClients:
                     if line.lower().startswith(b"content-length:"):
                         length = int(line.split(b":")[1])
                 stream.read(length)
+
+    def test_halves_of_a_head_by_the_thousand_hold_nobody_up(self, api: Process, others: Callable[[], float]) -> None:
+        half = b"GET /health HTTP/1.1\r\nHost: loc"
+        flood: list[socket.socket] = []
+        stop = threading.Event()
+
+        def fill(goal: int) -> None:
+            for _ in range(goal):
+                flood.append(raw(api))
+                flood[-1].sendall(half)
+
+        def keep_on() -> None:
+            while not stop.wait(0.01):
+                fill(5)
+                for gone in flood[:5]:
+                    gone.close()
+                del flood[:5]
+
+        fill(1500)
+        more = threading.Thread(target=keep_on, daemon=True)
+        more.start()
+        try:
+            assert others() < 1, "or they would wait until those are sent away"
+        finally:
+            stop.set()
+            more.join()
+            for connection in flood:
+                connection.close()
 
     def test_silent_connections_make_room_for_those_who_ask(self, api: Process) -> None:
         silent: list[socket.socket] = []

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import shutil
 import signal
 import socket
 import stat
@@ -16,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from cli.owners import owner
 from shared import paths as places
 from tests.api_process import ROOT, BusServer, Process, until
 from tests.harness import PATIENCE
@@ -103,6 +106,29 @@ def test_a_second_api_of_the_home_is_refused_with_the_first_ones_address(start: 
     assert first.lock["url"] in said
     assert "Traceback" not in said
     assert first.child.poll() is None
+
+
+def test_a_deleted_lock_is_made_anew_also_under_another_name(start: Callable[..., Process]) -> None:
+    first = start().wait_until_up()
+    lock, held = first.paths.api_lock, first.lock
+    for delete in (lock.unlink, lambda: shutil.rmtree(first.paths.run_dir)):
+        delete()
+        until(lambda: bool(first._read_lock()), "the lock is not made anew")
+        assert first.lock == held
+        found = owner(lock)
+        assert found is not None
+        assert found.pid == first.child.pid
+    draft = lock.with_name("draft")
+    with draft.open("wb") as other:  # another API, which came when the name was free
+        fcntl.flock(other, fcntl.LOCK_EX)
+        draft.replace(lock)
+        further = first.paths.further_api_lock(first.port)
+        until(lambda: owner(further) is not None, "the lock has no other name")
+        assert owner(further).pid == first.child.pid  # type: ignore[union-attr]
+    first.child.terminate()
+    assert first.child.wait(PATIENCE) == 0
+    assert further.read_bytes() == b""
+    assert '"lock_renewed"' in first.end()
 
 
 def test_a_taken_port_is_a_sentence_with_the_fix(start: Callable[..., Process], tmp_path: Path) -> None:

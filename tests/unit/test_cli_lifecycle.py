@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -146,6 +147,30 @@ def test_down_makes_a_foreground_up_let_go(app, capsys):
         process.kill()
         process.wait()
     assert owner(app.paths.supervisor_lock) is None
+
+
+def test_a_deleted_run_directory_hides_nothing_from_the_command(app, capsys):
+    app.paths.home.mkdir()
+    app.paths.config_file.write_text("health: {interval_seconds: 1}\n")
+    command = [sys.executable, "-m", "cli", "up", "--port", "0"]
+    process = subprocess.Popen(command, cwd=ROOT, env=dict(app.environment), stdout=subprocess.DEVNULL)
+    try:
+        until((app.paths.run_dir / "up.json").exists, "it stays")
+        _, before = _status(app, capsys)
+        shutil.rmtree(app.paths.run_dir)
+        until(lambda: _status(app, capsys)[0] == 0, "both are found again")
+        _, after = _status(app, capsys)
+        assert [after[name]["pid"] for name in ("supervisor", "api")] == [
+            before[name]["pid"] for name in ("supervisor", "api")
+        ]
+        assert after["api"]["url"] == before["api"]["url"]
+        assert run(["down", "--all"], _fresh(app)) == 0
+        assert process.wait(PATIENCE) == 0, "who watches over them is found, too"
+    finally:
+        process.kill()
+        process.wait()
+    assert identify(before["supervisor"]["pid"]) is None
+    assert identify(before["api"]["pid"]) is None
 
 
 def test_a_stale_lock_file_names_nobody(tmp_path):
