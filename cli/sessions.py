@@ -223,7 +223,7 @@ def create(app: App, wanted: CreateSession) -> SessionView:
 
 
 def _trusts_by_itself(wanted: CreateSession, view: SessionView) -> bool:
-    """Whether what it waits for is answered without a person; the demo trusts every folder."""
+    """Whether what it waits for is answered without a person."""
     return (wanted.trust or view.trust) and view.waiting is not None and view.waiting.kind == "trust"
 
 

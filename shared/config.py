@@ -31,6 +31,8 @@ class ClaudeConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     env: dict[str, str] = field(default_factory=dict)
     pass_env: list[str] = field(default_factory=list)
     start_timeout_seconds: Annotated[float, Meta(ge=0.1, le=3600)] = 30.0
+    cross_session: Literal["refuse", "hold", "accept"] = "refuse"
+    agent_view: bool = False
 
 
 class ApiConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -126,6 +128,12 @@ class PermissionsConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only
     rules: list[PermissionRule] = field(default_factory=list)
 
 
+class ChatConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What a message may bring along."""
+
+    mentions: Literal["project", "anywhere", "refuse"] = "project"
+
+
 class Config(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Everything that can be configured."""
 
@@ -139,6 +147,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     log: LogConfig = field(default_factory=LogConfig)
     notify: NotifyConfig = field(default_factory=NotifyConfig)
     permissions: PermissionsConfig = field(default_factory=PermissionsConfig)
+    chat: ChatConfig = field(default_factory=ChatConfig)
 
 
 ENVIRONMENT: dict[str, tuple[str, str]] = {

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from shared.errors import StartFailed, StorageFailed
 from supervisor import holder_files
-from supervisor.claude import command, leftovers
+from supervisor.claude import command, leftovers, protection
 from supervisor.claude.journal import find_transcript, holds_conversation, transcript_path
 from supervisor.holder_client import HolderError, HolderInfo, HolderTimeout, SpawnSpec, launch
 from supervisor.session import Session
@@ -46,6 +46,7 @@ def command_line(session: Session, resume: bool) -> command.Launch:
         conversation_id=record.conversation_id,
         resume=resume,
         fork_from=record.fork_from if not resume else None,
+        denied=protection.denied(house.paths, record.id),
         options=command.Options(
             model=options.get("model"),
             permission_mode=options.get("permission_mode"),

@@ -108,7 +108,7 @@ class Pool:
             options=options,
             activity_clock=clock.now(),
             activity_boot=clock.BOOT,
-            trust=request.trust or self.house.demo,
+            trust=request.trust,
             auto_keep_alive=request.auto_keep_alive,
         )
         with self.store.transaction(durable=True):

@@ -11,14 +11,14 @@ import json
 import os
 import shlex
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from shared.config import ClaudeConfig
 from shared.errors import StartFailed
-from supervisor.claude import release, unseen
+from supervisor.claude import protection, release, unseen
 
 HERE = Path(__file__).resolve().parent
 HOOK_PROGRAM = HERE / "hook.sh"
@@ -151,8 +151,10 @@ def find(config: ClaudeConfig, own: Mapping[str, str]) -> str:
     )
 
 
-def settings(session_dir: Path) -> dict[str, Any]:
-    """The `--settings` of one session: the classic renderer, our hooks, leave to read what was attached.
+def settings(session_dir: Path, config: ClaudeConfig, denied: Sequence[str] = ()) -> dict[str, Any]:
+    """The `--settings` of one session: the classic renderer, our hooks, leave to read what was attached, and what is closed:
+    hooks that a project or person would switch off (and the owner's rules with them: ours wins, measured), what `denied` names,
+    messages of other sessions, and the agent view, which would move the session to a process of Claude's own.
 
     `--add-dir` would ask for trust on 2.1.330, so attachments are granted by a permission rule (`//` is an absolute path).
     """
@@ -168,8 +170,15 @@ def settings(session_dir: Path) -> dict[str, Any]:
         if event in TOOL_EVENTS:
             group["matcher"] = "*"
         hooks[event] = [group]
-    readable = f"Read(/{(session_dir / 'attachments').absolute()}/**)"
-    return {"tui": "default", "hooks": hooks, "permissions": {"allow": [readable]}}
+    closed = {} if config.agent_view else {"disableAgentView": True}
+    return {
+        "tui": "default",
+        "hooks": hooks,
+        "disableAllHooks": False,
+        "crossSessionInbound": config.cross_session,
+        "permissions": {"allow": protection.readable(session_dir), "deny": list(denied)},
+        **closed,
+    }
 
 
 async def learn_release(config: ClaudeConfig, own: Mapping[str, str], again: bool = False) -> str | None:
@@ -189,16 +198,18 @@ def launch(
     resume: bool,
     fork_from: str | None = None,
     options: Options,
+    denied: Sequence[str] = (),
 ) -> Launch:
     """The command line for a new conversation (`--session-id`), an existing one (`--resume`), or a fork of one.
 
     `temporary` becomes TMPDIR, unless `claude.env` sets one: both releases keep task output there, 2.1.330 also its
-    socket, and never remove all of it. What others must not read in `ps` is written into files of `session_dir`.
+    socket, and never remove all of it. `denied` are Claude's rules for what the session may not touch. What others must not
+    read in `ps` is written into files of `session_dir`.
     """
     theirs, arguments = _take_settings(config.args)
     program = find(config, own)
     release.refuse_old(program)
-    merged = json.dumps(_merge(theirs, settings(session_dir)))
+    merged = json.dumps(_merge(theirs, settings(session_dir, config, denied)))
     argv = [program, *unseen.words(session_dir, "--settings", merged)]
     if fork_from:
         argv += ["--resume", fork_from, "--fork-session", "--session-id", conversation_id]
