@@ -87,6 +87,8 @@ def _members(message: MessageView, session: SessionView) -> dict[str, Any]:
         body["permissionMode"] = session.permission_mode
     if message.usage is not None:
         body["usage"] = message.usage
+    if message.normalized:
+        body["normalized"] = message.normalized
     if message.tool_calls:
         body["toolCalls"] = message.tool_calls
     return body

@@ -40,7 +40,8 @@ class Problem(Shape, frozen=True, kw_only=True):
 
 class Delivered(Success, frozen=True, kw_only=True):
     """What became of a message. 200 carries `reply`; with 202 it is on its way, or `waiting` says what for. `content` is the
-    reply as the origin's clients know it, empty until there is one."""
+    reply as the origin's clients know it, empty until there is one. `normalized`: in what the text that was typed differs from
+    the one that was sent (see the receipt)."""
 
     message: str
     request_id: str
@@ -59,6 +60,7 @@ class Delivered(Success, frozen=True, kw_only=True):
     permission_mode: str | None = None
     usage: dict[str, int] | None = None
     tool_calls: list[dict[str, Any]] = []
+    normalized: list[str] = []
 
 
 class Done(Shape, frozen=True, kw_only=True):

@@ -18,7 +18,7 @@ from cli.attention import answer_of
 from cli.context import KEYS_SECONDS, App, pass_app
 from cli.follow import Ended, follow
 from cli.output import DONE, printable, safe_text, say, short_path, state_text, waiting_lines
-from cli.sessions import CREATE_SECONDS, absolute, create
+from cli.sessions import CREATE_SECONDS, absolute, create, tell_changes
 from shared.errors import InvalidRequest, PilotlightError
 from shared.messages import MessageView, Sent, SessionView, Waiting
 from shared.operations import Answer, CreateSession, SendMessage, SessionRef
@@ -52,6 +52,7 @@ def chat(app: App, session_id: str | None, project: str | None, trust: bool) -> 
             continue
         try:
             sent = app.ask(Sent, "message.send", SendMessage(text=text, session_id=view.id))
+            tell_changes(sent.message)
             _attend(app, sent.message)
         except PilotlightError as error:
             say(f"pilotlight: {error.message}", err=True)

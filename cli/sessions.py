@@ -98,6 +98,7 @@ def ls(app: App, everything: bool, as_json: bool) -> None:
 )
 @click.option("--front", is_flag=True, help="Before the messages that wait.")
 @click.option("--interrupt", is_flag=True, help="At once, ending the turn that runs.")
+@click.option("--exact", is_flag=True, help="Refuse a text that would not arrive as it is, instead of changing it.")
 @click.option("--key", help="Makes a repeat harmless: the same key is the same message.")
 @json_option
 @pass_app
@@ -109,10 +110,15 @@ def send(
     files: tuple[Path, ...],
     front: bool,
     interrupt: bool,
+    exact: bool,
     key: str | None,
     as_json: bool,
 ) -> int:
-    """Send TEXT (`-`: standard input) to the session ID and print the reply."""
+    """Send TEXT (`-`: standard input) to the session ID and print the reply.
+
+    What would not reach Claude as it is and is harmless (decomposed letters, invisible and control characters) is changed, and
+    standard error says so; --exact refuses it instead.
+    """
     seconds = app.config.api.wait_seconds if wait is None else wait
     order = SendMessage(
         text=sys.stdin.read() if text == "-" else text,
@@ -120,9 +126,11 @@ def send(
         attachments=[_attachment(file) for file in files],
         front=front,
         interrupt=interrupt,
+        exact=exact,
         key=key,
     )
     sent = app.ask(Sent, "message.send", order, timeout=KEYS_SECONDS if order.interrupt else SEND_SECONDS)
+    tell_changes(sent.message)
     if not seconds:
         if as_json:
             emit(sent)
@@ -237,6 +245,13 @@ def latest_messages(app: App, session_id: str, count: int = _SHOWN_MESSAGES) -> 
         after = page.get("next")
         if not after:
             return kept
+
+
+def tell_changes(message: MessageView) -> None:
+    """Say what was changed in a text so that it arrives; white space at its end is nobody's loss."""
+    changes = [change for change in message.normalized if not change.startswith("trailing:")]
+    if changes:
+        click.echo(f"Changed so that it reaches Claude: {', '.join(changes)}.", err=True)
 
 
 def tell_end(end: Ended, quiet: bool = False) -> int:

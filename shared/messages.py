@@ -156,7 +156,13 @@ class SessionView(Wire, frozen=True):
 
 
 class MessageView(Wire, frozen=True):
-    """A receipt: what was sent, how far it came, when each step was reached, and the reply."""
+    """A receipt: what was sent, how far it came, when each step was reached, and the reply.
+
+    `text` is what was sent. Where it would not have reached Claude as it is, `typed_text` is what was typed instead, and
+    `normalized` says what was changed: `nfc` (decomposed letters were composed), `lines:N` (line separators that became line
+    feeds), `control:N` and `invisible:N` (characters that were dropped), `leading:N` (blanks put before a long text),
+    `trailing:N` (white space that was dropped at the end). More words may come.
+    """
 
     id: str
     session_id: str
@@ -173,6 +179,8 @@ class MessageView(Wire, frozen=True):
     source: str = "api"
     kind: MessageKind = "prompt"
     attachments: list[dict[str, Any]] = field(default_factory=list)
+    typed_text: str | None = None
+    normalized: list[str] = field(default_factory=list)
 
 
 class Attachment(Wire, frozen=True):

@@ -44,6 +44,8 @@ class SendMessage(Wire, frozen=True, forbid_unknown_fields=True):
     `front`: before all that wait. `interrupt`: `front`, and the turn that runs is ended for it. `reopen`: an ended session
     that nobody ended on purpose (expired, exited, crashed) is brought back for it from its transcript. `mode`: the message is
     sent in no other; `planning` is Claude's plan mode, `normal` and `code` undo what a `planning` has done, and nothing else.
+    `exact`: a text that would not arrive as it is (but for white space at its end) is refused; without it, what is harmless is
+    changed, and the receipt says so (`normalized`).
     """
 
     text: str
@@ -60,6 +62,7 @@ class SendMessage(Wire, frozen=True, forbid_unknown_fields=True):
     interrupt: bool = False
     reopen: bool = False
     mode: ChatMode | None = None
+    exact: bool = False
 
 
 class MoveMessage(Wire, frozen=True, forbid_unknown_fields=True):

@@ -16,7 +16,7 @@ from shared.messages import MessageKind, MessageView, Sent
 from shared.operations import CreateSession, SendMessage
 from supervisor import attachments, clock, origins, renewal, request_keys
 from supervisor.audit import SENDS
-from supervisor.claude import prompts
+from supervisor.claude import normalization
 from supervisor.household import Household
 from supervisor.launching import has_transcript
 from supervisor.message_index import OPEN_STATES
@@ -139,7 +139,6 @@ class Pool:
     def send(
         self,
         request: SendMessage,
-        prompt_prefix: str = "",
         kind: MessageKind = "prompt",
         staged: attachments.Staged | None = None,
         actor: str = "local",
@@ -154,7 +153,7 @@ class Pool:
         if known is not None:
             self._audit(known, told, duplicate=True)
             return self.household(known.session_id), known, True
-        prompt = prompts.check_prompt(prompt_prefix + request.text) if kind == "prompt" else request.text
+        typed = normalization.prepare(request.text, request.exact) if kind == "prompt" else None
         if request.session_id:
             household = self.household(request.session_id)
             if household.session.state is State.ENDED:
@@ -173,7 +172,7 @@ class Pool:
         session = household.session
         if self.store.count_open(session.id) >= self.house.config().sessions.max_queue:
             raise Busy("The session's queue is full.", code="queue_full", data={"retryAfter": RETRY_AFTER_SECONDS})
-        record = self._record(session, request, prompt, kind)
+        record = self._record(session, request, typed, kind)
         if request.key:
             record.key, record.body = request.key, body
             record.request_key = request_keys.name(op, request.session_id, request.key)
@@ -204,15 +203,20 @@ class Pool:
             self.store.append("reopened", session.id, data)
         household.begin()
 
-    def _record(self, session: Session, request: SendMessage, prompt: str, kind: MessageKind) -> MessageRecord:
+    def _record(
+        self, session: Session, request: SendMessage, typed: normalization.Prepared | None, kind: MessageKind
+    ) -> MessageRecord:
         now = now_ms()
+        changes = typed.changes if typed is not None else []
         return MessageRecord(
             id=f"m_{uuid.uuid4().hex}",
             session_id=session.id,
             state="queued",
             rank=0.0,
             text=request.text,
-            prompt=prompt,
+            prompt=typed.prompt if typed is not None else request.text,
+            typed=typed.text if typed is not None and changes else None,
+            normalized=changes,
             created_at=now,
             steps={"accepted": now, "queued": now},
             kind=kind,

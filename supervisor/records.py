@@ -72,6 +72,10 @@ class MessageRecord:
     ord: int = 0
     steps: dict[str, int] = field(default_factory=dict)
     prompt: str = ""
+    typed: str | None = None
+    """What stands in the box of `text`, where the two differ; `normalized` says in what (claude.normalization)."""
+
+    normalized: list[str] = field(default_factory=list)
     prompt_id: str | None = None
     generation: int = 0
     reply: str | None = None
@@ -111,4 +115,6 @@ class MessageRecord:
             source=self.source,
             kind=self.kind,  # type: ignore[arg-type]
             attachments=self.attachments,
+            typed_text=self.typed,
+            normalized=self.normalized,
         )

@@ -170,14 +170,16 @@ class TalkOps:
         return [*found, Source(record.conversation_id, current)]
 
     def _with_receipts(self, record: SessionRecord, entries: list[HistoryEntry]) -> list[HistoryEntry]:
-        """What we sent is told from what was typed at the terminal, and has the text that was sent."""
+        """What we sent is told from what was typed at the terminal, and has the text that was typed for it, without what
+        was added about its files."""
         known = self._store.by_prompt(record.id, (entry.prompt_id for entry in entries if entry.prompt_id))
         told: list[HistoryEntry] = []
         for entry in entries:
             message = known.get(entry.prompt_id or "")
             own = message is not None and (entry.at is None or entry.at >= message.created_at)
             if message is not None and own and entry.role in ("user", "command") and entry.source == "terminal":
-                text = message.text if entry.text.rstrip() == message.prompt.rstrip() else entry.text
+                own_text = message.text if message.typed is None else message.typed
+                text = own_text if entry.text.rstrip() == message.prompt.rstrip() else entry.text
                 entry = msgspec.structs.replace(
                     entry, text=text, source="api", message_id=message.id, attachments=message.attachments
                 )

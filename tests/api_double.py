@@ -75,6 +75,7 @@ class FakeSupervisor:
         self.becomes = "answered"
         self.reply = "Hello from the double."
         self.error: dict[str, Any] | None = None
+        self.changed: dict[str, Any] = {}
         self.recap: str | None = "You said hello."
         self.settings: dict[str, Any] = {"sessions.max_concurrent": 10, "sessions.timeout_hours": 24.0}
         self.health: dict[str, Any] = {
@@ -300,6 +301,7 @@ class FakeSupervisor:
             "queuePosition": 1 if state == "queued" else None,
             "toolCalls": [{"name": "Read"}] if state == "answered" else [],
             "usage": {"inputTokens": 3} if state == "answered" else None,
+            **self.changed,
         }
         self.messages[message["id"]] = message
         self.keys[args.key] = message["id"]

@@ -33,6 +33,7 @@ class Chat(Struct, rename="camel", frozen=True, kw_only=True):
     trust: bool | None = None
     title: str | None = None
     mode: ChatMode | None = None
+    exact: bool | None = None
     priority: Any = None
     device_id: Any = None
     user_id: Any = None
@@ -56,6 +57,10 @@ def chat() -> Response:
     replaced first, between two turns; when that cannot be done the message fails (409, `mode_not_possible`). `normal` and
     `code` take the session out of a plan mode that a `planning` has put it into, and leave a `permissionMode` that was chosen
     in any other way as it is: `permissionMode` in the answer says which it is.
+
+    A text that would not reach Claude as it is, for a decomposed letter, a zero-width space or a control character, is brought
+    into the form that does, and `normalized` in the answer says what was changed. With `exact: true` it is refused instead
+    (400, `unsendable_text`). What would change its meaning (a slash command, `exit`) is refused either way.
     """
     tree = multipart.json_object()
     key = inbound.idempotency_key(tree.get("requestId"))
@@ -78,6 +83,7 @@ def chat() -> Response:
             attachments=inbound.attachments(body.attachments),
             reopen=True,
             mode=body.mode,
+            exact=bool(body.exact),
         )
     )
 

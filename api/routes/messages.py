@@ -19,7 +19,8 @@ routes = Blueprint("messages", __name__)
 
 class Post(Struct, rename="camel", frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A message for a session; `text` is another name for `message`. `front`: before those that wait already.
-    `interrupt`: at once, ending the turn that runs."""
+    `interrupt`: at once, ending the turn that runs. `exact`: refuse a text that would not reach Claude as it is, instead of
+    changing what is harmless."""
 
     message: str | None = None
     text: str | None = None
@@ -27,6 +28,7 @@ class Post(Struct, rename="camel", frozen=True, kw_only=True, forbid_unknown_fie
     attachments: list[Attachment] | None = None
     front: bool = False
     interrupt: bool = False
+    exact: bool = False
     request_id: str | None = None
 
 
@@ -79,6 +81,7 @@ def post_message(id: str) -> Response:
             attachments=inbound.attachments(body.attachments),
             front=body.front,
             interrupt=body.interrupt,
+            exact=body.exact,
         )
     )
 

@@ -2,8 +2,8 @@
 
 Measured by sending every code point in every neighbourhood that matters and comparing what the model received; the
 tables are those measurements, not Unicode's properties, and `tests/real/test_exactness.py` measures them again. 2.1.197
-drops none. What must not regress: a text that `first_lost` passes arrives with all of its characters, and it is found in
-one pass without backtracking, so that no text can make it slow.
+drops none. What must not regress: a text that `first_lost` passes arrives with all of its characters, `without_lost` takes
+out no other ones, and both work in one pass without backtracking, so that no text can make them slow.
 """
 
 from __future__ import annotations
@@ -55,7 +55,9 @@ _PICTOGRAPHS = (
 _RIGHT_TO_LEFT_LETTERS = "5D0-5EA 620-63F 641-64A 671-6D3 6D5"
 _RIGHT_TO_LEFT_MARKS = "591-5BD 5BF 5C1-5C2 5C4-5C5 5C7 64B-65F 670"
 _RIGHT_TO_LEFT_ALL = "590-8FF FB1D-FDFF FE70-FEFC 10800-10FFF 1E800-1EFFF"
-_SKINS = "\U0001f3fb-\U0001f3ff"
+SKINS = "\U0001f3fb\U0001f3fc\U0001f3fd\U0001f3fe\U0001f3ff"
+"""What may stand between an emoji and its joiner."""
+
 _BLACK_FLAG = "\U0001f3f4\U000e0067\U000e0062(?:{})\U000e007f".format(
     "|".join(("\U000e0065\U000e006e\U000e0067", "\U000e0073\U000e0063\U000e0074", "\U000e0077\U000e006c\U000e0073"))
 )
@@ -78,13 +80,16 @@ def _kept() -> re.Pattern[str]:
         rf"[{letters}{rtl}]",
         rf"(?<![{dropped}{rtl_all}])[\u200e\u200f](?=[{rtl}])",
         _BLACK_FLAG,
-        rf"[{pictographs}](?:\ufe0e|[{_SKINS}]\ufe0f|[\ufe0f{_SKINS}]?(?:\u200d(?=[{pictographs}]))?)",
+        rf"[{pictographs}](?:\ufe0e|[{SKINS}]\ufe0f|[\ufe0f{SKINS}]?(?:\u200d(?=[{pictographs}]))?)",
         r"(?<=[#*0-9])\ufe0f\u20e3",
     )
     return re.compile(f"(?:{'|'.join(alternatives)})*+")
 
 
 _KEPT = _kept()
+_SOMEWHERE_KEPT = "\u200c\u200d\u200e\u200f\ufe0e\ufe0f\U000e0020-\U000e007f"
+_NEVER_KEPT = re.compile(f"(?![{_SOMEWHERE_KEPT}])[{_class(_DROPPED)}]")
+_INVISIBLE = re.compile(f"[{_class(_DROPPED)}]")
 
 
 def first_lost(text: str) -> int | None:
@@ -94,3 +99,24 @@ def first_lost(text: str) -> int | None:
     found = _KEPT.match(text)
     end = found.end() if found else 0
     return None if end == len(text) else end
+
+
+def without_lost(text: str) -> tuple[str, int]:
+    """The text without what 2.1.330 would drop, and how many characters that were. What is kept nowhere goes first: behind a
+    zero-width space, a joiner still has the letter that needs it."""
+    if text.isascii():
+        return text, 0
+    text, lost = _NEVER_KEPT.subn("", text)
+    kept, at = [], 0
+    while True:
+        found = _KEPT.match(text, at)
+        end = found.end() if found else at
+        kept.append(text[at:end])
+        if end == len(text):
+            return "".join(kept), lost
+        at, lost = end + 1, lost + 1
+
+
+def is_invisible(character: str) -> bool:
+    """Whether 2.1.330 keeps it in some places only, or nowhere."""
+    return _INVISIBLE.match(character) is not None

@@ -8,7 +8,7 @@ refused with the reason and the place, so that nothing is ever silently altered 
   separators and a lone carriage return into line feeds, and marks what looks like its own `<pasted_content>`.
 - 2.1.197 composes text to NFC, and expands `[Pasted text #1]` in a long text.
 - From `LONG` characters on the CLI keeps the middle of a text apart while it edits the ends: what belongs together must not
-  lie across a cut.
+  lie across a cut. Blanks behind it move the second cut, and are dropped; the first one stays where it is.
 - At Enter a leading slash is a command, `exit` and its relatives end the process, a final backslash means a new line, and
   a final `:smi`, `/hel` or `@./` is completed by a popup. The last two are why the box gets one space more than the text:
   it is dropped with all other trailing white space, and keeps the popup closed.
@@ -24,7 +24,7 @@ import unicodedata
 
 from shared.errors import InvalidRequest, TooLarge, UnsendableText
 from shared.messages import MAX_MESSAGE_BYTES
-from supervisor.claude.invisible import first_lost
+from supervisor.claude.invisible import SKINS, first_lost, is_invisible
 
 EXIT_WORDS = frozenset({"exit", "quit", ":q", ":q!", ":wq", ":wq!"})
 """Texts that end the process when they are the whole prompt."""
@@ -35,7 +35,11 @@ LONG = 10_000
 CUT = 500
 """How many units it keeps of either end."""
 
-_WHITE = "\t\n\v\f\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B)))
+MOST_BLANKS = 16
+"""How many blanks are tried before and behind a long text until no character that belongs to others lies at a cut; the
+longest emoji (the flag of Scotland) has 14 units."""
+
+WHITE = "\t\n\v\f\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B)))
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029]|\r(?!\n)")
 _COMMAND = re.compile(r"/[\w:.@+~-]*")
 _PLACEHOLDER = re.compile(r"\[(?:Pasted text|Image|\.\.\.Truncated text) #\d")
@@ -58,12 +62,13 @@ def check_prompt(text: str) -> str:
             f"The message has {size} bytes; at most {MAX_MESSAGE_BYTES} fit. Send the rest as an attachment.",
             code="message_too_large",
         )
-    prompt = text.rstrip(_WHITE)
+    prompt = text.rstrip(WHITE)
     if not prompt:
         raise InvalidRequest("The message is empty. Put the text into `message`.", code="message_required")
-    _check_characters(prompt)
+    closing = _closing(prompt)
+    _check_characters(prompt, closing)
     _check_meaning(prompt)
-    return prompt + " "
+    return prompt + closing
 
 
 def _unsendable(what: str, text: str, position: int, advice: str) -> UnsendableText:
@@ -74,7 +79,7 @@ def _unsendable(what: str, text: str, position: int, advice: str) -> UnsendableT
     )
 
 
-def _check_characters(prompt: str) -> None:
+def _check_characters(prompt: str, closing: str) -> None:
     control = _CONTROL.search(prompt)
     if control:
         what = {
@@ -90,7 +95,7 @@ def _check_characters(prompt: str) -> None:
             _denormal(prompt),
             "Send it in Unicode form NFC, or as an attachment.",
         )
-    for start, piece in _pieces(prompt):
+    for start, piece in _pieces(prompt, closing):
         lost = first_lost(piece)
         if lost is not None:
             raise _unsendable(
@@ -113,11 +118,16 @@ def _denormal(prompt: str) -> int:
     return low
 
 
-def _pieces(prompt: str) -> list[tuple[int, str]]:
+def _units(text: str) -> int:
+    """Its length as the CLI counts."""
+    return len(text.encode("utf-16-le", "surrogatepass")) // 2
+
+
+def _pieces(prompt: str, closing: str) -> list[tuple[int, str]]:
     """The parts of a text that the CLI treats on their own, each with its index. Raise UnsendableText when a cut would go
     through a line end or a character."""
-    units = prompt.encode("utf-16-le")
-    total = len(units) // 2 + 1
+    units = (prompt + closing).encode("utf-16-le")
+    total = len(units) // 2
     if total < LONG:
         return [(0, prompt)]
     _check_placeholders(prompt)
@@ -134,6 +144,34 @@ def _edge(prompt: str, units: bytes) -> int:
     if prompt[len(head) - 1 : len(head) + 1] == "\r\n":
         raise _unsendable("a CRLF line end", prompt, len(head) - 1, advice)
     return len(head)
+
+
+def _closing(prompt: str) -> str:
+    """The blanks behind a text: one, or as many as put the second cut of a long one between two characters."""
+    if _units(prompt) + 1 < LONG:
+        return " "
+    tail = prompt[-CUT:]
+    count = next((n for n in range(1, MOST_BLANKS + 1) if _is_apart(tail, _units(tail) + n - CUT)), 1)
+    return " " * count
+
+
+def leading_blanks(prompt: str) -> int:
+    """How many blanks before a text put the first cut of a long one between two characters; 0 when it needs none."""
+    if _units(prompt) + 1 < LONG:
+        return 0
+    head = prompt[: CUT + 1]
+    return next((n for n in range(MOST_BLANKS) if _is_apart(head, CUT - n)), 0)
+
+
+def _is_apart(text: str, cut: int) -> bool:
+    """Whether a cut at this unit has nothing on its two sides that belongs together."""
+    units = text.encode("utf-16-le", "surrogatepass")
+    head = units[: 2 * cut].decode("utf-16-le", "surrogatepass")
+    before, after = head[-1:], text[len(head) : len(head) + 1]
+    if "\ud800" <= before <= "\udbff" or before + after == "\r\n":
+        return False
+    joined = is_invisible(after) or after in SKINS or unicodedata.category(after).startswith("M") if after else False
+    return not (joined or is_invisible(before))
 
 
 def _check_placeholders(prompt: str) -> None:

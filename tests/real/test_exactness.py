@@ -1,4 +1,5 @@
-"""Every text that is accepted reaches the model byte for byte and once, whatever it looks like to the CLI.
+"""Every text that is accepted reaches the model byte for byte and once, whatever it looks like to the CLI; or, where a person
+sends it, in a form that differs from it in what the receipt says.
 
 The texts are sent to both pinned releases; what `check_prompt` lets through is measured here, not argued. The lists are
 what once was changed, acted upon or completed by a release, and what people really send.
@@ -17,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from shared.errors import PilotlightError
+from shared.errors import Conflict, InvalidRequest, PilotlightError
 from supervisor.claude import invisible
 from supervisor.claude.prompts import LONG, check_prompt
 from supervisor.delivery import PROOF_SECONDS
@@ -111,7 +112,7 @@ MARKED = [
 def received(house: House, session: str, text: str) -> list[str]:
     """The prompts that the model got because of this message, which must have been answered."""
     before = len(house.model.turns())
-    message = house.send(text, session, wait=30)["message"]
+    message = house.send(text, session, wait=30, exact=True)["message"]
     assert message["state"] == "answered", (message["state"], message["error"], ascii(text[:80]))
     return [turn.prompt for turn in house.model.turns()[before:] if turn.attempt == 1]
 
@@ -119,7 +120,7 @@ def received(house: House, session: str, text: str) -> list[str]:
 def assert_exact(house: House, session: str, text: str) -> None:
     """Byte for byte, once."""
     got = received(house, session, text)
-    wanted = check_prompt(text)[:-1]
+    wanted = check_prompt(text).rstrip()
     assert wanted == text.rstrip()
     assert got == [wanted], difference(wanted, got)
 
@@ -290,6 +291,53 @@ def test_scripts_that_the_cli_draws_badly_are_exact(house: House) -> None:
         assert house.model.turns()[-1].prompt == text.rstrip()
 
 
+CHANGED = [
+    ("cafe\u0301 \u212b", "caf\xe9 \xc5", ["nfc"]),
+    ("\ufeffa\u200bb\xadc\u2066d\u2069 漢\U000e0100 x\u200dy z\ufe0f", "abcd 漢 xy z", ["invisible:8"]),
+    (
+        "one\u2028two\u2029three\x85four\rfive\x0bsix\x0cseven\r\neight",
+        "one\ntwo\nthree\nfour\nfive\nsix\nseven\r\neight",
+        ["lines:6"],
+    ),
+    ("\x1b[31mred\x1b[0m \x00\x07\x08\x7f\x9b.", "[31mred[0m .", ["control:7"]),
+    (
+        "می\u200b\u200cخواهم क्\u200dष 👩\u200d🚀 🏳\ufe0f\u200d🌈 1\ufe0f\u20e3 ☺\ufe0e שלום\u200f!",
+        None,
+        ["invisible:1"],
+    ),
+    ("a" * (LONG // 20 - 1) + "😀\r\n" * 3000 + "👩\u200d👩" + "b" * (LONG // 20 - 2), None, ["leading:1"]),
+    ("e\u200b\u0301\u200b \n", "\xe9", ["nfc", "invisible:2", "trailing:2"]),
+    ("exactly\n\n", "exactly", ["trailing:2"]),
+]
+"""What is sent, what is typed for it (None: the text less its zero-width spaces, behind its leading blanks), and what is told."""
+
+
+def test_what_is_harmless_is_typed_in_the_form_that_arrives_and_told(house: House) -> None:
+    session = furnish(house)
+    texts = []
+    for number, (text, wanted, changes) in enumerate(CHANGED):
+        before = len(house.model.turns())
+        sent = house.send(text, session, wait=30, key=f"k{number}")["message"]
+        assert sent["state"] == "answered", (sent["error"], ascii(text[:80]))
+        typed = wanted or " " * (changes == ["leading:1"]) + text.replace("\u200b", "")
+        got = [turn.prompt for turn in house.model.turns()[before:] if turn.attempt == 1]
+        assert got == [typed], difference(typed, got)
+        assert (sent["text"], sent["typedText"], sent["normalized"]) == (text, typed, changes)
+        if not changes[0].startswith("trailing"):
+            with pytest.raises(InvalidRequest):
+                house.send(text, session, exact=True)
+        again = house.send(text, session, key=f"k{number}")
+        assert again["duplicate"], "what counts is what was sent"
+        assert again["message"] == sent
+        with pytest.raises(Conflict):
+            house.send(typed, session, key=f"k{number}")
+        texts.append(typed)
+    said = house.call("history", {"sessionId": session, "limit": 100})["entries"]
+    own = [entry for entry in said if entry["role"] == "user" and entry["source"] == "api"]
+    assert [entry["text"] for entry in own][1:] == texts
+    assert all(entry["messageId"] for entry in own)
+
+
 SEED = 20240229
 
 
@@ -331,10 +379,17 @@ def test_random_texts_arrive_exactly_or_are_refused(house: House) -> None:
 )
 def test_a_refused_text_creates_nothing(one_house: House, text: str) -> None:
     with pytest.raises(PilotlightError) as caught:
-        one_house.send(text)
+        one_house.send(text, exact=True)
     assert caught.value.status == (413 if len(text) > 100_000 else 400)
     assert one_house.call("session.list", {"includeEnded": True})["sessions"] == []
     assert not [event for event in one_house.events() if event["kind"] in ("created", "message", "state")]
+
+
+@pytest.mark.parametrize("text", ["ex\u200bit", "\x1b/help", "x <pasted\xad_content>", "\ufeff"])
+def test_a_text_that_means_something_else_without_the_invisible_creates_nothing(one_house: House, text: str) -> None:
+    with pytest.raises(InvalidRequest):
+        one_house.send(text)
+    assert one_house.call("session.list", {"includeEnded": True})["sessions"] == []
 
 
 @pytest.fixture(scope="module")

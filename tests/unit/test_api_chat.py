@@ -309,6 +309,26 @@ def test_base64_with_line_breaks_is_accepted(ask: Caller) -> None:
     assert ask.supervisor.last("message.send").attachments[0].data == "YWJjZGVm"
 
 
+@pytest.mark.parametrize("path", ["/api/chat", "/api/sessions/{}/messages"])
+def test_a_text_may_be_changed_unless_exact_is_asked_for_and_the_answer_tells(ask: Caller, path: str) -> None:
+    session = ask.supervisor.add_session()["id"]
+    body = {"message": "cafe\u0301"}
+    for sent, exact in ((body, False), ({**body, "exact": False}, False), ({**body, "exact": True}, True)):
+        assert "normalized" not in ask("POST", path.format(session), sent).json
+        assert ask.supervisor.last("message.send").exact is exact
+    assert ask("POST", path.format(session), {**body, "exact": "yes"}).status_code == 400
+    form = {"message": "cafe\u0301", "exact": "true"}
+    ask("POST", path.format(session), data=form, content_type="multipart/form-data")
+    assert ask.supervisor.last("message.send").exact is True
+
+    ask.supervisor.changed = {"typedText": "caf\xe9", "normalized": ["nfc"]}
+    answer = ask("POST", path.format(session), body)
+
+    assert answer.json["normalized"] == ["nfc"]
+    receipt = ask("GET", f"/api/messages/{answer.json['messageId']}").json
+    assert (receipt["text"], receipt["typedText"], receipt["normalized"]) == ("cafe\u0301", "caf\xe9", ["nfc"])
+
+
 @pytest.mark.parametrize("session", ["nope", "../x", "00000000-0000-4000-8000-000000000000"])
 def test_unknown_session_is_404(ask: Caller, session: str) -> None:
     answer = ask("POST", "/api/chat", {"message": "x", "sessionId": session})

@@ -10,7 +10,7 @@ import pytest
 
 from cli.__main__ import run
 from shared.errors import Busy, Conflict, Unavailable
-from shared.messages import ErrorBody, Event
+from shared.messages import ErrorBody, Event, Sent
 from tests.unit.test_cli_double import FIRST, SECOND, TRUST, FakeBus, app_of, bus_with, message, session
 
 
@@ -90,6 +90,18 @@ def test_send_without_waiting_prints_the_message_id(tmp_path, capsys):
     assert run(["send", FIRST, "hello", "--wait", "0"], app_of(tmp_path, bus)) == 0
     assert capsys.readouterr().out == "m_1\n"
     assert bus.asked("message.get") == []
+
+
+@pytest.mark.parametrize("wait", [["--wait", "0"], []])
+def test_send_tells_what_was_changed_unless_exact_is_asked_for(tmp_path, capsys, wait):
+    sent = Sent(message=message(normalized=["nfc", "invisible:2", "trailing:1"]), session=session())
+    bus = bus_with(message__send=sent)
+    assert run(["send", FIRST, "cafe\u0301", *wait], app_of(tmp_path, bus)) == 0
+    printed = capsys.readouterr()
+    assert "nfc" not in printed.out
+    assert printed.err == "Changed so that it reaches Claude: nfc, invisible:2.\n"
+    assert run(["send", FIRST, "cafe\u0301", "--exact", *wait], app_of(tmp_path, bus)) == 0
+    assert [order["exact"] for order in bus.asked("message.send")] == [False, True]
 
 
 @pytest.mark.parametrize(
