@@ -21,7 +21,7 @@ from cli import login as cli_login
 from cli.context import App
 from cli.demo_model import DemoModel
 from cli.status import look
-from shared import __version__, releases
+from shared import __version__, database, releases
 from shared.errors import PilotlightError
 from shared.paths import SOCKET_PATH_LIMIT
 
@@ -158,6 +158,24 @@ def directories(app: App) -> list[Finding]:
     return findings
 
 
+def main_database(app: App) -> list[Finding]:
+    """Whether this program knows the database's version; looked at from outside, so that nothing is changed."""
+    path = app.paths.database
+    try:
+        version = database.read_version(path)
+    except OSError as error:
+        fix = f"Make {path} readable for you."
+        return [Finding("database", "fail", f"{path} cannot be read: {error.strerror}.", fix)]
+    if version is None:
+        return [Finding("database", "ok", "none yet")] if not path.exists() else []
+    if version > database.VERSION:
+        return [Finding("database", "fail", f"{path} has version {version}.", database.too_new(path, version))]
+    if version < database.VERSION:
+        next_start = f"the next start makes version {database.VERSION} of it, and a copy before"
+        return [Finding("database", "ok", f"version {version}; {next_start}")]
+    return [Finding("database", "ok", f"version {version}")]
+
+
 def running(app: App) -> list[Finding]:
     """The supervisor and the API."""
     try:
@@ -195,6 +213,7 @@ CHECKS: tuple[Callable[[App], list[Finding]], ...] = (
     login,
     limits,
     directories,
+    main_database,
     running,
 )
 

@@ -144,6 +144,9 @@ class Daemon:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._done.set)
         notifier.catch_up()
+        if (change := store.migration) is not None:
+            fields = {"from": change.before, "to": change.after, "copy": str(change.copy)}
+            log.info("database_changed", extra={"fields": fields})
         if loss is not None:
             log.error("database_damaged", extra={"fields": {"movedTo": str(loss.moved_to), "why": loss.reason}})
             restore(store, loss, self._paths, house.claude_home)

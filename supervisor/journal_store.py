@@ -15,12 +15,6 @@ from shared.messages import VERSION, Event
 from supervisor import clock
 from supervisor.sqlite import Connection
 
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS events(
-    seq INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, kind TEXT NOT NULL, session TEXT, data BLOB NOT NULL);
-CREATE INDEX IF NOT EXISTS events_session ON events(session, seq);
-"""
-
 ROW_BYTES = 128
 """What an event takes beside its data: number, time, kind, session, and the session's entry in the index."""
 

@@ -1,16 +1,13 @@
 """What finds messages without reading them: their order in a session's queue, how far on each is, and which prompt is whose.
 
 A message may be as long as a book, and a session may have a thousand that wait: whoever asks for a place, a count or the next
-one gets it from an index. What must not regress: nothing here reads a message, or looks at more entries than the queue has, and
-a move writes one row.
+one gets it from an index (migrations.py makes them; a partial one is of use to a query that says OPEN in its words). What must
+not regress: nothing here reads a message, or looks at more entries than the queue has, and a move writes one row.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
-
-import msgspec
 
 from supervisor.records import MessageRecord
 from supervisor.sqlite import Connection
@@ -22,15 +19,6 @@ ORDER = "state NOT IN ('typed','submitted'), rank, ord"
 
 WAITING = "state='queued' AND id IS NOT ?"
 """Neither typed nor the one that is being handed over."""
-
-SCHEMA = f"""
-DROP INDEX IF EXISTS messages_open;
-CREATE INDEX IF NOT EXISTS messages_queue ON messages(session_id, state NOT IN ('typed','submitted'), rank) WHERE {OPEN};
-CREATE INDEX IF NOT EXISTS messages_state ON messages(session_id, state);
-CREATE TABLE IF NOT EXISTS prompts(
-    session_id TEXT NOT NULL, prompt_id TEXT NOT NULL, message TEXT NOT NULL, PRIMARY KEY(session_id, prompt_id))
-    WITHOUT ROWID;
-"""
 
 _AT_ONCE = 500
 """How many prompts are asked for in one statement."""
@@ -128,18 +116,3 @@ class MessageIndex:
             )
             found += [str(row[0]) for row in rows]
         return found
-
-    def learn_prompts(self) -> None:
-        """The prompts of a database that is older than their table. Within a transaction, once."""
-        for session_id, message_id, body in self._db.execute("SELECT session_id, id, body FROM messages ORDER BY ord"):
-            prompt_id = _prompt_id(body)
-            if prompt_id:
-                self.note_prompt(session_id, prompt_id, message_id)
-
-
-def _prompt_id(body: Any) -> str | None:
-    try:
-        found = msgspec.json.decode(body, type=dict[str, Any]).get("prompt_id")
-    except (msgspec.DecodeError, UnicodeDecodeError, TypeError):
-        return None  # it is found to be damaged where it is read
-    return found if isinstance(found, str) else None

@@ -57,6 +57,9 @@ class SessionRecord:
     heard: list[str] = field(default_factory=list)
     """The ids of the last prompts that Claude has told anything of, in the order in which they were first heard of."""
 
+    unknown: dict[str, Any] = field(default_factory=dict)
+    """Members that a later version has written: kept."""
+
 
 @dataclass
 class MessageRecord:
@@ -96,6 +99,9 @@ class MessageRecord:
 
     opened_in: str | None = None
     """The project that was asked for, as it was written, when this message opened its session."""
+
+    unknown: dict[str, Any] = field(default_factory=dict)
+    """Members that a later version has written: kept."""
 
     def view(self, position: int | None = None) -> MessageView:
         """As clients see it."""

@@ -1,6 +1,7 @@
 """How a record is a row: some of its fields are columns, the others travel as JSON behind them (`body`).
 
-What must not regress: a field that a later version has added is passed over, and what is not what we wrote is Damaged.
+What must not regress: a member that a later version has added is kept, and written again with what we write; and what is not
+what we wrote is Damaged.
 """
 
 from __future__ import annotations
@@ -26,13 +27,16 @@ SESSION_COLUMNS = (
 )
 MESSAGE_COLUMNS = ("id", "session_id", "state", "rank", "request_key", "text", "created_at")
 
+_OURS = ("ord", "unknown")
+"""Fields that are no members of the body."""
+
 _bodies = msgspec.json.Decoder(dict[str, Any])
 
 
 def body(record: SessionRecord | MessageRecord, columns: tuple[str, ...]) -> bytes:
     """What of a record is no column."""
-    fields = {name: value for name, value in vars(record).items() if name not in columns and name != "ord"}
-    return msgspec.json.encode(fields)
+    fields = {name: value for name, value in vars(record).items() if name not in columns and name not in _OURS}
+    return msgspec.json.encode({**record.unknown, **fields})
 
 
 def session_of(row: tuple[Any, ...]) -> SessionRecord:
@@ -48,9 +52,11 @@ def message_of(row: tuple[Any, ...]) -> MessageRecord:
 
 
 def _fields(row: tuple[Any, ...], known: Container[str]) -> dict[str, Any]:
-    """The body of a row, less what a later version has added."""
+    """The body of a row; what we do not know of it is in `unknown`."""
     try:
         fields = _bodies.decode(row[-1])
     except (msgspec.DecodeError, UnicodeDecodeError, TypeError) as error:
         raise Damaged(f"The database is damaged: the record {row[0]} cannot be read ({error}).") from error
-    return {name: value for name, value in fields.items() if name in known}
+    told = {name: value for name, value in fields.items() if name in known and name not in _OURS}
+    told["unknown"] = {name: value for name, value in fields.items() if name not in told}
+    return told

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sqlite3
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from math import inf
 from pathlib import Path
@@ -21,9 +21,9 @@ import msgspec
 from shared.errors import StorageFailed
 from shared.messages import Event
 from supervisor import clock
-from supervisor.journal_store import SCHEMA, Journal, now_ms
+from supervisor.journal_store import Journal, now_ms
 from supervisor.message_index import OPEN, ORDER, WAITING, MessageIndex
-from supervisor.message_index import SCHEMA as INDEX_SCHEMA
+from supervisor.migrations import STEPS, Step, migrate
 from supervisor.records import MessageRecord, SessionRecord
 from supervisor.rows import MESSAGE_COLUMNS, SESSION_COLUMNS, body, message_of, session_of
 from supervisor.sqlite import Damaged, connect, refused
@@ -33,21 +33,10 @@ NOTED_SECONDS = 3600.0
 
 __all__ = ["Damaged", "MessageRecord", "SessionRecord", "Store", "now_ms"]
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS meta(key TEXT PRIMARY KEY, value TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS sessions(
-    id TEXT PRIMARY KEY, project_path TEXT NOT NULL, created_at INTEGER NOT NULL, last_activity INTEGER NOT NULL,
-    state TEXT NOT NULL, conversation_id TEXT NOT NULL, generation INTEGER NOT NULL DEFAULT 0,
-    message_count INTEGER NOT NULL DEFAULT 0, ended_at INTEGER, body BLOB NOT NULL);
-CREATE INDEX IF NOT EXISTS sessions_open ON sessions(state) WHERE state != 'ended';
-CREATE TABLE IF NOT EXISTS messages(
-    ord INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, session_id TEXT NOT NULL, state TEXT NOT NULL,
-    rank REAL NOT NULL, request_key TEXT UNIQUE, text TEXT NOT NULL, created_at INTEGER NOT NULL, body BLOB NOT NULL);
-CREATE INDEX IF NOT EXISTS messages_session ON messages(session_id, ord);
-CREATE TABLE IF NOT EXISTS tails(
-    session_id TEXT NOT NULL, name TEXT NOT NULL, position INTEGER NOT NULL, PRIMARY KEY(session_id, name));
-CREATE TABLE IF NOT EXISTS keys(key TEXT PRIMARY KEY, at INTEGER NOT NULL, result BLOB NOT NULL);
-"""
+_SAVE_SESSION = (
+    f"INSERT INTO sessions({','.join(SESSION_COLUMNS)},body) VALUES({','.join('?' * (len(SESSION_COLUMNS) + 1))}) "
+    f"ON CONFLICT(id) DO UPDATE SET {','.join(f'{name}=excluded.{name}' for name in (*SESSION_COLUMNS[1:], 'body'))}"
+)
 
 PROBE_BYTES = 256 * 1024
 PAGE_BYTES = 4 * 1024 * 1024
@@ -57,7 +46,7 @@ PAGE_BYTES = 4 * 1024 * 1024
 class Store:
     """Everything that must survive. Used from the supervisor's loop only."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, steps: Sequence[Step] = STEPS) -> None:
         self._path = path
         self._depth = 0
         self._known: clock.Known | None = None
@@ -66,24 +55,25 @@ class Store:
         self.refusal: StorageFailed | None = None
         try:
             self._db = connect(path)
+        except sqlite3.Error as error:
+            raise refused(error) from error
+        try:
             path.chmod(0o600)
+            self.migration = migrate(self._db, path, steps)
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=NORMAL")
             self._db.execute("PRAGMA wal_autocheckpoint=500")
             self._db.execute("PRAGMA cache_size=-1000")  # kB; the machine keeps the file's pages anyway
-            self._db.executescript(_SCHEMA + INDEX_SCHEMA + SCHEMA)
             self._db.execute("INSERT OR IGNORE INTO meta VALUES('epoch', ?)", (uuid.uuid4().hex[:12],))
             self.journal = Journal(self._db)
             self.index = MessageIndex(self._db)
-        except sqlite3.Error as error:
-            raise refused(error) from error
         except OSError as error:
+            self._db.close()
             raise StorageFailed(f"The database {path} cannot be opened: {error.strerror}.") from error
+        except BaseException:
+            self._db.close()
+            raise
         self.epoch = self.journal.epoch = self.meta("epoch") or ""
-        if self.meta("prompts") is None:
-            with self.transaction():
-                self.index.learn_prompts()
-                self.set_meta("prompts", "known")
 
     def probe(self) -> None:
         """Raise StorageFailed unless a write of some size succeeds now; then the last refusal is forgotten."""
@@ -171,14 +161,10 @@ class Store:
     # -- sessions ------------------------------------------------------------------------------------------------
 
     def save_session(self, record: SessionRecord) -> None:
-        """Insert or replace."""
+        """Insert, or write anew."""
         values = [getattr(record, name) for name in SESSION_COLUMNS]
-        marks = ",".join("?" * (len(values) + 1))
         with self.transaction():
-            self._db.execute(
-                f"INSERT OR REPLACE INTO sessions({','.join(SESSION_COLUMNS)},body) VALUES({marks})",
-                [*values, body(record, SESSION_COLUMNS)],
-            )
+            self._db.execute(_SAVE_SESSION, [*values, body(record, SESSION_COLUMNS)])
 
     def sessions(self, include_ended: bool = False) -> list[SessionRecord]:
         """Oldest first."""

@@ -235,7 +235,7 @@ def test_an_older_database_learns_whose_its_prompts_are(tmp_path: Path) -> None:
     assert set(store.by_prompt("s", ["p1", "p2", "elsewhere"])) == {"p1", "p2"}
     store.close()
     with sqlite3.connect(tmp_path / "old.db") as db:
-        db.executescript("DROP TABLE prompts; DELETE FROM meta WHERE key='prompts'; DROP INDEX messages_queue")
+        db.executescript("DROP TABLE prompts; DROP INDEX messages_queue; PRAGMA user_version=0")
         db.execute("CREATE INDEX messages_open ON messages(session_id, rank)")
     again = Store(tmp_path / "old.db")
     found = again.by_prompt("s", ["p0", "p1"])
