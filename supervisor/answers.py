@@ -201,8 +201,9 @@ async def _answer_dialog(session: Session, waiting: Waiting, request: Answer) ->
 
 async def _retry(session: Session, waiting: Waiting) -> None:
     if is_hold(waiting.id):
-        release(session.record)
-        session.store.save_session(session.record)
+        with session.change():
+            release(session.record)
+            session.store.save_session(session.record)
     if waiting.kind == "login" and session.restart is not None:
         await session.restart("retry")
 

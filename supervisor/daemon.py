@@ -18,7 +18,6 @@ from shared import __version__
 from shared.bus_keys import BusKeyring
 from shared.config import Config, load
 from shared.errors import PilotlightError, StorageFailed
-from shared.messages import Event
 from shared.paths import Paths
 from shared.readiness import READY, STOPPING, notify
 from supervisor import resources
@@ -35,6 +34,7 @@ from supervisor.notify import Notifier
 from supervisor.ops import LOOKING, Ops
 from supervisor.ownership import Ownership
 from supervisor.pool import Pool
+from supervisor.publishing import Publisher
 from supervisor.recording import Recorder
 from supervisor.salvage import open_store, restore
 from supervisor.session import House
@@ -134,12 +134,10 @@ class Daemon:
             ("", resources.give_back),
         ]
 
-        def publish(events: list[Event]) -> None:
-            bus.publish(events)
-            metrics.take(events)
-            notifier.offer(events)
-
-        store.publish = publish
+        publisher = Publisher(store.head(), log)
+        for name, subscriber in (("bus", bus.publish), ("metrics", metrics.take), ("notifier", notifier.offer)):
+            publisher.subscribe(name, subscriber)
+        store.publish = publisher.publish
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._done.set)
@@ -160,7 +158,7 @@ class Daemon:
             asyncio.create_task(work, name=name)
             for name, work in (
                 ("bus", bus.serve()),
-                ("tick", bus.tick(store.epoch, store.head)),
+                ("tick", bus.tick(store.epoch, lambda: publisher.head)),
                 ("pool", pool.run()),
                 ("health", health.run()),
                 ("notifier", notifier.run()),
@@ -185,6 +183,7 @@ class Daemon:
             with suppress(StorageFailed):
                 store.append("stopped", None, {"pid": os.getpid()})
             log.info("supervisor_stopped", extra={"fields": {"pid": os.getpid()}})
+            publisher.flush()
             bus.close()
             store.close()
         return 0

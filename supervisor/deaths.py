@@ -130,7 +130,7 @@ class Deaths:
             return
         deaths = record.failures + 1
         data = {"exit": end.words, "failures": deaths, "generation": record.generation, "then": verdict}
-        with session.store.transaction():
+        with session.change():
             session.store.append("crashed", session.id, data)
             if verdict == "give_up":
                 over_words = f"`claude` kept ending ({end.words}), {deaths} times in a row."

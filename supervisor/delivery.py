@@ -207,8 +207,8 @@ class Sender:
         terminal = session.terminal
         assert terminal is not None
         session.logs.read()
-        message.generation, message.earlier = session.record.generation, session.record.heard
-        with session.store.transaction():
+        with session.change(message):
+            message.generation, message.earlier = session.record.generation, session.record.heard
             session.store.save_message(message)
             session.store.save_session(session.record)
             session.logs.settled()  # the next supervisor does not read again what was said before this message

@@ -17,10 +17,9 @@ from supervisor.store import now_ms
 def end(session: Session, cause: str, reason: str, detail: str | None, error: PilotlightError | None) -> None:
     """The session has ended; what still waits in its queue fails with `error`, or is cancelled without one."""
     body = None if error is None else error_body(error)
-    with session.store.transaction():
+    with session.change():
         for message in session.store.open_messages(session.id):
             session.receipts.step(message, "failed" if body else "cancelled", error=body)
-        session.record.options.pop("stop", None)
         session.apply(
             Event.ENDED,
             cause,
@@ -29,6 +28,7 @@ def end(session: Session, cause: str, reason: str, detail: str | None, error: Pi
             ended_at=now_ms(),
             child=None,
             holder=None,
+            options={name: value for name, value in session.record.options.items() if name != "stop"},
         )
     shutil.rmtree(session.house.paths.temporary_dir(session.id), ignore_errors=True)
     remains.drop_ring(session)
@@ -50,7 +50,7 @@ def start_failed(session: Session, error: PilotlightError) -> bool:
         end(session, code, "lost" if code == "transcript_missing" else "start_failed", error.message, error)
         return False
     deaths = record.failures + 1
-    with session.store.transaction():
+    with session.change():
         data = {"exit": error.message, "failures": deaths, "generation": record.generation, "then": verdict}
         session.store.append("crashed", session.id, data)
         if verdict == "give_up":

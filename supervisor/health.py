@@ -178,14 +178,10 @@ class Health:
         life = lifetime(session.idle_age(), session.record.warned, config, keeps_alive(session.record, config))
         if life.verdict == "warn":
             data = {"expiresInSeconds": round(life.left), "reason": "inactivity"}
-            try:
-                with session.store.transaction():
-                    session.record.warned = True
-                    session.store.save_session(session.record)
-                    session.store.append("warning", session.id, data)
-            except StorageFailed:
-                session.record.warned = False
-                raise
+            with session.change():
+                session.record.warned = True
+                session.store.save_session(session.record)
+                session.store.append("warning", session.id, data)
         elif life.verdict == "expire":
             try:
                 await household.lifecycle.stop("expired", "inactivity")

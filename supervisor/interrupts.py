@@ -93,8 +93,9 @@ async def _press_until_over(session: Session, turn: str, message: MessageRecord 
 
 def _note(session: Session, message: str | None) -> None:
     options = {name: value for name, value in session.record.options.items() if name != WITHDRAWING}
-    session.record.options = options | ({WITHDRAWING: message} if message is not None else {})
-    session.store.save_session(session.record)
+    with session.change():
+        session.record.options = options | ({WITHDRAWING: message} if message is not None else {})
+        session.store.save_session(session.record)
 
 
 async def _take_back(session: Session, message: MessageRecord) -> None:

@@ -262,8 +262,7 @@ class Lifecycle:
         session = self._session
         try:
             if session.live:
-                session.record.options["stop"] = intent
-                session.apply(Event.STOP, intent["cause"], options=session.record.options)
+                session.apply(Event.STOP, intent["cause"], options={**session.record.options, "stop": intent})
                 await pause_point("stopping")
                 await teardown.end_tree(session, self._link, self._deaths.gone)
             elif remains.living(session) is not None:
@@ -289,8 +288,8 @@ class Lifecycle:
         if intent["to"] == State.ENDED:
             endings.end(session, intent["cause"], intent["reason"], None, None)
         else:
-            session.record.options.pop("stop", None)
-            session.apply(Event.SLEPT, intent["cause"], child=None, holder=None, failures=0)
+            options = {name: value for name, value in session.record.options.items() if name != "stop"}
+            session.apply(Event.SLEPT, intent["cause"], child=None, holder=None, failures=0, options=options)
             remains.drop_ring(session)
 
     async def end_late_holder(self) -> None:
@@ -301,9 +300,10 @@ class Lifecycle:
         async with self._one:
             if not session.live and remains.living(session) is not None:
                 await teardown.end_tree(session, self._link, self._deaths.gone)
-                session.record.child = session.record.holder = None
-                session.store.save_session(session.record)
-                session.store.append("late_process_ended", session.id, {"generation": session.record.generation})
+                with session.change():
+                    session.record.child = session.record.holder = None
+                    session.store.save_session(session.record)
+                    session.store.append("late_process_ended", session.id, {"generation": session.record.generation})
 
     def reopen(self) -> None:
         """Make an ended session one that sleeps, to be woken by its next message. Raise Conflict when it is open."""

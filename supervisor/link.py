@@ -61,8 +61,9 @@ class Link:
         session.responsive = True
         session.relock = bool(session.record.conversations)
         if terminal.outdated and STALE not in session.record.options:
-            session.record.options = {**session.record.options, STALE: "upgrade"}
-            session.store.save_session(session.record)
+            with session.change():
+                session.record.options = {**session.record.options, STALE: "upgrade"}
+                session.store.save_session(session.record)
         if session.health == "unresponsive":
             session.health = "ok"
             session.store.append("responsive", session.id, {"holder": session.record.holder})

@@ -33,7 +33,6 @@ from supervisor.records import MODE_NOW
 from supervisor.store import now_ms
 from supervisor.turnbook import REMEMBERED_TURNS, TurnBook
 from supervisor.turns import StopReport, Turn
-from supervisor.undo import undone_on_failure
 from supervisor.waits import Permission
 
 if TYPE_CHECKING:
@@ -85,8 +84,9 @@ class Logbook:
                     self._take_transcript_line(parsed)
             self._progress()
         while self._untold:
-            self._turn_told(*self._untold[0])
-            self._untold.popleft()
+            with session.change():
+                self._turn_told(*self._untold[0])
+                self._untold.popleft()
 
     def _progress(self) -> None:
         session = self._session
@@ -97,8 +97,7 @@ class Logbook:
     def _take_hook_line(self, data: bytes, end: int) -> None:
         session = self._session
         event = self._parse(data)
-        under_way = [session.current] if session.current is not None else []
-        with undone_on_failure(session.record, *under_way), session.store.transaction():
+        with session.change():
             if isinstance(event, HookEvent):
                 self._take_hook(event)
             elif isinstance(event, EditorEvent):
@@ -135,7 +134,7 @@ class Logbook:
         payload, name = event.payload, event.name
         self._hear(event.prompt_id)
         if name in ("UserPromptSubmit", "Stop") and isinstance(payload.get("permission_mode"), str):
-            session.record.options[MODE_NOW] = payload["permission_mode"]
+            session.record.options = {**session.record.options, MODE_NOW: payload["permission_mode"]}
         if name == "SessionStart":
             self._conversation_started(payload)
         elif name == "UserPromptSubmit":
@@ -163,7 +162,8 @@ class Logbook:
         elif name in ("Stop", "StopFailure"):
             self._turn_stopped(name, payload, event.prompt_id)
         elif name == "SessionEnd":
-            session.record.options["last_end"] = payload.get("reason")
+            session.record.options = {**session.record.options, "last_end": payload.get("reason")}
+            session.store.save_session(session.record)
 
     def _conversation_started(self, payload: dict[str, Any]) -> None:
         session = self._session

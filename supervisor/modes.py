@@ -16,7 +16,6 @@ from supervisor import renewal
 from supervisor.records import MODE_NOW, PLANNED
 from supervisor.rest import check_restful
 from supervisor.session import STALE, Session
-from supervisor.undo import undone_on_failure
 
 PLANNING = "planning"
 
@@ -39,7 +38,7 @@ def take(session: Session, mode: str | None) -> None:
     if not wanting(options, session.live, mode):
         return
     planned = options.get(PLANNED)
-    with undone_on_failure(session.record), session.store.transaction():
+    with session.change():
         if mode == PLANNING:
             chosen = options.get("permission_mode")
             renewal.change(session, {"permission_mode": PLAN})
@@ -68,5 +67,6 @@ def obstacle(session: Session) -> Conflict | None:
 def inherit(session: Session, options: Mapping[str, Any]) -> None:
     """A fork of a session with these options is in the same plan mode, and leaves it in the same way."""
     if PLANNED in options and PLANNED not in session.record.options:
-        session.record.options = {**session.record.options, PLANNED: options[PLANNED]}
-        session.store.save_session(session.record)
+        with session.change():
+            session.record.options = {**session.record.options, PLANNED: options[PLANNED]}
+            session.store.save_session(session.record)

@@ -142,13 +142,13 @@ class Observer:
             elif session.session_started and session.health == "no_hooks":
                 session.health = "ok"
         elif session.session_started or now - self._prompt_seen_at >= READY_SECONDS:
-            session.record.ready_once = True
-            self._ready_at = now
-            with session.store.transaction():
+            with session.change():
+                session.record.ready_once = True
                 session.store.save_session(session.record)
                 if session.record.failures and session.record.child:
                     data = {"pid": session.record.child[0], "generation": session.record.generation}
                     session.store.append("resumed", session.id, data)
+            self._ready_at = now
 
     def forget_deaths(self, now: float) -> None:
         session = self._session
@@ -157,8 +157,9 @@ class Observer:
             return
         self._ready_at = self._ready_at or now
         if now - self._ready_at >= STEADY_SECONDS:
-            session.record.failures = 0
-            session.store.save_session(session.record)
+            with session.change():
+                session.record.failures = 0
+                session.store.save_session(session.record)
 
     def _watch_requests(self, sight: dialogs.Sight, now: float) -> None:
         """Notice on the screen that a request was answered: its dialog has gone, and the prompt box is back."""

@@ -215,12 +215,12 @@ class Ops:
     async def _update(self, arguments: operations.UpdateSession, _: Request) -> Any:
         session = self._find(arguments.session_id).session
         given = {name: value for name in renewal.NAMES if (value := getattr(arguments, name)) is not msgspec.UNSET}
-        recycle = renewal.change(session, given)
-        for name in ("title", "auto_keep_alive"):
-            value = getattr(arguments, name)
-            if value is not msgspec.UNSET:
-                setattr(session.record, name, value)
-        with session.store.transaction(durable=True):
+        with session.change(durable=True):
+            recycle = renewal.change(session, given)
+            for name in ("title", "auto_keep_alive"):
+                value = getattr(arguments, name)
+                if value is not msgspec.UNSET:
+                    setattr(session.record, name, value)
             session.store.save_session(session.record)
             session.store.append("updated", session.id, {"recycle": recycle})
         if recycle and session.state is State.IDLE:
@@ -275,8 +275,8 @@ class Ops:
     async def _keep_alive(self, arguments: operations.KeepAlive, request: Request) -> Any:
         session = self._find(arguments.session_id).session
         self._refuse_ended(session)
-        session.touch()
-        with session.store.transaction(durable=True):
+        with session.change(durable=True):
+            session.touch()
             session.store.save_session(session.record)
             session.store.append("extended", session.id, {"by": request.actor})
         recap = recaps.Recap()
@@ -334,13 +334,12 @@ class Ops:
     async def _await(self, message_id: str, session: Session, wait: float) -> MessageRecord:
         """The message once it is settled, or the session waits for a person, or the time is up."""
 
-        def done() -> bool:
-            if not self._pool.store.is_open(message_id):
-                return True
+        def asks() -> bool:
             waiting = session.waiting
             return session.state is State.WAITING and waiting is not None and not session.answering_itself
 
-        await session.pulse.until(done, wait)
+        with session.fates.awaited(message_id) as settled:
+            await session.pulse.until(lambda: settled() or asks(), wait)
         record = self._pool.store.message(message_id)
         assert record is not None
         return record

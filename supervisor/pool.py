@@ -24,7 +24,6 @@ from supervisor.places import RETRY_AFTER_SECONDS, Places
 from supervisor.session import House, Session
 from supervisor.states import State
 from supervisor.store import MessageRecord, SessionRecord, now_ms
-from supervisor.undo import undone_on_failure
 
 SEND = "message.send"
 HURRY_SECONDS = 0.005
@@ -198,7 +197,7 @@ class Pool:
         """Make an ended session one that sleeps, and say who did. Raise Conflict when it is open."""
         session = household.session
         data = {"by": actor, "after": session.record.end_reason}
-        with undone_on_failure(session.record, session), self.store.transaction(durable=True):
+        with session.change(durable=True):
             household.lifecycle.reopen()
             self.store.append("reopened", session.id, data)
         household.begin()
@@ -243,7 +242,7 @@ class Pool:
             folder = staged.move(session.dir, record.id)
             record.attachments = [file.view(folder) for file in staged.files]
             record.prompt += attachments.suffix(folder, staged.files)
-        with self.store.transaction(durable=True):
+        with session.change(durable=True):
             self.store.add_message(record)
             session.record.message_count += 1
             session.touch()

@@ -11,13 +11,13 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from shared.errors import ErrorBodyLike
+from shared.messages import SETTLED
 from supervisor import clock, holds
 from supervisor.commands import CommandRun, on_screen
 from supervisor.pauses import held
 from supervisor.states import Event, State
 from supervisor.store import MessageRecord, now_ms
 from supervisor.turns import Outcome, StopReport, agree, cut_off, settle
-from supervisor.undo import undone_on_failure
 
 if TYPE_CHECKING:
     from supervisor.session import Session
@@ -43,7 +43,7 @@ class Receipts:
     def step(self, message: MessageRecord, state: str, **fields: Any) -> None:
         """Record that a message has reached a step, with its time, and say so."""
         session = self._session
-        with undone_on_failure(message), session.store.transaction():
+        with session.change(message):
             for name, value in fields.items():
                 setattr(message, name, value)
             message.state = state
@@ -56,6 +56,8 @@ class Receipts:
             if message.error:
                 data["error"] = message.error.get("code")
             session.store.append("message", session.id, data)
+        if state in SETTLED:
+            session.fates.tell(message.id)
         session.pulse.ring()
 
     def _stop_report(self, message: MessageRecord, now: float) -> StopReport | None:
@@ -130,8 +132,9 @@ class Receipts:
         session = self._session
         if session.record.turn_prompt is None or not self.is_quiet() or now - session.progress_at < SILENT_END_SECONDS:
             return
-        session.record.turn_prompt = None
-        session.store.save_session(session.record)
+        with session.change():
+            session.record.turn_prompt = None
+            session.store.save_session(session.record)
 
     def conclude_cut_off(self, now: float) -> None:
         """The process is gone: settle the message under way by what the logs say, or put it back into the queue."""
@@ -179,7 +182,7 @@ class Receipts:
                 "retryable": False,
                 "data": {},
             }
-        with undone_on_failure(message, session.record), session.store.transaction():
+        with session.change(message):
             self.step(
                 message,
                 outcome.state,
@@ -199,7 +202,7 @@ class Receipts:
                 if message.kind == "prompt":
                     holds.forgive(session.record)
                 session.record.failures = 0
-                session.record.options["spoken"] = session.record.conversation_id
+                session.record.options = {**session.record.options, "spoken": session.record.conversation_id}
             session.store.save_session(session.record)
             session.logs.settled()
         session.claimed.discard(message.id)

@@ -25,7 +25,6 @@ from supervisor.audience import Audience, Size
 from supervisor.pool import Pool
 from supervisor.session import Session
 from supervisor.states import State
-from supervisor.undo import undone_on_failure
 from supervisor.viewers import Viewers
 
 NAME, OLD_NAME = "recording.cast", "recording.old.cast"
@@ -210,7 +209,7 @@ class Recorder:
 
     def switch(self, session: Session, on: bool, actor: str) -> None:
         """Record this session from now on, or no more; kept across restarts, with who wanted it."""
-        with undone_on_failure(session.record), session.store.transaction(durable=True):
+        with session.change(durable=True):
             session.record.options = {**session.record.options, OPTION: on}
             session.store.save_session(session.record)
             session.store.append("recording", session.id, {"recording": on, "by": actor})

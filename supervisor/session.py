@@ -11,7 +11,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from supervisor import clock, lifetime, states
 from supervisor.claude import dialogs
 from supervisor.claude.journal import Status
 from supervisor.commands import CommandRun
+from supervisor.fates import Fates
 from supervisor.holder_start import Spares
 from supervisor.holds import is_held
 from supervisor.logbook import Logbook
@@ -103,6 +105,7 @@ class Session:
         self.drafts: set[str] = set()
         self.editor_runs = 0
         self.pulse = Pulse()
+        self.fates = Fates(self.store.is_open)
         self.status: Status | None = None
         self.session_started = False
         self.responsive = True
@@ -228,7 +231,7 @@ class Session:
         if not changed:
             self.waiting = asked
             return
-        with undone_on_failure(self.record, self), self.store.transaction():
+        with self.change():
             for name, value in fields.items():
                 setattr(self.record, name, value)
             self.record.state = target
@@ -267,6 +270,14 @@ class Session:
             "session_state", extra={"fields": {"session": self.id, "from": before, "to": target, "cause": cause}}
         )
         self.pulse.ring()
+
+    @contextmanager
+    def change(self, *messages: MessageRecord, durable: bool = False) -> Iterator[None]:
+        """What is done within is kept by the database as a whole, or has not been done: neither there nor in what we, our record,
+        our logs and these messages say. The message under way is one of them."""
+        under_way = [self.current] if self.current is not None else []
+        with undone_on_failure(self.record, self, self.logs, *under_way, *messages), self.store.transaction(durable):
+            yield
 
     def forget_process(self, release: str | None) -> None:
         """A new process begins, of this release of the CLI: nothing that was known of the last one is true of it."""

@@ -8,6 +8,7 @@ after the commit: a number that was seen is never given twice, and none is skipp
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -27,6 +28,8 @@ from supervisor.migrations import STEPS, Step, migrate
 from supervisor.records import MessageRecord, SessionRecord
 from supervisor.rows import MESSAGE_COLUMNS, SESSION_COLUMNS, body, message_of, session_of
 from supervisor.sqlite import Damaged, connect, refused
+
+_log = logging.getLogger("pilotlight.supervisor")
 
 NOTED_SECONDS = 3600.0
 """How often what the clocks say is written down."""
@@ -52,6 +55,8 @@ class Store:
         self._known: clock.Known | None = None
         self._noted = -inf
         self.publish: Callable[[list[Event]], None] = lambda events: None
+        """Told of what is kept; what it raises is logged and undoes nothing (publishing.Publisher)."""
+
         self.refusal: StorageFailed | None = None
         try:
             self._db = connect(path)
@@ -154,9 +159,11 @@ class Store:
             self._depth = 0
             if durable:
                 self._db.execute("PRAGMA synchronous=NORMAL")
-        events = self.journal.committed()
-        if events:
-            self.publish(events)
+        if events := self.journal.committed():
+            try:
+                self.publish(events)
+            except Exception:  # the boundary: our callers undo in memory what fails here, and this is kept
+                _log.exception("publishing_failed", extra={"fields": {"seq": events[0].seq}})
 
     # -- sessions ------------------------------------------------------------------------------------------------
 

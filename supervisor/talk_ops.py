@@ -121,11 +121,11 @@ class TalkOps:
         household, message, duplicate = self._pool.send(order, kind="command", op=COMMAND, actor=request.actor)
         session = household.session
 
-        def done() -> bool:
-            opened = session.state is State.WAITING and session.waiting is not None
-            return opened or not self._store.is_open(message.id)
+        def opened() -> bool:
+            return session.state is State.WAITING and session.waiting is not None
 
-        await session.pulse.until(done, max(0.0, arguments.wait))
+        with session.fates.awaited(message.id) as settled:
+            await session.pulse.until(lambda: settled() or opened(), max(0.0, arguments.wait))
         view = self._pool.sent(household, message.id).message
         return CommandResult(
             message_id=view.id,

@@ -1,7 +1,12 @@
-"""Memory that follows the database: what could not be stored is taken back in memory, too."""
+"""Memory that follows the database: what could not be stored is taken back in memory, too.
+
+What must not regress: also what is changed in place, however deep in dictionaries, lists and sets, is taken back, and is the same
+object afterwards, for others may hold it. Objects of other classes are not looked into: whoever changes one names it.
+"""
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -10,10 +15,35 @@ from typing import Any
 @contextmanager
 def undone_on_failure(*records: Any) -> Iterator[None]:
     """What the database refused to keep must not stay in memory as if it were kept."""
-    before = [dict(vars(record)) for record in records]
+    before = [(vars(record), _kept(vars(record))) for record in records]
     try:
         yield
     except BaseException:
-        for record, was in zip(records, before, strict=True):
-            vars(record).update(was)
+        for fields, was in before:
+            _put_back(fields, was)
         raise
+
+
+def _kept(value: Any) -> Any:
+    """What a container holds now, each member with what it holds itself; None for anything else."""
+    if isinstance(value, dict):
+        return [(name, member, _kept(member)) for name, member in value.items()]
+    if isinstance(value, list | deque):
+        return [(member, _kept(member)) for member in value]
+    return list(value) if isinstance(value, set) else None
+
+
+def _put_back(value: Any, was: Any) -> Any:
+    """The same container, holding what it held."""
+    if isinstance(value, dict):
+        members = {name: _put_back(member, held) for name, member, held in was}
+        value.clear()
+        value.update(members)
+    elif isinstance(value, list | deque):
+        held_before = [_put_back(member, held) for member, held in was]
+        value.clear()
+        value.extend(held_before)
+    elif isinstance(value, set):
+        value.clear()
+        value.update(was)
+    return value

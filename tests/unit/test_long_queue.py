@@ -217,11 +217,14 @@ async def test_others_are_answered_while_hundreds_wait_for_their_reply(table: Ta
     while len(pulse._waiters) < FEW:
         await asyncio.sleep(0)
     read.clear()
+    asked: list[str] = []
+    table.store._db.set_trace_callback(asked.append)
     for _ in range(5):
         pulse.ring()
         await asyncio.sleep(0)
         await asyncio.sleep(0)
     assert not read
+    assert not asked, "nobody asks the database for each frame of output"
     for task in waiting:
         task.cancel()
     await asyncio.gather(*waiting, return_exceptions=True)

@@ -19,6 +19,7 @@ class Sessions:
         self.live = live
         self.id = "s"
         self.events: list[Any] = []
+        self.change = nullcontext
         self.store = SimpleNamespace(
             transaction=nullcontext, save_session=lambda _: None, append=lambda *told: self.events.append(told)
         )

@@ -149,8 +149,7 @@ def test_a_publisher_that_fails_does_not_undo_what_was_kept(store: Store) -> Non
         raise Boom
 
     store.publish = broken
-    with pytest.raises(Boom):
-        store.append("kept")
+    store.append("kept")
     heard: list[Event] = []
     store.publish = heard.extend
     store.append("next")

@@ -1,0 +1,408 @@
+"""What the database refuses has not happened: in memory neither, however deep it was changed; and who hears of it breaks nothing.
+
+Every change of a session is tried with each of its statements failing in turn. What memory says then is what the database says,
+and what it said before; and trying again succeeds.
+"""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import copy
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from shared.errors import StorageFailed
+from shared.messages import Event as JournalEvent
+from shared.messages import Waiting
+from supervisor import endings, interrupts, modes
+from supervisor.publishing import MAX_WAITING, Publisher
+from supervisor.records import PLANNED
+from supervisor.sqlite import Connection
+from supervisor.states import Event
+from supervisor.store import MessageRecord, Store
+from supervisor.turns import Outcome
+from supervisor.undo import undone_on_failure
+from tests.unit.test_late_news import WORDS, Claude
+
+ROOT = Path(__file__).parents[2]
+
+
+class Refusing:
+    """A disk that refuses one write: the one at `at`, counted from 1. 0: none."""
+
+    def __init__(self) -> None:
+        self.at = self.seen = 0
+        self._execute = Connection.execute
+
+    def execute(self, connection: Connection, sql: str, values: Any = ()) -> Any:
+        if self.at and sql.split()[0] in ("INSERT", "UPDATE", "DELETE", "COMMIT", "BEGIN"):
+            self.seen += 1
+            if self.seen == self.at:
+                raise StorageFailed("The disk is full.")
+        return self._execute(connection, sql, values)
+
+
+@pytest.fixture
+def refusing(monkeypatch: pytest.MonkeyPatch) -> Refusing:
+    made = Refusing()
+    monkeypatch.setattr(Connection, "execute", lambda connection, *asked: made.execute(connection, *asked))
+    return made
+
+
+def in_memory(claude: Claude) -> dict[str, Any]:
+    """What a session says of itself, apart from what it only looks at."""
+    session, logs = claude.session, claude.session.logs
+    kept = ("current", "claimed", "drafts", "editor_runs", "permissions", "allowed", "waiting", "entered_at", "relock")
+    told = {name: copy.deepcopy(getattr(session, name)) for name in (*kept, "session_started")}
+    told["record"] = copy.deepcopy(session.record)
+    told["logs"] = copy.deepcopy((logs.stops, logs._prompts, logs.stopped_at))
+    return told
+
+
+def assert_memory_is_the_database(claude: Claude) -> None:
+    session = claude.session
+    assert claude.store.session("s") == session.record
+    if session.current is not None:
+        assert claude.store.message(session.current.id) == session.current
+
+
+def answered(claude: Claude) -> None:
+    message = claude.begin("m")
+    claude.hook("UserPromptSubmit", prompt=WORDS, prompt_id="p", permission_mode="acceptEdits")
+    claude.read()
+    assert message.state == "submitted"
+
+
+# Each is given the session and prepares it; what it returns is the change that is tried.
+
+
+def a_step(claude: Claude) -> Callable[[], Any]:
+    message = claude.begin("m")
+    return lambda: claude.session.receipts.step(message, "submitted", prompt_id="p")
+
+
+def a_fate(claude: Claude) -> Callable[[], Any]:
+    answered(claude)
+    message = claude.session.current
+    assert message is not None
+    return lambda: claude.session.receipts.conclude(message, Outcome("answered", reply="yes"))
+
+
+def a_failure_that_holds_the_queue(claude: Claude) -> Callable[[], Any]:
+    answered(claude)
+    message = claude.session.current
+    assert message is not None
+    return lambda: claude.session.receipts.conclude(message, Outcome("failed", error="rate_limit", detail="Too many."))
+
+
+def a_prompt(claude: Claude) -> Callable[[], Any]:
+    claude.begin("m")
+    claude.hook("UserPromptSubmit", prompt=WORDS, prompt_id="p", permission_mode="plan")
+    return claude.read
+
+
+def a_stop(claude: Claude) -> Callable[[], Any]:
+    answered(claude)
+    claude.hook("PermissionRequest", tool_name="Bash", tool_input={"command": "ls"}, prompt_id="p")
+    claude.read()
+    claude.hook(
+        "Stop", prompt_id="p", last_assistant_message="yes", background_tasks=[{"id": "b"}], permission_mode="default"
+    )
+    return claude.read
+
+
+def a_request(claude: Claude) -> Callable[[], Any]:
+    answered(claude)
+    claude.hook("PermissionRequest", tool_name="Bash", tool_input={"command": "ls"}, prompt_id="p")
+    return claude.read
+
+
+def another_conversation(claude: Claude) -> Callable[[], Any]:
+    claude.session.record.transcript = None
+    claude.store.save_session(claude.session.record)
+    claude.hook("SessionStart", session_id="other", transcript_path=str(claude.session.dir / "other.jsonl"))
+    return claude.read
+
+
+def a_goodbye(claude: Claude) -> Callable[[], Any]:
+    claude.hook("SessionEnd", reason="prompt_input_exit")
+    claude.hook("Stop", prompt_id="another")
+    return claude.read
+
+
+def an_editor(claude: Claude) -> Callable[[], Any]:
+    with open(claude.session.dir / "hooks.log", "a") as log:
+        log.write("editor claimed m\n")
+    return claude.read
+
+
+def the_end_of_a_turn_in_the_transcript(claude: Claude) -> Callable[[], Any]:
+    claude.line("user", "a person's", promptId="theirs", uuid="u1")
+    claude.hook("UserPromptSubmit", prompt="a person's", prompt_id="theirs")
+    claude.read()
+    assert claude.session.record.turn_prompt == "theirs"
+    claude.line("user", "[Request interrupted by user]", promptId="theirs", parentUuid="u1")
+    return claude.read
+
+
+def a_question(claude: Claude) -> Callable[[], Any]:
+    asked = Waiting(id="w", kind="trust", title="Trust?", text="", since=1)
+    return lambda: claude.session.apply(Event.ASKING, "evidence", asked)
+
+
+def an_end(claude: Claude) -> Callable[[], Any]:
+    claude.begin("m", state="queued")
+    claude.session.current = None
+    claude.session.record.options = {"stop": {"to": "ended"}, "model": "sonnet"}
+    claude.store.save_session(claude.session.record)
+    return lambda: endings.end(claude.session, "killed", "expired", None, None)
+
+
+def a_mode(claude: Claude) -> Callable[[], Any]:
+    return lambda: modes.take(claude.session, "planning")
+
+
+def a_mode_that_is_inherited(claude: Claude) -> Callable[[], Any]:
+    return lambda: modes.inherit(claude.session, {PLANNED: {"before": "default"}})
+
+
+def a_withdrawal(claude: Claude) -> Callable[[], Any]:
+    return lambda: interrupts._note(claude.session, "m")
+
+
+def a_silent_end(claude: Claude) -> Callable[[], Any]:
+    claude.session.record.turn_prompt = "p"
+    claude.store.save_session(claude.session.record)
+    claude.session.progress_at = 0.0
+    return lambda: claude.session.receipts.settle_current(time.monotonic())
+
+
+CHANGES = [
+    a_step,
+    a_fate,
+    a_failure_that_holds_the_queue,
+    a_prompt,
+    a_stop,
+    a_request,
+    another_conversation,
+    a_goodbye,
+    an_editor,
+    the_end_of_a_turn_in_the_transcript,
+    a_question,
+    an_end,
+    a_mode,
+    a_mode_that_is_inherited,
+    a_withdrawal,
+    a_silent_end,
+]
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.__name__)
+def test_a_change_is_kept_as_a_whole_or_has_not_been(
+    change: Callable[[Claude], Callable[[], Any]], tmp_path: Path, refusing: Refusing
+) -> None:
+    refused = 0
+    while True:
+        folder = tmp_path / str(refused)
+        folder.mkdir()
+        claude = Claude(folder, Store(folder / "pilotlight.db"))
+        act = change(claude)
+        assert_memory_is_the_database(claude)
+        before = in_memory(claude)
+        refusing.at, refusing.seen = refused + 1, 0
+        try:
+            act()
+        except StorageFailed:
+            refused += 1
+        else:
+            assert refusing.seen <= refused
+            assert refused >= 3, "a change has a beginning, a write and an end"
+            assert_memory_is_the_database(claude)
+            return
+        finally:
+            refusing.at = 0
+        assert_memory_is_the_database(claude)
+        if change is not a_goodbye:  # its first line may have been kept, and its second refused
+            assert in_memory(claude) == before
+        act()
+        assert_memory_is_the_database(claude)
+        claude.store.close()
+
+
+def test_what_is_changed_in_place_is_undone_in_place() -> None:
+    inner: dict[str, Any] = {"deep": [1, {"deeper": {1, 2}}]}
+    queue = deque([[1]])
+    record = SimpleNamespace(title="old", options=inner, heard=["a"], queue=queue, names={"n"}, nothing=None)
+    expected, held = copy.deepcopy(vars(record)), inner["deep"][1]["deeper"]
+
+    def change() -> None:
+        record.title, record.heard = "new", ["another"]
+        inner["spoken"] = "c"
+        inner["deep"][1]["deeper"].add(3)
+        inner["deep"].append(2)
+        inner["deep"][1]["more"] = {}
+        queue.popleft().append(2)
+        record.names.clear()
+        record.added = True
+        raise KeyError
+
+    with pytest.raises(KeyError), undone_on_failure(record):
+        change()
+    assert vars(record) == expected
+    assert record.options is inner
+    assert record.options["deep"][1]["deeper"] is held
+    assert record.queue is queue
+
+
+def test_nothing_of_a_session_is_stored_but_in_a_change() -> None:
+    """What is saved outside of one stays in memory when it is refused. `remains` is the exception: what runs, runs."""
+    elsewhere = {
+        ("logbook", "*"),  # all that it does is done in the two changes of `read`
+        ("remains", "note_holder"),
+        ("typist", "_touch"),
+        ("health", "_check_life"),
+        ("pool", "create"),
+        ("salvage", "restore"),
+        ("store", "*"),
+    }
+    found = set()
+    for path in (ROOT / "supervisor").rglob("*.py"):
+        for function in ast.walk(ast.parse(path.read_text())):
+            if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
+                found |= {(path.stem, function.name) for call in _saves(function, False)}
+    assert {(file, name) for file, name in found if not {(file, name), (file, "*")} & elsewhere} == set()
+
+
+def _saves(node: ast.AST, inside: bool) -> Iterator[ast.AST]:
+    """The calls below this that save a session or a message, outside of a change."""
+    for child in ast.iter_child_nodes(node):
+        within = inside
+        if isinstance(child, ast.With):
+            within |= any("change(" in ast.unparse(item.context_expr) for item in child.items)
+        called = child.func.attr if isinstance(child, ast.Call) and isinstance(child.func, ast.Attribute) else ""
+        if called in ("save_session", "save_message") and not within:
+            yield child
+        yield from _saves(child, within)
+
+
+# -- those who hear of it ------------------------------------------------------------------------------------------------
+
+
+def broken(_: list[JournalEvent]) -> None:
+    raise RuntimeError("a subscriber's own fault")
+
+
+def test_a_subscriber_that_raises_undoes_nothing(claude: Claude) -> None:
+    claude.store.publish = broken
+    message = claude.begin("m")
+    claude.session.receipts.step(message, "submitted", prompt_id="p")
+    claude.session.apply(Event.WORKING, "evidence")
+    assert message.state == "submitted"
+    assert claude.session.record.state == "busy"
+    assert_memory_is_the_database(claude)
+
+
+@pytest.fixture
+def claude(tmp_path: Path) -> Iterator[Claude]:
+    store = Store(tmp_path / "pilotlight.db")
+    yield Claude(tmp_path, store)
+    store.close()
+
+
+async def test_the_others_hear_all_in_order_and_a_failure_is_logged_once(
+    claude: Claude, caplog: pytest.LogCaptureFixture
+) -> None:
+    publisher, heard = Publisher(claude.store.head(), logging.getLogger("test")), []
+    publisher.subscribe("broken", broken)
+    publisher.subscribe("sound", heard.extend)
+    claude.store.publish = publisher.publish
+    for number in range(3):
+        claude.store.append("event", None, {"n": number})
+        assert len(heard) == number, "nobody is told in the middle of what appends"
+        await asyncio.sleep(0)
+    assert [event.seq for event in heard] == [1, 2, 3]
+    assert publisher.head == 3
+    assert [record.message for record in caplog.records] == ["subscriber_failed"]
+
+
+async def test_what_a_subscriber_appends_is_told_behind_what_it_was_told(claude: Claude) -> None:
+    publisher, heard = Publisher(claude.store.head(), logging.getLogger("test")), []
+
+    def adding(events: list[JournalEvent]) -> None:
+        if events[0].kind == "first":
+            claude.store.append("second")
+
+    publisher.subscribe("adding", adding)
+    publisher.subscribe("sound", heard.extend)
+    claude.store.publish = publisher.publish
+    claude.store.append("first")
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert [event.kind for event in heard] == ["first", "second"]
+
+
+async def test_what_waits_to_be_told_is_bounded_and_all_of_it_told(claude: Claude) -> None:
+    publisher, heard = Publisher(claude.store.head(), logging.getLogger("test")), []
+    publisher.subscribe("sound", heard.extend)
+    claude.store.publish = publisher.publish
+    for number in range(MAX_WAITING + 10):
+        claude.store.append("event", None, {"n": number})
+        assert len(publisher._waiting) <= MAX_WAITING
+    publisher.flush()
+    assert [event.seq for event in heard] == list(range(1, MAX_WAITING + 11))
+
+
+# -- those who wait for it -----------------------------------------------------------------------------------------------
+
+
+def refuse_an_answer(claude: Claude, message: MessageRecord) -> None:
+    """What was told within a change that fails was not so."""
+    try:
+        with claude.session.change():
+            claude.session.receipts.step(message, "answered", reply="not so")
+            raise KeyError
+    except KeyError:
+        assert message.state == "typed"
+
+
+async def test_who_waits_for_a_fate_asks_the_database_when_there_is_one(claude: Claude) -> None:
+    message, session = claude.begin("m"), claude.session
+    asked: list[str] = []
+    claude.store._db.set_trace_callback(asked.append)
+
+    async def wait() -> bool:
+        with session.fates.awaited("m") as settled:
+            return await session.pulse.until(settled, 60.0)
+
+    waiting = [asyncio.create_task(wait()) for _ in range(20)]
+    await asyncio.sleep(0)
+    del asked[:]
+    for _ in range(50):
+        session.pulse.ring()  # as every frame of output does
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+    assert asked == []
+    refuse_an_answer(claude, message)
+    await asyncio.sleep(0)
+    assert not any(task.done() for task in waiting)
+    del asked[:]
+    session.receipts.step(message, "answered", reply="yes")
+    assert await asyncio.gather(*waiting) == [True] * 20
+    assert len([sql for sql in asked if sql.startswith("SELECT")]) == 20
+    assert not session.fates._news
+
+
+async def test_who_asks_for_a_fate_that_is_settled_is_told_at_once(claude: Claude) -> None:
+    claude.session.receipts.step(claude.begin("m"), "answered", reply="yes")
+    with claude.session.fates.awaited("m") as settled:
+        assert settled()
+    with claude.session.fates.awaited("never") as settled:
+        assert settled()
