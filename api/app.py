@@ -9,6 +9,7 @@ from api.context import Api, Bus, Source, slots_for
 from api.feed import Feed
 from shared.config import Config
 from shared.messages import MAX_FRAME_BYTES
+from shared.node import EPOCH_HEADER, NODE_HEADER, NodeFile
 from shared.paths import Paths
 from shared.tokens import Keyring
 
@@ -45,6 +46,15 @@ def create_app(config: Config, paths: Paths, bus: Bus, feed: Source | None = Non
     auth.register(app, config.api, keyring, calls.scopes())
     problems.register(app)
     routes.register(app)
+
+    nodes = NodeFile(paths.home)
+
+    @app.after_request
+    def name_node(response: Response) -> Response:
+        if (node := nodes.now()) is not None:
+            response.headers[NODE_HEADER] = node.id
+            response.headers[EPOCH_HEADER] = node.epoch
+        return response
 
     @app.after_request
     def harden(response: Response) -> Response:

@@ -78,7 +78,9 @@ def register(app: Flask, config: ApiConfig, keyring: Keyring, scopes: Mapping[tu
             response.headers["Access-Control-Allow-Headers"] = (
                 "Authorization, Content-Type, Idempotency-Key, X-Request-Id, Last-Event-ID"
             )
-            response.headers["Access-Control-Expose-Headers"] = "Retry-After, X-Request-Id"
+            response.headers["Access-Control-Expose-Headers"] = (
+                "Retry-After, X-Request-Id, Pilotlight-Node, Pilotlight-Epoch"
+            )
             response.headers["Access-Control-Max-Age"] = "600"
         if origins:
             response.vary.add("Origin")

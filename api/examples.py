@@ -15,7 +15,7 @@ from api import shapes
 from api.calls import ID as SESSION
 from api.calls import MESSAGE_ID as MESSAGE
 from shared import __version__
-from shared.messages import Choice, HistoryEntry, MessageView, Screen, SessionView, Waiting
+from shared.messages import Choice, HistoryEntry, MessageView, NodeView, Screen, SessionView, Waiting
 
 REQUEST = "9934309e09c74685808c4ee2ffa2c98a"
 PROJECT = "/home/me/project"
@@ -94,6 +94,8 @@ _ORIGIN: dict[str, Any] = {
     "pid": 4711,
 }
 
+_NODE = NodeView(id="c0ffee0123456789", name="workstation")
+
 _ALL: tuple[msgspec.Struct, ...] = (
     shapes.Index(
         name="pilotlight",
@@ -101,7 +103,9 @@ _ALL: tuple[msgspec.Struct, ...] = (
         token="Send `Authorization: Bearer <token>`; `pilotlight token` prints it.",
         links={"health": "/health", "chat": "/api/chat", "sessions": "/api/sessions", "reference": "/api/docs"},
     ),
-    shapes.Health(status="healthy", version=__version__, aicli_code_available=True, timestamp=AT),
+    shapes.Health(
+        status="healthy", version=__version__, aicli_code_available=True, timestamp=AT, node=_NODE, epoch="6f2a90b1c3d4"
+    ),
     shapes.Unhealthy(
         status="unhealthy", success=False, error="The supervisor does not answer. `pilotlight up` starts it."
     ),
@@ -117,6 +121,8 @@ _ALL: tuple[msgspec.Struct, ...] = (
             {"name": "cli", "status": "ok", "detail": "/usr/local/bin/claude, version 2.1.330"},
         ],
         timestamp=AT,
+        node=_NODE,
+        epoch="6f2a90b1c3d4",
     ),
     shapes.Status(
         success=YES,
@@ -124,6 +130,8 @@ _ALL: tuple[msgspec.Struct, ...] = (
         version=__version__,
         sessions=[_VIEW],
         api={"version": __version__, "url": "http://127.0.0.1:3001/"},
+        node=_NODE,
+        epoch="6f2a90b1c3d4",
     ),
     shapes.Metrics(
         success=YES,

@@ -21,6 +21,7 @@ from api.inbound import MAX_ID_LENGTH, MAX_WAIT_SECONDS
 from api.multipart import FORM
 from shared import __version__
 from shared.messages import MAX_ATTACHMENTS, MAX_MESSAGE_BYTES, Attachment
+from shared.node import EPOCH_HEADER, NODE_HEADER
 
 REF = "#/components/schemas/{name}"
 _SAID = {"type": "string", "minLength": 1, "pattern": r"[^\s\x1c-\x1f\x85]"}
@@ -115,6 +116,10 @@ def document(app: Flask) -> dict[str, Any]:
         "components": {
             "schemas": dict(sorted(schemas.components.items())),
             "responses": {f"Error{status}": _error(status, *said) for status, said in ERRORS.items()},
+            "headers": {
+                NODE_HEADER: {"schema": {"type": "string"}, "description": "The id of the pilotlight that answers."},
+                EPOCH_HEADER: {"schema": {"type": "string"}, "description": "The epoch of its journal of events."},
+            },
             "securitySchemes": {
                 "token": {
                     "type": "http",
@@ -124,6 +129,9 @@ def document(app: Flask) -> dict[str, Any]:
             },
         },
     }
+
+
+_NODE_HEADERS = {name: {"$ref": f"#/components/headers/{name}"} for name in (NODE_HEADER, EPOCH_HEADER)}
 
 
 class _Schemas:
@@ -284,6 +292,9 @@ def _responses(call: Call, schemas: _Schemas) -> dict[str, Any]:
     schemas.ref(shapes.Problem)
     for status in sorted({*call.errors, *_usual(call)} - set(call.answers)):
         found[str(status)] = {"$ref": f"#/components/responses/Error{status}"}
+    for response in found.values():
+        if "$ref" not in response:
+            response["headers"] = dict(_NODE_HEADERS)
     return found
 
 
@@ -316,6 +327,7 @@ def _error(status: int, code: str, message: str, retryable: bool) -> dict[str, A
         "description": HTTPStatus(status).phrase,
         "content": {"application/json": media, "application/problem+json": media},
     }
+    response["headers"] = dict(_NODE_HEADERS)
     if status in (429, 503):
-        response["headers"] = {"Retry-After": {"schema": {"type": "string"}, "description": "Seconds."}}
+        response["headers"]["Retry-After"] = {"schema": {"type": "string"}, "description": "Seconds."}
     return response

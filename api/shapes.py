@@ -10,7 +10,16 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
-from shared.messages import HistoryEntry, MessageState, MessageView, Screen, SessionState, SessionView, Waiting
+from shared.messages import (
+    HistoryEntry,
+    MessageState,
+    MessageView,
+    NodeView,
+    Screen,
+    SessionState,
+    SessionView,
+    Waiting,
+)
 
 
 class Shape(Struct, rename="camel", frozen=True, kw_only=True):
@@ -215,6 +224,8 @@ class Health(Shape, frozen=True, kw_only=True):
     version: str
     aicli_code_available: bool
     timestamp: int
+    node: NodeView
+    epoch: str
 
 
 class Unhealthy(Shape, frozen=True, kw_only=True):
@@ -223,6 +234,8 @@ class Unhealthy(Shape, frozen=True, kw_only=True):
     status: str
     success: Literal[False] | None = None
     error: str | None = None
+    node: NodeView | None = None
+    epoch: str | None = None
 
 
 class FullHealth(Shape, frozen=True, kw_only=True):
@@ -236,6 +249,8 @@ class FullHealth(Shape, frozen=True, kw_only=True):
     resources: dict[str, Any]
     checks: list[dict[str, Any]]
     timestamp: int
+    node: NodeView
+    epoch: str
 
 
 class History(Success, frozen=True, kw_only=True):
@@ -292,6 +307,8 @@ class Status(Success, frozen=True, kw_only=True):
     version: str
     sessions: list[SessionView]
     api: dict[str, Any]
+    node: NodeView
+    epoch: str
 
 
 class Metrics(Success, frozen=True, kw_only=True):

@@ -12,6 +12,7 @@ from cli.daemons import Daemon
 from cli.output import NOT_RUNNING, emit, say, sessions_table
 from shared.errors import PilotlightError, Unavailable
 from shared.messages import SessionView
+from shared.node import read as read_node
 from shared.tokens import DEFAULT_NAME
 
 _STATUS_SECONDS = 5.0
@@ -57,7 +58,7 @@ def look(app: App) -> dict[str, Any]:
             told = app.call("status", timeout=_STATUS_SECONDS)
         except PilotlightError as failure:
             error = failure.message
-    sessions = told.pop("sessions", [])
+    sessions, node = told.pop("sessions", []), read_node(app.paths.home)
     bus = {"requests": app.paths.request_address, "events": app.paths.event_address, "tcp": told.pop("busTcp", None)}
     return {
         "supervisor": {**told, "pid": supervisor and supervisor.pid, "responding": bool(told), "error": error},
@@ -65,6 +66,7 @@ def look(app: App) -> dict[str, Any]:
         "furtherApis": [{"pid": other.pid, "url": other.url, "version": other.version} for other in further],
         "sessions": sessions,
         "bus": bus,
+        "node": node and {"id": node.id, "name": node.name, "epoch": node.epoch},
         "home": str(app.paths.home),
         "logs": str(app.paths.log_dir),
     }
@@ -87,6 +89,8 @@ def _describe(report: dict[str, Any]) -> None:
         say(f"            pid {other['pid']}, {other['url']}")
     if tcp := report["bus"]["tcp"]:
         say(f"bus         {tcp['error'] or '{requests} and {events}'.format(**tcp)}")
+    if node := report["node"]:
+        say(f"node        {node['name']} ({node['id']})")
     say(f"home        {report['home']}\nlogs        {report['logs']}")
     views = msgspec.convert(report["sessions"], list[SessionView])
     if views:

@@ -23,6 +23,12 @@ Days = Annotated[float, Meta(ge=0.000001, le=36_500)]
 Megabytes = Annotated[float, Meta(ge=0.001, le=1_000_000)]
 
 
+class NodeConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What this pilotlight is called among others; None: like its host."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=100, pattern=r"\A[^\x00-\x1f\x7f]+\Z")] | None = None
+
+
 class ClaudeConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Which `claude`, and how it is started."""
 
@@ -137,6 +143,7 @@ class ChatConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 class Config(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Everything that can be configured."""
 
+    node: NodeConfig = field(default_factory=NodeConfig)
     claude: ClaudeConfig = field(default_factory=ClaudeConfig)
     api: ApiConfig = field(default_factory=ApiConfig)
     bus: BusConfig = field(default_factory=BusConfig)

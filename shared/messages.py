@@ -73,8 +73,16 @@ class Reply(Wire, frozen=True):
     error: ErrorBody | None = None
 
 
+class NodeView(Wire, frozen=True):
+    """Which pilotlight answers: `id` is random and stays with its home, `name` is for people."""
+
+    id: str
+    name: str
+
+
 class Event(Wire, frozen=True):
-    """One journal entry. `seq` has no gaps within an `epoch`, and an epoch lasts as long as the database."""
+    """One journal entry. `seq` has no gaps within an `epoch`, and an epoch lasts as long as the database. `node` is the id of
+    the pilotlight that it comes from."""
 
     v: int
     epoch: str
@@ -83,6 +91,7 @@ class Event(Wire, frozen=True):
     kind: str
     session: str | None = None
     data: dict[str, Any] = field(default_factory=dict)
+    node: str = ""
 
     @property
     def topic(self) -> str:
@@ -272,3 +281,4 @@ class SupervisorStatus(Wire, frozen=True):
     claude_version: str | None = None
     claude_error: str | None = None
     demo: bool = False
+    node: NodeView | None = None

@@ -165,18 +165,19 @@ class Bus:
         for door in self._doors:
             door.publish(frames)
 
-    def announce(self, epoch: str, head: int) -> None:
+    def announce(self, epoch: str, head: int, node: str = "") -> None:
         """Tell all subscribers where the journal stands. No journal entry: its `seq` is that of the newest one."""
-        tick = Event(v=VERSION, epoch=epoch, seq=head, at=int(time.time() * 1000), kind="tick", data={"head": head})
+        at = int(time.time() * 1000)
+        tick = Event(v=VERSION, epoch=epoch, seq=head, at=at, kind="tick", data={"head": head}, node=node)
         self._spread(tick)
 
-    async def tick(self, epoch: str, head: Callable[[], int]) -> None:
+    async def tick(self, epoch: str, head: Callable[[], int], node: str = "") -> None:
         """Announce the head every `TICK_SECONDS`, and at once to whoever has just subscribed; for ever."""
         last = 0.0
         while True:
             if any([door.subscribed() for door in self._doors]) or time.monotonic() - last >= TICK_SECONDS:
                 last = time.monotonic()
-                self.announce(epoch, head())
+                self.announce(epoch, head(), node)
             await asyncio.sleep(WELCOME_SECONDS)
 
     async def serve(self) -> None:

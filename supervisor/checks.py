@@ -41,6 +41,8 @@ def run_checks(pool: Pool, memory_total: int, facts: dict[str, Any]) -> dict[str
     return {
         "status": "unhealthy" if "fail" in worst else "degraded" if "warn" in worst else "healthy",
         "checks": checks,
+        "node": facts.get("node"),
+        "epoch": facts.get("epoch"),
         "aicliCodeAvailable": facts.get("claudeError") is None,
         "claudeVersion": facts.get("claudeVersion"),
         "activeSessions": len(live),

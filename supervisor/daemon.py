@@ -14,10 +14,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from shared import __version__
+from shared import __version__, node
 from shared.bus_keys import BusKeyring
 from shared.config import Config, load
 from shared.errors import PilotlightError, StorageFailed
+from shared.messages import NodeView
 from shared.paths import Paths
 from shared.readiness import READY, STOPPING, notify
 from supervisor import resources
@@ -72,6 +73,7 @@ class Daemon:
         self._started_at = now_ms()
         self._ready = False
         self._version: str | None = None
+        self._node = node.Node("", "")
         self._tcp: TcpDoor | None = None
         self._claude: tuple[float, dict[str, Any]] = (0.0, {})
         self._done = asyncio.Event()
@@ -89,6 +91,8 @@ class Daemon:
     async def _serve(self, ownership: Ownership) -> int:
         log = open_log("supervisor", self._paths.log_dir, self.config.log)
         store, loss = open_store(self._paths.database)
+        self._node = node.establish(self._paths.home, self.config.node.name, store.epoch)
+        store.journal.node = self._node.id
         settings = Settings(self.config, store)
         house = House(
             store=store,
@@ -158,7 +162,7 @@ class Daemon:
             asyncio.create_task(work, name=name)
             for name, work in (
                 ("bus", bus.serve()),
-                ("tick", bus.tick(store.epoch, lambda: publisher.head)),
+                ("tick", bus.tick(store.epoch, lambda: publisher.head, self._node.id)),
                 ("pool", pool.run()),
                 ("health", health.run()),
                 ("notifier", notifier.run()),
@@ -204,6 +208,7 @@ class Daemon:
             "pid": os.getpid(),
             "version": __version__,
             "startedAt": self._started_at,
+            "node": NodeView(id=self._node.id, name=self._node.name),
             "epoch": pool.store.epoch,
             "ready": self._ready,
             "demo": pool.house.demo,

@@ -29,7 +29,7 @@ class Journal:
 
     def __init__(self, db: Connection) -> None:
         self._db = db
-        self.epoch = ""
+        self.epoch = self.node = ""
         self._outgoing: list[Event] = []
         self._incoming_bytes = 0
         row = db.execute("SELECT seq FROM sqlite_sequence WHERE name='events'").fetchone()
@@ -108,4 +108,4 @@ class Journal:
         return int(row[0]) * ROW_BYTES + int(row[1] or 0)
 
     def _event(self, seq: int, at: int, kind: str, session: str | None, data: dict[str, Any]) -> Event:
-        return Event(v=VERSION, epoch=self.epoch, seq=seq, at=at, kind=kind, session=session, data=data)
+        return Event(v=VERSION, epoch=self.epoch, seq=seq, at=at, kind=kind, session=session, data=data, node=self.node)

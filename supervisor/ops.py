@@ -133,7 +133,7 @@ class Ops:
 
     async def _ping(self, _: Any, __: Request) -> Any:
         facts = self._facts()
-        return {name: facts[name] for name in ("pid", "version", "startedAt", "epoch", "ready")} | {
+        return {name: facts[name] for name in ("pid", "version", "startedAt", "node", "epoch", "ready")} | {
             "head": self._pool.store.head()
         }
 

@@ -61,6 +61,9 @@ def now() -> int:
     return int(time.time() * 1000)
 
 
+NODE = {"id": "c0ffee0123456789", "name": "double"}
+
+
 class FakeSupervisor:
     """Operations on dictionaries, in the wire's camelCase."""
 
@@ -157,10 +160,10 @@ class FakeSupervisor:
     def op_status(self, _: Any) -> Any:
         live = [view for view in self.sessions.values() if view["state"] != "ended"]
         return {"pid": 1, "version": "0.1.0", "startedAt": 1, "epoch": self.epoch, "head": 0, "ready": True,
-                "sessions": live, "claudeCommand": "/c", "claudeError": None}  # fmt: skip
+                "sessions": live, "claudeCommand": "/c", "claudeError": None, "node": NODE}  # fmt: skip
 
     def op_health(self, _: Any) -> Any:
-        return self.health
+        return self.health | {"node": NODE, "epoch": self.epoch}
 
     def op_metrics(self, _: Any) -> Any:
         return self.metrics

@@ -15,6 +15,7 @@ from api.context import api
 from api.problems import json_response
 from shared import __version__
 from shared.errors import PilotlightError
+from shared.node import read as read_node
 
 routes = Blueprint("health", __name__)
 
@@ -61,6 +62,8 @@ def health() -> Response:
             "version": __version__,
             "aicliCodeAvailable": not status.get("claudeError"),
             "timestamp": _now(),
+            "node": status.get("node"),
+            "epoch": status.get("epoch"),
         }
     )
 
@@ -92,7 +95,9 @@ def status() -> Response:
 
 def _down(more: dict[str, Any]) -> Response:
     body = {"status": "unhealthy", "success": False, "error": _DOWN, "aicliCodeAvailable": False, "timestamp": _now()}
-    response = json_response({**body, **more}, 503)
+    node = read_node(api().paths.home)
+    who = {"node": {"id": node.id, "name": node.name}, "epoch": node.epoch} if node is not None else {}
+    response = json_response({**body, **who, **more}, 503)
     response.headers["Retry-After"] = "1"
     return response
 

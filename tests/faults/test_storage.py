@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import sqlite3
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 
 from shared import process
+from shared.bus import EventStream
 from shared.errors import StorageFailed
 from tests.conftest import MakeHouse
 from tests.faults.pausing import Pauses, first_tries
@@ -317,3 +319,33 @@ def test_damaged_settings_are_put_aside(quick: House) -> None:
     quick.start_supervisor()
     assert quick.call("settings.get")["settings"]["sessions.max_concurrent"] == 10
     assert [event["what"] for event in of_kind(quick, "quarantined")] == ["settings"]
+
+
+def test_a_node_is_the_same_with_another_database_and_everybody_names_it(quick: House) -> None:
+    quick.config["node"] = {"name": "kitchen"}
+    quick.start_supervisor()
+    quick.start_api()
+
+    def told() -> set[tuple[str, str, str]]:
+        """(id, name, epoch) as everybody tells them."""
+        answers = [quick.call("ping"), quick.call("status"), quick.call("health")]
+        answers += [quick.http("GET", path)[1] for path in ("/health", "/api/health", "/api/status")]
+        found = {(answer["node"]["id"], answer["node"]["name"], answer["epoch"]) for answer in answers}
+        found |= {(event["node"], "kitchen", event["epoch"]) for event in quick.events()}
+        with EventStream(quick.paths.event_address) as stream:
+            tick = until(lambda: stream.next_event(1.0), "a tick")
+        address = quick.api_address()
+        assert address is not None
+        with closing(http.client.HTTPConnection(*address)) as connection:
+            connection.request("GET", "/health")
+            headers = connection.getresponse().headers
+        found |= {(tick.node, "kitchen", tick.epoch)}
+        return found | {(headers["Pilotlight-Node"], "kitchen", headers["Pilotlight-Epoch"])}
+
+    ((first, _, before),) = told()
+    quick.kill_supervisor()
+    for suffix in ("", "-wal", "-shm"):
+        quick.paths.database.with_name(quick.paths.database.name + suffix).unlink(missing_ok=True)
+    quick.start_supervisor()
+    ((second, _, after),) = told()
+    assert (second, after != before) == (first, True)

@@ -24,7 +24,7 @@ def test_health_is_the_origins(ask: Caller) -> None:
 
     body = answer.json
     assert answer.status_code == 200
-    assert set(body) == {"status", "version", "aicliCodeAvailable", "timestamp"}
+    assert set(body) == {"status", "version", "aicliCodeAvailable", "timestamp", "node", "epoch"}
     assert (body["status"], body["aicliCodeAvailable"]) == ("healthy", True)
     assert next(timeout for op, _, timeout in ask.supervisor.calls if op == "status") <= 1.0
 
