@@ -13,7 +13,7 @@ import shutil
 import time
 from itertools import islice
 
-from supervisor import holder_lock
+from supervisor.holder import lock
 from supervisor.launching import lock_of
 from supervisor.pool import Pool
 from supervisor.records import SessionRecord
@@ -76,4 +76,4 @@ class Folders:
 
     def _remove_locks(self, record: SessionRecord, in_use: set[str]) -> None:
         for conversation in {record.conversation_id, *(left["id"] for left in record.conversations)} - in_use:
-            holder_lock.discard(str(lock_of(self._house.claude_home, conversation)))
+            lock.discard(str(lock_of(self._house.claude_home, conversation)))

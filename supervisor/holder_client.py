@@ -19,8 +19,9 @@ import msgspec
 
 from shared.errors import PilotlightError
 from shared.private_folders import require_private
-from supervisor import holder_files, holder_start
-from supervisor.holder_protocol import (
+from supervisor import holder_start
+from supervisor.holder import files
+from supervisor.holder.protocol import (
     CHUNK,
     JSON,
     MAX_WRITE,
@@ -71,7 +72,7 @@ async def launch(folder: Path, spec: SpawnSpec, timeout: float, spares: Spares |
     """
     folder = folder.absolute()
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    holder_files.write_json(str(folder / holder_files.SPAWN), msgspec.to_builtins(spec))
+    files.write_json(str(folder / files.SPAWN), msgspec.to_builtins(spec))
     ready = -1
     try:
         async with asyncio.timeout(timeout):
@@ -112,7 +113,7 @@ async def _read_line(fd: int) -> bytes:
 
 def _log_tail(folder: Path) -> str:
     try:
-        return (folder / holder_files.LOG).read_bytes()[-_LOG_TAIL:].decode(errors="replace").strip()
+        return (folder / files.LOG).read_bytes()[-_LOG_TAIL:].decode(errors="replace").strip()
     except OSError:
         return ""
 
@@ -197,7 +198,7 @@ class HolderClient:
         await self._call("lock", paths=paths)
 
     async def stat(self) -> dict[str, Any]:
-        """As holder_protocol.py says."""
+        """As holder/protocol.py says."""
         return await self._call("stat")
 
     async def stop(self, grace: float) -> None:

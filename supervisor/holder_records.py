@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, TypeVar
 import msgspec
 
 from shared.process import ProcessId
-from supervisor import holder_files
+from supervisor.holder import files
 
 _Record = TypeVar("_Record")
 
@@ -101,12 +101,12 @@ class Written(NamedTuple):
 
 def read_info(folder: Path) -> HolderInfo | None:
     """What the last holder of this directory said about itself; None if none got so far. ValueError if damaged."""
-    return _read(folder / holder_files.INFO, HolderInfo)
+    return _read(folder / files.INFO, HolderInfo)
 
 
 def read_exit(folder: Path) -> ExitInfo | None:
     """How that holder's child ended; None if it has not. ValueError if damaged."""
-    return _read(folder / holder_files.EXIT, ExitInfo)
+    return _read(folder / files.EXIT, ExitInfo)
 
 
 def _read(path: Path, kind: type[_Record]) -> _Record | None:

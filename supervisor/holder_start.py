@@ -14,10 +14,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from supervisor import holder_files
-from supervisor.holder_protocol import READY_FD
+from supervisor.holder import files
+from supervisor.holder.protocol import READY_FD
 
-HOLDER = Path(__file__).resolve().with_name("holder.py")
+HOLDER = Path(__file__).resolve().parent / "holder" / "main.py"
 SPARE_AFTER_SECONDS = 0.6
 """How long after a start the next spare is made: the CLI that starts has the machine for itself until its prompt."""
 
@@ -66,7 +66,7 @@ async def _gone(started: _Started) -> int:
 async def begin(folder: Path) -> int:
     """Start a holder in this folder; the descriptor on which it reports, to be closed by the caller."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
-    log = os.open(folder / holder_files.LOG, flags, 0o600)
+    log = os.open(folder / files.LOG, flags, 0o600)
     try:
         started = await _run([str(folder)], asyncio.subprocess.DEVNULL, log)
     finally:

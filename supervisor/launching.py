@@ -12,9 +12,9 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from shared.errors import StartFailed, StorageFailed
-from supervisor import holder_files
 from supervisor.claude import command, leftovers, protection
 from supervisor.claude.journal import find_transcript, holds_conversation, transcript_path
+from supervisor.holder import files
 from supervisor.holder_client import HolderError, HolderInfo, HolderTimeout, SpawnSpec, launch
 from supervisor.session import Session
 
@@ -127,7 +127,7 @@ async def launch_holder(
 ) -> HolderInfo | None:
     """The new holder; None when one that an earlier supervisor has begun to start was taken over instead. Raise
     StartFailed."""
-    own_lock = str(session.dir / holder_files.LOCK)
+    own_lock = str(session.dir / files.LOCK)
     end = time.monotonic() + LAUNCH_SECONDS
     while True:
         try:

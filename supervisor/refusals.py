@@ -7,7 +7,7 @@ holder's own code. What must not regress: only what was not typed is called retr
 from __future__ import annotations
 
 from shared.errors import Conflict, PilotlightError, TooLarge, Unavailable
-from supervisor.holder_protocol import MAX_WRITE
+from supervisor.holder.protocol import MAX_WRITE
 from supervisor.holder_records import HolderError, HolderTimeout
 
 

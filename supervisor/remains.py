@@ -8,11 +8,12 @@ from contextlib import suppress
 
 from shared import process
 from shared.process import ProcessId
-from supervisor import holder_files, strays
+from supervisor import strays
 from supervisor.aftermath import Exit
 from supervisor.claude import dialogs
+from supervisor.holder import files
+from supervisor.holder.ring import read_tail
 from supervisor.holder_client import HolderInfo, read_exit, read_info
-from supervisor.ring import read_tail
 from supervisor.screen import Screen
 from supervisor.session import Session
 
@@ -26,7 +27,7 @@ def holder_info(session: Session) -> HolderInfo | None:
     try:
         return read_info(session.dir)
     except ValueError as error:
-        session.quarantine(session.dir / holder_files.INFO, str(error))
+        session.quarantine(session.dir / files.INFO, str(error))
         return None
 
 
@@ -63,7 +64,7 @@ def last_words(session: Session) -> str:
     sizes = session.house.config().sessions
     screen = Screen(sizes.columns, sizes.rows)
     try:
-        screen.feed(read_tail(str(session.dir / holder_files.RING), LAST_WORDS_BYTES).data)
+        screen.feed(read_tail(str(session.dir / files.RING), LAST_WORDS_BYTES).data)
         return dialogs.last_words(screen.lines())
     except (OSError, ValueError):
         return ""
@@ -75,7 +76,7 @@ def drop_ring(session: Session) -> None:
     """Give back the space of a ring whose process is gone and whose last words are told: nobody reads it any more, and the
     next process begins a new one."""
     with suppress(OSError):  # then it stays where it is, and the next one replaces it
-        (session.dir / holder_files.RING).unlink(missing_ok=True)
+        (session.dir / files.RING).unlink(missing_ok=True)
 
 
 async def end_strays(session: Session) -> None:

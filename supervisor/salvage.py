@@ -15,9 +15,10 @@ from pathlib import Path
 from shared import process
 from shared.paths import Paths
 from shared.process import ProcessId
-from supervisor import clock, holder_files
+from supervisor import clock
 from supervisor.claude import command
 from supervisor.claude.journal import find_transcript
+from supervisor.holder import files
 from supervisor.holder_client import HolderInfo, read_info
 from supervisor.quarantine import set_aside
 from supervisor.states import State
@@ -78,9 +79,9 @@ def restore(store: Store, loss: Loss, paths: Paths, claude_home: Path) -> None:
 def record_of(folder: Path, paths: Paths, claude_home: Path) -> SessionRecord | None:
     """The session that lives or sleeps in this folder; None when nothing is left to go on with."""
     try:
-        spec = json.loads((folder / holder_files.SPAWN).read_bytes())
+        spec = json.loads((folder / files.SPAWN).read_bytes())
         cwd, socket, argv = str(spec["cwd"]), str(spec["socket"]), [str(word) for word in spec["argv"]]
-        written = int((folder / holder_files.SPAWN).stat().st_mtime * 1000)
+        written = int((folder / files.SPAWN).stat().st_mtime * 1000)
     except (OSError, ValueError, KeyError, TypeError):
         return None
     conversation, options = command.read_back(argv)

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from supervisor.claude import dialogs
+from supervisor.holder.protocol import PROTOCOL
 from supervisor.holder_client import HolderClient, HolderError, HolderTimeout
-from supervisor.holder_protocol import PROTOCOL
 from supervisor.screen import Screen, clamp
 
 CONNECT_SECONDS = 3.0

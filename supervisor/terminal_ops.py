@@ -8,12 +8,12 @@ from typing import Any
 from shared import messages, operations
 from shared.errors import Conflict, Unavailable
 from shared.messages import Request
-from supervisor import holder_files
+from supervisor.holder import files
+from supervisor.holder.ring import read_tail
 from supervisor.holder_client import HolderError
 from supervisor.ops import Ops
 from supervisor.pool import Pool
 from supervisor.recording import Recorder
-from supervisor.ring import read_tail
 from supervisor.screen import Screen, history
 from supervisor.session import Session
 from supervisor.terminal import Terminal
@@ -45,7 +45,7 @@ class TerminalOps:
 
     async def _history(self, session: Session, screen: Screen) -> str:
         """From the holder's ring, on another thread: it is a megabyte."""
-        ring = session.dir / holder_files.RING
+        ring = session.dir / files.RING
         try:
             return await asyncio.to_thread(lambda: history(read_tail(str(ring)).data, screen.cols, screen.rows))
         except (OSError, ValueError) as error:

@@ -13,9 +13,9 @@ import psutil
 import pytest
 
 from shared.process import ProcessId, alive
+from supervisor.holder.protocol import encode_json
+from supervisor.holder.ring import read_tail
 from supervisor.holder_client import HolderError, HolderInfo, read_exit
-from supervisor.holder_protocol import encode_json
-from supervisor.ring import read_tail
 from tests.faults.holder_lab import CAT, Lab, Watcher, python, until
 
 STUBBORN_TREE = python(

@@ -12,8 +12,8 @@ from typing import Any
 import psutil
 import pytest
 
+from supervisor.holder.protocol import MAX_FRAME, encode_json
 from supervisor.holder_client import HolderError, HolderInfo
-from supervisor.holder_protocol import MAX_FRAME, encode_json
 from tests.faults.holder_lab import CAT, DEADLINE, Lab, Watcher, until
 
 

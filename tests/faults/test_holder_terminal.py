@@ -13,9 +13,9 @@ from collections.abc import AsyncIterator
 import psutil
 import pytest
 
+from supervisor.holder.protocol import encode_json
+from supervisor.holder.ring import read_tail
 from supervisor.holder_client import HolderError, HolderInfo, HolderTimeout
-from supervisor.holder_protocol import encode_json
-from supervisor.ring import read_tail
 from tests.faults.holder_lab import CAT, Lab, python, until
 
 RAW_AND_DEAF = python("import signal, tty; tty.setraw(0); print('ready', flush=True); signal.pause()")

@@ -14,7 +14,7 @@ def other_version(folder: Path) -> Path:
     """A copy of the code whose holders speak another version of the protocol."""
     for room in ("supervisor", "shared", "config", "demo"):
         shutil.copytree(ROOT / room, folder / room, ignore=shutil.ignore_patterns("__pycache__"))
-    file = folder / "supervisor" / "holder_protocol.py"
+    file = folder / "supervisor" / "holder/protocol.py"
     text = file.read_text()
     assert text.count("PROTOCOL = 1\n") == 1
     file.write_text(text.replace("PROTOCOL = 1\n", "PROTOCOL = 2\n"))

@@ -43,7 +43,7 @@ def appended() -> Iterator[tuple[str, ast.expr]]:
                 owner = node.func.value
                 name = owner.attr if isinstance(owner, ast.Attribute) else getattr(owner, "id", "")
                 if name.strip("_") == "store":
-                    yield path.name, node.args[0]
+                    yield str(path.relative_to(ROOT / "supervisor")), node.args[0]
 
 
 def test_every_kind_of_event_is_told(tmp_path: Path) -> None:

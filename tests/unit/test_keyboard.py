@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from supervisor.holder_keyboard import Keyboard
+from supervisor.holder.input_queue import Keyboard
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from supervisor.ring import GUARD, MINIMUM, Ring, read_tail
+from supervisor.holder.ring import GUARD, MINIMUM, Ring, read_tail
 
 STEP = 8
 
@@ -123,7 +123,7 @@ def test_a_reader_beside_a_flooding_writer_never_gets_overwritten_bytes(tmp_path
 def test_a_killed_writer_leaves_a_readable_ring(tmp_path: Path) -> None:
     path = str(tmp_path / "ring")
     script = (
-        "import sys; from supervisor.ring import Ring; from tests.unit.test_ring import fill\n"
+        "import sys; from supervisor.holder.ring import Ring; from tests.unit.test_ring import fill\n"
         "ring = Ring.create(sys.argv[1], 1 << 17); fill(ring, 1 << 18); print('full', flush=True)\n"
         "while True: fill(ring, 5000, 777)"
     )

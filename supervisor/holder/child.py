@@ -16,9 +16,9 @@ from typing import Any, NamedTuple
 import pexpect
 
 from shared.process import ProcessId, start_time
-from supervisor.holder_errors import StartError
-from supervisor.holder_protocol import CHUNK, COLS, ROWS
-from supervisor.holder_tree import die_with_parent
+from supervisor.holder.errors import StartError
+from supervisor.holder.process_tree import die_with_parent
+from supervisor.holder.protocol import CHUNK, COLS, ROWS
 
 _INHERITED_AS_IGNORED = (
     signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGPIPE, signal.SIGXFSZ,

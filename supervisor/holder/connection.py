@@ -12,8 +12,8 @@ import socket
 from collections.abc import Iterator
 from typing import Any
 
-from supervisor.holder_protocol import CHUNK, JSON, BadFrame, Decoder, decode_json, encode_json, encode_output
-from supervisor.ring import Ring
+from supervisor.holder.protocol import CHUNK, JSON, BadFrame, Decoder, decode_json, encode_json, encode_output
+from supervisor.holder.ring import Ring
 
 _MAX_UNREAD_ANSWERS = 256 * 1024
 _FRAMES_PER_TURN = 4

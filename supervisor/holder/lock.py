@@ -12,7 +12,7 @@ import fcntl
 import os
 
 from shared.process import ProcessId, alive
-from supervisor.holder_errors import StartError
+from supervisor.holder.errors import StartError
 
 
 def take(path: str) -> int:

@@ -19,16 +19,16 @@ from collections.abc import Callable
 from typing import Any
 
 from shared.process import ProcessId, send_signal
-from supervisor import holder_lock, holder_tree
-from supervisor.holder_child import Child, Size, exit_of
-from supervisor.holder_connection import Connection
-from supervisor.holder_errors import StartError
-from supervisor.holder_files import EXIT, write_json
-from supervisor.holder_keyboard import Keyboard, Reply
-from supervisor.holder_protocol import MAX_WRITE
-from supervisor.holder_service import Refused, Service
-from supervisor.holder_socket import listen
-from supervisor.ring import Ring
+from supervisor.holder import lock, process_tree
+from supervisor.holder.child import Child, Size, exit_of
+from supervisor.holder.connection import Connection
+from supervisor.holder.errors import StartError
+from supervisor.holder.files import EXIT, write_json
+from supervisor.holder.input_queue import Keyboard, Reply
+from supervisor.holder.listener import listen
+from supervisor.holder.protocol import MAX_WRITE
+from supervisor.holder.ring import Ring
+from supervisor.holder.service import Refused, Service
 
 _IDLE_LOOK = 5.0
 _REOPEN_LOOK = 0.1
@@ -61,8 +61,8 @@ class Holder:
         self._child = child
         self._ring = ring
         self._keyboard = Keyboard(child.fd)
-        self._tree = holder_tree.Tree(ProcessId(info["pid"], info["start_time"]), child.id)
-        self._ladder: holder_tree.Ladder | None = None
+        self._tree = process_tree.Tree(ProcessId(info["pid"], info["start_time"]), child.id)
+        self._ladder: process_tree.Ladder | None = None
         self._exit: dict[str, Any] | None = None
         self._stopped = False
         self._reading = False
@@ -109,7 +109,7 @@ class Holder:
         numbers = os.read(wakeups, 4096)
         self._reap()
         if signal.SIGTERM in numbers:
-            self._climb(holder_tree.hasty(_TERMINATE_GRACE), _TERMINATE_GRACE)
+            self._climb(process_tree.hasty(_TERMINATE_GRACE), _TERMINATE_GRACE)
 
     def _patience(self, now: float) -> float:
         look = self._ladder.next_look if self._ladder else _NEVER
@@ -148,12 +148,12 @@ class Holder:
     def _may_leave(self, now: float) -> bool:
         return now >= self._leave_at or (self._leave_at < _NEVER and self._service.drained)
 
-    def _climb(self, steps: list[holder_tree.Step], grace: float) -> None:
+    def _climb(self, steps: list[process_tree.Step], grace: float) -> None:
         now = time.monotonic()
         if self._ladder:
             self._ladder.hurry(grace, now)
         elif not self._exit:
-            self._ladder = holder_tree.Ladder(self._tree, steps, now)
+            self._ladder = process_tree.Ladder(self._tree, steps, now)
 
     # The terminal and the child.
 
@@ -206,7 +206,7 @@ class Holder:
         }
         self._guarded(lambda: write_json(os.path.join(self._folder, EXIT), self._exit, sync=True))
         self._keyboard.close("exited")
-        self._ladder = holder_tree.Ladder(self._tree, holder_tree.leftovers(_LEFTOVERS_GRACE), time.monotonic())
+        self._ladder = process_tree.Ladder(self._tree, process_tree.leftovers(_LEFTOVERS_GRACE), time.monotonic())
 
     def _tell(self, now: float) -> None:
         self._ladder = None
@@ -260,14 +260,14 @@ class Holder:
         try:
             for path in paths:
                 if path not in self._locks and path not in taken:
-                    taken[path] = holder_lock.take(path)
-                    holder_lock.mark(taken[path], self._child.id)
+                    taken[path] = lock.take(path)
+                    lock.mark(taken[path], self._child.id)
         except StartError as error:
             for fd in taken.values():
-                holder_lock.release(fd)
+                lock.release(fd)
             raise Refused(str(error.report["code"]), str(error.report["message"])) from error
         for path in set(self._locks) - set(paths):
-            holder_lock.release(self._locks.pop(path))
+            lock.release(self._locks.pop(path))
         self._locks |= taken
         reply({"locks": sorted(self._locks)})
 
@@ -286,7 +286,7 @@ class Holder:
         grace = float(request["grace"])
         if not 0 <= grace <= _MAX_TIMEOUT:
             raise ValueError("grace out of range")
-        self._climb(holder_tree.polite(grace), grace)
+        self._climb(process_tree.polite(grace), grace)
         reply({})
 
     def _measures(self) -> dict[str, int]:

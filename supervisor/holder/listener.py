@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 import socket
 
-from supervisor import holder_files
-from supervisor.holder_errors import StartError
+from supervisor.holder import files
+from supervisor.holder.errors import StartError
 
 _MAX_SOCKET_PATH = 103
 _BACKLOG = 16
@@ -29,7 +29,7 @@ def listen(path: str) -> socket.socket:
     facts = os.stat(folder)
     if facts.st_uid != os.geteuid() or facts.st_mode & 0o077:
         raise StartError("bad_socket", f"the socket's directory must be ours and have mode 0700: {folder}", folder)
-    holder_files.remove(path)
+    files.remove(path)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     before = os.umask(0o177)
     try:

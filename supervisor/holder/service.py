@@ -12,10 +12,10 @@ import socket
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from supervisor.holder_connection import Connection
-from supervisor.holder_keyboard import Reply
-from supervisor.holder_protocol import BadFrame
-from supervisor.ring import Ring
+from supervisor.holder.connection import Connection
+from supervisor.holder.input_queue import Reply
+from supervisor.holder.protocol import BadFrame
+from supervisor.holder.ring import Ring
 
 MAX_CLIENTS = 16
 

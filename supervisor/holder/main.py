@@ -16,7 +16,7 @@ started by a holder that cannot serve it, and the process stays under 10 MB with
 | `ring` | the recent output (ring.py); outlives the holder |
 | `holder.lock`, `holder.log` | taken while it lives; what went wrong inside it |
 
-The protocol on the socket is in holder_protocol.py, the work itself in holder_loop.py.
+The protocol on the socket is in holder/protocol.py, the work itself in holder/loop.py.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ import os
 import sys
 
 if __name__ == "__main__":
-    sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 
 import json
 import signal
@@ -33,14 +33,15 @@ import time
 from typing import Any, NamedTuple
 
 from shared.process import send_signal, start_time
-from supervisor import holder_files, holder_lock
-from supervisor.holder_child import Child, Size, spawn
-from supervisor.holder_errors import StartError
-from supervisor.holder_loop import Holder
-from supervisor.holder_protocol import PROTOCOL, READY_FD
-from supervisor.holder_socket import listen
-from supervisor.holder_tree import adopt_orphans
-from supervisor.ring import Ring
+from supervisor.holder import files
+from supervisor.holder import lock as holder_lock
+from supervisor.holder.child import Child, Size, spawn
+from supervisor.holder.errors import StartError
+from supervisor.holder.listener import listen
+from supervisor.holder.loop import Holder
+from supervisor.holder.process_tree import adopt_orphans
+from supervisor.holder.protocol import PROTOCOL, READY_FD
+from supervisor.holder.ring import Ring
 
 _MAX_RING = 64 << 20
 
@@ -57,7 +58,7 @@ class Spec(NamedTuple):
 
 def main(folder: str) -> None:
     ready = int(os.environ.get(READY_FD, "-1"))
-    detach(os.path.join(folder, holder_files.LOG), ready)
+    detach(os.path.join(folder, files.LOG), ready)
     try:
         holder, info = prepare(folder)
     except StartError as error:
@@ -65,7 +66,7 @@ def main(folder: str) -> None:
         os._exit(os.EX_CANTCREAT)
     report(ready, info)
     holder.run()
-    holder_files.remove(info["socket"])
+    files.remove(info["socket"])
     os._exit(os.EX_OK)  # nothing may be finalised: a collected pexpect object would try to end its child
 
 
@@ -117,11 +118,11 @@ def report(ready: int, message: dict[str, Any]) -> None:
 
 def prepare(folder: str) -> tuple[Holder, dict[str, Any]]:
     """The running child with all that serves it; StartError, also on disk, if there is none."""
-    own = holder_lock.take(os.path.join(folder, holder_files.LOCK))
+    own = holder_lock.take(os.path.join(folder, files.LOCK))
     try:
-        for name in (holder_files.INFO, holder_files.EXIT):
-            holder_files.remove(os.path.join(folder, name))
-        spec = read_spec(os.path.join(folder, holder_files.SPAWN))
+        for name in (files.INFO, files.EXIT):
+            files.remove(os.path.join(folder, name))
+        spec = read_spec(os.path.join(folder, files.SPAWN))
         locks = {path: holder_lock.take(path) for path in spec.locks}
         return start(folder, spec, own, locks)
     except StartError as error:
@@ -137,7 +138,7 @@ def start(folder: str, spec: Spec, own: int, locks: dict[str, int]) -> tuple[Hol
     listener = listen(spec.socket)
     child: Child | None = None
     try:
-        ring = Ring.create(os.path.join(folder, holder_files.RING), spec.ring_bytes)
+        ring = Ring.create(os.path.join(folder, files.RING), spec.ring_bytes)
         adopt_orphans()
         child = spawn(spec.argv, spec.env, spec.cwd, spec.size)
         for lock in (own, *locks.values()):
@@ -151,11 +152,11 @@ def start(folder: str, spec: Spec, own: int, locks: dict[str, int]) -> tuple[Hol
             "socket": spec.socket,
             "argv0": spec.argv[0],
         }
-        holder_files.write_json(os.path.join(folder, holder_files.INFO), info)
+        files.write_json(os.path.join(folder, files.INFO), info)
     except (StartError, OSError):
         if child is not None:
             send_signal(child.id, signal.SIGKILL)  # a child that cannot be found again must not run
-        holder_files.remove(spec.socket)
+        files.remove(spec.socket)
         raise
     return Holder(folder, info, child, ring, listener, locks), info
 
@@ -187,7 +188,7 @@ def read_spec(path: str) -> Spec:
 def record_failure(folder: str, error: StartError) -> None:
     outcome = {"exit_status": None, "signal": None, "at": time.time(), "child": None, "output_end": 0}
     try:
-        holder_files.write_json(os.path.join(folder, holder_files.EXIT), {**outcome, "error": error.report}, sync=True)
+        files.write_json(os.path.join(folder, files.EXIT), {**outcome, "error": error.report}, sync=True)
     except OSError as failure:
         print(f"exit.json cannot be written: {failure}", file=sys.stderr)
 
