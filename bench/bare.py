@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pexpect
 
-from supervisor.claude import dialogs
+from supervisor.claude import screen as dialogs
 from supervisor.screen import Screen
 
 READY_SECONDS = 30.0

@@ -22,7 +22,7 @@ import psutil
 from demo.server import DemoModel
 from shared.config import validate
 from supervisor import resources
-from supervisor.claude import command
+from supervisor.claude import command_line
 from tests.harness import VERSIONS, House, claude_binary
 
 MEGABYTE = 1024 * 1024
@@ -66,7 +66,7 @@ def bare_environment(house: House) -> dict[str, str]:
     own = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": str(house.claude_home)}
     scratch = house.folder / "scratch"
     scratch.mkdir(exist_ok=True)
-    return command.environment(claude, own) | {"TMPDIR": str(scratch)}
+    return command_line.environment(claude, own) | {"TMPDIR": str(scratch)}
 
 
 def percentile(values: Sequence[float], percent: float) -> float:

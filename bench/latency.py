@@ -20,7 +20,7 @@ import pexpect
 import zmq
 
 from bench import lab
-from supervisor.claude import dialogs
+from supervisor.claude import screen
 from supervisor.screen import Screen
 from tests.harness import House, claude_binary, until
 
@@ -56,8 +56,8 @@ class Raw:
         if select.select([self._child.child_fd], [], [], seconds)[0]:
             self._screen.feed(os.read(self._child.child_fd, 65536))
 
-    def _sight(self) -> dialogs.Sight:
-        return dialogs.read(self._screen.lines(), self._screen.cursor, self._screen.is_faint)
+    def _sight(self) -> screen.Sight:
+        return screen.read(self._screen.lines(), self._screen.cursor, self._screen.is_faint)
 
     def _await(self, condition: Any, seconds: float) -> bool:
         end = time.monotonic() + seconds

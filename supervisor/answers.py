@@ -18,7 +18,7 @@ from typing import Any
 from shared.errors import Conflict, InvalidRequest, Unavailable
 from shared.messages import Choice, Waiting
 from shared.operations import Answer
-from supervisor.claude.dialogs import Menu
+from supervisor.claude.screen import Menu
 from supervisor.holds import is_hold, release
 from supervisor.session import Session
 from supervisor.states import State

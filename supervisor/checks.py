@@ -9,7 +9,7 @@ from typing import Any
 from shared.config import LimitsConfig, NotifyConfig
 from shared.errors import PilotlightError
 from supervisor import resources
-from supervisor.claude import command, release
+from supervisor.claude import command_line, release
 from supervisor.pool import Pool
 from supervisor.states import State
 
@@ -92,7 +92,7 @@ def _cli(facts: dict[str, Any]) -> dict[str, str]:
 
 def has_login(pool: Pool) -> bool:
     """Whether credentials are to be found where the CLI would look; only their existence is looked at."""
-    env = command.environment(pool.house.config().claude, pool.house.environment)
+    env = command_line.environment(pool.house.config().claude, pool.house.environment)
     if any(env.get(name) for name in ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN")):
         return True
     home: Path = pool.house.claude_home
@@ -153,7 +153,7 @@ def _holders(pool: Pool) -> dict[str, str]:
 async def claude_version(pool: Pool) -> str | None:
     """What `claude --version` says now, in a clean environment; None when it does not say it in time."""
     try:
-        return await command.learn_release(pool.house.config().claude, pool.house.environment, again=True)
+        return await command_line.learn_release(pool.house.config().claude, pool.house.environment, again=True)
     except PilotlightError:
         return None
 
@@ -161,7 +161,7 @@ async def claude_version(pool: Pool) -> str | None:
 def claude_facts(pool: Pool) -> dict[str, Any]:
     """Which CLI would be started, or why none can be."""
     try:
-        program = command.find(pool.house.config().claude, pool.house.environment)
+        program = command_line.find(pool.house.config().claude, pool.house.environment)
         release.refuse_old(program)
         return {"claudeCommand": program, "claudeError": None}
     except PilotlightError as error:

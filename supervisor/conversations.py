@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from supervisor.claude import leftovers, transcript
+from supervisor.claude import status_file, transcript
 from supervisor.claude.journal import find_transcript
 from supervisor.history import lines_backwards
 
@@ -109,7 +109,7 @@ class Library:
         conversation = known[1]
         if conversation is None:
             return None
-        pid = leftovers.owner(self._home, conversation.id)
+        pid = status_file.owner(self._home, conversation.id)
         return Conversation(**{**vars(conversation), "pid": pid})
 
 

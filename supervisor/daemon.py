@@ -26,7 +26,7 @@ from supervisor.audit import AccessWatch
 from supervisor.bus import Bus
 from supervisor.bus_doors import Door, LocalDoor, TcpDoor
 from supervisor.checks import claude_facts, claude_version
-from supervisor.claude import command
+from supervisor.claude import command_line
 from supervisor.folders import Folders
 from supervisor.health import Health
 from supervisor.logs import open_log
@@ -99,7 +99,7 @@ class Daemon:
             paths=self._paths,
             config=lambda: settings.config,
             environment=self._environment,
-            claude_home=command.claude_home(self.config.claude, self._environment),
+            claude_home=command_line.claude_home(self.config.claude, self._environment),
             log=log,
             demo="PILOTLIGHT_DEMO_URL" in self._environment,
         )

@@ -17,7 +17,7 @@ from shared.process import ProcessId
 from supervisor import aftermath, endings, remains
 from supervisor.aftermath import Exit
 from supervisor.chores import Chores
-from supervisor.claude import leftovers
+from supervisor.claude import status_file
 from supervisor.launching import has_transcript
 from supervisor.pauses import pause_point
 from supervisor.session import Session
@@ -94,7 +94,7 @@ class Deaths:
             await terminal.close()
         session.drop_permission()
         if record.child:
-            leftovers.remove(session.house.claude_home, ProcessId(*record.child))
+            status_file.remove(session.house.claude_home, ProcessId(*record.child))
         if record.socket:
             Path(record.socket).unlink(missing_ok=True)  # a holder that was killed could not
         session.pulse.ring()

@@ -19,7 +19,7 @@ from collections.abc import Awaitable, Callable
 from shared.errors import Conflict, PilotlightError
 from supervisor import box, commands, modes, renewal, strangers
 from supervisor.box import CTRL_G, EDITOR_SECONDS
-from supervisor.claude import command
+from supervisor.claude import command_line
 from supervisor.endings import error_body
 from supervisor.holder_client import HolderError
 from supervisor.lifecycle import Lifecycle
@@ -237,7 +237,7 @@ class Sender:
     def _arm(self, message: MessageRecord) -> None:
         session = self._session
         outbox = session.dir / "outbox"
-        command.keep_temporary(session.house.paths.temporary_dir(session.id))
+        command_line.keep_temporary(session.house.paths.temporary_dir(session.id))
         for other in outbox.glob("*.pending"):
             other.unlink(missing_ok=True)
         temporary = outbox / f"{message.id}.new"

@@ -13,7 +13,7 @@ from datetime import datetime
 
 from shared.messages import Choice, Waiting, WaitingFor
 from supervisor import clock
-from supervisor.claude.limits import LONGEST_SECONDS, resume_at
+from supervisor.claude.usage_limits import LONGEST_SECONDS, resume_at
 from supervisor.store import SessionRecord
 
 LONGEST_PAUSE_SECONDS = 900.0

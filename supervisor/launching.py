@@ -12,7 +12,8 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from shared.errors import StartFailed, StorageFailed
-from supervisor.claude import command, leftovers, protection
+from supervisor.claude import command_line as command
+from supervisor.claude import protection, status_file
 from supervisor.claude.journal import find_transcript, holds_conversation, transcript_path
 from supervisor.holder import files
 from supervisor.holder_client import HolderError, HolderInfo, HolderTimeout, SpawnSpec, launch
@@ -114,7 +115,7 @@ def lock_of(claude_home: Path, conversation: str) -> Path:
 
 def refuse_second_process(session: Session) -> None:
     """A `claude` that somebody started by hand on this conversation keeps it. Raise StartFailed."""
-    pid = leftovers.owner(session.house.claude_home, session.record.conversation_id)
+    pid = status_file.owner(session.house.claude_home, session.record.conversation_id)
     if pid is not None:
         raise StartFailed(
             f"Another `claude` (pid {pid}) has this conversation open. Close it there first.",

@@ -22,7 +22,7 @@ from shared.process import ProcessId
 from supervisor import aftermath, endings, interrupts, launching, remains, teardown
 from supervisor.aftermath import Exit
 from supervisor.chores import Chores
-from supervisor.claude import command, release
+from supervisor.claude import command_line, release
 from supervisor.claude.journal import transcript_path
 from supervisor.deaths import Deaths
 from supervisor.holder_client import HolderError
@@ -120,7 +120,7 @@ class Lifecycle:
         await remains.end_strays(session)
         if await self._take_over():
             return
-        await command.learn_release(session.house.config().claude, session.house.environment)
+        await command_line.learn_release(session.house.config().claude, session.house.environment)
         resume = launching.has_transcript(session)
         if not resume and record.options.get("spoken") == record.conversation_id:
             raise StartFailed(

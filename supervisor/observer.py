@@ -13,7 +13,7 @@ import msgspec
 
 from shared.messages import Waiting
 from supervisor import holds, states
-from supervisor.claude import dialogs
+from supervisor.claude import screen
 from supervisor.claude.journal import read_status, status_stamp
 from supervisor.states import Event, Evidence, State
 from supervisor.store import now_ms
@@ -129,7 +129,7 @@ class Observer:
             return None
         return session.status.status
 
-    def _note_ready(self, sight: dialogs.Sight, now: float) -> None:
+    def _note_ready(self, sight: screen.Sight, now: float) -> None:
         session = self._session
         if sight.kind not in ("prompt", "draft"):
             self._prompt_seen_at = None
@@ -161,7 +161,7 @@ class Observer:
                 session.record.failures = 0
                 session.store.save_session(session.record)
 
-    def _watch_requests(self, sight: dialogs.Sight, now: float) -> None:
+    def _watch_requests(self, sight: screen.Sight, now: float) -> None:
         """Notice on the screen that a request was answered: its dialog has gone, and the prompt box is back."""
         session = self._session
         first = session.permission
@@ -183,7 +183,7 @@ class Observer:
         if now - first.gone_since >= patience:
             session.drop_permission()
 
-    def _asked(self, sight: dialogs.Sight, now: float) -> Waiting | None:
+    def _asked(self, sight: screen.Sight, now: float) -> Waiting | None:
         session = self._session
         self._left_to_hook = False
         if session.permission is not None:
@@ -222,7 +222,7 @@ class Observer:
             return msgspec.structs.replace(asked, since=since)
         return asked
 
-    def _held(self, sight: dialogs.Sight) -> Waiting | None:
+    def _held(self, sight: screen.Sight) -> Waiting | None:
         session = self._session
         held = holds.waiting(session.record, now_ms())
         if held is not None:

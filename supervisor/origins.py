@@ -6,7 +6,7 @@ from pathlib import Path
 
 from shared.errors import Conflict, InvalidRequest, NotFound
 from shared.operations import CreateSession
-from supervisor.claude import leftovers
+from supervisor.claude import status_file
 from supervisor.claude.journal import find_transcript, transcript_path
 from supervisor.conversations import project_of
 from supervisor.session import House
@@ -62,7 +62,7 @@ def origin(house: House, request: CreateSession, project: Path, identity: str) -
                 code="conversation_known",
                 data={"sessionId": record.id},
             )
-    pid = leftovers.owner(home, request.resume)
+    pid = status_file.owner(home, request.resume)
     if pid is not None:
         raise Conflict(
             f"Another `claude` (pid {pid}) has this conversation open. Close it there first, or fork it.",

@@ -10,7 +10,7 @@ from shared import process
 from shared.process import ProcessId
 from supervisor import strays
 from supervisor.aftermath import Exit
-from supervisor.claude import dialogs
+from supervisor.claude import screen as dialogs
 from supervisor.holder import files
 from supervisor.holder.ring import read_tail
 from supervisor.holder_client import HolderInfo, read_exit, read_info

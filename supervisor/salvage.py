@@ -16,7 +16,7 @@ from shared import process
 from shared.paths import Paths
 from shared.process import ProcessId
 from supervisor import clock
-from supervisor.claude import command
+from supervisor.claude import command_line
 from supervisor.claude.journal import find_transcript
 from supervisor.holder import files
 from supervisor.holder_client import HolderInfo, read_info
@@ -84,7 +84,7 @@ def record_of(folder: Path, paths: Paths, claude_home: Path) -> SessionRecord | 
         written = int((folder / files.SPAWN).stat().st_mtime * 1000)
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    conversation, options = command.read_back(argv)
+    conversation, options = command_line.read_back(argv)
     if conversation is None:
         return None
     info: HolderInfo | None = None

@@ -22,7 +22,7 @@ from shared.errors import NotFound, StorageFailed
 from shared.messages import SessionView, Waiting
 from shared.paths import Paths
 from supervisor import clock, lifetime, states
-from supervisor.claude import dialogs
+from supervisor.claude import screen
 from supervisor.claude.journal import Status
 from supervisor.commands import CommandRun
 from supervisor.fates import Fates
@@ -216,9 +216,9 @@ class Session:
             trust=record.trust,
         )
 
-    def sight(self) -> dialogs.Sight:
+    def sight(self) -> screen.Sight:
         """What its screen shows."""
-        return self.terminal.sight() if self.terminal is not None else dialogs.Sight("blank")
+        return self.terminal.sight() if self.terminal is not None else screen.Sight("blank")
 
     # -- the state ---------------------------------------------------------------------------------------------------
 

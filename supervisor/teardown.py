@@ -15,7 +15,7 @@ from shared import process
 from shared.errors import Unavailable
 from shared.process import ProcessId
 from supervisor import remains
-from supervisor.claude import leftovers
+from supervisor.claude import status_file
 from supervisor.holder_client import HolderError, HolderTimeout
 from supervisor.link import Link
 from supervisor.session import Session
@@ -62,7 +62,7 @@ async def end_tree(session: Session, link: Link, gone: asyncio.Event) -> None:
     if child is not None:
         if process.alive(child):
             raise Unavailable("The session's process cannot be ended.", code="unkillable")
-        leftovers.remove(session.house.claude_home, child)
+        status_file.remove(session.house.claude_home, child)
 
 
 async def _left(holder: ProcessId) -> None:

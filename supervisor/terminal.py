@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from supervisor.claude import dialogs
+from supervisor.claude import screen
 from supervisor.holder.protocol import PROTOCOL
 from supervisor.holder_client import HolderClient, HolderError, HolderTimeout
 from supervisor.screen import Screen, clamp
@@ -45,7 +45,7 @@ class Terminal:
         self._on_change, self._on_exit, self._on_lost = on_change, on_exit, on_lost
         self._client: HolderClient | None = None
         self._caught_up = asyncio.Event()
-        self._sight: tuple[int, tuple[int, int], dialogs.Sight] = (-1, (0, 0), dialogs.Sight("blank"))
+        self._sight: tuple[int, tuple[int, int], screen.Sight] = (-1, (0, 0), screen.Sight("blank"))
         self._listeners: list[Callable[[int, bytes], None]] = []
 
     async def connect(self, socket: Path, patience: float = CONNECT_SECONDS) -> None:
@@ -94,12 +94,12 @@ class Terminal:
         """Whether the screen is not in the middle of a redraw."""
         return time.monotonic() - self.output_at >= SETTLE_SECONDS
 
-    def sight(self) -> dialogs.Sight:
+    def sight(self) -> screen.Sight:
         """What the screen shows now."""
         cursor = self.screen.cursor
         version, where, sight = self._sight
         if version != self.screen.version or where != cursor:
-            sight = dialogs.read(self.screen.lines(), cursor, self.screen.is_faint)
+            sight = screen.read(self.screen.lines(), cursor, self.screen.is_faint)
             self._sight = (self.screen.version, cursor, sight)
         return sight
 

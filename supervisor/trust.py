@@ -5,7 +5,7 @@ from __future__ import annotations
 from shared.errors import PilotlightError
 from supervisor.answers import choose
 from supervisor.chores import Chores
-from supervisor.claude import dialogs
+from supervisor.claude import screen
 from supervisor.holder_client import HolderError
 from supervisor.session import TRUST_TRIES, Session
 
@@ -28,7 +28,7 @@ class Trust:
         if self._trusted or not session.record.trust or session.terminal is None or session.record.ready_once:
             return
         menu = session.sight().menu
-        choice = dialogs.trust_choice(menu) if menu is not None else None
+        choice = screen.trust_choice(menu) if menu is not None else None
         if menu is None or choice is None:
             return
         self._trusted = True

@@ -20,8 +20,8 @@ import msgspec
 
 from shared.config import PermissionRule
 from shared.messages import Choice, Waiting, WaitingFor
-from supervisor.claude.dialogs import Menu, Sight
-from supervisor.claude.surrogates import decode
+from supervisor.claude.lenient_json import decode
+from supervisor.claude.screen import Menu, Sight
 from supervisor.holds import is_hold
 from supervisor.store import now_ms
 

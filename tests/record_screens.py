@@ -4,7 +4,7 @@
 
 Each scene drives one CLI by hand, with the command line that the supervisor would use and no supervisor, and keeps its
 screens in `tests/unit/screens/<release>-<scene>.json`: rows, cursor, and which cells are faint (`[row, from, to]`).
-Run it when a release is added, look at what changed, and only then change `dialogs.py`.
+Run it when a release is added, look at what changed, and only then change `claude/screen.py`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ from demo.home import demo_environment, prepare_home
 from demo.server import DemoModel
 from shared.config import ClaudeConfig
 from supervisor import waits
-from supervisor.claude import command, dialogs
+from supervisor.claude import command_line
+from supervisor.claude import screen as dialogs
 from supervisor.screen import Screen
 from tests.harness import VERSIONS, claude_binary
 
@@ -52,14 +53,14 @@ class Cli:
         for name in ("spool", "outbox", "attachments"):
             (session / name).mkdir(parents=True, exist_ok=True)
         config = ClaudeConfig(command=str(claude_binary(version)), env=env, args=args)
-        start = command.launch(
+        start = command_line.launch(
             config=config,
             own={"PATH": "/usr/local/bin:/usr/bin:/bin"},
             session_dir=session,
             cwd=str(folder / "project"),
             conversation_id=str(uuid.uuid4()),
             resume=False,
-            options=command.Options(),
+            options=command_line.Options(),
         )
         self.screen = Screen(COLUMNS, ROWS)
         self.child = pexpect.spawn(

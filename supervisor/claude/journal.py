@@ -15,7 +15,7 @@ from typing import Any, TypedDict
 
 import msgspec
 
-from supervisor.claude.surrogates import decode
+from supervisor.claude.lenient_json import decode
 
 READ_BYTES = 4 * 1024 * 1024
 _SAID = re.compile(rb'"type":\s?"(user|assistant|summary)"')

@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from supervisor.claude import surrogates
+from supervisor.claude import lenient_json
 from supervisor.claude.journal import USAGE_KEYS
 
 _NAME = re.compile(r"<command-name>\s*(/?[^<]*?)\s*</command-name>")
@@ -70,7 +70,7 @@ def read(data: bytes) -> Spoken | None:
 def decode(data: bytes) -> dict[str, Any] | None:
     """The line as a JSON object."""
     try:
-        raw = surrogates.decode(data)
+        raw = lenient_json.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     return raw if isinstance(raw, dict) else None

@@ -15,7 +15,7 @@ from shared.errors import Conflict, InvalidRequest
 from shared.messages import Choice, Waiting
 from shared.operations import Answer
 from supervisor.answers import DOWN, ENTER, KEYED_SECONDS, STEADY_SECONDS, UP, _decision, answer, choose
-from supervisor.claude.dialogs import Menu, Sight
+from supervisor.claude.screen import Menu, Sight
 from supervisor.pulse import Pulse
 from supervisor.session import Session
 from supervisor.states import State

@@ -9,7 +9,7 @@ import pytest
 
 from shared.config import ClaudeConfig
 from shared.errors import StartFailed
-from supervisor.claude import command
+from supervisor.claude import command_line
 
 HOSTILE = {
     "PATH": "/usr/bin:/bin",
@@ -23,16 +23,16 @@ HOSTILE = {
 }
 
 
-def launch(config: ClaudeConfig, folder: Path, options: command.Options | None = None) -> command.Launch:
+def launch(config: ClaudeConfig, folder: Path, options: command_line.Options | None = None) -> command_line.Launch:
     """A launch of a new conversation."""
-    return command.launch(
+    return command_line.launch(
         config=config,
         own=HOSTILE,
         session_dir=folder,
         cwd="/",
         conversation_id="c",
         resume=False,
-        options=options or command.Options(),
+        options=options or command_line.Options(),
     )
 
 
@@ -67,12 +67,12 @@ def test_unreadable_settings_are_named(tmp_path: Path) -> None:
 
 
 def test_what_a_session_was_started_with_is_read_back_and_not_in_its_command_line(tmp_path: Path) -> None:
-    options = command.Options(model="m", mcp_config='{"mcpServers": {}}', append_system_prompt="Say\nXYZZY é")
+    options = command_line.Options(model="m", mcp_config='{"mcpServers": {}}', append_system_prompt="Say\nXYZZY é")
     argv = launch(
         ClaudeConfig(command="/bin/sh", args=["--settings", '{"env": {"KEY": "1234"}}']), tmp_path, options
     ).argv
     assert not any(secret in word for word in argv for secret in ("mcpServers", "XYZZY", "1234", "hooks"))
-    assert command.read_back(argv) == (
+    assert command_line.read_back(argv) == (
         "c",
         {
             "model": "m",
@@ -82,8 +82,8 @@ def test_what_a_session_was_started_with_is_read_back_and_not_in_its_command_lin
         },
     )
     own = tmp_path / "own.json"
-    argv = launch(ClaudeConfig(command="/bin/sh"), tmp_path, command.Options(mcp_config=str(own))).argv
-    assert command.read_back(argv)[1]["mcp_config"] == str(own)
+    argv = launch(ClaudeConfig(command="/bin/sh"), tmp_path, command_line.Options(mcp_config=str(own))).argv
+    assert command_line.read_back(argv)[1]["mcp_config"] == str(own)
 
 
 def test_permission_mode_is_never_skipped_by_default(tmp_path: Path) -> None:

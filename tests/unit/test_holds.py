@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from supervisor import clock, holds
-from supervisor.claude.limits import LONGEST_SECONDS
+from supervisor.claude.usage_limits import LONGEST_SECONDS
 from supervisor.store import SessionRecord
 
 WALL = datetime(2025, 10, 1, 12, 30, tzinfo=UTC).timestamp()

@@ -20,8 +20,8 @@ from shared.config import Config
 from shared.errors import Conflict
 from shared.messages import Waiting
 from supervisor import interrupts
-from supervisor.claude.dialogs import Sight
 from supervisor.claude.journal import Status
+from supervisor.claude.screen import Sight
 from supervisor.session import House, Session
 from supervisor.states import Event
 from supervisor.store import MessageRecord, SessionRecord, Store, now_ms

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from shared import process
 from shared.process import ProcessId
-from supervisor.claude import leftovers
+from supervisor.claude import status_file
 
 
 def status(home: Path, pid: int, conversation: str, started: object, **more: object) -> Path:
@@ -26,16 +26,16 @@ def own() -> ProcessId:
 
 def test_a_living_writer_owns_its_conversation(tmp_path: Path) -> None:
     status(tmp_path, os.getpid(), "c1", str(own().start_time))
-    assert leftovers.owner(tmp_path, "c1") == os.getpid()
-    assert leftovers.owner(tmp_path, "c2") is None
+    assert status_file.owner(tmp_path, "c1") == os.getpid()
+    assert status_file.owner(tmp_path, "c2") is None
 
 
 def test_a_reused_pid_and_a_damaged_file_own_nothing(tmp_path: Path) -> None:
     status(tmp_path, os.getpid(), "c1", "1")
     (tmp_path / "sessions" / "77.json").write_text('{"sessionId": "c1", ')
     (tmp_path / "sessions" / "abc.json").write_text("{}")
-    assert leftovers.owner(tmp_path, "c1") is None
-    assert leftovers.owner(tmp_path / "nowhere", "c1") is None
+    assert status_file.owner(tmp_path, "c1") is None
+    assert status_file.owner(tmp_path / "nowhere", "c1") is None
 
 
 def test_only_files_of_the_dead_process_are_removed(tmp_path: Path) -> None:
@@ -47,13 +47,13 @@ def test_only_files_of_the_dead_process_are_removed(tmp_path: Path) -> None:
     other = mine.with_name("1.abc.key")
     for file in (key, other):
         file.touch()
-    leftovers.remove(tmp_path, dead)
+    status_file.remove(tmp_path, dead)
     assert [file.exists() for file in (mine, socket, key, other)] == [False, False, False, True]
 
 
 def test_files_of_the_living_and_of_a_later_process_stay(tmp_path: Path) -> None:
     mine = status(tmp_path, os.getpid(), "c1", str(own().start_time))
-    leftovers.remove(tmp_path, own())
+    status_file.remove(tmp_path, own())
     assert mine.exists()
-    leftovers.remove(tmp_path, ProcessId(own().pid, own().start_time - 1))
+    status_file.remove(tmp_path, ProcessId(own().pid, own().start_time - 1))
     assert mine.exists()

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta, timezone, tzinfo
 
 import pytest
 
-from supervisor.claude.limits import resume_at
+from supervisor.claude.usage_limits import resume_at
 
 NOW = datetime(2025, 10, 1, 12, 30, tzinfo=UTC).timestamp()
 WEST = timezone(timedelta(hours=-7))

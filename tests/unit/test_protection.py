@@ -9,7 +9,7 @@ import pytest
 
 from shared.config import ClaudeConfig
 from shared.paths import Paths, resolve
-from supervisor.claude import command, protection
+from supervisor.claude import command_line, protection
 
 OWN = str(uuid.UUID("8f18b2f1-c3d4-4b4e-9059-4ce12da03470"))
 
@@ -70,12 +70,12 @@ def test_a_home_behind_a_link_is_named_as_it_is_called_and_as_it_is(tmp_path: Pa
 
 
 def test_what_others_could_come_in_by_is_closed_and_can_be_opened(tmp_path: Path) -> None:
-    closed = command.settings(tmp_path, ClaudeConfig())
+    closed = command_line.settings(tmp_path, ClaudeConfig())
     assert (closed["crossSessionInbound"], closed["disableAgentView"], closed["disableAllHooks"]) == (
         "refuse",
         True,
         False,
     )
-    opened = command.settings(tmp_path, ClaudeConfig(cross_session="hold", agent_view=True))
+    opened = command_line.settings(tmp_path, ClaudeConfig(cross_session="hold", agent_view=True))
     assert opened["crossSessionInbound"] == "hold"
     assert "disableAgentView" not in opened

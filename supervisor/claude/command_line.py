@@ -18,7 +18,7 @@ from typing import Any
 
 from shared.config import ClaudeConfig
 from shared.errors import StartFailed
-from supervisor.claude import protection, release, unseen
+from supervisor.claude import private_arguments, protection, release
 
 HERE = Path(__file__).resolve().parent
 HOOK_PROGRAM = HERE / "hook.sh"
@@ -210,7 +210,7 @@ def launch(
     program = find(config, own)
     release.refuse_old(program)
     merged = json.dumps(_merge(theirs, settings(session_dir, config, denied)))
-    argv = [program, *unseen.words(session_dir, "--settings", merged)]
+    argv = [program, *private_arguments.words(session_dir, "--settings", merged)]
     if fork_from:
         argv += ["--resume", fork_from, "--fork-session", "--session-id", conversation_id]
     else:
@@ -226,12 +226,12 @@ def launch(
     if options.mcp_config:
         inline = options.mcp_config.lstrip().startswith("{")
         argv += (
-            unseen.words(session_dir, "--mcp-config", options.mcp_config)
+            private_arguments.words(session_dir, "--mcp-config", options.mcp_config)
             if inline
             else ["--mcp-config", options.mcp_config]
         )
     if options.append_system_prompt:
-        argv += unseen.words(session_dir, "--append-system-prompt-file", options.append_system_prompt)
+        argv += private_arguments.words(session_dir, "--append-system-prompt-file", options.append_system_prompt)
     for folder in options.add_dirs:
         argv += ["--add-dir", folder]
     argv += arguments
@@ -327,6 +327,6 @@ def read_back(argv: list[str]) -> tuple[str | None, dict[str, Any]]:
         "permission_mode": "--permission-mode",
     }
     options = {name: behind(flag) for name, flag in flags.items()}
-    options["mcp_config"] = unseen.read(argv, "--mcp-config")
-    options["append_system_prompt"] = unseen.read(argv, "--append-system-prompt-file")
+    options["mcp_config"] = private_arguments.read(argv, "--mcp-config")
+    options["append_system_prompt"] = private_arguments.read(argv, "--append-system-prompt-file")
     return conversation, {name: value for name, value in options.items() if value is not None}
