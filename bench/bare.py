@@ -12,7 +12,7 @@ from pathlib import Path
 import pexpect
 
 from supervisor.claude import screen as dialogs
-from supervisor.screen import Screen
+from supervisor.terminal.screen import Screen
 
 READY_SECONDS = 30.0
 

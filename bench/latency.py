@@ -21,7 +21,7 @@ import zmq
 
 from bench import lab
 from supervisor.claude import screen
-from supervisor.screen import Screen
+from supervisor.terminal.screen import Screen
 from tests.harness import House, claude_binary, until
 
 MORE_THAN_RAW_MS = 150.0

@@ -17,13 +17,13 @@ from typing import Any, Protocol
 
 from shared import viewer as protocol
 from shared.errors import Conflict, PilotlightError
-from supervisor.holder_client import HolderError
 from supervisor.household import Household
 from supervisor.pool import Pool
 from supervisor.session import Session
 from supervisor.states import State
 from supervisor.store import now_ms
-from supervisor.terminal import Terminal
+from supervisor.terminal.holder_client import HolderError
+from supervisor.terminal.terminal import Terminal
 from supervisor.typist import Typist
 
 REST_SECONDS = 0.05

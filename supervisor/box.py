@@ -16,7 +16,7 @@ from supervisor.pauses import pause_point
 
 if TYPE_CHECKING:
     from supervisor.session import Session
-    from supervisor.terminal import Terminal
+    from supervisor.terminal.terminal import Terminal
 
 CTRL_G = b"\x07"
 EDITOR_SECONDS = 3.0

@@ -22,7 +22,7 @@ from supervisor import box
 from supervisor.claude.prompts import check_prompt
 from supervisor.claude.transcript import Spoken
 from supervisor.store import MessageRecord
-from supervisor.terminal import Terminal
+from supervisor.terminal.terminal import Terminal
 from supervisor.turns import Outcome
 
 if TYPE_CHECKING:

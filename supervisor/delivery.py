@@ -21,13 +21,13 @@ from supervisor import box, commands, modes, renewal, strangers
 from supervisor.box import CTRL_G, EDITOR_SECONDS
 from supervisor.claude import command_line
 from supervisor.endings import error_body
-from supervisor.holder_client import HolderError
 from supervisor.lifecycle import Lifecycle
 from supervisor.pauses import pause_point
 from supervisor.session import Session
 from supervisor.states import State
 from supervisor.store import MessageRecord
-from supervisor.terminal import Terminal
+from supervisor.terminal.holder_client import HolderError
+from supervisor.terminal.terminal import Terminal
 
 ENTER = b"\r"
 EDITOR_TRIES = 5

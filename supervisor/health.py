@@ -18,13 +18,13 @@ from shared import process
 from shared.config import Config
 from shared.errors import PilotlightError, StorageFailed, Unavailable
 from supervisor import resources, strangers
-from supervisor.holder_client import HolderError
 from supervisor.household import Household
 from supervisor.lifetime import keeps_alive, lifetime
 from supervisor.memory_limit import MEGABYTE, memory_action
 from supervisor.pool import Pool
 from supervisor.session import Session
 from supervisor.states import State
+from supervisor.terminal.holder_client import HolderError
 
 ROOMY = 0.95
 """Down to this part of the total memory sessions at work are asked to make room, or they would be asked all the time."""

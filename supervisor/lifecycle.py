@@ -25,12 +25,12 @@ from supervisor.chores import Chores
 from supervisor.claude import command_line, release
 from supervisor.claude.journal import transcript_path
 from supervisor.deaths import Deaths
-from supervisor.holder_client import HolderError
 from supervisor.link import Link
 from supervisor.pauses import pause_point
 from supervisor.rest import await_flush, check_restful
 from supervisor.session import Session
 from supervisor.states import Event, State
+from supervisor.terminal.holder_client import HolderError
 from supervisor.trust import Trust
 
 ADOPT_SECONDS = 0.5

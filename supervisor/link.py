@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from supervisor.chores import Chores
-from supervisor.holder_client import HolderError, HolderTimeout
 from supervisor.launching import conversation_lock
 from supervisor.session import STALE, Session
 from supervisor.states import Event
-from supervisor.terminal import CONNECT_SECONDS, Terminal
+from supervisor.terminal.holder_client import HolderError, HolderTimeout
+from supervisor.terminal.terminal import CONNECT_SECONDS, Terminal
 
 RECONNECT_SECONDS = 1.0
 

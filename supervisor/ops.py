@@ -26,16 +26,16 @@ from supervisor import answers, interrupts, recaps, renewal, request_keys
 from supervisor.audit import Audit
 from supervisor.checks import run_checks
 from supervisor.health import Health
-from supervisor.holder_client import HolderError
 from supervisor.household import Household
-from supervisor.keys import key_bytes
 from supervisor.metrics import Metrics
 from supervisor.pool import Pool
-from supervisor.refusals import refusal
 from supervisor.session import Session
 from supervisor.settings import Settings
 from supervisor.states import State
 from supervisor.store import MessageRecord
+from supervisor.terminal.holder_client import HolderError
+from supervisor.terminal.keys import key_bytes
+from supervisor.terminal.refusals import refusal
 from supervisor.typist import keyboard, refuse_beside_writer
 
 MAX_PAGE = 1000

@@ -13,9 +13,9 @@ from supervisor.aftermath import Exit
 from supervisor.claude import screen as dialogs
 from supervisor.holder import files
 from supervisor.holder.ring import read_tail
-from supervisor.holder_client import HolderInfo, read_exit, read_info
-from supervisor.screen import Screen
 from supervisor.session import Session
+from supervisor.terminal.holder_client import HolderInfo, read_exit, read_info
+from supervisor.terminal.screen import Screen
 
 LAST_WORDS_BYTES = 1 << 16
 LAST_RUNGS = ((1, 1.0), (15, 2.0), (9, 2.0))

@@ -26,7 +26,6 @@ from supervisor.claude import screen
 from supervisor.claude.journal import Status
 from supervisor.commands import CommandRun
 from supervisor.fates import Fates
-from supervisor.holder_start import Spares
 from supervisor.holds import is_held
 from supervisor.logbook import Logbook
 from supervisor.observer import Observer
@@ -36,7 +35,8 @@ from supervisor.receipts import Receipts
 from supervisor.records import MODE_NOW
 from supervisor.states import Event, State
 from supervisor.store import MessageRecord, SessionRecord, Store, now_ms
-from supervisor.terminal import Terminal
+from supervisor.terminal.holder_launch import Spares
+from supervisor.terminal.terminal import Terminal
 from supervisor.undo import undone_on_failure
 from supervisor.waits import ASKED_SINCE, Permission, expiry, pending
 

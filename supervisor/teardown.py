@@ -16,9 +16,9 @@ from shared.errors import Unavailable
 from shared.process import ProcessId
 from supervisor import remains
 from supervisor.claude import status_file
-from supervisor.holder_client import HolderError, HolderTimeout
 from supervisor.link import Link
 from supervisor.session import Session
+from supervisor.terminal.holder_client import HolderError, HolderTimeout
 
 STOP_GRACE_SECONDS = 2.0
 STOP_SECONDS = 15.0

@@ -10,13 +10,13 @@ from shared.errors import Conflict, Unavailable
 from shared.messages import Request
 from supervisor.holder import files
 from supervisor.holder.ring import read_tail
-from supervisor.holder_client import HolderError
 from supervisor.ops import Ops
 from supervisor.pool import Pool
 from supervisor.recording import Recorder
-from supervisor.screen import Screen, history
 from supervisor.session import Session
-from supervisor.terminal import Terminal
+from supervisor.terminal.holder_client import HolderError
+from supervisor.terminal.screen import Screen, history
+from supervisor.terminal.terminal import Terminal
 
 
 class TerminalOps:

@@ -6,8 +6,8 @@ from shared.errors import PilotlightError
 from supervisor.answers import choose
 from supervisor.chores import Chores
 from supervisor.claude import screen
-from supervisor.holder_client import HolderError
 from supervisor.session import TRUST_TRIES, Session
+from supervisor.terminal.holder_client import HolderError
 
 
 class Trust:

@@ -19,13 +19,13 @@ from pathlib import Path
 
 from shared.errors import Conflict, PilotlightError, Unavailable
 from supervisor.delivery import resembles
-from supervisor.holder_client import HolderError
 from supervisor.household import Household
-from supervisor.keys import SUSPEND
 from supervisor.session import Session
 from supervisor.states import State
 from supervisor.store import MessageRecord
-from supervisor.terminal import Terminal
+from supervisor.terminal.holder_client import HolderError
+from supervisor.terminal.keys import SUSPEND
+from supervisor.terminal.terminal import Terminal
 
 MAX_PENDING = 1024 * 1024
 MAX_PRESS = 64 * 1024

@@ -17,9 +17,9 @@ import msgspec
 from shared import viewer as protocol
 from shared.errors import Busy, InvalidRequest, PilotlightError
 from supervisor.audience import Audience, Size
-from supervisor.holder_client import HolderError
 from supervisor.household import Household
 from supervisor.pool import Pool
+from supervisor.terminal.holder_client import HolderError
 from supervisor.typist import ReportFilter
 
 MAX_VIEWERS = 500

@@ -29,7 +29,7 @@ from shared.config import ClaudeConfig
 from supervisor import waits
 from supervisor.claude import command_line
 from supervisor.claude import screen as dialogs
-from supervisor.screen import Screen
+from supervisor.terminal.screen import Screen
 from tests.harness import VERSIONS, claude_binary
 
 SCREENS = Path(__file__).resolve().parent / "unit" / "screens"

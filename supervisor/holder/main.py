@@ -1,6 +1,6 @@
 """The tiny process that keeps one terminal and one child: it always reads and never decides.
 
-    python -I <here>/supervisor/holder.py SESSION_DIR    (or `-`: wait for it on standard input, see holder_start.py)
+    python -I <here>/supervisor/holder.py SESSION_DIR    (or `-`: wait for it on standard input, see terminal/holder_launch.py)
 
 It leaves its starter's process session, so neither launchd nor systemd nor a dying supervisor takes it along; takes the
 locks that make it the only one for its session and its transcript; then listens, spawns what `spawn.json` says, writes

@@ -21,7 +21,7 @@ from typing import Any
 import psutil
 
 from shared.process import ProcessId, alive, identify, send_signal
-from supervisor.holder_client import HolderClient, HolderInfo, SpawnSpec, launch
+from supervisor.terminal.holder_client import HolderClient, HolderInfo, SpawnSpec, launch
 
 ROOT = Path(__file__).parents[2]
 DEADLINE = 30.0

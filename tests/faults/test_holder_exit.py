@@ -15,7 +15,7 @@ import pytest
 from shared.process import ProcessId, alive
 from supervisor.holder.protocol import encode_json
 from supervisor.holder.ring import read_tail
-from supervisor.holder_client import HolderError, HolderInfo, read_exit
+from supervisor.terminal.holder_client import HolderError, HolderInfo, read_exit
 from tests.faults.holder_lab import CAT, Lab, Watcher, python, until
 
 STUBBORN_TREE = python(

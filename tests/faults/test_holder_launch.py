@@ -21,8 +21,8 @@ import pytest
 from shared.process import alive, identify, send_signal
 from supervisor.holder import lock as holder_lock
 from supervisor.holder.protocol import PROTOCOL
-from supervisor.holder_client import HolderError, launch, read_exit, read_info
-from supervisor.holder_start import Spares
+from supervisor.terminal.holder_client import HolderError, launch, read_exit, read_info
+from supervisor.terminal.holder_launch import Spares
 from tests.faults.holder_lab import CAT, DEADLINE, ROOT, Lab, python, until
 
 IGNORES_HANGUP = python(
@@ -418,7 +418,7 @@ async def test_nobody_listening_is_said_at_once(lab: Lab) -> None:
 async def test_a_holder_that_cannot_run_says_why(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     broken = lab.base / "holder/main.py"
     broken.write_text("raise RuntimeError('no pexpect here')")
-    monkeypatch.setattr("supervisor.holder_start.HOLDER", broken)
+    monkeypatch.setattr("supervisor.terminal.terminal.holder_launch.HOLDER", broken)
 
     with pytest.raises(HolderError, match="no pexpect here") as failure:
         await launch(lab.folder(), lab.spec(CAT), DEADLINE)
@@ -429,7 +429,7 @@ async def test_a_holder_that_cannot_run_says_why(lab: Lab, monkeypatch: pytest.M
 async def test_a_start_has_a_deadline(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     slow = lab.base / "holder/main.py"
     slow.write_text("import time; time.sleep(60)")
-    monkeypatch.setattr("supervisor.holder_start.HOLDER", slow)
+    monkeypatch.setattr("supervisor.terminal.terminal.holder_launch.HOLDER", slow)
 
     with pytest.raises(HolderError) as failure:
         await launch(lab.folder(), lab.spec(CAT), 0.3)

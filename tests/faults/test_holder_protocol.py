@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from supervisor.holder.protocol import MAX_FRAME, encode_json
-from supervisor.holder_client import HolderError, HolderInfo
+from supervisor.terminal.holder_client import HolderError, HolderInfo
 from tests.faults.holder_lab import CAT, DEADLINE, Lab, Watcher, until
 
 

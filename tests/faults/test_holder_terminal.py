@@ -15,7 +15,7 @@ import pytest
 
 from supervisor.holder.protocol import encode_json
 from supervisor.holder.ring import read_tail
-from supervisor.holder_client import HolderError, HolderInfo, HolderTimeout
+from supervisor.terminal.holder_client import HolderError, HolderInfo, HolderTimeout
 from tests.faults.holder_lab import CAT, Lab, python, until
 
 RAW_AND_DEAF = python("import signal, tty; tty.setraw(0); print('ready', flush=True); signal.pause()")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from supervisor.holder_client import HolderClient
+from supervisor.terminal.holder_client import HolderClient
 from tests.conftest import MakeHouse
 from tests.faults.pausing import Pauses
 from tests.harness import PATIENCE, House, until

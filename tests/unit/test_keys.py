@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from shared.errors import InvalidRequest
-from supervisor.keys import key_bytes
+from supervisor.terminal.keys import key_bytes
 
 
 def test_text_goes_before_the_keys() -> None:

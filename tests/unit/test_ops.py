@@ -12,8 +12,8 @@ from shared.errors import PilotlightError
 from shared.messages import VERSION, Request
 from shared.operations import MessageRef
 from supervisor import ops as ops_module
-from supervisor.holder_records import HolderError
 from supervisor.ops import Ops
+from supervisor.terminal.holder_records import HolderError
 
 ASKS: list[tuple[str, type[Any], dict[str, Any]]] = [
     ("session.answer", operations.Answer, {"sessionId": "s", "choice": "1"}),

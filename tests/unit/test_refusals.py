@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from shared.errors import InternalError, PilotlightError
-from supervisor.holder_records import HolderError, HolderTimeout
-from supervisor.refusals import refusal
+from supervisor.terminal.holder_records import HolderError, HolderTimeout
+from supervisor.terminal.refusals import refusal
 
 CODES = [
     "too_large",

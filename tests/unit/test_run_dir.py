@@ -20,7 +20,7 @@ from shared.bus import BusClient, EventStream
 from shared.errors import Unavailable
 from shared.paths import Paths, resolve
 from shared.private_folders import require_private
-from supervisor.holder_client import HolderClient, HolderError
+from supervisor.terminal.holder_client import HolderClient, HolderError
 from tests.another_user import IS_ROOT, UID, Squatter, squatting
 from tests.unit.test_cli_double import FIRST
 from tests.unit.test_cli_reach import commands

@@ -21,11 +21,11 @@ from shared import viewer as protocol
 from shared.errors import Conflict, InvalidRequest, PilotlightError, Unauthorized
 from shared.tokens import Identity
 from supervisor import audience as audience_module
-from supervisor import drawing
 from supervisor.audience import CROPPED_SECONDS, Audience
 from supervisor.pulse import Pulse
-from supervisor.screen import Screen
 from supervisor.states import State
+from supervisor.terminal import render
+from supervisor.terminal.screen import Screen
 from supervisor.typist import ReportFilter
 from supervisor.viewers import Viewers
 from tests.harness import PATIENCE
@@ -90,7 +90,7 @@ def test_a_drawing_makes_any_terminal_show_the_same_and_go_on_the_same(pieces: l
     first, second = Terminal(cols=40, rows=10), Terminal(cols=40, rows=10)
     second.feed(JUNK)
     first.feed("".join(pieces))
-    second.feed(drawing.vt(first))
+    second.feed(render.vt(first))
     for text in ("", "\x1b[1mQ漢\r\nzz"):
         first.feed(text)
         second.feed(text)
@@ -118,7 +118,7 @@ def test_html_escapes_what_was_written_and_has_its_colours() -> None:
     assert "&lt;script&gt;" in page
     assert "var(--vt-palette-1)" in page
     assert "--vt-palette-1:#cc6666" in page
-    assert [drawing.colour(n) for n in (16, 196, 231, 232, 255)] == [
+    assert [render.colour(n) for n in (16, 196, 231, 232, 255)] == [
         "#000000",
         "#ff0000",
         "#ffffff",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from shared.errors import Conflict, PilotlightError, TooLarge, Unavailable
 from supervisor.holder.protocol import MAX_WRITE
-from supervisor.holder_records import HolderError, HolderTimeout
+from supervisor.terminal.holder_records import HolderError, HolderTimeout
 
 
 def refusal(error: HolderError) -> PilotlightError:

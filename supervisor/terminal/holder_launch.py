@@ -17,7 +17,7 @@ from pathlib import Path
 from supervisor.holder import files
 from supervisor.holder.protocol import READY_FD
 
-HOLDER = Path(__file__).resolve().parent / "holder" / "main.py"
+HOLDER = Path(__file__).resolve().parent.parent / "holder" / "main.py"
 SPARE_AFTER_SECONDS = 0.6
 """How long after a start the next spare is made: the CLI that starts has the machine for itself until its prompt."""
 

@@ -11,7 +11,7 @@ import re
 
 from pyghostty import Terminal
 
-from supervisor import drawing
+from supervisor.terminal import render
 
 MIN_COLUMNS, MAX_COLUMNS = 20, 500
 MIN_ROWS, MAX_ROWS = 5, 200
@@ -95,19 +95,19 @@ class Screen:
         """Bytes that show this screen on another terminal; on a smaller one (`cols` x `rows`) what fits of it."""
         try:
             if cols and rows and (cols < self.cols or rows < self.rows):
-                return drawing.cropped(self._terminal, cols, rows)
-            return drawing.vt(self._terminal)
+                return render.cropped(self._terminal, cols, rows)
+            return render.vt(self._terminal)
         except Exception:  # the emulator's boundary: without its formatter there is still the text
-            return drawing.BLANK + "\r\n".join(self.lines()).encode()
+            return render.BLANK + "\r\n".join(self.lines()).encode()
 
     def html(self) -> str:
         """The visible screen as one HTML element."""
-        return drawing.html(self._terminal)
+        return render.html(self._terminal)
 
     @property
     def at_rest(self) -> bool:
         """Whether a drawing can be made now: the output does not end in the middle of a sequence."""
-        return drawing.at_rest(self._terminal)
+        return render.at_rest(self._terminal)
 
     @property
     def alternate(self) -> bool:

@@ -10,8 +10,8 @@ from typing import Any
 
 from supervisor.claude import screen
 from supervisor.holder.protocol import PROTOCOL
-from supervisor.holder_client import HolderClient, HolderError, HolderTimeout
-from supervisor.screen import Screen, clamp
+from supervisor.terminal.holder_client import HolderClient, HolderError, HolderTimeout
+from supervisor.terminal.screen import Screen, clamp
 
 CONNECT_SECONDS = 3.0
 WRITE_SECONDS = 5.0

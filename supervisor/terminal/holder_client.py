@@ -19,7 +19,6 @@ import msgspec
 
 from shared.errors import PilotlightError
 from shared.private_folders import require_private
-from supervisor import holder_start
 from supervisor.holder import files
 from supervisor.holder.protocol import (
     CHUNK,
@@ -31,7 +30,9 @@ from supervisor.holder.protocol import (
     decode_output,
     encode_json,
 )
-from supervisor.holder_records import (
+from supervisor.terminal import holder_launch
+from supervisor.terminal.holder_launch import Spares
+from supervisor.terminal.holder_records import (
     ExitInfo,
     Hello,
     HolderError,
@@ -42,7 +43,6 @@ from supervisor.holder_records import (
     read_exit,
     read_info,
 )
-from supervisor.holder_start import Spares
 
 __all__ = [
     "ExitInfo",
@@ -76,7 +76,7 @@ async def launch(folder: Path, spec: SpawnSpec, timeout: float, spares: Spares |
     ready = -1
     try:
         async with asyncio.timeout(timeout):
-            ready = await (holder_start.begin(folder) if spares is None else spares.begin(folder))
+            ready = await (holder_launch.begin(folder) if spares is None else spares.begin(folder))
             line = await _read_line(ready)
     except TimeoutError:
         raise HolderTimeout(f"no holder after {timeout} s in {folder}") from None
