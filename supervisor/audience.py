@@ -21,7 +21,7 @@ from supervisor.household import Household
 from supervisor.pool import Pool
 from supervisor.session import Session
 from supervisor.states import State
-from supervisor.store import now_ms
+from supervisor.store.store import now_ms
 from supervisor.terminal.holder_client import HolderError
 from supervisor.terminal.terminal import Terminal
 from supervisor.typist import Typist

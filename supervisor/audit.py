@@ -24,7 +24,7 @@ from shared.operations import RefusedCall
 from shared.paths import Paths
 from shared.tokens import DEFAULT_NAME, Keyring
 from supervisor.grants import permit
-from supervisor.store import Store
+from supervisor.store.store import Store
 
 SENDS = frozenset({"message.send", "session.command"})
 REFUSED = "audit.refused"

@@ -21,7 +21,7 @@ from shared.errors import InvalidRequest, PilotlightError
 from supervisor import box
 from supervisor.claude.prompts import check_prompt
 from supervisor.claude.transcript import Spoken
-from supervisor.store import MessageRecord
+from supervisor.store.store import MessageRecord
 from supervisor.terminal.terminal import Terminal
 from supervisor.turns import Outcome
 

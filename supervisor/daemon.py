@@ -40,7 +40,7 @@ from supervisor.recording import Recorder
 from supervisor.salvage import open_store, restore
 from supervisor.session import House
 from supervisor.settings import Settings
-from supervisor.store import now_ms
+from supervisor.store.store import now_ms
 from supervisor.talk_ops import TalkOps
 from supervisor.terminal_ops import TerminalOps
 from supervisor.viewers import Viewers

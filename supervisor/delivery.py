@@ -25,7 +25,7 @@ from supervisor.lifecycle import Lifecycle
 from supervisor.pauses import pause_point
 from supervisor.session import Session
 from supervisor.states import State
-from supervisor.store import MessageRecord
+from supervisor.store.store import MessageRecord
 from supervisor.terminal.holder_client import HolderError
 from supervisor.terminal.terminal import Terminal
 

@@ -11,7 +11,7 @@ from supervisor import aftermath, attachments, remains
 from supervisor.launching import has_transcript
 from supervisor.session import Session
 from supervisor.states import Event
-from supervisor.store import now_ms
+from supervisor.store.store import now_ms
 
 
 def end(session: Session, cause: str, reason: str, detail: str | None, error: PilotlightError | None) -> None:

@@ -16,8 +16,8 @@ from itertools import islice
 from supervisor.holder import lock
 from supervisor.launching import lock_of
 from supervisor.pool import Pool
-from supervisor.records import SessionRecord
 from supervisor.states import State
+from supervisor.store.records import SessionRecord
 
 DISCARDED = ".discarded"
 """Where below the sessions' folder what is being removed waits for it, also from one supervisor to the next."""

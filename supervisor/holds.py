@@ -14,7 +14,7 @@ from datetime import datetime
 from shared.messages import Choice, Waiting, WaitingFor
 from supervisor import clock
 from supervisor.claude.usage_limits import LONGEST_SECONDS, resume_at
-from supervisor.store import SessionRecord
+from supervisor.store.store import SessionRecord
 
 LONGEST_PAUSE_SECONDS = 900.0
 """How long a pause grows that the service has not named."""

@@ -15,7 +15,7 @@ from supervisor.answers import ESCAPE, GONE_SECONDS, press
 from supervisor.pauses import pause_point
 from supervisor.session import Session
 from supervisor.states import State
-from supervisor.store import MessageRecord
+from supervisor.store.store import MessageRecord
 from supervisor.turns import Outcome
 
 CTRL_C = b"\x03"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from shared.config import Config
-from supervisor.records import SessionRecord
+from supervisor.store.records import SessionRecord
 
 
 @dataclass(frozen=True)

@@ -29,8 +29,8 @@ from supervisor.claude.transcript import milliseconds, read
 from supervisor.excerpt import excerpt
 from supervisor.policy import consider
 from supervisor.receipts import same
-from supervisor.records import MODE_NOW
-from supervisor.store import now_ms
+from supervisor.store.records import MODE_NOW
+from supervisor.store.store import now_ms
 from supervisor.turnbook import REMEMBERED_TURNS, TurnBook
 from supervisor.turns import StopReport, Turn
 from supervisor.waits import Permission

@@ -23,7 +23,7 @@ import msgspec
 
 from shared import database
 from shared.errors import StorageFailed
-from supervisor.sqlite import Connection, Damaged, refused
+from supervisor.store.sqlite import Connection, Damaged, refused
 
 KEPT_COPIES = 3
 COPIED_PAGES = 2000

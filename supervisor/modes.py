@@ -13,9 +13,9 @@ from typing import Any
 from shared.errors import Conflict
 from shared.tokens import PLAN
 from supervisor import renewal
-from supervisor.records import MODE_NOW, PLANNED
 from supervisor.rest import check_restful
 from supervisor.session import STALE, Session
+from supervisor.store.records import MODE_NOW, PLANNED
 
 PLANNING = "planning"
 

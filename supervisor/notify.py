@@ -21,7 +21,7 @@ from shared import process
 from shared.config import NotifyConfig
 from shared.errors import StorageFailed
 from shared.messages import Event
-from supervisor.store import Store, now_ms
+from supervisor.store.store import Store, now_ms
 
 RUN_SECONDS = 15.0
 END_SECONDS = 2.0

@@ -16,7 +16,7 @@ from supervisor import holds, states
 from supervisor.claude import screen
 from supervisor.claude.journal import read_status, status_stamp
 from supervisor.states import Event, Evidence, State
-from supervisor.store import now_ms
+from supervisor.store.store import now_ms
 from supervisor.waits import ASKED_SINCE, login_waiting, menu_id, permission_waiting, screen_waiting
 
 if TYPE_CHECKING:

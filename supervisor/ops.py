@@ -22,7 +22,7 @@ from shared.errors import (
     Unavailable,
 )
 from shared.messages import Request
-from supervisor import answers, interrupts, recaps, renewal, request_keys
+from supervisor import answers, interrupts, recaps, renewal
 from supervisor.audit import Audit
 from supervisor.checks import run_checks
 from supervisor.health import Health
@@ -32,7 +32,8 @@ from supervisor.pool import Pool
 from supervisor.session import Session
 from supervisor.settings import Settings
 from supervisor.states import State
-from supervisor.store import MessageRecord
+from supervisor.store import idempotency
+from supervisor.store.store import MessageRecord
 from supervisor.terminal.holder_client import HolderError
 from supervisor.terminal.keys import key_bytes
 from supervisor.terminal.refusals import refusal
@@ -168,13 +169,13 @@ class Ops:
     # -- sessions --------------------------------------------------------------------------------------------------
 
     async def _create(self, arguments: operations.CreateSession, _: Request) -> Any:
-        key = request_keys.RequestKey("session.create", None, arguments.key, request_keys.asked(arguments))
+        key = idempotency.RequestKey("session.create", None, arguments.key, idempotency.asked(arguments))
         return await self.open(arguments, key)
 
-    async def open(self, arguments: operations.CreateSession, key: request_keys.RequestKey) -> Any:
+    async def open(self, arguments: operations.CreateSession, key: idempotency.RequestKey) -> Any:
         """A new session, or the one that this key has opened."""
         store = self._pool.store
-        if (known := key.recall(store, request_keys.opened)) is not None:
+        if (known := key.recall(store, idempotency.opened)) is not None:
             return self._pool.household(known["id"]).session.view()
         household = self._pool.create(arguments)
         session = household.session
@@ -265,8 +266,8 @@ class Ops:
     async def _answer(self, arguments: operations.Answer, _: Request) -> Any:
         session = self._find(arguments.session_id).session
         store = self._pool.store
-        key = request_keys.RequestKey("session.answer", session.id, arguments.key, request_keys.asked(arguments))
-        if (known := key.recall(store, request_keys.answered(store, session.id))) is not None:
+        key = idempotency.RequestKey("session.answer", session.id, arguments.key, idempotency.asked(arguments))
+        if (known := key.recall(store, idempotency.answered(store, session.id))) is not None:
             return {"session": session.view(), "answer": known, "duplicate": True}
         given = await answers.answer(session, arguments)
         key.remember(store, given)

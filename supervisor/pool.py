@@ -14,16 +14,17 @@ from contextlib import suppress
 from shared.errors import Busy, Conflict, NotFound, PilotlightError, StorageFailed
 from shared.messages import MessageKind, MessageView, Sent
 from shared.operations import CreateSession, SendMessage
-from supervisor import attachments, clock, origins, renewal, request_keys
+from supervisor import attachments, clock, origins, renewal
 from supervisor.audit import SENDS
 from supervisor.claude import normalization
 from supervisor.household import Household
 from supervisor.launching import has_transcript
-from supervisor.message_index import OPEN_STATES
 from supervisor.places import RETRY_AFTER_SECONDS, Places
 from supervisor.session import House, Session
 from supervisor.states import State
-from supervisor.store import MessageRecord, SessionRecord, now_ms
+from supervisor.store import idempotency
+from supervisor.store.message_index import OPEN_STATES
+from supervisor.store.store import MessageRecord, SessionRecord, now_ms
 
 SEND = "message.send"
 HURRY_SECONDS = 0.005
@@ -126,8 +127,8 @@ class Pool:
         """`send`, with the files of the message on disk before it is accepted."""
         if not request.attachments:
             return self.send(request, actor=actor)
-        body = await asyncio.to_thread(request_keys.body_of, request)
-        if request_keys.message_of(self.store, SEND, request, body) is not None:
+        body = await asyncio.to_thread(idempotency.body_of, request)
+        if idempotency.message_of(self.store, SEND, request, body) is not None:
             return self.send(request, body=body, actor=actor)
         staged = await asyncio.to_thread(attachments.stage, self.house.paths.home, request.attachments)
         try:
@@ -146,8 +147,8 @@ class Pool:
     ) -> tuple[Household, MessageRecord, bool]:
         """Accept a message: in the database and synced before this returns, with who sent it in the journal. Return also
         whether it was a repeat."""
-        body = request_keys.body_of(request) if body is None else body
-        known = request_keys.message_of(self.store, op, request, body)
+        body = idempotency.body_of(request) if body is None else body
+        known = idempotency.message_of(self.store, op, request, body)
         told = {"op": op, "actor": actor} if op in SENDS else None
         if known is not None:
             self._audit(known, told, duplicate=True)
@@ -174,7 +175,7 @@ class Pool:
         record = self._record(session, request, typed, kind)
         if request.key:
             record.key, record.body = request.key, body
-            record.request_key = request_keys.name(op, request.session_id, request.key)
+            record.request_key = idempotency.name(op, request.session_id, request.key)
             record.opened_in = None if request.session_id else request.project_path or ""
         self._accept(session, request, record, staged, told)
         household.begin()

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from shared.messages import SETTLED
 from shared.operations import SendMessage
 from supervisor.pool import Pool
-from supervisor.request_keys import body_of, message_of
 from supervisor.session import Session
 from supervisor.states import State
-from supervisor.store import MessageRecord
+from supervisor.store.idempotency import body_of, message_of
+from supervisor.store.store import MessageRecord
 
 OP = "session.keep_alive"
 PROMPT = "Please provide a brief summary of our conversation so far."

@@ -16,7 +16,7 @@ from supervisor import clock, holds
 from supervisor.commands import CommandRun, on_screen
 from supervisor.pauses import held
 from supervisor.states import Event, State
-from supervisor.store import MessageRecord, now_ms
+from supervisor.store.store import MessageRecord, now_ms
 from supervisor.turns import Outcome, StopReport, agree, cut_off, settle
 
 if TYPE_CHECKING:

@@ -30,14 +30,14 @@ from supervisor.holds import is_held
 from supervisor.logbook import Logbook
 from supervisor.observer import Observer
 from supervisor.pulse import Pulse
-from supervisor.quarantine import set_aside
 from supervisor.receipts import Receipts
-from supervisor.records import MODE_NOW
 from supervisor.states import Event, State
-from supervisor.store import MessageRecord, SessionRecord, Store, now_ms
+from supervisor.store.quarantine import set_aside
+from supervisor.store.records import MODE_NOW
+from supervisor.store.rollback import undone_on_failure
+from supervisor.store.store import MessageRecord, SessionRecord, Store, now_ms
 from supervisor.terminal.holder_launch import Spares
 from supervisor.terminal.terminal import Terminal
-from supervisor.undo import undone_on_failure
 from supervisor.waits import ASKED_SINCE, Permission, expiry, pending
 
 TRUST_TRIES = 3

@@ -10,7 +10,7 @@ import msgspec
 
 from shared.config import Config, typed, validate
 from shared.errors import InvalidRequest
-from supervisor.store import Store
+from supervisor.store.store import Store
 
 CHANGEABLE = ("sessions", "limits", "health", "events", "notify")
 """Sections that a client may change; what decides who may do what, or what is run, is changed in the file only."""

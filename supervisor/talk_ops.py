@@ -17,7 +17,7 @@ from shared import operations
 from shared.errors import Conflict, InvalidRequest, NotFound, StorageFailed
 from shared.messages import CommandResult, HistoryEntry, HistoryPage, Request
 from shared.operations import CreateSession, SendMessage
-from supervisor import attachments, history, modes, search
+from supervisor import attachments, history, modes
 from supervisor.claude.journal import find_transcript, transcript_path
 from supervisor.commands import check_command
 from supervisor.conversations import Library, glimpse
@@ -25,9 +25,10 @@ from supervisor.history import Source
 from supervisor.household import Household
 from supervisor.ops import Ops
 from supervisor.pool import Pool
-from supervisor.request_keys import RequestKey, digest
 from supervisor.states import State
-from supervisor.store import SessionRecord, now_ms
+from supervisor.store import search_index
+from supervisor.store.idempotency import RequestKey, digest
+from supervisor.store.store import SessionRecord, now_ms
 
 COMMAND = "session.command"
 MAX_ENTRIES = 1000
@@ -50,7 +51,7 @@ class TalkOps:
     def __init__(self, pool: Pool, ops: Ops) -> None:
         self._pool = pool
         self._store = pool.store
-        self._index = search.Index(pool.house.paths.home / "search.db")
+        self._index = search_index.Index(pool.house.paths.home / "search.db")
         self._library = Library(pool.house.claude_home)
         self._looking = asyncio.Lock()
         self._ops = ops
@@ -197,19 +198,19 @@ class TalkOps:
         def work() -> bool:
             end = time.monotonic() + seconds
             shelf = [(record.id, [(s.conversation, s.path) for s in self._sources(record)]) for record in records]
-            own = (volume for session, sources in shelf for volume in search.volumes(session, sources))
+            own = (volume for session, sources in shelf for volume in search_index.volumes(session, sources))
             if not self._index.update(own, seconds):
                 return False
             paths = self._library.transcripts(ours)
             self._index.keep_elsewhere(paths)
-            others = (search.Volume(search.ELSEWHERE, path.stem, path) for path in paths)
+            others = (search_index.Volume(search_index.ELSEWHERE, path.stem, path) for path in paths)
             return self._index.update(others, end - time.monotonic(), gentle=True)
 
         async with self._looking:
             return await asyncio.to_thread(work)
 
     async def _search(self, arguments: operations.SearchRequest, _: Request) -> Any:
-        search.expression(arguments.query)
+        search_index.expression(arguments.query)
         if arguments.session_id:
             self._find(arguments.session_id)
         if not 1 <= arguments.limit <= MAX_HITS:
@@ -285,4 +286,4 @@ def _conversations_of(records: list[SessionRecord]) -> set[str]:
 
 
 def _json(body: dict[str, Any]) -> str:
-    return search.encode(body).decode()
+    return search_index.encode(body).decode()

@@ -22,7 +22,7 @@ from supervisor.delivery import resembles
 from supervisor.household import Household
 from supervisor.session import Session
 from supervisor.states import State
-from supervisor.store import MessageRecord
+from supervisor.store.store import MessageRecord
 from supervisor.terminal.holder_client import HolderError
 from supervisor.terminal.keys import SUSPEND
 from supervisor.terminal.terminal import Terminal

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from supervisor import clock
-from supervisor.store import Store, now_ms
+from supervisor.store.store import Store, now_ms
 from tests.conftest import MakeHouse
 from tests.harness import House, until
 

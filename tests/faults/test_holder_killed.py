@@ -14,7 +14,7 @@ import pytest
 from shared import process
 from supervisor.session import require
 from supervisor.states import State
-from supervisor.store import Store
+from supervisor.store.store import Store
 from tests.conftest import MakeHouse
 from tests.faults.pausing import Pauses, fates, first_tries, kinds
 from tests.faults.test_claude_killed import _sleepers, comes_back

@@ -268,7 +268,7 @@ def quick_head(house: House) -> int:
     """The journal's head while no supervisor runs."""
     from contextlib import closing
 
-    from supervisor.store import Store
+    from supervisor.store.store import Store
 
     with closing(Store(house.paths.database)) as store:
         return store.head()

@@ -19,7 +19,7 @@ from shared.tokens import Keyring
 from supervisor import audit as audit_module
 from supervisor.audit import REFUSALS, AccessWatch, Audit
 from supervisor.grants import permit
-from supervisor.store import Store
+from supervisor.store.store import Store
 
 
 @pytest.fixture

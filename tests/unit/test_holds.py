@@ -8,7 +8,7 @@ import pytest
 
 from supervisor import clock, holds
 from supervisor.claude.usage_limits import LONGEST_SECONDS
-from supervisor.store import SessionRecord
+from supervisor.store.store import SessionRecord
 
 WALL = datetime(2025, 10, 1, 12, 30, tzinfo=UTC).timestamp()
 

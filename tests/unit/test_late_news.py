@@ -24,7 +24,7 @@ from supervisor.claude.journal import Status
 from supervisor.claude.screen import Sight
 from supervisor.session import House, Session
 from supervisor.states import Event
-from supervisor.store import MessageRecord, SessionRecord, Store, now_ms
+from supervisor.store.store import MessageRecord, SessionRecord, Store, now_ms
 
 WORDS = "our words"
 

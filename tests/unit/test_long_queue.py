@@ -17,16 +17,16 @@ import pytest
 from shared import paths
 from shared.config import Config, SessionsConfig
 from shared.messages import VERSION, Request
-from supervisor import message_index
-from supervisor import store as store_module
 from supervisor.health import Health
 from supervisor.metrics import Metrics
 from supervisor.ops import Ops
 from supervisor.pool import Pool
-from supervisor.records import MessageRecord, SessionRecord
 from supervisor.session import House
 from supervisor.settings import Settings
-from supervisor.store import PAGE_BYTES, Store
+from supervisor.store import message_index
+from supervisor.store import store as store_module
+from supervisor.store.records import MessageRecord, SessionRecord
+from supervisor.store.store import PAGE_BYTES, Store
 from supervisor.talk_ops import TalkOps
 
 FEW, MANY = 40, 800

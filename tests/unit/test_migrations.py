@@ -20,10 +20,10 @@ from shared import database
 from shared.errors import StorageFailed
 from supervisor import migrations
 from supervisor.migrations import STEPS
-from supervisor.quarantine import set_aside
 from supervisor.salvage import open_store
-from supervisor.sqlite import Connection, Damaged
-from supervisor.store import MessageRecord, SessionRecord, Store
+from supervisor.store.quarantine import set_aside
+from supervisor.store.sqlite import Connection, Damaged
+from supervisor.store.store import MessageRecord, SessionRecord, Store
 from tests.unit.test_cli_double import app_of
 
 DATABASES = Path(__file__).parent / "databases"

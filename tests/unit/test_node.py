@@ -13,7 +13,7 @@ from shared import node
 from shared.config import load
 from shared.errors import InvalidRequest, StorageFailed
 from shared.node import EPOCH_HEADER, NODE_HEADER, NodeFile
-from supervisor.store import Store
+from supervisor.store.store import Store
 from tests.api_double import NODE, Caller, FakeSupervisor
 
 

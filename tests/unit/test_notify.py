@@ -16,7 +16,7 @@ from shared.config import NotifyConfig
 from shared.process import identify
 from supervisor import notify as module
 from supervisor.notify import FAILED, Notifier
-from supervisor.store import Store
+from supervisor.store.store import Store
 from tests.harness import PATIENCE
 
 KINDS = ["ended", FAILED]

@@ -11,8 +11,8 @@ import pytest
 from shared.errors import Conflict
 from shared.messages import Attachment
 from shared.operations import SendMessage
-from supervisor.request_keys import RequestKey, answered, body_of, digest, message_of, name, opened
-from supervisor.store import MessageRecord, Store
+from supervisor.store.idempotency import RequestKey, answered, body_of, digest, message_of, name, opened
+from supervisor.store.store import MessageRecord, Store
 
 SEND, COMMAND, RECAP = "message.send", "session.command", "session.keep_alive"
 

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from supervisor import conversations, search
+from supervisor import conversations
 from supervisor.conversations import Library
-from supervisor.search import ELSEWHERE, Index, Volume
+from supervisor.store import search_index
+from supervisor.store.search_index import ELSEWHERE, Index, Volume
 from tests.harness import PATIENCE
 
 OURS = "00000000-0000-4000-8000-000000000001"
@@ -77,7 +78,7 @@ def test_what_somebody_removed_is_forgotten(index: Index, tmp_path: Path) -> Non
 
 
 def test_reading_goes_on_where_a_bite_ended(index: Index, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(search, "SLICE_SECONDS", 0.0)
+    monkeypatch.setattr(search_index, "SLICE_SECONDS", 0.0)
     path = write(tmp_path, THEIRS, *(f"kiwi{number}" for number in range(5)))
     bites = 0
     while not index.update([Volume(ELSEWHERE, THEIRS, path)], 0.0):

@@ -11,7 +11,7 @@ import pytest
 from shared.config import Config
 from shared.errors import InvalidRequest
 from supervisor.settings import Settings
-from supervisor.store import Store
+from supervisor.store.store import Store
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 
 from shared.errors import StorageFailed
 from shared.messages import Event
-from supervisor.store import Damaged, MessageRecord, SessionRecord, Store
+from supervisor.store.store import Damaged, MessageRecord, SessionRecord, Store
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import msgspec
 
 from shared.messages import VERSION, Event
 from supervisor import clock
-from supervisor.sqlite import Connection
+from supervisor.store.sqlite import Connection
 
 ROW_BYTES = 128
 """What an event takes beside its data: number, time, kind, session, and the session's entry in the index."""

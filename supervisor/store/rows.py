@@ -11,8 +11,8 @@ from typing import Any
 
 import msgspec
 
-from supervisor.records import MessageRecord, SessionRecord
-from supervisor.sqlite import Damaged
+from supervisor.store.records import MessageRecord, SessionRecord
+from supervisor.store.sqlite import Damaged
 
 SESSION_COLUMNS = (
     "id",

@@ -22,12 +22,12 @@ import msgspec
 from shared.errors import StorageFailed
 from shared.messages import Event
 from supervisor import clock
-from supervisor.journal_store import Journal, now_ms
-from supervisor.message_index import OPEN, ORDER, WAITING, MessageIndex
 from supervisor.migrations import STEPS, Step, migrate
-from supervisor.records import MessageRecord, SessionRecord
-from supervisor.rows import MESSAGE_COLUMNS, SESSION_COLUMNS, body, message_of, session_of
-from supervisor.sqlite import Damaged, connect, refused
+from supervisor.store.event_journal import Journal, now_ms
+from supervisor.store.message_index import OPEN, ORDER, WAITING, MessageIndex
+from supervisor.store.records import MessageRecord, SessionRecord
+from supervisor.store.rows import MESSAGE_COLUMNS, SESSION_COLUMNS, body, message_of, session_of
+from supervisor.store.sqlite import Damaged, connect, refused
 
 _log = logging.getLogger("pilotlight.supervisor")
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from supervisor.records import MessageRecord
-from supervisor.sqlite import Connection
+from supervisor.store.records import MessageRecord
+from supervisor.store.sqlite import Connection
 
 OPEN_STATES = ("accepted", "queued", "typed", "submitted")
 OPEN = f"state IN ({','.join(repr(state) for state in OPEN_STATES)})"

@@ -18,7 +18,7 @@ import msgspec
 
 from shared.errors import Conflict
 from shared.operations import SendMessage
-from supervisor.store import MessageRecord, Store
+from supervisor.store.store import MessageRecord, Store
 
 
 def digest(body: Any) -> str:
