@@ -8,7 +8,7 @@ from shared.errors import Conflict, InvalidRequest, NotFound
 from shared.operations import CreateSession
 from supervisor.claude import status_file
 from supervisor.claude.journal import find_transcript, transcript_path
-from supervisor.conversations import project_of
+from supervisor.history.library import project_of
 from supervisor.session import House
 from supervisor.states import State
 

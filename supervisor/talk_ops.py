@@ -17,11 +17,12 @@ from shared import operations
 from shared.errors import Conflict, InvalidRequest, NotFound, StorageFailed
 from shared.messages import CommandResult, HistoryEntry, HistoryPage, Request
 from shared.operations import CreateSession, SendMessage
-from supervisor import attachments, history, modes
+from supervisor import attachments, modes
 from supervisor.claude.journal import find_transcript, transcript_path
 from supervisor.commands import check_command
-from supervisor.conversations import Library, glimpse
-from supervisor.history import Source
+from supervisor.history import reader
+from supervisor.history.library import Library, glimpse
+from supervisor.history.reader import Source
 from supervisor.household import Household
 from supervisor.ops import Ops
 from supervisor.pool import Pool
@@ -145,19 +146,19 @@ class TalkOps:
         if not 1 <= arguments.limit <= MAX_ENTRIES:
             raise InvalidRequest(f"`limit` must be between 1 and {MAX_ENTRIES}.", code="invalid_limit")
         sources = self._sources(record)
-        entries, following = await asyncio.to_thread(history.page, sources, arguments.before, arguments.limit)
+        entries, following = await asyncio.to_thread(reader.page, sources, arguments.before, arguments.limit)
         return HistoryPage(entries=self._with_receipts(record, entries), next=following)
 
     async def _export(self, arguments: operations.ExportRequest, _: Request) -> Any:
         record = self._find(arguments.session_id).session.record
-        entries = self._with_receipts(record, await asyncio.to_thread(history.whole, self._sources(record)))
+        entries = self._with_receipts(record, await asyncio.to_thread(reader.whole, self._sources(record)))
         title = record.title or f"Session {record.id}"
         facts = {"session": record.id, "project": record.project_path, "entries": str(len(entries))}
         if arguments.format == "json":
             body = {"sessionId": record.id, "title": record.title, "projectPath": record.project_path}
             text = await asyncio.to_thread(_json, {**body, "exportedAt": now_ms(), "entries": entries})
             return {"name": f"{record.id}.json", "contentType": "application/json", "text": text}
-        text = await asyncio.to_thread(history.markdown, title, list(facts.items()), entries)
+        text = await asyncio.to_thread(reader.markdown, title, list(facts.items()), entries)
         return {"name": f"{record.id}.md", "contentType": "text/markdown; charset=utf-8", "text": text}
 
     def _sources(self, record: SessionRecord) -> list[Source]:

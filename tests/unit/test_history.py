@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from shared.errors import InvalidRequest
 from shared.messages import HistoryEntry
-from supervisor import history
 from supervisor.claude import transcript
-from supervisor.history import Source, lines_backwards
+from supervisor.history import reader
+from supervisor.history.reader import Source, lines_backwards
 
 
 def write(path: Path, *lines: dict[str, Any]) -> Source:
@@ -58,7 +58,7 @@ def all_pages(sources: list[Source], limit: int) -> list[HistoryEntry]:
     found: list[HistoryEntry] = []
     cursor = None
     while True:
-        entries, cursor = history.page(sources, cursor, limit)
+        entries, cursor = reader.page(sources, cursor, limit)
         assert len(entries) <= limit
         found = entries + found
         if cursor is None:
@@ -74,7 +74,7 @@ def all_pages(sources: list[Source], limit: int) -> list[HistoryEntry]:
 def test_every_whole_line_is_read_backwards(tmp_path: Path, lines: list[bytes], tail: bytes, block: int) -> None:
     path = tmp_path / "t.jsonl"
     path.write_bytes(b"".join(line + b"\n" for line in lines) + tail)
-    with mock.patch.object(history, "BLOCK", block):
+    with mock.patch.object(reader, "BLOCK", block):
         found = list(lines_backwards(path))
         assert [line for _, line in found] == lines[::-1]
         for offset, line in found:
@@ -84,7 +84,7 @@ def test_every_whole_line_is_read_backwards(tmp_path: Path, lines: list[bytes], 
 
 
 def test_a_missing_transcript_is_an_empty_history(tmp_path: Path) -> None:
-    assert history.page([Source("c", tmp_path / "none.jsonl")], None, 5) == ([], None)
+    assert reader.page([Source("c", tmp_path / "none.jsonl")], None, 5) == ([], None)
 
 
 def conversation(folder: Path) -> list[Source]:
@@ -112,7 +112,7 @@ def conversation(folder: Path) -> list[Source]:
 
 
 def test_entries_hold_what_belongs_together(tmp_path: Path) -> None:
-    entries, following = history.page(conversation(tmp_path), None, 50)
+    entries, following = reader.page(conversation(tmp_path), None, 50)
     assert following is None
     assert [(entry.role, entry.text[:20], entry.source) for entry in entries] == [
         ("user", "go", "terminal"),
@@ -130,7 +130,7 @@ def test_entries_hold_what_belongs_together(tmp_path: Path) -> None:
     assert entries[0].at == 1767323045678
     first, second = entries[1].tool_calls[0], entries[3].tool_calls[0]
     assert (first["result"], first["isError"], first["truncated"]) == ("no", True, True)
-    assert len(first["input"]["command"]) == history.MAX_TOOL_TEXT
+    assert len(first["input"]["command"]) == reader.MAX_TOOL_TEXT
     assert (second["result"], second["isError"], second["truncated"]) == ("yes\n[image]", False, False)
     assert entries[5].output == "Set model to Opus"
     assert entries[-1].conversation_id == "two"
@@ -139,25 +139,25 @@ def test_entries_hold_what_belongs_together(tmp_path: Path) -> None:
 @pytest.mark.parametrize("limit", range(1, 12))
 def test_pages_of_any_size_are_the_same_history(tmp_path: Path, limit: int) -> None:
     sources = conversation(tmp_path)
-    assert all_pages(sources, limit) == history.page(sources, None, 50)[0]
+    assert all_pages(sources, limit) == reader.page(sources, None, 50)[0]
 
 
 def test_a_reply_that_was_written_before_its_prompt_follows_it(tmp_path: Path) -> None:
     late = {**assistant("m", text("reply")), "timestamp": "2026-01-01T00:00:02Z"}
     source = write(tmp_path / "t.jsonl", late, user("prompt", timestamp="2026-01-01T00:00:01Z"))
-    assert [entry.text for entry in history.page([source], None, 9)[0]] == ["prompt", "reply"]
+    assert [entry.text for entry in reader.page([source], None, 9)[0]] == ["prompt", "reply"]
 
 
 @pytest.mark.parametrize("cursor", ["", "x", "0", "0.", ".5", "-1.0", "2.0", "0.x", "0." + "9" * 40])
 def test_a_wrong_cursor_is_refused(tmp_path: Path, cursor: str) -> None:
     with pytest.raises(InvalidRequest):
-        history.page(conversation(tmp_path), cursor, 5)
+        reader.page(conversation(tmp_path), cursor, 5)
 
 
 def test_markdown_fences_hold_whatever_a_tool_says() -> None:
     call = {"id": "t", "name": "Bash", "input": {"command": "ls"}, "result": "```\n````", "truncated": False}
     entries = [HistoryEntry(id="a", role="assistant", text="Hi", at=0, tool_calls=[call])]
-    told = history.markdown("T", [("session", "s")], entries)
+    told = reader.markdown("T", [("session", "s")], entries)
     assert "`````\n```\n````\n`````" in told
     assert "1970-01-01 00:00:00 UTC" in told
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from supervisor import conversations
-from supervisor.conversations import Library
+from supervisor.history import library as conversations
+from supervisor.history.library import Library
 from supervisor.store import search_index
 from supervisor.store.search_index import ELSEWHERE, Index, Volume
 from tests.harness import PATIENCE

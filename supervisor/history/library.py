@@ -14,7 +14,7 @@ from typing import Any
 
 from supervisor.claude import status_file, transcript
 from supervisor.claude.journal import find_transcript
-from supervisor.history import lines_backwards
+from supervisor.history.reader import lines_backwards
 
 HEAD_BYTES = 256 * 1024
 TAIL_LINES = 60
