@@ -19,10 +19,10 @@ from shared.errors import Conflict, InvalidRequest, Unavailable
 from shared.messages import Choice, Waiting
 from shared.operations import Answer
 from supervisor.claude.screen import Menu
-from supervisor.holds import is_hold, release
-from supervisor.session import Session
-from supervisor.states import State
-from supervisor.waits import Permission
+from supervisor.session.backoff import is_hold, release
+from supervisor.session.session import Session
+from supervisor.session.states import State
+from supervisor.session.waiting import Permission
 
 UP, DOWN, ENTER, ESCAPE = b"\x1b[A", b"\x1b[B", b"\r", b"\x1b"
 MOVE_SECONDS = 1.0

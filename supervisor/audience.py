@@ -19,8 +19,8 @@ from shared import viewer as protocol
 from shared.errors import Conflict, PilotlightError
 from supervisor.household import Household
 from supervisor.pool import Pool
-from supervisor.session import Session
-from supervisor.states import State
+from supervisor.session.session import Session
+from supervisor.session.states import State
 from supervisor.store.store import now_ms
 from supervisor.terminal.holder_client import HolderError
 from supervisor.terminal.terminal import Terminal

@@ -15,7 +15,7 @@ from shared.errors import Conflict
 from supervisor.pauses import pause_point
 
 if TYPE_CHECKING:
-    from supervisor.session import Session
+    from supervisor.session.session import Session
     from supervisor.terminal.terminal import Terminal
 
 CTRL_G = b"\x07"

@@ -11,7 +11,7 @@ from shared.errors import PilotlightError
 from supervisor import resources
 from supervisor.claude import command_line, release
 from supervisor.pool import Pool
-from supervisor.states import State
+from supervisor.session.states import State
 
 LOW_DISK_BYTES = 500 * 1024 * 1024
 NO_DISK_BYTES = 20 * 1024 * 1024

@@ -21,12 +21,12 @@ from shared.errors import InvalidRequest, PilotlightError
 from supervisor import box
 from supervisor.claude.prompts import check_prompt
 from supervisor.claude.transcript import Spoken
+from supervisor.session.turn import Outcome
 from supervisor.store.store import MessageRecord
 from supervisor.terminal.terminal import Terminal
-from supervisor.turns import Outcome
 
 if TYPE_CHECKING:
-    from supervisor.session import Session
+    from supervisor.session.session import Session
 
 ENTER, ESCAPE = b"\r", b"\x1b"
 ENTER_SECONDS = 0.5

@@ -38,7 +38,7 @@ from supervisor.pool import Pool
 from supervisor.publishing import Publisher
 from supervisor.recording import Recorder
 from supervisor.salvage import open_store, restore
-from supervisor.session import House
+from supervisor.session.session import House
 from supervisor.settings import Settings
 from supervisor.store.store import now_ms
 from supervisor.talk_ops import TalkOps

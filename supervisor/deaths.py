@@ -16,12 +16,12 @@ from shared.errors import Conflict, StartFailed
 from shared.process import ProcessId
 from supervisor import aftermath, endings, remains
 from supervisor.aftermath import Exit
-from supervisor.chores import Chores
 from supervisor.claude import status_file
 from supervisor.launching import has_transcript
 from supervisor.pauses import pause_point
-from supervisor.session import Session
-from supervisor.states import Event, State
+from supervisor.session.background import Chores
+from supervisor.session.session import Session
+from supervisor.session.states import Event, State
 
 
 class Reviver(Protocol):

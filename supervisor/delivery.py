@@ -23,8 +23,8 @@ from supervisor.claude import command_line
 from supervisor.endings import error_body
 from supervisor.lifecycle import Lifecycle
 from supervisor.pauses import pause_point
-from supervisor.session import Session
-from supervisor.states import State
+from supervisor.session.session import Session
+from supervisor.session.states import State
 from supervisor.store.store import MessageRecord
 from supervisor.terminal.holder_client import HolderError
 from supervisor.terminal.terminal import Terminal

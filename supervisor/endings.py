@@ -7,10 +7,11 @@ import time
 from typing import Any
 
 from shared.errors import PilotlightError
-from supervisor import aftermath, attachments, remains
+from supervisor import aftermath, remains
 from supervisor.launching import has_transcript
-from supervisor.session import Session
-from supervisor.states import Event
+from supervisor.session import attachments
+from supervisor.session.session import Session
+from supervisor.session.states import Event
 from supervisor.store.store import now_ms
 
 

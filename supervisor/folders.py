@@ -16,7 +16,7 @@ from itertools import islice
 from supervisor.holder import lock
 from supervisor.launching import lock_of
 from supervisor.pool import Pool
-from supervisor.states import State
+from supervisor.session.states import State
 from supervisor.store.records import SessionRecord
 
 DISCARDED = ".discarded"

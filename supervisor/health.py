@@ -19,11 +19,11 @@ from shared.config import Config
 from shared.errors import PilotlightError, StorageFailed, Unavailable
 from supervisor import resources, strangers
 from supervisor.household import Household
-from supervisor.lifetime import keeps_alive, lifetime
 from supervisor.memory_limit import MEGABYTE, memory_action
 from supervisor.pool import Pool
-from supervisor.session import Session
-from supervisor.states import State
+from supervisor.session.lifetime import keeps_alive, lifetime
+from supervisor.session.session import Session
+from supervisor.session.states import State
 from supervisor.terminal.holder_client import HolderError
 
 ROOMY = 0.95

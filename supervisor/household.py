@@ -19,8 +19,8 @@ from supervisor.lifecycle import Lifecycle
 from supervisor.memory_limit import Pauses
 from supervisor.policy import Policy
 from supervisor.rest import check_restful
-from supervisor.session import Session
-from supervisor.states import State
+from supervisor.session.session import Session
+from supervisor.session.states import State
 
 QUIET_SECONDS = 3.0
 

@@ -13,10 +13,10 @@ from shared.errors import Conflict, Unavailable
 from supervisor import box
 from supervisor.answers import ESCAPE, GONE_SECONDS, press
 from supervisor.pauses import pause_point
-from supervisor.session import Session
-from supervisor.states import State
+from supervisor.session.session import Session
+from supervisor.session.states import State
+from supervisor.session.turn import Outcome
 from supervisor.store.store import MessageRecord
-from supervisor.turns import Outcome
 
 CTRL_C = b"\x03"
 RUNGS = (("escape", 3.0), ("escape_again", 10.0))

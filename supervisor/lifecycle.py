@@ -21,15 +21,15 @@ from shared.errors import Conflict, PilotlightError, StartFailed, StartPostponed
 from shared.process import ProcessId
 from supervisor import aftermath, endings, interrupts, launching, remains, teardown
 from supervisor.aftermath import Exit
-from supervisor.chores import Chores
 from supervisor.claude import command_line, release
 from supervisor.claude.journal import transcript_path
 from supervisor.deaths import Deaths
 from supervisor.link import Link
 from supervisor.pauses import pause_point
 from supervisor.rest import await_flush, check_restful
-from supervisor.session import Session
-from supervisor.states import Event, State
+from supervisor.session.background import Chores
+from supervisor.session.session import Session
+from supervisor.session.states import Event, State
 from supervisor.terminal.holder_client import HolderError
 from supervisor.trust import Trust
 

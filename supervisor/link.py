@@ -6,10 +6,10 @@ import asyncio
 from pathlib import Path
 from typing import Any, Protocol
 
-from supervisor.chores import Chores
 from supervisor.launching import conversation_lock
-from supervisor.session import STALE, Session
-from supervisor.states import Event
+from supervisor.session.background import Chores
+from supervisor.session.session import STALE, Session
+from supervisor.session.states import Event
 from supervisor.terminal.holder_client import HolderError, HolderTimeout
 from supervisor.terminal.terminal import CONNECT_SECONDS, Terminal
 

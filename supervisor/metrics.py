@@ -7,7 +7,7 @@ from typing import Any
 
 from shared.messages import Event
 from supervisor.pool import Pool
-from supervisor.states import State
+from supervisor.session.states import State
 from supervisor.store.store import now_ms
 
 STEPS = (("queued", "typed"), ("typed", "submitted"), ("submitted", "answered"), ("accepted", "answered"))

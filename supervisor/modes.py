@@ -14,7 +14,7 @@ from shared.errors import Conflict
 from shared.tokens import PLAN
 from supervisor import renewal
 from supervisor.rest import check_restful
-from supervisor.session import STALE, Session
+from supervisor.session.session import STALE, Session
 from supervisor.store.records import MODE_NOW, PLANNED
 
 PLANNING = "planning"

@@ -29,9 +29,9 @@ from supervisor.health import Health
 from supervisor.household import Household
 from supervisor.metrics import Metrics
 from supervisor.pool import Pool
-from supervisor.session import Session
+from supervisor.session.session import Session
+from supervisor.session.states import State
 from supervisor.settings import Settings
-from supervisor.states import State
 from supervisor.store import idempotency
 from supervisor.store.store import MessageRecord
 from supervisor.terminal.holder_client import HolderError

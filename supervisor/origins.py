@@ -9,8 +9,8 @@ from shared.operations import CreateSession
 from supervisor.claude import status_file
 from supervisor.claude.journal import find_transcript, transcript_path
 from supervisor.history.library import project_of
-from supervisor.session import House
-from supervisor.states import State
+from supervisor.session.session import House
+from supervisor.session.states import State
 
 
 def project_folder(given: str) -> Path:

@@ -15,8 +15,8 @@ from contextlib import asynccontextmanager
 from shared.errors import Busy, Conflict
 from supervisor import resources
 from supervisor.household import Household
-from supervisor.session import House, Session
-from supervisor.states import State
+from supervisor.session.session import House, Session
+from supervisor.session.states import State
 
 STARTS_AT_ONCE = 2
 RETRY_AFTER_SECONDS = 10

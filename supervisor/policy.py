@@ -18,10 +18,10 @@ import msgspec
 
 from shared.config import PermissionRule
 from shared.errors import PilotlightError
-from supervisor.waits import Permission
+from supervisor.session.waiting import Permission
 
 if TYPE_CHECKING:
-    from supervisor.session import Session
+    from supervisor.session.session import Session
 
 _SUBJECTS = ("command", "file_path", "notebook_path", "path", "url", "query", "pattern", "plan")
 _PATHS = frozenset({"file_path", "notebook_path", "path"})

@@ -14,14 +14,15 @@ from contextlib import suppress
 from shared.errors import Busy, Conflict, NotFound, PilotlightError, StorageFailed
 from shared.messages import MessageKind, MessageView, Sent
 from shared.operations import CreateSession, SendMessage
-from supervisor import attachments, clock, origins, renewal
+from supervisor import clock, origins, renewal
 from supervisor.audit import SENDS
 from supervisor.claude import normalization
 from supervisor.household import Household
 from supervisor.launching import has_transcript
 from supervisor.places import RETRY_AFTER_SECONDS, Places
-from supervisor.session import House, Session
-from supervisor.states import State
+from supervisor.session import attachments
+from supervisor.session.session import House, Session
+from supervisor.session.states import State
 from supervisor.store import idempotency
 from supervisor.store.message_index import OPEN_STATES
 from supervisor.store.store import MessageRecord, SessionRecord, now_ms

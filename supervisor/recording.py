@@ -23,8 +23,8 @@ from shared import asciicast
 from shared.errors import StorageFailed
 from supervisor.audience import Audience, Size
 from supervisor.pool import Pool
-from supervisor.session import Session
-from supervisor.states import State
+from supervisor.session.session import Session
+from supervisor.session.states import State
 from supervisor.viewers import Viewers
 
 NAME, OLD_NAME = "recording.cast", "recording.old.cast"

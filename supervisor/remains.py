@@ -13,7 +13,7 @@ from supervisor.aftermath import Exit
 from supervisor.claude import screen as dialogs
 from supervisor.holder import files
 from supervisor.holder.ring import read_tail
-from supervisor.session import Session
+from supervisor.session.session import Session
 from supervisor.terminal.holder_client import HolderInfo, read_exit, read_info
 from supervisor.terminal.screen import Screen
 

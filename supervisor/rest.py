@@ -7,8 +7,8 @@ import time
 
 from shared.errors import Conflict
 from supervisor.launching import has_transcript
-from supervisor.session import Session
-from supervisor.states import State
+from supervisor.session.session import Session
+from supervisor.session.states import State
 
 FLUSH_SECONDS = 1.0
 FLUSHED_SECONDS = 0.25

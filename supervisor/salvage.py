@@ -19,7 +19,7 @@ from supervisor import clock
 from supervisor.claude import command_line
 from supervisor.claude.journal import find_transcript
 from supervisor.holder import files
-from supervisor.states import State
+from supervisor.session.states import State
 from supervisor.store.quarantine import set_aside
 from supervisor.store.store import Damaged, MessageRecord, SessionRecord, Store
 from supervisor.terminal.holder_client import HolderInfo, read_info

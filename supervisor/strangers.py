@@ -12,7 +12,7 @@ from shared.errors import Conflict, StartFailed
 from shared.process import ProcessId
 from supervisor.claude import status_file
 from supervisor.lifecycle import Lifecycle
-from supervisor.session import Session
+from supervisor.session.session import Session
 
 SHARED = "conversation_shared"
 

@@ -17,7 +17,7 @@ from shared import operations
 from shared.errors import Conflict, InvalidRequest, NotFound, StorageFailed
 from shared.messages import CommandResult, HistoryEntry, HistoryPage, Request
 from shared.operations import CreateSession, SendMessage
-from supervisor import attachments, modes
+from supervisor import modes
 from supervisor.claude.journal import find_transcript, transcript_path
 from supervisor.commands import check_command
 from supervisor.history import reader
@@ -26,7 +26,8 @@ from supervisor.history.reader import Source
 from supervisor.household import Household
 from supervisor.ops import Ops
 from supervisor.pool import Pool
-from supervisor.states import State
+from supervisor.session import attachments
+from supervisor.session.states import State
 from supervisor.store import search_index
 from supervisor.store.idempotency import RequestKey, digest
 from supervisor.store.store import SessionRecord, now_ms

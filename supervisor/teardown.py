@@ -17,7 +17,7 @@ from shared.process import ProcessId
 from supervisor import remains
 from supervisor.claude import status_file
 from supervisor.link import Link
-from supervisor.session import Session
+from supervisor.session.session import Session
 from supervisor.terminal.holder_client import HolderError, HolderTimeout
 
 STOP_GRACE_SECONDS = 2.0

@@ -13,7 +13,7 @@ from supervisor.holder.ring import read_tail
 from supervisor.ops import Ops
 from supervisor.pool import Pool
 from supervisor.recording import Recorder
-from supervisor.session import Session
+from supervisor.session.session import Session
 from supervisor.terminal.holder_client import HolderError
 from supervisor.terminal.screen import Screen, history
 from supervisor.terminal.terminal import Terminal

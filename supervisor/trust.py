@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from shared.errors import PilotlightError
 from supervisor.answers import choose
-from supervisor.chores import Chores
 from supervisor.claude import screen
-from supervisor.session import TRUST_TRIES, Session
+from supervisor.session.background import Chores
+from supervisor.session.session import TRUST_TRIES, Session
 from supervisor.terminal.holder_client import HolderError
 
 

@@ -20,8 +20,8 @@ from pathlib import Path
 from shared.errors import Conflict, PilotlightError, Unavailable
 from supervisor.delivery import resembles
 from supervisor.household import Household
-from supervisor.session import Session
-from supervisor.states import State
+from supervisor.session.session import Session
+from supervisor.session.states import State
 from supervisor.store.store import MessageRecord
 from supervisor.terminal.holder_client import HolderError
 from supervisor.terminal.keys import SUSPEND

@@ -26,9 +26,9 @@ import pexpect
 from demo.home import demo_environment, prepare_home
 from demo.server import DemoModel
 from shared.config import ClaudeConfig
-from supervisor import waits
 from supervisor.claude import command_line
 from supervisor.claude import screen as dialogs
+from supervisor.session import waiting
 from supervisor.terminal.screen import Screen
 from tests.harness import VERSIONS, claude_binary
 
@@ -127,7 +127,7 @@ class Cli:
 
     def close(self) -> None:
         self.child.close(force=True)
-        for permission in waits.pending(self.folder / "session" / "spool"):
+        for permission in waiting.pending(self.folder / "session" / "spool"):
             permission.settle()
         self.screen.close()
 

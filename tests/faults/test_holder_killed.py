@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from shared import process
-from supervisor.session import require
-from supervisor.states import State
+from supervisor.session.session import require
+from supervisor.session.states import State
 from supervisor.store.store import Store
 from tests.conftest import MakeHouse
 from tests.faults.pausing import Pauses, fates, first_tries, kinds

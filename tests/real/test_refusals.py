@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from shared.errors import Conflict
-from supervisor.holds import CAUSES
+from supervisor.session.backoff import CAUSES
 from tests.conftest import MakeHouse
 from tests.harness import House, until
 

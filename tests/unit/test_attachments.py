@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from shared.errors import InvalidRequest, TooLarge
 from shared.messages import MAX_ATTACHMENT_BYTES, Attachment
-from supervisor import attachments
 from supervisor.claude.prompts import check_prompt
+from supervisor.session import attachments
 
 
 def file(name: str, data: bytes = b"x", **more: object) -> Attachment:

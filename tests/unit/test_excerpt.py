@@ -8,7 +8,7 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from supervisor.excerpt import STRING_BYTES, WHOLE_BYTES, excerpt
+from supervisor.session.truncation import STRING_BYTES, WHOLE_BYTES, excerpt
 
 ANY = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**60), 2**60) | st.floats(allow_nan=False) | st.text(max_size=3000),

@@ -22,8 +22,8 @@ from shared.messages import Waiting
 from supervisor import interrupts
 from supervisor.claude.journal import Status
 from supervisor.claude.screen import Sight
-from supervisor.session import House, Session
-from supervisor.states import Event
+from supervisor.session.session import House, Session
+from supervisor.session.states import Event
 from supervisor.store.store import MessageRecord, SessionRecord, Store, now_ms
 
 WORDS = "our words"

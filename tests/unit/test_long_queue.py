@@ -21,7 +21,7 @@ from supervisor.health import Health
 from supervisor.metrics import Metrics
 from supervisor.ops import Ops
 from supervisor.pool import Pool
-from supervisor.session import House
+from supervisor.session.session import House
 from supervisor.settings import Settings
 from supervisor.store import message_index
 from supervisor.store import store as store_module

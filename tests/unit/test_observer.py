@@ -7,9 +7,9 @@ from types import SimpleNamespace
 from typing import Any
 
 from shared.messages import Waiting
-from supervisor.observer import HOOK_LAG_SECONDS, Observer
-from supervisor.states import Event, State
-from supervisor.waits import Permission
+from supervisor.session.observer import HOOK_LAG_SECONDS, Observer
+from supervisor.session.states import Event, State
+from supervisor.session.waiting import Permission
 from tests.unit.test_dialogs import seen
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from shared.config import PermissionRule
 from supervisor.policy import decide
-from supervisor.waits import Permission
+from supervisor.session.waiting import Permission
 
 
 def asked(tool: str, **given: Any) -> Permission:

@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 
 from supervisor import recaps
-from supervisor.states import State
+from supervisor.session.states import State
 
 
 class Pool:

@@ -18,7 +18,7 @@ from shared.config import Config, SessionsConfig
 from shared.errors import StorageFailed
 from supervisor import recording as module
 from supervisor.recording import NAME, OLD_NAME, Recorder, Recording
-from supervisor.states import State
+from supervisor.session.states import State
 
 HEAD = {"cols": 80, "rows": 24, "title": "Claude"}
 DAY = 86400.0

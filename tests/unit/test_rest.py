@@ -10,8 +10,8 @@ import pytest
 
 from shared.errors import Conflict
 from supervisor.rest import UNDRAWN_SECONDS, check_restful
-from supervisor.session import Session
-from supervisor.states import State
+from supervisor.session.session import Session
+from supervisor.session.states import State
 
 
 def typed(keyed_ago: float, drawn_ago: float) -> Session:

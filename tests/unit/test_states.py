@@ -7,7 +7,7 @@ import itertools
 import pytest
 
 from shared.messages import Waiting
-from supervisor.states import LIVE, PATIENCE_SECONDS, TABLE, Event, Evidence, State, Verdict, after, judge
+from supervisor.session.states import LIVE, PATIENCE_SECONDS, TABLE, Event, Evidence, State, Verdict, after, judge
 
 ASKS = Waiting(id="w1", kind="permission", title="May I?", text="")
 HELD = Waiting(id="w2", kind="rate_limit", title="Limit", text="")

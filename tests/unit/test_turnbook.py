@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from supervisor.claude.journal import TranscriptLine
-from supervisor.turnbook import REMEMBERED_TURNS, TurnBook
-from supervisor.turns import StopReport
+from supervisor.session.turn import StopReport
+from supervisor.session.turn_assembler import REMEMBERED_TURNS, TurnBook
 
 FIRST = [
     TranscriptLine("user", prompt_id="p1", text="one?", uuid="a1"),

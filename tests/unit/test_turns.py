@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from supervisor.claude.journal import TranscriptLine
-from supervisor.turns import (
+from supervisor.session.turn import (
     AGREE_SECONDS,
     HOOK_GRACE_SECONDS,
     QUIET_SECONDS,

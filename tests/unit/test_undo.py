@@ -24,12 +24,12 @@ from shared.messages import Event as JournalEvent
 from shared.messages import Waiting
 from supervisor import endings, interrupts, modes
 from supervisor.publishing import MAX_WAITING, Publisher
-from supervisor.states import Event
+from supervisor.session.states import Event
+from supervisor.session.turn import Outcome
 from supervisor.store.records import PLANNED
 from supervisor.store.rollback import undone_on_failure
 from supervisor.store.sqlite import Connection
 from supervisor.store.store import MessageRecord, Store
-from supervisor.turns import Outcome
 from tests.unit.test_late_news import WORDS, Claude
 
 ROOT = Path(__file__).parents[2]

@@ -22,8 +22,8 @@ from shared.errors import Conflict, InvalidRequest, PilotlightError, Unauthorize
 from shared.tokens import Identity
 from supervisor import audience as audience_module
 from supervisor.audience import CROPPED_SECONDS, Audience
-from supervisor.pulse import Pulse
-from supervisor.states import State
+from supervisor.session.condition import Pulse
+from supervisor.session.states import State
 from supervisor.terminal import render
 from supervisor.terminal.screen import Screen
 from supervisor.typist import ReportFilter

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import OrderedDict
 
 from supervisor.claude.journal import TranscriptLine
-from supervisor.turns import StopReport, Turn, agree
+from supervisor.session.turn import StopReport, Turn, agree
 
 REMEMBERED_TURNS = 8
 REMEMBERED_LINES = 4096

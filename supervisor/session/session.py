@@ -21,24 +21,25 @@ from shared.config import Config
 from shared.errors import NotFound, StorageFailed
 from shared.messages import SessionView, Waiting
 from shared.paths import Paths
-from supervisor import clock, lifetime, states
+from supervisor import clock
 from supervisor.claude import screen
 from supervisor.claude.journal import Status
 from supervisor.commands import CommandRun
 from supervisor.fates import Fates
-from supervisor.holds import is_held
-from supervisor.logbook import Logbook
-from supervisor.observer import Observer
-from supervisor.pulse import Pulse
-from supervisor.receipts import Receipts
-from supervisor.states import Event, State
+from supervisor.session import lifetime, states
+from supervisor.session.backoff import is_held
+from supervisor.session.condition import Pulse
+from supervisor.session.log_reader import Logbook
+from supervisor.session.observer import Observer
+from supervisor.session.receipts import Receipts
+from supervisor.session.states import Event, State
+from supervisor.session.waiting import ASKED_SINCE, Permission, expiry, pending
 from supervisor.store.quarantine import set_aside
 from supervisor.store.records import MODE_NOW
 from supervisor.store.rollback import undone_on_failure
 from supervisor.store.store import MessageRecord, SessionRecord, Store, now_ms
 from supervisor.terminal.holder_launch import Spares
 from supervisor.terminal.terminal import Terminal
-from supervisor.waits import ASKED_SINCE, Permission, expiry, pending
 
 TRUST_TRIES = 3
 ENTERED_SECONDS = 1.0

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from shared.errors import PilotlightError
-from supervisor import holds
 from supervisor.claude.journal import (
     DamagedSpool,
     EditorEvent,
@@ -26,17 +25,18 @@ from supervisor.claude.journal import (
     transcript_path,
 )
 from supervisor.claude.transcript import milliseconds, read
-from supervisor.excerpt import excerpt
 from supervisor.policy import consider
-from supervisor.receipts import same
+from supervisor.session import backoff
+from supervisor.session.receipts import same
+from supervisor.session.truncation import excerpt
+from supervisor.session.turn import StopReport, Turn
+from supervisor.session.turn_assembler import REMEMBERED_TURNS, TurnBook
+from supervisor.session.waiting import Permission
 from supervisor.store.records import MODE_NOW
 from supervisor.store.store import now_ms
-from supervisor.turnbook import REMEMBERED_TURNS, TurnBook
-from supervisor.turns import StopReport, Turn
-from supervisor.waits import Permission
 
 if TYPE_CHECKING:
-    from supervisor.session import Session
+    from supervisor.session.session import Session
 
 
 REMEMBERED_IDS = 32
@@ -296,7 +296,7 @@ class Logbook:
         if not self._is_behind(prompt_id):
             self.stopped_at = now_ms()
             if failure is None:
-                holds.forgive(session.record)  # whoever asked: the service has answered
+                backoff.forgive(session.record)  # whoever asked: the service has answered
             tasks = payload.get("background_tasks")
             if isinstance(tasks, list):  # a StopFailure tells nothing of them
                 session.record.background = [t for t in tasks if isinstance(t, dict)]

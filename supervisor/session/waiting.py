@@ -22,7 +22,7 @@ from shared.config import PermissionRule
 from shared.messages import Choice, Waiting, WaitingFor
 from supervisor.claude.lenient_json import decode
 from supervisor.claude.screen import Menu, Sight
-from supervisor.holds import is_hold
+from supervisor.session.backoff import is_hold
 from supervisor.store.store import now_ms
 
 _KINDS: dict[str, WaitingFor] = {"AskUserQuestion": "question", "ExitPlanMode": "plan"}

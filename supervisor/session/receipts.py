@@ -12,15 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 from shared.errors import ErrorBodyLike
 from shared.messages import SETTLED
-from supervisor import clock, holds
+from supervisor import clock
 from supervisor.commands import CommandRun, on_screen
 from supervisor.pauses import held
-from supervisor.states import Event, State
+from supervisor.session import backoff
+from supervisor.session.states import Event, State
+from supervisor.session.turn import Outcome, StopReport, agree, cut_off, settle
 from supervisor.store.store import MessageRecord, now_ms
-from supervisor.turns import Outcome, StopReport, agree, cut_off, settle
 
 if TYPE_CHECKING:
-    from supervisor.session import Session
+    from supervisor.session.session import Session
 
 SILENT_END_SECONDS = 2.0
 """How long status file and screen must say idle, with nothing new in any log, before a turn that is not ours has ended."""
@@ -172,7 +173,7 @@ class Receipts:
         error: ErrorBodyLike | None = None
         hold = None
         if outcome.state == "failed":
-            hold = holds.after_failure(session.record, outcome.error, outcome.detail, clock.wall())
+            hold = backoff.after_failure(session.record, outcome.error, outcome.detail, clock.wall())
             error = failure_body(outcome, hold)
         elif outcome.state == "interrupted":
             error = {
@@ -197,10 +198,10 @@ class Receipts:
             if session.record.turn_prompt == message.prompt_id:
                 session.record.turn_prompt = None
             if hold is not None:
-                holds.begin(session.record, hold)
+                backoff.begin(session.record, hold)
             if outcome.state == "answered":
                 if message.kind == "prompt":
-                    holds.forgive(session.record)
+                    backoff.forgive(session.record)
                 session.record.failures = 0
                 session.record.options = {**session.record.options, "spoken": session.record.conversation_id}
             session.store.save_session(session.record)
@@ -231,7 +232,7 @@ class Receipts:
         return queued and self.is_claimed(message) and same(submitted, message.prompt)
 
 
-def failure_body(outcome: Outcome, hold: holds.Hold | None) -> ErrorBodyLike:
+def failure_body(outcome: Outcome, hold: backoff.Hold | None) -> ErrorBodyLike:
     """The error of a message that Claude's service refused."""
     status = {"rate_limit": 429, "authentication_failed": 502, "invalid_request": 502}.get(outcome.error or "", 502)
     return {

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from shared.messages import Waiting
-from supervisor import holds, states
 from supervisor.claude import screen
 from supervisor.claude.journal import read_status, status_stamp
-from supervisor.states import Event, Evidence, State
+from supervisor.session import backoff, states
+from supervisor.session.states import Event, Evidence, State
+from supervisor.session.waiting import ASKED_SINCE, login_waiting, menu_id, permission_waiting, screen_waiting
 from supervisor.store.store import now_ms
-from supervisor.waits import ASKED_SINCE, login_waiting, menu_id, permission_waiting, screen_waiting
 
 if TYPE_CHECKING:
-    from supervisor.session import Session
+    from supervisor.session.session import Session
 
 STATUS_SECONDS = 0.2
 READY_SECONDS = 0.06
@@ -224,7 +224,7 @@ class Observer:
 
     def _held(self, sight: screen.Sight) -> Waiting | None:
         session = self._session
-        held = holds.waiting(session.record, now_ms())
+        held = backoff.waiting(session.record, now_ms())
         if held is not None:
             return self._same_since(held)
         if sight.not_logged_in:
