@@ -17,11 +17,12 @@ import time
 from collections.abc import Awaitable, Callable
 
 from shared.errors import Conflict, PilotlightError
-from supervisor import box, commands, modes, renewal, strangers
+from supervisor import box, commands, modes
 from supervisor.box import CTRL_G, EDITOR_SECONDS
 from supervisor.claude import command_line
-from supervisor.endings import error_body
-from supervisor.lifecycle import Lifecycle
+from supervisor.lifecycle import conversation_conflict, recycling
+from supervisor.lifecycle.ending import error_body
+from supervisor.lifecycle.lifecycle import Lifecycle
 from supervisor.pauses import pause_point
 from supervisor.session.session import Session
 from supervisor.session.states import State
@@ -128,7 +129,7 @@ class Sender:
             session.current = message
         else:
             session.receipts.requeue(message)
-            strangers.refuse_beside(session)
+            conversation_conflict.refuse_beside(session)
             if not await self._place(message):
                 return
         terminal, pressed = session.terminal, message.state == "typed"
@@ -154,7 +155,7 @@ class Sender:
             await session.pulse.until(lambda: session.idle_for_messages or not session.live, None)
             if await self._change_mode(message):
                 return False
-            if renewal.is_stale(session) and await renewal.renew(session, self._lifecycle):
+            if recycling.is_stale(session) and await recycling.renew(session, self._lifecycle):
                 return False
             if await self._rest():
                 return False
@@ -192,7 +193,7 @@ class Sender:
             refusal = modes.obstacle(session)
             if refusal is None:
                 modes.take(session, message.mode)
-                if await renewal.renew(session, self._lifecycle):
+                if await recycling.renew(session, self._lifecycle):
                     return True
             elif time.monotonic() > end:
                 raise Conflict(

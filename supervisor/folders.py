@@ -14,7 +14,7 @@ import time
 from itertools import islice
 
 from supervisor.holder import lock
-from supervisor.launching import lock_of
+from supervisor.lifecycle.launch import lock_of
 from supervisor.pool import Pool
 from supervisor.session.states import State
 from supervisor.store.records import SessionRecord

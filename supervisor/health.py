@@ -17,8 +17,9 @@ from dataclasses import dataclass
 from shared import process
 from shared.config import Config
 from shared.errors import PilotlightError, StorageFailed, Unavailable
-from supervisor import resources, strangers
+from supervisor import resources
 from supervisor.household import Household
+from supervisor.lifecycle import conversation_conflict
 from supervisor.memory_limit import MEGABYTE, memory_action
 from supervisor.pool import Pool
 from supervisor.session.lifetime import keeps_alive, lifetime
@@ -123,7 +124,7 @@ class Health:
         await self._guarded("resources", self._check_resources(config))
         for household in self._pool.households():
             if household.session.terminal is not None:
-                await self._guarded("strangers", strangers.check(household.session, household.lifecycle))
+                await self._guarded("strangers", conversation_conflict.check(household.session, household.lifecycle))
         connected = [household for household in self._pool.households() if household.session.terminal is not None]
         await asyncio.gather(*(self._guarded("progress", self._check_progress(h, config)) for h in connected))
         await self._guarded("prune", self._prune(config))

@@ -13,12 +13,12 @@ from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 from shared.errors import Conflict, PilotlightError
-from supervisor import renewal
 from supervisor.delivery import Sender
-from supervisor.lifecycle import Lifecycle
+from supervisor.lifecycle import recycling
+from supervisor.lifecycle.hibernation import check_restful
+from supervisor.lifecycle.lifecycle import Lifecycle
 from supervisor.memory_limit import Pauses
 from supervisor.policy import Policy
-from supervisor.rest import check_restful
 from supervisor.session.session import Session
 from supervisor.session.states import State
 
@@ -80,7 +80,7 @@ class Household:
 
     async def _renew(self) -> None:
         try:
-            await renewal.renew(self.session, self.lifecycle)
+            await recycling.renew(self.session, self.lifecycle)
         except PilotlightError as error:
             fields = {"session": self.session.id, "why": error.error_code}
             self.session.house.log.warning("renewal_failed", extra={"fields": fields})

@@ -12,8 +12,8 @@ from typing import Any
 
 from shared.errors import Conflict
 from shared.tokens import PLAN
-from supervisor import renewal
-from supervisor.rest import check_restful
+from supervisor.lifecycle import recycling
+from supervisor.lifecycle.hibernation import check_restful
 from supervisor.session.session import STALE, Session
 from supervisor.store.records import MODE_NOW, PLANNED
 
@@ -28,7 +28,7 @@ def wanting(options: Mapping[str, Any], live: bool, mode: str | None) -> bool:
     chosen, now = options.get("permission_mode"), options.get(MODE_NOW)
     if mode == PLANNING:
         return chosen != PLAN or (live and now != PLAN)
-    pending = live and now == PLAN != chosen and options.get(STALE) == renewal.SETTINGS_CHANGED
+    pending = live and now == PLAN != chosen and options.get(STALE) == recycling.SETTINGS_CHANGED
     return PLANNED in options or pending
 
 
@@ -41,21 +41,21 @@ def take(session: Session, mode: str | None) -> None:
     with session.change():
         if mode == PLANNING:
             chosen = options.get("permission_mode")
-            renewal.change(session, {"permission_mode": PLAN})
+            recycling.change(session, {"permission_mode": PLAN})
             if chosen != PLAN:
                 planned = {"before": chosen}
         elif planned is not None:
-            renewal.change(session, {"permission_mode": planned["before"]})
+            recycling.change(session, {"permission_mode": planned["before"]})
             planned = None
         kept = {**session.record.options, **({PLANNED: planned} if planned is not None else {})}
-        session.record.options = kept | ({STALE: renewal.SETTINGS_CHANGED} if session.live else {})
+        session.record.options = kept | ({STALE: recycling.SETTINGS_CHANGED} if session.live else {})
         session.store.save_session(session.record)
         session.store.append("updated", session.id, {"recycle": session.live, "mode": mode})
 
 
 def obstacle(session: Session) -> Conflict | None:
     """What keeps its process from being replaced for a mode."""
-    if renewal.never_spoke(session):
+    if recycling.never_spoke(session):
         return None
     try:
         check_restful(session)

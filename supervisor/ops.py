@@ -22,11 +22,12 @@ from shared.errors import (
     Unavailable,
 )
 from shared.messages import Request
-from supervisor import answers, interrupts, recaps, renewal
+from supervisor import answers, interrupts, recaps
 from supervisor.audit import Audit
 from supervisor.checks import run_checks
 from supervisor.health import Health
 from supervisor.household import Household
+from supervisor.lifecycle import recycling
 from supervisor.metrics import Metrics
 from supervisor.pool import Pool
 from supervisor.session.session import Session
@@ -215,9 +216,9 @@ class Ops:
 
     async def _update(self, arguments: operations.UpdateSession, _: Request) -> Any:
         session = self._find(arguments.session_id).session
-        given = {name: value for name in renewal.NAMES if (value := getattr(arguments, name)) is not msgspec.UNSET}
+        given = {name: value for name in recycling.NAMES if (value := getattr(arguments, name)) is not msgspec.UNSET}
         with session.change(durable=True):
-            recycle = renewal.change(session, given)
+            recycle = recycling.change(session, given)
             for name in ("title", "auto_keep_alive"):
                 value = getattr(arguments, name)
                 if value is not msgspec.UNSET:
@@ -225,7 +226,7 @@ class Ops:
             session.store.save_session(session.record)
             session.store.append("updated", session.id, {"recycle": recycle})
         if recycle and session.state is State.IDLE:
-            await renewal.renew(session, self._find(session.id).lifecycle)
+            await recycling.renew(session, self._find(session.id).lifecycle)
         return session.view()
 
     async def _kill(self, arguments: operations.StopSession, request: Request) -> Any:

@@ -14,11 +14,12 @@ from contextlib import suppress
 from shared.errors import Busy, Conflict, NotFound, PilotlightError, StorageFailed
 from shared.messages import MessageKind, MessageView, Sent
 from shared.operations import CreateSession, SendMessage
-from supervisor import clock, origins, renewal
+from supervisor import clock, origins
 from supervisor.audit import SENDS
 from supervisor.claude import normalization
 from supervisor.household import Household
-from supervisor.launching import has_transcript
+from supervisor.lifecycle import recycling
+from supervisor.lifecycle.launch import has_transcript
 from supervisor.places import RETRY_AFTER_SECONDS, Places
 from supervisor.session import attachments
 from supervisor.session.session import House, Session
@@ -94,7 +95,7 @@ class Pool:
         identity = str(uuid.uuid4())
         origin = origins.origin(self.house, request, project, identity)
         now = now_ms()
-        checked = renewal.options({name: getattr(request, name) for name in renewal.NAMES})
+        checked = recycling.options({name: getattr(request, name) for name in recycling.NAMES})
         options = {name: value for name, value in checked.items() if value is not None}
         record = SessionRecord(
             id=identity,
@@ -342,7 +343,7 @@ class Pool:
                         calm = CALM_SECONDS
                     if session.relock:
                         household.lifecycle.follow_conversation()
-                    if renewal.is_stale(session):
+                    if recycling.is_stale(session):
                         household.renew()
                     if session.permissions:
                         household.policy.tend()

@@ -7,7 +7,7 @@ from itertools import product
 
 import pytest
 
-from supervisor.aftermath import LONGEST_PAUSE_SECONDS, Exit, Life, judge, judge_start, pause
+from supervisor.lifecycle.restart_policy import LONGEST_PAUSE_SECONDS, Exit, Life, judge, judge_start, pause
 
 EXITS = [Exit(), Exit(status=0), Exit(status=7), Exit(signal=9)]
 

@@ -13,8 +13,8 @@ import pytest
 
 from api import terminal_words
 from supervisor import notify
+from supervisor.lifecycle.conversation_conflict import SHARED
 from supervisor.ops import Ops
-from supervisor.strangers import SHARED
 from supervisor.talk_ops import TalkOps
 from supervisor.terminal_ops import TerminalOps
 from tests.harness import ROOT
@@ -23,7 +23,7 @@ NAMED_ELSEWHERE = {
     "audience.py": {"attached", "detached"},
     "health.py": {"run_dir_renewed", "bus_rebound", "viewers_rebound", "lock_renewed"},
     "notify.py": {notify.FAILED},
-    "strangers.py": {SHARED},
+    "lifecycle/conversation_conflict.py": {SHARED},
 }
 """Kinds that do not stand where they are appended."""
 

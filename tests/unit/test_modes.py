@@ -8,7 +8,8 @@ from typing import Any, cast
 
 import pytest
 
-from supervisor import modes, renewal
+from supervisor import modes
+from supervisor.lifecycle import recycling
 
 
 class Sessions:
@@ -44,7 +45,7 @@ class Sessions:
 
     def choose(self, mode: str | None) -> None:
         """As `session.update` does."""
-        renewal.change(cast(Any, self), {"permission_mode": mode})
+        recycling.change(cast(Any, self), {"permission_mode": mode})
         self.process()
 
     @property

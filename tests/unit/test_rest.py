@@ -9,7 +9,7 @@ from typing import cast
 import pytest
 
 from shared.errors import Conflict
-from supervisor.rest import UNDRAWN_SECONDS, check_restful
+from supervisor.lifecycle.hibernation import UNDRAWN_SECONDS, check_restful
 from supervisor.session.session import Session
 from supervisor.session.states import State
 

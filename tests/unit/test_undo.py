@@ -22,7 +22,8 @@ import pytest
 from shared.errors import StorageFailed
 from shared.messages import Event as JournalEvent
 from shared.messages import Waiting
-from supervisor import endings, interrupts, modes
+from supervisor import interrupts, modes
+from supervisor.lifecycle import ending
 from supervisor.publishing import MAX_WAITING, Publisher
 from supervisor.session.states import Event
 from supervisor.session.turn import Outcome
@@ -163,7 +164,7 @@ def an_end(claude: Claude) -> Callable[[], Any]:
     claude.session.current = None
     claude.session.record.options = {"stop": {"to": "ended"}, "model": "sonnet"}
     claude.store.save_session(claude.session.record)
-    return lambda: endings.end(claude.session, "killed", "expired", None, None)
+    return lambda: ending.end(claude.session, "killed", "expired", None, None)
 
 
 def a_mode(claude: Claude) -> Callable[[], Any]:

@@ -19,14 +19,15 @@ from typing import Any
 from shared import process
 from shared.errors import Conflict, PilotlightError, StartFailed, StartPostponed, StorageFailed
 from shared.process import ProcessId
-from supervisor import aftermath, endings, interrupts, launching, remains, teardown
-from supervisor.aftermath import Exit
+from supervisor import interrupts
 from supervisor.claude import command_line, release
 from supervisor.claude.journal import transcript_path
-from supervisor.deaths import Deaths
-from supervisor.link import Link
+from supervisor.lifecycle import ending, launch, orphans, restart_policy, teardown
+from supervisor.lifecycle.exits import Deaths
+from supervisor.lifecycle.hibernation import await_flush, check_restful
+from supervisor.lifecycle.holder_link import Link
+from supervisor.lifecycle.restart_policy import Exit
 from supervisor.pauses import pause_point
-from supervisor.rest import await_flush, check_restful
 from supervisor.session.background import Chores
 from supervisor.session.session import Session
 from supervisor.session.states import Event, State
@@ -102,7 +103,7 @@ class Lifecycle:
                 async with self._admit(session):
                     await self._spawn(cause)
             except StartFailed as error:
-                if not endings.start_failed(session, error):
+                if not ending.start_failed(session, error):
                     raise
                 self.revive()
                 raise StartPostponed(f"{error.message} It is tried again.", code=error.error_code) from error
@@ -117,19 +118,19 @@ class Lifecycle:
         session, record = self._session, self._session.record
         if not Path(record.project_path).is_dir():
             raise StartFailed(f"The project folder {record.project_path} is gone.", code="project_path_missing")
-        await remains.end_strays(session)
+        await orphans.end_strays(session)
         if await self._take_over():
             return
         await command_line.learn_release(session.house.config().claude, session.house.environment)
-        resume = launching.has_transcript(session)
+        resume = launch.has_transcript(session)
         if not resume and record.options.get("spoken") == record.conversation_id:
             raise StartFailed(
                 f"The transcript of the conversation ({record.transcript}) is gone, so it cannot be resumed.",
                 code="transcript_missing",
             )
-        launching.make_directories(session)
-        start = launching.command_line(session, resume)
-        launching.refuse_second_process(session)
+        launch.make_directories(session)
+        start = launch.command_line(session, resume)
+        launch.refuse_second_process(session)
         if not resume:
             # Lines about a conversation that never began would make the CLI say that its id is already in use.
             home = session.house.claude_home
@@ -143,11 +144,11 @@ class Lifecycle:
             Event.SPAWN, cause, generation=generation, socket=str(socket), child=None, holder=None, end_reason=None
         )
         await pause_point("spawning")
-        info = await launching.launch_holder(session, launching.spec(session, start, socket), self._take_over)
+        info = await launch.launch_holder(session, launch.spec(session, start, socket), self._take_over)
         if info is None:
             return
         await pause_point("launched")
-        remains.note_holder(session, info)
+        orphans.note_holder(session, info)
         session.house.log.info(
             "session_started",
             extra={"fields": {"session": record.id, "pid": info.child.pid, "resume": resume, "cause": cause}},
@@ -157,13 +158,13 @@ class Lifecycle:
     async def _take_over(self) -> bool:
         """Connect to a holder of this session that lives although the database does not know it."""
         session = self._session
-        info = remains.living(session)
+        info = orphans.living(session)
         if info is None:
             return False
-        if remains.exit_on_disk(session, info.child.id) is not None:
+        if orphans.exit_on_disk(session, info.child.id) is not None:
             return False
         session.apply(Event.SPAWN, "taken_over", socket=info.socket)
-        remains.note_holder(session, info)
+        orphans.note_holder(session, info)
         session.store.append("adopted", session.id, {"pid": info.child.pid, "generation": session.record.generation})
         await self._link.connect(Path(info.socket))
         return True
@@ -176,10 +177,10 @@ class Lifecycle:
                 self.revive()
             return "asleep"
         _restore_current(session)
-        info = remains.holder_info(session)
+        info = orphans.holder_info(session)
         stopping = session.state is State.STOPPING
         if info is not None and process.alive(info.id) and info.socket == record.socket:
-            remains.note_holder(session, info)
+            orphans.note_holder(session, info)
             session.session_started = record.ready_once
             if not stopping:
                 session.store.append("adopted", session.id, {"pid": info.child.pid, "generation": record.generation})
@@ -201,9 +202,9 @@ class Lifecycle:
             self._wake_by_itself("never_started")
             return "resumed"
         if info is not None:
-            remains.note_holder(session, info)
-        await remains.end_strays(session)
-        await self._deaths.after_exit(record.generation, remains.exit_on_disk(session, None) or Exit())
+            orphans.note_holder(session, info)
+        await orphans.end_strays(session)
+        await self._deaths.after_exit(record.generation, orphans.exit_on_disk(session, None) or Exit())
         return "lost" if session.record.state == State.ENDED else "resumed"
 
     # -- ending ----------------------------------------------------------------------------------------------------
@@ -265,7 +266,7 @@ class Lifecycle:
                 session.apply(Event.STOP, intent["cause"], options={**session.record.options, "stop": intent})
                 await pause_point("stopping")
                 await teardown.end_tree(session, self._link, self._deaths.gone)
-            elif remains.living(session) is not None:
+            elif orphans.living(session) is not None:
                 await teardown.end_tree(session, self._link, self._deaths.gone)
             self._stopped(intent)
         except BaseException:
@@ -286,19 +287,19 @@ class Lifecycle:
         session = self._session
         session.receipts.conclude_cut_off(time.monotonic())
         if intent["to"] == State.ENDED:
-            endings.end(session, intent["cause"], intent["reason"], None, None)
+            ending.end(session, intent["cause"], intent["reason"], None, None)
         else:
             options = {name: value for name, value in session.record.options.items() if name != "stop"}
             session.apply(Event.SLEPT, intent["cause"], child=None, holder=None, failures=0, options=options)
-            remains.drop_ring(session)
+            orphans.drop_ring(session)
 
     async def end_late_holder(self) -> None:
         """End the process that a holder has made which came up after its start was given up: nobody would count it."""
         session = self._session
-        if session.live or self.busy or remains.living(session) is None:
+        if session.live or self.busy or orphans.living(session) is None:
             return
         async with self._one:
-            if not session.live and remains.living(session) is not None:
+            if not session.live and orphans.living(session) is not None:
                 await teardown.end_tree(session, self._link, self._deaths.gone)
                 with session.change():
                     session.record.child = session.record.holder = None
@@ -349,7 +350,7 @@ class Lifecycle:
     def revive(self) -> None:
         """Start again, after a pause that grows with the deaths."""
         session = self._session
-        pause = aftermath.pause(session.record.failures, session.house.config().health.restart_seconds)
+        pause = restart_policy.pause(session.record.failures, session.house.config().health.restart_seconds)
         self._rest_until = time.monotonic() + pause
         self._wake_by_itself("crashed", pause)
 

@@ -14,9 +14,9 @@ from pathlib import Path
 from shared import process
 from shared.errors import Unavailable
 from shared.process import ProcessId
-from supervisor import remains
 from supervisor.claude import status_file
-from supervisor.link import Link
+from supervisor.lifecycle import orphans
+from supervisor.lifecycle.holder_link import Link
 from supervisor.session.session import Session
 from supervisor.terminal.holder_client import HolderError, HolderTimeout
 
@@ -29,9 +29,9 @@ LEAVES_SECONDS = 1.5
 async def end_tree(session: Session, link: Link, gone: asyncio.Event) -> None:
     """End it. `gone` is set whenever the end of its process was dealt with. Raise Unavailable when a process cannot be ended."""
     record = session.record
-    info = remains.holder_info(session)
+    info = orphans.holder_info(session)
     if not record.child and info is not None and info.socket == record.socket and process.alive(info.id):
-        remains.note_holder(session, info)
+        orphans.note_holder(session, info)
         await link.connect(Path(info.socket))
     child = ProcessId(*record.child) if record.child else None
     holder = ProcessId(*record.holder) if record.holder else None
@@ -56,7 +56,7 @@ async def end_tree(session: Session, link: Link, gone: asyncio.Event) -> None:
         process.send_signal(holder, 9)  # it does not answer; what it held is ended from here
     if holder is not None:
         await _left(holder)  # until then it has the lock of the conversation, which another home may want now
-    await remains.end_strays(session)
+    await orphans.end_strays(session)
     if record.socket:
         Path(record.socket).unlink(missing_ok=True)
     if child is not None:

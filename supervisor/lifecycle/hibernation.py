@@ -6,7 +6,7 @@ import asyncio
 import time
 
 from shared.errors import Conflict
-from supervisor.launching import has_transcript
+from supervisor.lifecycle.launch import has_transcript
 from supervisor.session.session import Session
 from supervisor.session.states import State
 

@@ -11,7 +11,7 @@ from shared import process
 from shared.errors import Conflict, StartFailed
 from shared.process import ProcessId
 from supervisor.claude import status_file
-from supervisor.lifecycle import Lifecycle
+from supervisor.lifecycle.lifecycle import Lifecycle
 from supervisor.session.session import Session
 
 SHARED = "conversation_shared"

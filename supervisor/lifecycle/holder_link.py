@@ -6,7 +6,7 @@ import asyncio
 from pathlib import Path
 from typing import Any, Protocol
 
-from supervisor.launching import conversation_lock
+from supervisor.lifecycle.launch import conversation_lock
 from supervisor.session.background import Chores
 from supervisor.session.session import STALE, Session
 from supervisor.session.states import Event

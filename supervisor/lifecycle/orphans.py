@@ -8,11 +8,11 @@ from contextlib import suppress
 
 from shared import process
 from shared.process import ProcessId
-from supervisor import strays
-from supervisor.aftermath import Exit
 from supervisor.claude import screen as dialogs
 from supervisor.holder import files
 from supervisor.holder.ring import read_tail
+from supervisor.lifecycle import strays
+from supervisor.lifecycle.restart_policy import Exit
 from supervisor.session.session import Session
 from supervisor.terminal.holder_client import HolderInfo, read_exit, read_info
 from supervisor.terminal.screen import Screen

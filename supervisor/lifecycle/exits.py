@@ -14,10 +14,10 @@ from typing import Any, Protocol
 from shared import process
 from shared.errors import Conflict, StartFailed
 from shared.process import ProcessId
-from supervisor import aftermath, endings, remains
-from supervisor.aftermath import Exit
 from supervisor.claude import status_file
-from supervisor.launching import has_transcript
+from supervisor.lifecycle import ending, orphans, restart_policy
+from supervisor.lifecycle.launch import has_transcript
+from supervisor.lifecycle.restart_policy import Exit
 from supervisor.pauses import pause_point
 from supervisor.session.background import Chores
 from supervisor.session.session import Session
@@ -71,12 +71,12 @@ class Deaths:
             await terminal.close()
         holder = ProcessId(*record.holder) if record.holder else None
         child = ProcessId(*record.child) if record.child else None
-        end = remains.exit_on_disk(session, child)
+        end = orphans.exit_on_disk(session, child)
         if holder is not None and process.alive(holder) and record.socket and end is None:
             self._reviver.unanswered(Path(record.socket))
             return
-        await remains.end_strays(session)
-        await self.after_exit(generation, remains.exit_on_disk(session, child) or Exit())
+        await orphans.end_strays(session)
+        await self.after_exit(generation, orphans.exit_on_disk(session, child) or Exit())
 
     async def after_exit(self, generation: int, end: Exit) -> None:
         """The process is gone. Take in its last words, settle what was under way, and decide what follows."""
@@ -86,7 +86,7 @@ class Deaths:
         if not session.live:  # a late one, which nobody counted
             self.gone.set()
             return
-        last_words = remains.last_words(session)
+        last_words = orphans.last_words(session)
         session.logs.read()
         self.gone.set()
         terminal, session.terminal = session.terminal, None
@@ -111,22 +111,24 @@ class Deaths:
     def _decide(self, end: Exit, last_words: str) -> None:
         session, record = self._session, self._session.record
         if (words := self._declined(end)) is not None:
-            endings.end(session, "declined", "exited", words, Conflict(words, code="dialog_declined"))
+            ending.end(session, "declined", "exited", words, Conflict(words, code="dialog_declined"))
             return
-        life = aftermath.Life(
+        life = restart_policy.Life(
             ready_once=record.ready_once,
             worked_before=record.failures > 0 or has_transcript(session),
             deaths=record.failures,
             said_goodbye=record.options.get("last_end"),
         )
         health = session.house.config().health
-        verdict = aftermath.judge(end, life, health.restart_limit)
+        verdict = restart_policy.judge(end, life, health.restart_limit)
         if verdict == "exited":
             over = Conflict("The session was ended at its terminal. Reopen it to go on.", code="session_ended")
-            endings.end(session, "exited", "exited", None, over)
+            ending.end(session, "exited", "exited", None, over)
             return
         if verdict == "start_failed":
-            endings.start_failed(session, StartFailed(aftermath.why_no_start(end, last_words), code="claude_exited"))
+            ending.start_failed(
+                session, StartFailed(restart_policy.why_no_start(end, last_words), code="claude_exited")
+            )
             return
         deaths = record.failures + 1
         data = {"exit": end.words, "failures": deaths, "generation": record.generation, "then": verdict}
@@ -134,7 +136,7 @@ class Deaths:
             session.store.append("crashed", session.id, data)
             if verdict == "give_up":
                 over_words = f"`claude` kept ending ({end.words}), {deaths} times in a row."
-                endings.end(session, "crashed", "crashed", over_words, StartFailed(over_words, code="claude_crashed"))
+                ending.end(session, "crashed", "crashed", over_words, StartFailed(over_words, code="claude_crashed"))
             else:
                 session.apply(Event.SLEPT, "crashed", failures=deaths, child=None, holder=None)
         if verdict == "revive":

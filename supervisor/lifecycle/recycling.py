@@ -15,7 +15,7 @@ import msgspec
 
 from shared.errors import Conflict, InvalidRequest
 from supervisor.claude.journal import find_transcript
-from supervisor.lifecycle import Lifecycle
+from supervisor.lifecycle.lifecycle import Lifecycle
 from supervisor.session.session import STALE, Session
 from supervisor.store.records import PLANNED
 

@@ -7,8 +7,8 @@ import time
 from typing import Any
 
 from shared.errors import PilotlightError
-from supervisor import aftermath, remains
-from supervisor.launching import has_transcript
+from supervisor.lifecycle import orphans, restart_policy
+from supervisor.lifecycle.launch import has_transcript
 from supervisor.session import attachments
 from supervisor.session.session import Session
 from supervisor.session.states import Event
@@ -32,7 +32,7 @@ def end(session: Session, cause: str, reason: str, detail: str | None, error: Pi
             options={name: value for name, value in session.record.options.items() if name != "stop"},
         )
     shutil.rmtree(session.house.paths.temporary_dir(session.id), ignore_errors=True)
-    remains.drop_ring(session)
+    orphans.drop_ring(session)
     if reason == "killed":
         attachments.discard(session.dir)
 
@@ -43,10 +43,10 @@ def start_failed(session: Session, error: PilotlightError) -> bool:
     code, record = error.error_code, session.record
     if error.retryable or code == "conversation_in_use":
         session.apply(Event.SLEPT, code, child=None, holder=None)
-        remains.drop_ring(session)
+        orphans.drop_ring(session)
         return False
     worked = has_transcript(session)
-    verdict = aftermath.judge_start(code, worked, record.failures, session.house.config().health.restart_limit)
+    verdict = restart_policy.judge_start(code, worked, record.failures, session.house.config().health.restart_limit)
     if verdict == "start_failed":
         end(session, code, "lost" if code == "transcript_missing" else "start_failed", error.message, error)
         return False
