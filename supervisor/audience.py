@@ -17,6 +17,7 @@ from typing import Any, Protocol
 
 from shared import viewer as protocol
 from shared.errors import Conflict, PilotlightError
+from supervisor.delivery.keyboard import Typist
 from supervisor.household import Household
 from supervisor.pool import Pool
 from supervisor.session.session import Session
@@ -24,7 +25,6 @@ from supervisor.session.states import State
 from supervisor.store.store import now_ms
 from supervisor.terminal.holder_client import HolderError
 from supervisor.terminal.terminal import Terminal
-from supervisor.typist import Typist
 
 REST_SECONDS = 0.05
 """How long a snapshot waits for the end of an escape sequence; then the output is taken as it is."""

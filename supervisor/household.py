@@ -13,12 +13,12 @@ from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 from shared.errors import Conflict, PilotlightError
-from supervisor.delivery import Sender
+from supervisor.delivery.auto_answer import Policy
+from supervisor.delivery.prompt import Sender
 from supervisor.lifecycle import recycling
 from supervisor.lifecycle.hibernation import check_restful
 from supervisor.lifecycle.lifecycle import Lifecycle
 from supervisor.memory_limit import Pauses
-from supervisor.policy import Policy
 from supervisor.session.session import Session
 from supervisor.session.states import State
 

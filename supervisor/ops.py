@@ -22,9 +22,11 @@ from shared.errors import (
     Unavailable,
 )
 from shared.messages import Request
-from supervisor import answers, interrupts, recaps
+from supervisor import recaps
 from supervisor.audit import Audit
 from supervisor.checks import run_checks
+from supervisor.delivery import answer, interrupt
+from supervisor.delivery.keyboard import keyboard, refuse_beside_writer
 from supervisor.health import Health
 from supervisor.household import Household
 from supervisor.lifecycle import recycling
@@ -38,7 +40,6 @@ from supervisor.store.store import MessageRecord
 from supervisor.terminal.holder_client import HolderError
 from supervisor.terminal.keys import key_bytes
 from supervisor.terminal.refusals import refusal
-from supervisor.typist import keyboard, refuse_beside_writer
 
 MAX_PAGE = 1000
 START_WAIT_SECONDS = 15.0
@@ -261,7 +262,7 @@ class Ops:
             )
         session = self._find(arguments.session_id).session
         self._refuse_ended(session)
-        rung = await interrupts.interrupt(session)
+        rung = await interrupt.interrupt(session)
         return {"session": session.view(), "rung": rung}
 
     async def _answer(self, arguments: operations.Answer, _: Request) -> Any:
@@ -270,7 +271,7 @@ class Ops:
         key = idempotency.RequestKey("session.answer", session.id, arguments.key, idempotency.asked(arguments))
         if (known := key.recall(store, idempotency.answered(store, session.id))) is not None:
             return {"session": session.view(), "answer": known, "duplicate": True}
-        given = await answers.answer(session, arguments)
+        given = await answer.answer(session, arguments)
         key.remember(store, given)
         return {"session": session.view(), "answer": given}
 
@@ -322,7 +323,7 @@ class Ops:
         """
         current = session.current
         if current is not None:
-            await interrupts.until_told(session)
+            await interrupt.until_told(session)
             if session.current is not current:
                 return None
         running = session.record.turn_prompt
@@ -330,7 +331,7 @@ class Ops:
         if running is None or session.record.turn_prompt != running:
             return None
         with suppress(Conflict, Unavailable, HolderError):
-            return await interrupts.interrupt(session)
+            return await interrupt.interrupt(session)
         return None
 
     async def _await(self, message_id: str, session: Session, wait: float) -> MessageRecord:

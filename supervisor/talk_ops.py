@@ -17,9 +17,9 @@ from shared import operations
 from shared.errors import Conflict, InvalidRequest, NotFound, StorageFailed
 from shared.messages import CommandResult, HistoryEntry, HistoryPage, Request
 from shared.operations import CreateSession, SendMessage
-from supervisor import modes
 from supervisor.claude.journal import find_transcript, transcript_path
-from supervisor.commands import check_command
+from supervisor.delivery import chat_mode
+from supervisor.delivery.slash_commands import check_command
 from supervisor.history import reader
 from supervisor.history.library import Library, glimpse
 from supervisor.history.reader import Source
@@ -276,7 +276,7 @@ class TalkOps:
         view = await self._ops.open(
             wanted, RequestKey("session.fork", session.id, arguments.key, digest(arguments.title))
         )
-        modes.inherit(self._find(view.id).session, options)
+        chat_mode.inherit(self._find(view.id).session, options)
         return view
 
 

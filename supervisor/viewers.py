@@ -17,10 +17,10 @@ import msgspec
 from shared import viewer as protocol
 from shared.errors import Busy, InvalidRequest, PilotlightError
 from supervisor.audience import Audience, Size
+from supervisor.delivery.keyboard import ReportFilter
 from supervisor.household import Household
 from supervisor.pool import Pool
 from supervisor.terminal.holder_client import HolderError
-from supervisor.typist import ReportFilter
 
 MAX_VIEWERS = 500
 HELLO_SECONDS = 5.0

@@ -19,9 +19,10 @@ from typing import Any
 from shared import process
 from shared.errors import Conflict, PilotlightError, StartFailed, StartPostponed, StorageFailed
 from shared.process import ProcessId
-from supervisor import interrupts
 from supervisor.claude import command_line, release
 from supervisor.claude.journal import transcript_path
+from supervisor.delivery import interrupt
+from supervisor.delivery.trust_dialog import Trust
 from supervisor.lifecycle import ending, launch, orphans, restart_policy, teardown
 from supervisor.lifecycle.exits import Deaths
 from supervisor.lifecycle.hibernation import await_flush, check_restful
@@ -32,7 +33,6 @@ from supervisor.session.background import Chores
 from supervisor.session.session import Session
 from supervisor.session.states import Event, State
 from supervisor.terminal.holder_client import HolderError
-from supervisor.trust import Trust
 
 ADOPT_SECONDS = 0.5
 """How long the start of the supervisor waits for one holder; a slow one is waited for beside the others' service."""
@@ -187,8 +187,8 @@ class Lifecycle:
             await self._link.connect(Path(info.socket), ADOPT_SECONDS)
             if stopping:
                 self._chores.do(self.finish_stop)
-            elif interrupts.WITHDRAWING in record.options:
-                self._chores.do(lambda: interrupts.finish(session))
+            elif interrupt.WITHDRAWING in record.options:
+                self._chores.do(lambda: interrupt.finish(session))
             return "adopted"
         if stopping:
             self._chores.do(self.finish_stop)

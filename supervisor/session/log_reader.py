@@ -25,7 +25,7 @@ from supervisor.claude.journal import (
     transcript_path,
 )
 from supervisor.claude.transcript import milliseconds, read
-from supervisor.policy import consider
+from supervisor.delivery.auto_answer import consider
 from supervisor.session import backoff
 from supervisor.session.receipts import same
 from supervisor.session.truncation import excerpt

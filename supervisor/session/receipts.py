@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from shared.errors import ErrorBodyLike
 from shared.messages import SETTLED
 from supervisor import clock
-from supervisor.commands import CommandRun, on_screen
+from supervisor.delivery.slash_commands import CommandRun, on_screen
 from supervisor.pauses import held
 from supervisor.session import backoff
 from supervisor.session.states import Event, State

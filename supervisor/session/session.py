@@ -24,7 +24,7 @@ from shared.paths import Paths
 from supervisor import clock
 from supervisor.claude import screen
 from supervisor.claude.journal import Status
-from supervisor.commands import CommandRun
+from supervisor.delivery.slash_commands import CommandRun
 from supervisor.fates import Fates
 from supervisor.session import lifetime, states
 from supervisor.session.backoff import is_held

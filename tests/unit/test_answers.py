@@ -14,13 +14,13 @@ import pytest
 from shared.errors import Conflict, InvalidRequest
 from shared.messages import Choice, Waiting
 from shared.operations import Answer
-from supervisor.answers import DOWN, ENTER, KEYED_SECONDS, STEADY_SECONDS, UP, _decision, answer, choose
 from supervisor.claude.screen import Menu, Sight
+from supervisor.delivery.answer import DOWN, ENTER, KEYED_SECONDS, STEADY_SECONDS, UP, _decision, answer, choose
+from supervisor.delivery.keyboard import keyboard
 from supervisor.session.condition import Pulse
 from supervisor.session.session import Session
 from supervisor.session.states import State
 from supervisor.session.waiting import Permission, permission_waiting
-from supervisor.typist import keyboard
 
 
 def decision(tool: str, tool_input: dict[str, Any], choice: str) -> dict[str, Any]:

@@ -19,9 +19,9 @@ from shared import paths
 from shared.config import Config
 from shared.errors import Conflict
 from shared.messages import Waiting
-from supervisor import interrupts
 from supervisor.claude.journal import Status
 from supervisor.claude.screen import Sight
+from supervisor.delivery import interrupt
 from supervisor.session.session import House, Session
 from supervisor.session.states import Event
 from supervisor.store.store import MessageRecord, SessionRecord, Store, now_ms
@@ -219,7 +219,7 @@ async def test_an_interrupt_ends_no_turn_that_follows_at_once(claude: Claude, fo
 
     session.terminal = SimpleNamespace(press=press, sight=lambda: Sight("prompt"))  # type: ignore[assignment]
     session.record.turn_prompt = "this"
-    assert await interrupts.interrupt(session) == "escape"
+    assert await interrupt.interrupt(session) == "escape"
     assert pressed == [b"\x1b"]
 
 
@@ -227,7 +227,7 @@ async def test_an_interrupt_that_had_to_wait_does_not_end_a_later_turn(claude: C
     session = claude.session
     session.record.turn_prompt = "this"
     async with session.answering:
-        late = asyncio.create_task(interrupts.interrupt(session))
+        late = asyncio.create_task(interrupt.interrupt(session))
         await asyncio.sleep(0)
         session.record.turn_prompt = "the next"
     with pytest.raises(Conflict):
@@ -239,14 +239,14 @@ async def test_a_message_is_not_withdrawn_for_what_a_person_has_typed(
 ) -> None:
     session, message = claude.session, claude.begin("m")
     session.receipts.step(message, "submitted", prompt_id="p")
-    session.record.options = {interrupts.WITHDRAWING: "m"}  # by a supervisor that died before it pressed Esc
+    session.record.options = {interrupt.WITHDRAWING: "m"}  # by a supervisor that died before it pressed Esc
     session.terminal = SimpleNamespace(sight=lambda: Sight("draft", draft="a person's"))  # type: ignore[assignment]
 
     async def contents(_: Session) -> str:
         return "a person's"
 
-    monkeypatch.setattr("supervisor.box.contents", contents)
-    await interrupts.finish(session)
+    monkeypatch.setattr("supervisor.delivery.prompt_box.contents", contents)
+    await interrupt.finish(session)
     assert message.state == "submitted"
 
 

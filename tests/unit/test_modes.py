@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import pytest
 
-from supervisor import modes
+from supervisor.delivery import chat_mode
 from supervisor.lifecycle import recycling
 
 
@@ -35,12 +35,12 @@ class Sessions:
     def send(self, mode: str | None) -> bool:
         """A message of this mode; whether its process had to be replaced."""
         if not self.live:
-            modes.take(cast(Any, self), mode)
+            chat_mode.take(cast(Any, self), mode)
             self.process()
-        if wanted := modes.wanting(self.record.options, self.live, mode):
-            modes.take(cast(Any, self), mode)
+        if wanted := chat_mode.wanting(self.record.options, self.live, mode):
+            chat_mode.take(cast(Any, self), mode)
             self.process()
-        assert not modes.wanting(self.record.options, self.live, mode)
+        assert not chat_mode.wanting(self.record.options, self.live, mode)
         return wanted
 
     def choose(self, mode: str | None) -> None:
@@ -105,16 +105,16 @@ def test_a_plan_mode_of_the_terminal_alone_is_left_alone() -> None:
 def test_a_process_that_could_not_be_replaced_yet_still_has_to_be() -> None:
     session = Sessions()
     session.send("planning")
-    modes.take(cast(Any, session), "normal")
-    assert modes.wanting(session.record.options, True, "normal")
-    assert modes.wanting(session.record.options, True, "planning")
-    assert not modes.wanting(session.record.options, True, None)
+    chat_mode.take(cast(Any, session), "normal")
+    assert chat_mode.wanting(session.record.options, True, "normal")
+    assert chat_mode.wanting(session.record.options, True, "planning")
+    assert not chat_mode.wanting(session.record.options, True, None)
 
 
 def test_a_fork_leaves_the_plan_mode_as_its_origin_does() -> None:
     origin = Sessions(permission_mode="acceptEdits", mode_now="acceptEdits")
     origin.send("planning")
     fork = Sessions(permission_mode="plan", mode_now="plan")
-    modes.inherit(cast(Any, fork), origin.record.options)
+    chat_mode.inherit(cast(Any, fork), origin.record.options)
     assert fork.send("normal")
     assert fork.mode == "acceptEdits"

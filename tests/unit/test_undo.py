@@ -22,7 +22,7 @@ import pytest
 from shared.errors import StorageFailed
 from shared.messages import Event as JournalEvent
 from shared.messages import Waiting
-from supervisor import interrupts, modes
+from supervisor.delivery import chat_mode, interrupt
 from supervisor.lifecycle import ending
 from supervisor.publishing import MAX_WAITING, Publisher
 from supervisor.session.states import Event
@@ -168,15 +168,15 @@ def an_end(claude: Claude) -> Callable[[], Any]:
 
 
 def a_mode(claude: Claude) -> Callable[[], Any]:
-    return lambda: modes.take(claude.session, "planning")
+    return lambda: chat_mode.take(claude.session, "planning")
 
 
 def a_mode_that_is_inherited(claude: Claude) -> Callable[[], Any]:
-    return lambda: modes.inherit(claude.session, {PLANNED: {"before": "default"}})
+    return lambda: chat_mode.inherit(claude.session, {PLANNED: {"before": "default"}})
 
 
 def a_withdrawal(claude: Claude) -> Callable[[], Any]:
-    return lambda: interrupts._note(claude.session, "m")
+    return lambda: interrupt._note(claude.session, "m")
 
 
 def a_silent_end(claude: Claude) -> Callable[[], Any]:

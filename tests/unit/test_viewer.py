@@ -22,11 +22,11 @@ from shared.errors import Conflict, InvalidRequest, PilotlightError, Unauthorize
 from shared.tokens import Identity
 from supervisor import audience as audience_module
 from supervisor.audience import CROPPED_SECONDS, Audience
+from supervisor.delivery.keyboard import ReportFilter
 from supervisor.session.condition import Pulse
 from supervisor.session.states import State
 from supervisor.terminal import render
 from supervisor.terminal.screen import Screen
-from supervisor.typist import ReportFilter
 from supervisor.viewers import Viewers
 from tests.harness import PATIENCE
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from shared.errors import PilotlightError
-from supervisor.answers import choose
 from supervisor.claude import screen
+from supervisor.delivery.answer import choose
 from supervisor.session.background import Chores
 from supervisor.session.session import TRUST_TRIES, Session
 from supervisor.terminal.holder_client import HolderError

@@ -10,8 +10,8 @@ is never cleared.
 from __future__ import annotations
 
 from shared.errors import Conflict, Unavailable
-from supervisor import box
-from supervisor.answers import ESCAPE, GONE_SECONDS, press
+from supervisor.delivery import prompt_box
+from supervisor.delivery.answer import ESCAPE, GONE_SECONDS, press
 from supervisor.pauses import pause_point
 from supervisor.session.session import Session
 from supervisor.session.states import State
@@ -48,7 +48,7 @@ async def interrupt(session: Session) -> str:
         drafted = not await session.pulse.until(lambda: session.sight().kind != "draft", REDRAW_SECONDS)
         if drafted and message is not None:
             async with session.typing:
-                drafted = await box.contents(session) not in (None, "", message.prompt.rstrip())
+                drafted = await prompt_box.contents(session) not in (None, "", message.prompt.rstrip())
         if message is not None and not drafted:
             _note(session, message.id)
         session.interrupting = True
@@ -101,7 +101,7 @@ def _note(session: Session, message: str | None) -> None:
 async def _take_back(session: Session, message: MessageRecord) -> None:
     """Clear the prompt box if it holds exactly this message, and settle it as interrupted."""
     async with session.typing:
-        withdrawn = await box.contents(session) == message.prompt.rstrip()
+        withdrawn = await prompt_box.contents(session) == message.prompt.rstrip()
         if withdrawn:
             await session.pulse.until(lambda: session.sight().kind == "draft", DRAWN_SECONDS)
             await press(session, CTRL_C)  # once: it clears a box of many lines, and a second one would begin an exit

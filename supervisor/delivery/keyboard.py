@@ -18,7 +18,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from shared.errors import Conflict, PilotlightError, Unavailable
-from supervisor.delivery import resembles
+from supervisor.delivery.prompt import resembles
 from supervisor.household import Household
 from supervisor.session.session import Session
 from supervisor.session.states import State

@@ -17,9 +17,9 @@ import time
 from collections.abc import Awaitable, Callable
 
 from shared.errors import Conflict, PilotlightError
-from supervisor import box, commands, modes
-from supervisor.box import CTRL_G, EDITOR_SECONDS
 from supervisor.claude import command_line
+from supervisor.delivery import chat_mode, prompt_box, slash_commands
+from supervisor.delivery.prompt_box import CTRL_G, EDITOR_SECONDS
 from supervisor.lifecycle import conversation_conflict, recycling
 from supervisor.lifecycle.ending import error_body
 from supervisor.lifecycle.lifecycle import Lifecycle
@@ -121,7 +121,7 @@ class Sender:
             await self._settled(message)
             return
         if not session.live:
-            modes.take(session, message.mode)
+            chat_mode.take(session, message.mode)
         await self._lifecycle.ensure_process()
         if session.receipts.is_settled(message):
             return
@@ -136,7 +136,7 @@ class Sender:
         if terminal is None or not await self._in_box(message, terminal):
             return
         if message.kind == "command":
-            await commands.submit(session, message, terminal, self.typing, resembles)
+            await slash_commands.submit(session, message, terminal, self.typing, resembles)
         else:
             await self._submit(message, terminal, pressed)
         if message.state == "submitted":
@@ -186,13 +186,13 @@ class Sender:
         """Have the process in the mode that this message asks for, and say whether that has changed anything. Raise Conflict
         when it cannot be had: the message is sent in no other."""
         session, end = self._session, time.monotonic() + MODE_SECONDS
-        while modes.wanting(session.record.options, session.live, message.mode):
+        while chat_mode.wanting(session.record.options, session.live, message.mode):
             first = session.store.next_message(session.id)
             if not session.idle_for_messages or first is None or first.id != message.id:
                 return True
-            refusal = modes.obstacle(session)
+            refusal = chat_mode.obstacle(session)
             if refusal is None:
-                modes.take(session, message.mode)
+                chat_mode.take(session, message.mode)
                 if await recycling.renew(session, self._lifecycle):
                     return True
             elif time.monotonic() > end:
@@ -226,7 +226,7 @@ class Sender:
                 EDITOR_SECONDS,
             )
             if message.id not in session.claimed and session.editor_runs > runs:
-                await box.back(session)
+                await prompt_box.back(session)
         finally:
             # From here on no late Ctrl+G hands it over: either it was claimed before, or it never will be.
             self._disarm(message)
@@ -306,7 +306,7 @@ class Sender:
         """Whether the box holds exactly this prompt, whatever the screen shows: some texts have 2.1.330 draw its cursor
         outside the box."""
         async with self.typing:
-            found = await box.contents(self._session)
+            found = await prompt_box.contents(self._session)
         still = message.state == "typed" and self._ours(message, terminal)
         return still and found is not None and found == message.prompt.rstrip()
 
@@ -314,7 +314,9 @@ class Sender:
         """Whether the CLI has dealt with every key so far, and its box still holds the prompt."""
         session = self._session
         async with self.typing:
-            focus = await box.has_focus(session, terminal, f"{message.id}:{message.generation}:q{time.monotonic_ns()}")
+            focus = await prompt_box.has_focus(
+                session, terminal, f"{message.id}:{message.generation}:q{time.monotonic_ns()}"
+            )
         if not focus or message.state != "typed" or not self._ours(message, terminal):
             return False
         return await session.pulse.until(lambda: resembles(session.sight().draft, message.prompt), BOX_SECONDS)
@@ -325,7 +327,7 @@ class Sender:
         for example since it is stopped, may still submit it. Raise `not_submitted` when it is lost."""
         session = self._session
         async with self.typing:
-            found = await box.contents(session)
+            found = await prompt_box.contents(session)
         if found is None or message.state != "typed" or not self._ours(message, terminal):
             return
         if found == message.prompt.rstrip():

@@ -18,9 +18,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from shared.errors import InvalidRequest, PilotlightError
-from supervisor import box
 from supervisor.claude.prompts import check_prompt
 from supervisor.claude.transcript import Spoken
+from supervisor.delivery import prompt_box
 from supervisor.session.turn import Outcome
 from supervisor.store.store import MessageRecord
 from supervisor.terminal.terminal import Terminal
@@ -228,6 +228,6 @@ async def _has_focus(session: Session, terminal: Terminal, identity: str, typing
     """Whether the box has the focus, once it is drawn: a second Enter behind one that is only late would answer the dialog
     it opens."""
     async with typing:
-        focus = await box.has_focus(session, terminal, f"{identity}:p{time.monotonic_ns()}")
+        focus = await prompt_box.has_focus(session, terminal, f"{identity}:p{time.monotonic_ns()}")
     await asyncio.sleep(REDRAW_SECONDS)
     return focus
