@@ -21,8 +21,8 @@ import psutil
 
 from demo.server import DemoModel
 from shared.config import validate
-from supervisor import resources
 from supervisor.claude import command_line
+from supervisor.pool import resources
 from tests.harness import VERSIONS, House, claude_binary
 
 MEGABYTE = 1024 * 1024

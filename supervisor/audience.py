@@ -18,8 +18,8 @@ from typing import Any, Protocol
 from shared import viewer as protocol
 from shared.errors import Conflict, PilotlightError
 from supervisor.delivery.keyboard import Typist
-from supervisor.household import Household
-from supervisor.pool import Pool
+from supervisor.pool.managed_session import Household
+from supervisor.pool.pool import Pool
 from supervisor.session.session import Session
 from supervisor.session.states import State
 from supervisor.store.store import now_ms

@@ -21,23 +21,23 @@ from shared.errors import PilotlightError, StorageFailed
 from shared.messages import NodeView
 from shared.paths import Paths
 from shared.readiness import READY, STOPPING, notify
-from supervisor import resources
 from supervisor.audit import AccessWatch
 from supervisor.bus import Bus
 from supervisor.bus_doors import Door, LocalDoor, TcpDoor
-from supervisor.checks import claude_facts, claude_version
 from supervisor.claude import command_line
-from supervisor.folders import Folders
-from supervisor.health import Health
 from supervisor.logs import open_log
-from supervisor.metrics import Metrics
 from supervisor.notify import Notifier
 from supervisor.ops import LOOKING, Ops
 from supervisor.ownership import Ownership
-from supervisor.pool import Pool
+from supervisor.pool import resources
+from supervisor.pool.checks import claude_facts, claude_version
+from supervisor.pool.health import Health
+from supervisor.pool.metrics import Metrics
+from supervisor.pool.pool import Pool
+from supervisor.pool.recovery import open_store, restore
+from supervisor.pool.retention import Folders
 from supervisor.publishing import Publisher
 from supervisor.recording import Recorder
-from supervisor.salvage import open_store, restore
 from supervisor.session.session import House
 from supervisor.settings import Settings
 from supervisor.store.store import now_ms

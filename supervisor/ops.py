@@ -24,14 +24,14 @@ from shared.errors import (
 from shared.messages import Request
 from supervisor import recaps
 from supervisor.audit import Audit
-from supervisor.checks import run_checks
 from supervisor.delivery import answer, interrupt
 from supervisor.delivery.keyboard import keyboard, refuse_beside_writer
-from supervisor.health import Health
-from supervisor.household import Household
 from supervisor.lifecycle import recycling
-from supervisor.metrics import Metrics
-from supervisor.pool import Pool
+from supervisor.pool.checks import run_checks
+from supervisor.pool.health import Health
+from supervisor.pool.managed_session import Household
+from supervisor.pool.metrics import Metrics
+from supervisor.pool.pool import Pool
 from supervisor.session.session import Session
 from supervisor.session.states import State
 from supervisor.settings import Settings

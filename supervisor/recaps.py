@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from shared.messages import SETTLED
 from shared.operations import SendMessage
-from supervisor.pool import Pool
+from supervisor.pool.pool import Pool
 from supervisor.session.session import Session
 from supervisor.session.states import State
 from supervisor.store.idempotency import body_of, message_of

@@ -22,7 +22,7 @@ from typing import Any, BinaryIO
 from shared import asciicast
 from shared.errors import StorageFailed
 from supervisor.audience import Audience, Size
-from supervisor.pool import Pool
+from supervisor.pool.pool import Pool
 from supervisor.session.session import Session
 from supervisor.session.states import State
 from supervisor.viewers import Viewers

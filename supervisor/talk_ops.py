@@ -23,9 +23,9 @@ from supervisor.delivery.slash_commands import check_command
 from supervisor.history import reader
 from supervisor.history.library import Library, glimpse
 from supervisor.history.reader import Source
-from supervisor.household import Household
 from supervisor.ops import Ops
-from supervisor.pool import Pool
+from supervisor.pool.managed_session import Household
+from supervisor.pool.pool import Pool
 from supervisor.session import attachments
 from supervisor.session.states import State
 from supervisor.store import search_index

@@ -11,7 +11,7 @@ from shared.messages import Request
 from supervisor.holder import files
 from supervisor.holder.ring import read_tail
 from supervisor.ops import Ops
-from supervisor.pool import Pool
+from supervisor.pool.pool import Pool
 from supervisor.recording import Recorder
 from supervisor.session.session import Session
 from supervisor.terminal.holder_client import HolderError

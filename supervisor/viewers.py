@@ -18,8 +18,8 @@ from shared import viewer as protocol
 from shared.errors import Busy, InvalidRequest, PilotlightError
 from supervisor.audience import Audience, Size
 from supervisor.delivery.keyboard import ReportFilter
-from supervisor.household import Household
-from supervisor.pool import Pool
+from supervisor.pool.managed_session import Household
+from supervisor.pool.pool import Pool
 from supervisor.terminal.holder_client import HolderError
 
 MAX_VIEWERS = 500

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from shared.errors import Conflict, PilotlightError, Unavailable
 from supervisor.delivery.prompt import resembles
-from supervisor.household import Household
+from supervisor.pool.managed_session import Household
 from supervisor.session.session import Session
 from supervisor.session.states import State
 from supervisor.store.store import MessageRecord

@@ -16,7 +16,7 @@ import pytest
 
 from shared import process
 from shared.errors import Busy, Conflict
-from supervisor.places import CPU_PATIENCE_SECONDS, STARTS_AT_ONCE, STARTUP_SECONDS
+from supervisor.pool.admission import CPU_PATIENCE_SECONDS, STARTS_AT_ONCE, STARTUP_SECONDS
 from tests.conftest import MakeHouse
 from tests.faults.storage_lab import descriptors
 from tests.harness import House, until

@@ -21,7 +21,7 @@ from tests.harness import ROOT
 
 NAMED_ELSEWHERE = {
     "audience.py": {"attached", "detached"},
-    "health.py": {"run_dir_renewed", "bus_rebound", "viewers_rebound", "lock_renewed"},
+    "pool/health.py": {"run_dir_renewed", "bus_rebound", "viewers_rebound", "lock_renewed"},
     "notify.py": {notify.FAILED},
     "lifecycle/conversation_conflict.py": {SHARED},
 }
@@ -65,7 +65,7 @@ def test_every_kind_of_event_is_told(tmp_path: Path) -> None:
 def test_every_chore_that_is_told_of_is_an_event() -> None:
     source = (ROOT / "supervisor" / "daemon.py").read_text()
     chores = set(re.findall(r'\("(\w+)", [\w.]*heal\)', source))
-    assert chores == NAMED_ELSEWHERE["health.py"]
+    assert chores == NAMED_ELSEWHERE["pool/health.py"]
 
 
 def test_every_operation_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

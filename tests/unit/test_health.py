@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from shared import process
 from shared.config import Config, SessionsConfig
-from supervisor import resources
-from supervisor.health import signs_of_work, start_overdue
-from supervisor.memory_limit import GROWN_SECONDS, LONGEST_PAUSE_SECONDS, MEGABYTE, Pauses, memory_action
+from supervisor.pool import resources
+from supervisor.pool.health import signs_of_work, start_overdue
+from supervisor.pool.memory_limit import GROWN_SECONDS, LONGEST_PAUSE_SECONDS, MEGABYTE, Pauses, memory_action
 from supervisor.session.lifetime import lifetime
 
 HOUR = 3600.0

@@ -17,10 +17,10 @@ import pytest
 from shared import paths
 from shared.config import Config, SessionsConfig
 from shared.messages import VERSION, Request
-from supervisor.health import Health
-from supervisor.metrics import Metrics
 from supervisor.ops import Ops
-from supervisor.pool import Pool
+from supervisor.pool.health import Health
+from supervisor.pool.metrics import Metrics
+from supervisor.pool.pool import Pool
 from supervisor.session.session import House
 from supervisor.settings import Settings
 from supervisor.store import message_index
@@ -80,7 +80,7 @@ class Table:
 @pytest.fixture
 async def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Table]:
     # What waits is left waiting: what is tried is the queue, not the sending.
-    monkeypatch.setattr("supervisor.household.Household.begin", lambda _: None)
+    monkeypatch.setattr("supervisor.pool.managed_session.Household.begin", lambda _: None)
     made = Table(tmp_path)
     yield made
     await made.pool.close()

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from shared.messages import VERSION, Event
-from supervisor.metrics import Metrics, latency
+from supervisor.pool.metrics import Metrics, latency
 
 
 def state(before: str, to: str, cause: str, **more: Any) -> Event:

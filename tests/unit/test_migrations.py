@@ -20,7 +20,7 @@ from shared import database
 from shared.errors import StorageFailed
 from supervisor import migrations
 from supervisor.migrations import STEPS
-from supervisor.salvage import open_store
+from supervisor.pool.recovery import open_store
 from supervisor.store.quarantine import set_aside
 from supervisor.store.sqlite import Connection, Damaged
 from supervisor.store.store import MessageRecord, SessionRecord, Store

@@ -10,7 +10,7 @@ import pytest
 
 from shared.config import Config, LimitsConfig, SessionsConfig
 from shared.errors import Busy
-from supervisor.places import FRESH_BYTES, Places
+from supervisor.pool.admission import FRESH_BYTES, Places
 
 GIGABYTE = 1024**3
 

@@ -13,8 +13,8 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 from shared.errors import Busy, Conflict
-from supervisor import resources
-from supervisor.household import Household
+from supervisor.pool import resources
+from supervisor.pool.managed_session import Household
 from supervisor.session.session import House, Session
 from supervisor.session.states import State
 

@@ -18,7 +18,7 @@ from supervisor.delivery.prompt import Sender
 from supervisor.lifecycle import recycling
 from supervisor.lifecycle.hibernation import check_restful
 from supervisor.lifecycle.lifecycle import Lifecycle
-from supervisor.memory_limit import Pauses
+from supervisor.pool.memory_limit import Pauses
 from supervisor.session.session import Session
 from supervisor.session.states import State
 

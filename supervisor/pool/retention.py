@@ -15,7 +15,7 @@ from itertools import islice
 
 from supervisor.holder import lock
 from supervisor.lifecycle.launch import lock_of
-from supervisor.pool import Pool
+from supervisor.pool.pool import Pool
 from supervisor.session.states import State
 from supervisor.store.records import SessionRecord
 

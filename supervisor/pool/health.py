@@ -17,11 +17,11 @@ from dataclasses import dataclass
 from shared import process
 from shared.config import Config
 from shared.errors import PilotlightError, StorageFailed, Unavailable
-from supervisor import resources
-from supervisor.household import Household
 from supervisor.lifecycle import conversation_conflict
-from supervisor.memory_limit import MEGABYTE, memory_action
-from supervisor.pool import Pool
+from supervisor.pool import resources
+from supervisor.pool.managed_session import Household
+from supervisor.pool.memory_limit import MEGABYTE, memory_action
+from supervisor.pool.pool import Pool
 from supervisor.session.lifetime import keeps_alive, lifetime
 from supervisor.session.session import Session
 from supervisor.session.states import State

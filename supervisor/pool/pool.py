@@ -14,13 +14,14 @@ from contextlib import suppress
 from shared.errors import Busy, Conflict, NotFound, PilotlightError, StorageFailed
 from shared.messages import MessageKind, MessageView, Sent
 from shared.operations import CreateSession, SendMessage
-from supervisor import clock, origins
+from supervisor import clock
 from supervisor.audit import SENDS
 from supervisor.claude import normalization
-from supervisor.household import Household
 from supervisor.lifecycle import recycling
 from supervisor.lifecycle.launch import has_transcript
-from supervisor.places import RETRY_AFTER_SECONDS, Places
+from supervisor.pool import opening
+from supervisor.pool.admission import RETRY_AFTER_SECONDS, Places
+from supervisor.pool.managed_session import Household
 from supervisor.session import attachments
 from supervisor.session.session import House, Session
 from supervisor.session.states import State
@@ -90,10 +91,10 @@ class Pool:
 
     def create(self, request: CreateSession) -> Household:
         """A new session, still without a process. Raise InvalidRequest when the project is no directory."""
-        project = origins.project_folder(request.project_path)
+        project = opening.project_folder(request.project_path)
         self.places.check()
         identity = str(uuid.uuid4())
-        origin = origins.origin(self.house, request, project, identity)
+        origin = opening.origin(self.house, request, project, identity)
         now = now_ms()
         checked = recycling.options({name: getattr(request, name) for name in recycling.NAMES})
         options = {name: value for name, value in checked.items() if value is not None}

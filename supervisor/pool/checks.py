@@ -8,9 +8,9 @@ from typing import Any
 
 from shared.config import LimitsConfig, NotifyConfig
 from shared.errors import PilotlightError
-from supervisor import resources
 from supervisor.claude import command_line, release
-from supervisor.pool import Pool
+from supervisor.pool import resources
+from supervisor.pool.pool import Pool
 from supervisor.session.states import State
 
 LOW_DISK_BYTES = 500 * 1024 * 1024

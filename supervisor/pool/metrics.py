@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Any
 
 from shared.messages import Event
-from supervisor.pool import Pool
+from supervisor.pool.pool import Pool
 from supervisor.session.states import State
 from supervisor.store.store import now_ms
 
