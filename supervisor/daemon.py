@@ -37,13 +37,13 @@ from supervisor.pool.pool import Pool
 from supervisor.pool.recovery import open_store, restore
 from supervisor.pool.retention import Folders
 from supervisor.publishing import Publisher
-from supervisor.recording import Recorder
 from supervisor.session.session import House
 from supervisor.settings import Settings
 from supervisor.store.store import now_ms
 from supervisor.talk_ops import TalkOps
 from supervisor.terminal_ops import TerminalOps
-from supervisor.viewers import Viewers
+from supervisor.viewers.recorder import Recorder
+from supervisor.viewers.server import Viewers
 
 VERSION_EVERY_SECONDS = 600.0
 LOOKUP_SECONDS = 1.0

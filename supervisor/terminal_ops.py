@@ -12,11 +12,11 @@ from supervisor.holder import files
 from supervisor.holder.ring import read_tail
 from supervisor.ops import Ops
 from supervisor.pool.pool import Pool
-from supervisor.recording import Recorder
 from supervisor.session.session import Session
 from supervisor.terminal.holder_client import HolderError
 from supervisor.terminal.screen import Screen, history
 from supervisor.terminal.terminal import Terminal
+from supervisor.viewers.recorder import Recorder
 
 
 class TerminalOps:

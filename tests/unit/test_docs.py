@@ -20,7 +20,7 @@ from supervisor.terminal_ops import TerminalOps
 from tests.harness import ROOT
 
 NAMED_ELSEWHERE = {
-    "audience.py": {"attached", "detached"},
+    "viewers/audience.py": {"attached", "detached"},
     "pool/health.py": {"run_dir_renewed", "bus_rebound", "viewers_rebound", "lock_renewed"},
     "notify.py": {notify.FAILED},
     "lifecycle/conversation_conflict.py": {SHARED},

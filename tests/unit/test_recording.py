@@ -16,9 +16,9 @@ import pytest
 from shared import asciicast
 from shared.config import Config, SessionsConfig
 from shared.errors import StorageFailed
-from supervisor import recording as module
-from supervisor.recording import NAME, OLD_NAME, Recorder, Recording
 from supervisor.session.states import State
+from supervisor.viewers import recorder as module
+from supervisor.viewers.recorder import NAME, OLD_NAME, Recorder, Recording
 
 HEAD = {"cols": 80, "rows": 24, "title": "Claude"}
 DAY = 86400.0

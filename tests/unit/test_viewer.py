@@ -20,14 +20,14 @@ from cli.tty import Cleaner
 from shared import viewer as protocol
 from shared.errors import Conflict, InvalidRequest, PilotlightError, Unauthorized
 from shared.tokens import Identity
-from supervisor import audience as audience_module
-from supervisor.audience import CROPPED_SECONDS, Audience
 from supervisor.delivery.keyboard import ReportFilter
 from supervisor.session.condition import Pulse
 from supervisor.session.states import State
 from supervisor.terminal import render
 from supervisor.terminal.screen import Screen
-from supervisor.viewers import Viewers
+from supervisor.viewers import audience as audience_module
+from supervisor.viewers.audience import CROPPED_SECONDS, Audience
+from supervisor.viewers.server import Viewers
 from tests.harness import PATIENCE
 
 # -- the protocol --------------------------------------------------------------------------------------------------

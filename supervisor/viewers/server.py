@@ -16,11 +16,11 @@ import msgspec
 
 from shared import viewer as protocol
 from shared.errors import Busy, InvalidRequest, PilotlightError
-from supervisor.audience import Audience, Size
 from supervisor.delivery.keyboard import ReportFilter
 from supervisor.pool.managed_session import Household
 from supervisor.pool.pool import Pool
 from supervisor.terminal.holder_client import HolderError
+from supervisor.viewers.audience import Audience, Size
 
 MAX_VIEWERS = 500
 HELLO_SECONDS = 5.0

@@ -21,11 +21,11 @@ from typing import Any, BinaryIO
 
 from shared import asciicast
 from shared.errors import StorageFailed
-from supervisor.audience import Audience, Size
 from supervisor.pool.pool import Pool
 from supervisor.session.session import Session
 from supervisor.session.states import State
-from supervisor.viewers import Viewers
+from supervisor.viewers.audience import Audience, Size
+from supervisor.viewers.server import Viewers
 
 NAME, OLD_NAME = "recording.cast", "recording.old.cast"
 LOOK_SECONDS = 0.5
