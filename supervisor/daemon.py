@@ -21,13 +21,15 @@ from shared.errors import PilotlightError, StorageFailed
 from shared.messages import NodeView
 from shared.paths import Paths
 from shared.readiness import READY, STOPPING, notify
-from supervisor.audit import AccessWatch
-from supervisor.bus import Bus
-from supervisor.bus_doors import Door, LocalDoor, TcpDoor
+from supervisor.bus.audit import AccessWatch
+from supervisor.bus.operations.history import TalkOps
+from supervisor.bus.operations.table import LOOKING, Ops
+from supervisor.bus.operations.terminal import TerminalOps
+from supervisor.bus.server import Bus
+from supervisor.bus.sockets import Door, LocalDoor, TcpDoor
 from supervisor.claude import command_line
 from supervisor.logs import open_log
 from supervisor.notify import Notifier
-from supervisor.ops import LOOKING, Ops
 from supervisor.ownership import Ownership
 from supervisor.pool import resources
 from supervisor.pool.checks import claude_facts, claude_version
@@ -40,8 +42,6 @@ from supervisor.publishing import Publisher
 from supervisor.session.session import House
 from supervisor.settings import Settings
 from supervisor.store.store import now_ms
-from supervisor.talk_ops import TalkOps
-from supervisor.terminal_ops import TerminalOps
 from supervisor.viewers.recorder import Recorder
 from supervisor.viewers.server import Viewers
 

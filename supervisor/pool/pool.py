@@ -15,7 +15,7 @@ from shared.errors import Busy, Conflict, NotFound, PilotlightError, StorageFail
 from shared.messages import MessageKind, MessageView, Sent
 from shared.operations import CreateSession, SendMessage
 from supervisor import clock
-from supervisor.audit import SENDS
+from supervisor.bus.audit import SENDS
 from supervisor.claude import normalization
 from supervisor.lifecycle import recycling
 from supervisor.lifecycle.launch import has_transcript

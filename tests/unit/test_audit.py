@@ -16,9 +16,9 @@ from shared.messages import VERSION, Request
 from shared.operations import RecordingRequest, RefusedCall, SendMessage, StopSession
 from shared.paths import Paths
 from shared.tokens import Keyring
-from supervisor import audit as audit_module
-from supervisor.audit import REFUSALS, AccessWatch, Audit
-from supervisor.grants import permit
+from supervisor.bus import audit as audit_module
+from supervisor.bus.access import permit
+from supervisor.bus.audit import REFUSALS, AccessWatch, Audit
 from supervisor.store.store import Store
 
 

@@ -18,10 +18,10 @@ import zmq.asyncio
 from shared.bus import BusClient
 from shared.errors import Conflict, PilotlightError
 from shared.messages import VERSION, Event, Request
-from supervisor import bus as bus_module
-from supervisor import bus_doors
-from supervisor.bus import MAX_IN_FLIGHT, TICK_SECONDS, WELCOME_SECONDS, Bus
-from supervisor.bus_doors import LocalDoor
+from supervisor.bus import server as bus_module
+from supervisor.bus import sockets
+from supervisor.bus.server import MAX_IN_FLIGHT, TICK_SECONDS, WELCOME_SECONDS, Bus
+from supervisor.bus.sockets import LocalDoor
 
 PATIENCE = 30.0
 
@@ -156,7 +156,7 @@ async def test_a_message_of_several_frames_is_dropped(lab: Lab, caplog: pytest.L
 async def test_a_frame_over_the_limit_is_not_read_and_costs_only_its_sender(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bus_doors, "MAX_FRAME_BYTES", 100_000)
+    monkeypatch.setattr(sockets, "MAX_FRAME_BYTES", 100_000)
     lab = Lab(folder)
     good, bad = lab.dealer(), lab.dealer()
     assert (await ask(good, frame("a")))["ok"]

@@ -22,10 +22,10 @@ import shared.bus
 from shared.bus import BusClient
 from shared.bus_keys import BusClientKey
 from shared.messages import VERSION, Request
-from supervisor import bus as bus_module
-from supervisor.bus import Bus, by_our_clock
-from supervisor.bus_doors import Delivery, LocalDoor
-from supervisor.replies import Bounds
+from supervisor.bus import server as bus_module
+from supervisor.bus.replies import Bounds
+from supervisor.bus.server import Bus, by_our_clock
+from supervisor.bus.sockets import Delivery, LocalDoor
 from tests.unit.test_bus import PATIENCE, Lab, ask, frame, heard
 
 NOW = 1_800_000_000_000

@@ -13,10 +13,10 @@ import pytest
 
 from api import terminal_words
 from supervisor import notify
+from supervisor.bus.operations.history import TalkOps
+from supervisor.bus.operations.table import Ops
+from supervisor.bus.operations.terminal import TerminalOps
 from supervisor.lifecycle.conversation_conflict import SHARED
-from supervisor.ops import Ops
-from supervisor.talk_ops import TalkOps
-from supervisor.terminal_ops import TerminalOps
 from tests.harness import ROOT
 
 NAMED_ELSEWHERE = {

@@ -10,8 +10,8 @@ from shared.bus_keys import BusClientKey
 from shared.errors import Forbidden
 from shared.messages import VERSION, Request
 from shared.tokens import SCOPES, Scope, powerful
-from supervisor.grants import needed, permit
-from supervisor.ops import LOOKING
+from supervisor.bus.access import needed, permit
+from supervisor.bus.operations.table import LOOKING
 
 
 def request(op: str, **args: Any) -> Request:

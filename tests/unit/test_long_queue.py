@@ -17,7 +17,8 @@ import pytest
 from shared import paths
 from shared.config import Config, SessionsConfig
 from shared.messages import VERSION, Request
-from supervisor.ops import Ops
+from supervisor.bus.operations.history import TalkOps
+from supervisor.bus.operations.table import Ops
 from supervisor.pool.health import Health
 from supervisor.pool.metrics import Metrics
 from supervisor.pool.pool import Pool
@@ -27,7 +28,6 @@ from supervisor.store import message_index
 from supervisor.store import store as store_module
 from supervisor.store.records import MessageRecord, SessionRecord
 from supervisor.store.store import PAGE_BYTES, Store
-from supervisor.talk_ops import TalkOps
 
 FEW, MANY = 40, 800
 TIMES = MANY // FEW

@@ -11,8 +11,8 @@ from shared import operations
 from shared.errors import PilotlightError
 from shared.messages import VERSION, Request
 from shared.operations import MessageRef
-from supervisor import ops as ops_module
-from supervisor.ops import Ops
+from supervisor.bus.operations import table as ops_module
+from supervisor.bus.operations.table import Ops
 from supervisor.terminal.holder_records import HolderError
 
 ASKS: list[tuple[str, type[Any], dict[str, Any]]] = [

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from supervisor import replies
-from supervisor.replies import Bounds, Replies
+from supervisor.bus import replies
+from supervisor.bus.replies import Bounds, Replies
 
 
 @pytest.fixture

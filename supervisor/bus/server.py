@@ -31,8 +31,8 @@ from shared.errors import (
     Unauthorized,
 )
 from shared.messages import VERSION, ErrorBody, Event, Reply, Request
-from supervisor.bus_doors import Door
-from supervisor.replies import ACTS, LOOKS, Replies
+from supervisor.bus.replies import ACTS, LOOKS, Replies
+from supervisor.bus.sockets import Door
 
 Handler = Callable[[Request], Awaitable[Any]]
 Permit = Callable[[Request, BusClientKey], Request]

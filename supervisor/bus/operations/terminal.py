@@ -8,9 +8,9 @@ from typing import Any
 from shared import messages, operations
 from shared.errors import Conflict, Unavailable
 from shared.messages import Request
+from supervisor.bus.operations.table import Ops
 from supervisor.holder import files
 from supervisor.holder.ring import read_tail
-from supervisor.ops import Ops
 from supervisor.pool.pool import Pool
 from supervisor.session.session import Session
 from supervisor.terminal.holder_client import HolderError

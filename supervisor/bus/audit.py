@@ -23,7 +23,7 @@ from shared.messages import Request
 from shared.operations import RefusedCall
 from shared.paths import Paths
 from shared.tokens import DEFAULT_NAME, Keyring
-from supervisor.grants import permit
+from supervisor.bus.access import permit
 from supervisor.store.store import Store
 
 SENDS = frozenset({"message.send", "session.command"})

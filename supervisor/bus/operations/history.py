@@ -17,13 +17,13 @@ from shared import operations
 from shared.errors import Conflict, InvalidRequest, NotFound, StorageFailed
 from shared.messages import CommandResult, HistoryEntry, HistoryPage, Request
 from shared.operations import CreateSession, SendMessage
+from supervisor.bus.operations.table import Ops
 from supervisor.claude.journal import find_transcript, transcript_path
 from supervisor.delivery import chat_mode
 from supervisor.delivery.slash_commands import check_command
 from supervisor.history import reader
 from supervisor.history.library import Library, glimpse
 from supervisor.history.reader import Source
-from supervisor.ops import Ops
 from supervisor.pool.managed_session import Household
 from supervisor.pool.pool import Pool
 from supervisor.session import attachments

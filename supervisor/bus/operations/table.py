@@ -22,8 +22,8 @@ from shared.errors import (
     Unavailable,
 )
 from shared.messages import Request
-from supervisor import recaps
-from supervisor.audit import Audit
+from supervisor.bus.audit import Audit
+from supervisor.bus.operations import recap as recaps
 from supervisor.delivery import answer, interrupt
 from supervisor.delivery.keyboard import keyboard, refuse_beside_writer
 from supervisor.lifecycle import recycling
