@@ -28,9 +28,9 @@ from supervisor.bus.operations.terminal import TerminalOps
 from supervisor.bus.server import Bus
 from supervisor.bus.sockets import Door, LocalDoor, TcpDoor
 from supervisor.claude import command_line
+from supervisor.instance import Ownership
 from supervisor.logs import open_log
 from supervisor.notify import Notifier
-from supervisor.ownership import Ownership
 from supervisor.pool import resources
 from supervisor.pool.checks import claude_facts, claude_version
 from supervisor.pool.health import Health

@@ -12,7 +12,7 @@ from __future__ import annotations
 from shared.errors import Conflict, Unavailable
 from supervisor.delivery import prompt_box
 from supervisor.delivery.answer import ESCAPE, GONE_SECONDS, press
-from supervisor.pauses import pause_point
+from supervisor.failpoints import pause_point
 from supervisor.session.session import Session
 from supervisor.session.states import State
 from supervisor.session.turn import Outcome

@@ -20,10 +20,10 @@ from shared.errors import Conflict, PilotlightError
 from supervisor.claude import command_line
 from supervisor.delivery import chat_mode, prompt_box, slash_commands
 from supervisor.delivery.prompt_box import CTRL_G, EDITOR_SECONDS
+from supervisor.failpoints import pause_point
 from supervisor.lifecycle import conversation_conflict, recycling
 from supervisor.lifecycle.ending import error_body
 from supervisor.lifecycle.lifecycle import Lifecycle
-from supervisor.pauses import pause_point
 from supervisor.session.session import Session
 from supervisor.session.states import State
 from supervisor.store.store import MessageRecord

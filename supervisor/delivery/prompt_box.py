@@ -12,7 +12,7 @@ import uuid
 from typing import TYPE_CHECKING
 
 from shared.errors import Conflict
-from supervisor.pauses import pause_point
+from supervisor.failpoints import pause_point
 
 if TYPE_CHECKING:
     from supervisor.session.session import Session

@@ -15,10 +15,10 @@ from shared import process
 from shared.errors import Conflict, StartFailed
 from shared.process import ProcessId
 from supervisor.claude import status_file
+from supervisor.failpoints import pause_point
 from supervisor.lifecycle import ending, orphans, restart_policy
 from supervisor.lifecycle.launch import has_transcript
 from supervisor.lifecycle.restart_policy import Exit
-from supervisor.pauses import pause_point
 from supervisor.session.background import Chores
 from supervisor.session.session import Session
 from supervisor.session.states import Event, State

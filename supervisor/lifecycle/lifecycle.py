@@ -23,12 +23,12 @@ from supervisor.claude import command_line, release
 from supervisor.claude.journal import transcript_path
 from supervisor.delivery import interrupt
 from supervisor.delivery.trust_dialog import Trust
+from supervisor.failpoints import pause_point
 from supervisor.lifecycle import ending, launch, orphans, restart_policy, teardown
 from supervisor.lifecycle.exits import Deaths
 from supervisor.lifecycle.hibernation import await_flush, check_restful
 from supervisor.lifecycle.holder_link import Link
 from supervisor.lifecycle.restart_policy import Exit
-from supervisor.pauses import pause_point
 from supervisor.session.background import Chores
 from supervisor.session.session import Session
 from supervisor.session.states import Event, State

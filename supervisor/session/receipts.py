@@ -14,7 +14,7 @@ from shared.errors import ErrorBodyLike
 from shared.messages import SETTLED
 from supervisor import clock
 from supervisor.delivery.slash_commands import CommandRun, on_screen
-from supervisor.pauses import held
+from supervisor.failpoints import held
 from supervisor.session import backoff
 from supervisor.session.states import Event, State
 from supervisor.session.turn import Outcome, StopReport, agree, cut_off, settle

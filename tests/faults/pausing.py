@@ -1,4 +1,4 @@
-"""Holding the supervisor at its pause points (`supervisor/pauses.py`), and what a fault test checks at the end."""
+"""Holding the supervisor at its pause points (`supervisor/failpoints.py`), and what a fault test checks at the end."""
 
 from __future__ import annotations
 
