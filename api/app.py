@@ -7,11 +7,11 @@ from flask import Flask, Response, g
 from api import auth, calls, logs, problems, routes
 from api.context import Api, Bus, Source, slots_for
 from api.feed import Feed
+from shared.access.tokens import Keyring
+from shared.bus.messages import MAX_FRAME_BYTES
 from shared.config import Config
-from shared.messages import MAX_FRAME_BYTES
 from shared.node import EPOCH_HEADER, NODE_HEADER, NodeFile
 from shared.paths import Paths
-from shared.tokens import Keyring
 
 ENVELOPE_BYTES = 64 * 1024
 """What the bus adds around a body; a body that would not fit into a frame is refused before it is read."""

@@ -19,10 +19,10 @@ from flask import Flask, Response, current_app, g, request
 from api import multipart, tickets
 from api.context import api
 from api.pace import Pace
+from shared.access.tokens import Identity, Keyring, Scope, require
+from shared.bus.operations import RefusedCall
 from shared.config import ApiConfig
 from shared.errors import Forbidden, PilotlightError, Unauthorized
-from shared.operations import RefusedCall
-from shared.tokens import Identity, Keyring, Scope, require
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _UNSPECIFIED = frozenset({"0.0.0.0", "::", ""})

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from shared.errors import Unavailable
 
 if TYPE_CHECKING:
-    from shared.bus import BusClient
+    from shared.bus.client import BusClient
 
 
 class LazyBus:
@@ -44,7 +44,7 @@ class LazyBus:
             if self._closed:
                 raise Unavailable("The API is shutting down.", data={"retryAfter": 1})
             if self._client is None:
-                from shared.bus import BusClient  # 20 ms of import that the start-up need not wait for
+                from shared.bus.client import BusClient  # 20 ms of import that the start-up need not wait for
 
                 self._client = BusClient(self._address, actor="api")
             return self._client

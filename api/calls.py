@@ -17,8 +17,9 @@ from typing import Any
 
 from api import shapes
 from api.routes import chat, events, messages, origin, sessions, talk, terminal
-from shared import asciicast, operations
-from shared.tokens import Scope
+from shared import asciicast
+from shared.access.tokens import Scope
+from shared.bus import operations
 
 TEXT = "text/plain; charset=utf-8"
 EVENTS = "text/event-stream; charset=utf-8"

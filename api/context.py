@@ -16,10 +16,10 @@ from typing import Any, Protocol, cast
 from flask import current_app, g
 
 from api.feed import Inbox
+from shared.access.tokens import Identity, Keyring
 from shared.config import Config
 from shared.errors import PilotlightError, Unauthorized, Unavailable
 from shared.paths import Paths
-from shared.tokens import Identity, Keyring
 
 PRESENCE_SECONDS = 3.0
 """How long a supervisor may take to answer a ping before a held request is refused (a restart takes under 1 s)."""

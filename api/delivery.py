@@ -16,8 +16,8 @@ from flask import Response
 
 from api.context import api
 from api.problems import body_of, json_response, respond
-from shared.messages import ErrorBody, MessageView, Sent, SessionView
-from shared.operations import SendMessage
+from shared.bus.messages import ErrorBody, MessageView, Sent, SessionView
+from shared.bus.operations import SendMessage
 
 INTERRUPT_SECONDS = 30.0
 """What a message may take to be accepted that ends the turn before it."""

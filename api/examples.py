@@ -15,7 +15,7 @@ from api import shapes
 from api.calls import ID as SESSION
 from api.calls import MESSAGE_ID as MESSAGE
 from shared import __version__
-from shared.messages import Choice, HistoryEntry, MessageView, NodeView, Screen, SessionView, Waiting
+from shared.bus.messages import Choice, HistoryEntry, MessageView, NodeView, Screen, SessionView, Waiting
 
 REQUEST = "9934309e09c74685808c4ee2ffa2c98a"
 PROJECT = "/home/me/project"

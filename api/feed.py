@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from shared.bus.messages import Event
 from shared.errors import PilotlightError
-from shared.messages import Event
 
 if TYPE_CHECKING:
-    from shared.bus import EventStream
+    from shared.bus.client import EventStream
 
 INBOX_SIZE = 2000
 JOIN_SECONDS = 0.5
@@ -100,7 +100,7 @@ class Feed:
             inbox.end()
 
     def _run(self) -> None:
-        from shared.bus import EventStream
+        from shared.bus.client import EventStream
 
         try:
             with EventStream(self._address) as stream:

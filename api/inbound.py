@@ -17,8 +17,8 @@ from typing import Any, TypeVar
 import msgspec
 from flask import g, request
 
+from shared.bus.messages import MAX_ATTACHMENT_BYTES, MAX_MESSAGE_BYTES, Attachment
 from shared.errors import InvalidRequest, NotFound, TooLarge
-from shared.messages import MAX_ATTACHMENT_BYTES, MAX_MESSAGE_BYTES, Attachment
 
 MAX_WAIT_SECONDS = 3600.0
 MAX_ID_LENGTH = 200

@@ -15,8 +15,8 @@ from flask import current_app, request
 from werkzeug.datastructures import FileStorage
 
 from api import inbound
+from shared.bus.messages import MAX_ATTACHMENT_BYTES
 from shared.errors import TooLarge
-from shared.messages import MAX_ATTACHMENT_BYTES
 
 FORM = "multipart/form-data"
 _SPOKEN = frozenset({"message", "text", "sessionId", "projectPath", "title", "deviceToken", "mode", "requestId"})

@@ -20,7 +20,7 @@ from api.calls import CALLS, EVENTS, ID, MESSAGE_ID, Body, Call
 from api.inbound import MAX_ID_LENGTH, MAX_WAIT_SECONDS
 from api.multipart import FORM
 from shared import __version__
-from shared.messages import MAX_ATTACHMENTS, MAX_MESSAGE_BYTES, Attachment
+from shared.bus.messages import MAX_ATTACHMENTS, MAX_MESSAGE_BYTES, Attachment
 from shared.node import EPOCH_HEADER, NODE_HEADER
 
 REF = "#/components/schemas/{name}"

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable
 
-from shared.messages import Event
+from shared.bus.messages import Event
 
 PATIENCE_SECONDS = 1.0
 REMEMBERED = 64

@@ -17,8 +17,8 @@ import msgspec
 from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, RequestEntityTooLarge
 
+from shared.bus.messages import ErrorBody
 from shared.errors import InternalError, PilotlightError
-from shared.messages import ErrorBody
 
 PROBLEM_JSON = "application/problem+json"
 _RETRY_AFTER = {429: 5, 503: 1}

@@ -34,7 +34,7 @@ from api.bus import LazyBus
 from api.connection import END_OF_HEAD as _END_OF_HEAD
 from api.connection import HEAD_SECONDS, LINGER_BYTES, LINGER_SECONDS, Connection, Head, SlowBody
 from api.context import Api
-from shared.messages import ErrorBody
+from shared.bus.messages import ErrorBody
 
 GRACE_SECONDS = 1
 DRAIN_SECONDS = 0.3

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
-from shared.messages import (
+from shared.bus.messages import (
     HistoryEntry,
     MessageState,
     MessageView,

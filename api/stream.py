@@ -18,9 +18,9 @@ import msgspec
 
 from api.feed import Inbox
 from api.order import TextOrder
+from shared.bus.messages import Event
+from shared.bus.operations import EventsSince
 from shared.errors import InvalidRequest, Unavailable
-from shared.messages import Event
-from shared.operations import EventsSince
 
 CONVERSATION = frozenset({"text", "tool", "message", "state", "waiting", "ended"})
 """The kinds that tell a conversation as it goes on."""

@@ -21,9 +21,9 @@ from api.inbound import MAX_WAIT_SECONDS
 from api.order import TextOrder
 from api.sse import Gone
 from api.stream import CONVERSATION, SILENCE, Filter, Position, Reader, frame_text, present
+from shared.bus.messages import SETTLED, Event, MessageView, Sent, SessionView
+from shared.bus.operations import MessageRef, SendMessage, SessionRef
 from shared.errors import PilotlightError
-from shared.messages import SETTLED, Event, MessageView, Sent, SessionView
-from shared.operations import MessageRef, SendMessage, SessionRef
 
 LOOK_AGAIN_SECONDS = 15.0
 """How often the receipt itself is asked for while nothing is heard: an event may be in a declared gap."""

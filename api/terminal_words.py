@@ -1,6 +1,6 @@
 """What is said on the WebSocket of a terminal, as types, for those who write clients: the OpenAPI document shows them.
 
-The supervisor's own words come through as they are (`shared/viewer.py`); the tests of the WebSocket hold every message that
+The supervisor's own words come through as they are (`shared/bus/terminal_protocol.py`); the tests of the WebSocket hold every message that
 they receive against these types. `docs/terminal.md` explains them.
 """
 
@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field
 
-from shared.messages import EndReason, SessionState, WaitingFor
+from shared.bus.messages import EndReason, SessionState, WaitingFor
 
 Cells = Annotated[int, Meta(ge=1, le=10_000)]
 

@@ -17,8 +17,8 @@ from typing import Any, Literal, TypeVar, cast
 
 from flask import current_app, request
 
+from shared.access.tokens import Identity
 from shared.errors import Unauthorized
-from shared.tokens import Identity
 
 TICKET_SECONDS = 30.0
 MAX_TICKETS = 1000

@@ -6,10 +6,10 @@ a viewer costs no thread; one that does not read costs BEHIND_BYTES and is skipp
 read and has itself answered all the same is cut off at UNREAD_BYTES (`api/websocket.py`); a supervisor that dies and comes
 back costs a notice and a snapshot.
 
-To a browser: text messages are JSON as in `shared/viewer.py` (`welcome`, `snapshot`, `state`, `writer`, `error`) and
+To a browser: text messages are JSON as in `shared/bus/terminal_protocol.py` (`welcome`, `snapshot`, `state`, `writer`, `error`) and
 `{"type": "away"}` while the supervisor is; binary messages are output, and the one after a `snapshot` is the drawing of
 the whole screen. From a browser: binary messages, or `{"type": "input", "data": text}`, are keys; `resize`, `steal`,
-`release` and `snapshot` as in `shared/viewer.py`.
+`release` and `snapshot` as in `shared/bus/terminal_protocol.py`.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from typing import Any
 import msgspec
 
 from api.websocket import BINARY, POLICY, RESTART, TEXT, WebSocket, frame
-from shared import viewer as protocol
+from shared.access.private_folders import require_private
+from shared.access.tokens import Identity
+from shared.bus import terminal_protocol as protocol
 from shared.errors import Busy, PilotlightError
-from shared.private_folders import require_private
-from shared.tokens import Identity
 
 MAX_SOCKETS = 500
 RETRY_SECONDS = 0.2

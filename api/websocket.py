@@ -18,7 +18,7 @@ from wsproto.connection import Connection, ConnectionType
 from wsproto.events import BytesMessage, CloseConnection, Message, Ping, Pong, TextMessage
 from wsproto.utilities import LocalProtocolError, RemoteProtocolError
 
-from shared.viewer import BEHIND_BYTES
+from shared.bus.terminal_protocol import BEHIND_BYTES
 
 TEXT, BINARY, CLOSE, PING = 1, 2, 8, 9
 NORMAL, GOING_AWAY, POLICY, TOO_BIG, RESTART = 1000, 1001, 1008, 1009, 1012

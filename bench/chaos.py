@@ -18,7 +18,7 @@ from typing import Any
 
 from bench import lab
 from shared import process
-from shared.messages import SETTLED
+from shared.bus.messages import SETTLED
 from tests.harness import House, until
 
 BACKLOG = 6

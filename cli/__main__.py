@@ -31,8 +31,8 @@ from cli.context import App
 from cli.output import DONE, emit, report
 from cli.progress import StepFailed
 from shared import __version__
+from shared.bus.messages import ErrorBody
 from shared.errors import InternalError, PilotlightError, StartFailed
-from shared.messages import ErrorBody
 
 INTERRUPTED = 130
 

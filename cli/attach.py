@@ -27,11 +27,11 @@ from cli.context import App, pass_app
 from cli.keyboard import DEFAULT_PREFIX, HELP, Keyboard, prefix_byte, prefix_name
 from cli.output import DONE, FAILED, printable
 from cli.tty import Cleaner, Tty
-from shared import viewer as protocol
+from shared.access.private_folders import require_private
+from shared.bus import terminal_protocol as protocol
+from shared.bus.messages import SessionView
+from shared.bus.operations import SessionRef
 from shared.errors import Conflict, InvalidRequest
-from shared.messages import SessionView
-from shared.operations import SessionRef
-from shared.private_folders import require_private
 
 WAKE_SECONDS = 30.0
 RETRY_SECONDS = 0.2

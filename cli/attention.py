@@ -10,9 +10,9 @@ import msgspec
 from cli.completion import session_argument
 from cli.context import KEYS_SECONDS, App, json_option, pass_app
 from cli.output import emit, short_path, state_text, waiting_lines
+from shared.bus.messages import SessionView, Waiting
+from shared.bus.operations import Answer
 from shared.errors import Conflict, InvalidRequest
-from shared.messages import SessionView, Waiting
-from shared.operations import Answer
 
 
 @click.command()

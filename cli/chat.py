@@ -19,9 +19,9 @@ from cli.context import KEYS_SECONDS, App, pass_app
 from cli.follow import Ended, follow
 from cli.output import DONE, printable, safe_text, say, short_path, state_text, waiting_lines
 from cli.sessions import CREATE_SECONDS, absolute, create, tell_changes
+from shared.bus.messages import MessageView, Sent, SessionView, Waiting
+from shared.bus.operations import Answer, CreateSession, SendMessage, SessionRef
 from shared.errors import InvalidRequest, PilotlightError
-from shared.messages import MessageView, Sent, SessionView, Waiting
-from shared.operations import Answer, CreateSession, SendMessage, SessionRef
 
 FOREVER_SECONDS = 7 * 86400.0
 _HISTORY_LINES = 2000

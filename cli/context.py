@@ -13,10 +13,10 @@ import msgspec
 
 from cli.owners import owner
 from shared import config as configuration
+from shared.bus.messages import SessionView
+from shared.bus.operations import ListSessions, SessionRef
 from shared.config import Config
 from shared.errors import Conflict, InvalidRequest, NotFound, Unavailable
-from shared.messages import SessionView
-from shared.operations import ListSessions, SessionRef
 from shared.paths import Paths, resolve
 
 SHORT_SECONDS = 10.0
@@ -47,7 +47,7 @@ def _connect(paths: Paths) -> Bus:
 
 def client(paths: Paths) -> Bus:
     """A client that does not mind whether anybody answers yet."""
-    from shared.bus import BusClient  # 20 ms of import that `--help` need not wait for
+    from shared.bus.client import BusClient  # 20 ms of import that `--help` need not wait for
 
     return BusClient(paths.request_address, actor="cli")
 

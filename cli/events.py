@@ -17,10 +17,10 @@ import msgspec
 from cli.completion import sessions
 from cli.context import App, json_option, pass_app
 from cli.output import emit_line, printable, say
-from shared.bus import EventStream
+from shared.bus.client import EventStream
+from shared.bus.messages import Event, SupervisorStatus
+from shared.bus.operations import EventsSince
 from shared.errors import Unavailable
-from shared.messages import Event, SupervisorStatus
-from shared.operations import EventsSince
 
 _RECENT = 50
 _PAGE = 500

@@ -11,9 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from cli.context import App
+from shared.bus.messages import SETTLED, MessageView, SessionView
+from shared.bus.operations import MessageRef, SessionRef
 from shared.errors import Unavailable
-from shared.messages import SETTLED, MessageView, SessionView
-from shared.operations import MessageRef, SessionRef
 
 TURN_SECONDS = 1.0
 _PATIENCE_SECONDS = 15.0

@@ -12,9 +12,9 @@ from cli.completion import session_argument
 from cli.context import App, json_option, pass_app
 from cli.output import DONE, FAILED, emit, safe_text, state_text, table
 from cli.sessions import absolute, option_flags
+from shared.bus.messages import SessionView
+from shared.bus.operations import KeepAlive, SessionRef, SettingsPatch, UpdateSession
 from shared.errors import InvalidRequest
-from shared.messages import SessionView
-from shared.operations import KeepAlive, SessionRef, SettingsPatch, UpdateSession
 
 START_SECONDS = 30.0
 STOP_SECONDS = 60.0

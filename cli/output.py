@@ -15,8 +15,8 @@ from typing import Any
 import click
 import msgspec
 
+from shared.bus.messages import ErrorBody, SessionView, Waiting
 from shared.errors import PilotlightError
-from shared.messages import ErrorBody, SessionView, Waiting
 
 DONE, FAILED, USAGE, NOT_RUNNING, NOT_FOUND, REFUSED = range(6)
 _BY_STATUS = {404: NOT_FOUND, 503: NOT_RUNNING}

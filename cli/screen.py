@@ -12,9 +12,9 @@ from cli.completion import session_argument
 from cli.context import App, json_option, pass_app
 from cli.output import emit, safe_text, state_text
 from shared import asciicast
+from shared.bus.messages import Screen, SessionView
+from shared.bus.operations import RecordingRequest, Resize, ScreenRequest, SendKeys
 from shared.errors import NotFound
-from shared.messages import Screen, SessionView
-from shared.operations import RecordingRequest, Resize, ScreenRequest, SendKeys
 
 
 @click.command()

@@ -19,9 +19,9 @@ from cli.context import KEYS_SECONDS, App, json_option, pass_app
 from cli.follow import Ended, follow
 from cli.output import DONE, FAILED, ago, emit, printable, safe_text, say, sessions_table, state_text, waiting_lines
 from cli.progress import Step
+from shared.bus.messages import MAX_ATTACHMENT_BYTES, Attachment, MessageView, Sent, SessionView
+from shared.bus.operations import CreateSession, ListMessages, MessageRef, SendMessage, SessionRef, StopSession
 from shared.errors import InvalidRequest, TooLarge
-from shared.messages import MAX_ATTACHMENT_BYTES, Attachment, MessageView, Sent, SessionView
-from shared.operations import CreateSession, ListMessages, MessageRef, SendMessage, SessionRef, StopSession
 
 CREATE_SECONDS = 20.0
 STOP_SECONDS = 60.0

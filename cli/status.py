@@ -10,10 +10,10 @@ import msgspec
 from cli.context import App, json_option, pass_app
 from cli.daemons import Daemon
 from cli.output import NOT_RUNNING, emit, say, sessions_table
+from shared.access.tokens import DEFAULT_NAME
+from shared.bus.messages import SessionView
 from shared.errors import PilotlightError, Unavailable
-from shared.messages import SessionView
 from shared.node import read as read_node
-from shared.tokens import DEFAULT_NAME
 
 _STATUS_SECONDS = 5.0
 

@@ -14,9 +14,8 @@ from cli.completion import sessions as complete_sessions
 from cli.context import KEYS_SECONDS, App, json_option, pass_app
 from cli.output import DONE, FAILED, ago, emit, printable, safe_text, say, short_path, table, waiting_lines
 from cli.sessions import absolute, create, tell_waiting
-from shared.errors import NotFound
-from shared.messages import CommandResult, HistoryEntry, MessageView, SessionView
-from shared.operations import (
+from shared.bus.messages import CommandResult, HistoryEntry, MessageView, SessionView
+from shared.bus.operations import (
     CreateSession,
     ExportRequest,
     ForkSession,
@@ -30,6 +29,7 @@ from shared.operations import (
     SessionRef,
     UsageRequest,
 )
+from shared.errors import NotFound
 
 READ_SECONDS = 30.0
 START_SECONDS = 30.0

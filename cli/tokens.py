@@ -10,8 +10,8 @@ import msgspec
 
 from cli.context import App, json_option, pass_app
 from cli.output import ago, emit, table
+from shared.access.tokens import DEFAULT_NAME, SCOPES, Keyring, Scope, TokenRecord
 from shared.errors import InvalidRequest
-from shared.tokens import DEFAULT_NAME, SCOPES, Keyring, Scope, TokenRecord
 
 
 @click.group()

@@ -21,8 +21,8 @@ from cli.demo_model import DemoModel
 from cli.output import emit, say
 from cli.status import look
 from cli.watch import watch
+from shared.bus.messages import SupervisorStatus
 from shared.errors import Conflict, PilotlightError
-from shared.messages import SupervisorStatus
 
 
 @click.command()

@@ -21,9 +21,9 @@ from cli.daemons import Daemon
 from cli.demo_model import DemoModel
 from cli.output import say
 from cli.owners import Owner, live_holders, stop
+from shared.access.private_files import draft_of
+from shared.bus.messages import SupervisorStatus
 from shared.errors import PilotlightError, StartFailed
-from shared.messages import SupervisorStatus
-from shared.private_files import draft_of
 from shared.process import ProcessId, alive, identify
 
 FIRST_PAUSE_SECONDS = 1.0

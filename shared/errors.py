@@ -136,4 +136,4 @@ def from_wire(code: str, message: str, status: int, data: dict[str, Any] | None 
 
 
 ErrorBodyLike = dict[str, Any]
-"""An error as it is stored with a message: the fields of `shared.messages.ErrorBody`."""
+"""An error as it is stored with a message: the fields of `shared.bus.messages.ErrorBody`."""

@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from shared.private_folders import make_private, require_private
+from shared.access.private_folders import make_private, require_private
 
 SOCKET_PATH_LIMIT = 103
 _LONGEST_SOCKET_NAME = len("/h/0123456789ab.sock")
@@ -67,7 +67,7 @@ class Paths:
 
     @property
     def terminal_socket(self) -> Path:
-        """Unix socket of the supervisor for those who look at a terminal (shared/viewer.py)."""
+        """Unix socket of the supervisor for those who look at a terminal (shared/bus/terminal_protocol.py)."""
         return self.run_dir / "terminal.sock"
 
     @property

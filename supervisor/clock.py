@@ -41,7 +41,7 @@ def _shift(which: int) -> float:
 
 def _boot_identity() -> str:
     if sys.platform == "darwin":
-        from shared.process_darwin import boot_identity
+        from shared.process.darwin import boot_identity
 
         return boot_identity()
     return Path("/proc/sys/kernel/random/boot_id").read_text().strip()

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from shared import __version__, node
-from shared.bus_keys import BusKeyring
+from shared.access.bus_keys import BusKeyring
+from shared.bus.messages import NodeView
 from shared.config import Config, load
 from shared.errors import PilotlightError, StorageFailed
-from shared.messages import NodeView
 from shared.paths import Paths
 from shared.readiness import READY, STOPPING, notify
 from supervisor.bus.audit import AccessWatch

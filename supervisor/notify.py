@@ -18,9 +18,9 @@ from contextlib import suppress
 import msgspec
 
 from shared import process
+from shared.bus.messages import Event
 from shared.config import NotifyConfig
 from shared.errors import StorageFailed
-from shared.messages import Event
 from supervisor.store.store import Store, now_ms
 
 RUN_SECONDS = 15.0

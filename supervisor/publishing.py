@@ -12,7 +12,7 @@ import logging
 from collections.abc import Callable
 from contextlib import suppress
 
-from shared.messages import Event
+from shared.bus.messages import Event
 
 Subscriber = Callable[[list[Event]], None]
 

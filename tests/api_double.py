@@ -1,6 +1,6 @@
 """The supervisor as the API sees it, in memory, at the bus's edge: same operations, same argument schema, same errors.
 
-Arguments are converted to the structs of shared/messages.py, unknown fields refused, so a call that the real supervisor
+Arguments are converted to the structs of shared/bus/messages.py, unknown fields refused, so a call that the real supervisor
 would not understand fails here too. What a test may decide: what a message becomes, what an op raises.
 """
 
@@ -17,10 +17,10 @@ from werkzeug.test import TestResponse
 from api.app import create_app
 from api.feed import Inbox
 from shared import config as configuration
-from shared import operations
 from shared import paths as places
+from shared.bus import operations
+from shared.bus.messages import Event
 from shared.errors import Busy, Conflict, InvalidRequest, NotFound, PilotlightError
-from shared.messages import Event
 
 ARGUMENTS: dict[str, type[Any]] = {
     **dict.fromkeys(("ping", "status", "health", "metrics", "settings.get"), operations.Nothing),

@@ -17,8 +17,8 @@ import msgspec
 import zmq
 
 from shared import paths as places
+from shared.bus.messages import VERSION, ErrorBody, Reply, Request
 from shared.errors import PilotlightError
-from shared.messages import VERSION, ErrorBody, Reply, Request
 from tests.api_double import FakeSupervisor
 from tests.harness import PATIENCE
 

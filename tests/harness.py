@@ -26,8 +26,8 @@ import msgspec
 from demo.home import demo_environment, prepare_home
 from demo.server import DemoModel
 from shared import paths, process
-from shared.bus import BusClient
-from shared.messages import SETTLED
+from shared.bus.client import BusClient
+from shared.bus.messages import SETTLED
 from shared.releases import TESTED
 
 ROOT = Path(__file__).resolve().parent.parent

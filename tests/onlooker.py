@@ -21,7 +21,7 @@ import msgspec
 from pyghostty import Terminal
 
 from api import terminal_words
-from shared import viewer as protocol
+from shared.bus import terminal_protocol as protocol
 from tests.harness import PATIENCE
 
 WORDS = {word.__struct_config__.tag: word for word in terminal_words.RECEIVED}

@@ -11,8 +11,8 @@ from api import inbound, multipart, sse, talk
 from api.auth import need
 from api.context import api
 from api.delivery import deliver
-from shared.messages import Attachment, ChatMode
-from shared.operations import SendMessage
+from shared.bus.messages import Attachment, ChatMode
+from shared.bus.operations import SendMessage
 
 routes = Blueprint("chat", __name__)
 

@@ -13,7 +13,7 @@ from api.feed import Inbox
 from api.order import TextOrder
 from api.stream import CONVERSATION, Filter, Position, Reader
 from api.tickets import takes
-from shared.operations import SessionRef
+from shared.bus.operations import SessionRef
 
 routes = Blueprint("events", __name__)
 

@@ -11,8 +11,8 @@ from api import inbound, multipart
 from api.context import api
 from api.problems import json_response
 from api.routes.chat import send
-from shared.messages import Attachment, MessageState
-from shared.operations import ListMessages, MessageRef, Nothing, SendMessage
+from shared.bus.messages import Attachment, MessageState
+from shared.bus.operations import ListMessages, MessageRef, Nothing, SendMessage
 
 routes = Blueprint("messages", __name__)
 

@@ -16,9 +16,9 @@ from api import inbound
 from api.context import api
 from api.problems import json_response
 from api.routes.sessions import stop
+from shared.bus.messages import SessionView
+from shared.bus.operations import KeepAlive, ListSessions, SessionRef, StopSession
 from shared.errors import Conflict, InvalidRequest, NotFound
-from shared.messages import SessionView
-from shared.operations import KeepAlive, ListSessions, SessionRef, StopSession
 
 routes = Blueprint("origin", __name__)
 

@@ -12,9 +12,9 @@ from api import inbound
 from api.auth import need
 from api.context import api
 from api.problems import json_response
-from shared.messages import SessionState
-from shared.operations import Answer, CreateSession, ListSessions, SessionRef, StopSession, UpdateSession
-from shared.tokens import POWERFUL, powerful
+from shared.access.tokens import POWERFUL, powerful
+from shared.bus.messages import SessionState
+from shared.bus.operations import Answer, CreateSession, ListSessions, SessionRef, StopSession, UpdateSession
 
 routes = Blueprint("sessions", __name__)
 

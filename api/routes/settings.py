@@ -7,7 +7,7 @@ from flask import Blueprint, Response
 from api import inbound
 from api.context import api
 from api.problems import json_response
-from shared.operations import SettingsPatch
+from shared.bus.operations import SettingsPatch
 
 routes = Blueprint("settings", __name__)
 

@@ -11,8 +11,9 @@ from msgspec import Meta, Struct
 from api import inbound
 from api.context import api
 from api.problems import body_of, json_response, respond
-from shared.messages import CommandResult
-from shared.operations import (
+from shared.access.tokens import allows
+from shared.bus.messages import CommandResult
+from shared.bus.operations import (
     ExportRequest,
     ForkSession,
     HistoryRequest,
@@ -22,7 +23,6 @@ from shared.operations import (
     SearchRequest,
     UsageRequest,
 )
-from shared.tokens import allows
 
 routes = Blueprint("talk", __name__)
 

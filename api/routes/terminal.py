@@ -20,8 +20,8 @@ from api.problems import json_response
 from api.viewers import Viewers, Visit
 from api.websocket import valid_key
 from shared import asciicast
+from shared.bus.operations import RecordingRequest, Resize, ScreenRequest, SendKeys, SessionRef
 from shared.errors import InternalError, NotFound, PilotlightError
-from shared.operations import RecordingRequest, Resize, ScreenRequest, SendKeys, SessionRef
 
 routes = Blueprint("terminal", __name__)
 

@@ -11,10 +11,10 @@ from typing import Any
 
 import msgspec
 
-from shared.bus_keys import BusClientKey
+from shared.access.bus_keys import BusClientKey
+from shared.access.tokens import PLAN, Scope, allows, powerful, require
+from shared.bus.messages import Request
 from shared.errors import Forbidden
-from shared.messages import Request
-from shared.tokens import PLAN, Scope, allows, powerful, require
 
 _BY_SCOPE: dict[Scope, str] = {
     "read": "ping status health metrics settings.get session.list session.get session.screen session.recording message.get "

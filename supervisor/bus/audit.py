@@ -17,12 +17,12 @@ from typing import Any
 
 import msgspec
 
-from shared.bus_keys import BusClientKey, BusKeyring
+from shared.access.bus_keys import BusClientKey, BusKeyring
+from shared.access.tokens import DEFAULT_NAME, Keyring
+from shared.bus.messages import Request
+from shared.bus.operations import RefusedCall
 from shared.errors import Forbidden, PilotlightError, StorageFailed, Unavailable
-from shared.messages import Request
-from shared.operations import RefusedCall
 from shared.paths import Paths
-from shared.tokens import DEFAULT_NAME, Keyring
 from supervisor.bus.access import permit
 from supervisor.store.store import Store
 

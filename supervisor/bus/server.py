@@ -20,7 +20,8 @@ from typing import Any
 import msgspec
 import zmq
 
-from shared.bus_keys import BusClientKey
+from shared.access.bus_keys import BusClientKey
+from shared.bus.messages import VERSION, ErrorBody, Event, Reply, Request
 from shared.errors import (
     Busy,
     DeadlineExceeded,
@@ -30,7 +31,6 @@ from shared.errors import (
     PilotlightError,
     Unauthorized,
 )
-from shared.messages import VERSION, ErrorBody, Event, Reply, Request
 from supervisor.bus.replies import ACTS, LOOKS, Replies
 from supervisor.bus.sockets import Door
 

@@ -19,11 +19,11 @@ from typing import Any, Protocol
 import zmq
 from zmq.auth import Authenticator
 
-from shared.bus import new_key_pair
-from shared.bus_keys import BusClientKey, BusKeyring, KeyPair
+from shared.access.bus_keys import BusClientKey, BusKeyring, KeyPair
+from shared.bus.client import new_key_pair
+from shared.bus.messages import MAX_FRAME_BYTES
 from shared.config import BusConfig
 from shared.errors import PilotlightError, StorageFailed, Unauthorized
-from shared.messages import MAX_FRAME_BYTES
 
 EVENT_HIGH_WATER = 10_000
 """Events that may wait for one slow subscriber. Measured with 0.8 kB each: a stalled one costs 9 MB (50,000 cost 46 MB), and

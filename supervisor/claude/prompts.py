@@ -22,8 +22,8 @@ import itertools
 import re
 import unicodedata
 
+from shared.bus.messages import MAX_MESSAGE_BYTES
 from shared.errors import InvalidRequest, TooLarge, UnsendableText
-from shared.messages import MAX_MESSAGE_BYTES
 from supervisor.claude.invisible import SKINS, first_lost, is_invisible
 
 EXIT_WORDS = frozenset({"exit", "quit", ":q", ":q!", ":wq", ":wq!"})

@@ -18,7 +18,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from shared.messages import Choice, WaitingFor
+from shared.bus.messages import Choice, WaitingFor
 
 _RULE = re.compile(r"^\s?[─━╌╭╰][─━╌╮╯]{9,}|^[─━]{3,}.*[─━]{2,}$")
 _SOLID = re.compile(r"^\s?[─━]{10,}|^[─━]{3,}.*[─━]{2,}$")

@@ -15,9 +15,9 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
+from shared.bus.messages import Choice, Waiting
+from shared.bus.operations import Answer
 from shared.errors import Conflict, InvalidRequest, Unavailable
-from shared.messages import Choice, Waiting
-from shared.operations import Answer
 from supervisor.claude.screen import Menu
 from supervisor.session.backoff import is_hold, release
 from supervisor.session.session import Session

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from shared.access.tokens import PLAN
 from shared.errors import Conflict
-from shared.tokens import PLAN
 from supervisor.lifecycle import recycling
 from supervisor.lifecycle.hibernation import check_restful
 from supervisor.session.session import STALE, Session

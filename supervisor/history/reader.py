@@ -15,8 +15,8 @@ from typing import Any
 
 import msgspec
 
+from shared.bus.messages import HistoryEntry
 from shared.errors import InvalidRequest
-from shared.messages import HistoryEntry
 from supervisor.claude import transcript
 from supervisor.claude.transcript import Spoken
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from shared.messages import Event
+from shared.bus.messages import Event
 from supervisor.pool.pool import Pool
 from supervisor.session.states import State
 from supervisor.store.store import now_ms

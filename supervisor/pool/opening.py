@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from shared.bus.operations import CreateSession
 from shared.errors import Conflict, InvalidRequest, NotFound
-from shared.operations import CreateSession
 from supervisor.claude import status_file
 from supervisor.claude.journal import find_transcript, transcript_path
 from supervisor.history.library import project_of

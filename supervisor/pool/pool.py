@@ -11,9 +11,9 @@ import time
 import uuid
 from contextlib import suppress
 
+from shared.bus.messages import MessageKind, MessageView, Sent
+from shared.bus.operations import CreateSession, SendMessage
 from shared.errors import Busy, Conflict, NotFound, PilotlightError, StorageFailed
-from shared.messages import MessageKind, MessageView, Sent
-from shared.operations import CreateSession, SendMessage
 from supervisor import clock
 from supervisor.bus.audit import SENDS
 from supervisor.claude import normalization

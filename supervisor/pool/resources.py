@@ -20,7 +20,7 @@ import psutil
 from shared import process
 
 if sys.platform == "darwin":
-    from shared.process_darwin import footprint as _footprint
+    from shared.process.darwin import footprint as _footprint
 else:
 
     def _footprint(pid: int) -> int | None:

@@ -19,8 +19,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from shared.bus.messages import MAX_ATTACHMENT_BYTES, MAX_ATTACHMENTS, Attachment
 from shared.errors import InvalidRequest, PilotlightError, StorageFailed, TooLarge
-from shared.messages import MAX_ATTACHMENT_BYTES, MAX_ATTACHMENTS, Attachment
 from supervisor.claude.prompts import check_prompt
 
 MAX_NAME_BYTES = 120

@@ -11,7 +11,7 @@ import math
 from dataclasses import dataclass
 from datetime import datetime
 
-from shared.messages import Choice, Waiting, WaitingFor
+from shared.bus.messages import Choice, Waiting, WaitingFor
 from supervisor import clock
 from supervisor.claude.usage_limits import LONGEST_SECONDS, resume_at
 from supervisor.store.store import SessionRecord

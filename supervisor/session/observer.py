@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from shared.messages import Waiting
+from shared.bus.messages import Waiting
 from supervisor.claude import screen
 from supervisor.claude.journal import read_status, status_stamp
 from supervisor.session import backoff, states

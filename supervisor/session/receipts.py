@@ -10,8 +10,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from shared.bus.messages import SETTLED
 from shared.errors import ErrorBodyLike
-from shared.messages import SETTLED
 from supervisor import clock
 from supervisor.delivery.slash_commands import CommandRun, on_screen
 from supervisor.failpoints import held

@@ -17,9 +17,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from shared.bus.messages import SessionView, Waiting
 from shared.config import Config
 from shared.errors import NotFound, StorageFailed
-from shared.messages import SessionView, Waiting
 from shared.paths import Paths
 from supervisor import clock
 from supervisor.claude import screen

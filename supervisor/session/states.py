@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from shared.messages import Waiting
+from shared.bus.messages import Waiting
 
 
 class State(StrEnum):

@@ -18,8 +18,8 @@ from typing import Any
 
 import msgspec
 
+from shared.bus.messages import Choice, Waiting, WaitingFor
 from shared.config import PermissionRule
-from shared.messages import Choice, Waiting, WaitingFor
 from supervisor.claude.lenient_json import decode
 from supervisor.claude.screen import Menu, Sight
 from supervisor.session.backoff import is_hold

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from shared.messages import VERSION, Event
+from shared.bus.messages import VERSION, Event
 from supervisor import clock
 from supervisor.store.sqlite import Connection
 

@@ -16,8 +16,8 @@ from typing import Any
 
 import msgspec
 
+from shared.bus.operations import SendMessage
 from shared.errors import Conflict
-from shared.operations import SendMessage
 from supervisor.store.store import MessageRecord, Store
 
 

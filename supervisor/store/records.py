@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from shared.messages import ErrorBody, MessageView
+from shared.bus.messages import ErrorBody, MessageView
 
 PLANNED = "planned"
 """In a session's options: a chat's mode has put it into plan mode; `before` is the permission mode that it had."""

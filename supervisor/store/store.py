@@ -19,8 +19,8 @@ from typing import Any
 
 import msgspec
 
+from shared.bus.messages import Event
 from shared.errors import StorageFailed
-from shared.messages import Event
 from supervisor import clock
 from supervisor.migrations import STEPS, Step, migrate
 from supervisor.store.event_journal import Journal, now_ms

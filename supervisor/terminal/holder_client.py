@@ -17,8 +17,8 @@ from typing import Any
 
 import msgspec
 
+from shared.access.private_folders import require_private
 from shared.errors import PilotlightError
-from shared.private_folders import require_private
 from supervisor.holder import files
 from supervisor.holder.protocol import (
     CHUNK,

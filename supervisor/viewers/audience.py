@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from shared import viewer as protocol
+from shared.bus import terminal_protocol as protocol
 from shared.errors import Conflict, PilotlightError
 from supervisor.delivery.keyboard import Typist
 from supervisor.pool.managed_session import Household

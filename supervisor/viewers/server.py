@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from shared import viewer as protocol
+from shared.bus import terminal_protocol as protocol
 from shared.errors import Busy, InvalidRequest, PilotlightError
 from supervisor.delivery.keyboard import ReportFilter
 from supervisor.pool.managed_session import Household

@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 import pytest
 
-from shared.tokens import NamedTokens
+from shared.access.tokens import NamedTokens
 from tests.api_process import BusServer, Process, until
 
 SESSION = "00000000-0000-4000-8000-000000000001"

@@ -18,10 +18,10 @@ import psutil
 import pytest
 import zmq
 
-from shared.bus import BusClient, ClientKey, EventStream, new_key_pair
-from shared.bus_keys import BusKeyring, KeyPair
+from shared.access.bus_keys import BusKeyring, KeyPair
+from shared.access.tokens import Scope
+from shared.bus.client import BusClient, ClientKey, EventStream, new_key_pair
 from shared.errors import Forbidden, Unauthorized, Unavailable
-from shared.tokens import Scope
 from tests.conftest import MakeHouse
 from tests.harness import PATIENCE, House, until
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from shared import paths, process
-from shared.bus import BusClient, EventStream
+from shared.bus.client import BusClient, EventStream
 from tests.conftest import MakeHouse
 from tests.harness import PATIENCE, House, until
 

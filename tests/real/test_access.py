@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.tokens import NamedTokens, TokenFile
+from shared.access.tokens import NamedTokens, TokenFile
 from tests import strangers
 from tests.conftest import MakeHouse
 from tests.event_stream import Stream

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from shared.tokens import NamedTokens
+from shared.access.tokens import NamedTokens
 from tests.conftest import MakeHouse
 from tests.harness import House, until
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+from shared.bus.messages import SETTLED
 from shared.errors import Conflict, InvalidRequest, Unavailable
-from shared.messages import SETTLED
 from tests.conftest import MakeHouse
 from tests.faults.pausing import Pauses
 from tests.harness import House, until

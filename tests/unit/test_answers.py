@@ -11,9 +11,9 @@ from typing import Any, cast
 
 import pytest
 
+from shared.bus.messages import Choice, Waiting
+from shared.bus.operations import Answer
 from shared.errors import Conflict, InvalidRequest
-from shared.messages import Choice, Waiting
-from shared.operations import Answer
 from supervisor.claude.screen import Menu, Sight
 from supervisor.delivery.answer import DOWN, ENTER, KEYED_SECONDS, STEADY_SECONDS, UP, _decision, answer, choose
 from supervisor.delivery.keyboard import keyboard

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from shared.bus.messages import MAX_ATTACHMENT_BYTES, MAX_MESSAGE_BYTES, ErrorBody
 from shared.errors import StartFailed, Unavailable, UnsendableText
-from shared.messages import MAX_ATTACHMENT_BYTES, MAX_MESSAGE_BYTES, ErrorBody
 from tests.api_double import Caller, FakeSupervisor
 
 

@@ -12,8 +12,8 @@ import zmq
 
 from api.feed import INBOX_SIZE, Feed, Inbox
 from api.stream import Filter, Position, Reader
+from shared.bus.messages import Event
 from shared.errors import Unavailable
-from shared.messages import Event
 from tests.api_double import Caller, FakeFeed, FakeSupervisor
 from tests.harness import PATIENCE
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from api.logs import JsonLines
-from shared.messages import MAX_FRAME_BYTES
-from shared.tokens import TokenFile
+from shared.access.tokens import TokenFile
+from shared.bus.messages import MAX_FRAME_BYTES
 from tests.api_double import Caller, FakeSupervisor
 
 

@@ -16,7 +16,7 @@ from schemathesis import Case, GenerationMode
 from schemathesis.checks import positive_data_acceptance
 
 from api import calls, multipart, openapi, page, terminal_words
-from shared.tokens import SCOPES
+from shared.access.tokens import SCOPES
 from tests.api_double import Caller, FakeSupervisor
 
 EXAMPLES = int(os.environ.get("PILOTLIGHT_EXAMPLES", "10"))

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from api.order import TextOrder
+from shared.bus.messages import Event
 from shared.errors import Unavailable
-from shared.messages import Event
 from tests.api_double import Caller, FakeFeed, FakeSupervisor
 
 SESSION = "00000000-0000-4000-8000-000000000001"

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from shared.messages import MAX_ATTACHMENT_BYTES
-from shared.tokens import NamedTokens
+from shared.access.tokens import NamedTokens
+from shared.bus.messages import MAX_ATTACHMENT_BYTES
 from tests.api_double import Caller, FakeSupervisor
 
 BOUNDARY = "b0undary"

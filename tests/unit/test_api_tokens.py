@@ -17,8 +17,8 @@ from api.pace import Pace
 from cli.__main__ import cli
 from cli.context import App
 from shared import paths as places
+from shared.access.tokens import SCOPES, Identity, Keyring, NamedTokens, allows
 from shared.errors import Busy, Conflict, InvalidRequest, NotFound, Unavailable
-from shared.tokens import SCOPES, Identity, Keyring, NamedTokens, allows
 from tests.api_double import Caller, FakeSupervisor
 from tests.unit.test_api_openapi import furnished
 

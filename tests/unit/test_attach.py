@@ -14,7 +14,7 @@ from pyghostty import Terminal
 from cli.attach import Attachment
 from cli.keyboard import DEFAULT_PREFIX, Keyboard, prefix_byte
 from cli.tty import Tty
-from shared import viewer as protocol
+from shared.bus import terminal_protocol as protocol
 from tests.harness import until
 
 SIZE = (24, 80)

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.bus.messages import MAX_ATTACHMENT_BYTES, Attachment
 from shared.errors import InvalidRequest, TooLarge
-from shared.messages import MAX_ATTACHMENT_BYTES, Attachment
 from supervisor.claude.prompts import check_prompt
 from supervisor.session import attachments
 

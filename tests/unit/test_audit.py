@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from shared import paths as places
-from shared.bus_keys import BusClientKey, BusKeyring
+from shared.access.bus_keys import BusClientKey, BusKeyring
+from shared.access.tokens import Keyring
+from shared.bus.messages import VERSION, Request
+from shared.bus.operations import RecordingRequest, RefusedCall, SendMessage, StopSession
 from shared.errors import Forbidden, NotFound
-from shared.messages import VERSION, Request
-from shared.operations import RecordingRequest, RefusedCall, SendMessage, StopSession
 from shared.paths import Paths
-from shared.tokens import Keyring
 from supervisor.bus import audit as audit_module
 from supervisor.bus.access import permit
 from supervisor.bus.audit import REFUSALS, AccessWatch, Audit

@@ -15,9 +15,9 @@ import pytest_asyncio
 import zmq
 import zmq.asyncio
 
-from shared.bus import BusClient
+from shared.bus.client import BusClient
+from shared.bus.messages import VERSION, Event, Request
 from shared.errors import Conflict, PilotlightError
-from shared.messages import VERSION, Event, Request
 from supervisor.bus import server as bus_module
 from supervisor.bus import sockets
 from supervisor.bus.server import MAX_IN_FLIGHT, TICK_SECONDS, WELCOME_SECONDS, Bus

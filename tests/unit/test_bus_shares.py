@@ -18,10 +18,10 @@ import pytest
 import pytest_asyncio
 import zmq
 
-import shared.bus
-from shared.bus import BusClient
-from shared.bus_keys import BusClientKey
-from shared.messages import VERSION, Request
+import shared.bus.client
+from shared.access.bus_keys import BusClientKey
+from shared.bus.client import BusClient
+from shared.bus.messages import VERSION, Request
 from supervisor.bus import server as bus_module
 from supervisor.bus.replies import Bounds
 from supervisor.bus.server import Bus, by_our_clock
@@ -135,7 +135,7 @@ async def test_a_client_whose_clock_is_wrong_is_answered_and_its_times_are_ours(
     world: World, monkeypatch: pytest.MonkeyPatch, skew: float
 ) -> None:
     wrong = SimpleNamespace(time=lambda: time.time() + skew, monotonic=time.monotonic)
-    monkeypatch.setattr(shared.bus, "time", wrong)
+    monkeypatch.setattr(shared.bus.client, "time", wrong)
     before = time.time() * 1000
     client = BusClient(world.abroad_at)
     try:

@@ -8,8 +8,8 @@ import json
 import pytest
 
 from cli.__main__ import run
-from shared.bus import new_key_pair
-from shared.bus_keys import BusKeyring
+from shared.access.bus_keys import BusKeyring
+from shared.bus.client import new_key_pair
 from tests.unit.test_cli_double import FakeBus, app_of
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from cli.__main__ import run
-from shared.messages import Waiting
+from shared.bus.messages import Waiting
 from tests.unit.test_cli_double import FIRST, SECOND, TRUST, FakeBus, app_of, bus_with, message, session
 
 

@@ -9,8 +9,8 @@ from collections.abc import Callable
 import pytest
 
 from cli.__main__ import run
+from shared.bus.messages import ErrorBody, Event, Sent
 from shared.errors import Busy, Conflict, Unavailable
-from shared.messages import ErrorBody, Event, Sent
 from tests.unit.test_cli_double import FIRST, SECOND, TRUST, FakeBus, app_of, bus_with, message, session
 
 

@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 
 from cli.context import App
+from shared.bus.messages import Choice, MessageView, Sent, SessionView, Waiting
 from shared.errors import NotFound
-from shared.messages import Choice, MessageView, Sent, SessionView, Waiting
 
 FIRST, SECOND = "aaaa1111-0000-4000-8000-000000000001", "aaaa2222-0000-4000-8000-000000000002"
 

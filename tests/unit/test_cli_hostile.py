@@ -12,8 +12,8 @@ import pytest
 from cli.__main__ import run
 from cli.checks import Finding
 from cli.doctor import Report
+from shared.bus.messages import Choice, CommandResult, ErrorBody, Event, HistoryEntry, Screen, Waiting
 from shared.errors import Conflict
-from shared.messages import Choice, CommandResult, ErrorBody, Event, HistoryEntry, Screen, Waiting
 from tests.unit.test_cli_double import FIRST, FakeBus, app_of, bus_with, message, session
 
 EVIL = "evil\x9b2J\x07\x08\r\x7f\x1b]0;title\x07end"

@@ -16,8 +16,8 @@ import pytest
 
 from api.calls import CALLS
 from cli.__main__ import cli, run
+from shared.bus.messages import Screen
 from shared.errors import Unavailable
-from shared.messages import Screen
 from tests.unit.test_cli_double import FIRST, TRUST, FakeBus, app_of, bus_with, message, session
 
 ROOT = Path(__file__).resolve().parents[2]

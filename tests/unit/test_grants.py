@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from shared.bus_keys import BusClientKey
+from shared.access.bus_keys import BusClientKey
+from shared.access.tokens import SCOPES, Scope, powerful
+from shared.bus.messages import VERSION, Request
 from shared.errors import Forbidden
-from shared.messages import VERSION, Request
-from shared.tokens import SCOPES, Scope, powerful
 from supervisor.bus.access import needed, permit
 from supervisor.bus.operations.table import LOOKING
 

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from shared.bus.messages import HistoryEntry
 from shared.errors import InvalidRequest
-from shared.messages import HistoryEntry
 from supervisor.claude import transcript
 from supervisor.history import reader
 from supervisor.history.reader import Source, lines_backwards

@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 
 from shared import paths
+from shared.bus.messages import Waiting
 from shared.config import Config
 from shared.errors import Conflict
-from shared.messages import Waiting
 from supervisor.claude.journal import Status
 from supervisor.claude.screen import Sight
 from supervisor.delivery import interrupt

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from shared import paths
+from shared.bus.messages import VERSION, Request
 from shared.config import Config, SessionsConfig
-from shared.messages import VERSION, Request
 from supervisor.bus.operations.history import TalkOps
 from supervisor.bus.operations.table import Ops
 from supervisor.pool.health import Health

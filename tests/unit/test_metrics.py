@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from shared.messages import VERSION, Event
+from shared.bus.messages import VERSION, Event
 from supervisor.pool.metrics import Metrics, latency
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from shared.messages import Waiting
+from shared.bus.messages import Waiting
 from supervisor.session.observer import HOOK_LAG_SECONDS, Observer
 from supervisor.session.states import Event, State
 from supervisor.session.waiting import Permission

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from shared import operations
+from shared.bus import operations
+from shared.bus.messages import VERSION, Request
+from shared.bus.operations import MessageRef
 from shared.errors import PilotlightError
-from shared.messages import VERSION, Request
-from shared.operations import MessageRef
 from supervisor.bus.operations import table as ops_module
 from supervisor.bus.operations.table import Ops
 from supervisor.terminal.holder_records import HolderError

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from shared import process_darwin
+from shared.process import darwin
 
 COUNTERS = (
     "user_time", "system_time", "pkg_idle_wkups", "interrupt_wkups", "pageins", "wired_size", "resident_size",
@@ -43,21 +43,21 @@ def test_the_layout_is_that_of_the_header() -> None:
 
 
 def test_the_footprint_is_the_counter_of_that_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(process_darwin, "_libc", lambda: kernel(0))
-    assert process_darwin.footprint(4711) == 1 + COUNTERS.index("phys_footprint")
+    monkeypatch.setattr(darwin, "_libc", lambda: kernel(0))
+    assert darwin.footprint(4711) == 1 + COUNTERS.index("phys_footprint")
 
 
 def test_a_process_that_may_not_be_looked_at_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(process_darwin, "_libc", lambda: kernel(-1))
-    assert process_darwin.footprint(4711) is None
+    monkeypatch.setattr(darwin, "_libc", lambda: kernel(-1))
+    assert darwin.footprint(4711) is None
 
 
 @pytest.mark.skipif(sys.platform != "darwin", reason="asks the kernel of macOS")
 def test_the_kernel_charges_what_is_written() -> None:
-    before = process_darwin.footprint(os.getpid())
+    before = darwin.footprint(os.getpid())
     block = bytearray(os.urandom(1 << 20) * 64)
-    after = process_darwin.footprint(os.getpid())
+    after = darwin.footprint(os.getpid())
     assert before is not None
     assert after is not None
     assert len(block) * 0.9 < after - before < len(block) * 1.5
-    assert process_darwin.footprint(1) is None or os.geteuid() == 0
+    assert darwin.footprint(1) is None or os.geteuid() == 0

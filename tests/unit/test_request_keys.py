@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from shared.bus.messages import Attachment
+from shared.bus.operations import SendMessage
 from shared.errors import Conflict
-from shared.messages import Attachment
-from shared.operations import SendMessage
 from supervisor.store.idempotency import RequestKey, answered, body_of, digest, message_of, name, opened
 from supervisor.store.store import MessageRecord, Store
 

@@ -16,10 +16,10 @@ from cli.__main__ import run
 from cli.attach import Attachment
 from cli.context import App
 from cli.keyboard import DEFAULT_PREFIX, Keyboard
-from shared.bus import BusClient, EventStream
+from shared.access.private_folders import require_private
+from shared.bus.client import BusClient, EventStream
 from shared.errors import Unavailable
 from shared.paths import Paths, resolve
-from shared.private_folders import require_private
 from supervisor.terminal.holder_client import HolderClient, HolderError
 from tests.another_user import IS_ROOT, UID, Squatter, squatting
 from tests.unit.test_cli_double import FIRST

@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from shared.messages import Waiting
+from shared.bus.messages import Waiting
 from supervisor.session.states import LIVE, PATIENCE_SECONDS, TABLE, Event, Evidence, State, Verdict, after, judge
 
 ASKS = Waiting(id="w1", kind="permission", title="May I?", text="")

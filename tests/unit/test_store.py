@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from shared.bus.messages import Event
 from shared.errors import StorageFailed
-from shared.messages import Event
 from supervisor.store.store import Damaged, MessageRecord, SessionRecord, Store
 
 

@@ -19,9 +19,9 @@ from typing import Any
 
 import pytest
 
+from shared.bus.messages import Event as JournalEvent
+from shared.bus.messages import Waiting
 from shared.errors import StorageFailed
-from shared.messages import Event as JournalEvent
-from shared.messages import Waiting
 from supervisor.delivery import chat_mode, interrupt
 from supervisor.lifecycle import ending
 from supervisor.publishing import MAX_WAITING, Publisher

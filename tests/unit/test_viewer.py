@@ -17,9 +17,9 @@ from api.tickets import MAX_TICKETS, TICKET_SECONDS, Tickets
 from api.websocket import accept_key, frame, valid_key
 from cli.keyboard import Keyboard, prefix_byte, prefix_name
 from cli.tty import Cleaner
-from shared import viewer as protocol
+from shared.access.tokens import Identity
+from shared.bus import terminal_protocol as protocol
 from shared.errors import Conflict, InvalidRequest, PilotlightError, Unauthorized
-from shared.tokens import Identity
 from supervisor.delivery.keyboard import ReportFilter
 from supervisor.session.condition import Pulse
 from supervisor.session.states import State

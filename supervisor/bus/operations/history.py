@@ -13,10 +13,10 @@ from typing import Any
 
 import msgspec
 
-from shared import operations
+from shared.bus import operations
+from shared.bus.messages import CommandResult, HistoryEntry, HistoryPage, Request
+from shared.bus.operations import CreateSession, SendMessage
 from shared.errors import Conflict, InvalidRequest, NotFound, StorageFailed
-from shared.messages import CommandResult, HistoryEntry, HistoryPage, Request
-from shared.operations import CreateSession, SendMessage
 from supervisor.bus.operations.table import Ops
 from supervisor.claude.journal import find_transcript, transcript_path
 from supervisor.delivery import chat_mode

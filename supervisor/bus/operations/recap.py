@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from shared.messages import SETTLED
-from shared.operations import SendMessage
+from shared.bus.messages import SETTLED
+from shared.bus.operations import SendMessage
 from supervisor.pool.pool import Pool
 from supervisor.session.session import Session
 from supervisor.session.states import State

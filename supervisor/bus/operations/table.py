@@ -10,7 +10,9 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace as replace_fields
 
-from shared import __version__, messages, operations
+from shared import __version__
+from shared.bus import messages, operations
+from shared.bus.messages import Request
 from shared.errors import (
     Busy,
     Conflict,
@@ -21,7 +23,6 @@ from shared.errors import (
     StartPostponed,
     Unavailable,
 )
-from shared.messages import Request
 from supervisor.bus.audit import Audit
 from supervisor.bus.operations import recap as recaps
 from supervisor.delivery import answer, interrupt

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from shared import messages, operations
+from shared.bus import messages, operations
+from shared.bus.messages import Request
 from shared.errors import Conflict, Unavailable
-from shared.messages import Request
 from supervisor.bus.operations.table import Ops
 from supervisor.holder import files
 from supervisor.holder.ring import read_tail

@@ -16,7 +16,7 @@ from typing import Literal, Protocol
 
 from msgspec import Struct
 
-from shared.messages import Event, Wire
+from shared.bus.messages import Event, Wire
 
 SEND_SECONDS = 15.0
 """What one sending may take, whatever happens in it."""

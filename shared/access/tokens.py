@@ -23,9 +23,9 @@ from typing import Any, Literal, get_args
 import msgspec
 from msgspec import Struct
 
+from shared.access.private_files import RecordFile, Stamp, draft_of, stamp_of
 from shared.errors import Conflict, Forbidden, InvalidRequest, NotFound, Unavailable
 from shared.paths import Paths
-from shared.private_files import RecordFile, Stamp, draft_of, stamp_of
 
 Scope = Literal["read", "chat", "answer", "admin"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)

@@ -9,14 +9,7 @@ from typing import Any, Literal
 
 from msgspec import UNSET, UnsetType, field
 
-from shared.messages import (
-    Attachment,
-    ChatMode,
-    EndReason,
-    MessageState,
-    SessionState,
-    Wire,
-)
+from shared.bus.messages import Attachment, ChatMode, EndReason, MessageState, SessionState, Wire
 
 
 class CreateSession(Wire, frozen=True, forbid_unknown_fields=True):

@@ -1,4 +1,4 @@
-"""The macOS half of `shared/process.py`: libproc through ctypes, so that neither the holder nor a signal needs psutil.
+"""The macOS half of `shared/process/__init__.py`: libproc through ctypes, so that neither the holder nor a signal needs psutil.
 
 psutil's `create_time()` is no identity on macOS: it is shifted when the clock is set, by an amount that depends on when
 psutil was imported, so two processes can disagree about a third. `proc_bsdinfo` (xnu `bsd/sys/proc_info.h`, 136 bytes)

@@ -31,8 +31,8 @@ class _Stat(NamedTuple):
 
 
 if sys.platform == "darwin":
-    from shared.process_darwin import all_pids as _all_pids
-    from shared.process_darwin import read_stat
+    from shared.process.darwin import all_pids as _all_pids
+    from shared.process.darwin import read_stat
 
     def _stat(pid: int) -> _Stat | None:
         found = read_stat(pid) if pid > 0 else None

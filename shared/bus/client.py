@@ -26,10 +26,10 @@ from typing import Any
 import msgspec
 import zmq
 
-from shared.bus_keys import KeyPair
+from shared.access.bus_keys import KeyPair
+from shared.access.private_folders import require_private
+from shared.bus.messages import VERSION, Event, Reply, Request
 from shared.errors import DeadlineExceeded, PilotlightError, Unauthorized, Unavailable, from_wire
-from shared.messages import VERSION, Event, Reply, Request
-from shared.private_folders import require_private
 
 RESEND_SECONDS = 1.0
 RESEND_MAX_SECONDS = 8.0

@@ -15,10 +15,10 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from shared.access.private_files import RecordFile, exclusive, stamp_of, write_json
+from shared.access.tokens import Scope, check
 from shared.errors import Conflict, InvalidRequest, NotFound, Unavailable
 from shared.paths import Paths
-from shared.private_files import RecordFile, exclusive, stamp_of, write_json
-from shared.tokens import Scope, check
 
 _KEY = re.compile(r"[0-9a-zA-Z.\-:+=^!/*?&<>()\[\]{}@%$#]{40}")
 _FORMAT = 1

@@ -35,7 +35,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from shared.messages import Wire
+from shared.bus.messages import Wire
 
 VERSION = 1
 MAX_FRAME = 8 * 1024 * 1024
