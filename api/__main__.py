@@ -7,8 +7,8 @@ import resource
 import sys
 import time
 
-from api import logs
-from api.instance import claim, keep, listen
+from api.http import access_log
+from api.server.instance import claim, keep, listen
 from shared import config as configuration
 from shared import paths as places
 from shared.errors import PilotlightError
@@ -26,12 +26,12 @@ def main() -> int:
         paths.prepare()
         _raise_file_limit()
         lock, name = claim(paths, config.api.port)
-        logs.configure(name, paths.log_dir, config.log)
+        access_log.configure(name, paths.log_dir, config.log)
         listener, url = listen(config.api, paths)
 
         from api.app import create_app
         from api.bus import LazyBus
-        from api.server import Server, leave
+        from api.server.worker import Server, leave
 
         app = create_app(config, paths, LazyBus(paths.request_address))
     except (PilotlightError, OSError) as error:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from flask import Flask, Response, g
 
-from api import auth, calls, logs, problems, routes
+from api import routes
+from api.auth import guard
 from api.context import Api, Bus, Source, slots_for
-from api.feed import Feed
+from api.events.feed import Feed
+from api.http import access_log, problems
+from api.reference import calls
 from shared.access.tokens import Keyring
 from shared.bus.messages import MAX_FRAME_BYTES
 from shared.config import Config
@@ -42,8 +45,8 @@ def create_app(config: Config, paths: Paths, bus: Bus, feed: Source | None = Non
         streams=streams,
         holds=holds,
     )
-    logs.access_log(app)
-    auth.register(app, config.api, keyring, calls.scopes())
+    access_log.access_log(app)
+    guard.register(app, config.api, keyring, calls.scopes())
     problems.register(app)
     routes.register(app)
 

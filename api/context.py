@@ -15,7 +15,7 @@ from typing import Any, Protocol, cast
 
 from flask import current_app, g
 
-from api.feed import Inbox
+from api.events.feed import Inbox
 from shared.access.tokens import Identity, Keyring
 from shared.config import Config
 from shared.errors import PilotlightError, Unauthorized, Unavailable

@@ -20,11 +20,11 @@ from typing import Any
 import msgspec
 from pyghostty import Terminal
 
-from api import terminal_words
+from api.terminals import messages
 from shared.bus import terminal_protocol as protocol
 from tests.harness import PATIENCE
 
-WORDS = {word.__struct_config__.tag: word for word in terminal_words.RECEIVED}
+WORDS = {word.__struct_config__.tag: word for word in messages.RECEIVED}
 
 
 class Onlooker:

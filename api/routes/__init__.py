@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from flask import Flask
 
-from api.routes import chat, events, health, messages, metrics, origin, reference, sessions, settings, talk, terminal
+from api.reference import routes
+from api.routes import chat, events, health, history, legacy, messages, metrics, sessions, settings, terminal
 
 
 def register(app: Flask) -> None:
     """Give the application all its routes."""
-    for module in (chat, sessions, messages, origin, health, events, metrics, settings, reference, terminal, talk):
+    for module in (chat, sessions, messages, legacy, health, events, metrics, settings, routes, terminal, history):
         app.register_blueprint(module.routes)

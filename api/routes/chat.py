@@ -7,10 +7,11 @@ from typing import Any
 from flask import Blueprint, Response
 from msgspec import Struct
 
-from api import inbound, multipart, sse, talk
-from api.auth import need
+from api.auth.guard import need
 from api.context import api
-from api.delivery import deliver
+from api.events import message_stream, responses
+from api.http import forms, requests
+from api.http.outcomes import deliver
 from shared.bus.messages import Attachment, ChatMode
 from shared.bus.operations import SendMessage
 
@@ -41,7 +42,7 @@ class Chat(Struct, rename="camel", frozen=True, kw_only=True):
 
 
 @routes.post("/api/chat")
-@multipart.accepted
+@forms.accepted
 def chat() -> Response:
     """Send a message, to a new session if none is named, and hold for the reply.
 
@@ -62,25 +63,25 @@ def chat() -> Response:
     into the form that does, and `normalized` in the answer says what was changed. With `exact: true` it is refused instead
     (400, `unsendable_text`). What would change its meaning (a slash command, `exit`) is refused either way.
     """
-    tree = multipart.json_object()
-    key = inbound.idempotency_key(tree.get("requestId"))
-    body = inbound.fit(Chat, tree)
+    tree = forms.json_object()
+    key = requests.idempotency_key(tree.get("requestId"))
+    body = requests.fit(Chat, tree)
     if body.trust:
         need("answer")
-    default = 0.0 if sse.wanted() else api().config.api.wait_seconds
+    default = 0.0 if responses.wanted() else api().config.api.wait_seconds
     if body.device_token:
         default = min(default, DEVICE_WAIT_SECONDS)
-    session = inbound.not_blank("sessionId", body.session_id)
+    session = requests.not_blank("sessionId", body.session_id)
     return send(
         SendMessage(
-            text=inbound.chat_text(body.message),
-            session_id=inbound.session_id(session) if session else None,
-            project_path=inbound.not_blank("projectPath", body.project_path),
+            text=requests.chat_text(body.message),
+            session_id=requests.session_id(session) if session else None,
+            project_path=requests.not_blank("projectPath", body.project_path),
             title=body.title,
             trust=bool(body.trust),
-            wait=inbound.wait_seconds(body.wait, default),
+            wait=requests.wait_seconds(body.wait, default),
             key=key,
-            attachments=inbound.attachments(body.attachments),
+            attachments=requests.attachments(body.attachments),
             reopen=True,
             mode=body.mode,
             exact=bool(body.exact),
@@ -90,8 +91,8 @@ def chat() -> Response:
 
 def send(message: SendMessage) -> Response:
     """The answer in the form that the caller asked for."""
-    start = sse.start()
-    if not sse.wanted():
+    start = responses.start()
+    if not responses.wanted():
         return deliver(message)
     here = api()
-    return sse.respond(here, lambda inbox, gone: talk.begin(here, inbox, gone, message, start))
+    return responses.respond(here, lambda inbox, gone: message_stream.begin(here, inbox, gone, message, start))

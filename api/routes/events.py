@@ -1,4 +1,4 @@
-"""The event journal as Server-Sent Events: of everything, and of one session; `api/stream.py` has the promises."""
+"""The event journal as Server-Sent Events: of everything, and of one session; `api/events/reader.py` has the promises."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from collections.abc import Iterator
 from flask import Blueprint, Response
 from msgspec import Struct
 
-from api import inbound, sse
+from api.auth.tickets import takes
 from api.context import api
-from api.feed import Inbox
-from api.order import TextOrder
-from api.stream import CONVERSATION, Filter, Position, Reader
-from api.tickets import takes
+from api.events import responses
+from api.events.feed import Inbox
+from api.events.reader import CONVERSATION, Filter, Position, Reader
+from api.events.text_order import TextOrder
+from api.http import requests
 from shared.bus.operations import SessionRef
 
 routes = Blueprint("events", __name__)
@@ -38,10 +39,10 @@ class Since(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 @takes("events")
 def events() -> Response:
     """Follow the journal: from `Last-Event-ID` or `since`, or from now on."""
-    asked = inbound.query(Wanted)
+    asked = requests.query(Wanted)
     kinds = frozenset(kind.strip() for kind in asked.kinds.split(",") if kind.strip()) if asked.kinds else None
-    session = inbound.session_id(asked.session) if asked.session is not None else None
-    return _follow(Filter(session=session, kinds=kinds), sse.start(asked.since))
+    session = requests.session_id(asked.session) if asked.session is not None else None
+    return _follow(Filter(session=session, kinds=kinds), responses.start(asked.since))
 
 
 @routes.get("/api/sessions/<id>/stream")
@@ -54,8 +55,8 @@ def session_stream(id: str) -> Response:
     and `result` of a tool call only the beginning comes when it is long (2,048 bytes of a string, 8,192 of all); `truncated`
     says so.
     """
-    session = inbound.session_id(id)
-    start = sse.start(inbound.query(Since).since)
+    session = requests.session_id(id)
+    start = responses.start(requests.query(Since).since)
     api().call("session.get", SessionRef(session_id=session))
     return _follow(Filter(session=session, kinds=CONVERSATION), start, TextOrder())
 
@@ -63,7 +64,7 @@ def session_stream(id: str) -> Response:
 def _follow(wanted: Filter, start: Position | None, order: TextOrder | None = None) -> Response:
     here = api()
 
-    def begin(inbox: Inbox, gone: sse.Gone) -> Iterator[str]:
+    def begin(inbox: Inbox, gone: responses.Gone) -> Iterator[str]:
         return Reader(here.call, inbox, wanted, start, order).texts(gone)
 
-    return sse.respond(here, begin)
+    return responses.respond(here, begin)

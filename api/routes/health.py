@@ -10,9 +10,9 @@ from typing import Any
 
 from flask import Blueprint, Response, request
 
-from api.auth import public
+from api.auth.guard import public
 from api.context import api
-from api.problems import json_response
+from api.http.problems import json_response
 from shared import __version__
 from shared.errors import PilotlightError
 from shared.node import read as read_node

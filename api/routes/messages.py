@@ -7,9 +7,9 @@ from typing import Any
 from flask import Blueprint, Response
 from msgspec import Struct
 
-from api import inbound, multipart
 from api.context import api
-from api.problems import json_response
+from api.http import forms, requests
+from api.http.problems import json_response
 from api.routes.chat import send
 from shared.bus.messages import Attachment, MessageState
 from shared.bus.operations import ListMessages, MessageRef, Nothing, SendMessage
@@ -49,10 +49,10 @@ class Receipt(Struct, rename="camel", frozen=True, kw_only=True, forbid_unknown_
 @routes.get("/api/sessions/<id>/messages")
 def list_messages(id: str) -> Response:
     """The messages of a session, oldest first."""
-    session = inbound.session_id(id)
-    page = inbound.query(Page)
+    session = requests.session_id(id)
+    page = requests.query(Page)
     if not 1 <= page.limit <= 1000:
-        raise inbound.invalid("limit", "`limit` must be between 1 and 1000.")
+        raise requests.invalid("limit", "`limit` must be between 1 and 1000.")
     result = api().call(
         "message.list", ListMessages(session_id=session, after=page.after, limit=page.limit, state=page.state)
     )
@@ -60,25 +60,25 @@ def list_messages(id: str) -> Response:
 
 
 @routes.post("/api/sessions/<id>/messages")
-@multipart.accepted
+@forms.accepted
 def post_message(id: str) -> Response:
     """Send a message to this session; answered at once (202) unless `wait` says otherwise.
 
     With `Accept: text/event-stream` as `POST /api/chat` streams.
     """
-    session = inbound.session_id(id)
-    tree = multipart.json_object()
-    key = inbound.idempotency_key(tree.get("requestId"))
-    body = inbound.fit(Post, tree)
+    session = requests.session_id(id)
+    tree = forms.json_object()
+    key = requests.idempotency_key(tree.get("requestId"))
+    body = requests.fit(Post, tree)
     if body.message is not None and body.text is not None and body.message != body.text:
-        raise inbound.invalid("text", "`message` and `text` are the same field: send one of them.")
+        raise requests.invalid("text", "`message` and `text` are the same field: send one of them.")
     return send(
         SendMessage(
-            text=inbound.chat_text(body.message if body.message is not None else body.text),
+            text=requests.chat_text(body.message if body.message is not None else body.text),
             session_id=session,
-            wait=inbound.wait_seconds(body.wait, 0.0),
+            wait=requests.wait_seconds(body.wait, 0.0),
             key=key,
-            attachments=inbound.attachments(body.attachments),
+            attachments=requests.attachments(body.attachments),
             front=body.front,
             interrupt=body.interrupt,
             exact=body.exact,
@@ -89,8 +89,8 @@ def post_message(id: str) -> Response:
 @routes.get("/api/messages/<id>")
 def get_message(id: str) -> Response:
     """The receipt: state, the time of each step, the reply (`content` is the same, and never null)."""
-    message = inbound.message_id(id)
-    wait = inbound.wait_seconds(inbound.query(Receipt).wait, 0.0)
+    message = requests.message_id(id)
+    wait = requests.wait_seconds(requests.query(Receipt).wait, 0.0)
     here = api()
     with here.holds.held() as free:
         wait = wait if free else 0.0
@@ -100,8 +100,8 @@ def get_message(id: str) -> Response:
 @routes.delete("/api/messages/<id>")
 def cancel_message(id: str) -> Response:
     """Cancel a message that is still in the queue; 409 when it is not."""
-    inbound.action(Nothing, key=False)
-    return _receipt(api().hold("message.cancel", MessageRef(message_id=inbound.message_id(id)), 0.0))
+    requests.action(Nothing, key=False)
+    return _receipt(api().hold("message.cancel", MessageRef(message_id=requests.message_id(id)), 0.0))
 
 
 def _receipt(view: dict[str, Any]) -> Response:

@@ -1,6 +1,6 @@
 """Metrics, as JSON in the supervisor's words and for Prometheus by its conventions.
 
-The op `metrics` answers a tree of numbers (`api/prometheus.py` says which parts of it Prometheus sees).
+The op `metrics` answers a tree of numbers (`api/routes/prometheus.py` says which parts of it Prometheus sees).
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from flask import Blueprint, Response
 
 from api.context import api
-from api.problems import json_response
+from api.http.problems import json_response
 
 routes = Blueprint("metrics", __name__)
 
@@ -22,7 +22,7 @@ def session_metrics() -> Response:
 @routes.get("/metrics")
 def prometheus() -> Response:
     """The same for Prometheus; `pilotlight_up 0` when the supervisor does not answer."""
-    from api import prometheus as exposition  # 60 ms of import that the start-up need not wait for
+    from api.routes import prometheus as exposition  # 60 ms of import that the start-up need not wait for
 
     here = api()
     body, content_type = exposition.render(lambda: here.call("metrics", timeout=2.0), here.streams.size)

@@ -8,10 +8,10 @@ import msgspec
 from flask import Blueprint, Response, request
 from msgspec import Struct
 
-from api import inbound
-from api.auth import need
+from api.auth.guard import need
 from api.context import api
-from api.problems import json_response
+from api.http import requests
+from api.http.problems import json_response
 from shared.access.tokens import POWERFUL, powerful
 from shared.bus.messages import SessionState
 from shared.bus.operations import Answer, CreateSession, ListSessions, SessionRef, StopSession, UpdateSession
@@ -36,7 +36,7 @@ class Listing(Struct, rename="camel", frozen=True, kw_only=True, forbid_unknown_
 @routes.get("/api/sessions")
 def list_sessions() -> Response:
     """All sessions that are not ended, and those too with `includeEnded=true`."""
-    asked = inbound.query(Listing)
+    asked = requests.query(Listing)
     wanted = ListSessions(state=asked.state, include_ended=asked.include_ended or asked.state == "ended")
     return json_response({"success": True, "sessions": api().call("session.list", wanted)["sessions"]})
 
@@ -51,10 +51,10 @@ def attention() -> Response:
 @routes.post("/api/sessions")
 def create_session() -> Response:
     """Open a session for a project; `wait` seconds for it to be ready."""
-    wanted = inbound.action(CreateSession)
+    wanted = requests.action(CreateSession)
     _guard_fields(wanted)
-    inbound.not_blank("projectPath", wanted.project_path)
-    wait = inbound.wait_seconds(wanted.wait, 0.0)
+    requests.not_blank("projectPath", wanted.project_path)
+    wait = requests.wait_seconds(wanted.wait, 0.0)
     here = api()
     with here.holds.held() as free:
         wait = wait if free else 0.0
@@ -65,7 +65,7 @@ def create_session() -> Response:
 @routes.get("/api/sessions/<id>")
 def get_session(id: str) -> Response:
     """One session."""
-    return _one(api().call("session.get", SessionRef(session_id=inbound.session_id(id))))
+    return _one(api().call("session.get", SessionRef(session_id=requests.session_id(id))))
 
 
 @routes.patch("/api/sessions/<id>")
@@ -75,18 +75,18 @@ def update_session(id: str) -> Response:
     A model, permission mode, effort, folders, MCP servers or system prompt apply from the next turn on: the process is
     changed at once when the session is idle, otherwise when its turn has ended (`settingsPending` until then).
     """
-    session = inbound.session_id(id)
-    change = inbound.action(UpdateSession, key=False, sessionId=session)
+    session = requests.session_id(id)
+    change = requests.action(UpdateSession, key=False, sessionId=session)
     _guard_fields(change)
     if not set(msgspec.to_builtins(change)) & CHANGEABLE:
-        raise inbound.invalid("body", f"Nothing to change: send one of {', '.join(sorted(CHANGEABLE))}.")
+        raise requests.invalid("body", f"Nothing to change: send one of {', '.join(sorted(CHANGEABLE))}.")
     return _one(api().hold("session.update", change, ACT_SECONDS))
 
 
 @routes.delete("/api/sessions/<id>")
 def end_session(id: str) -> Response:
     """End a session; returns when nothing of its process tree is left. Its conversation stays and can be reopened."""
-    view = stop(inbound.action(StopSession, sessionId=inbound.session_id(id), reason="killed"))
+    view = stop(requests.action(StopSession, sessionId=requests.session_id(id), reason="killed"))
     return json_response(
         {"success": True, "message": "The session has ended.", "sessionId": view["id"], "session": view}
     )
@@ -95,16 +95,16 @@ def end_session(id: str) -> Response:
 @routes.post("/api/sessions/<id>/answer")
 def answer(id: str) -> Response:
     """Answer what the session waits for; the first answer wins, the second gets 409."""
-    given = inbound.action(Answer, sessionId=inbound.session_id(id))
+    given = requests.action(Answer, sessionId=requests.session_id(id))
     if all(part is None for part in (given.choice, given.text, given.answers, given.updated_input)):
-        raise inbound.invalid("choice", "Send `choice`, `text`, `answers` or `updatedInput`.")
+        raise requests.invalid("choice", "Send `choice`, `text`, `answers` or `updatedInput`.")
     return json_response({"success": True, **api().hold("session.answer", given, START_SECONDS)})
 
 
 @routes.post("/api/sessions/<id>/interrupt")
 def interrupt(id: str) -> Response:
     """Stop the turn under way; `rung` says what it took. Claude stays, and so does the queue."""
-    ref = inbound.action(SessionRef, sessionId=inbound.session_id(id))
+    ref = requests.action(SessionRef, sessionId=requests.session_id(id))
     return json_response({"success": True, **api().hold("session.interrupt", ref, START_SECONDS)})
 
 
@@ -127,7 +127,7 @@ def reopen(id: str) -> Response:
 
 
 def _act(op: str, id: str) -> Response:
-    ref = inbound.action(SessionRef, sessionId=inbound.session_id(id))
+    ref = requests.action(SessionRef, sessionId=requests.session_id(id))
     return _one(api().hold(op, ref, START_SECONDS))
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from flask import Blueprint, Response
 
-from api import inbound
 from api.context import api
-from api.problems import json_response
+from api.http import requests
+from api.http.problems import json_response
 from shared.bus.operations import SettingsPatch
 
 routes = Blueprint("settings", __name__)
@@ -21,7 +21,7 @@ def get_settings() -> Response:
 @routes.patch("/api/settings")
 def patch_settings() -> Response:
     """Change settings: `{"sessions.timeout_hours": 48}`, keys as in the configuration file."""
-    values = inbound.json_object()
+    values = requests.json_object()
     if not values:
-        raise inbound.invalid("body", 'Nothing to change: send for example {"sessions.timeout_hours": 48}.')
+        raise requests.invalid("body", 'Nothing to change: send for example {"sessions.timeout_hours": 48}.')
     return json_response({"success": True, **api().call("settings.patch", SettingsPatch(values=values))})

@@ -13,12 +13,13 @@ from flask import Blueprint, Response, current_app, g, request
 from flask.blueprints import BlueprintSetupState
 from msgspec import Meta, Struct
 
-from api import inbound, tickets
-from api.auth import need
+from api.auth import tickets
+from api.auth.guard import need
 from api.context import api
-from api.problems import json_response
-from api.viewers import Viewers, Visit
-from api.websocket import valid_key
+from api.http import requests
+from api.http.problems import json_response
+from api.terminals.relay import Viewers, Visit
+from api.terminals.websocket import valid_key
 from shared import asciicast
 from shared.bus.operations import RecordingRequest, Resize, ScreenRequest, SendKeys, SessionRef
 from shared.errors import InternalError, NotFound, PilotlightError
@@ -84,8 +85,8 @@ routes.record_once(_set_up)
 @routes.get("/api/sessions/<id>/screen")
 def screen(id: str) -> Response:
     """What a person would see: as JSON with the cursor, as plain text, or as an HTML page."""
-    look = inbound.query(Look)
-    wanted = ScreenRequest(session_id=inbound.session_id(id), history=look.history, html=look.format == "html")
+    look = requests.query(Look)
+    wanted = ScreenRequest(session_id=requests.session_id(id), history=look.history, html=look.format == "html")
     view = api().call("session.screen", wanted)
     if look.format == "text":
         return Response(view["text"], content_type="text/plain; charset=utf-8")
@@ -100,23 +101,23 @@ def screen(id: str) -> Response:
 @routes.post("/api/sessions/<id>/keys")
 def keys(id: str) -> Response:
     """Press keys, as a person at the terminal would; not while one has the keyboard."""
-    pressed = inbound.action(SendKeys, sessionId=inbound.session_id(id))
+    pressed = requests.action(SendKeys, sessionId=requests.session_id(id))
     if not pressed.keys and not pressed.text:
-        raise inbound.invalid("keys", 'Send `keys`, such as ["Enter"], or `text`.')
+        raise requests.invalid("keys", 'Send `keys`, such as ["Enter"], or `text`.')
     return json_response({"success": True, "session": api().hold("session.keys", pressed, ACT_SECONDS)})
 
 
 @routes.post("/api/sessions/<id>/resize")
 def resize(id: str) -> Response:
     """Change the size of the terminal, within 20-500 columns and 5-200 rows; not while a person has the keyboard."""
-    wanted = inbound.action(Resize, sessionId=inbound.session_id(id))
+    wanted = requests.action(Resize, sessionId=requests.session_id(id))
     return json_response({"success": True, "session": api().hold("session.resize", wanted, ACT_SECONDS)})
 
 
 @routes.get("/api/sessions/<id>/recording")
 def recording(id: str) -> Response:
     """The recording of the terminal, in the format of asciinema (asciicast v2)."""
-    session = inbound.session_id(id)
+    session = requests.session_id(id)
     found = api().call("session.recording", RecordingRequest(session_id=session))
     if not found["files"]:
         raise NotFound(
@@ -130,8 +131,8 @@ def recording(id: str) -> Response:
 @routes.post("/api/sessions/<id>/recording")
 def record(id: str) -> Response:
     """Begin to record the terminal, or end it. What is typed is not recorded, what is shown is."""
-    session = inbound.session_id(id)
-    wanted = inbound.action(Record, key=False)
+    session = requests.session_id(id)
+    wanted = requests.action(Record, key=False)
     found = api().hold(
         "session.recording", RecordingRequest(session_id=session, start=wanted.start, key=g.request_id), ACT_SECONDS
     )
@@ -147,10 +148,10 @@ def ticket() -> Response:
     An EventSource that lost its connection cannot use it again: ask for another ticket, and go on with `since` and the
     `lastEventId` of the last event.
     """
-    wish = inbound.action(Wish, key=False)
+    wish = requests.action(Wish, key=False)
     session = None
     if wish.session is not None or wish.mode != "events":
-        session = inbound.session_id(wish.session or "")
+        session = requests.session_id(wish.session or "")
         api().call("session.get", SessionRef(session_id=session))
     if wish.mode == "write":
         need("admin")
@@ -167,8 +168,8 @@ def terminal(id: str) -> Response:
     Text messages are JSON with a `type` (the shapes are listed here), binary ones output, or keys; the binary message behind a
     `snapshot` draws the whole screen. To type needs the scope `admin`. From a browser, put a ticket into the address.
     """
-    asked = inbound.query(Open)
-    session = inbound.session_id(id)
+    asked = requests.query(Open)
+    session = requests.session_id(id)
     if asked.mode == "write":
         need("admin")
     here = api()

@@ -8,7 +8,7 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
-from api.calls import CALLS, ID, MESSAGE_ID, Call
+from api.reference.calls import CALLS, ID, MESSAGE_ID, Call
 from tests.conftest import MakeHouse
 from tests.faults.stand_in import Fake
 from tests.harness import House, claude_binary, releases

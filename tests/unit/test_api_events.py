@@ -10,8 +10,8 @@ import msgspec
 import pytest
 import zmq
 
-from api.feed import INBOX_SIZE, Feed, Inbox
-from api.stream import Filter, Position, Reader
+from api.events.feed import INBOX_SIZE, Feed, Inbox
+from api.events.reader import Filter, Position, Reader
 from shared.bus.messages import Event
 from shared.errors import Unavailable
 from tests.api_double import Caller, FakeFeed, FakeSupervisor
@@ -183,8 +183,8 @@ def test_a_stream_that_is_never_read_gives_its_slot_back(tmp_path: Path, supervi
 
 
 def test_a_silent_stream_beats_with_its_position(supervisor: FakeSupervisor, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("api.stream.HEARTBEAT_SECONDS", 0.0)
-    monkeypatch.setattr("api.stream._LOOK_SECONDS", 0.01)
+    monkeypatch.setattr("api.events.reader.HEARTBEAT_SECONDS", 0.0)
+    monkeypatch.setattr("api.events.reader._LOOK_SECONDS", 0.01)
     for _ in range(3):
         supervisor.publish("state")
     reader = Reader(supervisor.call, Inbox(), Filter(kinds=frozenset({"none"})), Position(0))
@@ -195,7 +195,7 @@ def test_a_silent_stream_beats_with_its_position(supervisor: FakeSupervisor, mon
 
 
 def test_a_stream_ends_when_its_client_has_gone(supervisor: FakeSupervisor, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("api.stream._LOOK_SECONDS", 0.01)
+    monkeypatch.setattr("api.events.reader._LOOK_SECONDS", 0.01)
     reader = Reader(supervisor.call, Inbox(), Filter(), None)
 
     assert len(list(reader.texts(lambda: True))) == 1

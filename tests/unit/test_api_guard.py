@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from api.logs import JsonLines
+from api.http.access_log import JsonLines
 from shared.access.tokens import TokenFile
 from shared.bus.messages import MAX_FRAME_BYTES
 from tests.api_double import Caller, FakeSupervisor

@@ -15,7 +15,9 @@ from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis import Case, GenerationMode
 from schemathesis.checks import positive_data_acceptance
 
-from api import calls, multipart, openapi, page, terminal_words
+from api.http import forms
+from api.reference import calls, openapi, page
+from api.terminals import messages
 from shared.access.tokens import SCOPES
 from tests.api_double import Caller, FakeSupervisor
 
@@ -116,16 +118,16 @@ def test_a_form_is_described_where_one_is_taken_and_its_example_is_accepted(ask:
         view: Any = ask.app.view_functions[rules[call.method, call.path].endpoint]
         operation = document["paths"][re.sub(r"<(\w+)>", r"{\1}", call.path)][call.method.lower()]
         content = operation.get("requestBody", {}).get("content", {})
-        assert (multipart.FORM in content) is bool(getattr(view, "multipart", False)), call.path
-        if multipart.FORM in content:
+        assert (forms.FORM in content) is bool(getattr(view, "multipart", False)), call.path
+        if forms.FORM in content:
             taken.add(call.path)
-            schema = document["components"]["schemas"][content[multipart.FORM]["schema"]["$ref"].rpartition("/")[2]]
-            example = content[multipart.FORM]["example"]
+            schema = document["components"]["schemas"][content[forms.FORM]["schema"]["$ref"].rpartition("/")[2]]
+            example = content[forms.FORM]["example"]
             assert set(example) <= set(schema["properties"])
             fields = {**example, "file": [(io.BytesIO(b"text"), name) for name in example["file"]]}
             headers = {"Authorization": f"Bearer {ask.token}"}
             path = call.path.replace("<id>", calls.ID)
-            answer = ask.app.test_client().post(path, data=fields, content_type=multipart.FORM, headers=headers)
+            answer = ask.app.test_client().post(path, data=fields, content_type=forms.FORM, headers=headers)
             assert answer.status_code in (200, 202), answer.json
             assert [item.name for item in ask.supervisor.last("message.send").attachments] == example["file"]
     assert taken == {"/api/chat", "/api/sessions/<id>/messages"}
@@ -134,7 +136,7 @@ def test_a_form_is_described_where_one_is_taken_and_its_example_is_accepted(ask:
 def test_the_words_of_the_terminal_are_described(ask: Caller, document: Any) -> None:
     words = document["paths"]["/api/sessions/{id}/terminal"]["get"]["x-websocket"]
     text = ask("GET", "/api/docs", headers={"Authorization": None}).get_data(as_text=True)
-    for way, kinds in (("received", terminal_words.RECEIVED), ("sent", terminal_words.SENT)):
+    for way, kinds in (("received", messages.RECEIVED), ("sent", messages.SENT)):
         names = [word["$ref"].rpartition("/")[2] for word in words[way]]
         assert names == [kind.__name__ for kind in kinds]
         assert all(f'href="#schema-{name}"' in text for name in names)

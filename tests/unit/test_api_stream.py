@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from api.order import TextOrder
+from api.events.text_order import TextOrder
 from shared.bus.messages import Event
 from shared.errors import Unavailable
 from tests.api_double import Caller, FakeFeed, FakeSupervisor

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from api import auth, calls
-from api.pace import Pace
+from api.auth import guard
+from api.auth.rate_limit import Pace
+from api.reference import calls
 from cli.__main__ import cli
 from cli.context import App
 from shared import paths as places
@@ -253,7 +254,7 @@ class TestPace:
     def test_acting_is_limited_by_token_and_reading_is_not(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(auth, "Pace", lambda rate: Pace(rate, clock=lambda: 0.0))
+        monkeypatch.setattr(guard, "Pace", lambda rate: Pace(rate, clock=lambda: 0.0))
         ask = Caller(tmp_path, FakeSupervisor(), rate_per_minute=3)
         other = NamedTokens(tmp_path / "tokens.json").add("other", "chat")
         for _ in range(3):

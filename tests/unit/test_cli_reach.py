@@ -14,7 +14,7 @@ from pathlib import Path
 import click
 import pytest
 
-from api.calls import CALLS
+from api.reference.calls import CALLS
 from cli.__main__ import cli, run
 from shared.bus.messages import Screen
 from shared.errors import Unavailable

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from api import terminal_words
+from api.terminals import messages
 from supervisor import notify
 from supervisor.bus.operations.history import TalkOps
 from supervisor.bus.operations.table import Ops
@@ -80,10 +80,10 @@ def test_every_operation_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def test_every_word_of_the_terminal_is_told() -> None:
-    def tags(words: tuple[type[terminal_words.Word], ...]) -> set[Any]:
+    def tags(words: tuple[type[messages.Word], ...]) -> set[Any]:
         return {word.__struct_config__.tag for word in words}
 
     text = (ROOT / "docs" / "terminal.md").read_text()
-    assert first_column("terminal.md", "type") == tags(terminal_words.RECEIVED)
-    assert set(re.findall(r'\| .*"type": "(\w+)"', text)) == tags(terminal_words.SENT)
-    assert all(str(code) in text for code in terminal_words.CLOSES)
+    assert first_column("terminal.md", "type") == tags(messages.RECEIVED)
+    assert set(re.findall(r'\| .*"type": "(\w+)"', text)) == tags(messages.SENT)
+    assert all(str(code) in text for code in messages.CLOSES)

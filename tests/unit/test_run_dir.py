@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from api.bus import LazyBus
-from api.feed import Feed
+from api.events.feed import Feed
 from cli.__main__ import run
 from cli.attach import Attachment
 from cli.context import App

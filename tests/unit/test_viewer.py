@@ -13,8 +13,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pyghostty import Terminal
 
-from api.tickets import MAX_TICKETS, TICKET_SECONDS, Tickets
-from api.websocket import accept_key, frame, valid_key
+from api.auth.tickets import MAX_TICKETS, TICKET_SECONDS, Tickets
+from api.terminals.websocket import accept_key, frame, valid_key
 from cli.keyboard import Keyboard, prefix_byte, prefix_name
 from cli.tty import Cleaner
 from shared.access.tokens import Identity

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from api.viewers import Viewers, Visit
-from api.websocket import CLOSE, POLICY, TEXT, UNREAD_BYTES, WebSocket
+from api.terminals.relay import Viewers, Visit
+from api.terminals.websocket import CLOSE, POLICY, TEXT, UNREAD_BYTES, WebSocket
 from tests.harness import PATIENCE
 
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="

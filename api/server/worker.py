@@ -1,7 +1,7 @@
 """gunicorn's gthread worker without its master: one process, so that a SIGKILL of it frees the port at once.
 
 Why is told and measured in docs/decisions/0004-api-one-process.md. Slow clients cost memory, never a thread for long:
-`api/connection.py` reads a request's head in the event loop and bounds how long a body may take.
+`api/server/connection.py` reads a request's head in the event loop and bounds how long a body may take.
 
 Stopping: new connections are refused, event streams end by themselves, held requests are answered with 503 and
 `Retry-After: 1` (a repeat with the same request id is harmless), and after GRACE_SECONDS the process is gone, whatever
@@ -29,11 +29,11 @@ from gunicorn.app.base import BaseApplication
 from gunicorn.http import errors as http
 from gunicorn.workers.gthread import ThreadWorker
 
-from api import problems
 from api.bus import LazyBus
-from api.connection import END_OF_HEAD as _END_OF_HEAD
-from api.connection import HEAD_SECONDS, LINGER_BYTES, LINGER_SECONDS, Connection, Head, SlowBody
 from api.context import Api
+from api.http import problems
+from api.server.connection import END_OF_HEAD as _END_OF_HEAD
+from api.server.connection import HEAD_SECONDS, LINGER_BYTES, LINGER_SECONDS, Connection, Head, SlowBody
 from shared.bus.messages import ErrorBody
 
 GRACE_SECONDS = 1

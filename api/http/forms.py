@@ -14,7 +14,7 @@ import msgspec
 from flask import current_app, request
 from werkzeug.datastructures import FileStorage
 
-from api import inbound
+from api.http import requests
 from shared.bus.messages import MAX_ATTACHMENT_BYTES
 from shared.errors import TooLarge
 
@@ -38,11 +38,11 @@ def is_accepted() -> bool:
 def json_object() -> dict[str, Any]:
     """The body as a JSON object, from JSON or from a form. Raise InvalidRequest or TooLarge."""
     if request.mimetype != FORM:
-        return inbound.json_object()
+        return requests.json_object()
     tree: dict[str, Any] = {}
     for name, values in request.form.lists():
         if len(values) > 1 or name == "attachments":
-            raise inbound.invalid(name, f"Send `{name}` once" + (", as files." if name == "attachments" else "."))
+            raise requests.invalid(name, f"Send `{name}` once" + (", as files." if name == "attachments" else "."))
         tree[name] = values[0] if name in _SPOKEN else _value(values[0])
     files = [file for _, several in request.files.lists() for file in several if file.filename]
     if files:

@@ -15,10 +15,11 @@ from typing import Any
 import msgspec
 from flask import Flask
 
-from api import examples, shapes, terminal_words
-from api.calls import CALLS, EVENTS, ID, MESSAGE_ID, Body, Call
-from api.inbound import MAX_ID_LENGTH, MAX_WAIT_SECONDS
-from api.multipart import FORM
+from api.http.forms import FORM
+from api.http.requests import MAX_ID_LENGTH, MAX_WAIT_SECONDS
+from api.reference import examples, shapes
+from api.reference.calls import CALLS, EVENTS, ID, MESSAGE_ID, Body, Call
+from api.terminals import messages
 from shared import __version__
 from shared.bus.messages import MAX_ATTACHMENTS, MAX_MESSAGE_BYTES, Attachment
 from shared.node import EPOCH_HEADER, NODE_HEADER
@@ -221,9 +222,9 @@ def _operation(call: Call, view: Callable[..., Any], schemas: _Schemas) -> dict[
         operation["requestBody"] = {"required": not call.body.optional, "content": content}
     if 101 in call.answers:
         operation["x-websocket"] = {
-            "received": [schemas.ref(word) for word in terminal_words.RECEIVED],
-            "sent": [schemas.ref(word) for word in terminal_words.SENT],
-            "closes": {str(code): text for code, text in terminal_words.CLOSES.items()},
+            "received": [schemas.ref(word) for word in messages.RECEIVED],
+            "sent": [schemas.ref(word) for word in messages.SENT],
+            "closes": {str(code): text for code, text in messages.CLOSES.items()},
         }
     return operation
 

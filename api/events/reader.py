@@ -16,8 +16,8 @@ from typing import Any
 
 import msgspec
 
-from api.feed import Inbox
-from api.order import TextOrder
+from api.events.feed import Inbox
+from api.events.text_order import TextOrder
 from shared.bus.messages import Event
 from shared.bus.operations import EventsSince
 from shared.errors import InvalidRequest, Unavailable

@@ -8,9 +8,9 @@ import msgspec
 from flask import Blueprint, Response, g, request
 from msgspec import Meta, Struct
 
-from api import inbound
 from api.context import api
-from api.problems import body_of, json_response, respond
+from api.http import requests
+from api.http.problems import body_of, json_response, respond
 from shared.access.tokens import allows
 from shared.bus.messages import CommandResult
 from shared.bus.operations import (
@@ -94,8 +94,8 @@ def history(id: str) -> Response:
 
     With tool calls and results, commands, token usage, and what a person typed at the terminal.
     """
-    session = inbound.session_id(id)
-    asked = inbound.query(Backwards)
+    session = requests.session_id(id)
+    asked = requests.query(Backwards)
     wanted = HistoryRequest(session_id=session, before=asked.before, limit=_limit(asked.limit))
     return json_response({"success": True, **api().call("history", wanted, timeout=READ_SECONDS)})
 
@@ -103,8 +103,8 @@ def history(id: str) -> Response:
 @routes.get("/api/sessions/<id>/export")
 def export(id: str) -> Response:
     """The whole history as a file, Markdown or JSON."""
-    session = inbound.session_id(id)
-    wanted = ExportRequest(session_id=session, format=inbound.query(Form).format)
+    session = requests.session_id(id)
+    wanted = ExportRequest(session_id=session, format=requests.query(Form).format)
     file = api().call("export", wanted, timeout=READ_SECONDS)
     response = Response(file["text"], content_type=file["contentType"])
     response.headers["Content-Disposition"] = f'attachment; filename="{file["name"]}"'
@@ -118,8 +118,8 @@ def search() -> Response:
     With the scope `admin` also over conversations that `claude` made elsewhere on this machine: their `sessionId` is null, and
     `POST /api/sessions` with `resume` goes on with them.
     """
-    asked = inbound.query(Question)
-    session = inbound.session_id(asked.session) if asked.session is not None else None
+    asked = requests.query(Question)
+    session = requests.session_id(asked.session) if asked.session is not None else None
     everywhere = session is None and allows(g.identity.scope, "admin")
     wanted = SearchRequest(query=asked.q, limit=_limit(asked.limit), session_id=session, everywhere=everywhere)
     return json_response({"success": True, **api().call("search", wanted, timeout=READ_SECONDS)})
@@ -128,8 +128,8 @@ def search() -> Response:
 @routes.get("/api/usage")
 def usage() -> Response:
     """Tokens by day or by session; each reply counts once, whatever was forked or resumed."""
-    asked = inbound.query(Bill)
-    session = inbound.session_id(asked.session) if asked.session is not None else None
+    asked = requests.query(Bill)
+    session = requests.session_id(asked.session) if asked.session is not None else None
     wanted = UsageRequest(by=asked.by, session_id=session)
     return json_response({"success": True, **api().call("usage", wanted, timeout=READ_SECONDS)})
 
@@ -137,7 +137,7 @@ def usage() -> Response:
 @routes.get("/api/conversations")
 def conversations() -> Response:
     """Conversations that `claude` made elsewhere on this machine; `POST /api/sessions` with `resume` goes on with one."""
-    asked = inbound.query(Elsewhere)
+    asked = requests.query(Elsewhere)
     wanted = ListConversations(project_path=asked.project, limit=_limit(asked.limit))
     return json_response({"success": True, **api().call("conversations.list", wanted, timeout=READ_SECONDS)})
 
@@ -149,9 +149,9 @@ def command(id: str) -> Response:
     200 with `output`; 202 when it has not run yet, or has opened a dialog: then `waiting` has the choices, and the
     message gets its output when the dialog is answered.
     """
-    session = inbound.session_id(id)
-    body = inbound.action(Command, key=False)
-    wait = inbound.wait_seconds(body.wait, COMMAND_SECONDS)
+    session = requests.session_id(id)
+    body = requests.action(Command, key=False)
+    wait = requests.wait_seconds(body.wait, COMMAND_SECONDS)
     here = api()
     with here.holds.held() as free:
         wait = wait if free else 0.0
@@ -167,8 +167,8 @@ def command(id: str) -> Response:
 @routes.post("/api/sessions/<id>/fork")
 def fork(id: str) -> Response:
     """Open a session that goes on from where this one is; this one stays as it is."""
-    session = inbound.session_id(id)
-    body = inbound.action(Fork, key=False)
+    session = requests.session_id(id)
+    body = requests.action(Fork, key=False)
     order = ForkSession(session_id=session, title=body.title, key=g.request_id)
     view = api().hold("session.fork", order, START_SECONDS)
     response = json_response({"success": True, "session": view}, 201)
@@ -179,13 +179,13 @@ def fork(id: str) -> Response:
 @routes.post("/api/messages/<id>/move")
 def move(id: str) -> Response:
     """Move a message that waits to another place in its queue; 409 once it is under way or settled."""
-    message = inbound.message_id(id)
-    place = int(inbound.action(Place, key=False).position)
+    message = requests.message_id(id)
+    place = int(requests.action(Place, key=False).position)
     moved = api().hold("message.move", MoveMessage(message_id=message, position=place), 0.0)
     return json_response({"success": True, "messages": moved["messages"]})
 
 
 def _limit(limit: int) -> int:
     if not 1 <= limit <= 1000:
-        raise inbound.invalid("limit", "`limit` must be between 1 and 1000.")
+        raise requests.invalid("limit", "`limit` must be between 1 and 1000.")
     return limit

@@ -1,6 +1,7 @@
 """Every call of this API in one table: what it takes, what it answers, and which scope it needs.
 
-The guard (`api/auth.py`) and the OpenAPI document (`api/openapi.py`) are made from it. A route that is missing here needs
+The guard (`api/auth/guard.py`) and the OpenAPI document (`api/reference/openapi.py`) are made from it. A route that is missing
+here needs
 the scope `admin`, and a test fails.
 
     read    look: sessions, messages, events, screens, metrics, settings
@@ -15,8 +16,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from api import shapes
-from api.routes import chat, events, messages, origin, sessions, talk, terminal
+from api.reference import shapes
+from api.routes import chat, events, history, legacy, messages, sessions, terminal
 from shared import asciicast
 from shared.access.tokens import Scope
 from shared.bus import operations
@@ -256,20 +257,20 @@ CALLS: tuple[Call, ...] = (
         "read",
         {200: shapes.History},
         "Messages",
-        query=talk.Backwards,
+        query=history.Backwards,
         errors=(404,),
     ),
-    Call("GET", "/api/sessions/<id>/export", "read", {200: MARKDOWN}, "Messages", query=talk.Form, errors=(404,)),
-    Call("GET", "/api/search", "read", {200: shapes.Found}, "Messages", query=talk.Question, errors=(404, 507)),
-    Call("GET", "/api/usage", "read", {200: shapes.Usage}, "Messages", query=talk.Bill, errors=(404, 507)),
-    Call("GET", "/api/conversations", "admin", {200: shapes.Conversations}, "Sessions", query=talk.Elsewhere),
+    Call("GET", "/api/sessions/<id>/export", "read", {200: MARKDOWN}, "Messages", query=history.Form, errors=(404,)),
+    Call("GET", "/api/search", "read", {200: shapes.Found}, "Messages", query=history.Question, errors=(404, 507)),
+    Call("GET", "/api/usage", "read", {200: shapes.Usage}, "Messages", query=history.Bill, errors=(404, 507)),
+    Call("GET", "/api/conversations", "admin", {200: shapes.Conversations}, "Sessions", query=history.Elsewhere),
     Call(
         "POST",
         "/api/sessions/<id>/commands",
         "admin",
         {200: shapes.Commanded, 202: shapes.Commanded},
         "Messages",
-        body=Body(talk.Command, {"command": "/compact"}, drop=()),
+        body=Body(history.Command, {"command": "/compact"}, drop=()),
         errors=_FATE,
     ),
     Call(
@@ -278,7 +279,7 @@ CALLS: tuple[Call, ...] = (
         "chat",
         {201: shapes.OneSession},
         "Sessions",
-        body=Body(talk.Fork, {"title": "Another way"}, drop=(), optional=True),
+        body=Body(history.Fork, {"title": "Another way"}, drop=(), optional=True),
         errors=(*_ACT, 502),
     ),
     Call(
@@ -287,7 +288,7 @@ CALLS: tuple[Call, ...] = (
         "chat",
         {200: shapes.Queue},
         "Messages",
-        body=Body(talk.Place, {"position": 0}, drop=()),
+        body=Body(history.Place, {"position": 0}, drop=()),
         errors=_ACT,
     ),
     Call("GET", "/api/events", "read", {200: EVENTS}, "Events", query=events.Wanted, errors=(404,), streams=True),
@@ -307,7 +308,7 @@ CALLS: tuple[Call, ...] = (
         "chat",
         {200: shapes.KeptAlive},
         "Origin",
-        body=Body(origin.Extend, {"sessionId": ID, "action": "extend"}, drop=(), need=("sessionId",)),
+        body=Body(legacy.Extend, {"sessionId": ID, "action": "extend"}, drop=(), need=("sessionId",)),
         errors=_ACT,
     ),
     Call("GET", "/api/sessions/active", "read", {200: shapes.ActiveSessions}, "Origin"),

@@ -12,9 +12,9 @@ import msgspec
 from flask import Blueprint, Response
 from msgspec import Struct
 
-from api import inbound
 from api.context import api
-from api.problems import json_response
+from api.http import requests
+from api.http.problems import json_response
 from api.routes.sessions import stop
 from shared.bus.messages import SessionView
 from shared.bus.operations import KeepAlive, ListSessions, SessionRef, StopSession
@@ -43,12 +43,12 @@ def keep_alive() -> Response:
     Without a recap (nothing is asked of a session that works or waits) `recapSkipped` says why: its state, `timeout`, what
     became of the question (`failed`, ...), or `too_many_requests`. The life is extended in any case.
     """
-    tree = inbound.json_object(required=False)
-    key = inbound.idempotency_key(tree.get("requestId"))
-    body = inbound.fit(Extend, tree)
+    tree = requests.json_object(required=False)
+    key = requests.idempotency_key(tree.get("requestId"))
+    body = requests.fit(Extend, tree)
     if not (body.session_id or "").strip():
         raise InvalidRequest("Session ID is required", code="invalid_field", data={"field": "sessionId"})
-    session = inbound.session_id(body.session_id or "", _NO_SESSION)
+    session = requests.session_id(body.session_id or "", _NO_SESSION)
     here = api()
     with here.holds.held() as free:
         asked = body.action == "recap"
@@ -119,7 +119,7 @@ def end_interactive(id: str) -> Response:
     """End a session."""
     session = _interactive(id).id
     try:
-        stop(StopSession(session_id=session, key=inbound.idempotency_key()))
+        stop(StopSession(session_id=session, key=requests.idempotency_key()))
     except NotFound:
         raise NotFound(_NO_INTERACTIVE) from None
     return json_response({"success": True, "message": "Interactive session terminated", "sessionId": session})
@@ -127,7 +127,7 @@ def end_interactive(id: str) -> Response:
 
 def _interactive(id: str) -> SessionView:
     """The view of a session that is not ended; an ended one was unknown to the origin."""
-    session = inbound.session_id(id, _NO_INTERACTIVE)
+    session = requests.session_id(id, _NO_INTERACTIVE)
     try:
         view = msgspec.convert(api().call("session.get", SessionRef(session_id=session)), SessionView)
     except NotFound:

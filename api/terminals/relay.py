@@ -3,11 +3,11 @@
 All who only look at a session share one connection to the supervisor, so the supervisor's work does not grow with their
 number; whoever comes to type has one of their own, because the keyboard belongs to a connection. What must not regress:
 a viewer costs no thread; one that does not read costs BEHIND_BYTES and is skipped ahead with a snapshot; one that does not
-read and has itself answered all the same is cut off at UNREAD_BYTES (`api/websocket.py`); a supervisor that dies and comes
-back costs a notice and a snapshot.
+read and has itself answered all the same is cut off at UNREAD_BYTES (`api/terminals/websocket.py`); a supervisor that
+dies and comes back costs a notice and a snapshot.
 
-To a browser: text messages are JSON as in `shared/bus/terminal_protocol.py` (`welcome`, `snapshot`, `state`, `writer`, `error`) and
-`{"type": "away"}` while the supervisor is; binary messages are output, and the one after a `snapshot` is the drawing of
+To a browser: text messages are JSON as in `shared/bus/terminal_protocol.py` (`welcome`, `snapshot`, `state`, `writer`,
+`error`) and `{"type": "away"}` while the supervisor is; binary messages are output, and the one after a `snapshot` is the drawing of
 the whole screen. From a browser: binary messages, or `{"type": "input", "data": text}`, are keys; `resize`, `steal`,
 `release` and `snapshot` as in `shared/bus/terminal_protocol.py`.
 """
@@ -25,7 +25,7 @@ from typing import Any
 
 import msgspec
 
-from api.websocket import BINARY, POLICY, RESTART, TEXT, WebSocket, frame
+from api.terminals.websocket import BINARY, POLICY, RESTART, TEXT, WebSocket, frame
 from shared.access.private_folders import require_private
 from shared.access.tokens import Identity
 from shared.bus import terminal_protocol as protocol

@@ -4,7 +4,7 @@ Host keeps out DNS rebinding (a page whose name was pointed at 127.0.0.1), Origi
 bodies keep out forms, and the token keeps out other users of this machine. The token travels in the Authorization
 header only: query strings end up in logs and histories. Loopback names are right on any port, because an ssh tunnel
 changes it; the Origin still has to be exactly the Host that was asked. Which scope a call needs is said in one table,
-`api/calls.py`; a call that is not in it needs all of them.
+`api/reference/calls.py`; a call that is not in it needs all of them.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ from urllib.parse import urlsplit
 
 from flask import Flask, Response, current_app, g, request
 
-from api import multipart, tickets
+from api.auth import tickets
+from api.auth.rate_limit import Pace
 from api.context import api
-from api.pace import Pace
+from api.http import forms
 from shared.access.tokens import Identity, Keyring, Scope, require
 from shared.bus.operations import RefusedCall
 from shared.config import ApiConfig
@@ -163,5 +164,5 @@ def _check_body_type() -> None:
             "Compressed bodies are not accepted: leave Content-Encoding out.", code="unsupported_encoding"
         )
     has_body = bool(request.content_length) or "Transfer-Encoding" in request.headers
-    if has_body and request.mimetype != _BODY_TYPE and not multipart.is_accepted():
+    if has_body and request.mimetype != _BODY_TYPE and not forms.is_accepted():
         raise UnsupportedType("Send the body as JSON, with `Content-Type: application/json`.")

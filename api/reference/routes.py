@@ -8,8 +8,8 @@ from typing import Any, cast
 
 from flask import Blueprint, Response, current_app
 
-from api.auth import public
-from api.problems import json_response
+from api.auth.guard import public
+from api.http.problems import json_response
 
 routes = Blueprint("reference", __name__)
 
@@ -25,7 +25,7 @@ def openapi() -> Response:
 @public
 def docs() -> Response:
     """The same as a page to read."""
-    from api import page  # made once, for the first reader
+    from api.reference import page  # made once, for the first reader
 
     html, policy = page.render(_document())
     response = Response(html, content_type="text/html; charset=utf-8")
@@ -36,7 +36,7 @@ def docs() -> Response:
 def _document() -> dict[str, Any]:
     kept = current_app.extensions
     if "pilotlight.openapi" not in kept:
-        from api import openapi as generator
+        from api.reference import openapi as generator
 
         kept["pilotlight.openapi"] = generator.document(current_app._get_current_object())  # type: ignore[attr-defined]
     return cast(dict[str, Any], kept["pilotlight.openapi"])

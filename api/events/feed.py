@@ -1,7 +1,7 @@
 """One subscription to the supervisor's events per process, fanned out to every open stream.
 
 A hundred browsers are one subscriber to the supervisor. An inbox is bounded and drops what does not fit: sequence
-numbers have no gaps, so the reader notices at its next event or tick and asks the journal for it (api/stream.py).
+numbers have no gaps, so the reader notices at its next event or tick and asks the journal for it (api/events/reader.py).
 Nothing here may block on a slow reader.
 """
 

@@ -1,7 +1,7 @@
 """What is said on the WebSocket of a terminal, as types, for those who write clients: the OpenAPI document shows them.
 
-The supervisor's own words come through as they are (`shared/bus/terminal_protocol.py`); the tests of the WebSocket hold every message that
-they receive against these types. `docs/terminal.md` explains them.
+The supervisor's own words come through as they are (`shared/bus/terminal_protocol.py`); the tests of the WebSocket hold
+every message that they receive against these types. `docs/terminal.md` explains them.
 """
 
 from __future__ import annotations

@@ -11,9 +11,9 @@ from typing import Any, Literal
 
 import msgspec
 
-from api import shapes
-from api.calls import ID as SESSION
-from api.calls import MESSAGE_ID as MESSAGE
+from api.reference import shapes
+from api.reference.calls import ID as SESSION
+from api.reference.calls import MESSAGE_ID as MESSAGE
 from shared import __version__
 from shared.bus.messages import Choice, HistoryEntry, MessageView, NodeView, Screen, SessionView, Waiting
 

@@ -15,7 +15,7 @@ import msgspec
 from flask import Response
 
 from api.context import api
-from api.problems import body_of, json_response, respond
+from api.http.problems import body_of, json_response, respond
 from shared.bus.messages import ErrorBody, MessageView, Sent, SessionView
 from shared.bus.operations import SendMessage
 
