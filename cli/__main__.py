@@ -9,27 +9,27 @@ from collections.abc import Sequence
 
 import click
 
-from cli import (
-    attach,
+from cli import completion
+from cli.commands import (
     attention,
     bus_keys,
     chat,
-    completion,
     doctor,
     down,
     events,
+    history,
     manage,
     screen,
     service,
     sessions,
     status,
-    talk,
     tokens,
     up,
 )
 from cli.context import App
 from cli.output import DONE, emit, report
-from cli.progress import StepFailed
+from cli.setup.progress import StepFailed
+from cli.terminal import attach
 from shared import __version__
 from shared.bus.messages import ErrorBody
 from shared.errors import InternalError, PilotlightError, StartFailed
@@ -68,7 +68,7 @@ for command in (
     doctor.doctor,
     service.service,
     sessions.message,
-    *talk.COMMANDS,
+    *history.COMMANDS,
     *manage.COMMANDS,
     *screen.COMMANDS,
     completion.completion,

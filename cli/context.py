@@ -11,7 +11,7 @@ from typing import Any, Protocol, TypeVar
 import click
 import msgspec
 
-from cli.owners import owner
+from cli.daemons.owners import owner
 from shared import config as configuration
 from shared.bus.messages import SessionView
 from shared.bus.operations import ListSessions, SessionRef

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from pyghostty import Terminal
 
-from cli.attach import Attachment
-from cli.keyboard import DEFAULT_PREFIX, Keyboard, prefix_byte
-from cli.tty import Tty
+from cli.terminal.attach import Attachment
+from cli.terminal.keyboard import DEFAULT_PREFIX, Keyboard, prefix_byte
+from cli.terminal.tty import Tty
 from shared.bus import terminal_protocol as protocol
 from tests.harness import until
 

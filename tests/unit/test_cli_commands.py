@@ -264,7 +264,7 @@ def test_events_goes_on_in_another_journal_and_says_so(tmp_path, capsys, monkeyp
 
     tick = Event(v=1, epoch="f", seq=0, at=1, kind="tick", data={"head": 2})
     heard = _Heard(_event(3), replaced, tick, back, tick, _event(2, "f"), _event(3, "f"))
-    monkeypatch.setattr("cli.events.EventStream", lambda address: heard)
+    monkeypatch.setattr("cli.commands.events.EventStream", lambda address: heard)
     bus = FakeBus(events__since=since)
 
     assert run(["events", "--since", "1", "--follow", "--json"], app_of(tmp_path, bus)) == 0
@@ -282,7 +282,7 @@ def test_events_goes_on_in_another_journal_and_says_so(tmp_path, capsys, monkeyp
 
 def test_events_that_a_journal_does_not_reach_are_not_waited_for_in_silence(tmp_path, capsys, monkeypatch):
     bus = FakeBus(events__since=lambda args: _page(2))
-    monkeypatch.setattr("cli.events.EventStream", lambda address: _Heard(_event(3)))
+    monkeypatch.setattr("cli.commands.events.EventStream", lambda address: _Heard(_event(3)))
 
     assert run(["events", "--since", "900", "--follow", "--json"], app_of(tmp_path, bus)) == 0
 

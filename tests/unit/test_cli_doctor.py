@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from cli.__main__ import run
-from cli.checks import CHECKS
+from cli.setup.checks import CHECKS
 from shared.releases import OLDEST, TESTED
 from tests.unit.test_cli_double import app_of
 
@@ -34,7 +34,7 @@ def test_a_fit_machine_that_is_not_running_is_a_warning_only(tmp_path, capsys):
 
 
 def test_no_claude_is_a_failure_with_the_fix(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("cli.claude.find", lambda *_: None)
+    monkeypatch.setattr("cli.setup.claude.find", lambda *_: None)
     code, status, findings = _doctor(app_of(tmp_path), capsys)
     assert (code, status) == (1, "fail")
     assert "npm install -g @anthropic-ai/claude-code" in findings["claude"]["fix"]

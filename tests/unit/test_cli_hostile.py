@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from cli.__main__ import run
-from cli.checks import Finding
-from cli.doctor import Report
+from cli.commands.doctor import Report
+from cli.setup.checks import Finding
 from shared.bus.messages import Choice, CommandResult, ErrorBody, Event, HistoryEntry, Screen, Waiting
 from shared.errors import Conflict
 from tests.unit.test_cli_double import FIRST, FakeBus, app_of, bus_with, message, session
@@ -135,6 +135,6 @@ def test_what_the_doctor_finds_is_text(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = Report("warn", [Finding("claude", "warn", EVIL, EVIL)])
-    monkeypatch.setattr("cli.doctor.examine", lambda *_, **__: found)
+    monkeypatch.setattr("cli.commands.doctor.examine", lambda *_, **__: found)
     run(["doctor"], app_of(tmp_path))
     spoken(capsys)

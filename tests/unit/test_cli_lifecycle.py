@@ -15,11 +15,11 @@ from pathlib import Path
 import pytest
 
 from cli.__main__ import run
+from cli.commands.up import curl_line
 from cli.context import App
-from cli.daemons import Daemon, http_ok, spawn
-from cli.owners import owner
-from cli.up import curl_line
-from cli.watch import Restarts
+from cli.daemons.foreground import Restarts
+from cli.daemons.owners import owner
+from cli.daemons.processes import Daemon, http_ok, spawn
 from shared.process import identify
 from tests.harness import PATIENCE, until
 
@@ -85,7 +85,7 @@ def test_a_supervisor_that_cannot_start_is_reported_with_the_end_of_its_log(app,
     (broken / "supervisor").mkdir(parents=True)
     (broken / "supervisor" / "__init__.py").touch()
     (broken / "supervisor" / "__main__.py").write_text("import sys\nsys.exit('no more disk')\n")
-    monkeypatch.setattr("cli.daemons.ROOT", broken)
+    monkeypatch.setattr("cli.daemons.processes.ROOT", broken)
 
     assert run(["up", "--detach", "--port", "0"], _fresh(app)) == 1
 

@@ -8,7 +8,7 @@ import pytest
 
 from cli.__main__ import run
 from cli.output import ago, exit_code, printable
-from cli.progress import Step, StepFailed, run_step
+from cli.setup.progress import Step, StepFailed, run_step
 from shared import errors
 from tests.unit.test_cli_double import FakeBus, app_of
 

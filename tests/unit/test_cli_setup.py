@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from cli import bootstrap, claude, firstrun, login, suite
-from cli.progress import StepFailed
+from cli.setup import bootstrap, claude, first_run, login, suite
+from cli.setup.progress import StepFailed
 from shared.config import ClaudeConfig
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -82,21 +82,27 @@ def test_a_python_that_is_only_a_stub_is_passed_over(tmp_path):
     _program(tmp_path / "python3.11", "#!/bin/sh\necho 'not installed' >&2\nexit 127\n")
     (tmp_path / "python3").symlink_to(sys.executable)
     found = subprocess.run(
-        ["/bin/sh", ROOT / "cli" / "find-python.sh"], env={"PATH": str(tmp_path)}, capture_output=True, text=True
+        ["/bin/sh", ROOT / "cli" / "setup" / "find-python.sh"],
+        env={"PATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
     )
     assert (found.returncode, found.stdout) == (0, f"{tmp_path}/python3\n")
 
 
 def test_no_python_is_one_clear_sentence(tmp_path):
     found = subprocess.run(
-        ["/bin/sh", ROOT / "cli" / "find-python.sh"], env={"PATH": str(tmp_path)}, capture_output=True, text=True
+        ["/bin/sh", ROOT / "cli" / "setup" / "find-python.sh"],
+        env={"PATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
     )
     assert found.returncode == 1
     assert "Python 3.11 or newer is needed" in found.stderr
     assert found.stderr.count("\n") == 1
 
 
-@pytest.mark.parametrize("name", ["run", "test", ".ci/run", "cli/find-python.sh"])
+@pytest.mark.parametrize("name", ["run", "test", ".ci/run", "cli/setup/find-python.sh"])
 def test_the_scripts_can_be_run(name):
     assert (ROOT / name).stat().st_mode & stat.S_IXUSR
     assert subprocess.run(["sh", "-n", ROOT / name]).returncode == 0
@@ -122,12 +128,12 @@ def test_claude_is_looked_for_in_the_supervisors_order(tmp_path):
 
 def test_without_claude_and_npm_the_sentence_says_both(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr("cli.claude.USUAL_FOLDERS", ())
+    monkeypatch.setattr("cli.setup.claude.USUAL_FOLDERS", ())
     with pytest.raises(StepFailed, match="npm"):
         claude.install("0.0.0", tmp_path)
     monkeypatch.setattr(claude, "find", lambda *_: None)
     with pytest.raises(StepFailed, match=r"Install Claude Code .* or Node.js"):
-        firstrun._provide_claude(firstrun.App())
+        first_run._provide_claude(first_run.App())
 
 
 def test_no_login_in_an_empty_home(tmp_path):
@@ -161,12 +167,12 @@ def test_on_macos_only_the_exit_status_of_the_keychain_is_used(tmp_path, monkeyp
 
 
 def test_no_login_chooses_the_demo_and_says_so(tmp_path, monkeypatch, capsys):
-    app = firstrun.App(environment={"HOME": str(tmp_path), "PILOTLIGHT_HOME": str(tmp_path / "h")})
+    app = first_run.App(environment={"HOME": str(tmp_path), "PILOTLIGHT_HOME": str(tmp_path / "h")})
     monkeypatch.setattr(login, "find", lambda *_: login.Login(None))
-    assert firstrun._mode(app, [], Path("/bin/claude")) == ["--demo"]
+    assert first_run._mode(app, [], Path("/bin/claude")) == ["--demo"]
     assert "No Claude login found" in capsys.readouterr().err
     monkeypatch.setattr(login, "find", lambda *_: login.Login("the keychain"))
-    assert firstrun._mode(app, [], Path("/bin/claude")) == []
+    assert first_run._mode(app, [], Path("/bin/claude")) == []
 
 
 def test_the_tests_see_a_clean_environment():

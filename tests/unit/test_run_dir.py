@@ -13,9 +13,9 @@ import pytest
 from api.bus import LazyBus
 from api.events.feed import Feed
 from cli.__main__ import run
-from cli.attach import Attachment
 from cli.context import App
-from cli.keyboard import DEFAULT_PREFIX, Keyboard
+from cli.terminal.attach import Attachment
+from cli.terminal.keyboard import DEFAULT_PREFIX, Keyboard
 from shared.access.private_folders import require_private
 from shared.bus.client import BusClient, EventStream
 from shared.errors import Unavailable

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from cli import units
 from cli.__main__ import run
-from cli.service import manager_of
-from cli.units import Installation, launchd_units, render_unit, systemd_units
+from cli.commands.service import manager_of
+from cli.daemons import units
+from cli.daemons.units import Installation, launchd_units, render_unit, systemd_units
 from shared.errors import InvalidRequest
 from tests.unit.test_cli_double import app_of
 
@@ -119,7 +119,7 @@ SETTINGS = {"MAX_CONCURRENT_SESSIONS": "3", "SESSION_TIMEOUT_HOURS": "30.5", "PI
 
 @pytest.mark.parametrize("platform", ["darwin", "linux"])
 def test_settings_of_the_environment_reach_the_services_and_are_told(tmp_path, capsys, platform, monkeypatch):
-    monkeypatch.setattr("cli.service.manager_of", lambda app: manager_of(app, platform))
+    monkeypatch.setattr("cli.commands.service.manager_of", lambda app: manager_of(app, platform))
     app = app_of(tmp_path, **SETTINGS)
     for unit in manager_of(app, platform).units:
         for name, value in SETTINGS.items():
@@ -152,8 +152,8 @@ def test_a_dry_run_prints_everything_and_changes_nothing(tmp_path, capsys):
 
 
 def test_without_a_manager_the_files_are_written_and_the_commands_printed(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("cli.service._systemd_answers", lambda: False)
-    monkeypatch.setattr("cli.service.manager_of", lambda app: manager_of(app, "linux"))
+    monkeypatch.setattr("cli.commands.service._systemd_answers", lambda: False)
+    monkeypatch.setattr("cli.commands.service.manager_of", lambda app: manager_of(app, "linux"))
 
     assert run(["service", "install"], app_of(tmp_path)) == 1
     told = capsys.readouterr()

@@ -15,8 +15,8 @@ from pyghostty import Terminal
 
 from api.auth.tickets import MAX_TICKETS, TICKET_SECONDS, Tickets
 from api.terminals.websocket import accept_key, frame, valid_key
-from cli.keyboard import Keyboard, prefix_byte, prefix_name
-from cli.tty import Cleaner
+from cli.terminal.keyboard import Keyboard, prefix_byte, prefix_name
+from cli.terminal.tty import Cleaner
 from shared.access.tokens import Identity
 from shared.bus import terminal_protocol as protocol
 from shared.errors import Conflict, InvalidRequest, PilotlightError, Unauthorized

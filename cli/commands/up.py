@@ -13,14 +13,14 @@ from pathlib import Path
 
 import click
 
-from cli import claude
-from cli.bootstrap import exclusive
+from cli.commands.status import look
 from cli.context import App, json_option, pass_app, refuse_when_unlike
-from cli.daemons import Daemon
-from cli.demo_model import DemoModel
+from cli.daemons.demo_model import DemoModel
+from cli.daemons.foreground import watch
+from cli.daemons.processes import Daemon
 from cli.output import emit, say
-from cli.status import look
-from cli.watch import watch
+from cli.setup import claude
+from cli.setup.bootstrap import exclusive
 from shared.bus.messages import SupervisorStatus
 from shared.errors import Conflict, PilotlightError
 

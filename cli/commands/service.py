@@ -16,9 +16,9 @@ from pathlib import Path
 import click
 
 from cli.context import App, pass_app
-from cli.daemons import Daemon
+from cli.daemons.processes import Daemon
+from cli.daemons.units import Unit, installation, launchd_units, systemd_units
 from cli.output import FAILED, NOT_RUNNING
-from cli.units import Unit, installation, launchd_units, systemd_units
 from shared.config import ENVIRONMENT
 from shared.errors import Conflict
 

@@ -14,9 +14,9 @@ import sys
 import time
 from collections.abc import Mapping
 
-from cli.bootstrap import ROOT, exclusive
-from cli.claude import install
-from cli.progress import StepFailed
+from cli.setup.bootstrap import ROOT, exclusive
+from cli.setup.claude import install
+from cli.setup.progress import StepFailed
 from shared.config import ENVIRONMENT
 from shared.releases import TESTED
 

@@ -16,14 +16,14 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parent.parent.parent
 LOCKS = {"run": "requirements.lock", "test": "requirements-test.lock"}
-NEXT = {"run": "cli.firstrun", "test": "cli.suite"}
+NEXT = {"run": "cli.setup.first_run", "test": "cli.setup.suite"}
 
 if __name__ == "__main__":
     sys.path.insert(0, str(ROOT))
 
-from cli.progress import StepFailed, run_step  # noqa: E402
+from cli.setup.progress import StepFailed, run_step  # noqa: E402
 
 
 def main(arguments: list[str]) -> int:

@@ -8,7 +8,7 @@ import click
 import msgspec
 
 from cli.context import App, json_option, pass_app
-from cli.daemons import Daemon
+from cli.daemons.processes import Daemon
 from cli.output import NOT_RUNNING, emit, say, sessions_table
 from shared.access.tokens import DEFAULT_NAME
 from shared.bus.messages import SessionView

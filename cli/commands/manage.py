@@ -8,10 +8,10 @@ from typing import Any
 import click
 import msgspec
 
+from cli.commands.sessions import absolute, option_flags
 from cli.completion import session_argument
 from cli.context import App, json_option, pass_app
 from cli.output import DONE, FAILED, emit, safe_text, state_text, table
-from cli.sessions import absolute, option_flags
 from shared.bus.messages import SessionView
 from shared.bus.operations import KeepAlive, SessionRef, SettingsPatch, UpdateSession
 from shared.errors import InvalidRequest

@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from cli.bootstrap import ROOT
-from cli.progress import StepFailed, run_step
+from cli.setup.bootstrap import ROOT
+from cli.setup.progress import StepFailed, run_step
 
 PACKAGE = "@anthropic-ai/claude-code"
 PINNED = "2.1.330"

@@ -16,11 +16,11 @@ from typing import Literal
 import msgspec
 import psutil
 
-from cli import claude as cli_claude
-from cli import login as cli_login
+from cli.commands.status import look
 from cli.context import App
-from cli.demo_model import DemoModel
-from cli.status import look
+from cli.daemons.demo_model import DemoModel
+from cli.setup import claude as cli_claude
+from cli.setup import login as cli_login
 from shared import __version__, database, releases
 from shared.errors import PilotlightError
 from shared.paths import SOCKET_PATH_LIMIT

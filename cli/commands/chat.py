@@ -14,11 +14,11 @@ import time
 
 import click
 
-from cli.attention import answer_of
+from cli.commands.attention import answer_of
+from cli.commands.follow import Ended, follow
+from cli.commands.sessions import CREATE_SECONDS, absolute, create, tell_changes
 from cli.context import KEYS_SECONDS, App, pass_app
-from cli.follow import Ended, follow
 from cli.output import DONE, printable, safe_text, say, short_path, state_text, waiting_lines
-from cli.sessions import CREATE_SECONDS, absolute, create, tell_changes
 from shared.bus.messages import MessageView, Sent, SessionView, Waiting
 from shared.bus.operations import Answer, CreateSession, SendMessage, SessionRef
 from shared.errors import InvalidRequest, PilotlightError

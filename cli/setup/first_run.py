@@ -8,14 +8,14 @@ import shutil
 import sys
 from pathlib import Path
 
-from cli import claude, login
 from cli.__main__ import run
-from cli.bootstrap import ROOT, exclusive
 from cli.context import App
-from cli.demo_model import DemoModel
+from cli.daemons.demo_model import DemoModel
+from cli.daemons.owners import owner
 from cli.output import FAILED, report
-from cli.owners import owner
-from cli.progress import StepFailed
+from cli.setup import claude, login
+from cli.setup.bootstrap import ROOT, exclusive
+from cli.setup.progress import StepFailed
 from shared.errors import PilotlightError
 
 _HELP = {"-h", "--help"}

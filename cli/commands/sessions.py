@@ -14,11 +14,11 @@ from typing import Any, TypeVar
 import click
 import msgspec
 
+from cli.commands.follow import Ended, follow
 from cli.completion import session_argument
 from cli.context import KEYS_SECONDS, App, json_option, pass_app
-from cli.follow import Ended, follow
 from cli.output import DONE, FAILED, ago, emit, printable, safe_text, say, sessions_table, state_text, waiting_lines
-from cli.progress import Step
+from cli.setup.progress import Step
 from shared.bus.messages import MAX_ATTACHMENT_BYTES, Attachment, MessageView, Sent, SessionView
 from shared.bus.operations import CreateSession, ListMessages, MessageRef, SendMessage, SessionRef, StopSession
 from shared.errors import InvalidRequest, TooLarge

@@ -12,9 +12,9 @@ from pathlib import Path
 import msgspec
 
 from cli.context import App
-from cli.daemons import http_ok, spawn
-from cli.owners import stop
-from cli.progress import Step, last_lines, wait_until
+from cli.daemons.owners import stop
+from cli.daemons.processes import http_ok, spawn
+from cli.setup.progress import Step, last_lines, wait_until
 from demo.home import prepare_home
 from shared.errors import StartFailed
 from shared.process import ProcessId, alive, identify

@@ -9,11 +9,11 @@ from typing import Any
 import click
 import msgspec
 
+from cli.commands.sessions import absolute, create, tell_waiting
 from cli.completion import session_argument
 from cli.completion import sessions as complete_sessions
 from cli.context import KEYS_SECONDS, App, json_option, pass_app
 from cli.output import DONE, FAILED, ago, emit, printable, safe_text, say, short_path, table, waiting_lines
-from cli.sessions import absolute, create, tell_waiting
 from shared.bus.messages import CommandResult, HistoryEntry, MessageView, SessionView
 from shared.bus.operations import (
     CreateSession,

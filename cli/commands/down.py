@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import click
 
+from cli.commands.up import daemons
 from cli.context import App, client, json_option, pass_app
-from cli.daemons import Daemon
-from cli.demo_model import DemoModel
+from cli.daemons.demo_model import DemoModel
+from cli.daemons.foreground import live_sessions, release_watcher, stop_daemons
+from cli.daemons.owners import live_holders
+from cli.daemons.processes import Daemon
 from cli.output import emit
-from cli.owners import live_holders
-from cli.progress import Step
-from cli.up import daemons
-from cli.watch import live_sessions, release_watcher, stop_daemons
+from cli.setup.progress import Step
 
 SHUTDOWN_SECONDS = 120.0
 

@@ -14,9 +14,9 @@ from importlib import resources
 from pathlib import Path
 from xml.sax.saxutils import escape
 
-from cli import claude
-from cli.bootstrap import ROOT
 from cli.context import App
+from cli.setup import claude
+from cli.setup.bootstrap import ROOT
 from shared.config import ENVIRONMENT
 from shared.errors import InvalidRequest
 

@@ -24,9 +24,9 @@ import click
 
 from cli.completion import session_argument
 from cli.context import App, pass_app
-from cli.keyboard import DEFAULT_PREFIX, HELP, Keyboard, prefix_byte, prefix_name
 from cli.output import DONE, FAILED, printable
-from cli.tty import Cleaner, Tty
+from cli.terminal.keyboard import DEFAULT_PREFIX, HELP, Keyboard, prefix_byte, prefix_name
+from cli.terminal.tty import Cleaner, Tty
 from shared.access.private_folders import require_private
 from shared.bus import terminal_protocol as protocol
 from shared.bus.messages import SessionView

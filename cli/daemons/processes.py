@@ -15,10 +15,10 @@ import urllib.request
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cli.bootstrap import ROOT
 from cli.context import App, client
-from cli.owners import Owner, owner, stop
-from cli.progress import Step, last_lines, wait_until
+from cli.daemons.owners import Owner, owner, stop
+from cli.setup.bootstrap import ROOT
+from cli.setup.progress import Step, last_lines, wait_until
 from shared.errors import PilotlightError, StartFailed
 
 HEALTHY_SECONDS = 30.0

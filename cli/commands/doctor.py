@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import click
 
-from cli.checks import CHECKS, Finding
 from cli.context import App, json_option, pass_app
 from cli.output import FAILED, emit, say
-from cli.progress import Step
+from cli.setup.checks import CHECKS, Finding
+from cli.setup.progress import Step
 
 _MARKS = {"ok": "ok  ", "warn": "warn", "fail": "FAIL"}
 
