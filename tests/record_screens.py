@@ -1,4 +1,4 @@
-"""Records what the real CLI draws, as fixtures for `tests/unit/test_dialogs.py`.
+"""Records what the real CLI draws, as fixtures for `tests/unit/claude/test_screen.py`.
 
     python -m tests.record_screens [NAME ...]      all scenes, or those named, on every pinned release
 

@@ -1,5 +1,5 @@
 """What the OpenAPI document says, held against the real supervisor: every call, on a session that lives, one that sleeps and
-one that has ended, and with a `claude` that cannot be started. (`tests/unit/test_api_openapi.py` asks the double much more.)"""
+one that has ended, and with a `claude` that cannot be started. (`tests/unit/api/test_openapi.py` asks the double much more.)"""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ from supervisor.pool.recovery import open_store
 from supervisor.store.quarantine import set_aside
 from supervisor.store.sqlite import Connection, Damaged
 from supervisor.store.store import MessageRecord, SessionRecord, Store
-from tests.unit.test_cli_double import app_of
+from tests.unit.cli.test_double import app_of
 
 DATABASES = Path(__file__).parent / "databases"
 ROOT = Path(__file__).parents[2]

@@ -31,7 +31,7 @@ from supervisor.store.records import PLANNED
 from supervisor.store.rollback import undone_on_failure
 from supervisor.store.sqlite import Connection
 from supervisor.store.store import MessageRecord, Store
-from tests.unit.test_late_news import WORDS, Claude
+from tests.unit.session.test_late_news import WORDS, Claude
 
 ROOT = Path(__file__).parents[2]
 

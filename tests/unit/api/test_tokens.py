@@ -21,7 +21,7 @@ from shared import paths as places
 from shared.access.tokens import SCOPES, Identity, Keyring, NamedTokens, allows
 from shared.errors import Busy, Conflict, InvalidRequest, NotFound, Unavailable
 from tests.api_double import Caller, FakeSupervisor
-from tests.unit.test_api_openapi import furnished
+from tests.unit.api.test_openapi import furnished
 
 
 @pytest.fixture

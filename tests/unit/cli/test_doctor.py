@@ -7,7 +7,7 @@ import json
 from cli.__main__ import run
 from cli.setup.checks import CHECKS
 from shared.releases import OLDEST, TESTED
-from tests.unit.test_cli_double import app_of
+from tests.unit.cli.test_double import app_of
 
 
 def _doctor(app, capsys):

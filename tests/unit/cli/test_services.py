@@ -17,7 +17,7 @@ from cli.commands.service import manager_of
 from cli.daemons import units
 from cli.daemons.units import Installation, launchd_units, render_unit, systemd_units
 from shared.errors import InvalidRequest
-from tests.unit.test_cli_double import app_of
+from tests.unit.cli.test_double import app_of
 
 AWKWARD = Installation(
     python="/opt/a <b> & 'c' \"d\" 100% é/bin/python",

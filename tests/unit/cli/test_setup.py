@@ -15,7 +15,7 @@ from cli.setup import bootstrap, claude, first_run, login, suite
 from cli.setup.progress import StepFailed
 from shared.config import ClaudeConfig
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def _program(path: Path, text: str = "#!/bin/sh\necho 9.9.9\n") -> Path:

@@ -22,8 +22,8 @@ from shared.errors import Unavailable
 from shared.paths import Paths, resolve
 from supervisor.terminal.holder_client import HolderClient, HolderError
 from tests.another_user import IS_ROOT, UID, Squatter, squatting
-from tests.unit.test_cli_double import FIRST
-from tests.unit.test_cli_reach import commands
+from tests.unit.cli.test_double import FIRST
+from tests.unit.cli.test_reach import commands
 
 USES = {
     "up": "--detach",

@@ -10,7 +10,7 @@ from cli.__main__ import run
 from cli.output import ago, exit_code, printable
 from cli.setup.progress import Step, StepFailed, run_step
 from shared import errors
-from tests.unit.test_cli_double import FakeBus, app_of
+from tests.unit.cli.test_double import FakeBus, app_of
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,7 @@ def test_a_process_is_the_same_for_every_observer(run: Callable[..., Popen]) -> 
     child = run("sleep", "60")
     script = f"from shared.process import identify; print(tuple(identify({child.pid})))"
 
-    seen = subprocess.check_output([sys.executable, "-c", script], cwd=Path(__file__).parents[2], timeout=PATIENCE)
+    seen = subprocess.check_output([sys.executable, "-c", script], cwd=Path(__file__).parents[3], timeout=PATIENCE)
 
     assert seen.decode().strip() == str(tuple(known(child.pid)))
     assert known(os.getpid()) == known(os.getpid()) != known(child.pid)
@@ -151,6 +151,6 @@ def test_descendants_include_those_in_other_sessions_but_no_zombies(run: Callabl
 def test_it_costs_the_holder_nothing_but_the_standard_library() -> None:
     script = "import shared.process, sys; print([m for m in ('psutil', 'asyncio', 'subprocess') if m in sys.modules])"
 
-    seen = subprocess.check_output([sys.executable, "-c", script], cwd=Path(__file__).parents[2], timeout=PATIENCE)
+    seen = subprocess.check_output([sys.executable, "-c", script], cwd=Path(__file__).parents[3], timeout=PATIENCE)
 
     assert seen.strip() == b"[]"

@@ -123,11 +123,11 @@ def test_a_reader_beside_a_flooding_writer_never_gets_overwritten_bytes(tmp_path
 def test_a_killed_writer_leaves_a_readable_ring(tmp_path: Path) -> None:
     path = str(tmp_path / "ring")
     script = (
-        "import sys; from supervisor.holder.ring import Ring; from tests.unit.test_ring import fill\n"
+        "import sys; from supervisor.holder.ring import Ring; from tests.unit.holder.test_ring import fill\n"
         "ring = Ring.create(sys.argv[1], 1 << 17); fill(ring, 1 << 18); print('full', flush=True)\n"
         "while True: fill(ring, 5000, 777)"
     )
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[3]
     with subprocess.Popen([sys.executable, "-c", script, path], stdout=subprocess.PIPE, cwd=root) as writer:
         try:
             assert writer.stdout is not None

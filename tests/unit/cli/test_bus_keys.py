@@ -10,7 +10,7 @@ import pytest
 from cli.__main__ import run
 from shared.access.bus_keys import BusKeyring
 from shared.bus.client import new_key_pair
-from tests.unit.test_cli_double import FakeBus, app_of
+from tests.unit.cli.test_double import FakeBus, app_of
 
 
 def told(capsys, *arguments):

@@ -14,7 +14,7 @@ from cli.commands.doctor import Report
 from cli.setup.checks import Finding
 from shared.bus.messages import Choice, CommandResult, ErrorBody, Event, HistoryEntry, Screen, Waiting
 from shared.errors import Conflict
-from tests.unit.test_cli_double import FIRST, FakeBus, app_of, bus_with, message, session
+from tests.unit.cli.test_double import FIRST, FakeBus, app_of, bus_with, message, session
 
 EVIL = "evil\x9b2J\x07\x08\r\x7f\x1b]0;title\x07end"
 ERROR = ErrorBody(code="message_failed", message=EVIL, status=502)

@@ -11,7 +11,7 @@ import pytest
 from cli.__main__ import run
 from shared.bus.messages import ErrorBody, Event, Sent
 from shared.errors import Busy, Conflict, Unavailable
-from tests.unit.test_cli_double import FIRST, SECOND, TRUST, FakeBus, app_of, bus_with, message, session
+from tests.unit.cli.test_double import FIRST, SECOND, TRUST, FakeBus, app_of, bus_with, message, session
 
 
 def test_ls_shows_the_most_recently_used_first(tmp_path, capsys):

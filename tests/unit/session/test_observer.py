@@ -10,7 +10,7 @@ from shared.bus.messages import Waiting
 from supervisor.session.observer import HOOK_LAG_SECONDS, Observer
 from supervisor.session.states import Event, State
 from supervisor.session.waiting import Permission
-from tests.unit.test_dialogs import seen
+from tests.unit.claude.test_screen import seen
 
 
 class Watched(SimpleNamespace):

@@ -11,7 +11,7 @@ import pytest
 from shared.config import ENVIRONMENT, Config, load, validate
 from shared.errors import InvalidRequest
 
-DEFAULT = Path(__file__).resolve().parents[2] / "config" / "default.yaml"
+DEFAULT = Path(__file__).resolve().parents[3] / "config" / "default.yaml"
 
 
 def test_the_documented_defaults_are_the_defaults():

@@ -18,9 +18,9 @@ from api.reference.calls import CALLS
 from cli.__main__ import cli, run
 from shared.bus.messages import Screen
 from shared.errors import Unavailable
-from tests.unit.test_cli_double import FIRST, TRUST, FakeBus, app_of, bus_with, message, session
+from tests.unit.cli.test_double import FIRST, TRUST, FakeBus, app_of, bus_with, message, session
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 FOR_PEOPLE = {"attach", "chat", "watch"}
 """They take the terminal."""
 TEXT_BY_NATURE = {"completion", "service install", "service uninstall", "service status"}
@@ -231,7 +231,7 @@ def test_bash_completes_commands_options_and_session_ids(tmp_path):
     program.write_text(
         f"#!{sys.executable}\nimport sys\nsys.path.insert(0, {str(ROOT)!r})\n"
         "from pathlib import Path\nfrom cli.__main__ import run\n"
-        "from tests.unit.test_cli_double import app_of, bus_with, session\n"
+        "from tests.unit.cli.test_double import app_of, bus_with, session\n"
         f"sys.exit(run(sys.argv[1:], app_of(Path({str(tmp_path)!r}), bus_with(session()))))\n"
     )
     program.chmod(0o755)

@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 
 from supervisor.claude import screen as dialogs
 
-SCREENS = {path.stem: json.loads(path.read_text()) for path in sorted(Path(__file__).parent.glob("screens/*.json"))}
+SCREENS = {
+    path.stem: json.loads(path.read_text()) for path in sorted(Path(__file__).parent.parent.glob("screens/*.json"))
+}
 RELEASES = ("2.1.197", "2.1.330")
 
 PROMPTS = (

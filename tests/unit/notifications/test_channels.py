@@ -43,7 +43,7 @@ from supervisor.notifications.channels.ntfy import Ntfy, sequence
 from supervisor.notifications.channels.webhook import Webhook
 from supervisor.notifications.channels.webpush import MAX_PLAINTEXT, Subscription, Vapid, WebPush
 from tests.push_double import FLOOD, HANG, Answer, Double, Seen, push_service
-from tests.unit.test_web_push import decrypt
+from tests.unit.notifications.test_web_push import decrypt
 
 NOTE = Note(
     key="node/e1:7",

@@ -8,7 +8,7 @@ import pytest
 
 from cli.__main__ import run
 from shared.bus.messages import Waiting
-from tests.unit.test_cli_double import FIRST, SECOND, TRUST, FakeBus, app_of, bus_with, message, session
+from tests.unit.cli.test_double import FIRST, SECOND, TRUST, FakeBus, app_of, bus_with, message, session
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from cli.daemons.processes import Daemon, http_ok, spawn
 from shared.process import identify
 from tests.harness import PATIENCE, until
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture
