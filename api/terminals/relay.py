@@ -7,9 +7,9 @@ read and has itself answered all the same is cut off at UNREAD_BYTES (`api/termi
 dies and comes back costs a notice and a snapshot.
 
 To a browser: text messages are JSON as in `shared/bus/terminal_protocol.py` (`welcome`, `snapshot`, `state`, `writer`,
-`error`) and `{"type": "away"}` while the supervisor is; binary messages are output, and the one after a `snapshot` is the drawing of
-the whole screen. From a browser: binary messages, or `{"type": "input", "data": text}`, are keys; `resize`, `steal`,
-`release` and `snapshot` as in `shared/bus/terminal_protocol.py`.
+`error`) and `{"type": "away"}` while the supervisor is; binary messages are output, and the one after a `snapshot` is the
+drawing of the whole screen. From a browser: binary messages, or `{"type": "input", "data": text}`, are keys; `resize`,
+`steal`, `release` and `snapshot` as in `shared/bus/terminal_protocol.py`.
 """
 
 from __future__ import annotations
