@@ -38,9 +38,9 @@ from supervisor.pool.metrics import Metrics
 from supervisor.pool.pool import Pool
 from supervisor.pool.recovery import open_store, restore
 from supervisor.pool.retention import Folders
-from supervisor.publishing import Publisher
 from supervisor.session.session import House
 from supervisor.settings import Settings
+from supervisor.store.publishing import Publisher
 from supervisor.store.store import now_ms
 from supervisor.viewers.recorder import Recorder
 from supervisor.viewers.server import Viewers

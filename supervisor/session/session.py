@@ -25,10 +25,10 @@ from supervisor import clock
 from supervisor.claude import screen
 from supervisor.claude.journal import Status
 from supervisor.delivery.slash_commands import CommandRun
-from supervisor.fates import Fates
 from supervisor.session import lifetime, states
 from supervisor.session.backoff import is_held
 from supervisor.session.condition import Pulse
+from supervisor.session.fates import Fates
 from supervisor.session.log_reader import Logbook
 from supervisor.session.observer import Observer
 from supervisor.session.receipts import Receipts

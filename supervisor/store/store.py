@@ -22,9 +22,9 @@ import msgspec
 from shared.bus.messages import Event
 from shared.errors import StorageFailed
 from supervisor import clock
-from supervisor.migrations import STEPS, Step, migrate
 from supervisor.store.event_journal import Journal, now_ms
 from supervisor.store.message_index import OPEN, ORDER, WAITING, MessageIndex
+from supervisor.store.migrations import STEPS, Step, migrate
 from supervisor.store.records import MessageRecord, SessionRecord
 from supervisor.store.rows import MESSAGE_COLUMNS, SESSION_COLUMNS, body, message_of, session_of
 from supervisor.store.sqlite import Damaged, connect, refused

@@ -24,16 +24,16 @@ from shared.bus.messages import Waiting
 from shared.errors import StorageFailed
 from supervisor.delivery import chat_mode, interrupt
 from supervisor.lifecycle import ending
-from supervisor.publishing import MAX_WAITING, Publisher
 from supervisor.session.states import Event
 from supervisor.session.turn import Outcome
+from supervisor.store.publishing import MAX_WAITING, Publisher
 from supervisor.store.records import PLANNED
 from supervisor.store.rollback import undone_on_failure
 from supervisor.store.sqlite import Connection
 from supervisor.store.store import MessageRecord, Store
 from tests.unit.session.test_late_news import WORDS, Claude
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 class Refusing:

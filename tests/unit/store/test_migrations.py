@@ -18,16 +18,16 @@ import pytest
 
 from shared import database
 from shared.errors import StorageFailed
-from supervisor import migrations
-from supervisor.migrations import STEPS
 from supervisor.pool.recovery import open_store
+from supervisor.store import migrations
+from supervisor.store.migrations import STEPS
 from supervisor.store.quarantine import set_aside
 from supervisor.store.sqlite import Connection, Damaged
 from supervisor.store.store import MessageRecord, SessionRecord, Store
 from tests.unit.cli.test_double import app_of
 
 DATABASES = Path(__file__).parent / "databases"
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 AT_WORK = "3a453e23-1040-4cd1-a3cd-571c91675927"
 
 

@@ -1,7 +1,7 @@
 """The shape of the main database, step by step: `PRAGMA user_version` says how many of the steps it has behind it.
 
 A new database takes all steps, so that there is one way to every shape. What must not regress: a step that was released is never
-altered, another one follows it; for each there is a database of the version before in tests/unit/databases, written by the
+altered, another one follows it; for each there is a database of the version before in tests/unit/store/databases, written by the
 program of that time, and a test that opens it; before a database that holds something is changed, a whole copy of it is
 made beside it; a step that fails has changed nothing; a newer database is refused untouched.
 
