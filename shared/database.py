@@ -1,7 +1,7 @@
 """The version of the main database, told without opening it: SQLite keeps `PRAGMA user_version` in the file's header.
 
-`VERSION` is the newest that this program knows (supervisor/store/migrations.py holds a step for each). What must not regress: whoever
-meets a newer one says the same sentence, and leaves it as it is.
+`VERSION` is the newest that this program knows (supervisor/store/migrations.py holds a step for each).
+What must not regress: whoever meets a newer one says the same sentence, and leaves it as it is.
 """
 
 from __future__ import annotations

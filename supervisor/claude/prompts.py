@@ -213,3 +213,21 @@ def _reads_as(word: str, meant: str) -> bool:
         if plain.isascii() and plain != letter:
             return False
     return True
+
+
+def same_prompt(seen: str, prompt: str) -> bool:
+    """Whether two texts are one prompt: the CLI drops trailing white space, and may change line ends."""
+    return (
+        seen.rstrip() == prompt.rstrip() or seen.replace("\r\n", "\n").rstrip() == prompt.replace("\r\n", "\n").rstrip()
+    )
+
+
+def may_be_draft_of(draft: str, prompt: str) -> bool:
+    """Whether what stands in the box may be the end of this prompt. Only letters and digits are compared, since the screen
+    wraps lines and widens tabs, and letters may be missing: some scripts are drawn with gaps (Tamil, Bengali, lone Jamo)."""
+    seen = "".join(filter(str.isalnum, draft))[-24:]
+    letters = "".join(filter(str.isalnum, prompt))
+    if seen in letters:
+        return True
+    behind = iter(letters[-72:])
+    return all(letter in behind for letter in seen)

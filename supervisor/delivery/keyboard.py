@@ -18,8 +18,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from shared.errors import Conflict, PilotlightError, Unavailable
-from supervisor.delivery.prompt import resembles
-from supervisor.pool.managed_session import Household
+from supervisor.claude.prompts import may_be_draft_of
 from supervisor.session.session import Session
 from supervisor.session.states import State
 from supervisor.store.store import MessageRecord
@@ -75,8 +74,8 @@ class ReportFilter:
 class Typist:
     """Types for whoever has the keyboard of one session."""
 
-    def __init__(self, household: Callable[[], Household]) -> None:
-        self._household = household
+    def __init__(self, session: Callable[[], Session]) -> None:
+        self._session = session
         self._name = uuid.uuid4().hex[:12]
         self._numbers = itertools.count(1)
         self._pending = bytearray()
@@ -114,7 +113,7 @@ class Typist:
                 self._refused(error)
 
     async def _press_some(self) -> None:
-        session = self._household().session
+        session = self._session()
         async with keyboard(session, HOLD_SECONDS) as terminal:
             data = bytes(self._pending[:MAX_PRESS])
             del self._pending[:MAX_PRESS]
@@ -173,7 +172,7 @@ def _stands(session: Session, message: MessageRecord) -> bool:
     if session.emptied == message.id:
         return False
     sight = session.sight()
-    if sight.kind == "draft" and resembles(sight.draft, message.prompt):
+    if sight.kind == "draft" and may_be_draft_of(sight.draft, message.prompt):
         return True
     if sight.kind in ("prompt", "draft"):
         session.emptied = message.id

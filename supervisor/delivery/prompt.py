@@ -18,6 +18,7 @@ from collections.abc import Awaitable, Callable
 
 from shared.errors import Conflict, PilotlightError
 from supervisor.claude import command_line
+from supervisor.claude.prompts import may_be_draft_of
 from supervisor.delivery import chat_mode, prompt_box, slash_commands
 from supervisor.delivery.prompt_box import CTRL_G, EDITOR_SECONDS
 from supervisor.failpoints import pause_point
@@ -136,7 +137,7 @@ class Sender:
         if terminal is None or not await self._in_box(message, terminal):
             return
         if message.kind == "command":
-            await slash_commands.submit(session, message, terminal, self.typing, resembles)
+            await slash_commands.submit(session, message, terminal, self.typing)
         else:
             await self._submit(message, terminal, pressed)
         if message.state == "submitted":
@@ -275,7 +276,7 @@ class Sender:
         emptied = unsure = None
         while message.state == "typed" and self._ours(message, terminal):
             sight, now = session.sight(), time.monotonic()
-            ours = sight.kind == "draft" and resembles(sight.draft, message.prompt)
+            ours = sight.kind == "draft" and may_be_draft_of(sight.draft, message.prompt)
             unsure = (unsure or now) if sight.kind in ("other", "blank") else None
             if ours and (not pressed or await self._keeps_up(message, terminal)):
                 pressed, emptied = True, None
@@ -319,7 +320,7 @@ class Sender:
             )
         if not focus or message.state != "typed" or not self._ours(message, terminal):
             return False
-        return await session.pulse.until(lambda: resembles(session.sight().draft, message.prompt), BOX_SECONDS)
+        return await session.pulse.until(lambda: may_be_draft_of(session.sight().draft, message.prompt), BOX_SECONDS)
 
     async def _insist(self, message: MessageRecord, terminal: Terminal) -> None:
         """The text has left the box, and nothing says that it was submitted. A CLI that still calls the editor has dealt
@@ -341,14 +342,3 @@ class Sender:
         """Wait for its fate; the session settles it. A process that is gone is brought back by the lifecycle."""
         session = self._session
         await session.pulse.until(lambda: session.current is not message, None)
-
-
-def resembles(draft: str, prompt: str) -> bool:
-    """Whether what stands in the box may be the end of this prompt. Only letters and digits are compared, since the screen
-    wraps lines and widens tabs, and letters may be missing: some scripts are drawn with gaps (Tamil, Bengali, lone Jamo)."""
-    seen = "".join(filter(str.isalnum, draft))[-24:]
-    letters = "".join(filter(str.isalnum, prompt))
-    if seen in letters:
-        return True
-    behind = iter(letters[-72:])
-    return all(letter in behind for letter in seen)

@@ -11,17 +11,14 @@ list of completions would finish it.
 from __future__ import annotations
 
 import asyncio
-import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from shared.errors import InvalidRequest, PilotlightError
-from supervisor.claude.prompts import check_prompt
-from supervisor.claude.transcript import Spoken
+from shared.errors import PilotlightError
+from supervisor.claude.prompts import may_be_draft_of
+from supervisor.claude.slash_commands import completions
 from supervisor.delivery import prompt_box
-from supervisor.session.turn import Outcome
 from supervisor.store.store import MessageRecord
 from supervisor.terminal.terminal import Terminal
 
@@ -42,97 +39,6 @@ BARE_SECONDS = 0.25
 
 REDRAW_SECONDS = 0.04
 PROOF_SECONDS = 20.0
-MORE_SECONDS = 0.25
-"""How long after its last line more output may come."""
-
-SILENT_SECONDS = 3.0
-"""A command that has left the box this long ago, with the CLI idle and nothing in the transcript, says nothing there."""
-
-MAX_COMMAND = 4000
-_COMMAND = re.compile(r"/(?P<name>[A-Za-z0-9][\w:.-]*)(?P<args>[ \t]+\S.*)?")
-_REFUSED = {
-    "exit": "Delete the session instead: `DELETE /api/sessions/<id>`.",
-    "quit": "Delete the session instead: `DELETE /api/sessions/<id>`.",
-    "resume": "Open a session with `resume` instead: another one may have that conversation open.",
-    "continue": "Open a session with `resume` instead: another one may have that conversation open.",
-}
-
-
-def check_command(text: str) -> str:
-    """The command as it will be typed. Raise InvalidRequest when it is none, or one that would end the process."""
-    command = text.strip()
-    match = _COMMAND.fullmatch(command)
-    if match is None or len(command) > MAX_COMMAND or command.endswith("\\"):  # Enter behind that is a new line
-        raise InvalidRequest(
-            "A command is one line that begins with a slash and its name, such as `/compact`.", code="invalid_command"
-        )
-    why = _REFUSED.get(match["name"].lower())
-    if why is not None:
-        raise InvalidRequest(f"`/{match['name']}` is not given to a session. {why}", code="command_refused")
-    check_prompt(f"x{command}")
-    return command
-
-
-@dataclass
-class CommandRun:
-    """What was seen of the command under way. Read again from the transcript by the next supervisor."""
-
-    message: str
-    since: int
-    lines: int = 0
-    outputs: list[str] = field(default_factory=list)
-    last_at: float = 0.0
-    quiet_since: float | None = None
-
-    @classmethod
-    def of(cls, message: MessageRecord) -> CommandRun:
-        """For a command that is being given, or was before the supervisor started."""
-        return cls(message.id, message.steps.get("typed", message.created_at))
-
-    def take(self, line: Spoken | None) -> None:
-        """A transcript line; older ones are other commands'."""
-        if line is None or line.side or line.kind not in ("command", "output", "notice", "compacted"):
-            return
-        if line.at is not None and line.at < self.since:
-            return
-        self.lines += 1
-        self.last_at = time.monotonic()
-        if line.kind in ("output", "notice"):
-            self.outputs.append(line.text)
-
-    def outcome(self, quiet: bool, screen: Callable[[], str], now: float) -> Outcome | None:
-        """Its fate, once it has said what it has to say. `quiet`: the CLI is idle, with its prompt box on the screen."""
-        self.quiet_since = (self.quiet_since or now) if quiet else None
-        if self.quiet_since is None:
-            return None
-        if self.outputs and now - self.last_at >= MORE_SECONDS:
-            return Outcome("answered", reply="\n".join(filter(None, self.outputs)))
-        if now - max(self.quiet_since, self.last_at) >= SILENT_SECONDS:
-            return Outcome("answered", reply=screen())
-        return None
-
-
-def on_screen(text: str, command: str) -> str:
-    """What stands below the last echo of a command, above the prompt box."""
-    rows = text.split("\n")
-    echo = next((i for i in range(len(rows) - 1, -1, -1) if rows[i].strip().lstrip("❯> \u00a0") == command), None)
-    if echo is None:
-        return ""
-    said = []
-    for row in rows[echo + 1 :]:
-        if re.match(r"^\s?[─━╭]{10,}", row):
-            break
-        said.append(row.strip(" ⎿\u00a0"))
-    return "\n".join(said).strip()
-
-
-def completions(rows: list[str]) -> bool | None:
-    """Whether a list of commands is open below the prompt box; None when nothing there speaks of commands."""
-    rule = max((i for i, row in enumerate(rows) if re.match(r"^\s?[─━]{10,}", row)), default=-1)
-    below = rows[rule + 1 :]
-    if any(re.match(r"^\s*(?:[❯>]\s+)?/[\w:.-]+(?:\s{2,}\S|\s*$)", row) for row in below):
-        return True
-    return False if any("No commands match" in row for row in below) else None
 
 
 async def submit(
@@ -140,7 +46,6 @@ async def submit(
     message: MessageRecord,
     terminal: Terminal,
     typing: asyncio.Lock,
-    resembles: Callable[[str, str], bool],
 ) -> None:
     """Press Enter until the CLI has taken the command. Raise PilotlightError (`not_submitted`) when it does not."""
     identity = f"{message.id}:{message.generation}"
@@ -150,7 +55,7 @@ async def submit(
 
     def in_box() -> bool:
         sight = session.sight()
-        return sight.kind == "draft" and resembles(sight.draft, message.prompt)
+        return sight.kind == "draft" and may_be_draft_of(sight.draft, message.prompt)
 
     def taken() -> bool:
         run = session.command

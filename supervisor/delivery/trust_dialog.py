@@ -16,22 +16,24 @@ class Trust:
     def __init__(self, session: Session, chores: Chores) -> None:
         self._session = session
         self._chores = chores
-        self._trusted = False
-
-    def renew(self) -> None:
-        """A new process asks anew."""
-        self._trusted = False
+        self._tended: int | None = None
+        """The generation of the process whose dialog was tended; a new process asks anew."""
 
     def tend(self) -> None:
         """Answer the folder-trust dialog, and only that, when the session was created with `trust`."""
         session = self._session
-        if self._trusted or not session.record.trust or session.terminal is None or session.record.ready_once:
+        if (
+            self._tended == session.record.generation
+            or not session.record.trust
+            or session.terminal is None
+            or session.record.ready_once
+        ):
             return
         menu = session.sight().menu
         choice = screen.trust_choice(menu) if menu is not None else None
         if menu is None or choice is None:
             return
-        self._trusted = True
+        self._tended = session.record.generation
         self._chores.do(lambda: self._answer(menu.identity, choice.id))
 
     async def _answer(self, identity: str, choice: str) -> None:
@@ -42,7 +44,8 @@ class Trust:
             await choose(session, identity, choice)
         except (PilotlightError, HolderError) as error:
             session.trust_failures += 1
-            self._trusted = session.trust_failures >= TRUST_TRIES
+            if session.trust_failures < TRUST_TRIES:
+                self._tended = None
             session.house.log.warning(
                 "trust_not_answered", extra={"fields": {"session": session.id, "why": str(error)}}
             )

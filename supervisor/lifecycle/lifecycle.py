@@ -21,8 +21,6 @@ from shared.errors import Conflict, PilotlightError, StartFailed, StartPostponed
 from shared.process import ProcessId
 from supervisor.claude import command_line, release
 from supervisor.claude.journal import transcript_path
-from supervisor.delivery import interrupt
-from supervisor.delivery.trust_dialog import Trust
 from supervisor.failpoints import pause_point
 from supervisor.lifecycle import ending, launch, orphans, restart_policy, teardown
 from supervisor.lifecycle.exits import Deaths
@@ -52,7 +50,6 @@ class Lifecycle:
         self._chores = Chores(session.house.log, session.id)
         self._deaths = Deaths(session, self._chores, self)
         self._link = Link(session, self._chores, self._deaths)
-        self._trust = Trust(session, self._chores)
         self._rest_until = 0.0
         session.restart = self.replace
 
@@ -137,7 +134,6 @@ class Lifecycle:
             transcript_path(home, record.project_path, record.conversation_id).unlink(missing_ok=True)
         session.forget_process(release.known(start.argv[0]))
         self._deaths.overdue = None
-        self._trust.renew()
         generation = record.generation + 1
         socket = session.house.paths.holder_socket(record.id, generation)
         session.apply(
@@ -187,8 +183,6 @@ class Lifecycle:
             await self._link.connect(Path(info.socket), ADOPT_SECONDS)
             if stopping:
                 self._chores.do(self.finish_stop)
-            elif interrupt.WITHDRAWING in record.options:
-                self._chores.do(lambda: interrupt.finish(session))
             return "adopted"
         if stopping:
             self._chores.do(self.finish_stop)
@@ -342,10 +336,6 @@ class Lifecycle:
     def follow_conversation(self) -> None:
         """The process has gone on to another conversation: its holder locks that one, and lets go of the one before."""
         self._link.follow_conversation()
-
-    def tend_trust(self) -> None:
-        """Answer the folder-trust dialog, and only that, when the session was created with `trust`."""
-        self._trust.tend()
 
     def revive(self) -> None:
         """Start again, after a pause that grows with the deaths."""

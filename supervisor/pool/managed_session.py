@@ -13,12 +13,15 @@ from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 from shared.errors import Conflict, PilotlightError
+from supervisor.delivery import interrupt
 from supervisor.delivery.auto_answer import Policy
 from supervisor.delivery.prompt import Sender
+from supervisor.delivery.trust_dialog import Trust
 from supervisor.lifecycle import recycling
 from supervisor.lifecycle.hibernation import check_restful
 from supervisor.lifecycle.lifecycle import Lifecycle
 from supervisor.pool.memory_limit import Pauses
+from supervisor.session.background import Chores
 from supervisor.session.session import Session
 from supervisor.session.states import State
 
@@ -44,6 +47,8 @@ class Household:
         self.lifecycle = Lifecycle(session, places.admit, self._wake)
         self.sender = Sender(session, self.lifecycle, self.rest)
         self.policy = Policy(session)
+        self._chores = Chores(session.house.log, session.id)
+        self.trust = Trust(session, self._chores)
         self.task: asyncio.Task[None] | None = None
         self.up_since = time.monotonic()
         self.rest_due: str | None = None
@@ -57,6 +62,18 @@ class Household:
 
     def _wake(self) -> None:
         self.sender.wake()
+
+    async def adopt(self) -> str:
+        """As `Lifecycle.adopt`; an interrupt that the earlier supervisor had begun is gone on with."""
+        outcome = await self.lifecycle.adopt()
+        session = self.session
+        if (
+            outcome == "adopted"
+            and session.state is not State.STOPPING
+            and interrupt.WITHDRAWING in session.record.options
+        ):
+            self._chores.do(lambda: interrupt.finish(session))
+        return outcome
 
     def restful(self) -> bool:
         """Whether it may be put to sleep now."""

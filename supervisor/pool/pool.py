@@ -311,7 +311,7 @@ class Pool:
 
     async def _adopt(self, household: Household) -> str:
         try:
-            outcome = await household.lifecycle.adopt()
+            outcome = await household.adopt()
             self._unadopted.discard(household.session.id)
             return outcome
         except (PilotlightError, OSError) as error:
@@ -349,7 +349,7 @@ class Pool:
                     if session.permissions:
                         household.policy.tend()
                     if session.state is State.WAITING and session.record.trust:
-                        household.lifecycle.tend_trust()
+                        household.trust.tend()
                 except StorageFailed as error:
                     refused = error
                 except Exception:  # the boundary: one session's bad luck must not blind the others

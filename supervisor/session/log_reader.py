@@ -24,10 +24,10 @@ from supervisor.claude.journal import (
     parse_transcript_line,
     transcript_path,
 )
+from supervisor.claude.prompts import same_prompt
 from supervisor.claude.transcript import milliseconds, read
-from supervisor.delivery.auto_answer import consider
 from supervisor.session import backoff
-from supervisor.session.receipts import same
+from supervisor.session.permission_rules import consider
 from supervisor.session.truncation import excerpt
 from supervisor.session.turn import StopReport, Turn
 from supervisor.session.turn_assembler import REMEMBERED_TURNS, TurnBook
@@ -209,7 +209,7 @@ class Logbook:
         while len(self._prompts) > REMEMBERED_TURNS:
             del self._prompts[next(iter(self._prompts))]
         if turn is not None:
-            return known or not same(turn.prompt, prompt)
+            return known or not same_prompt(turn.prompt, prompt)
         return known or prompt_id == self._session.record.turn_prompt
 
     def _is_over(self, prompt_id: str | None) -> bool:
@@ -250,8 +250,10 @@ class Logbook:
             return
         told = self._prompts.get(prompt_id or "", [])
         own = [turn.prompt, *turn.absorbed]
-        anothers = any(same(prompt, turn.prompt) for prompt in told) and not any(same(o, message.prompt) for o in own)
-        if anothers and any(same(prompt, message.prompt) for prompt in told):
+        anothers = any(same_prompt(prompt, turn.prompt) for prompt in told) and not any(
+            same_prompt(o, message.prompt) for o in own
+        )
+        if anothers and any(same_prompt(prompt, message.prompt) for prompt in told):
             message.prompt_id, message.stop = None, None
             self._session.store.save_message(message)
 

@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any
 from shared.bus.messages import SETTLED
 from shared.errors import ErrorBodyLike
 from supervisor import clock
-from supervisor.delivery.slash_commands import CommandRun, on_screen
+from supervisor.claude.prompts import same_prompt
+from supervisor.claude.slash_commands import on_screen
 from supervisor.failpoints import held
 from supervisor.session import backoff
+from supervisor.session.command_run import CommandRun
 from supervisor.session.states import Event, State
 from supervisor.session.turn import Outcome, StopReport, agree, cut_off, settle
 from supervisor.store.store import MessageRecord, now_ms
@@ -224,12 +226,14 @@ class Receipts:
 
     def is_proof(self, message: MessageRecord, submitted: str) -> bool:
         """Whether a prompt that was submitted is this message: a person may have sent the same words before or beside it."""
-        return message.state in ("queued", "typed") and self.is_claimed(message) and same(submitted, message.prompt)
+        return (
+            message.state in ("queued", "typed") and self.is_claimed(message) and same_prompt(submitted, message.prompt)
+        )
 
     def awaits_turn(self, message: MessageRecord, submitted: str) -> bool:
         """Whether the CLI has queued this message, so that it has no turn yet, and the turn that begins now is its own."""
         queued = message.state == "submitted" and message.prompt_id is None and message.kind == "prompt"
-        return queued and self.is_claimed(message) and same(submitted, message.prompt)
+        return queued and self.is_claimed(message) and same_prompt(submitted, message.prompt)
 
 
 def failure_body(outcome: Outcome, hold: backoff.Hold | None) -> ErrorBodyLike:
@@ -242,10 +246,3 @@ def failure_body(outcome: Outcome, hold: backoff.Hold | None) -> ErrorBodyLike:
         "retryable": outcome.error in ("rate_limit", "server_error", "overloaded"),
         "data": {} if hold is None else {"retryAfter": math.ceil(hold.seconds)},
     }
-
-
-def same(seen: str, prompt: str) -> bool:
-    """Whether two texts are one prompt: the CLI drops trailing white space, and may change line ends."""
-    return (
-        seen.rstrip() == prompt.rstrip() or seen.replace("\r\n", "\n").rstrip() == prompt.replace("\r\n", "\n").rstrip()
-    )

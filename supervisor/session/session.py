@@ -24,9 +24,9 @@ from shared.paths import Paths
 from supervisor import clock
 from supervisor.claude import screen
 from supervisor.claude.journal import Status
-from supervisor.delivery.slash_commands import CommandRun
 from supervisor.session import lifetime, states
 from supervisor.session.backoff import is_held
+from supervisor.session.command_run import CommandRun
 from supervisor.session.condition import Pulse
 from supervisor.session.fates import Fates
 from supervisor.session.log_reader import Logbook

@@ -127,7 +127,7 @@ class Audience:
         self._writer: Member | None = None
         self._writer_since = 0
         self._base: Size | None = None
-        self._typist = Typist(lambda: self._household)
+        self._typist = Typist(lambda: self._household.session)
         self._told = Status.of(household.session)
         self._resizing: asyncio.Task[None] | None = None
         self._wanted: Size | None = None

@@ -19,8 +19,8 @@ from shared.bus.operations import CreateSession, SendMessage
 from shared.errors import Conflict, InvalidRequest, NotFound, StorageFailed
 from supervisor.bus.operations.table import Ops
 from supervisor.claude.journal import find_transcript, transcript_path
+from supervisor.claude.slash_commands import check_command
 from supervisor.delivery import chat_mode
-from supervisor.delivery.slash_commands import check_command
 from supervisor.history import reader
 from supervisor.history.library import Library, glimpse
 from supervisor.history.reader import Source

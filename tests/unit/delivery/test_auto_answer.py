@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from shared.config import PermissionRule
-from supervisor.delivery.auto_answer import decide
+from supervisor.session.permission_rules import decide
 from supervisor.session.waiting import Permission
 
 
