@@ -47,8 +47,8 @@ async def check(session: Session, lifecycle: Lifecycle) -> None:
             session.health = "ok"
         return
     if session.health != SHARED:
-        session.health = SHARED
         session.store.append(SHARED, session.id, {"conversation": session.record.conversation_id, "pid": pid})
+        session.health = SHARED
     try:
         await lifecycle.hibernate(SHARED)
     except Conflict:

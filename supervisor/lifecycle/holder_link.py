@@ -65,8 +65,8 @@ class Link:
                 session.record.options = {**session.record.options, STALE: "upgrade"}
                 session.store.save_session(session.record)
         if session.health == "unresponsive":
-            session.health = "ok"
             session.store.append("responsive", session.id, {"holder": session.record.holder})
+            session.health = "ok"
         session.pulse.ring()
 
     def follow_conversation(self) -> None:
@@ -83,9 +83,9 @@ class Link:
         except HolderError as error:
             # An older holder cannot; then only the CLI's own status file keeps others away.
             if error.code == "locked":
-                session.health = "conversation_shared"
                 data = {"conversation": session.record.conversation_id}
                 session.store.append("conversation_shared", session.id, data)
+                session.health = "conversation_shared"
             elif error.code != "unknown_op":
                 raise
 
@@ -100,14 +100,14 @@ class Link:
     def unanswered(self, socket: Path, say: bool = True) -> None:
         """The holder lives and does not answer: say so, unless it had too little time for that, and try again for ever."""
         session = self._session
-        if say and session.health != "unresponsive":
-            session.health = "unresponsive"
-            session.store.append("unresponsive", session.id, {"holder": session.record.holder})
         session.responsive = False
+        generation = session.record.generation
+        self._chores.do(lambda: self._reconnect(generation, socket))  # also when the database takes no word of it
+        if say and session.health != "unresponsive":
+            session.store.append("unresponsive", session.id, {"holder": session.record.holder})
+            session.health = "unresponsive"
         session.apply(Event.LOST_SIGHT, "holder_unresponsive")
         session.pulse.ring()
-        generation = session.record.generation
-        self._chores.do(lambda: self._reconnect(generation, socket))
 
     async def _reconnect(self, generation: int, socket: Path) -> None:
         await asyncio.sleep(RECONNECT_SECONDS)

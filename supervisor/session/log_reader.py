@@ -83,10 +83,10 @@ class Logbook:
                 if parsed is not None:
                     self._take_transcript_line(parsed)
             self._progress()
-        while self._untold:
-            with session.change():
-                self._turn_told(*self._untold[0])
-                self._untold.popleft()
+        if self._untold:
+            with session.change():  # one for all that was read: a long transcript has thousands
+                while self._untold:
+                    self._turn_told(*self._untold.popleft())
 
     def _progress(self) -> None:
         session = self._session

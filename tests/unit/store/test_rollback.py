@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -24,6 +24,7 @@ from shared.bus.messages import Waiting
 from shared.errors import StorageFailed
 from supervisor.delivery import chat_mode, interrupt
 from supervisor.lifecycle import ending
+from supervisor.lifecycle.holder_link import Link
 from supervisor.session.states import Event
 from supervisor.session.turn import Outcome
 from supervisor.store.publishing import MAX_WAITING, Publisher
@@ -236,6 +237,31 @@ def test_a_change_is_kept_as_a_whole_or_has_not_been(
         act()
         assert_memory_is_the_database(claude)
         claude.store.close()
+
+
+def test_a_long_transcript_is_one_change(claude: Claude) -> None:
+    for number in range(50):
+        claude.line("user", f"prompt {number}", promptId=f"p{number}")
+    asked: list[str] = []
+    claude.store._db.set_trace_callback(asked.append)
+    claude.read()
+    assert len(claude.session.logs.book._turns) > 1
+    assert len([sql for sql in asked if sql.startswith("BEGIN")]) == 1
+
+
+async def test_that_a_holder_does_not_answer_is_said_when_the_database_takes_words_again(
+    claude: Claude, refusing: Refusing
+) -> None:
+    tries: list[Any] = []
+    socket = claude.session.dir / "holder.sock"
+    link = Link(claude.session, cast(Any, SimpleNamespace(do=tries.append)), cast(Any, None))
+    refusing.at = 1
+    with pytest.raises(StorageFailed):
+        link.unanswered(socket)
+    assert len(tries) == 1, "it is tried again all the same"
+    refusing.at = 0
+    link.unanswered(socket)
+    assert [event.kind for event in claude.store.events(0, 10, None, None)] == ["unresponsive", "state"]
 
 
 def test_what_is_changed_in_place_is_undone_in_place() -> None:
