@@ -290,14 +290,14 @@ def test_what_is_changed_in_place_is_undone_in_place() -> None:
 
 
 def test_nothing_of_a_session_is_stored_but_in_a_change() -> None:
-    """What is saved outside of one stays in memory when it is refused. `remains` is the exception: what runs, runs."""
+    """What is saved outside of one stays in memory when it is refused. `orphans` is the exception: what runs, runs."""
     elsewhere = {
-        ("logbook", "*"),  # all that it does is done in the two changes of `read`
-        ("remains", "note_holder"),
-        ("typist", "_touch"),
+        ("log_reader", "*"),  # all that it does is done in the two changes of `read`
+        ("orphans", "note_holder"),
+        ("keyboard", "_touch"),
         ("health", "_check_life"),
         ("pool", "create"),
-        ("salvage", "restore"),
+        ("recovery", "restore"),
         ("store", "*"),
     }
     found = set()
