@@ -43,7 +43,11 @@ def list_sessions() -> Response:
 
 @routes.get("/api/attention")
 def attention() -> Response:
-    """The sessions that wait for a person, each with its `waiting`."""
+    """The sessions that wait for a person, each with its `waiting`.
+
+    `allWaiting` has all that a session waits for, in Claude's order, when it asks several things at once; each can be answered by
+    its id.
+    """
     sessions = api().call("session.list", ListSessions())["sessions"]
     return json_response({"success": True, "sessions": [session for session in sessions if session.get("waiting")]})
 

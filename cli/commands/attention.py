@@ -19,16 +19,17 @@ from shared.errors import Conflict, InvalidRequest
 @json_option
 @pass_app
 def attention(app: App, as_json: bool) -> None:
-    """List the sessions that wait for a person, with the choices."""
+    """List all that waits for a person, session by session and in Claude's order, with the choices."""
     waiting = [view for view in app.sessions() if view.waiting is not None]
     if as_json:
         emit({"sessions": waiting})
         return
     for view in waiting:
         assert view.waiting is not None
-        click.echo(f"{view.id[:8]}  {view.waiting.kind}  {short_path(view.project_path)}")
-        for line in waiting_lines(view.waiting):
-            click.echo(f"  {line}")
+        for asked in view.all_waiting or [view.waiting]:
+            click.echo(f"{view.id[:8]}  {asked.kind}  {short_path(view.project_path)}")
+            for line in waiting_lines(asked):
+                click.echo(f"  {line}")
     if not waiting:
         click.echo("Nothing waits for you.", err=True)
 

@@ -122,6 +122,8 @@ class Waiting(Wire, frozen=True):
     input: dict[str, Any] | None = None
     questions: list[dict[str, Any]] | None = None
     suggestions: list[Any] | None = None
+    agent: str | None = None
+    """The type of the subagent that asks; None when it is the conversation itself."""
 
 
 class SessionView(Wire, frozen=True):
@@ -135,6 +137,9 @@ class SessionView(Wire, frozen=True):
     message_count: int
     queue_length: int
     waiting: Waiting | None = None
+    all_waiting: list[Waiting] = field(default_factory=list)
+    """All that waits for a person, in Claude's order; the first is `waiting`."""
+
     title: str | None = None
     conversation_id: str | None = None
     pid: int | None = None

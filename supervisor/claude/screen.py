@@ -1,14 +1,17 @@
 """What the CLI's screen shows, told from its shape and not from one release's wording.
 
     prompt    an empty prompt box has the focus          notice   "press Enter to continue"
-    draft     the box holds text                          other    something else: nothing may be typed
+    draft     the box holds text                          editor   the box waits for a person's editor
     menu      a list with a pointer on the cursor's row   blank    nothing yet
+    other     something else: nothing may be typed
 
 A prompt box is a row that starts with the pointer glyph between two rules, with the cursor in it. A menu's pointer is
 on the cursor's row, or the last indented one of the screen. What Claude or a person wrote can look like either: it is
 told by the marks that the transcript puts in the first column (`●`, `❯`, `✻`), which no dialog has between its rule and
-its end. Wording only ever refines what a menu is about; when no wording matches it is a `dialog`, with the screen's text
-and the raw choices. Real screens of both releases are in `tests/unit/screens/`.
+its end. A dialog has words of its own and, unless the cursor stands in it, a rule or a drawing above it; what Enter and
+Esc do counts only where it says so itself, never in a tip above it or in a status line. Wording only ever refines what a
+menu is about; when no wording matches it is a `dialog`, with the screen's text and the raw choices. Real screens of both
+releases are in `tests/unit/screens/`.
 """
 
 from __future__ import annotations
@@ -60,7 +63,14 @@ _SUBJECTS: list[tuple[WaitingFor, re.Pattern[str]]] = [
 """What a dialog is about, looked for in its text above the choices; only trust and
 login are also told by the choices."""
 
-_NOT_LOGGED_IN = re.compile(r"not logged in|run /login|please log ?in|invalid api key", re.IGNORECASE)
+_NOT_LOGGED_IN = re.compile(
+    r"(?:^|\s{2})(?:not logged in|invalid api key|please log ?in)\b[^·]* · (?:please )?run /login$",
+    re.IGNORECASE | re.MULTILINE,
+)
+"""A row of the CLI's own, at the right of those below the box; a person's status line may say half of it."""
+
+_EDITOR = re.compile(r"^\s*save and close (?:the )?editor to continue(?:\.{3}|…)?$", re.IGNORECASE)
+_COUNTER = re.compile(r"\b(\d{1,3}) of (\d{1,3})\s*$")
 
 
 @dataclass(frozen=True)
@@ -76,8 +86,15 @@ class Menu:
 
     @property
     def identity(self) -> str:
-        """The same for the same question, wherever the pointer stands."""
-        return _digest("|".join([self.title, *(choice.label for choice in self.choices)]))
+        """The same for the same question, wherever the pointer stands; another one where title, text, counter or choices
+        differ."""
+        return _digest("\n".join([*_spoken(self.text), "", *(choice.label for choice in self.choices)]))
+
+    @property
+    def counter(self) -> tuple[int, int] | None:
+        """Which of how many it is, when Claude asks several things at once ("1 of 2")."""
+        match = _COUNTER.search(next(iter(self.text.split("\n")), ""))
+        return (int(match.group(1)), int(match.group(2))) if match else None
 
 
 @dataclass(frozen=True)
@@ -90,6 +107,8 @@ class Sight:
     text: str = ""
     keys: tuple[Choice, ...] = ()
     not_logged_in: bool = False
+    cursor_text: str = ""
+    """The row of its text on which the cursor stands: what is being filled in."""
 
     @property
     def title(self) -> str:
@@ -98,8 +117,53 @@ class Sight:
 
     @property
     def identity(self) -> str:
-        """The same for the same notice; counters and spinners do not make it another one."""
-        return _digest(re.sub(r"[\W\d_]+", " ", self.text))
+        """The same for the same dialog, by its words."""
+        return self.menu.identity if self.menu is not None else _digest("\n".join([self.kind, *_spoken(self.text)]))
+
+
+def goes_on(before: Sight, now: Sight, own: bool = False, resized: bool = False) -> bool:
+    """Whether a dialog that is on the screen may be the one that was there a moment ago, changed by a person's keys: the
+    pointer or the cursor has moved, and only where it stands, or stood, there are other words. Of what the CLI offers by
+    itself (`own`: settings, lists) only the title has to stay. `resized`: what was wrapped at another width is the same."""
+    if before.identity == now.identity:
+        return True
+    if not now.title or _joined(before.title) != _joined(now.title):
+        return resized and _resembles(before, now)
+    if own or (resized and _resembles(before, now)):
+        return True
+    if before.menu is not None and now.menu is not None:
+        pointed = {before.menu.pointer, now.menu.pointer}
+        one, other = ([c.label for c in menu.choices] for menu in (before.menu, now.menu))
+        same = len(one) == len(other) and all(one[i] == other[i] or i in pointed for i in range(len(one)))
+        return same and _spoken(before.menu.text) == _spoken(now.menu.text)
+    if before.kind != now.kind or before.kind not in ("notice", "other"):
+        return False
+    filled = {before.cursor_text, now.cursor_text}
+    return [r for r in _ticking(before) if r not in filled] == [r for r in _ticking(now) if r not in filled]
+
+
+def _resembles(before: Sight, now: Sight) -> bool:
+    one, other = (
+        _joined("".join([sight.text, *(c.label for c in sight.menu.choices)] if sight.menu else sight.text))
+        for sight in (before, now)
+    )
+    return before.kind == now.kind and one == other
+
+
+def _joined(text: str) -> str:
+    """A text without its spaces and frames: the same however wide the screen is."""
+    return re.sub(r"[\s─-╿]+", "", text)
+
+
+def _spoken(text: str) -> list[str]:
+    """The rows of a text that say something. The title is wrapped by nothing, but what stands at its right moves."""
+    rows = [row.rstrip() for row in text.split("\n") if row.strip(" ─━╌╭╮╰╯│┃")]
+    return [" ".join(rows[0].split()), *rows[1:]] if rows else []
+
+
+def _ticking(sight: Sight) -> list[str]:
+    """The rows of a notice; what counts the seconds, or turns round, does not make it another one."""
+    return [row if _COUNTER.search(row) else re.sub(r"[\W\d_]+", " ", row).strip() for row in _spoken(sight.text)]
 
 
 def _digest(text: str) -> str:
@@ -116,13 +180,40 @@ def read(rows: list[str], cursor: tuple[int, int], is_faint: Callable[[int, int]
         footer = "\n".join(rows[bottom + 1 :])
         draft = _draft(rows[top:bottom], top, is_faint)
         return Sight("draft" if draft else "prompt", draft=draft, not_logged_in=bool(_NOT_LOGGED_IN.search(footer)))
+    if _waits_for_editor(rows):
+        return Sight("editor", text="\n".join(rows).strip("\n"))
     menu = _menu(rows, cursor)
     if menu is not None:
-        return Sight("menu", menu=menu, text=menu.text, keys=_keys(rows))
+        return Sight("menu", menu=menu, text=menu.text, keys=_keys(rows[_start(rows, cursor[1]) :]))
     start = _start(rows, len(rows))
-    if not any(_TRANSCRIPT.match(row) for row in rows[start:]) and (keys := _keys(rows)):
-        return Sight("notice", text=_plain(rows[start:]), keys=keys)
-    return Sight("other", text="\n".join(rows).strip("\n"))
+    own = rows[start:]
+    filled = rows[cursor[1]].strip(" │┃") if cursor[1] < len(rows) else ""
+    if start > 0 and not _is_below_box(rows, start - 1) and not any(_TRANSCRIPT.match(row) for row in own):
+        text, keys = _plain(own), _keys(own)
+        if keys and re.search(r"\w", text):
+            return Sight("notice", text=text, keys=keys, cursor_text=filled)
+    return Sight("other", text="\n".join(rows).strip("\n"), cursor_text=filled)
+
+
+def _waits_for_editor(rows: list[str]) -> bool:
+    """Whether the last two rules stand around the sentence that replaces the prompt box while an editor runs."""
+    rules = [i for i, row in enumerate(rows) if _SOLID.match(row)][-2:]
+    if len(rules) < 2 or rules[1] != rules[0] + 2 or any(rows[rules[1] + 1 :]):
+        return False  # 2.1.197 leaves it standing above what it draws when the editor has ended
+    return _EDITOR.match(rows[rules[0] + 1]) is not None
+
+
+def _is_below_box(rows: list[str], rule: int) -> bool:
+    """Whether a rule is the lower one of a prompt box in which the cursor does not stand: only its footer is below it."""
+    if not _RULE.match(rows[rule]):
+        return False
+    top = next((i for i in range(rule - 1, -1, -1) if _RULE.match(rows[i])), None)
+    if top is not None:
+        return top + 1 < rule and _BOX.match(rows[top + 1]) is not None
+    above = rows[:rule]
+    if not any(row.strip() for row in above) or any(_TRANSCRIPT.match(row) for row in above[1:]):
+        return False
+    return all(row[:2] in ("", "  ", "❯ ", "❯\u00a0") for row in above)  # its upper rule is out of sight
 
 
 def _start(rows: list[str], end: int) -> int:
@@ -191,6 +282,8 @@ def _menu(rows: list[str], cursor: tuple[int, int]) -> Menu | None:
         return None
     choices, pointer, first, last, numbered = found
     start = _start(rows, first)
+    if not on_cursor and (start == 0 or _is_below_box(rows, start - 1)):
+        return None  # nothing separates it from what was said
     tail = rows[last + 1 :]
     if any(_TRANSCRIPT.match(row) for row in (*rows[start:first], *tail)):
         return None

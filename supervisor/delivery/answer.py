@@ -18,7 +18,8 @@ from typing import Any
 from shared.bus.messages import Choice, Waiting
 from shared.bus.operations import Answer
 from shared.errors import Conflict, InvalidRequest, Unavailable
-from supervisor.claude.screen import Menu
+from supervisor.claude.screen import Menu, Sight
+from supervisor.session.appearances import Appearance, is_over, stamp_of
 from supervisor.session.backoff import is_hold, release
 from supervisor.session.session import Session
 from supervisor.session.states import State
@@ -47,13 +48,13 @@ async def answer(session: Session, request: Answer) -> dict[str, Any]:
     """Answer the session's present question. Raise Conflict when it was answered already or another one is up."""
     await session.pulse.until(lambda: not _unseen(session), SEEN_SECONDS)
     async with session.answering:
-        waiting = session.waiting
-        if session.state is not State.WAITING or waiting is None or request.waiting_id not in (None, waiting.id):
-            raise _too_late()
-        permission = session.permission
+        waiting = _wanted(session, request.waiting_id)
+        permission = next((known for known in session.permissions if known.id == waiting.id), None)
         session.given.add(waiting.id)
         try:
-            if permission is not None and permission.id == waiting.id:
+            if permission is not None and permission.handed:
+                given = await _answer_handed(session, permission, request)
+            elif permission is not None:
                 given = await _answer_request(session, permission, waiting, request)
             else:
                 given = await _answer_dialog(session, waiting, request)
@@ -61,8 +62,21 @@ async def answer(session: Session, request: Answer) -> dict[str, Any]:
             session.given.discard(waiting.id)
             raise
         session.store.append("answered", session.id, {"id": waiting.id, "for": waiting.kind, **given})
-        await session.pulse.until(lambda: session.waiting is None or session.waiting.id != waiting.id, GONE_SECONDS)
+        await session.pulse.until(lambda: not _waits(session, waiting.id), GONE_SECONDS)
         return {"id": waiting.id, **given}
+
+
+def _wanted(session: Session, waiting_id: str | None) -> Waiting:
+    """What is to be answered: what waits first, or what is named of all that waits. Raise Conflict when it is not asked."""
+    if session.state is State.WAITING and session.waiting is not None:
+        for waiting in (session.waiting, *session.beside):
+            if waiting_id in (None, waiting.id):
+                return waiting
+    raise _too_late()
+
+
+def _waits(session: Session, waiting_id: str) -> bool:
+    return any(waiting is not None and waiting.id == waiting_id for waiting in (session.waiting, *session.beside))
 
 
 def _unseen(session: Session) -> bool:
@@ -106,6 +120,19 @@ async def _answer_request(
         shown = _words(session)
         await session.pulse.until(lambda: shown is None or _words(session) != shown, KEYED_SECONDS)
     return {"decision": decision["behavior"]}
+
+
+async def _answer_handed(session: Session, permission: Permission, request: Answer) -> dict[str, Any]:
+    """Answer a request whose hook was let go, in its dialog."""
+    up = session.shown
+    choices = up.sight.menu.choices if up is not None and up.sight.menu is not None else []
+    if up is None or permission.shown_as is None or not choices:
+        raise Unavailable("Claude has not shown its dialog yet. Ask again in a moment.", code="not_shown_yet")
+    first, last = choices[0], choices[-1]
+    name = _named(choices, request.choice, {"allow": first.id, "yes": first.id, "deny": last.id, "no": last.id})
+    await _choose(session, up, name)
+    session.drop_permission(permission)
+    return {"choice": name, "label": next(choice.label for choice in choices if choice.id == name)}
 
 
 def _words(session: Session) -> tuple[str, str] | None:
@@ -178,24 +205,26 @@ def _names(choices: list[Choice]) -> str:
 
 
 async def _answer_dialog(session: Session, waiting: Waiting, request: Answer) -> dict[str, Any]:
-    identity, _, generation = waiting.id.rpartition(".")
+    up = session.shown
     if request.choice is None and request.text and _takes_text(waiting):
         text = _plain(request.text)
-        if generation != str(session.record.generation):
+        if up is None or up.id != waiting.id:
             raise _too_late()
-        await _type(session, identity, text)
+        await _type(session, up, text)
+        is_over(session)
         return {"decision": "text"}
     name = _named(waiting.choices, request.text if request.choice is None else request.choice)
     label = next(choice.label for choice in waiting.choices if choice.id == name)
     if name == "retry":
         await _retry(session, waiting)
         return {"choice": name}
-    if generation != str(session.record.generation):
+    if up is None or up.id != waiting.id:
         raise _too_late()
     if name in ("enter", "escape"):
-        await _dismiss(session, identity, ENTER if name == "enter" else ESCAPE)
+        await _dismiss(session, up, ENTER if name == "enter" else ESCAPE)
     else:
-        await _choose(session, identity, name)
+        await _choose(session, up, name)
+    is_over(session)
     return {"choice": name, "label": label}
 
 
@@ -208,10 +237,10 @@ async def _retry(session: Session, waiting: Waiting) -> None:
         await session.restart("retry")
 
 
-async def choose(session: Session, identity: str, choice: str) -> None:
-    """Move the pointer of the menu on the screen to a choice and press Enter; see each step happen."""
+async def choose(session: Session, sight: Sight, choice: str) -> None:
+    """Move the pointer of this menu on the screen to a choice and press Enter; see each step happen."""
     async with session.answering:
-        await _choose(session, identity, choice)
+        await _choose(session, Appearance("", sight), choice)
 
 
 async def _steady(session: Session) -> None:
@@ -225,19 +254,20 @@ async def _steady(session: Session) -> None:
         await asyncio.sleep(left)
 
 
-async def _choose(session: Session, identity: str, choice: str) -> None:
+async def _choose(session: Session, up: Appearance, choice: str) -> None:
     await _steady(session)
-    menu = _present(session, identity)
+    menu = _present(session, up)
     wanted = next((i for i, c in enumerate(menu.choices) if choice == c.id), None)
     if wanted is None:
         raise InvalidRequest(f"`choice` must be one of: {_names(menu.choices)}.", code="invalid_choice")
     for _ in range(3 * len(menu.choices) + 1):
         async with session.typing:
             await _steady(session)
-            menu = _present(session, identity)
+            menu = _present(session, up)
             before = menu.pointer
             if before == wanted:
                 session.last_answer = (session.record.generation, menu.title, menu.choices[wanted].label)
+                answered = menu.identity
                 await press(session, ENTER)
                 break
             await press(session, DOWN if before < wanted else UP)
@@ -249,20 +279,19 @@ async def _choose(session: Session, identity: str, choice: str) -> None:
         await session.pulse.until(moved, MOVE_SECONDS)
     else:
         raise Unavailable("The dialog's pointer does not move. Answer at the terminal.", code="dialog_stuck")
-    if not await session.pulse.until(lambda: not _shows(session, identity), GONE_SECONDS):
+    if not await session.pulse.until(lambda: _has_changed(session, up, answered), GONE_SECONDS):
         raise Unavailable("The dialog is still there. Answer at the terminal.", code="dialog_stuck")
 
 
-async def _dismiss(session: Session, identity: str, key: bytes) -> None:
-    def there() -> bool:
-        return identity in (session.sight().identity, menu.identity if (menu := session.sight().menu) else None)
-
+async def _dismiss(session: Session, up: Appearance, key: bytes) -> None:
     async with session.typing:
         await _steady(session)
-        if not there():
+        session.observer.look_at_status()
+        if not _shows(session, up):
             raise _too_late()
+        answered = session.sight().identity
         await press(session, key)
-    if not await session.pulse.until(lambda: not there(), GONE_SECONDS):
+    if not await session.pulse.until(lambda: _has_changed(session, up, answered), GONE_SECONDS):
         raise Unavailable("The dialog is still there. Answer at the terminal.", code="dialog_stuck")
 
 
@@ -280,14 +309,15 @@ def _plain(text: str) -> str:
     return text
 
 
-async def _type(session: Session, identity: str, text: str) -> None:
+async def _type(session: Session, up: Appearance, text: str) -> None:
     """Type into the input line of a dialog, see that it is shown, and press Enter."""
     session.filled = session.waiting
     try:
         async with session.typing:
             await _steady(session)
             before = session.sight()
-            if before.kind not in ("notice", "other") or before.identity != identity:
+            session.observer.look_at_status()
+            if before.kind not in ("notice", "other") or not _shows(session, up):
                 raise _too_late()
             await press(session, text.encode())
             if not await session.pulse.until(lambda: session.sight().text != before.text, MOVE_SECONDS):
@@ -306,14 +336,19 @@ async def _type(session: Session, identity: str, text: str) -> None:
         session.filled = None
 
 
-def _shows(session: Session, identity: str) -> bool:
-    menu = session.sight().menu
-    return menu is not None and menu.identity == identity
+def _shows(session: Session, up: Appearance) -> bool:
+    return up.goes_on(session.sight(), stamp_of(session), up.size)
 
 
-def _present(session: Session, identity: str) -> Menu:
+def _has_changed(session: Session, up: Appearance, answered: str) -> bool:
+    """Whether an answer has done something: the dialog is gone, or shows it (a setting that was toggled)."""
+    return session.sight().identity != answered or not _shows(session, up)
+
+
+def _present(session: Session, up: Appearance) -> Menu:
+    session.observer.look_at_status()  # of two dialogs that look alike it says that there are two
     menu = session.sight().menu
-    if menu is None or menu.identity != identity:
+    if menu is None or not _shows(session, up):
         raise Conflict("The dialog was answered already, or another one is up.", code="already_answered")
     return menu
 

@@ -19,6 +19,7 @@ from collections.abc import Awaitable, Callable
 from shared.errors import Conflict, PilotlightError
 from supervisor.claude import command_line
 from supervisor.claude.prompts import may_be_draft_of
+from supervisor.claude.screen import Sight
 from supervisor.delivery import chat_mode, prompt_box, slash_commands
 from supervisor.delivery.prompt_box import CTRL_G, EDITOR_SECONDS
 from supervisor.failpoints import pause_point
@@ -276,8 +277,8 @@ class Sender:
         emptied = unsure = None
         while message.state == "typed" and self._ours(message, terminal):
             sight, now = session.sight(), time.monotonic()
-            ours = sight.kind == "draft" and may_be_draft_of(sight.draft, message.prompt)
-            unsure = (unsure or now) if sight.kind in ("other", "blank") else None
+            ours = holds(sight, message.prompt)
+            unsure = (unsure or now) if sight.kind in ("other", "blank", "editor") else None
             if ours and (not pressed or await self._keeps_up(message, terminal)):
                 pressed, emptied = True, None
                 await self._press_enter(message, terminal)
@@ -320,7 +321,7 @@ class Sender:
             )
         if not focus or message.state != "typed" or not self._ours(message, terminal):
             return False
-        return await session.pulse.until(lambda: may_be_draft_of(session.sight().draft, message.prompt), BOX_SECONDS)
+        return await session.pulse.until(lambda: holds(session.sight(), message.prompt), BOX_SECONDS)
 
     async def _insist(self, message: MessageRecord, terminal: Terminal) -> None:
         """The text has left the box, and nothing says that it was submitted. A CLI that still calls the editor has dealt
@@ -342,3 +343,9 @@ class Sender:
         """Wait for its fate; the session settles it. A process that is gone is brought back by the lifecycle."""
         session = self._session
         await session.pulse.until(lambda: session.current is not message, None)
+
+
+def holds(sight: Sight, prompt: str) -> bool:
+    """Whether the box is seen to hold this prompt. A dialog that the first Enter has opened has no draft, and an empty one
+    would resemble everything: a second Enter would confirm it (seen without hooks, on a busy machine)."""
+    return sight.kind == "draft" and may_be_draft_of(sight.draft, prompt)

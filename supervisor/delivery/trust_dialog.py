@@ -29,19 +29,19 @@ class Trust:
             or session.record.ready_once
         ):
             return
-        menu = session.sight().menu
-        choice = screen.trust_choice(menu) if menu is not None else None
-        if menu is None or choice is None:
+        sight = session.sight()
+        choice = screen.trust_choice(sight.menu) if sight.menu is not None else None
+        if choice is None:
             return
         self._tended = session.record.generation
-        self._chores.do(lambda: self._answer(menu.identity, choice.id))
+        self._chores.do(lambda: self._answer(sight, choice.id))
 
-    async def _answer(self, identity: str, choice: str) -> None:
+    async def _answer(self, sight: screen.Sight, choice: str) -> None:
         session = self._session
         if session.waiting is not None:
             session.given.add(session.waiting.id)
         try:
-            await choose(session, identity, choice)
+            await choose(session, sight, choice)
         except (PilotlightError, HolderError) as error:
             session.trust_failures += 1
             if session.trust_failures < TRUST_TRIES:

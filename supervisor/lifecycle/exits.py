@@ -92,7 +92,7 @@ class Deaths:
         terminal, session.terminal = session.terminal, None
         if terminal is not None:
             await terminal.close()
-        session.drop_permission()
+        session.drop_permissions(agents=True)
         if record.child:
             status_file.remove(session.house.claude_home, ProcessId(*record.child))
         if record.socket:

@@ -159,6 +159,9 @@ class Logbook:
             if all(known.id != asked.id for known in session.permissions):
                 consider(session.house.config().permissions.rules, asked)
                 session.permissions.append(asked)
+        elif name == "SubagentStop":
+            for asked in [known for known in session.permissions if known.agent_id == payload.get("agent_id")]:
+                session.drop_permission(asked)
         elif name in ("Stop", "StopFailure"):
             self._turn_stopped(name, payload, event.prompt_id)
         elif name == "SessionEnd":
@@ -302,7 +305,7 @@ class Logbook:
             tasks = payload.get("background_tasks")
             if isinstance(tasks, list):  # a StopFailure tells nothing of them
                 session.record.background = [t for t in tasks if isinstance(t, dict)]
-            session.drop_permission()
+            session.drop_permissions()
         session.touch()
         if prompt_id:
             self.stops[prompt_id] = (report, time.monotonic())
@@ -341,7 +344,7 @@ class Logbook:
                 session.store.save_session(session.record)
         elif line.kind == "interrupted" and session.record.turn_prompt in (turn.prompt_id, "unknown"):
             session.record.turn_prompt = None
-            session.drop_permission()
+            session.drop_permissions()
             session.store.save_session(session.record)
 
     def _absorbed(self, turn: Turn, line: TranscriptLine) -> None:

@@ -7,6 +7,7 @@ decided, here or at the terminal.
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -15,8 +16,16 @@ from shared.bus.messages import Waiting
 from supervisor.claude import screen
 from supervisor.claude.journal import read_status, status_stamp
 from supervisor.session import backoff, states
+from supervisor.session.appearances import Appearance, appearance, overtaken, shown_request
 from supervisor.session.states import Event, Evidence, State
-from supervisor.session.waiting import ASKED_SINCE, login_waiting, menu_id, permission_waiting, screen_waiting
+from supervisor.session.waiting import (
+    ASKED_SINCE,
+    Permission,
+    handed_waiting,
+    login_waiting,
+    permission_waiting,
+    screen_waiting,
+)
 from supervisor.store.store import now_ms
 
 if TYPE_CHECKING:
@@ -60,6 +69,7 @@ class Observer:
         self._puzzled_since: float | None = None
         self._left_to_hook = False
         self._menu_since: float | None = None
+        self._menu_id: str | None = None
         self._strange_since: float | None = None
         self._prompt_seen_at: float | None = None
         self._ready_at: float | None = None
@@ -73,6 +83,11 @@ class Observer:
     def look_again(self) -> None:
         """The status file has become old news."""
         self._status_at = 0.0
+
+    def look_at_status(self) -> None:
+        """Read the status file now: what it says decides whether a key is pressed."""
+        self.look_again()
+        self._look_at_status(time.monotonic())
 
     def _look_at_status(self, now: float) -> None:
         session = self._session
@@ -97,6 +112,8 @@ class Observer:
         self._judged_at = now
         sight = terminal.sight()
         self._note_ready(sight, now)
+        if sight.kind in ("prompt", "draft"):
+            session.shown = None
         self._watch_requests(sight, now)
         asks = self._asked(sight, now)
         held = self._held(sight)
@@ -162,46 +179,99 @@ class Observer:
                 session.store.save_session(session.record)
 
     def _watch_requests(self, sight: screen.Sight, now: float) -> None:
-        """Notice on the screen that a request was answered: its dialog has gone, and the prompt box is back."""
+        """Notice on the screen that a request was answered: its dialog has gone, and the prompt box or another one's is there."""
         session = self._session
-        first = session.permission
-        if first is None:
-            return
-        if first.decided_at is not None:
-            late = now - first.decided_at > DECIDED_SECONDS
-            if late or len(session.permissions) > 1 or sight.kind in ("prompt", "draft"):
-                session.drop_permission(first)
-            return
+        pending = [known for known in session.permissions if known.rule is None and known.decided_at is None]
+        shown = shown_request(sight.menu, pending) if sight.menu is not None else None
+        if shown is not None and sight.menu is not None:
+            self._is_shown(shown, sight.menu, pending)
+        elif sight.kind == "menu" and pending and (pending[0].agent_id is None or pending[0].handed):
+            pending[0].menu_seen = True
+        boxed = sight.kind in ("prompt", "draft")
         asking = session.status is not None and session.status.status == "waiting"
-        if sight.kind == "menu":
-            first.menu_seen = True
-        if sight.kind not in ("prompt", "draft") or asking:
-            first.gone_since = None
-            return
-        first.gone_since = first.gone_since or now
-        patience = DIALOG_GONE_SECONDS if first.menu_seen else DIALOG_NEVER_SEEN_SECONDS
-        if now - first.gone_since >= patience:
-            session.drop_permission()
+        for known in [known for known in session.permissions if known.rule is None]:
+            if known.decided_at is not None:
+                late = now - known.decided_at > DECIDED_SECONDS
+                if late or len(session.permissions) > 1 or boxed:
+                    session.drop_permission(known)
+            elif known.agent_id is not None and not known.handed and known.shown_as is None:
+                self._watch_hidden(known)
+            elif not boxed or asking:
+                known.gone_since = None
+            else:
+                known.gone_since = known.gone_since or now
+                patience = DIALOG_GONE_SECONDS if known.menu_seen else DIALOG_NEVER_SEEN_SECONDS
+                if now - known.gone_since >= patience:
+                    session.drop_permission(known)
+
+    def _is_shown(self, shown: Permission, menu: screen.Menu, pending: list[Permission]) -> None:
+        """Claude shows one dialog after the other: whose was there before this one was decided at the terminal."""
+        session = self._session
+        for known in pending:
+            if known is not shown and overtaken(known, menu):
+                session.drop_permission(known)
+        shown.menu_seen, shown.shown_as = True, menu.counter or (0, 0)
+        session.permissions = [shown, *(known for known in session.permissions if known is not shown)]
+
+    def _watch_hidden(self, known: Permission) -> None:
+        """The screen shows nothing of what a subagent in the background asks while its hook waits: somebody who is at the
+        terminal is shown it, and Claude ends the hook when it takes the request back."""
+        if self._session.attached:
+            known.hand_over()
+        elif known.taken_back:
+            self._session.drop_permission(known)
 
     def _asked(self, sight: screen.Sight, now: float) -> Waiting | None:
+        """What it waits for first. The rest stands in `beside`."""
         session = self._session
+        pending = [known for known in session.permissions if known.rule is None]
+        on_screen = [known for known in pending if known.agent_id is None or known.handed or known.shown_as is not None]
         self._left_to_hook = False
-        if session.permission is not None:
+        if on_screen:
+            session.shown = session.shown if on_screen[0].handed else None
             self._menu_since = None  # the dialog is the request's; the hook of the next one has its own time
-            return permission_waiting(session.permission)
-        self._menu_since = (self._menu_since or now) if sight.menu is not None else None
-        if sight.menu is not None and self._menu_since is not None and self._in_turn():
-            told = session.record.asked == menu_id(sight.menu, session.record.generation)  # before our restart
-            self._left_to_hook = not told and now - self._menu_since < HOOK_LAG_SECONDS
-            if self._left_to_hook:
+        first = self._on_screen(sight, now) if not on_screen else None
+        if on_screen and pending[0] is not on_screen[0]:
+            pending.sort(key=lambda known: known is not on_screen[0])
+        asked = [*([first] if first is not None else []), *(self._request(known, sight) for known in pending)]
+        session.beside = asked[1:]
+        return asked[0] if asked else None
+
+    def _request(self, known: Permission, sight: screen.Sight) -> Waiting:
+        if not known.handed:
+            return permission_waiting(known)
+        session = self._session
+        is_up = sight.menu is not None and known.shown_as is not None
+        session.shown = self._appearance(sight) if is_up else session.shown
+        return handed_waiting(known, session.shown if is_up else None)
+
+    def _appearance(self, sight: screen.Sight) -> Appearance:
+        terminal = self._session.terminal
+        return appearance(self._session, sight, terminal.screen.size if terminal is not None else None)
+
+    def _on_screen(self, sight: screen.Sight, now: float) -> Waiting | None:
+        """The dialog that no hook explains."""
+        session = self._session
+        strange = sight.kind in ("other", "notice")
+        self._strange_since = (self._strange_since or now) if strange else None
+        if sight.menu is None:
+            self._menu_since = None
+            if self._strange_since is None or now - self._strange_since < STRANGE_SECONDS:
                 return None
-        self._strange_since = (self._strange_since or now) if sight.kind in ("other", "notice") else None
-        stands = self._strange_since is None or now - self._strange_since >= STRANGE_SECONDS
-        if sight.kind == "notice" and not stands:
-            return None
-        status_waits = stands and session.status is not None and session.status.status == "waiting"
-        asked = screen_waiting(sight, session.record.generation, session.record.ready_once, status_waits, now_ms())
-        if asked is not None and session.filled is not None and asked.title == session.filled.title:
+            waits = session.status is not None and session.status.status == "waiting"
+            if sight.kind == "other" and not waits:
+                return None
+        session.shown = up = self._appearance(sight)
+        if sight.menu is not None:
+            if self._menu_since is None or self._menu_id != up.id:
+                self._menu_since, self._menu_id = now, up.id
+            if self._in_turn():
+                told = session.record.asked == up.id
+                self._left_to_hook = not told and now - self._menu_since < HOOK_LAG_SECONDS
+                if self._left_to_hook:
+                    return None
+        asked = screen_waiting(up, session.record.ready_once, now_ms())
+        if session.filled is not None and asked.title == session.filled.title:
             return session.filled
         return self._same_since(asked)
 

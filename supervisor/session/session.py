@@ -2,7 +2,7 @@
 
 The session holds what is known, and applies the state table. Its three helpers find out: `logs` takes in what Claude says,
 `observer` judges what the screen shows, `receipts` settles the fate of the message under way. What acts on the world is
-beside it: `lifecycle` starts and ends processes, `delivery` types prompts, `answers` answers dialogs. Invariants: the
+beside it: `lifecycle` starts and ends processes, `delivery` types prompts, `answers` answers screen. Invariants: the
 record is written before anything it says is published; `current` is the one message that is typed or submitted, or None.
 """
 
@@ -25,6 +25,7 @@ from supervisor import clock
 from supervisor.claude import screen
 from supervisor.claude.journal import Status
 from supervisor.session import lifetime, states
+from supervisor.session.appearances import LOOK, Appearance
 from supervisor.session.backoff import is_held
 from supervisor.session.command_run import CommandRun
 from supervisor.session.condition import Pulse
@@ -90,6 +91,15 @@ class Session:
         self.given: set[str] = set()
         """What is being answered here: when it has gone, it has not expired."""
 
+        self.shown: Appearance | None = None
+        """The dialog on the screen that no hook explains, or whose hook was let go."""
+
+        self.beside: list[Waiting] = []
+        """What waits besides `waiting`, in Claude's order as far as it is known."""
+
+        self.told: dict[str, str | None] = {record.asked: None} if record.asked is not None else {}
+        """What was said to be waited for, and is: the id and the kind of each. Claude may show another one in between."""
+
         self.filled: Waiting | None = None
         """The dialog whose input line is being filled in: with a text in it, it is still the same."""
 
@@ -154,6 +164,13 @@ class Session:
         return next((known for known in self.permissions if known.rule is None), None)
 
     @property
+    def all_waiting(self) -> list[Waiting]:
+        """All that waits for a person, in Claude's order."""
+        if self.state is not State.WAITING or self.waiting is None:
+            return []
+        return [self.waiting, *(other for other in self.beside if other.id != self.waiting.id)]
+
+    @property
     def idle_for_messages(self) -> bool:
         """Whether a prompt may be typed now: idle, an empty box on a settled screen, nothing asked."""
         idle = self.state is State.IDLE and self.terminal is not None and not is_held(self.record)
@@ -188,6 +205,7 @@ class Session:
             message_count=record.message_count,
             queue_length=self.store.count_open(record.id),
             waiting=self.waiting if self.state is State.WAITING else None,
+            all_waiting=self.all_waiting,
             title=record.title,
             conversation_id=record.conversation_id,
             pid=record.child[0] if live and record.child else None,
@@ -228,8 +246,13 @@ class Session:
         before, old = self.state, self.waiting
         target = states.after(before, event)
         asked = waiting if target is State.WAITING else None
-        changed = target is not before or (asked.id if asked else None) != (old.id if old else None) or bool(fields)
+        still = {asked.id, *(other.id for other in self.beside)} if asked is not None else set()
+        gone = [known for known in self.told if known not in still] if target is not State.UNKNOWN else []
+        changed = target is not before or (asked.id if asked else None) != (old.id if old else None)
+        changed = changed or bool(fields) or bool(gone)
         if not changed:
+            if asked is not None and old is not None and self.filled is None and asked != old:
+                self._note_change(asked)
             self.waiting = asked
             return
         with self.change():
@@ -238,20 +261,21 @@ class Session:
             self.record.state = target
             self.waiting = asked
             # What was asked before a restart, or before we lost sight for a moment, is no news.
-            known = self.record.asked
-            news = asked is not None and asked.id != known
-            gone = known if target is not State.UNKNOWN and (asked is None or asked.id != known) else None
+            news = asked is not None and asked.id not in self.told
             if target is not State.UNKNOWN:
                 self.record.asked = asked.id if asked is not None else None
             if asked is not None and news:
                 self.record.options = {**self.record.options, ASKED_SINCE: asked.since}
+                self._note_look()
             self.store.save_session(self.record)
-            if gone is not None and gone not in self.given:
-                stop = self.record.options.get("stop") or {}
-                reason = (stop.get("reason") or self.record.end_reason) if target in _OVER else None
-                why = expiry(gone, reason or cause, self.interrupting)
-                kind = old.kind if old is not None and old.id == gone else None
-                self.store.append("expired", self.id, {"id": gone, "for": kind, "cause": why})
+            for over in gone:
+                if over not in self.given:
+                    stop = self.record.options.get("stop") or {}
+                    reason = (stop.get("reason") or self.record.end_reason) if target in _OVER else None
+                    why = expiry(over, reason or cause, self.interrupting)
+                    self.store.append("expired", self.id, {"id": over, "for": self.told[over], "cause": why})
+            told = {known: kind for known, kind in self.told.items() if known not in gone}
+            self.told = told | ({asked.id: asked.kind} if asked is not None else {})
             if target is not before or news:
                 data: dict[str, Any] = {"from": before, "to": target, "cause": cause}
                 if target is State.STARTING:
@@ -265,12 +289,23 @@ class Session:
                     self.store.append("waiting", self.id, {"for": asked.kind, "title": asked.title, "id": asked.id})
                 if target is State.ENDED:
                     self.store.append("ended", self.id, {"reason": self.record.end_reason, "cause": cause})
-        if gone is not None:
-            self.given.discard(gone)  # the same dialog, asked again, is another one
+        self.given.difference_update(gone)  # the same dialog, asked again, is another one
         self.house.log.info(
             "session_state", extra={"fields": {"session": self.id, "from": before, "to": target, "cause": cause}}
         )
         self.pulse.ring()
+
+    def _note_change(self, asked: Waiting) -> None:
+        """What is asked has changed while it is up: a pointer has moved, something was filled in."""
+        with self.change():
+            self._note_look()
+            self.store.save_session(self.record)
+            self.store.append("changed", self.id, {"id": asked.id, "for": asked.kind, "title": asked.title})
+
+    def _note_look(self) -> None:
+        if self.shown is not None:
+            look = [self.shown.sight.identity, self.shown.stamp]
+            self.record.options = {**self.record.options, LOOK: look}
 
     @contextmanager
     def change(self, *messages: MessageRecord, durable: bool = False) -> Iterator[None]:
@@ -287,7 +322,7 @@ class Session:
         kept = {name: value for name, value in record.options.items() if name not in OF_PROCESS}
         record.options = kept | ({"release": release} if release is not None else {})
         record.options[MODE_NOW] = kept.get("permission_mode")
-        self.session_started, self.status, self.health = False, None, "ok"
+        self.session_started, self.status, self.health, self.shown = False, None, "ok", None
 
     def touch(self) -> None:
         """Something that counts as activity has happened: the expiry moves."""
@@ -327,11 +362,19 @@ class Session:
             raise StorageFailed(f"{path} is damaged and cannot be put aside: {error.strerror}.") from error
         self.store.append("quarantined", self.id, {"what": path.name, "movedTo": str(moved), "reason": reason})
 
-    def drop_permission(self, only: Permission | None = None) -> None:
-        """A request, or all, was answered here or at the terminal; a hook that still waits is let go."""
-        over = [known for known in self.permissions if only is None or known.id == only.id]
+    def drop_permission(self, only: Permission) -> None:
+        """A request was answered here or at the terminal; a hook that still waits is let go."""
+        self.allowed = [*self.allowed, *([only] if only.given is not None else [])]
+        self._drop([known for known in self.permissions if known.id == only.id])
+
+    def drop_permissions(self, agents: bool = False) -> None:
+        """The turn is over, and with it what it has asked; with `agents`, all is over: a subagent in the background outlives
+        the turn, and what it asks is asked until somebody decides."""
+        self.allowed = [known for known in self.allowed if known.agent_id is not None and not agents]
+        self._drop([known for known in self.permissions if agents or known.agent_id is None])
+
+    def _drop(self, over: list[Permission]) -> None:
         self.permissions = [known for known in self.permissions if known not in over]
-        self.allowed = [] if only is None else [*self.allowed, *(known for known in over if known.given is not None)]
         for permission in over:
             permission.settle()
         self.pulse.ring()

@@ -104,7 +104,7 @@ class Evidence:
     """What is known about a live session now. Times are seconds on the supervisor's monotonic clock.
 
     `turn_open`: hooks or transcript showed a prompt whose end they have not shown. `status` and `status_for` come from
-    Claude's own status file. `sight` is what the screen shows: `prompt`, `draft`, `menu`, `notice`, `other` or `blank`.
+    Claude's own status file. `sight` is what the screen shows: `prompt`, `draft`, `editor`, `menu`, `notice`, `other` or `blank`.
     `puzzled_since` is when screen and status file stopped making sense together (None: they do).
     """
 
@@ -139,7 +139,7 @@ def judge(evidence: Evidence) -> Verdict | None:
         return Verdict(Event.ASKING, evidence.asks)
     if evidence.turn_open:
         return Verdict(Event.WORKING)
-    if evidence.sight in ("prompt", "draft"):
+    if evidence.sight in ("prompt", "draft", "editor"):
         if evidence.status == "busy":
             return Verdict(Event.WORKING)
         if not evidence.ready_once:

@@ -18,15 +18,17 @@ from typing import Any
 
 import msgspec
 
+from shared import process
 from shared.bus.messages import Choice, Waiting, WaitingFor
 from shared.config import PermissionRule
+from shared.process import ProcessId
 from supervisor.claude.lenient_json import decode
-from supervisor.claude.screen import Menu, Sight
+from supervisor.session.appearances import Appearance
 from supervisor.session.backoff import is_hold
 from supervisor.store.store import now_ms
 
 _KINDS: dict[str, WaitingFor] = {"AskUserQuestion": "question", "ExitPlanMode": "plan"}
-_PIPE = ".answer"
+_PIPE, _HANDED = ".answer", ".shown"
 READER_TRIES, READER_PAUSE_SECONDS = 50, 0.01
 """The hook logs its request a moment before it opens its pipe; after this long nobody is going to read it."""
 
@@ -57,6 +59,19 @@ class Permission:
     considered: bool = False
     """Whether the rules were asked."""
 
+    agent: str | None = None
+    agent_id: str | None = None
+    """The subagent that asks, its type and id. Claude shows a background one's dialog only when the hook has let go."""
+
+    hook: ProcessId | None = None
+    """The program that waits for the answer: it outlives a decision at the terminal, but not Claude's taking it back."""
+
+    shown_as: tuple[int, int] | None = None
+    """Its dialog was seen on the screen, with this counter; (0, 0) without one."""
+
+    handed: bool = False
+    """Its hook was let go without a decision, so that the person at the terminal sees its dialog."""
+
     @classmethod
     def from_hook(cls, spool: Path, payload: dict[str, Any]) -> Permission:
         """From the hook's payload, which `spool` holds."""
@@ -73,6 +88,10 @@ class Permission:
             suggestions=suggestions if isinstance(suggestions, list) else [],
             since=since,
             spool=spool,
+            agent=str(payload.get("agent_type") or "unknown") if payload.get("agent_id") else None,
+            agent_id=str(payload["agent_id"]) if payload.get("agent_id") else None,
+            hook=process.identify(int(pid)) if (pid := spool.name.partition(".")[0]).isdigit() else None,
+            handed=spool.with_name(spool.name + _HANDED).exists(),
         )
 
     @property
@@ -88,7 +107,7 @@ class Permission:
     def answered_by(self, payload: dict[str, Any]) -> bool:
         """Whether a tool event shows that this request was decided. Requests carry no tool use id (measured on both
         releases); tools of one name may run side by side, so the input decides, less what an answer may have changed."""
-        if payload.get("tool_name") != self.tool:
+        if payload.get("tool_name") != self.tool or payload.get("agent_id") != self.agent_id:
             return False
         seen = payload.get("tool_input")
         if self.kind != "permission" or not isinstance(seen, dict) or self.decided_at is not None:
@@ -128,9 +147,21 @@ class Permission:
         finally:
             os.close(pipe)
 
+    @property
+    def taken_back(self) -> bool:
+        """Whether nobody waits for its answer any more although nobody gave one: Claude has ended its hook."""
+        return not self.handed and self.hook is not None and not process.alive(self.hook)
+
+    def hand_over(self) -> None:
+        """Let its hook go without a decision: Claude shows its dialog, and it is answered there, from here too."""
+        self.spool.with_name(self.spool.name + _HANDED).touch(mode=0o600)
+        self.handed = True
+        release(self.pipe)
+
     def settle(self) -> None:
         """It is over: a hook that still waits is let go without a decision, and its files are removed."""
         release(self.pipe)
+        self.spool.with_name(self.spool.name + _HANDED).unlink(missing_ok=True)
         self.spool.unlink(missing_ok=True)
 
 
@@ -146,16 +177,17 @@ def release(pipe: Path) -> None:
 
 def pending(spool: Path) -> list[Permission]:
     """The requests that wait in a spool, oldest first: a hook's pipe beside its payload."""
-    found = []
+    found: list[Permission] = []
     try:
-        pipes = [path for path in spool.iterdir() if path.name.endswith(_PIPE)]
+        marks = [path for path in spool.iterdir() if path.suffix in (_PIPE, _HANDED)]
     except OSError:
         return []
-    for pipe in pipes:
-        payload_file = pipe.with_name(pipe.name.removesuffix(_PIPE))
+    for mark in marks:
+        payload_file = mark.with_suffix("")
         try:
             payload = decode(payload_file.read_bytes())
-            if stat.S_ISFIFO(pipe.stat().st_mode) and isinstance(payload, dict):
+            waits = stat.S_ISFIFO(mark.stat().st_mode) == (mark.suffix == _PIPE)
+            if waits and isinstance(payload, dict) and all(known.spool != payload_file for known in found):
                 found.append(Permission.from_hook(payload_file, payload))
         except (OSError, msgspec.DecodeError, UnicodeDecodeError):
             continue
@@ -173,7 +205,7 @@ def permission_waiting(permission: Permission) -> Waiting:
     return Waiting(
         id=permission.id,
         kind=permission.kind,
-        title=titles.get(permission.kind, f"Claude asks to use {permission.tool}"),
+        title=titles.get(permission.kind, f"{_who(permission)} asks to use {permission.tool}"),
         text=_text(permission, asked),
         choices=_choices(permission, asked),
         since=permission.since,
@@ -181,7 +213,19 @@ def permission_waiting(permission: Permission) -> Waiting:
         input=permission.input,
         questions=asked or None,
         suggestions=permission.suggestions or None,
+        agent=permission.agent,
     )
+
+
+def _who(permission: Permission) -> str:
+    return "Claude" if permission.agent is None else f"Claude's {permission.agent} agent"
+
+
+def handed_waiting(permission: Permission, up: Appearance | None) -> Waiting:
+    """The same for a request whose hook was let go: with the choices of its dialog, if that is on the screen."""
+    asked = permission_waiting(permission)
+    menu = up.sight.menu if up is not None else None
+    return msgspec.structs.replace(asked, choices=list(menu.choices) if menu is not None else [])
 
 
 def _choices(permission: Permission, asked: list[dict[str, Any]]) -> list[Choice]:
@@ -225,37 +269,27 @@ def _text(permission: Permission, asked: list[dict[str, Any]]) -> str:
     return msgspec.json.encode(permission.input).decode() if permission.input else ""
 
 
-def menu_id(menu: Menu, generation: int) -> str:
-    """The same after a restart of the supervisor, and another one in the next process."""
-    return f"{menu.identity}.{generation}"
-
-
-def screen_waiting(sight: Sight, generation: int, ready_once: bool, status_waits: bool, since: int) -> Waiting | None:
-    """The waiting that a dialog on the screen makes; None when nothing is asked, or it cannot be told.
-
-    Its id is the same after a restart of the supervisor and another one in the next process, so that an answer that comes
-    late does not meet the same question asked again.
-    """
-    if sight.menu is not None:
-        menu = sight.menu
+def screen_waiting(up: Appearance, ready_once: bool, since: int) -> Waiting:
+    """The waiting that a dialog on the screen makes. Its id is the appearance's, so that an answer that comes late does not
+    meet the same question asked again."""
+    sight, menu = up.sight, up.sight.menu
+    if menu is not None:
         return Waiting(
-            id=menu_id(menu, generation),
+            id=up.id,
             kind=menu.subject,
             title=menu.title,
             text=menu.text,
             choices=[*menu.choices, *(key for key in sight.keys if key.id == "escape" and menu.subject == "dialog")],
             since=since,
         )
-    if sight.kind == "notice" or (sight.kind == "other" and status_waits):
-        return Waiting(
-            id=f"{sight.identity}.{generation}",
-            kind="dialog" if ready_once or sight.kind == "other" else "setup",
-            title=sight.title,
-            text=sight.text,
-            choices=list(sight.keys),
-            since=since,
-        )
-    return None
+    return Waiting(
+        id=up.id,
+        kind="dialog" if ready_once or sight.kind == "other" else "setup",
+        title=sight.title,
+        text=sight.text,
+        choices=list(sight.keys),
+        since=since,
+    )
 
 
 def login_waiting(generation: int, since: int) -> Waiting:

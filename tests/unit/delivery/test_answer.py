@@ -14,9 +14,11 @@ import pytest
 from shared.bus.messages import Choice, Waiting
 from shared.bus.operations import Answer
 from shared.errors import Conflict, InvalidRequest
+from supervisor.claude.journal import Status
 from supervisor.claude.screen import Menu, Sight
 from supervisor.delivery.answer import DOWN, ENTER, KEYED_SECONDS, STEADY_SECONDS, UP, _decision, answer, choose
 from supervisor.delivery.keyboard import keyboard
+from supervisor.session.appearances import Appearance
 from supervisor.session.condition import Pulse
 from supervisor.session.session import Session
 from supervisor.session.states import State
@@ -76,14 +78,18 @@ class FakeDialog:
     """A session with a menu of three rows whose CLI takes keys at once and shows it 50 ms later."""
 
     def __init__(self) -> None:
-        self.pointer = self.shown = self.enters = 0
+        self.pointer = self.drawn = self.enters = 0
         self.chosen: int | None = None
         self.slowness = 0.05
         self.gone = False
         self.output_at = self.drawn_at = self.keyed_at = 0.0
         self.pulse, self.typing = Pulse(), asyncio.Lock()
         self.answering = asyncio.Lock()
-        self.record = SimpleNamespace(generation=1, asked=None)
+        self.record = SimpleNamespace(generation=1, asked=None, options={})
+        self.observer = SimpleNamespace(look_at_status=lambda: None)
+        self.status: Status | None = None
+        self.beside: list[Waiting] = []
+        self.shown: Appearance | None = None
         self.id = "s"
         self.given: set[str] = set()
         self.permission: Permission | None = None
@@ -97,7 +103,7 @@ class FakeDialog:
 
     def sight(self) -> Sight:
         rows = [Choice(id=str(n + 1), label=f"row {n}") for n in range(3)]
-        menu = Menu("Which?", "Which?", rows, self.shown, "dialog", True)
+        menu = Menu("Which?", "Which?", rows, self.drawn, "dialog", True)
         return Sight("menu", menu=menu) if not self.gone else Sight("prompt")
 
     async def press(self, identity: str, data: bytes) -> None:
@@ -108,7 +114,7 @@ class FakeDialog:
         asyncio.get_running_loop().call_later(self.slowness, self._draw, self.pointer, self.chosen is not None)
 
     def _draw(self, pointer: int, gone: bool) -> None:
-        self.shown, self.gone = pointer, gone
+        self.drawn, self.gone = pointer, gone
         self.output_at = self.drawn_at = time.monotonic()
         self.waiting = None if gone else self.waiting
         self.pulse.ring()
@@ -122,9 +128,7 @@ class FakeDialog:
 
     async def answer(self, choice: str) -> None:
         session = cast("Session", self)
-        menu = session.sight().menu
-        assert menu is not None
-        await choose(session, menu.identity, choice)
+        await choose(session, session.sight(), choice)
 
 
 @pytest.mark.parametrize("state", [State.WAITING, State.UNKNOWN])
@@ -132,11 +136,12 @@ async def test_an_answer_waits_until_a_supervisor_that_has_come_back_has_looked(
     dialog = FakeDialog()
     menu = dialog.sight().menu
     assert menu is not None
-    identity = f"{menu.identity}.1"
+    identity = f"{menu.identity}.1.1"
     dialog.state, dialog.record.asked = state, identity
 
     def look() -> None:
         dialog.state = State.WAITING
+        dialog.shown = Appearance(identity, dialog.sight())
         dialog.waiting = Waiting(id=identity, kind="dialog", title="Which?", text="", choices=menu.choices, since=0)
         dialog.pulse.ring()
 

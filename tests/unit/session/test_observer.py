@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from shared.bus.messages import Waiting
+from supervisor.session.appearances import LOOK
 from supervisor.session.observer import HOOK_LAG_SECONDS, Observer
 from supervisor.session.states import Event, State
 from supervisor.session.waiting import Permission
@@ -20,17 +21,21 @@ class Watched(SimpleNamespace):
         record = SimpleNamespace(
             child=None, turn_prompt=None, ready_once=True, generation=1, asked=None, options={}, held_until=None
         )
-        terminal = SimpleNamespace(settled=True, sight=lambda: seen("2.1.330", "permission-bash"))
+        screen = SimpleNamespace(size=(120, 40))
+        terminal = SimpleNamespace(settled=True, screen=screen, sight=lambda: seen("2.1.330", "permission-bash"))
         super().__init__(
             state=State.BUSY,
             terminal=terminal,
             record=record,
             logs=SimpleNamespace(stopped_at=0),
             status=None,
-            permission=None,
             responsive=True,
             waiting=None,
             filled=None,
+            permissions=[],
+            shown=None,
+            beside=[],
+            attached=0,
             session_started=True,
             current=None,
             **known,
@@ -84,11 +89,11 @@ def test_each_dialog_of_a_turn_is_given_time_for_its_hook() -> None:
     observer = Observer(session)  # type: ignore[arg-type]
     sight = session.terminal.sight()
     assert observer._asked(sight, 100.0) is None
-    session.permission = Permission.from_hook(Path("nowhere"), {"tool_name": "Bash"})
+    session.permissions = [Permission.from_hook(Path("nowhere"), {"tool_name": "Bash"})]
     told = observer._asked(sight, 101.0)
     assert told is not None
-    assert told.id == session.permission.id
-    session.permission = None  # answered, and the next dialog is up already
+    assert told.id == session.permissions[0].id
+    session.permissions = []  # answered, and the next dialog is up already
     assert observer._asked(sight, 110.0) is None
     assert observer._asked(sight, 110.0 + HOOK_LAG_SECONDS) is not None
 
@@ -100,4 +105,5 @@ def test_a_dialog_that_was_told_before_a_restart_is_told_at_once() -> None:
     after = Watched()
     after.record.turn_prompt = "p1"
     after.record.asked = before.asked[0].id
+    after.record.options = before.record.options | {LOOK: [before.shown.sight.identity, None]}
     assert asked(after, 50.0) == ["permission"]

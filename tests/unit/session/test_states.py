@@ -11,7 +11,7 @@ from supervisor.session.states import LIVE, PATIENCE_SECONDS, TABLE, Event, Evid
 
 ASKS = Waiting(id="w1", kind="permission", title="May I?", text="")
 HELD = Waiting(id="w2", kind="rate_limit", title="Limit", text="")
-SIGHTS = ("prompt", "draft", "menu", "notice", "other", "blank")
+SIGHTS = ("prompt", "draft", "editor", "menu", "notice", "other", "blank")
 STATUSES = (None, "idle", "busy", "waiting", "shell", "a word of a later release")
 EVERYTHING = [
     Evidence(
@@ -111,7 +111,7 @@ def test_ready_needs_a_prompt_box_and_nothing_that_contradicts_it() -> None:
         if verdict is not None and verdict.event is Event.READY:
             assert seen.ready_once
             assert seen.responsive
-            assert seen.sight in ("prompt", "draft")
+            assert seen.sight in ("prompt", "draft", "editor")
             assert seen.status != "busy"
             assert not seen.turn_open
             assert seen.asks is None
