@@ -7,11 +7,11 @@ import resource
 import sys
 import time
 
-from api.http import access_log
 from api.server.instance import claim, keep, listen
 from shared import config as configuration
 from shared import paths as places
 from shared.errors import PilotlightError
+from shared.logs import log_everything
 from shared.readiness import READY, STOPPING, notify
 
 FILES = 4096
@@ -26,7 +26,7 @@ def main() -> int:
         paths.prepare()
         _raise_file_limit()
         lock, name = claim(paths, config.api.port)
-        access_log.configure(name, paths.log_dir, config.log)
+        log_everything(name, paths.log_dir, config.log)
         listener, url = listen(config.api, paths)
 
         from api.app import create_app

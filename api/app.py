@@ -6,10 +6,12 @@ from flask import Flask, Response, g
 
 from api import routes
 from api.auth import guard
-from api.context import Api, Bus, Source, slots_for
+from api.context import Api, Bus, slots_for
 from api.events.feed import Feed
 from api.http import access_log, problems
+from api.inbox import Source
 from api.reference import calls
+from api.reference import routes as reference
 from shared.access.tokens import Keyring
 from shared.bus.messages import MAX_FRAME_BYTES
 from shared.config import Config
@@ -49,6 +51,7 @@ def create_app(config: Config, paths: Paths, bus: Bus, feed: Source | None = Non
     guard.register(app, config.api, keyring, calls.scopes())
     problems.register(app)
     routes.register(app)
+    app.register_blueprint(reference.routes)
 
     nodes = NodeFile(paths.home)
 

@@ -15,7 +15,7 @@ from typing import Any, Protocol, cast
 
 from flask import current_app, g
 
-from api.events.feed import Inbox
+from api.inbox import Source
 from shared.access.tokens import Identity, Keyring
 from shared.config import Config
 from shared.errors import PilotlightError, Unauthorized, Unavailable
@@ -40,22 +40,6 @@ class Bus(Protocol):
 
     def tell(self, op: str, args: Any = None, *, actor: str | None = None) -> None:
         """One operation whose answer nobody waits for."""
-        ...
-
-
-class Source(Protocol):
-    """Live events (api.feed.Feed, or a double in tests)."""
-
-    def join(self) -> Inbox:
-        """A new inbox that every event from now on is put into."""
-        ...
-
-    def leave(self, inbox: Inbox) -> None:
-        """Forget this inbox."""
-        ...
-
-    def stop(self) -> None:
-        """End: every inbox gets its last item."""
         ...
 
 

@@ -19,6 +19,7 @@ from shared.access.bus_keys import BusKeyring
 from shared.bus.messages import NodeView
 from shared.config import Config, load
 from shared.errors import PilotlightError, StorageFailed
+from shared.logs import open_log
 from shared.paths import Paths
 from shared.readiness import READY, STOPPING, notify
 from supervisor.bus.audit import AccessWatch
@@ -29,7 +30,6 @@ from supervisor.bus.server import Bus
 from supervisor.bus.sockets import Door, LocalDoor, TcpDoor
 from supervisor.claude import command_line
 from supervisor.instance import Ownership
-from supervisor.logs import open_log
 from supervisor.notify import Notifier
 from supervisor.pool import resources
 from supervisor.pool.checks import claude_facts, claude_version

@@ -15,7 +15,7 @@ import msgspec
 from werkzeug.test import TestResponse
 
 from api.app import create_app
-from api.events.feed import Inbox
+from api.inbox import Inbox
 from shared import config as configuration
 from shared import paths as places
 from shared.bus import operations

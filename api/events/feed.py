@@ -8,54 +8,22 @@ Nothing here may block on a slow reader.
 from __future__ import annotations
 
 import logging
-import queue
 import threading
 import time
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from shared.bus.messages import Event
+from api.inbox import Inbox
 from shared.errors import PilotlightError
 
 if TYPE_CHECKING:
     from shared.bus.client import EventStream
 
-INBOX_SIZE = 2000
 JOIN_SECONDS = 0.5
 """How long the first reader waits for the subscription to be up (the bus greets a new subscriber at once)."""
 
 _log = logging.getLogger("pilotlight.api.feed")
-
-
-class Inbox:
-    """What one reader has yet to see. `None` from `next` means silence; `ended` that there is nothing more to come."""
-
-    def __init__(self, size: int = INBOX_SIZE) -> None:
-        self._items: queue.Queue[Event | None] = queue.Queue(size)
-        self.ended = False
-
-    def put(self, event: Event) -> None:
-        """Add an event, or drop it when the reader is that far behind."""
-        try:
-            self._items.put_nowait(event)
-        except queue.Full:
-            pass
-
-    def end(self) -> None:
-        """Wake the reader for the last time."""
-        self.ended = True
-        try:
-            self._items.put_nowait(None)
-        except queue.Full:
-            pass
-
-    def next(self, timeout: float) -> Event | None:
-        """The next event, or None after `timeout` seconds or at the end."""
-        try:
-            return self._items.get(timeout=timeout)
-        except queue.Empty:
-            return None
 
 
 class Feed:

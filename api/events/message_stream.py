@@ -15,12 +15,12 @@ from typing import Any
 import msgspec
 
 from api.context import Api
-from api.events.feed import Inbox
 from api.events.reader import CONVERSATION, SILENCE, Filter, Position, Reader, frame_text, present
 from api.events.responses import Gone
 from api.events.text_order import TextOrder
 from api.http.outcomes import making_way, tell
 from api.http.requests import MAX_WAIT_SECONDS
+from api.inbox import Inbox
 from shared.bus.messages import SETTLED, Event, MessageView, Sent, SessionView
 from shared.bus.operations import MessageRef, SendMessage, SessionRef
 from shared.errors import PilotlightError

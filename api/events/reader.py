@@ -16,8 +16,8 @@ from typing import Any
 
 import msgspec
 
-from api.events.feed import Inbox
 from api.events.text_order import TextOrder
+from api.inbox import Inbox
 from shared.bus.messages import Event
 from shared.bus.operations import EventsSince
 from shared.errors import InvalidRequest, Unavailable

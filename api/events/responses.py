@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator
 from flask import Response, request
 
 from api.context import Api
-from api.events.feed import Inbox
 from api.events.reader import Position
+from api.inbox import Inbox
 from shared.errors import Unavailable
 
 EVENT_STREAM = "text/event-stream"

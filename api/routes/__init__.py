@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from flask import Flask
 
-from api.reference import routes
 from api.routes import chat, events, health, history, legacy, messages, metrics, sessions, settings, terminal
 
 
 def register(app: Flask) -> None:
     """Give the application all its routes."""
-    for module in (chat, sessions, messages, legacy, health, events, metrics, settings, routes, terminal, history):
+    for module in (chat, sessions, messages, legacy, health, events, metrics, settings, terminal, history):
         app.register_blueprint(module.routes)

@@ -10,10 +10,10 @@ from msgspec import Struct
 from api.auth.tickets import takes
 from api.context import api
 from api.events import responses
-from api.events.feed import Inbox
 from api.events.reader import CONVERSATION, Filter, Position, Reader
 from api.events.text_order import TextOrder
 from api.http import requests
+from api.inbox import Inbox
 from shared.bus.operations import SessionRef
 
 routes = Blueprint("events", __name__)

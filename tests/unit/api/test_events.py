@@ -10,8 +10,9 @@ import msgspec
 import pytest
 import zmq
 
-from api.events.feed import INBOX_SIZE, Feed, Inbox
+from api.events.feed import Feed
 from api.events.reader import Filter, Position, Reader
+from api.inbox import INBOX_SIZE, Inbox
 from shared.bus.messages import Event
 from shared.errors import Unavailable
 from tests.api_double import Caller, FakeFeed, FakeSupervisor

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from api.http.access_log import JsonLines
 from shared.access.tokens import TokenFile
 from shared.bus.messages import MAX_FRAME_BYTES
+from shared.logs import JsonLines
 from tests.api_double import Caller, FakeSupervisor
 
 
