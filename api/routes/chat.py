@@ -7,7 +7,7 @@ from typing import Any
 from flask import Blueprint, Response
 from msgspec import Struct
 
-from api.auth.guard import need
+from api.auth.guard import need_for
 from api.context import api
 from api.events import message_stream, responses
 from api.http import forms, requests
@@ -66,8 +66,6 @@ def chat() -> Response:
     tree = forms.json_object()
     key = requests.idempotency_key(tree.get("requestId"))
     body = requests.fit(Chat, tree)
-    if body.trust:
-        need("answer")
     default = 0.0 if responses.wanted() else api().config.api.wait_seconds
     if body.device_token:
         default = min(default, DEVICE_WAIT_SECONDS)
@@ -91,6 +89,7 @@ def chat() -> Response:
 
 def send(message: SendMessage) -> Response:
     """The answer in the form that the caller asked for."""
+    need_for("message.send", message)
     start = responses.start()
     if not responses.wanted():
         return deliver(message)

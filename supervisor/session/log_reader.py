@@ -88,6 +88,12 @@ class Logbook:
                 while self._untold:
                     self._turn_told(*self._untold.popleft())
 
+    def begin_again(self) -> None:
+        """The hooks' log was removed, and will be written from its start."""
+        if not self._hooks.path.exists():
+            self._hooks.again(0)
+            self._session.store.forget_positions(self._session.id)
+
     def _progress(self) -> None:
         session = self._session
         session.progress_at = time.monotonic()
