@@ -11,15 +11,17 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
-from pathlib import Path
 from typing import Any
+
+import msgspec
+from msgspec.structs import replace
 
 from shared import __version__, node
 from shared.access.bus_keys import BusKeyring
 from shared.bus.messages import NodeView
 from shared.bus.operations import with_effect
 from shared.config import Config, load
-from shared.errors import PilotlightError, StorageFailed
+from shared.errors import InvalidRequest, PilotlightError, StorageFailed
 from shared.logs import open_log
 from shared.paths import Paths
 from shared.readiness import READY, STOPPING, notify
@@ -51,18 +53,29 @@ LOOKUP_SECONDS = 1.0
 CANCEL_AGAIN_SECONDS = 0.2
 
 
+DEMO = "PILOTLIGHT_DEMO"
+"""The environment variable by which `pilotlight up --demo` makes the CLI talk to its model: the CLI's variables, as JSON."""
+
+
+OLD_DEMO = "PILOTLIGHT_DEMO_URL"
+"""How an earlier version's command said it: one that still runs restarts what has died with it."""
+
+
 def overlay_demo(config: Config, environment: Mapping[str, str]) -> Config:
-    """In demo mode the CLI talks to the demo model and uses its throw-away home."""
-    url, home = environment.get("PILOTLIGHT_DEMO_URL"), environment.get("PILOTLIGHT_DEMO_HOME")
-    if not url or not home:
+    """In demo mode the CLI gets what the command says, and what the configuration says above that."""
+    if not environment.get(DEMO):
+        if environment.get(OLD_DEMO):  # never the real service in its place
+            raise InvalidRequest(
+                "This was started by an earlier version's `pilotlight up --demo`. End that, then `pilotlight down` and "
+                "`pilotlight up`.",
+                code="invalid_config",
+            )
         return config
-    from msgspec.structs import replace
-
-    from demo.home import demo_environment
-
-    return replace(
-        config, claude=replace(config.claude, env={**demo_environment(Path(home), url), **config.claude.env})
-    )
+    try:
+        given = msgspec.json.decode(environment[DEMO], type=dict[str, str])
+    except msgspec.DecodeError as error:
+        raise InvalidRequest(f"{DEMO} must be a JSON object of texts: {error}.", code="invalid_config") from error
+    return replace(config, claude=replace(config.claude, env={**given, **config.claude.env}))
 
 
 class Daemon:
@@ -102,7 +115,7 @@ class Daemon:
             environment=self._environment,
             claude_home=command_line.claude_home(self.config.claude, self._environment),
             log=log,
-            demo="PILOTLIGHT_DEMO_URL" in self._environment,
+            demo=bool(self._environment.get(DEMO)),
         )
         pool = Pool(house)
         health, metrics = Health(pool), Metrics()

@@ -15,7 +15,7 @@ from cli.context import App
 from cli.daemons.owners import stop
 from cli.daemons.processes import http_ok, spawn
 from cli.setup.progress import Step, last_lines, wait_until
-from demo.home import prepare_home
+from demo.home import demo_environment, prepare_home
 from shared.errors import StartFailed
 from shared.process import ProcessId, alive, identify
 
@@ -51,7 +51,7 @@ class DemoModel:
             prepare_home(home)
             home.chmod(0o700)
         (self.folder / "mode").write_text("demo\n")
-        return {"PILOTLIGHT_DEMO_URL": self.ensure(), "PILOTLIGHT_DEMO_HOME": str(home)}
+        return {"PILOTLIGHT_DEMO": msgspec.json.encode(demo_environment(home, self.ensure())).decode()}
 
     def running(self) -> ProcessId | None:
         """The model's process."""

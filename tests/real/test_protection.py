@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from demo.home import prepare_home
+from demo.home import demo_environment, prepare_home
 from tests.conftest import MakeHouse
 from tests.harness import VERSIONS, House, claude_binary, until
 from tests.real.test_permissions import answered, tool
@@ -126,7 +126,7 @@ def test_the_agent_view_takes_no_session_away(house: House) -> None:
 def test_the_demo_trusts_no_folder_by_itself(make_house: MakeHouse, cli: Path) -> None:
     house = make_house(cli, onboarded=False)
     prepare_home(house.claude_home)
-    house.extra_env = {"PILOTLIGHT_DEMO_URL": house.model.url, "PILOTLIGHT_DEMO_HOME": str(house.claude_home)}
+    house.extra_env = {"PILOTLIGHT_DEMO": json.dumps(demo_environment(house.claude_home, house.model.url))}
     (house.project / ".claude").mkdir()
     ran = house.project / "ran"
     hook = {"hooks": [{"type": "command", "command": f"touch {ran}"}]}

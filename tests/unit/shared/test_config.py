@@ -10,6 +10,7 @@ import pytest
 
 from shared.config import ENVIRONMENT, Config, load, validate
 from shared.errors import InvalidRequest
+from supervisor.daemon import overlay_demo
 
 DEFAULT = Path(__file__).resolve().parents[3] / "config" / "default.yaml"
 
@@ -99,3 +100,19 @@ def test_a_variable_that_is_no_number_is_named():
 def test_a_plain_tree_is_checked_the_same_way():
     with pytest.raises(InvalidRequest, match=r"settings: .*\$\.sessions\.max_concurrent"):
         validate({"sessions": {"max_concurrent": 0}}, "settings")
+
+
+def test_the_demo_is_what_the_command_says_below_what_the_file_says():
+    config = validate({"claude": {"env": {"LANG": "de_DE.UTF-8"}}}, "a test")
+    given = {"PILOTLIGHT_DEMO": '{"LANG": "C", "ANTHROPIC_BASE_URL": "http://127.0.0.1:1"}'}
+    wanted = {"LANG": "de_DE.UTF-8", "ANTHROPIC_BASE_URL": "http://127.0.0.1:1"}
+    assert overlay_demo(config, given).claude.env == wanted
+    assert overlay_demo(config, {}) is config
+
+
+@pytest.mark.parametrize(
+    "given", [{"PILOTLIGHT_DEMO": "yes"}, {"PILOTLIGHT_DEMO": "[1]"}, {"PILOTLIGHT_DEMO_URL": "http://x"}]
+)
+def test_a_demo_that_is_not_understood_never_becomes_the_real_service(given):
+    with pytest.raises(InvalidRequest):
+        overlay_demo(Config(), given)

@@ -1,0 +1,25 @@
+"""Wheel and sdist of this tree, built as a packager builds them, without a network."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.harness import ROOT
+
+PACKAGES = ("api", "cli", "config", "demo", "launchd", "shared", "supervisor", "systemd")
+_BUILD = "import sys; from setuptools import build_meta; getattr(build_meta, sys.argv[1])(sys.argv[2])"
+
+
+def build(folder: Path) -> tuple[Path, Path]:
+    """The wheel and the sdist, made from a copy of the tree in `folder`."""
+    tree, out = folder / "tree", folder / "dist"
+    ignored = shutil.ignore_patterns(".*", "__pycache__", "*.egg-info", "build", "node_modules")
+    shutil.copytree(ROOT, tree, ignore=ignored)
+    for hook in ("build_wheel", "build_sdist"):
+        made = subprocess.run([sys.executable, "-c", _BUILD, hook, str(out)], cwd=tree, capture_output=True, text=True)
+        assert made.returncode == 0, made.stderr[-2000:]
+    (wheel,), (sdist,) = out.glob("*.whl"), out.glob("*.tar.gz")
+    return wheel, sdist
