@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from flask import Flask, Response, g
 
-from api import routes
-from api.auth import guard
+from api import routes, web
+from api.auth import device_cookie, guard
 from api.context import Api, Bus, slots_for
 from api.events.feed import Feed
 from api.http import access_log, problems
 from api.inbox import Source
 from api.reference import calls
 from api.reference import routes as reference
+from shared.access.devices import Devices
 from shared.access.tokens import Keyring
 from shared.bus.messages import MAX_FRAME_BYTES
 from shared.config import Config
@@ -33,6 +34,7 @@ def create_app(config: Config, paths: Paths, bus: Bus, feed: Source | None = Non
     """The application for one home; makes the token if there is none. `feed` defaults to the supervisor's events."""
     keyring = Keyring(paths)
     keyring.ensure()
+    devices, cookie = Devices(paths, keyring), device_cookie.cookie_name(paths)
     streams, holds = slots_for(config.api.threads)
     app = Flask("pilotlight", static_folder=None)
     app.config.update(MAX_CONTENT_LENGTH=MAX_FRAME_BYTES - ENVELOPE_BYTES, PROPAGATE_EXCEPTIONS=False)
@@ -44,14 +46,17 @@ def create_app(config: Config, paths: Paths, bus: Bus, feed: Source | None = Non
         bus=bus,
         feed=feed or Feed(paths.event_address),
         keyring=keyring,
+        devices=devices,
+        cookie=cookie,
         streams=streams,
         holds=holds,
     )
     access_log.access_log(app)
-    guard.register(app, config.api, keyring, calls.scopes())
+    guard.register(app, config.api, keyring, devices, cookie, calls.scopes())
     problems.register(app)
     routes.register(app)
     app.register_blueprint(reference.routes)
+    web.register(app)
 
     nodes = NodeFile(paths.home)
 

@@ -16,6 +16,7 @@ from typing import Any, Protocol, cast
 from flask import current_app, g
 
 from api.inbox import Source
+from shared.access.devices import Devices
 from shared.access.tokens import Identity, Keyring
 from shared.config import Config
 from shared.errors import PilotlightError, Unauthorized, Unavailable
@@ -78,6 +79,8 @@ class Api:
     bus: Bus
     feed: Source
     keyring: Keyring
+    devices: Devices
+    cookie: str
     streams: Slots
     holds: Slots
     stopping: threading.Event = field(default_factory=threading.Event)
@@ -90,8 +93,8 @@ class Api:
         return self.identity.actor if self.identity is not None else "api"
 
     def admits(self, identity: Identity | None) -> bool:
-        """Whether whoever came in may stay: no longer, when the token was revoked or rotated."""
-        return identity is None or self.keyring.holds(identity)
+        """Whether whoever came in may stay: no longer, when the token was revoked or rotated, the device revoked."""
+        return identity is None or self.devices.admits(identity)
 
     def call(self, op: str, args: Any = None, *, timeout: float = CALL_SECONDS) -> Any:
         """A short operation."""

@@ -46,6 +46,16 @@ class Paths:
         return self.home / "tokens.json"
 
     @property
+    def devices_file(self) -> Path:
+        """Browsers that are signed in: names, scopes and hashes, 0600."""
+        return self.home / "devices.json"
+
+    @property
+    def invitations_file(self) -> Path:
+        """Hashes of the links and codes with which a browser may sign in, 0600."""
+        return self.home / "invitations.json"
+
+    @property
     def database(self) -> Path:
         """SQLite, written by the supervisor only."""
         return self.home / "pilotlight.db"

@@ -169,6 +169,7 @@ class FakeSupervisor:
         view = self._session(args.session_id)
         view.update({k: v for k, v in msgspec.to_builtins(args).items() if k != "sessionId"})
         view["addDirs"] = view.get("addDirs") or []
+        view["autoKeepAlive"] = bool(view.get("autoKeepAlive"))
         return view
 
     def op_session_answer(self, args: operations.Answer) -> Any:

@@ -4,7 +4,8 @@ Host keeps out DNS rebinding (a page whose name was pointed at 127.0.0.1), Origi
 bodies keep out forms, and the token keeps out other users of this machine. The token travels in the Authorization
 header only: query strings end up in logs and histories. Loopback names are right on any port, because an ssh tunnel
 changes it; the Origin still has to be exactly the Host that was asked. Which scope a call needs is said in one table,
-`api/reference/calls.py`; a call that is not in it needs all of them.
+`api/reference/calls.py`; a call that is not in it needs all of them. A browser that is signed in has a cookie instead of a token
+(`api/auth/device_cookie.py`), which counts for our own page only.
 """
 
 from __future__ import annotations
@@ -18,10 +19,11 @@ import msgspec
 from flask import Flask, Response, current_app, g, request
 from msgspec import Struct
 
-from api.auth import tickets
+from api.auth import device_cookie, tickets
 from api.auth.rate_limit import Pace
 from api.context import api
 from api.http import forms
+from shared.access.devices import Devices
 from shared.access.tokens import Identity, Keyring, Scope, require
 from shared.bus.operations import RefusedCall, needed
 from shared.config import ApiConfig
@@ -46,8 +48,15 @@ def public(route: _Route) -> _Route:
     return route
 
 
-def register(app: Flask, config: ApiConfig, keyring: Keyring, scopes: Mapping[tuple[str, str], Scope]) -> None:
-    """Guard every request of this application. `scopes` says what (method, rule) needs."""
+def register(
+    app: Flask,
+    config: ApiConfig,
+    keyring: Keyring,
+    devices: Devices,
+    cookie: str,
+    scopes: Mapping[tuple[str, str], Scope],
+) -> None:
+    """Guard every request of this application. `scopes` says what (method, rule) needs, `cookie` is a device's."""
     pace = Pace(config.rate_per_minute)
     hosts = _names([*LOOPBACK, *([] if config.host in _UNSPECIFIED else [config.host]), *config.allowed_hosts])
     origins = frozenset(origin.rstrip("/").lower() for origin in config.allowed_origins)
@@ -62,15 +71,23 @@ def register(app: Flask, config: ApiConfig, keyring: Keyring, scopes: Mapping[tu
                 return Response(status=204)
         view = current_app.view_functions.get(request.endpoint or "")
         if not getattr(view, "public", False):
-            ticket = tickets.redeemed(getattr(view, "ticket", None), keyring.holds)
-            g.identity = ticket or _identify(request.headers.get("Authorization", ""), keyring)
+            ticket = tickets.redeemed(getattr(view, "ticket", None), devices.admits)
+            header = request.headers.get("Authorization")
+            device = device_cookie.identify(cookie, devices) if ticket is None and header is None else None
+            g.identity = ticket or device or _identify(header or "", keyring)
             if request.url_rule is not None and request.method != "OPTIONS":
                 need(scopes.get((_verb(request.method), request.url_rule.rule), "admin"))
         if request.routing_exception is None:
             _check_body_type()
             if request.method not in _READING and "identity" in g:
-                pace.take(g.identity.name)
+                pace.take(g.identity.actor)
         return None
+
+    @app.after_request
+    def renew(response: Response) -> Response:
+        if "new_cookie" in g:
+            device_cookie.give(response, cookie, g.new_cookie)
+        return response
 
     @app.after_request
     def share(response: Response) -> Response:
@@ -128,9 +145,10 @@ def _check_origin(origin: str, host: str, allowed: frozenset[str]) -> None:
 def need(scope: Scope) -> None:
     """Refuse the caller of this request when it may not do what needs `scope`. Raise Forbidden."""
     identity: Identity = g.identity
-    what = f"This needs a token with the scope `{scope}`; `{identity.name}` has"
+    device = identity.kind == "device"
+    what = f"This needs a {identity.kind} with the scope `{scope}`; `{identity.name}` has"
     try:
-        require(identity.scope, scope, what, "pilotlight tokens add")
+        require(identity.scope, scope, what, "pilotlight open" if device else "pilotlight tokens add")
     except Forbidden:
         _tell_refusal(identity, scope)
         raise

@@ -41,6 +41,8 @@ def json_object() -> dict[str, Any]:
         return requests.json_object()
     tree: dict[str, Any] = {}
     for name, values in request.form.lists():
+        if not name:
+            continue  # a part may come with none (werkzeug says None), and then it is no field
         if len(values) > 1 or name == "attachments":
             raise requests.invalid(name, f"Send `{name}` once" + (", as files." if name == "attachments" else "."))
         tree[name] = values[0] if name in _SPOKEN else _value(values[0])

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from api.reference import shapes
-from api.routes import chat, events, history, legacy, messages, sessions, terminal
+from api.routes import chat, devices, events, history, legacy, messages, sessions, terminal
 from shared import asciicast
 from shared.access.tokens import Scope
 from shared.bus import operations
@@ -304,6 +304,43 @@ CALLS: tuple[Call, ...] = (
         query=events.Since,
         errors=(404,),
         streams=True,
+    ),
+    Call(
+        "POST",
+        "/api/sign-in",
+        None,
+        {201: shapes.Me},
+        "Devices",
+        body=Body(devices.SignIn, {"code": "K7QM-3XRD", "name": "My phone"}, drop=(), one_of=("link", "code", "token")),
+        errors=(401,),
+    ),
+    Call("GET", "/api/me", "read", {200: shapes.Me}, "Devices"),
+    Call(
+        "POST",
+        "/api/sign-out",
+        "read",
+        {200: shapes.SignedOut},
+        "Devices",
+        body=Body(operations.Nothing, {}, optional=True),
+        errors=(404,),
+    ),
+    Call("GET", "/api/devices", "read", {200: shapes.Devices}, "Devices"),
+    Call(
+        "POST",
+        "/api/devices/invitations",
+        "admin",
+        {201: shapes.Invited},
+        "Devices",
+        body=Body(devices.Invite, {"scope": "answer", "name": "My phone"}, drop=(), optional=True),
+    ),
+    Call(
+        "DELETE",
+        "/api/devices/<id>",
+        "admin",
+        {200: shapes.SignedOut},
+        "Devices",
+        body=Body(operations.Nothing, {}, optional=True),
+        errors=(404,),
     ),
     Call(
         "POST",

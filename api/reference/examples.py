@@ -96,6 +96,15 @@ _ORIGIN: dict[str, Any] = {
 
 _NODE = NodeView(id="c0ffee0123456789", name="workstation")
 
+_PHONE = shapes.Device(
+    id="5f2c9a01",
+    name="Ada's phone",
+    scope="answer",
+    created_at=AT - HOUR,
+    last_used_at=AT,
+    expires_at=AT + 90 * 24 * HOUR,
+)
+
 _ALL: tuple[msgspec.Struct, ...] = (
     shapes.Index(
         name="pilotlight",
@@ -241,6 +250,24 @@ _ALL: tuple[msgspec.Struct, ...] = (
     ),
     shapes.OriginStatus(
         success=YES, **_ORIGIN, time_remaining=24 * HOUR, is_expired=False, needs_warning=False, active=True
+    ),
+    shapes.Me(
+        success=YES,
+        name=_PHONE.name,
+        kind="device",
+        scope="answer",
+        version=__version__,
+        host="mac-mini",
+        device=_PHONE,
+    ),
+    shapes.Devices(success=YES, devices=[_PHONE], current=_PHONE.id),
+    shapes.SignedOut(success=YES, device=_PHONE),
+    shapes.Invited(
+        success=YES,
+        url="http://127.0.0.1:3001/#/sign-in/zaxsFVcU5IXvwaiAqWM89K7hg0g94VLC",
+        code="K7QM-3XRD",
+        scope="answer",
+        until=AT + 300_000,
     ),
     shapes.Terminated(success=YES, message="Interactive session terminated", session_id=SESSION),
 )

@@ -51,6 +51,12 @@ ATTACHMENT: Mapping[str, Any] = {
     "name": _SAID,
 }
 
+_IDS: Mapping[str, tuple[Mapping[str, Any], str]] = {
+    "/api/messages": ({"type": "string", "pattern": r"^m_[0-9A-Za-z_-]{1,64}$"}, MESSAGE_ID),
+    "/api/devices": ({"type": "string", "pattern": r"^[0-9a-f]{8}$"}, "5f2c9a01"),
+}
+"""What the id in a path looks like, where it is not a session's."""
+
 ERRORS: Mapping[int, tuple[str, str, bool]] = {
     400: ("invalid_field", "`wait` must be between 0 and 3600 seconds.", False),
     401: ("unauthorized", "A valid token is needed: send `Authorization: Bearer <token>`.", False),
@@ -85,6 +91,7 @@ _TAGS = {
     "Events": "What happens, as it happens: Server-Sent Events under gapless ids.",
     "Terminal": "The screen and the keyboard.",
     "Origin": "The calls that existing clients were written against.",
+    "Devices": "Browsers that are signed in: a cookie instead of a token.",
     "Service": "This service itself.",
 }
 
@@ -232,9 +239,10 @@ def _operation(call: Call, view: Callable[..., Any], schemas: _Schemas) -> dict[
 def _parameters(call: Call, schemas: _Schemas) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     if "<id>" in call.path:
-        message = call.path.startswith("/api/messages")
-        schema = {"type": "string", "pattern": r"^m_[0-9A-Za-z_-]{1,64}$"} if message else dict(HINTS["sessionId"])
-        example = MESSAGE_ID if message else ID
+        schema, example = next(
+            (said for prefix, said in _IDS.items() if call.path.startswith(prefix)), (HINTS["sessionId"], ID)
+        )
+        schema = dict(schema)
         found.append({"name": "id", "in": "path", "required": True, "schema": schema, "example": example})
     if call.query is not None:
         query = schemas.plain(call.query)

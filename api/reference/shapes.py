@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
+from shared.access.tokens import Scope
 from shared.bus.messages import (
     HistoryEntry,
     MessageState,
@@ -325,3 +326,48 @@ class SettingsInForce(Success, frozen=True, kw_only=True):
 
     settings: dict[str, Any]
     changed: list[str]
+
+
+class Device(Shape, frozen=True, kw_only=True):
+    """A browser that is signed in. `tokenName`: it came in with this token, and goes with it."""
+
+    id: str
+    name: str
+    scope: Scope
+    created_at: int
+    last_used_at: int
+    expires_at: int
+    token_name: str | None = None
+
+
+class Devices(Success, frozen=True, kw_only=True):
+    """Browsers that are signed in, the one used last first; `current` is the one that asks."""
+
+    devices: list[Device]
+    current: str | None = None
+
+
+class Me(Success, frozen=True, kw_only=True):
+    """Who asks, and what it may do."""
+
+    name: str
+    kind: Literal["token", "device"]
+    scope: Scope
+    version: str
+    host: str
+    device: Device | None = None
+
+
+class SignedOut(Success, frozen=True, kw_only=True):
+    """The device is let in no more."""
+
+    device: Device
+
+
+class Invited(Success, frozen=True, kw_only=True):
+    """For one device, once: `url` opens the dashboard and signs it in, `code` can be typed there."""
+
+    url: str
+    code: str
+    scope: Scope
+    until: int

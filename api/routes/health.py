@@ -23,31 +23,6 @@ PATIENCE_SECONDS = 1.0
 _DOWN = "The supervisor does not answer. `pilotlight status` shows why, `pilotlight up` starts it."
 
 
-@routes.get("/")
-@public
-def index() -> Response:
-    """What this is, and where to go."""
-    return json_response(
-        {
-            "name": "pilotlight",
-            "version": __version__,
-            "token": "Send `Authorization: Bearer <token>`; `pilotlight token` prints it.",
-            "links": {
-                "health": "/health",
-                "status": "/api/status",
-                "chat": "/api/chat",
-                "sessions": "/api/sessions",
-                "attention": "/api/attention",
-                "events": "/api/events",
-                "metrics": "/metrics",
-                "settings": "/api/settings",
-                "reference": "/api/docs",
-                "openapi": "/api/openapi.json",
-            },
-        }
-    )
-
-
 @routes.get("/health")
 @public
 def health() -> Response:

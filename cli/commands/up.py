@@ -13,6 +13,7 @@ from pathlib import Path
 
 import click
 
+from cli.commands.devices import invite
 from cli.commands.status import look
 from cli.context import App, json_option, pass_app, refuse_when_unlike
 from cli.daemons.demo_model import DemoModel
@@ -93,6 +94,8 @@ def introduce(app: App) -> None:
         say(f"But: {warning}")
     if DemoModel(app).wanted():
         click.echo("It is the demo: the real CLI, answered by a scripted model on this machine.")
+    click.echo(f"Dashboard: {invite(app, 'admin')[1]}")
+    click.echo("  (signs this browser in, once, within five minutes; `pilotlight open` makes another link)")
     click.echo(f"Token: {paths.token_file} (`pilotlight token` prints it)\nTry:\n")
     click.echo(f"  {curl_line(str(url), paths.token_file)}\n")
 

@@ -55,7 +55,7 @@ def require(have: Scope, needed: Scope, what: str, cure: str) -> None:
     """Refuse what needs more than this scope. `what` begins the sentence, `cure` is the command that helps. Raise Forbidden."""
     if not allows(have, needed):
         raise Forbidden(
-            f"{what} `{have}`. `{cure} NAME --scope {needed}` makes one.",
+            f"{what} `{have}`. `{cure}{' NAME' if cure.endswith(' add') else ''} --scope {needed}` makes one.",
             code="insufficient_scope",
             data={"needed": needed, "scope": have},
         )
@@ -90,16 +90,17 @@ class TokenRecord(Struct, rename="camel", frozen=True, kw_only=True):
 
 @dataclass(frozen=True)
 class Identity:
-    """Whose token it was, and what it may do; `proof` tells this token from a later one of the same name."""
+    """Whose token (or whose browser) it was, and what it may do; `proof` tells this token from a later one of the same name."""
 
     name: str
     scope: Scope
     proof: str = field(default="", compare=False, repr=False)
+    kind: Literal["token", "device"] = "token"
 
     @property
     def actor(self) -> str:
         """Who acts, for the record."""
-        return f"token:{self.name}"
+        return f"{self.kind}:{self.name}"
 
 
 class _File(Struct, rename="camel", forbid_unknown_fields=True):
@@ -181,6 +182,10 @@ class NamedTokens:
         record = self._file.find(identity.proof)
         return record is not None and (record.name, record.scope) == (identity.name, identity.scope)
 
+    def knows(self, proof: str) -> bool:
+        """Whether there is a token with this hash."""
+        return self._file.find(proof) is not None
+
     def records(self) -> list[TokenRecord]:
         """All of them, by name. Raise Unavailable when the file is damaged."""
         return sorted(self._file.records(), key=lambda record: record.name)
@@ -246,6 +251,12 @@ class Keyring:
         if identity.name == DEFAULT_NAME:
             return hmac.compare_digest(self.default.proof(), identity.proof)
         return self.named.holds(identity)
+
+    def knows(self, identity: Identity) -> bool:
+        """Whether this very token exists, whatever its scope."""
+        if identity.name == DEFAULT_NAME:
+            return self.holds(identity)
+        return self.named.knows(identity.proof)
 
 
 def _require(tokens: list[TokenRecord], name: str) -> None:

@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 
 from shared.access.bus_keys import BusClientKey, BusKeyring
+from shared.access.devices import Devices
 from shared.access.tokens import DEFAULT_NAME, Keyring
 from shared.bus.messages import Request
 from shared.bus.operations import RefusedCall, with_effect
@@ -113,12 +114,13 @@ class Audit:
 
 
 class AccessWatch:
-    """Notices tokens and bus keys that come, change and go, whoever did it: the command line, or an editor."""
+    """Notices tokens, bus keys and devices that come, change and go, whoever did it: the command line, or an editor."""
 
     def __init__(self, store: Store, paths: Paths, log: logging.Logger) -> None:
         self._store = store
         self._default = paths.token_file
-        self._tokens, self._keys = Keyring(paths).named, BusKeyring(paths).clients
+        keyring = Keyring(paths)
+        self._tokens, self._keys, self._devices = keyring.named, BusKeyring(paths).clients, Devices(paths, keyring)
         self._log = log
 
     async def run(self) -> None:
@@ -145,6 +147,9 @@ class AccessWatch:
         """Scope and fingerprint of each."""
         found = {f"tokens {record.name}": [record.scope, record.hash] for record in self._tokens.records()}
         found |= {f"bus-keys {client.name}": [client.scope, client.public_key] for client in self._keys.records()}
+        found |= {
+            f"devices {record.name} ({record.id})": [record.scope, record.hash] for record in self._devices.records()
+        }
         with suppress(FileNotFoundError):
             found[f"tokens {DEFAULT_NAME}"] = ["admin", hashlib.sha256(self._default.read_bytes()).hexdigest()]
         return found

@@ -11,6 +11,7 @@ import pytest
 
 from shared import paths as places
 from shared.access.bus_keys import BusClientKey, BusKeyring
+from shared.access.devices import Devices
 from shared.access.tokens import Keyring
 from shared.bus.messages import VERSION, Request
 from shared.bus.operations import RecordingRequest, RefusedCall, SendMessage, StopSession
@@ -117,5 +118,10 @@ def test_tokens_and_keys_that_come_change_and_go_are_recorded_also_over_a_restar
     keyring.named.revoke("old")
     clients.revoke("monitor")
     assert look() == [("bus-keys.revoke", "monitor", "read"), ("tokens.revoke", "old", "read")]
+    devices = Devices(paths, keyring)
+    record, _ = devices.redeem("phone", link=devices.invite("answer").link)
+    assert look() == [("devices.add", f"phone ({record.id})", "answer")]
+    devices.revoke(record.id)
+    assert look() == [("devices.revoke", f"phone ({record.id})", "answer")]
     assert {data["actor"] for data in told(store)} == {"local"}
     assert secret not in str(told(store))

@@ -61,9 +61,10 @@ USES = {
     "usage": "",
     "import": "",
     "doctor": "",
+    "open": "",
 }
 USES_NONE = {"token", "completion"}
-"""What does not come near it; nor do those of a group (tokens, bus-keys, service)."""
+"""What does not come near it; nor do those of a group (tokens, bus-keys, devices, service)."""
 
 AT_A_TERMINAL = {"attach", "watch"}
 

@@ -1,0 +1,72 @@
+// Calls of the public HTTP API. What must not regress: nothing is done twice (an act has a key, and a retry after silence has the
+// same one), and a refusal is an error with the server's own sentence.
+import { signal } from "../vendor/preact.js";
+
+export const signedOut = signal(false);
+export const away = signal(null); // since when the supervisor or the server does not answer, and why
+
+export class Problem extends Error {
+  constructor(status, body) {
+    super(body.error || "The server did not answer.");
+    this.status = status;
+    this.code = body.code || "unreachable";
+    this.retryable = Boolean(body.retryable);
+    this.data = body.data || {};
+  }
+}
+
+const SILENCE_MS = 40000;
+
+export async function call(method, path, body, options = {}) {
+  const headers = { Accept: "application/json", "X-Pilotlight": "1", ...options.headers };
+  if (method !== "GET") headers["Idempotency-Key"] = options.key || newKey();
+  let payload;
+  if (body instanceof FormData) payload = body;
+  else if (method !== "GET") {
+    headers["Content-Type"] = "application/json";
+    payload = JSON.stringify(body || {});
+  }
+  let answer;
+  try {
+    const patience = AbortSignal.timeout(options.patience || SILENCE_MS);
+    answer = await fetch(path, { method, headers, body: payload, signal: patience, credentials: "same-origin" });
+  } catch (error) {
+    unreachable("The server cannot be reached.");
+    throw new Problem(0, { error: "The server cannot be reached.", code: "unreachable", retryable: true });
+  }
+  const text = await answer.text();
+  const tree = parsed(text);
+  if (answer.ok) {
+    if (path.startsWith("/api/sessions") || path.startsWith("/api/me")) reachable();
+    return tree;
+  }
+  if (answer.status === 401 && path !== "/api/sign-in") signedOut.value = true;
+  if (answer.status === 503 && tree.code !== "too_many_streams") unreachable(tree.error, "supervisor");
+  throw new Problem(answer.status, tree);
+}
+
+export const get = (path, options) => call("GET", path, undefined, options);
+export const post = (path, body, options) => call("POST", path, body, options);
+export const patch = (path, body, options) => call("PATCH", path, body, options);
+export const del = (path, options) => call("DELETE", path, {}, options);
+
+export function newKey() {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+export function unreachable(why, what = "server") {
+  if (!away.value || away.value.what !== what) away.value = { since: Date.now(), why, what };
+}
+
+export function reachable() {
+  if (away.value && away.value.what !== "stream") away.value = null;
+}
+
+function parsed(text) {
+  try {
+    return JSON.parse(text) || {};
+  } catch {
+    return {};
+  }
+}

@@ -1,0 +1,218 @@
+// One card, one decision. Everything that would be done is visible before its button lives; an answer names what it is for
+// (`waitingId`), so a late one is refused and says so, and a card that was answered elsewhere turns to its result in place.
+import { html, signal, useEffect, useRef, useState } from "../vendor/preact.js";
+import { post } from "./api.js";
+import { Markdown } from "./markdown.js";
+import { Bar, go, useKeys } from "./shell.js";
+import { attempt, listeners, live, may, put, sessions, waiting } from "./store.js";
+import { Btn, Empty, Icon, State } from "./ui.js";
+import { age, clock, many, minute, shortPath, span, titleOf } from "./words.js";
+import { Input, Output, visible } from "./tools.js";
+
+const STANDS_MS = 500;
+const gone = signal({}); // waiting id -> what became of it
+
+const WORDS = { allow: "Allow once", always: "Allow always", deny: "Deny" };
+
+function told(id, text) {
+  gone.value = { ...gone.value, [id]: { text, at: Date.now() } };
+}
+
+listeners.add((event) => {
+  if (event.kind === "answered") {
+    const id = event.data.waitingId || event.data.id;
+    const said = { allow: "Allowed", always: "Allowed always", deny: "Denied" }[event.data.choice] || "Answered";
+    if (id && !gone.value[id]) told(id, `${said}${event.data.by ? ` by ${event.data.by}` : " elsewhere"}, just now`);
+  }
+  if (event.kind === "expired") {
+    const id = event.data.waitingId || event.data.id;
+    if (id && !gone.value[id]) told(id, event.data.cause === "terminal" ? "Answered at the terminal" : "Not asked any more");
+  }
+});
+
+export async function give(session, body, said) {
+  const asked = session.waiting;
+  try {
+    const answer = await post(`/api/sessions/${session.id}/answer`, { waitingId: asked.id, ...body }, { patience: 60000 });
+    told(asked.id, said);
+    put(answer.session);
+    return true;
+  } catch (error) {
+    if (error.status === 409) told(asked.id, error.message);
+    else await attempt(() => Promise.reject(error));
+    return false;
+  }
+}
+
+// A card takes no key and no tap until it has stood still for half a second.
+function useStanding(id) {
+  const [ready, setReady] = useState(false);
+  useEffect(() => {
+    setReady(false);
+    const timer = setTimeout(() => setReady(true), STANDS_MS);
+    return () => clearTimeout(timer);
+  }, [id]);
+  return ready;
+}
+
+const waitedFor = (asked) => {
+  const said = age(asked.since || minute.value);
+  return said === "now" ? "since just now" : `for ${said}`;
+};
+
+// `allow addRules Bash(git push *) (localSettings)`, as the CLI offers it, in words: exactly the rule, and where it is kept.
+function ruleOf(choice) {
+  const text = choice.description || choice.label;
+  const found = /^allow addRules (.+) \((\w+)\)$/.exec(text);
+  const where = { localSettings: "in this project, for you", projectSettings: "in this project, for everyone", userSettings: "everywhere", session: "in this session" };
+  return found ? html`<code>${found[1]}</code><span class="small muted"> ${where[found[2]] || found[2]}</span>` : html`<code>${text}</code>`;
+}
+
+const KINDS = {
+  permission: (asked) => (asked.tool === "Bash" ? "Claude wants to run a command" : ["Edit", "Write", "MultiEdit"].includes(asked.tool) ? "Claude wants to change a file" : `Claude wants to use ${asked.tool || "a tool"}`),
+  question: (asked) => (asked.questions?.length > 1 ? `${asked.questions.length} decisions are yours` : "A decision is yours"),
+  plan: () => "Claude has a plan and asks to proceed",
+  trust: () => "Do you trust the files in this folder?",
+  login: () => "Claude is not logged in",
+  setup: (asked) => asked.title || "Claude needs setup",
+  rate_limit: () => "The usage limit is reached",
+  dialog: () => "A dialog that pilotlight does not know",
+};
+
+export function Card({ session, now }) {
+  const asked = session.waiting;
+  const ready = useStanding(asked.id);
+  const [busy, setBusy] = useState(false);
+  const done = gone.value[asked.id];
+  if (done) {
+    return html`<article class="ask gone" id=${`ask-${session.id}`}><header><${Icon} icon="check" size="s" /><span>${done.text}</span><span class="where"><span class="clip" dir="auto">${titleOf(session)}</span></span></header></article>`;
+  }
+  const why = !may("answer") ? "needs answer" : !ready || busy ? "one moment" : undefined;
+  const answer = async (body, said) => {
+    setBusy(true);
+    await give(session, body, said);
+    setBusy(false);
+  };
+  const Form = { permission: Permission, question: Questions, plan: Plan }[asked.for] || Choices;
+  const title = (KINDS[asked.for] || KINDS.dialog)(asked);
+  return html`<article class=${`ask${now ? " now" : ""}`} id=${`ask-${session.id}`} data-waiting=${asked.id} tabindex="-1" aria-labelledby=${`t-${asked.id}`}>
+    <header><${State} session=${session} fill /><time>waits ${waitedFor(asked)}</time><span class="where"><${Icon} icon="folder" size="s" /><span class="path clip">${shortPath(session.projectPath)}</span><span class="dot"></span><a class="clip" dir="auto" href=${`#/session/${session.id}`}>${titleOf(session)}</a></span></header>
+    <${Form} session=${session} asked=${asked} title=${title} why=${why} answer=${answer} />
+  </article>`;
+}
+
+const Title = ({ asked, title }) => html`<h2 id=${`t-${asked.id}`}>${title}</h2>`;
+
+function Permission({ asked, title, why, answer }) {
+  const [reason, setReason] = useState(null);
+  const has = (id) => (asked.choices || []).find((choice) => choice.id === id);
+  const others = (asked.choices || []).filter((choice) => !WORDS[choice.id]);
+  const rule = has("always");
+  return html`<div class="asked"><${Title} asked=${asked} title=${title} /><${Input} tool=${asked.tool} input=${asked.input} />
+      ${!asked.input ? html`<p class="soft" dir="auto">${asked.text}</p>` : null}</div>
+    <footer><span class="two">${has("allow") ? html`<${Btn} kind="you" why=${why} onClick=${() => answer({ choice: "allow" }, "Allowed by you, just now")}>Allow once <kbd class="for-keys">A</kbd></${Btn}>` : null}
+      ${has("deny") ? html`<${Btn} why=${why} onClick=${() => answer({ choice: "deny" }, "Denied by you, just now")}>Deny <kbd class="for-keys">D</kbd></${Btn}>` : null}</span>
+      ${rule ? html`<${Btn} why=${why} onClick=${() => answer({ choice: "always" }, "Allowed always by you, just now")}><span>Allow always: ${ruleOf(rule)}</span> <kbd class="for-keys">⇧A</kbd></${Btn}>` : null}
+      ${others.map((choice) => html`<${Btn} why=${why} key=${choice.id} onClick=${() => answer({ choice: choice.id }, `${choice.label}, by you`)}>${choice.label}</${Btn}>`)}
+      ${has("deny") && reason === null ? html`<${Btn} kind="quiet push" onClick=${() => setReason("")}>Deny and say why…</${Btn}>` : null}
+      ${reason !== null ? html`<label class="field grow"><span class="sr">Why not</span><input class="input" dir="auto" value=${reason} onInput=${(event) => setReason(event.target.value)} placeholder="What should Claude do instead?" /></label><${Btn} why=${why || (reason.trim() ? undefined : "say why")} onClick=${() => answer({ choice: "deny", text: reason }, "Denied by you, with a reason")}>Deny</${Btn}>` : null}
+    </footer>`;
+}
+
+function Questions({ asked, title, why, answer }) {
+  const questions = asked.questions || [];
+  const [chosen, setChosen] = useState({});
+  const [own, setOwn] = useState({});
+  const [tried, setTried] = useState(false);
+  const answerOf = (index) => {
+    const words = (own[index] || "").trim();
+    const picked = chosen[index] || [];
+    if (questions[index].multiSelect) return [...picked, ...(words ? [words] : [])].join(", ");
+    return words || picked[0] || "";
+  };
+  const missing = questions.map((_, index) => index).filter((index) => !answerOf(index));
+  const pick = (index, label, several, on) => {
+    const before = chosen[index] || [];
+    setChosen({ ...chosen, [index]: several ? (on ? [...before, label] : before.filter((one) => one !== label)) : [label] });
+    if (!several) setOwn({ ...own, [index]: "" });
+  };
+  const send = () => {
+    setTried(true);
+    if (missing.length) return;
+    answer({ answers: Object.fromEntries(questions.map((question, index) => [question.question, answerOf(index)])) }, "Answered by you, just now");
+  };
+  return html`<div class="asked"><${Title} asked=${asked} title=${title} />
+    ${questions.map((question, index) => html`<fieldset class="q" key=${index} data-question=${index}><legend dir="auto">${questions.length > 1 ? `${index + 1}. ` : ""}${question.question}${question.multiSelect ? html` <span class="muted small">Choose any number.</span>` : null}</legend>
+      <div class="choices">${(question.options || []).map((option) => html`<label class="choice" key=${option.label}><input class="tick" type=${question.multiSelect ? "checkbox" : "radio"} name=${`${asked.id}-${index}`} checked=${(chosen[index] || []).includes(option.label)} onChange=${(event) => pick(index, option.label, question.multiSelect, event.target.checked)} /><span><b dir="auto">${option.label}</b>${option.description ? html`<span class="d" dir="auto">${option.description}</span>` : null}${option.preview ? html`<pre class="small" dir="ltr">${visible(option.preview)}</pre>` : null}</span></label>`)}</div>
+      <label class="field"><span class="sr">Your own answer to question ${index + 1}</span><input class="input" dir="auto" placeholder="Or in your own words" value=${own[index] || ""} onInput=${(event) => { setOwn({ ...own, [index]: event.target.value }); if (!question.multiSelect && event.target.value) setChosen({ ...chosen, [index]: [] }); }} /></label>
+      ${tried && missing.includes(index) ? html`<p class="small bad-text" role="alert">This one is missing.</p>` : null}</fieldset>`)}</div>
+    <footer><${Btn} kind="you" why=${why} onClick=${send}>${questions.length > 1 ? `Send ${questions.length} answers` : "Send the answer"} <kbd class="for-keys">⌘ Enter</kbd></${Btn}>
+      ${(asked.choices || []).some((choice) => choice.id === "deny") ? html`<${Btn} kind="quiet" why=${why} onClick=${() => answer({ choice: "deny" }, "Declined by you")}>Decline to answer</${Btn}>` : null}
+      ${missing.length ? html`<span class="small muted push">${many(missing.length, "answer")} missing</span>` : null}</footer>`;
+}
+
+function Plan({ asked, title, why, answer }) {
+  const [words, setWords] = useState("");
+  const text = (asked.input && asked.input.plan) || asked.text || "";
+  const choices = asked.choices || [];
+  const deny = choices.find((choice) => choice.id === "deny");
+  const approve = choices.filter((choice) => choice.id !== "deny");
+  return html`<div class="asked"><${Title} asked=${asked} title=${title} /><div class="prose"><${Markdown} text=${text} /></div></div>
+    <footer>${approve.map((choice, index) => html`<${Btn} key=${choice.id} kind=${index ? "" : "you"} why=${why} onClick=${() => answer({ choice: choice.id }, "Approved by you, just now")}>${index || choice.id !== "allow" ? choice.label : "Approve the plan"}</${Btn}>`)}
+      ${deny ? html`<${Btn} why=${why} onClick=${() => answer(words.trim() ? { choice: "deny", text: words } : { choice: "deny" }, "Sent back by you")}>Keep planning</${Btn}>
+      <label class="field grow"><span class="sr">What should change</span><input class="input" dir="auto" placeholder="What should change?" value=${words} onInput=${(event) => setWords(event.target.value)} /></label>` : null}</footer>`;
+}
+
+function Choices({ session, asked, title, why, answer }) {
+  const until = asked.until && asked.until - minute.value;
+  return html`<div class="asked"><${Title} asked=${asked} title=${title} />
+      ${asked.for === "trust" ? html`<p class="path">${session.projectPath}</p><p class="small soft">Claude may read everything in it, and run what its settings name. Your first message waits until you decide.</p>` : null}
+      ${asked.for === "login" ? html`<p class="soft">Run <code>claude</code> in a terminal on this machine and log in with <code>/login</code>.</p>` : null}
+      ${asked.for === "rate_limit" ? html`<p class="soft">${asked.until ? html`It goes on by itself at <strong>${clock(asked.until)}</strong>, in ${span(until)}. ` : null}Nothing is lost.</p>` : null}
+      ${["dialog", "setup"].includes(asked.for) || (!["trust", "login", "rate_limit"].includes(asked.for) && asked.text) ? html`<div class="screen-text" tabindex="0" role="group" aria-label="The screen of the session">${asked.text}</div>` : null}</div>
+    <footer>${(asked.choices || []).map((choice, index) => html`<${Btn} key=${choice.id} kind=${index === 0 && asked.for !== "dialog" ? "you" : ""} why=${why} onClick=${() => answer({ choice: choice.id }, `“${choice.label}”, by you`)}>${choice.label}</${Btn}>`)}
+      <a class="btn quiet push" href=${`/terminal#${session.id}`}><${Icon} icon="terminal" size="s" />Terminal</a></footer>`;
+}
+
+export default function Attention({ id }) {
+  const kept = useRef(new Map()); // a card stays where it is for two seconds after its answer
+  const [, redraw] = useState(0);
+  for (const one of waiting.value) kept.current.set(one.waiting.id, one);
+  const present = new Set(waiting.value.map((one) => one.waiting.id));
+  for (const [key] of kept.current) {
+    if (present.has(key)) continue;
+    if (!gone.value[key]) told(key, "Not asked any more");
+    if (Date.now() - gone.value[key].at > 2000 && !document.querySelector(".cards:hover")) kept.current.delete(key);
+  }
+  useEffect(() => {
+    const timer = setInterval(() => redraw((n) => n + 1), 1000);
+    return () => clearInterval(timer);
+  }, []);
+  const cards = [...kept.current.values()];
+  const [at, setAt] = useState(null);
+  const open = cards.filter((one) => !gone.value[one.waiting.id]);
+  const current = open.find((one) => one.id === (at || id)) || open[0];
+  useEffect(() => {
+    if (id) document.getElementById(`ask-${id}`)?.scrollIntoView({ block: "start" });
+  }, [id]);
+  const press = (text) => () => {
+    const buttons = [...document.querySelectorAll(".ask.now footer .btn")];
+    buttons.find((button) => button.textContent.trim().startsWith(text))?.click();
+  };
+  const shift = (step) => () => {
+    const next = open[Math.max(0, Math.min(open.length - 1, open.indexOf(current) + step))];
+    if (next) {
+      setAt(next.id);
+      document.getElementById(`ask-${next.id}`)?.focus();
+    }
+  };
+  const choose = Object.fromEntries(Array.from({ length: 9 }, (_, index) => [String(index + 1), () => document.querySelectorAll(".ask.now .choice input")[index]?.click()]));
+  useKeys({ ...choose, j: shift(1), k: shift(-1), a: press("Allow once"), A: press("Allow always"), d: press("Deny"), o: () => current && go(`/session/${current.id}`) });
+  const busy = live.value.filter((one) => one.state === "busy");
+  return html`<main id="main" tabindex="-1"><${Bar} title="Attention">${open.length ? html`<span class="count you">${open.length}</span>` : null}</${Bar}>
+    <div class="body">${cards.length ? html`<div class="desk">
+      <nav class="index" aria-label="What waits">${open.map((one) => html`<a class="index-item" key=${one.id} href=${`#/attention/${one.id}`} onClick=${() => setAt(one.id)} aria-current=${current === one ? "true" : undefined}><${State} session=${one} /><span class="clip strong" dir="auto">${titleOf(one)}</span><span></span><span class="d clip" dir="auto">${one.waiting.title || one.waiting.for} · ${age(one.waiting.since || minute.value)}</span></a>`)}</nav>
+      <div class="cards">${cards.map((one) => html`<${Card} session=${sessions.value.get(one.id)?.waiting?.id === one.waiting.id ? sessions.value.get(one.id) : one} now=${current === one} key=${one.waiting.id} />`)}</div>
+      <aside class="keys box" aria-label="Keyboard"><h2>Keyboard</h2><ul class="keys-list"><li>Next, previous <span><kbd>J</kbd> <kbd>K</kbd></span></li><li>Allow once <kbd>A</kbd></li><li>Allow always <kbd>⇧A</kbd></li><li>Deny <kbd>D</kbd></li><li>Choose an option <span><kbd>1</kbd> – <kbd>9</kbd></span></li><li>Open the conversation <kbd>O</kbd></li></ul></aside>
+    </div>` : html`<${Empty} icon="check" title="Nobody waits for you"><p class="soft">${busy.length ? `${many(busy.length, "session")} at work: ${busy.slice(0, 3).map(titleOf).join(", ")}.` : "Nothing is at work either."}</p><a class="btn" href="#/sessions">All sessions</a></${Empty}>`}</div></main>`;
+}

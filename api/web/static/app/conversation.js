@@ -1,0 +1,193 @@
+// One conversation: what was said, what is being said, and what waits. At the bottom the view follows; scrolled up it stays where
+// the reader is, whatever is added above or below. An entry that has not changed is not drawn again.
+import { html, useEffect, useLayoutEffect, useRef, useState } from "../vendor/preact.js";
+import { patch, post } from "./api.js";
+import { Card } from "./attention.js";
+import { Composer } from "./compose.js";
+import { Markdown } from "./markdown.js";
+import { extend, reopen, SessionMenu } from "./sessions.js";
+import { useKeys } from "./shell.js";
+import { attempt, loaded, may, note, sessions, waiting } from "./store.js";
+import { Talk } from "./talk.js";
+import { Work } from "./tools.js";
+import { Bones, Btn, Copy, Empty, Icon, Item, Left, State } from "./ui.js";
+import { age, bytes, clock, dayOf, exactly, shortPath, shorten, STEPS, stateOf, titleOf } from "./words.js";
+
+const NEAR = 80;
+const drawn = new WeakMap();
+
+function Receipt({ message }) {
+  const state = message.state;
+  const steps = Object.entries(message.steps || {}).sort(([, a], [, b]) => a - b);
+  const first = steps.length ? steps[0][1] : 0;
+  const last = steps.length ? steps[steps.length - 1][1] : message.createdAt;
+  return html`<details class=${`receipt ${state}${state === "answered" ? "" : " say"}`}><summary><${Icon} icon=${state} /><span class="word">${STEPS[state]}</span> <time>${clock(last)}</time><span class="sr">, show every step</span></summary>
+    <ol class="trail">${steps.map(([name, at], index) => html`<li key=${name}><${Icon} icon=${name} size="s" />${STEPS[name] || name} <time>${index ? `+${((at - first) / 1000).toFixed(at - first < 10000 ? 3 : 0)} s` : exactly(at)}</time></li>`)}</ol></details>`;
+}
+
+function Mine({ text, files, message, again }) {
+  const error = message && message.error;
+  return html`<div class="me"><div class="bubble" dir="auto">${text}${(files || []).length ? html`<span class="atts">${files.map((file) => html`<span class="att" key=${file.name}><${Icon} icon="file" size="s" /><span class="clip">${file.name}</span></span>`)}</span>` : null}</div>
+    ${message ? html`<${Receipt} message=${message} />` : null}
+    ${error ? html`<div class="note bad" role="alert"><span><${Icon} icon="failed" size="s" /></span><p>${error.message}</p>${again ? html`<${Btn} kind="tight" onClick=${again}>Send again</${Btn}>` : null}</div>` : null}</div>`;
+}
+
+// A message of ours that is in the history: its receipt is asked for when somebody wants to know, and for the last few at once.
+function Sent({ entry, talk, late, answered }) {
+  const known = talk.receipts.value.get(entry.messageId);
+  const want = () => known || talk.fetch(entry.messageId);
+  useEffect(() => {
+    if (late && entry.messageId) want();
+  }, []);
+  const guess = { state: answered ? "answered" : "submitted", steps: entry.at ? { submitted: entry.at } : {}, createdAt: entry.at || 0 };
+  return html`<div data-entry=${entry.id} onPointerEnter=${entry.messageId ? want : undefined} onFocusIn=${entry.messageId ? want : undefined}><${Mine} text=${entry.text} files=${entry.attachments} message=${entry.messageId ? known || guess : null} /></div>`;
+}
+
+function Entry(entry) {
+  if (entry.role === "command" || entry.role === "system") {
+    return html`<div class="aside small muted" data-entry=${entry.id}><code dir="auto">${entry.text}</code>${entry.output ? html`<pre class="small" tabindex="0" dir="auto">${entry.output}</pre>` : null}</div>`;
+  }
+  const usage = entry.usage || {};
+  const count = (value) => (value >= 1000 ? `${(value / 1000).toFixed(1)}k` : value);
+  return html`<div class="turn" data-entry=${entry.id}>
+    ${entry.text ? html`<div class="claude prose"><${Markdown} text=${entry.text} />
+      <div class="stamp">${entry.at ? html`<time title=${exactly(entry.at)}>${clock(entry.at)}</time>` : null}${entry.model ? html`<span class="dot"></span><span>${shorten(entry.model, 40)}</span>` : null}${usage.outputTokens || usage.output_tokens ? html`<span class="dot mid"></span><span class="num mid">${count(usage.outputTokens || usage.output_tokens)} tokens out</span>` : null}<${Copy} text=${entry.text} label="Copy this answer" /></div></div>` : null}
+    ${entry.error ? html`<div class="note bad"><span><${Icon} icon="failed" size="s" /></span><p>${entry.error}</p></div>` : null}
+    ${(entry.toolCalls || []).length ? html`<${Work} calls=${entry.toolCalls} />` : null}
+    ${entry.truncated ? html`<p class="tiny muted">Cut: the export has the whole.</p>` : null}</div>`;
+}
+
+function vnodeOf(entry) {
+  if (!drawn.has(entry)) drawn.set(entry, html`<${Entry} ...${entry} key=${entry.id} />`);
+  return drawn.get(entry);
+}
+
+function Live({ talk, busy }) {
+  const items = talk.live.value;
+  const last = items.length - 1;
+  return html`${items.map((item, index) => item.type === "tool"
+    ? html`<${Work} calls=${[item.call]} key=${item.call.id} />`
+    : html`<div class="claude prose" aria-busy=${busy && index === last ? "true" : undefined} key=${item.id}><${Markdown} text=${item.parts.join("")} />${busy && index === last ? html`<span class="caret" aria-hidden="true"></span>` : null}</div>`)}`;
+}
+
+function Flow({ talk, session }) {
+  const box = useRef(null);
+  const [fresh, setFresh] = useState(0);
+  const anchor = useRef(null);
+  const entries = talk.entries.value;
+  const version = talk.version.value;
+  const busy = session.state === "busy";
+  const atEnd = () => box.current.scrollHeight - box.current.scrollTop - box.current.clientHeight < NEAR;
+  const jump = () => {
+    box.current.scrollTop = box.current.scrollHeight;
+    talk.follow = true;
+    setFresh(0);
+  };
+  const scrolled = () => {
+    talk.follow = atEnd();
+    if (talk.follow) setFresh(0);
+    if (box.current.scrollTop < 400 && talk.next.value) {
+      anchor.current = box.current.scrollHeight - box.current.scrollTop;
+      talk.earlier();
+    }
+  };
+  useLayoutEffect(() => {
+    if (talk.follow !== false) jump();
+    else setFresh((count) => count + 1);
+  }, [version, talk.ready.value]);
+  useLayoutEffect(() => {
+    if (anchor.current !== null) {
+      box.current.scrollTop = box.current.scrollHeight - anchor.current;
+      anchor.current = null;
+    }
+  }, [entries[0]?.id]);
+  useEffect(() => {
+    const grown = new ResizeObserver(() => talk.follow !== false && box.current && (box.current.scrollTop = box.current.scrollHeight));
+    grown.observe(box.current);
+    grown.observe(box.current.firstElementChild);
+    return () => grown.disconnect();
+  }, []);
+  useKeys({ E: jump, Home: () => (box.current.scrollTop = 0), e: () => rename(session), t: () => (location.href = `/terminal#${session.id}`), "+": () => extend(session) });
+  const again = (message) => () => attempt(() => post(`/api/sessions/${session.id}/messages`, { message: message.text, wait: 0 }).then((answer) => talk.fetch(answer.messageId)));
+  const known = new Set(entries.map((entry) => entry.messageId).filter(Boolean));
+  const mine = [...talk.receipts.value.values()].filter((one) => one.state !== "queued" && one.state !== "cancelled" && one.kind !== "command" && !known.has(one.id));
+  let day = "";
+  const rows = [];
+  entries.forEach((entry, at) => {
+    const of = entry.at ? dayOf(entry.at) : day;
+    if (of && of !== day) rows.push(html`<p class="day" key=${`day-${entry.id}`}>${of}</p>`);
+    day = of;
+    rows.push(entry.role === "user" ? html`<${Sent} key=${entry.id} entry=${entry} talk=${talk} late=${at >= entries.length - 6} answered=${entries[at + 1]?.role === "assistant"} />` : vnodeOf(entry));
+  });
+  return html`<div class="flow" ref=${box} tabindex="0" role="log" aria-label="Conversation" aria-live="off" onScroll=${scrolled}><div class="inner">
+      ${talk.next.value ? html`<${Btn} kind="quiet tight" onClick=${() => { anchor.current = box.current.scrollHeight - box.current.scrollTop; talk.earlier(); }}>Earlier</${Btn}>` : null}
+      ${talk.failed.value ? html`<div class="note bad" role="alert"><p>${talk.failed.value}</p><${Btn} kind="tight" onClick=${() => talk.load()}>Try again</${Btn}></div>` : null}
+      ${!talk.ready.value && !talk.failed.value ? html`<${Bones} rows=${3} />` : null}
+      ${talk.ready.value && !rows.length && !mine.length && !talk.live.value.length ? html`<${Empty} icon="chat" title="Nothing said yet"><p class="soft">Claude is in ${shortPath(session.projectPath)} and listens.</p></${Empty}>` : null}
+      ${rows}
+      ${mine.map((message) => html`<${Mine} key=${message.id} text=${message.text} files=${message.attachments} message=${message} again=${message.state === "failed" ? again(message) : null} />`)}
+      <${Live} talk=${talk} busy=${busy} />
+      ${busy && !talk.live.value.length ? html`<p class="muted small working" aria-hidden="true"><${Icon} icon="busy" size="s" /> Claude works</p>` : null}
+    </div></div>
+    ${fresh ? html`<div class="jump-now"><${Btn} icon="arrow-down" kind="tight" onClick=${jump}>${fresh} new</${Btn}></div>` : null}`;
+}
+
+async function rename(session) {
+  const title = prompt("Title", titleOf(session));
+  if (title && title.trim()) await attempt(() => patch(`/api/sessions/${session.id}`, { title: title.trim() }));
+}
+
+function List({ current }) {
+  const all = [...sessions.value.values()].filter((one) => one.state !== "ended").sort((a, b) => b.lastActivity - a.lastActivity);
+  const parts = [["Waits for you", waiting.value], ["Live", all.filter((one) => !one.waiting && one.state !== "hibernated")], ["Hibernated", all.filter((one) => one.state === "hibernated")]];
+  return html`<aside class="pane-list" aria-label="Sessions"><div class="head"><a class="btn grow" href="#/search"><${Icon} icon="search" size="s" />Search</a><a class="icon-btn" href="#/new" aria-label="New session"><${Icon} icon="plus" /></a></div>
+    <div class="scroll">${parts.map(([title, list]) => list.length ? html`<p class="pane-label" key=${title}>${title}</p>${list.slice(0, 40).map((one) => {
+      const { word, icon, color } = stateOf(one);
+      return html`<a class="mini" key=${one.id} href=${`#/session/${one.id}`} aria-current=${one.id === current ? "true" : undefined}><span class=${`s-${color} state`}><${Icon} icon=${icon} size="s" /><span class="sr">${word}</span></span><span class="t clip" dir="auto">${titleOf(one)}</span><time>${age(one.lastActivity)}</time><span class="w clip" dir="auto">${one.lastWords?.text || shortPath(one.projectPath)}</span></a>`;
+    })}` : null)}</div></aside>`;
+}
+
+function Facts({ session, talk }) {
+  const rows = [["Folder", shortPath(session.projectPath)], ["Model", session.model || "Claude’s own choice"], ["Mode", session.permissionMode || "Normal"], ["Messages", `${session.messageCount}${session.queueLength ? `, ${session.queueLength} in the queue` : ""}`], ["Claude", session.claudeVersion], ["Process", session.pid], ["Looking", session.viewers ? `${session.viewers}${session.writer ? `, ${session.writer} types` : ""}` : null]];
+  const setAlive = (event) => attempt(() => patch(`/api/sessions/${session.id}`, { autoKeepAlive: event.target.checked }));
+  const said = { message: (data) => `Your message was ${STEPS[data.state]?.toLowerCase() || data.state}`, state: (data) => `Now ${data.to}`, waiting: () => "Waits for you", answered: () => "Answered what it asked", crashed: () => "Its process died", resumed: () => "It is back", ended: (data) => `Ended: ${data.reason}`, warning: () => "Will expire soon" };
+  return html`<aside class="pane-facts" aria-label="About this session">
+    <section class="box"><h2>Time left</h2><p class="spread"><span class="strong"><${Left} session=${session} /></span></p><label class="switch small"><input type="checkbox" role="switch" checked=${session.autoKeepAlive} disabled=${!may("chat")} onChange=${setAlive} /><span>Extend by itself</span></label></section>
+    <section class="box"><h2>Process</h2><dl class="facts"><dt>Memory</dt><dd class="num">${bytes(session.memoryBytes) || "none"}</dd><dt>CPU</dt><dd class="num">${session.cpuPercent != null ? `${Math.round(session.cpuPercent)} %` : "none"}</dd></dl></section>
+    <section class="box"><h2>Conversation</h2><dl class="facts">${rows.filter(([, value]) => value != null).map(([name, value]) => html`<dt>${name}</dt><dd dir="auto" class=${name === "Folder" ? "path" : ""}>${value}</dd>`)}</dl></section>
+    ${talk.happened.value.length ? html`<section class="box"><h2>What happened</h2><ol class="log">${talk.happened.value.slice(-8).reverse().map((event) => html`<li key=${event.seq}><time>${clock(event.at)}</time><span>${(said[event.kind] || (() => event.kind))(event.data)}</span></li>`)}</ol></section>` : null}</aside>`;
+}
+
+export default function Conversation({ id }) {
+  const [talk, setTalk] = useState(null);
+  useEffect(() => {
+    const made = new Talk(id);
+    setTalk(made);
+    return () => made.close();
+  }, [id]);
+  const session = sessions.value.get(id);
+  if (!session) {
+    return html`<main id="main" tabindex="-1">${loaded.value ? html`<${Empty} icon="lost" title="There is no such session"><a class="btn" href="#/sessions">All sessions</a></${Empty}>` : html`<${Bones} />`}</main>`;
+  }
+  if (!talk || talk.id !== id) return html`<main id="main" class="talk" tabindex="-1"></main>`;
+  const ended = session.state === "ended";
+  const recapWhy = ["idle", "hibernated"].includes(session.state) ? undefined : "of a session at rest only";
+  const recap = () => attempt(() => post("/api/sessions/keep-alive", { sessionId: id, action: "recap" }, { patience: 180000 }).then((answer) => {
+    if (answer.recap) note("The recap is in the conversation.");
+    talk.settle();
+    return null;
+  }));
+  const more = html`<${Item} icon="recap" why=${recapWhy} onClick=${recap}>Recap</${Item}><${Item} icon="edit" onClick=${() => rename(session)}>Rename</${Item}><${Item} icon="download" href=${`/api/sessions/${id}/export`}>Export as Markdown</${Item}><hr />`;
+  return html`<main id="main" class="talk" tabindex="-1">
+    <${List} current=${id} />
+    <header class="talk-bar"><a class="icon-btn phone" href="#/sessions" aria-label="Back to sessions"><${Icon} icon="left" /></a>
+      <div class="who"><h1 class="clip" dir="auto" title=${titleOf(session)}>${titleOf(session)}</h1><div class="line"><${State} session=${session} /><span class="dot mid"></span><span class="mid path clip">${shortPath(session.projectPath)}</span><span class="dot"></span><${Left} session=${session} /></div></div>
+      ${ended ? null : html`<${Btn} icon="extend" kind="tight mid" onClick=${() => extend(session)}>Extend</${Btn}>`}
+      <a class="icon-btn" href=${`/terminal#${id}`} aria-label="Terminal"><${Icon} icon="terminal" /></a><${SessionMenu} one=${session} more=${more} /></header>
+    <${Flow} talk=${talk} session=${session} />
+    <div class="dock"><div class="inner">
+      ${session.waiting ? html`<${Card} session=${session} now />` : null}
+      ${ended ? html`<div class="note"><span><${Icon} icon=${stateOf(session).icon} size="s" /></span><p><b>${stateOf(session).word}.</b> ${session.endDetail || ""} The conversation is kept.</p><${Btn} kind="tight" onClick=${() => reopen(session).then(() => talk.settle())}>Reopen</${Btn}></div>` : html`<${Composer} session=${session} talk=${talk} key=${id} />`}
+    </div></div>
+    <${Facts} session=${session} talk=${talk} /></main>`;
+}

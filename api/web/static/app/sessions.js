@@ -1,0 +1,255 @@
+// Every session: how much room there is, what waits for a person, and the list. Rows keep their place while somebody points, reads
+// or types: the order is made when the list opens, when the sort changes, and after five quiet seconds.
+import { html, signal, useEffect, useMemo, useRef } from "../vendor/preact.js";
+import { del, post } from "./api.js";
+import { Bar, go, useKeys } from "./shell.js";
+import { asOf, attempt, live, loaded, may, me, metrics, note, put, sessions, settings, waiting } from "./store.js";
+import { Bones, Btn, Empty, Icon, Item, Left, Menu, Meter, State, confirm } from "./ui.js";
+import { age, bytes, many, minute, shortPath, stateOf, titleOf } from "./words.js";
+
+const DAY = 86400000;
+const QUIET_MS = 5000;
+const MOST_ROWS = 60;
+const filter = signal("all");
+const words = signal("");
+const sort = signal(localStorage.getItem("sort") || "activity");
+const grouped = signal(localStorage.getItem("grouped") !== "no");
+const picked = signal(new Set());
+const shown = signal(MOST_ROWS);
+const order = signal([]);
+const focusAt = signal(-1);
+
+const SORTS = {
+  activity: ["activity", (a, b) => b.lastActivity - a.lastActivity],
+  state: ["state", (a, b) => stateOf(a).word.localeCompare(stateOf(b).word) || b.lastActivity - a.lastActivity],
+  left: ["time left", (a, b) => (a.expiresAt || Infinity) - (b.expiresAt || Infinity)],
+  memory: ["memory", (a, b) => (b.memoryBytes || 0) - (a.memoryBytes || 0)],
+  title: ["title", (a, b) => titleOf(a).localeCompare(titleOf(b))],
+};
+const CHIPS = [["all", "All", null], ["waiting", "Waiting", "attention"], ["busy", "Busy", "busy"], ["idle", "Idle", "idle"],
+  ["hibernated", "Hibernated", "hibernated"], ["unknown", "Unknown", "unknown"], ["ended", "Ended", "killed"]];
+
+const recent = (one) => one.state !== "ended" || minute.value - (one.endedAt || 0) < DAY;
+const inFilter = (one, name) => (name === "all" ? recent(one) : one.state === name);
+
+export const extend = (one) => attempt(() => post("/api/sessions/keep-alive", { sessionId: one.id, action: "extend" }), "Extended.");
+export const hibernate = (one) => attempt(() => post(`/api/sessions/${one.id}/hibernate`));
+export const wake = (one) => attempt(() => post(`/api/sessions/${one.id}/wake`));
+export const reopen = (one) => attempt(() => post(`/api/sessions/${one.id}/reopen`));
+export const interrupt = (one) => attempt(() => post(`/api/sessions/${one.id}/interrupt`));
+export async function fork(one) {
+  const made = await attempt(() => post(`/api/sessions/${one.id}/fork`, {}, { patience: 60000 }), "A new session goes on from here.");
+  if (made) go(`/session/${made.session.id}`);
+}
+export async function end(one) {
+  const lost = [one.state === "busy" && "the turn under way stops", one.queueLength && `${many(one.queueLength, "queued message")} will not be sent`];
+  const text = `Its process ends${lost.filter(Boolean).map((part) => `, ${part}`).join("")}. The conversation stays and can be reopened.`;
+  if (await confirm(`End “${titleOf(one)}”?`, text, "End session")) await attempt(() => del(`/api/sessions/${one.id}`, { patience: 90000 }), "Ended.");
+}
+
+function sorted() {
+  return [...sessions.value.values()].sort(SORTS[sort.value][1]).map((one) => one.id);
+}
+
+function useOrder(root) {
+  useEffect(() => {
+    let touched = 0;
+    const touch = () => (touched = Date.now());
+    const settle = () => {
+      const fresh = sorted();
+      if (fresh.join() !== order.value.join()) order.value = fresh;
+    };
+    const look = () => {
+      const reading = root.current && (root.current.matches(":hover") || root.current.contains(document.activeElement));
+      if (Date.now() - touched > QUIET_MS && !reading) settle();
+    };
+    settle();
+    const timer = setInterval(look, 2500);
+    for (const name of ["pointermove", "keydown", "scroll", "touchstart"]) addEventListener(name, touch, { passive: true, capture: true });
+    return () => {
+      clearInterval(timer);
+      for (const name of ["pointermove", "keydown", "scroll", "touchstart"]) removeEventListener(name, touch, { capture: true });
+    };
+  }, [sort.value, loaded.value]);
+}
+
+function Room() {
+  const limits = settings.value || {};
+  const most = limits["sessions.max_concurrent"] || 10;
+  const totalGb = limits["limits.memory_total_gb"] || 2;
+  const used = live.value.reduce((sum, one) => sum + (one.memoryBytes || 0), 0);
+  const cpu = live.value.reduce((sum, one) => sum + (one.cpuPercent || 0), 0);
+  const asleep = [...sessions.value.values()].filter((one) => one.state === "hibernated").length;
+  const free = Math.max(0, most - live.value.length);
+  const slots = live.value.map((one) => stateOf(one).color).sort((a, b) => "waiting busy".indexOf(b) - "waiting busy".indexOf(a));
+  return html`<section aria-label="Room" class="section"><dl class="room">
+    <div><dt><${Icon} icon="sessions" size="s" />Live sessions</dt><dd><span class="v">${live.value.length} <small>of ${most}<span class="mid"> · ${many(free, "slot")} free</span></small></span>
+      <ul class="slots" aria-label=${`${live.value.length} live, ${free} free`}>${slots.slice(0, 20).map((color, index) => html`<li class=${`s-${color}`} key=${index}></li>`)}${Array.from({ length: Math.min(20, free) }, (_, index) => html`<li class="free" key=${`f${index}`}></li>`)}</ul></dd></div>
+    <div><dt><${Icon} icon="memory" size="s" />Memory</dt><dd><span class="v">${(used / 1e9).toFixed(2)} <small>of ${totalGb} GB</small></span><${Meter} part=${used / (totalGb * 1073741824)} label=${`Memory: ${bytes(used)} of ${totalGb} GB`} /></dd></div>
+    <div class="more-room"><dt><${Icon} icon="cpu" size="s" />CPU of the sessions</dt><dd><span class="v">${Math.round(cpu)} <small>% · limit ${limits["limits.cpu_percent"] || 80} %</small></span><${Meter} part=${cpu / 100} label=${`CPU: ${Math.round(cpu)} percent`} /></dd></div>
+    <div class="more-room"><dt><${Icon} icon="hibernated" size="s" />Asleep</dt><dd><span class="v">${asleep} <small>cost nothing<span class="wide">, wake in 0.5 s</span></small></span></dd></div>
+  </dl></section>`;
+}
+
+function Ask({ one }) {
+  const asked = one.waiting;
+  const command = asked.tool === "Bash" && asked.input && asked.input.command;
+  const quick = asked.for === "permission" && command && command.length < 120 && !command.includes("\n") && may("answer");
+  const give = (choice) => attempt(() => post(`/api/sessions/${one.id}/answer`, { waitingId: asked.id, choice }));
+  return html`<article class="ask-mini"><div class="head"><${State} session=${one} /><time class="muted">${age(asked.since || minute.value)}</time></div>
+    <h3 class="clip" dir="auto">${titleOf(one)}</h3>
+    ${command ? html`<code class="what" dir="ltr">${command}</code>` : html`<p class="what clip-2" dir="auto">${asked.title || asked.text}</p>`}
+    <div class="btns">${quick
+      ? html`<button type="button" class="btn you" onClick=${() => give("allow")}>Allow once</button><button type="button" class="btn" onClick=${() => give("deny")}>Deny</button><a class="btn quiet wide" href=${`#/attention/${one.id}`}>Details</a>`
+      : html`<a class="btn you" href=${`#/attention/${one.id}`}>${asked.for === "plan" ? "Read the plan" : asked.for === "question" ? "Answer" : "Look"}</a>`}</div></article>`;
+}
+
+function Row({ one }) {
+  const href = `#/session/${one.id}`;
+  const chosen = picked.value.has(one.id);
+  const pick = () => {
+    const next = new Set(picked.value);
+    if (!next.delete(one.id)) next.add(one.id);
+    picked.value = next;
+  };
+  const ended = one.state === "ended";
+  const asleep = one.state === "hibernated";
+  const last = one.lastWords;
+  const queued = one.queueLength ? html`<span class="inline"><${Icon} icon="queued" size="s" />${one.queueLength} queued</span>` : null;
+  return html`<li class=${`row${chosen ? " selected" : ""}`} data-id=${one.id}>
+    <span class="pick"><input class="tick" type="checkbox" checked=${chosen} onChange=${pick} aria-label=${`Select: ${titleOf(one)}`} /></span>
+    <span class="st"><${State} session=${one} /></span>
+    <span class="main"><a class="title clip" dir="auto" href=${href} title=${titleOf(one)}>${titleOf(one)}</a><span class="words clip" dir="auto">${last ? html`<b>${last.role === "user" ? "You" : "Claude"}:</b> ${last.text}` : shortPath(one.projectPath)}</span></span>
+    <span class="meta"><${State} session=${one} plain />${queued}</span>
+    <span class=${`cell${asleep || ended ? " muted" : ""}`}>${asleep ? "Asleep" : ended ? "" : bytes(one.memoryBytes)}</span>
+    <span class="cell opt">${one.cpuPercent != null && !ended && !asleep ? `${Math.round(one.cpuPercent)} %` : ""}</span>
+    <span class="cell">${many(one.messageCount, "message")}${queued ? html`<br /><span class="muted">${queued}</span>` : null}</span>
+    <span class="cell">${ended ? html`<span class="muted">${one.endDetail ? "" : ""}ended ${age(one.endedAt || one.lastActivity)} ago</span>` : html`<${Left} session=${one} />`}</span>
+    <span class="cell opt muted">${age(one.lastActivity)}</span>
+    <span class="side"><span class="tiny muted">${age(one.lastActivity)}</span><${SessionMenu} one=${one} pick=${pick} /></span>
+  </li>`;
+}
+
+export function SessionMenu({ one, pick, more }) {
+  const atRest = one.state === "idle" ? undefined : "when it is at rest";
+  const admin = may("admin") ? undefined : "needs admin";
+  return html`<${Menu} label=${`More: ${titleOf(one)}`}>
+    ${more}
+    ${one.state === "ended" ? html`<${Item} icon="wake" onClick=${() => reopen(one)}>Reopen</${Item}>` : html`<${Item} icon="extend" onClick=${() => extend(one)}>Extend</${Item}>`}
+    ${one.state === "hibernated" ? html`<${Item} icon="wake" onClick=${() => wake(one)}>Wake</${Item}>` : null}
+    ${["busy", "waiting"].includes(one.state) ? html`<${Item} icon="stop" onClick=${() => interrupt(one)}>Interrupt</${Item}>` : null}
+    <${Item} icon="fork" onClick=${() => fork(one)}>Fork</${Item}>
+    <${Item} icon="terminal" href=${`/terminal#${one.id}`}>Terminal</${Item}>
+    ${pick ? html`<${Item} icon="check" onClick=${pick}>Select</${Item}>` : null}
+    ${one.state !== "ended" ? html`<hr /><${Item} icon="hibernated" why=${admin || (one.state === "hibernated" ? "asleep" : atRest)} onClick=${() => hibernate(one)}>Hibernate</${Item}>
+      <${Item} icon="killed" danger why=${admin} onClick=${() => end(one)}>End session…</${Item}>` : null}
+  </${Menu}>`;
+}
+
+function Bulk() {
+  const chosen = [...picked.value].map((id) => sessions.value.get(id)).filter(Boolean);
+  if (!chosen.length) return null;
+  const each = async (act, said) => {
+    const left = new Set();
+    for (let at = 0; at < chosen.length; at += 4) {
+      const results = await Promise.allSettled(chosen.slice(at, at + 4).map((one) => act(one)));
+      results.forEach((result, index) => result.status === "rejected" && left.add([chosen[at + index].id, result.reason.message]));
+    }
+    picked.value = new Set([...left].map(([id]) => id));
+    if (left.size) note(`${left.size} of ${chosen.length} refused: ${[...left][0][1]}`, true);
+    else note(said);
+  };
+  const endAll = async () => {
+    if (await confirm(`End ${many(chosen.length, "session")}?`, "Their processes end. The conversations stay and can be reopened.", "End them")) {
+      each((one) => del(`/api/sessions/${one.id}`, { patience: 90000 }).then((answer) => put(answer.session)), "Ended.");
+    }
+  };
+  const admin = may("admin") ? undefined : "needs admin";
+  return html`<div class="bulk" role="region" aria-label="Selection"><b>${chosen.length} selected</b>
+    <${Btn} icon="extend" onClick=${() => each((one) => post("/api/sessions/keep-alive", { sessionId: one.id }), "Extended.")}>Extend</${Btn}>
+    <${Btn} icon="hibernated" why=${admin} onClick=${() => each((one) => post(`/api/sessions/${one.id}/hibernate`), "Asleep.")}>Hibernate</${Btn}>
+    <${Btn} icon="killed" kind="danger" why=${admin} onClick=${endAll}>End…</${Btn}>
+    <${Btn} kind="quiet" onClick=${() => (picked.value = new Set())}>Clear</${Btn}></div>`;
+}
+
+function List() {
+  const root = useRef(null);
+  useOrder(root);
+  const all = sessions.value;
+  const fresh = [...all.keys()].filter((id) => !order.value.includes(id));
+  const text = words.value.trim().toLowerCase();
+  const rows = order.value.map((id) => all.get(id)).filter(Boolean)
+    .filter((one) => inFilter(one, filter.value))
+    .filter((one) => !text || `${titleOf(one)} ${one.projectPath} ${one.lastWords?.text || ""}`.toLowerCase().includes(text));
+  const visible = rows.slice(0, shown.value);
+  const groups = useMemo(() => {
+    if (!grouped.value) return [[null, visible]];
+    const map = new Map();
+    for (const one of visible) map.set(one.projectPath, [...(map.get(one.projectPath) || []), one]);
+    return [...map];
+  }, [visible.map((one) => one.id).join(), all, grouped.value]);
+  const shift = (step) => {
+    const links = [...root.current.querySelectorAll(".row .title")];
+    focusAt.value = Math.max(0, Math.min(links.length - 1, links.indexOf(document.activeElement) + step));
+    links[focusAt.value]?.focus();
+  };
+  const current = () => sessions.value.get(document.activeElement?.closest(".row")?.dataset.id);
+  const with_ = (act) => () => current() && act(current());
+  useKeys({
+    j: () => shift(1), k: () => shift(-1), f: () => document.getElementById("filter")?.focus(),
+    x: () => document.activeElement?.closest(".row")?.querySelector(".tick")?.click(),
+    "+": with_(extend), z: with_(hibernate), w: with_(wake), t: with_((one) => (location.href = `/terminal#${one.id}`)),
+  });
+  const many_ = (name) => [...all.values()].filter((one) => inFilter(one, name)).length;
+  const setSort = (name) => {
+    sort.value = name;
+    localStorage.setItem("sort", name);
+  };
+  const setGrouped = () => {
+    grouped.value = !grouped.value;
+    localStorage.setItem("grouped", grouped.value ? "yes" : "no");
+  };
+  return html`<section class="section" aria-labelledby="l-h" ref=${root}><h2 id="l-h" class="sr">All sessions</h2>
+    <div class="tools">
+      <div class="chips" role="group" aria-label="Filter by state">${CHIPS.map(([name, title, icon]) => {
+        const count = many_(name);
+        return count || name === "all" || filter.value === name
+          ? html`<button type="button" class="chip" key=${name} aria-pressed=${filter.value === name ? "true" : "false"} onClick=${() => (filter.value = name)}>${icon ? html`<${Icon} icon=${icon} size="s" />` : null}${title} <span class="num">${count}</span></button>`
+          : null;
+      })}</div>
+      <label class="with-icon"><${Icon} icon="filter" /><span class="sr">Filter by words</span><input class="input" id="filter" type="search" placeholder="Filter sessions" value=${words.value} onInput=${(event) => (words.value = event.target.value)} onKeyDown=${(event) => event.key === "Escape" && event.target.blur()} /><kbd class="for-keys">F</kbd></label>
+      <${Menu} summary=${html`<${Icon} icon="sort" />Sorted: ${SORTS[sort.value][0]}`}>${Object.entries(SORTS).map(([name, [title]]) => html`<${Item} key=${name} icon=${sort.value === name ? "check" : "sort"} onClick=${() => setSort(name)}>By ${title}</${Item}>`)}</${Menu}>
+      <button type="button" class="btn mid" aria-pressed=${grouped.value ? "true" : "false"} onClick=${setGrouped}><${Icon} icon="group" />By project</button>
+    </div>
+    <${Bulk} />
+    ${fresh.length ? html`<p class="fresh"><button type="button" class="btn tight" onClick=${() => (order.value = sorted())}>${fresh.length} new</button></p>` : null}
+    ${!rows.length ? html`<${Empty} icon="filter" title=${text ? `Nothing matches ‘${words.value}’` : "Nothing here"}><${Btn} onClick=${() => { words.value = ""; filter.value = "all"; }}>Show all</${Btn}></${Empty}>` : null}
+    <div class="rows-wide">${rows.length ? html`<div class="col-head"><span></span><span>State</span><span>Session</span><span>Memory</span><span class="opt">CPU</span><span>Messages</span><span>Time left</span><span class="opt">Active</span><span></span></div>` : null}
+      ${groups.map(([path, members]) => html`<section class="group" key=${path || "all"} aria-label=${path ? shortPath(path) : "Sessions"}>
+        ${path ? html`<div class="group-head"><${Icon} icon="folder" size="s" /><h3 class="clip path">${shortPath(path)}</h3><span>${many(members.length, "session")}</span><a class="btn quiet tight mid" href=${`#/new/${encodeURIComponent(path)}`} aria-label=${`New here: a session in ${shortPath(path)}`}><${Icon} icon="plus" size="s" />New here</a></div>` : null}
+        <ul>${members.map((one) => html`<${Row} one=${one} key=${one.id} />`)}</ul></section>`)}
+    </div>
+    ${rows.length > visible.length ? html`<p class="fresh"><${Btn} onClick=${() => (shown.value += MOST_ROWS)}>Show ${rows.length - visible.length} more</${Btn}></p>` : null}
+  </section>`;
+}
+
+function FirstRun() {
+  return html`<${Empty} icon="flame-live" title="No session yet">
+    <p class="soft">A session is one living Claude in a folder of yours. It stays for a day after your last word, is warned before it ends, and can always go on.</p>
+    <a class="btn primary" href="#/new"><${Icon} icon="plus" size="s" />Open the first session</a>
+    <p class="small muted"><a href="#/help">What is a session?</a></p></${Empty}>`;
+}
+
+export function Sessions() {
+  const count = sessions.value.size;
+  return html`<main id="main" tabindex="-1"><${Bar} title="Sessions" sub=${`${me.value?.host || ""} · ${many(count, "session")}`}>
+      <a class="btn mid for-keys" href="#/search"><${Icon} icon="search" />Search or do anything <kbd>⌘K</kbd></a>
+      <a class="icon-btn phone" href="#/search" aria-label="Search"><${Icon} icon="search" /></a>
+      <a class="btn primary" href="#/new"><${Icon} icon="plus" /><span>New<span class="sr-phone"> session</span></span> <kbd class="mid for-keys">N</kbd></a></${Bar}>
+    <div class="body stack-l">
+      ${!loaded.value ? html`<${Bones} />` : !count ? html`<${FirstRun} />` : html`<${Room} />
+        ${waiting.value.length ? html`<section class="section" aria-labelledby="w-h"><div class="section-head"><h2 id="w-h">Waits for you</h2><span class="count you">${waiting.value.length}</span><a class="tiny" href="#/attention">Answer one by one</a></div>
+          <div class="asks">${waiting.value.slice(0, 4).map((one) => html`<${Ask} one=${one} key=${one.id} />`)}</div></section>` : null}
+        <${List} />`}
+    </div></main>`;
+}

@@ -1,0 +1,116 @@
+// The manager: limits and times, rules, devices, appearance. Every field says what follows from it; the server checks, and what it
+// takes is in force at once.
+import { html, useEffect, useState } from "../vendor/preact.js";
+import { del, get, patch, post } from "./api.js";
+import { Bar, setTheme, theme } from "./shell.js";
+import { attempt, live, may, me, settings } from "./store.js";
+import { Bones, Btn, confirm, Copy, Icon } from "./ui.js";
+import { age, bytes, clock } from "./words.js";
+
+const FIELDS = [
+  ["sessions.max_concurrent", "Live sessions at a time", "", "The least used idle one sleeps for the next."],
+  ["sessions.timeout_hours", "Expire after", "hours", "Hours without a message, a key press or a background task."],
+  ["sessions.warning_hours", "Warn after", "hours", "One notification, before it expires."],
+  ["sessions.auto_keep_alive", "Extend by itself", "", "Sessions do not expire while this is on. A session’s own switch wins."],
+  ["limits.memory_per_session_mb", "Memory of one session", "MB", "Above it: recycled between turns, half a second. Above twice as much: stopped and resumed."],
+  ["limits.memory_total_gb", "Memory of all sessions", "GB", "Above it idle ones sleep, the oldest first."],
+  ["limits.cpu_percent", "CPU of the machine", "%", "Above it new starts wait."],
+];
+
+function Limits() {
+  const [answer, setAnswer] = useState(null);
+  const [edited, setEdited] = useState({});
+  const [wrong, setWrong] = useState(null);
+  useEffect(() => {
+    get("/api/settings").then(setAnswer, (error) => setWrong(error.message));
+  }, []);
+  if (!answer) return wrong ? html`<div class="note bad">${wrong}</div>` : html`<${Bones} />`;
+  const apply = async (values) => {
+    setWrong(null);
+    try {
+      const next = await patch("/api/settings", values);
+      setAnswer(next);
+      settings.value = next.settings;
+      setEdited({});
+    } catch (error) {
+      setWrong(error.message);
+    }
+  };
+  const save = (event) => {
+    event.preventDefault();
+    const values = Object.fromEntries(Object.entries(edited).map(([name, value]) => [name, typeof value === "boolean" ? value : Number(String(value).replace(",", "."))]));
+    apply(values);
+  };
+  const dirty = Object.keys(edited).length;
+  const admin = may("admin");
+  const used = live.value.filter((one) => one.memoryBytes);
+  const average = used.length ? used.reduce((sum, one) => sum + one.memoryBytes, 0) / used.length : 0;
+  const total = Number(edited["limits.memory_total_gb"] ?? answer.settings["limits.memory_total_gb"]);
+  return html`<form class="set" id="limits" onSubmit=${save}><header><h2>Sessions and limits</h2><p>The server checks every value; what it refuses stays as it was.</p></header>
+    ${FIELDS.filter(([name]) => name in answer.settings).map(([name, title, unit, why]) => {
+      const value = edited[name] ?? answer.settings[name];
+      const changed = answer.changed.includes(name);
+      const back = changed && admin ? html`<span class="changed">Changed here. <button type="button" class="link" onClick=${() => apply({ [name]: null })}>Use the file’s</button></span>` : null;
+      if (typeof value === "boolean") {
+        return html`<div class="opt-row" key=${name}><label class="switch"><span class="grow"><span class="name">${title}</span><span class="why">${why}</span>${back}</span><input type="checkbox" role="switch" checked=${value} disabled=${!admin} onChange=${(event) => setEdited({ ...edited, [name]: event.target.checked })} /></label></div>`;
+      }
+      return html`<div class="opt-row side" key=${name}><div><span class="name">${title}</span><span class="why">${why}</span>${back}</div><span class="unit"><input class="input num" inputmode="decimal" aria-label=${`${title}${unit ? `, ${unit}` : ""}`} name=${name} value=${value} disabled=${!admin} onInput=${(event) => setEdited({ ...edited, [name]: event.target.value })} /><span class="muted">${unit}</span></span></div>`;
+    })}
+    ${average ? html`<div class="opt-row"><div class="note"><span><${Icon} icon="memory" size="s" /></span><p>A session takes ${bytes(average)} here on average. Within ${total} GB about <b>${Math.floor((total * 1073741824) / average)}</b> stay awake.</p></div></div>` : null}
+    ${wrong ? html`<div class="opt-row"><div class="note bad" role="alert"><span><${Icon} icon="failed" size="s" /></span><p>${wrong}</p></div></div>` : null}
+    ${admin ? null : html`<div class="opt-row small muted">Changing these needs admin.</div>`}
+    ${dirty ? html`<div class="opt-row"><div class="btns"><button type="submit" class="btn primary">Save</button><${Btn} onClick=${() => setEdited({})}>Discard</${Btn}></div></div>` : null}</form>`;
+}
+
+function Devices() {
+  const [answer, setAnswer] = useState(null);
+  const [made, setMade] = useState(null);
+  const [scope, setScope] = useState("answer");
+  const load = () => get("/api/devices").then(setAnswer, () => {});
+  useEffect(() => void load(), []);
+  const revoke = async (device) => {
+    if (await confirm(`Revoke “${device.name}”?`, "It is let in no more, and what it has open ends within a second.", "Revoke")) {
+      await attempt(() => del(`/api/devices/${device.id}`).then(() => null), "Revoked.");
+      load();
+    }
+  };
+  const leave = async () => {
+    await attempt(() => post("/api/sign-out").then(() => null));
+    location.reload();
+  };
+  const invite = async () => setMade(await attempt(() => post("/api/devices/invitations", { scope })));
+  return html`<section class="set" id="devices"><header><h2>Devices</h2><p>Browsers that are signed in. Each is let in for 90 days after its last use.</p></header>
+    <div class="channels">${(answer?.devices || []).map((device) => html`<div class="item" key=${device.id}><span class="ic"><${Icon} icon=${/phone|Android|iPad/i.test(device.name) ? "phone" : "laptop"} /></span><div><b class="strong" dir="auto">${device.name}</b> <span class="muted small">may ${device.scope}</span><div class="small muted">${device.id === answer.current ? "This one" : `Used ${age(device.lastUsedAt)} ago`}${device.tokenName ? `, came in with the token ${device.tokenName}` : ""}</div></div><span class="end under">${device.id === answer.current ? html`<${Btn} kind="tight" onClick=${leave}>Sign out</${Btn}>` : may("admin") ? html`<${Btn} kind="tight" onClick=${() => revoke(device)}>Revoke…</${Btn}>` : null}</span></div>`)}</div>
+    ${may("admin") ? html`<div class="opt-row stack"><div class="btns"><label class="inline small">New device may <span class="select-box"><select class="select" value=${scope} onChange=${(event) => setScope(event.target.value)} aria-label="What the new device may do"><option value="read">read</option><option value="chat">chat</option><option value="answer">answer</option><option value="admin">admin</option></select><${Icon} icon="down" /></span></label><${Btn} icon="plus" onClick=${invite}>Add a device</${Btn}></div>
+      ${made ? html`<div class="note info"><span><${Icon} icon="phone" size="s" /></span><div class="stack"><p>Open this address on it, or type the code there. Once, until ${clock(made.until)}.</p><${Pairing} url=${made.url} /><div class="cmd"><code tabindex="0">${made.code}</code><${Copy} text=${made.code} label="Copy the code" /></div><div class="cmd"><code tabindex="0">${made.url}</code><${Copy} text=${made.url} label="Copy the link" /></div></div></div>` : null}</div>` : null}</section>`;
+}
+
+function Pairing({ url }) {
+  const [path, setPath] = useState(null);
+  useEffect(() => {
+    import("../vendor/lean-qr.js").then(({ generate }) => {
+      const code = generate(url);
+      let made = "";
+      for (let y = 0; y < code.size; y++) for (let x = 0; x < code.size; x++) if (code.get(x, y)) made += `M${x + 4} ${y + 4}h1v1h-1z`;
+      setPath({ made, size: code.size + 8 });
+    }, () => {});
+  }, [url]);
+  return path ? html`<svg class="qr" viewBox=${`0 0 ${path.size} ${path.size}`} role="img" aria-label="The link as a QR code"><rect width="100%" height="100%" fill="#fff" /><path d=${path.made} fill="#000" /></svg>` : null;
+}
+
+function Appearance() {
+  const [letters, setLetters] = useState(localStorage.getItem("letters") !== "off");
+  return html`<section class="set" id="appearance"><header><h2>Appearance</h2></header>
+    <div class="opt-row side"><span class="name">Theme</span><div class="seg" role="group" aria-label="Theme">${["auto", "light", "dark"].map((name) => html`<button type="button" key=${name} aria-pressed=${theme.value === name ? "true" : "false"} onClick=${() => setTheme(name)}>${name[0].toUpperCase() + name.slice(1)}</button>`)}</div></div>
+    <div class="opt-row"><label class="switch"><span class="grow"><span class="name">Single-letter shortcuts</span><span class="why">Outside fields only. <a href="#/help">All of them</a></span></span><input type="checkbox" role="switch" checked=${letters} onChange=${(event) => { setLetters(event.target.checked); localStorage.setItem("letters", event.target.checked ? "on" : "off"); }} /></label></div></section>`;
+}
+
+export default function Settings() {
+  const jump = (event) => {
+    event.preventDefault();
+    document.getElementById(event.currentTarget.dataset.part)?.scrollIntoView();
+  };
+  return html`<main id="main" tabindex="-1"><${Bar} title="Settings" sub=${`In force at once, on ${me.value?.host || "this machine"}`}><a class="btn quiet" href="#/help">Help</a></${Bar}>
+    <div class="body"><div class="settings"><nav class="toc" aria-label="Parts of the settings">${[["limits", "Sessions and limits"], ["devices", "Devices"], ["appearance", "Appearance"]].map(([part, title]) => html`<a href=${`#/settings`} data-part=${part} key=${part} onClick=${jump}>${title}</a>`)}</nav>
+      <div><${Limits} /><${Devices} /><${Appearance} /></div></div></div></main>`;
+}

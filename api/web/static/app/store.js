@@ -1,0 +1,123 @@
+// What this window knows, as signals: who we are, the sessions, what waits. Fed by one snapshot and one stream of events; an event
+// marks its session as changed, and what changed is read anew, together, at most four times a second. A list is replaced in place:
+// its order is the view's business.
+import { batch, computed, effect, signal } from "../vendor/preact.js";
+import { away, get, reachable, signedOut } from "./api.js";
+import { link, listen } from "./stream.js";
+import { byUrgency } from "./words.js";
+
+export const me = signal(null);
+export const sessions = signal(new Map());
+export const loaded = signal(false);
+export const asOf = signal(0); // when the list was last known to be true
+export const settings = signal(null);
+export const metrics = signal(null);
+export const notes = signal([]); // notices at the edge: {id, text, bad}
+export const spoken = signal(""); // for the polite live region
+export const listeners = new Set(); // views that want every event
+
+export const waiting = computed(() => [...sessions.value.values()].filter((one) => one.waiting).sort(byUrgency));
+export const live = computed(() => [...sessions.value.values()].filter((one) => !["ended", "hibernated"].includes(one.state)));
+export const stale = computed(() => loaded.value && (link.value !== "live" || away.value !== null));
+
+const RANK = { read: 0, chat: 1, answer: 2, admin: 3 };
+export const may = (scope) => me.value !== null && RANK[me.value.scope] >= RANK[scope];
+
+const FLUSH_MS = 250;
+const dirty = new Set();
+let flushing = 0;
+let all = false;
+
+export async function begin() {
+  me.value = await get("/api/me");
+  signedOut.value = false;
+  listen(onEvent, snapshot);
+  await snapshot();
+  if (may("read")) get("/api/settings").then((answer) => (settings.value = answer.settings), () => {});
+}
+
+export async function snapshot() {
+  try {
+    const answer = await get("/api/sessions?includeEnded=true");
+    const next = new Map(answer.sessions.map((one) => [one.id, one]));
+    batch(() => {
+      sessions.value = next;
+      loaded.value = true;
+      asOf.value = Date.now();
+    });
+    reachable();
+  } catch (error) {
+    if (error.status !== 401) setTimeout(() => document.visibilityState === "visible" && snapshot(), 2000);
+  }
+}
+
+function onEvent(event) {
+  asOf.value = Date.now();
+  if (event.session && !["text", "tool", "prompt"].includes(event.kind)) {
+    dirty.add(event.session);
+    if (!flushing) flushing = setTimeout(flush, FLUSH_MS);
+  }
+  if (event.kind === "started") all = true;
+  if (event.kind === "settings") get("/api/settings").then((answer) => (settings.value = answer.settings), () => {});
+  for (const listener of listeners) listener(event);
+}
+
+async function flush() {
+  flushing = 0;
+  const ids = [...dirty];
+  dirty.clear();
+  if (all || ids.length > 4) {
+    all = false;
+    await snapshot();
+    return;
+  }
+  const found = await Promise.all(ids.map((id) => get(`/api/sessions/${id}`).then((answer) => answer.session, () => null)));
+  const next = new Map(sessions.value);
+  for (const one of found) if (one) next.set(one.id, one);
+  sessions.value = next;
+}
+
+export function put(session) {
+  if (!session) return;
+  const next = new Map(sessions.value);
+  next.set(session.id, session);
+  sessions.value = next;
+}
+
+let count = 0;
+export function note(text, bad = false) {
+  const id = ++count;
+  notes.value = [...notes.value.slice(-2), { id, text, bad }];
+  setTimeout(() => (notes.value = notes.value.filter((one) => one.id !== id)), bad ? 10000 : 5000);
+}
+
+// Do something that may be refused; the refusal is told in the server's own sentence.
+export async function attempt(act, said) {
+  try {
+    const answer = await act();
+    if (answer && answer.session) put(answer.session);
+    if (said) note(said);
+    return answer;
+  } catch (error) {
+    note(error.message, true);
+    return null;
+  }
+}
+
+// Drafts stay on this device, one a session, until the receipt is here.
+export const draftOf = (id) => localStorage.getItem(`draft:${id}`) || "";
+export function keepDraft(id, text) {
+  try {
+    if (text) localStorage.setItem(`draft:${id}`, text);
+    else localStorage.removeItem(`draft:${id}`);
+  } catch {
+    // storage is full or forbidden: the draft lives as long as the page
+  }
+}
+
+let before = 0;
+effect(() => {
+  const now = waiting.value.length;
+  if (loaded.value && now > before) spoken.value = `${now} ${now === 1 ? "waits" : "wait"} for you`;
+  before = now;
+});

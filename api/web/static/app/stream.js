@@ -1,0 +1,122 @@
+// One event stream for all windows of this browser. The window that holds the Web Lock listens and tells the others over a
+// BroadcastChannel; when it goes, another one takes over where it was. Three windows must not use up the six connections that a
+// browser gives one server. Without locks (plain HTTP from another machine) each window listens for itself.
+//
+// Every event has a number; what comes twice is dropped, what is missing comes again (`since`), and a gap that the server declares
+// leads to a fresh snapshot. A watchdog of 2.5 heartbeats and every return to the window open the stream anew.
+import { signal } from "../vendor/preact.js";
+import { away, call, signedOut, unreachable } from "./api.js";
+
+const HEARTBEAT_MS = 15000;
+const KINDS = [
+  "created", "updated", "state", "waiting", "answered", "expired", "ended", "reopened", "extended", "warning", "memory", "crashed",
+  "resumed", "message", "prompt", "text", "tool", "queue", "conversation", "settings", "started", "stopped", "attached", "detached",
+  "writer", "adopted", "pressure", "start_delayed", "stuck", "unresponsive", "responsive", "audit", "gap",
+];
+
+export const link = signal("catching up"); // live, catching up, away
+let place = null; // `epoch:seq` of the last event seen
+let seen = 0;
+let source = null;
+let heard = 0;
+let leading = false;
+let pause = 1000;
+let retry = 0;
+let told = () => {};
+let refresh = () => {};
+const channel = "BroadcastChannel" in self ? new BroadcastChannel("pilotlight-events") : null;
+
+export function listen(onEvent, onGap) {
+  told = onEvent;
+  refresh = onGap;
+  if (channel) channel.onmessage = ({ data }) => receive(data);
+  if (channel && navigator.locks) {
+    navigator.locks.request("pilotlight-events", () => new Promise(() => {
+      leading = true;
+      open();
+    }));
+  } else {
+    leading = true;
+    open();
+  }
+  for (const [target, name] of [[document, "visibilitychange"], [self, "pageshow"], [self, "online"]]) {
+    target.addEventListener(name, () => document.visibilityState === "visible" && again());
+  }
+  setInterval(watch, HEARTBEAT_MS / 3);
+  if (!leading) setTimeout(() => link.value === "catching up" && channel && channel.postMessage({ type: "ask" }), 300);
+}
+
+function again() {
+  if (!leading) {
+    if (channel) channel.postMessage({ type: "ask" });
+    return;
+  }
+  if (!source || source.readyState === EventSource.CLOSED || Date.now() - heard > HEARTBEAT_MS) open();
+}
+
+function open() {
+  clearTimeout(retry);
+  if (signedOut.value) return;
+  if (source) source.close();
+  heard = Date.now();
+  const since = place ? `?since=${encodeURIComponent(place)}` : "";
+  const mine = (source = new EventSource(`/api/events${since}`));
+  mine.onopen = () => {
+    heard = Date.now();
+    pause = 1000;
+    if (away.value && away.value.what === "stream") away.value = null;
+    say({ type: "link", value: "live", place });
+  };
+  for (const kind of KINDS) {
+    mine.addEventListener(kind, (event) => {
+      heard = Date.now();
+      if (event.lastEventId) place = event.lastEventId;
+      say({ type: "event", kind, place, body: JSON.parse(event.data) });
+    });
+  }
+  mine.onerror = () => {
+    mine.close();
+    if (source !== mine) return;
+    say({ type: "link", value: "away", place });
+    call("GET", "/api/me", undefined, { patience: 5000 }).then(
+      () => unreachable("The event stream broke.", "stream"),
+      () => {},
+    );
+    clearTimeout(retry);
+    retry = setTimeout(open, pause);
+    pause = Math.min(15000, pause * 2);
+  };
+}
+
+function watch() {
+  if (!leading || !source || document.visibilityState !== "visible") return;
+  if (source.readyState === EventSource.OPEN && Date.now() - heard > HEARTBEAT_MS * 2.5) open();
+}
+
+function say(message) {
+  if (channel) channel.postMessage(message);
+  receive(message);
+}
+
+function receive(message) {
+  if (message.type === "ask") {
+    if (leading) channel.postMessage({ type: "link", value: link.value, place });
+    return;
+  }
+  if (message.place) place = message.place;
+  if (message.type === "link") {
+    const back = message.value === "live" && link.value !== "live";
+    link.value = message.value;
+    if (back) refresh();
+    return;
+  }
+  const { kind, body } = message;
+  if (kind === "gap") {
+    seen = 0;
+    refresh("gap");
+    return;
+  }
+  if (body.seq <= seen) return;
+  seen = body.seq;
+  told(body);
+}

@@ -1,0 +1,162 @@
+// What one conversation is made of, as signals: its history in pages, the turn under way, and the messages whose fate is open. The
+// live turn is what the events tell; when the turn ends, history takes its place. Text comes in pieces with a number: they are put
+// in order by it, whatever order they come in, and redrawn at most ten times a second.
+import { batch, signal } from "../vendor/preact.js";
+import { get } from "./api.js";
+import { listeners, sessions } from "./store.js";
+
+const PAGE = 50;
+const FRAME_MS = 100;
+const OPEN = ["accepted", "queued", "typed", "submitted"];
+
+export class Talk {
+  constructor(id) {
+    this.id = id;
+    this.entries = signal([]);
+    this.next = signal(null);
+    this.ready = signal(false);
+    this.failed = signal(null);
+    this.live = signal([]); // [{type: "text", id, parts} | {type: "tool", call}]
+    this.receipts = signal(new Map()); // messages of ours that are not in the history yet, and what became of them
+    this.queue = signal([]);
+    this.happened = signal([]);
+    this.version = signal(0); // grows with everything that is added at the end
+    this.listener = (event) => event.session === id && this.hear(event);
+    this.pending = [];
+    listeners.add(this.listener);
+    this.load();
+  }
+
+  close() {
+    listeners.delete(this.listener);
+    clearTimeout(this.timer);
+    clearTimeout(this.later);
+  }
+
+  async load() {
+    try {
+      const page = await get(`/api/sessions/${this.id}/history?limit=${PAGE}`);
+      const seen = new Map(this.entries.value.map((entry) => [entry.id, entry]));
+      const fresh = page.entries.map((entry) => same(seen.get(entry.id), entry));
+      const first = fresh[0] && this.entries.value.findIndex((entry) => entry.id === fresh[0].id);
+      batch(() => {
+        const kept = first > 0 ? this.entries.value.slice(0, first) : [];
+        if (!kept.length) this.next.value = page.next;
+        this.entries.value = [...kept, ...fresh];
+        this.failed.value = null;
+        this.ready.value = true;
+        this.version.value++;
+      });
+      await this.loadOpen();
+    } catch (error) {
+      this.failed.value = error.message;
+    }
+  }
+
+  async earlier() {
+    if (!this.next.value || this.loading) return;
+    this.loading = true;
+    try {
+      const page = await get(`/api/sessions/${this.id}/history?limit=${PAGE * 2}&before=${encodeURIComponent(this.next.value)}`);
+      batch(() => {
+        this.entries.value = [...page.entries, ...this.entries.value];
+        this.next.value = page.next;
+      });
+    } finally {
+      this.loading = false;
+    }
+  }
+
+  async loadOpen() {
+    const waits = await get(`/api/sessions/${this.id}/messages?state=queued&limit=100`);
+    this.queue.value = waits.messages.filter((one) => one.kind !== "command").sort((a, b) => a.queuePosition - b.queuePosition);
+    const current = sessions.value.get(this.id)?.currentMessage;
+    if (current && !this.receipts.value.has(current)) await this.fetch(current);
+  }
+
+  async fetch(id) {
+    try {
+      this.note(await get(`/api/messages/${id}`));
+    } catch {
+      // gone with its session, or out of reach: the next event asks again
+    }
+  }
+
+  note(message) {
+    const next = new Map(this.receipts.value);
+    next.set(message.id, message);
+    batch(() => {
+      this.receipts.value = next;
+      if (message.state !== "queued") this.queue.value = this.queue.value.filter((one) => one.id !== message.id);
+      else if (!this.queue.value.some((one) => one.id === message.id)) this.queue.value = [...this.queue.value, message];
+      this.version.value++;
+    });
+  }
+
+  hear(event) {
+    const { kind, data } = event;
+    if (kind === "text" || kind === "tool") {
+      this.pending.push(event);
+      if (!this.timer) this.timer = setTimeout(() => this.draw(), FRAME_MS);
+      return;
+    }
+    if (["message", "state", "waiting", "answered", "crashed", "resumed", "warning", "ended", "memory", "interrupted"].includes(kind)) {
+      this.happened.value = [...this.happened.value.slice(-30), event];
+    }
+    if (kind === "message") {
+      const id = data.id || data.messageId || data.message;
+      if (id) this.fetch(id).then(() => !OPEN.includes(data.state) && this.settle());
+      if (data.state === "queued" || data.state === "cancelled") this.loadOpenSoon();
+    } else if (kind === "queue") this.loadOpenSoon();
+    else if (kind === "state" && data.to !== "busy") this.settle();
+    else if (["conversation", "reopened", "resumed", "adopted", "ended"].includes(kind)) this.settle();
+  }
+
+  loadOpenSoon() {
+    clearTimeout(this.soon);
+    this.soon = setTimeout(() => this.loadOpen().catch(() => {}), 150);
+  }
+
+  // The turn is over, or something else has changed what was said: read it again, and let go of what was only heard.
+  settle() {
+    clearTimeout(this.later);
+    this.later = setTimeout(async () => {
+      const before = this.live.value;
+      await this.load();
+      if (sessions.value.get(this.id)?.state !== "busy" || this.live.value === before) this.live.value = [];
+    }, 200);
+  }
+
+  draw() {
+    this.timer = 0;
+    const events = this.pending.splice(0);
+    let items = this.live.value;
+    for (const { kind, data } of events) items = kind === "text" ? addText(items, data) : addTool(items, data);
+    batch(() => {
+      this.live.value = items;
+      this.version.value++;
+    });
+  }
+}
+
+function addText(items, data) {
+  const id = data.messageId || data.promptId || "text";
+  const at = items.findIndex((item) => item.type === "text" && item.id === id);
+  const parts = at < 0 ? [] : [...items[at].parts];
+  parts[data.index || 0] = data.delta || "";
+  const item = { type: "text", id, parts, final: data.final };
+  return at < 0 ? [...items, item] : items.with(at, item);
+}
+
+function addTool(items, data) {
+  const at = items.findIndex((item) => item.type === "tool" && item.call.id === data.toolUseId);
+  const before = at < 0 ? { id: data.toolUseId, name: data.tool } : items[at].call;
+  const call = { ...before, input: data.input || before.input, truncated: data.truncated || before.truncated };
+  if (data.phase === "finished") call.result = data.result ?? "";
+  if (data.phase === "failed") Object.assign(call, { result: data.error || "", isError: true });
+  const item = { type: "tool", call };
+  return at < 0 ? [...items, item] : items.with(at, item);
+}
+
+// The very object that was drawn before, when nothing about it has changed: then it is not drawn again.
+const same = (before, now) => (before && JSON.stringify(before) === JSON.stringify(now) ? before : now);

@@ -1,0 +1,82 @@
+// What a tool was asked to do, and what it said: the whole of it, as text. Edits are diffs; long output is cut with a button that
+// lays the rest out.
+import { html, useState } from "../vendor/preact.js";
+import { count, Diff, lines } from "./diff.js";
+import { Copy, Icon } from "./ui.js";
+import { many } from "./words.js";
+
+const LINES = 40;
+const CHARACTERS = 4000;
+const ICONS = { Bash: "bash", Read: "read", Edit: "diff", Write: "diff", MultiEdit: "diff", Grep: "search", Glob: "search", WebFetch: "globe", WebSearch: "globe", Task: "tasks" };
+const ABOUT = { Bash: "command", Read: "file_path", Edit: "file_path", Write: "file_path", MultiEdit: "file_path", Grep: "pattern", Glob: "pattern", WebFetch: "url", WebSearch: "query", Task: "description" };
+
+export const iconOf = (name) => ICONS[name] || "tool";
+export const aboutOf = (name, input) => String((input || {})[ABOUT[name]] ?? Object.values(input || {}).find((value) => typeof value === "string") ?? "");
+
+// Every member of an input, whole and exactly.
+export function Input({ tool, input }) {
+  if (!input) return null;
+  if (tool === "Bash") {
+    return html`<div class="input-box"><div class="code-head"><span class="clip" dir="auto">Bash${input.description ? ` · ${input.description}` : ""}</span><${Copy} text=${input.command || ""} label="Copy the command" /></div><pre tabindex="0" dir="ltr">${visible(input.command || "")}</pre>${others(input, ["command", "description"])}</div>`;
+  }
+  const pairs = tool === "Edit" ? [[input.old_string, input.new_string]] : tool === "Write" ? [["", input.content]]
+    : tool === "MultiEdit" ? (input.edits || []).map((edit) => [edit.old_string, edit.new_string]) : null;
+  if (pairs && pairs.every(([before, after]) => typeof before === "string" && typeof after === "string")) {
+    const made = pairs.flatMap(([before, after]) => lines(before, after));
+    const [plus, minus] = count(made);
+    return html`<div class="input-box"><div class="code-head"><span class="path clip">${input.file_path}</span><span class="plus">+${plus}</span><span class="minus">−${minus}</span></div><${Diff} made=${made} />${others(input, ["file_path", "old_string", "new_string", "content", "edits"])}</div>`;
+  }
+  return html`<div class="input-box"><div class="code-head"><span class="clip">${tool}</span></div><pre tabindex="0" dir="ltr">${visible(JSON.stringify(input, null, 2))}</pre></div>`;
+}
+
+function others(input, known) {
+  const more = Object.fromEntries(Object.entries(input).filter(([name]) => !known.includes(name)));
+  return Object.keys(more).length ? html`<pre class="small" dir="ltr">${visible(JSON.stringify(more, null, 2))}</pre>` : null;
+}
+
+// Characters that cannot be seen, or turn the reading direction, are written out: what is shown is what is run.
+export const visible = (text) =>
+  text.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]/g, (mark) => `\\u${mark.charCodeAt(0).toString(16).padStart(4, "0")}`);
+
+const ANSI = /\u001b(?:\[[0-?]*[ -/]*[@-~]|\][^\u0007\u001b]*(?:\u0007|\u001b\\)|[@-Z\\-_])/g;
+export const plain = (text) => text.replace(ANSI, "");
+
+export function Output({ text, bad }) {
+  const [whole, setWhole] = useState(false);
+  const clean = plain(text);
+  const all = clean.split("\n");
+  const cut = !whole && (all.length > LINES || clean.length > CHARACTERS);
+  const shown = cut ? all.slice(0, LINES).join("\n").slice(0, CHARACTERS) : clean;
+  return html`<div class=${`out${bad ? " bad" : ""}`}><pre tabindex="0" dir="auto">${shown}</pre>${cut ? html`<button type="button" class="btn quiet tight" onClick=${() => setWhole(true)}>Show ${all.length > LINES ? `${(all.length - LINES).toLocaleString()} more lines` : "the rest"}</button>` : null}</div>`;
+}
+
+export function resultText(result) {
+  if (result == null) return "";
+  if (typeof result === "string") return result;
+  if (typeof result.stdout === "string") return [result.stdout, result.stderr].filter(Boolean).join("\n");
+  if (Array.isArray(result)) return result.map((part) => (part && part.text) || "").join("\n");
+  return JSON.stringify(result, null, 2);
+}
+
+export function Call({ call }) {
+  const text = resultText(call.result);
+  return html`<details class="call"><summary><${Icon} icon=${iconOf(call.name)} size="s" /><b>${call.name}</b><span class="arg clip muted" dir="ltr">${aboutOf(call.name, call.input)}</span>${call.isError ? html`<${Icon} icon="failed" size="s" /><span class="sr">failed</span>` : null}<${Icon} icon="down" size="s chev" /></summary>
+    <${Input} tool=${call.name} input=${call.input} />${text ? html`<${Output} text=${text} bad=${call.isError} />` : null}${call.truncated ? html`<p class="tiny muted">Cut: the whole is in Claude’s own transcript.</p>` : null}</details>`;
+}
+
+export function Work({ calls, open }) {
+  const said = summary(calls);
+  return html`<details class="work" open=${open}><summary><${Icon} icon="tool" size="s" /><span class="clip">${said}</span><${Icon} icon="down" size="s chev" /></summary><div class="in">${calls.map((call) => html`<${Call} call=${call} key=${call.id} />`)}</div></details>`;
+}
+
+function summary(calls) {
+  const groups = { Edit: "edit", Write: "edit", MultiEdit: "edit", Read: "read", Bash: "run", Grep: "search", Glob: "search" };
+  const counts = {};
+  for (const call of calls) counts[groups[call.name] || "other"] = (counts[groups[call.name] || "other"] || 0) + 1;
+  const parts = [
+    counts.edit && `changed ${many(counts.edit, "file")}`, counts.read && `read ${many(counts.read, "file")}`,
+    counts.run && `ran ${many(counts.run, "command")}`, counts.search && `searched ${counts.search === 1 ? "once" : `${counts.search} times`}`,
+    counts.other && `used ${many(counts.other, "tool")}`,
+  ].filter(Boolean).join(", ");
+  return parts ? parts[0].toUpperCase() + parts.slice(1) : "Worked";
+}

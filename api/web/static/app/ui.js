@@ -1,0 +1,104 @@
+// Small parts that every view uses. Icons are hidden from readers; whatever acts has a name; only ending and revoking ask again.
+import { Fragment, html, signal, useEffect, useRef } from "../vendor/preact.js";
+import { notes } from "./store.js";
+import { minute, span, stateOf } from "./words.js";
+
+export const Icon = ({ icon, size = "" }) =>
+  html`<svg class=${`i ${size}`} aria-hidden="true"><use href=${`#i-${icon}`} /></svg>`;
+
+export function State({ session, fill = false, plain = false }) {
+  const { word, icon, color } = stateOf(session);
+  if (plain) return html`<span class=${`state s-${color}`}>${word}</span>`;
+  return html`<span class=${`state s-${color}${fill ? " fill" : ""}`}><${Icon} icon=${icon} /><span class="word">${word}</span></span>`;
+}
+
+export function Left({ session }) {
+  if (!session.expiresAt) return null;
+  const left = session.expiresAt - minute.value;
+  return html`<span class=${`left-time${session.warned ? " soon" : ""}`}>${span(left)} left</span>`;
+}
+
+// A button whose label is the text; `why` says why it cannot be used now.
+export function Btn({ icon, kind = "", why, onClick, children, ...rest }) {
+  return html`<button type="button" class=${`btn ${kind}`} aria-disabled=${why ? "true" : undefined} title=${why}
+    onClick=${why ? undefined : onClick} ...${rest}>${icon ? html`<${Icon} icon=${icon} size="s" />` : null}${children}</button>`;
+}
+
+export const IconBtn = ({ icon, label, kind = "", size = "", ...rest }) =>
+  html`<button type="button" class=${`icon-btn ${kind}`} aria-label=${label} title=${label} ...${rest}><${Icon} icon=${icon} size=${size} /></button>`;
+
+export function Menu({ icon = "more", label, children, summary, kind = "" }) {
+  const menu = useRef(null);
+  const close = (event) => {
+    if (event.target.closest(".menu-item")) menu.current.open = false;
+  };
+  const leave = (event) => {
+    if (event.key === "Escape" && menu.current.open) {
+      event.stopPropagation();
+      menu.current.open = false;
+      menu.current.querySelector("summary").focus();
+    }
+  };
+  useEffect(() => {
+    const outside = (event) => {
+      if (menu.current && menu.current.open && !menu.current.contains(event.target)) menu.current.open = false;
+    };
+    document.addEventListener("pointerdown", outside);
+    return () => document.removeEventListener("pointerdown", outside);
+  }, []);
+  return html`<details class="menu" ref=${menu} onKeyDown=${leave}>
+    <summary class=${summary ? `btn ${kind}` : "icon-btn"} aria-label=${summary ? undefined : label}>${summary || html`<${Icon} icon=${icon} />`}</summary>
+    <div class="menu-list" onClick=${close}>${children}</div>
+  </details>`;
+}
+
+export const Item = ({ icon, why, danger, href, onClick, children }) =>
+  href
+    ? html`<a class="menu-item" href=${href}><${Icon} icon=${icon} />${children}</a>`
+    : html`<button type="button" class=${`menu-item${danger ? " danger" : ""}`} aria-disabled=${why ? "true" : undefined} title=${why}
+        onClick=${why ? undefined : onClick}><${Icon} icon=${icon} />${children}${why ? html`<small>${why}</small>` : null}</button>`;
+
+const asking = signal(null);
+
+// Ask once, with what would be lost; the safe choice has the focus. Resolves to whether to go on.
+export const confirm = (title, text, yes, more) =>
+  new Promise((resolve) => (asking.value = { title, text, yes, more, resolve }));
+
+export function Dialogs() {
+  const box = useRef(null);
+  const question = asking.value;
+  useEffect(() => {
+    if (question && box.current && !box.current.open) box.current.showModal();
+  }, [question]);
+  if (!question) return null;
+  const end = (answer) => {
+    asking.value = null;
+    question.resolve(answer);
+  };
+  return html`<dialog class="sheet stack" ref=${box} aria-labelledby="dialog-h" onCancel=${() => end(false)}>
+    <h2 id="dialog-h">${question.title}</h2><p class="soft" dir="auto">${question.text}</p>
+    <div class="btns"><button type="button" class="btn" autofocus onClick=${() => end(false)}>Keep it</button>
+      <button type="button" class="btn danger" onClick=${() => end(true)}>${question.yes}</button></div>
+  </dialog>`;
+}
+
+export const Notices = () =>
+  html`<div class="toasts" role="region" aria-label="Notices">${notes.value.map((one) =>
+    html`<div class=${`toast ${one.bad ? "bad" : "ok"}`} role=${one.bad ? "alert" : "status"} key=${one.id}><${Icon} icon=${one.bad ? "warn" : "check"} size="s" /><span dir="auto">${one.text}</span></div>`)}</div>`;
+
+export const Bones = ({ rows = 4 }) =>
+  html`<div class="bones" aria-busy="true"><span class="sr">Loading</span>${Array.from({ length: rows }, (_, index) => html`<div class="bone" key=${index}></div>`)}</div>`;
+
+export function Empty({ icon, title, children }) {
+  return html`<div class="empty"><${Icon} icon=${icon} size="xl" /><h2>${title}</h2>${children}</div>`;
+}
+
+export const Meter = ({ part, label, tall = true }) =>
+  html`<svg class=${`meter${tall ? " tall" : ""}${part > 0.9 ? " high" : ""}`} viewBox="0 0 100 4" preserveAspectRatio="none" role="img" aria-label=${label}><rect width=${Math.min(100, Math.round(part * 100))} height="4" /></svg>`;
+
+export const Copy = ({ text, label = "Copy" }) => {
+  const copy = () => navigator.clipboard && navigator.clipboard.writeText(text);
+  return html`<${IconBtn} icon="copy" size="s" label=${label} onClick=${copy} />`;
+};
+
+export { Fragment };

@@ -1,0 +1,97 @@
+// The words, icons and colours of everything that has a state: the same as in the API, in plain English; and how times are said.
+import { signal } from "../vendor/preact.js";
+
+export const minute = signal(Date.now()); // ticks: ages are read against it
+setInterval(() => {
+  if (document.visibilityState === "visible") minute.value = Date.now();
+}, 10000);
+
+const WAITING = {
+  permission: ["Asks permission", "permission"],
+  question: ["Asks a question", "question"],
+  plan: ["Has a plan", "plan"],
+  trust: ["Asks for trust", "trust"],
+  setup: ["Needs setup", "setup"],
+  login: ["Needs a login", "login"],
+  rate_limit: ["Usage limit", "rate_limit"],
+  dialog: ["Shows a dialog", "dialog"],
+};
+const STATES = {
+  starting: ["Starting", "starting", "starting"],
+  idle: ["Idle", "idle", "idle"],
+  busy: ["Busy", "busy", "busy"],
+  hibernated: ["Hibernated", "hibernated", "hibernated"],
+  stopping: ["Stopping", "stopping", "stopping"],
+  unknown: ["Unknown", "unknown", "unknown"],
+};
+const ENDS = {
+  killed: ["Ended", "killed", "ended"],
+  expired: ["Expired", "expired", "ended"],
+  exited: ["Exited", "exited", "ended"],
+  crashed: ["Crashed", "crashed", "failed"],
+  start_failed: ["Did not start", "start_failed", "failed"],
+  lost: ["Lost", "lost", "failed"],
+};
+export const STEPS = {
+  accepted: "Accepted", queued: "Queued", typed: "Typed", submitted: "Submitted",
+  answered: "Answered", failed: "Failed", interrupted: "Interrupted", cancelled: "Cancelled",
+};
+
+// { word, icon, color } of a session.
+export function stateOf(session) {
+  const waits = session.state === "waiting" && session.waiting && WAITING[session.waiting.for];
+  const found = waits ? [...waits, "waiting"]
+    : session.state === "ended" ? ENDS[session.endReason] || ENDS.exited
+    : session.state === "waiting" ? ["Waits", "dialog", "waiting"]
+    : STATES[session.state] || STATES.unknown;
+  const word = session.state === "busy" && !session.currentMessage && (session.backgroundTasks || []).length ? "Task runs" : found[0];
+  return { word, icon: found[1], color: found[2] };
+}
+
+const URGENT = ["permission", "question", "plan", "trust", "dialog", "login", "setup", "rate_limit"];
+const rank = (session) => (URGENT.indexOf(session.waiting.for) < 3 ? 0 : 1);
+export const byUrgency = (a, b) => rank(a) - rank(b) || (a.waiting.since || 0) - (b.waiting.since || 0);
+
+export function titleOf(session) {
+  return session.title || folderName(session.projectPath) || "Untitled";
+}
+
+const HOME = /^(\/home\/[^/]+|\/Users\/[^/]+|\/root)(?=\/|$)/;
+export const shortPath = (path) => (path || "").replace(HOME, "~");
+export const folderName = (path) => (path || "").split("/").filter(Boolean).pop() || path;
+
+// How long ago: `4 s`, `11 min`, `3 h`, `2 d`.
+export function age(at, now = minute.value) {
+  const seconds = Math.max(0, (now - at) / 1000);
+  if (seconds < 60) return seconds < 10 ? "now" : `${Math.floor(seconds / 10) * 10} s`;
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min`;
+  if (seconds < 86400) return `${Math.floor(seconds / 3600)} h`;
+  return `${Math.floor(seconds / 86400)} d`;
+}
+
+// How long still: `23 h 59 min`.
+export function span(ms) {
+  const minutes = Math.max(0, Math.floor(ms / 60000));
+  if (minutes < 60) return `${minutes} min`;
+  if (minutes < 48 * 60) return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+  return `${Math.floor(minutes / 1440)} days`;
+}
+
+export const clock = (at) => new Date(at).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+export const exactly = (at) => new Date(at).toLocaleString();
+export const dayOf = (at) => {
+  const day = new Date(at);
+  const today = new Date(minute.value);
+  if (day.toDateString() === today.toDateString()) return "Today";
+  if (day.toDateString() === new Date(today - 86400000).toDateString()) return "Yesterday";
+  return day.toLocaleDateString([], { weekday: "long", day: "numeric", month: "long" });
+};
+
+export function bytes(count) {
+  if (count == null) return "";
+  if (count >= 1e9) return `${(count / 1e9).toFixed(2)} GB`;
+  return `${Math.round(count / 1e6)} MB`;
+}
+
+export const many = (count, one, more = `${one}s`) => `${count} ${count === 1 ? one : more}`;
+export const shorten = (text, most) => (text.length > most ? `${text.slice(0, most)}…` : text);

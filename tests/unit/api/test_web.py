@@ -1,0 +1,126 @@
+"""The dashboard's files: what is vendored is what npm has, nothing is loaded from elsewhere, and the budgets of bytes hold."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from api.web import assets, vendor
+from api.web.routes import POLICY, TERMINAL_POLICY
+from tests.api_double import Caller
+from tests.unit.api.test_openapi import furnished
+
+FREE = frozenset({"MIT", "BSD-3-Clause", "Apache-2.0"})
+PAGE = {"Authorization": None, "Accept": "text/html,application/xhtml+xml;q=0.9,*/*;q=0.8"}
+
+
+@pytest.fixture(scope="module")
+def ask(tmp_path_factory: pytest.TempPathFactory) -> Caller:
+    return Caller(tmp_path_factory.mktemp("home"), furnished())
+
+
+def test_what_is_vendored_is_what_the_lock_says() -> None:
+    lock = json.loads(vendor.LOCK.read_text())
+    here = {path.name for path in vendor.VENDOR.iterdir() if path.is_file()} - {vendor.LOCK.name}
+    assert here == set(lock["files"])
+    for name, said in lock["files"].items():
+        assert hashlib.sha256((vendor.VENDOR / name).read_bytes()).hexdigest() == said["sha256"], name
+    assert {name: package["version"] for name, package in lock["packages"].items()} == vendor.VERSIONS
+    for package in lock["packages"].values():
+        assert package["licence"] in FREE
+        assert (vendor.VENDOR / package["licenceFile"]).stat().st_size > 200
+    assert not re.search(r'from\s*"(?!\./)[^"]*"', (vendor.VENDOR / "preact.js").read_text()), "a bare import is left"
+
+
+def test_a_module_that_is_not_understood_is_refused() -> None:
+    for text in ('import x from"y"', "import*as x from'y'", "export const a=1", "export default 1;export default 2"):
+        with pytest.raises(ValueError):
+            vendor.wrapped(text)
+    assert vendor.wrapped('import{a as b}from"x";var c=b;export{c as d};') == (
+        "const {a: b} = m_x;var c=b;\nreturn { d: c };"
+    )
+
+
+def test_a_browser_gets_the_page_and_a_program_what_it_got(ask: Caller) -> None:
+    page = ask("GET", "/", headers=PAGE)
+    assert page.content_type == "text/html; charset=utf-8"
+    assert page.headers["Content-Security-Policy"] == POLICY
+    assert page.headers["Cache-Control"] == "no-cache"
+    for accept in (None, "*/*", "application/json", "application/json, text/html;q=0.5"):
+        answer = ask("GET", "/", headers={"Authorization": None, "Accept": accept})
+        assert answer.json["name"] == "pilotlight", accept
+        assert "Accept" in answer.headers["Vary"]
+    again = ask("GET", "/", headers={**PAGE, "If-None-Match": page.headers["ETag"]})
+    assert (again.status_code, again.data) == (304, b"")
+
+
+def test_the_policies_let_nothing_in() -> None:
+    for policy in (POLICY, TERMINAL_POLICY):
+        assert "default-src 'none'" in policy
+        assert "require-trusted-types-for 'script'" in policy
+        assert "script-src 'self';" in policy
+        assert "unsafe-eval" not in policy
+        assert "http" not in policy
+    assert "unsafe-inline" not in POLICY
+
+
+def test_no_page_has_a_script_or_a_style_in_it() -> None:
+    for path in (assets.STATIC / "pages").glob("*.html"):
+        text = path.read_text()
+        assert not re.search(r"<style|\sstyle=|\son\w+=|javascript:", text), path.name
+        assert all(tag.endswith("></script>") for tag in re.findall(r"<script[^>]*>.*?</script>", text)), path.name
+
+
+def test_files_are_kept_for_ever_and_others_are_404(ask: Caller) -> None:
+    names = [str(path.relative_to(assets.STATIC)) for path in assets.STATIC.rglob("*") if path.is_file()]
+    for name in [*names, "app.css"]:
+        if name.startswith("pages/"):
+            continue
+        answer = ask("GET", f"/static/{assets.version()}/{name}", headers={"Authorization": None})
+        assert answer.status_code == 200, name
+        assert "immutable" in answer.headers["Cache-Control"]
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    for path in (
+        "0/app.css",
+        f"{assets.version()}/../routes.py",
+        f"{assets.version()}/pages/index.html",
+        f"{assets.version()}/no",
+    ):
+        answer = ask("GET", f"/static/{path}", headers={"Authorization": None})
+        assert answer.status_code == 404, path
+        assert answer.headers["Cache-Control"] == "no-store"
+
+
+def test_every_import_names_a_file_and_every_icon_a_symbol() -> None:
+    icons = set(re.findall(r'<symbol id="i-([\w-]+)"', (assets.STATIC / "icons.svg").read_text()))
+    for path in (assets.STATIC / "app").glob("*.js"):
+        text = path.read_text()
+        for name in re.findall(r'(?:from|import)\s*\(?"(\.[^"]+)"', text):
+            assert (path.parent / name).resolve().is_file(), f"{path.name}: {name}"
+        for name in re.findall(r'icon[=:]\s*"([\w-]+)"', text):
+            assert name in icons, f"{path.name}: {name}"
+        assert not re.search(
+            r"innerHTML|outerHTML|insertAdjacentHTML|dangerouslySetInnerHTML|\beval\(|new Function", text
+        )
+        assert "http://" not in text.replace("http://www.w3.org/", ""), path.name
+
+
+def test_the_first_view_is_within_its_budget(ask: Caller) -> None:
+    page = ask("GET", "/", headers={**PAGE, "Accept-Encoding": "gzip"})
+    text = gzip.decompress(page.data).decode()
+    asked = dict.fromkeys(re.findall(r'(?:href|src)="(/static/[^"]+\.(?:js|css))"', text))
+    sizes = {path: len(ask("GET", path, headers={"Accept-Encoding": "gzip"}).data) for path in asked}
+    assert len(asked) + 1 <= 12, sizes
+    assert sum(sizes.values()) + len(page.data) < 60_000, sizes
+    assert sizes[f"/static/{assets.version()}/app.css"] < 16_000
+    first = set(assets.FIRST)
+    for name in first - {"vendor/preact.js"}:
+        source = (assets.STATIC / name).read_text()
+        for found in re.findall(r'^(?:import|export)[^"]*from "(\.[^"]+)"', source, re.MULTILINE):
+            target = (assets.STATIC / name).parent.joinpath(found).resolve().relative_to(Path(assets.STATIC).resolve())
+            assert str(target) in first, f"{name} imports {target}, which is not fetched beside it"
