@@ -36,7 +36,7 @@ POWERFUL = frozenset({"permissionMode", "mcpConfig", "addDirs", "appendSystemPro
 call needs otherwise."""
 
 PLAN = "plan"
-"""The one permission mode that only takes from what Claude may do, where nobody has chosen another one before."""
+"""The one permission mode that only takes from what Claude may do."""
 
 DEFAULT_NAME = "default"
 PREFIX = "pl_"

@@ -21,14 +21,14 @@ from shared.access.bus_keys import BusClientKey, BusKeyring
 from shared.access.devices import Devices
 from shared.access.tokens import DEFAULT_NAME, Keyring
 from shared.bus.messages import Request
-from shared.bus.operations import RefusedCall, with_effect
+from shared.bus.operations import RefusedCall
 from shared.errors import Forbidden, PilotlightError, StorageFailed, Unavailable
 from shared.paths import Paths
-from supervisor.bus.access import LOCAL, permit
+from supervisor.bus.access import permit
 from supervisor.store.store import Store
 
-SENDS = with_effect("sends")
-ACTS = with_effect("acts") - LOCAL
+SENDS = frozenset({"message.send", "session.command"})
+REFUSED = "audit.refused"
 LOOK_SECONDS = 1.0
 REFUSALS = 10
 REFUSAL_SECONDS = 60.0
@@ -61,13 +61,16 @@ class Audit:
     def asked(self, request: Request, arguments: Any) -> None:
         """Somebody asks for something that changes something."""
         session, message = getattr(arguments, "session_id", None), getattr(arguments, "message_id", None)
-        if request.op not in ACTS:
+        if request.op in SENDS or request.op == REFUSED:
             return
         if request.op == "session.recording" and arguments.start is None:
             return
         if message is not None and (record := self._store.message(message)) is not None:
             session = record.session_id
-        self._append(request.op, request.actor, session, **({} if message is None else {"message": message}))
+        more = {} if message is None else {"message": message}
+        if getattr(arguments, "updated_input", None) is not None:
+            more["changes"] = "input"  # what to, says `answered`
+        self._append(request.op, request.actor, session, **more)
 
     def failed(self, request: Request, arguments: Any, error: PilotlightError) -> None:
         """A message was not accepted."""

@@ -12,17 +12,20 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
 from shared.bus.messages import Choice, Waiting
 from shared.bus.operations import Answer
-from shared.errors import Conflict, InvalidRequest, Unavailable
+from shared.errors import Conflict, Forbidden, InvalidRequest, Unavailable
 from supervisor.claude.screen import Menu, Sight
 from supervisor.session.appearances import Appearance, is_over, stamp_of
 from supervisor.session.backoff import is_hold, release
+from supervisor.session.permission_rules import decide
 from supervisor.session.session import Session
 from supervisor.session.states import State
+from supervisor.session.truncation import excerpt
 from supervisor.session.waiting import Permission
 
 UP, DOWN, ENTER, ESCAPE = b"\x1b[A", b"\x1b[B", b"\r", b"\x1b"
@@ -44,12 +47,18 @@ ALIASES = {"yes": "allow", "1": "allow", "no": "deny"}
 """Other names of choices, for when no choice is called that itself."""
 
 
-async def answer(session: Session, request: Answer) -> dict[str, Any]:
-    """Answer the session's present question. Raise Conflict when it was answered already or another one is up."""
+async def answer(session: Session, request: Answer, actor: str = "local") -> dict[str, Any]:
+    """Answer the session's present question, and record who did and what that has changed. Raise Conflict when it was answered
+    already or another one is up, Forbidden when a rule refuses what is to run instead."""
     await session.pulse.until(lambda: not _unseen(session), SEEN_SECONDS)
     async with session.answering:
         waiting = _wanted(session, request.waiting_id)
         permission = next((known for known in session.permissions if known.id == waiting.id), None)
+        if request.updated_input is not None and (permission is None or permission.handed):
+            raise InvalidRequest(
+                "What is answered in its dialog runs as it was asked: leave `updatedInput` out.",
+                code="input_not_changeable",
+            )
         session.given.add(waiting.id)
         try:
             if permission is not None and permission.handed:
@@ -61,7 +70,7 @@ async def answer(session: Session, request: Answer) -> dict[str, Any]:
         except BaseException:
             session.given.discard(waiting.id)
             raise
-        session.store.append("answered", session.id, {"id": waiting.id, "for": waiting.kind, **given})
+        session.store.append("answered", session.id, {"id": waiting.id, "for": waiting.kind, "by": actor, **given})
         await session.pulse.until(lambda: not _waits(session, waiting.id), GONE_SECONDS)
         return {"id": waiting.id, **given}
 
@@ -98,6 +107,7 @@ async def _answer_request(
     session: Session, permission: Permission, waiting: Waiting, request: Answer
 ) -> dict[str, Any]:
     decision = _decision(permission, waiting, request)
+    _ask_the_rules(session, permission, decision)
 
     def gone() -> bool:
         over = permission not in session.permissions or permission.decided_at is not None
@@ -119,7 +129,31 @@ async def _answer_request(
         # The hook has the answer, Claude not yet: a key that comes now would be first.
         shown = _words(session)
         await session.pulse.until(lambda: shown is None or _words(session) != shown, KEYED_SECONDS)
-    return {"decision": decision["behavior"]}
+    return _told(permission, decision)
+
+
+def _ask_the_rules(session: Session, permission: Permission, decision: dict[str, Any]) -> None:
+    """What an answer puts in the place of what was asked is as much the owner's to refuse. Raise Forbidden."""
+    changed = decision.get("updatedInput", permission.input)
+    if permission.kind == "question" or changed == permission.input:
+        return
+    rule = decide(session.house.config().permissions.rules, replace(permission, input=changed))
+    if rule is not None and rule.answer == "deny":
+        raise Forbidden(
+            f"A rule refuses what `updatedInput` asks for: {rule.message or f'{rule.tool}, {rule.pattern}'}. Answer otherwise.",
+            code="denied_by_rule",
+            data={"rule": {"tool": rule.tool, "pattern": rule.pattern}},
+        )
+
+
+def _told(permission: Permission, decision: dict[str, Any]) -> dict[str, Any]:
+    """The answer for the record: what really runs, where that is not what was asked, and which rules Claude has from now on."""
+    told: dict[str, Any] = {"decision": decision["behavior"]}
+    if "updatedPermissions" in decision:
+        told |= {"decision": "always", "changed": decision["updatedPermissions"]}
+    if permission.kind != "question" and decision.get("updatedInput", permission.input) != permission.input:
+        told["input"] = decision["updatedInput"]
+    return excerpt(told)
 
 
 async def _answer_handed(session: Session, permission: Permission, request: Answer) -> dict[str, Any]:

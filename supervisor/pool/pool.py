@@ -22,7 +22,8 @@ from supervisor.lifecycle.launch import has_transcript
 from supervisor.pool import opening
 from supervisor.pool.admission import RETRY_AFTER_SECONDS, Places
 from supervisor.pool.managed_session import Household
-from supervisor.session import attachments
+from supervisor.session import attachments, mention_rules
+from supervisor.session.mention_rules import Reach
 from supervisor.session.session import House, Session
 from supervisor.session.states import State
 from supervisor.store import idempotency
@@ -157,12 +158,17 @@ class Pool:
             self._audit(known, told, duplicate=True)
             return self.household(known.session_id), known, True
         typed = normalization.prepare(request.text, request.exact) if kind == "prompt" else None
+        prompt = typed.prompt if typed is not None else request.text
         if request.session_id:
             household = self.household(request.session_id)
+            household.session.check_mentions(prompt, request.confined)
             if household.session.state is State.ENDED:
                 self._reopen_for_message(household, request, actor)
         else:
             project = request.project_path or self._default_project()
+            folder = str(opening.project_folder(project))
+            reach = Reach.of(self.house.paths, "new", folder, {}, self.house.home)
+            mention_rules.check(self.house.config(), reach, prompt, request.confined)
             household = self.create(
                 CreateSession(
                     project_path=project,
@@ -224,6 +230,7 @@ class Pool:
             steps={"accepted": now, "queued": now},
             kind=kind,
             mode=request.mode,
+            confined=request.confined,
         )
 
     def _audit(self, record: MessageRecord, told: dict[str, str] | None, **more: bool) -> None:

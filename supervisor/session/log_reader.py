@@ -26,13 +26,13 @@ from supervisor.claude.journal import (
 )
 from supervisor.claude.prompts import same_prompt
 from supervisor.claude.transcript import milliseconds, read
-from supervisor.session import backoff
+from supervisor.session import backoff, tool_events
 from supervisor.session.permission_rules import consider
 from supervisor.session.truncation import excerpt
 from supervisor.session.turn import StopReport, Turn
 from supervisor.session.turn_assembler import REMEMBERED_TURNS, TurnBook
 from supervisor.session.waiting import Permission
-from supervisor.store.records import MODE_NOW
+from supervisor.store.records import CWD, MODE_NOW
 from supervisor.store.store import now_ms
 
 if TYPE_CHECKING:
@@ -88,12 +88,6 @@ class Logbook:
                 while self._untold:
                     self._turn_told(*self._untold.popleft())
 
-    def begin_again(self) -> None:
-        """The hooks' log was removed, and will be written from its start."""
-        if not self._hooks.path.exists():
-            self._hooks.again(0)
-            self._session.store.forget_positions(self._session.id)
-
     def _progress(self) -> None:
         session = self._session
         session.progress_at = time.monotonic()
@@ -141,6 +135,8 @@ class Logbook:
         self._hear(event.prompt_id)
         if name in ("UserPromptSubmit", "Stop") and isinstance(payload.get("permission_mode"), str):
             session.record.options = {**session.record.options, MODE_NOW: payload["permission_mode"]}
+        if isinstance(payload.get("cwd"), str) and "agent_id" not in payload:
+            session.record.options = {**session.record.options, CWD: payload["cwd"]}
         if name == "SessionStart":
             self._conversation_started(payload)
         elif name == "UserPromptSubmit":
@@ -268,20 +264,12 @@ class Logbook:
 
     def _tool_event(self, name: str, payload: dict[str, Any], prompt_id: str | None) -> None:
         session = self._session
-        kind = {"PreToolUse": "started", "PostToolUse": "finished"}.get(name, "failed")
+        changed = any(known.was_changed(payload) for known in (*session.allowed, *session.permissions))
         data = {
-            "phase": kind,
-            "tool": payload.get("tool_name"),
-            "toolUseId": payload.get("tool_use_id"),
             "promptId": prompt_id,
             "message": self._message_of(prompt_id),
+            **tool_events.told(name, payload, changed),
         }
-        if name == "PreToolUse":
-            data["input"] = payload.get("tool_input")
-        elif name == "PostToolUse":
-            data |= {"result": payload.get("tool_response"), "durationMs": payload.get("duration_ms")}
-        else:
-            data["error"] = payload.get("error") or payload.get("reason")
         session.store.append("tool", session.id, excerpt(data))
         if name != "PreToolUse":
             self._tool_ended(payload)

@@ -22,21 +22,22 @@ from shared.config import Config
 from shared.errors import NotFound, StorageFailed
 from shared.paths import Paths
 from supervisor import clock
-from supervisor.claude import screen
+from supervisor.claude import command_line, screen
 from supervisor.claude.journal import Status
-from supervisor.session import lifetime, states
+from supervisor.session import lifetime, mention_rules, states
 from supervisor.session.appearances import LOOK, Appearance
 from supervisor.session.backoff import is_held
 from supervisor.session.command_run import CommandRun
 from supervisor.session.condition import Pulse
 from supervisor.session.fates import Fates
 from supervisor.session.log_reader import Logbook
+from supervisor.session.mention_rules import Reach
 from supervisor.session.observer import Observer
 from supervisor.session.receipts import Receipts
 from supervisor.session.states import Event, State
 from supervisor.session.waiting import ASKED_SINCE, Permission, expiry, pending
 from supervisor.store.quarantine import set_aside
-from supervisor.store.records import MODE_NOW
+from supervisor.store.records import CWD, MODE_NOW
 from supervisor.store.rollback import undone_on_failure
 from supervisor.store.store import MessageRecord, SessionRecord, Store, now_ms
 from supervisor.terminal.holder_launch import Spares
@@ -49,7 +50,7 @@ ENTERED_SECONDS = 1.0
 STALE = "stale"
 """In a session's options: why its process is to be replaced between two turns, `settings_changed` or `upgrade`."""
 
-OF_PROCESS = frozenset({"last_end", STALE, "withdrawing", "release", MODE_NOW})
+OF_PROCESS = frozenset({"last_end", STALE, "withdrawing", "release", MODE_NOW, CWD})
 """Options that are true of one process only."""
 
 _OVER = (State.STOPPING, State.ENDED)
@@ -67,6 +68,11 @@ class House:
     log: logging.Logger
     demo: bool = False
     spares: Spares = field(default_factory=Spares)
+
+    @property
+    def home(self) -> Path:
+        """The home folder of its Claude."""
+        return Path(command_line.environment(self.config().claude, self.environment)["HOME"])
 
 
 class Session:
@@ -361,6 +367,12 @@ class Session:
         except OSError as error:
             raise StorageFailed(f"{path} is damaged and cannot be put aside: {error.strerror}.") from error
         self.store.append("quarantined", self.id, {"what": path.name, "movedTo": str(moved), "reason": reason})
+
+    def check_mentions(self, text: str, confined: bool) -> None:
+        """Refuse a text for what it would have Claude read. Raise Forbidden."""
+        house, record = self.house, self.record
+        reach = Reach.of(house.paths, self.id, record.project_path, record.options, house.home)
+        mention_rules.check(house.config(), reach, text, confined)
 
     def drop_permission(self, only: Permission) -> None:
         """A request was answered here or at the terminal; a hook that still waits is let go."""

@@ -118,6 +118,10 @@ class Permission:
         """Whether a tool event tells of exactly the tool that was allowed from here."""
         return payload.get("tool_name") == self.tool and payload.get("tool_input") == self.given
 
+    def was_changed(self, payload: dict[str, Any]) -> bool:
+        """Whether a tool event tells of it, and the tool ran with another input than was asked for."""
+        return self.given not in (None, self.input) and self.ended_with(payload)
+
     async def decide(self, decision: dict[str, Any]) -> bool:
         """Hand the decision to the waiting hook; False when nobody waits any more."""
         body = {"hookSpecificOutput": {"hookEventName": "PermissionRequest", "decision": decision}}

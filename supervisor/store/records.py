@@ -13,6 +13,9 @@ PLANNED = "planned"
 MODE_NOW = "mode_now"
 """In a session's options: the permission mode that its process is in, as it was started or as its hooks say."""
 
+CWD = "cwd"
+"""In a session's options: the folder that its Claude is in, as its last hook said."""
+
 
 @dataclass
 class SessionRecord:
@@ -96,6 +99,9 @@ class MessageRecord:
     body: str = ""
     earlier: list[str] = field(default_factory=list)
     """The prompts that were heard of before its text was laid out for the editor: none of them is this message."""
+
+    confined: bool = False
+    """Whether what it mentions has to lie in the project: whoever sent it may not answer for Claude."""
 
     opened_in: str | None = None
     """The project that was asked for, as it was written, when this message opened its session."""

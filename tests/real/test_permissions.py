@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from shared.bus.messages import SETTLED
-from shared.errors import Conflict, InvalidRequest, Unavailable
+from shared.errors import Conflict, Forbidden, InvalidRequest, Unavailable
 from tests.conftest import MakeHouse
 from tests.faults.pausing import Pauses
 from tests.harness import House, until
@@ -100,6 +100,36 @@ def test_permission_is_data_and_takes_allow_deny_and_always(house: House) -> Non
     assert sent["message"]["state"] == "answered"
     assert (house.project / "six").exists()
     assert_clean(house, session)
+
+
+def test_what_an_answer_puts_in_the_place_of_what_was_asked_is_judged_by_the_rules_and_told(
+    make_house: MakeHouse, cli: Path
+) -> None:
+    house = make_house(cli)
+    house.config["permissions"] = {"rules": [{"tool": "Bash", "pattern": "touch owned*", "answer": "deny"}]}
+    house.start_supervisor()
+    session, message, waiting = ask(house, tool("Bash", command="touch asked"))
+    with pytest.raises(Forbidden) as refused:
+        give(house, session, waiting, choice="allow", updatedInput={"command": "touch owned"})
+    assert refused.value.error_code == "denied_by_rule"
+    given = give(house, session, waiting, choice="allow", updatedInput={"command": "touch other"})["answer"]
+    assert (given["decision"], given["input"]) == ("allow", {"command": "touch other"})
+    answered(house, message)
+    assert sorted(path.name for path in house.project.iterdir()) == ["other"]
+
+    _, message, waiting = ask(house, tool("Bash", command="touch five"), session)
+    give(house, session, waiting, choice="always")
+    answered(house, message)
+
+    events = house.events(session=session)
+    told = [event["data"] for event in events if event["kind"] == "answered"]
+    assert [data["by"] for data in told] == ["test", "test"]
+    assert told[0]["input"] == {"command": "touch other"}
+    assert (told[1]["decision"], told[1]["changed"]) == ("always", waiting["suggestions"])
+    ran = next(e["data"] for e in events if e["kind"] == "tool" and e["data"]["phase"] == "finished")
+    assert ran["input"]["command"] == "touch other"
+    audit = [event["data"] for event in events if event["kind"] == "audit" and event["data"]["op"] == "session.answer"]
+    assert [data.get("changes") for data in audit] == ["input", "input", None]
 
 
 @pytest.mark.turns

@@ -49,6 +49,13 @@ KEYS_WAIT_SECONDS = 8.0
 """How long keys wait for a message to go through the box: less than clients wait for the answer."""
 MAX_WAIT_SECONDS = 3600.0
 
+LOOKING = frozenset(
+    {"ping", "status", "health", "metrics", "settings.get", "session.list", "session.get", "session.screen"}
+    | {"message.get", "message.list", "events.since", "history", "export", "search", "usage"}
+    | {"conversations.list"}
+)
+"""Operations that change nothing; every other one leaves an `audit` event behind."""
+
 Handler = Callable[[Any, Request], Awaitable[Any]]
 
 
@@ -114,7 +121,8 @@ class Ops:
             arguments = msgspec.convert(request.args, kind)
         except msgspec.ValidationError as error:
             raise InvalidRequest(f"{request.op}: {error}.", code="invalid_arguments") from error
-        self.audit.asked(request, arguments)
+        if request.op not in LOOKING:
+            self.audit.asked(request, arguments)
         if getattr(arguments, "wait", 0):
             arguments = replace_fields(arguments, wait=min(arguments.wait, _patience(request)))
         try:
@@ -258,13 +266,13 @@ class Ops:
         rung = await interrupt.interrupt(session)
         return {"session": session.view(), "rung": rung}
 
-    async def _answer(self, arguments: operations.Answer, _: Request) -> Any:
+    async def _answer(self, arguments: operations.Answer, request: Request) -> Any:
         session = self._find(arguments.session_id).session
         store = self._pool.store
         key = idempotency.RequestKey("session.answer", session.id, arguments.key, idempotency.asked(arguments))
         if (known := key.recall(store, idempotency.answered(store, session.id))) is not None:
             return {"session": session.view(), "answer": known, "duplicate": True}
-        given = await answer.answer(session, arguments)
+        given = await answer.answer(session, arguments, request.actor)
         key.remember(store, given)
         return {"session": session.view(), "answer": given}
 
