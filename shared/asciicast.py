@@ -11,6 +11,8 @@ from typing import Any
 
 import msgspec
 
+from shared.foreign_file import open_foreign
+
 MEDIA_TYPE = "application/x-asciicast"
 _encode = msgspec.json.Encoder().encode
 
@@ -44,7 +46,7 @@ def join(files: Iterable[Path]) -> Iterator[bytes]:
     began: int | None = None
     for file in files:
         try:
-            with file.open("rb") as lines:
+            with open_foreign(file) as lines:
                 head_line = lines.readline(64 * 1024)
                 head = read_header(head_line)
                 if began is None:

@@ -16,6 +16,7 @@ import msgspec
 from msgspec import Meta, Struct, field
 
 from shared.errors import InvalidRequest
+from shared.foreign_file import SMALL, read_foreign
 
 Port = Annotated[int, Meta(ge=0, le=65535)]
 Hours = Annotated[float, Meta(ge=0.00001, le=1_000_000)]
@@ -174,7 +175,7 @@ def load(path: Path | None, environment: Mapping[str, str] | None = None) -> Con
     tree: dict[str, Any] = {}
     if path is not None and path.exists():
         try:
-            loaded = msgspec.yaml.decode(path.read_bytes())
+            loaded = msgspec.yaml.decode(read_foreign(path, SMALL, follow=True))
         except (msgspec.DecodeError, OSError, UnicodeDecodeError) as error:
             raise InvalidRequest(f"{path} cannot be read as YAML: {error}", code="invalid_config") from error
         if loaded is not None and not isinstance(loaded, dict):

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from shared.foreign_file import open_foreign
+
 VERSION = 1
 
 _MAGIC = b"SQLite format 3\0"
@@ -19,7 +21,7 @@ _HEADER_BYTES = 100
 def read_version(path: Path) -> int | None:
     """The version of this database; None when there is none, or what is there is not one. Raise OSError."""
     try:
-        with path.open("rb") as file:
+        with open_foreign(path, follow=True) as file:
             header = file.read(_HEADER_BYTES)
     except FileNotFoundError:
         return None

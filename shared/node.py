@@ -16,6 +16,7 @@ from pathlib import Path
 import msgspec
 
 from shared.errors import StorageFailed
+from shared.foreign_file import SMALL, read_foreign
 
 NAME = "node.json"
 NODE_HEADER, EPOCH_HEADER = "Pilotlight-Node", "Pilotlight-Epoch"
@@ -33,7 +34,7 @@ class Node(msgspec.Struct, frozen=True):
 def read(home: Path) -> Node | None:
     """The node of this home; None before the first start of its supervisor, or when what is there cannot be read."""
     try:
-        return msgspec.json.decode((home / NAME).read_bytes(), type=Node)
+        return msgspec.json.decode(read_foreign(home / NAME, SMALL), type=Node)
     except (OSError, msgspec.DecodeError, UnicodeDecodeError):
         return None
 
@@ -58,7 +59,8 @@ def host_name() -> str:
 
 def _write(path: Path, data: bytes) -> None:
     temporary = path.with_name(f"{path.name}.new")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    temporary.unlink(missing_ok=True)
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with open(descriptor, "wb") as file:
         file.write(data)
         file.flush()

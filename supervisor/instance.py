@@ -17,6 +17,7 @@ from pathlib import Path
 
 from shared import __version__, process
 from shared.errors import StorageFailed, Unavailable
+from shared.foreign_file import SMALL, read_foreign
 from shared.paths import Paths
 
 NAME_SECONDS = 2.0
@@ -103,7 +104,7 @@ def _taken(lock: Path) -> Unavailable:
     who, end = "another process", time.monotonic() + NAME_SECONDS
     while time.monotonic() < end:
         try:
-            pid = int(json.loads(lock.read_bytes())["pid"])
+            pid = int(json.loads(read_foreign(lock, SMALL))["pid"])
         except (OSError, ValueError, KeyError, TypeError):
             pid = 0
         if pid and process.identify(pid) is not None:

@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from shared.access.private_files import RecordFile, exclusive, stamp_of, write_json
+from shared.access.private_files import RecordFile, content_of, exclusive, stamp_of, write_json
 from shared.access.tokens import Scope, check
 from shared.errors import Conflict, InvalidRequest, NotFound, Unavailable
 from shared.paths import Paths
@@ -71,7 +71,7 @@ class ServerKey:
                     made = make()
                     write_json(self._path, _ServerFile(public_key=made.public, secret_key=made.secret))
                 stamp_of(self._path)
-                kept = msgspec.json.decode(self._path.read_bytes(), type=_ServerFile)
+                kept = msgspec.json.decode(content_of(self._path), type=_ServerFile)
         except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
             raise Unavailable(
                 f"The bus's key in {self._path} cannot be used ({error}): put it right, or remove it for a new one, which "

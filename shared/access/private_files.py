@@ -15,8 +15,11 @@ import msgspec
 from msgspec import Struct
 
 from shared.errors import Unavailable
+from shared.foreign_file import read_foreign
 
 R = TypeVar("R", bound=Struct)
+
+MAX_BYTES = 16 * 1024 * 1024
 
 Stamp = tuple[int, int, int]
 """What differs when a file was changed or replaced."""
@@ -28,6 +31,11 @@ def stamp_of(path: Path) -> Stamp:
     if seen.st_mode & 0o077:
         path.chmod(0o600)
     return seen.st_mtime_ns, seen.st_ino, seen.st_size
+
+
+def content_of(path: Path) -> bytes:
+    """What this file holds. Raise OSError when it is none, or longer than one of ours can be."""
+    return read_foreign(path, MAX_BYTES, follow=True)
 
 
 @contextlib.contextmanager
@@ -85,7 +93,7 @@ class RecordFile(Generic[R]):
     def records(self) -> list[R]:
         """All of them. Raise Unavailable when the file is damaged."""
         try:
-            found: list[R] = getattr(msgspec.json.decode(self._path.read_bytes(), type=self._shape), self._member)
+            found: list[R] = getattr(msgspec.json.decode(content_of(self._path), type=self._shape), self._member)
         except FileNotFoundError:
             return []
         except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:

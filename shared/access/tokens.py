@@ -25,6 +25,7 @@ from msgspec import Struct
 
 from shared.access.private_files import RecordFile, Stamp, draft_of, stamp_of
 from shared.errors import Conflict, Forbidden, InvalidRequest, NotFound, Unavailable
+from shared.foreign_file import SMALL, read_foreign
 from shared.paths import Paths
 
 Scope = Literal["read", "chat", "answer", "admin"]
@@ -159,7 +160,7 @@ class TokenFile:
         try:
             stamp = stamp_of(self._path)
             if self._stamp != stamp:
-                self._value = self._path.read_bytes().strip()
+                self._value = read_foreign(self._path, SMALL, follow=True).strip()
                 self._stamp = stamp
         except OSError:
             pass

@@ -23,6 +23,7 @@ from shared.access.tokens import DEFAULT_NAME, Keyring
 from shared.bus.messages import Request
 from shared.bus.operations import RefusedCall
 from shared.errors import Forbidden, PilotlightError, StorageFailed, Unavailable
+from shared.foreign_file import SMALL, read_foreign
 from shared.paths import Paths
 from supervisor.bus.access import permit
 from supervisor.store.store import Store
@@ -154,7 +155,8 @@ class AccessWatch:
             f"devices {record.name} ({record.id})": [record.scope, record.hash] for record in self._devices.records()
         }
         with suppress(FileNotFoundError):
-            found[f"tokens {DEFAULT_NAME}"] = ["admin", hashlib.sha256(self._default.read_bytes()).hexdigest()]
+            token = read_foreign(self._default, SMALL, follow=True)
+            found[f"tokens {DEFAULT_NAME}"] = ["admin", hashlib.sha256(token).hexdigest()]
         return found
 
     def _tell(self, name: str, before: list[str] | None, now: list[str] | None) -> None:

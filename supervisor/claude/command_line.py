@@ -18,6 +18,7 @@ from typing import Any
 
 from shared.config import ClaudeConfig
 from shared.errors import StartFailed
+from shared.foreign_file import SMALL, read_foreign
 from supervisor.claude import private_arguments, protection, release
 
 HERE = Path(__file__).resolve().parent
@@ -265,13 +266,17 @@ def _take_settings(arguments: list[str]) -> tuple[dict[str, Any], list[str]]:
     merged: dict[str, Any] = {}
     for text in texts:
         try:
-            body = text if text.lstrip().startswith("{") else Path(text).expanduser().read_text()
+            body = text if text.lstrip().startswith("{") else _settings_text(text)
             merged = _merge(merged, json.loads(body))
         except (OSError, ValueError, TypeError, AttributeError) as error:
             raise StartFailed(
                 f"The --settings in claude.args cannot be read: {error}.", code="invalid_claude_args"
             ) from error
     return merged, rest
+
+
+def _settings_text(name: str) -> str:
+    return read_foreign(Path(name).expanduser(), SMALL, follow=True).decode()
 
 
 def _merge(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:

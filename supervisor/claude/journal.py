@@ -10,15 +10,26 @@ import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from math import inf
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, BinaryIO, TypedDict
 
 import msgspec
 
+from shared.foreign_file import SMALL, Unreadable, odd, open_foreign, past_hole, read_foreign
 from supervisor.claude.lenient_json import decode
 
 READ_BYTES = 4 * 1024 * 1024
+MAX_LINE_BYTES = 64 * 1024 * 1024
+"""The longest line that is read, images and all; a longer one is passed over."""
+
+MAX_HOOK_LINE_BYTES = 64 * 1024
+"""The longest line of a hook log: ours are some 60 bytes."""
+
+MAX_SPOOL_BYTES = 16 * 1024 * 1024
 _SAID = re.compile(rb'"type":\s?"(user|assistant|summary)"')
+_LINE_END = re.compile(rb"[\n\0]")
+_SAID_WITHIN = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -30,60 +41,94 @@ class Line:
 
 
 class Tail:
-    """A growing file, read line by line from an offset. A file that shrank or vanished is read from its start again."""
+    """A growing file, read line by line from an offset. A file that shrank or vanished is read from its start again.
 
-    def __init__(self, path: Path, offset: int = 0) -> None:
+    `trouble` says why it cannot be read as it is: it is no file, or has a line that is longer than `longest`, which is then
+    passed over. `behind`: the last reading stopped before the end.
+    """
+
+    def __init__(self, path: Path, offset: int = 0, longest: int = MAX_LINE_BYTES) -> None:
         self.path = path
         self.offset = offset
+        self.trouble: str | None = None
+        self.behind = False
+        self._longest = longest
         self._size = -1
+        self._passing = False
 
     def again(self, offset: int) -> None:
         """Read once more from here: what was handed out could not be kept."""
-        self.offset, self._size = offset, -1
+        self.offset, self._size, self._passing = offset, -1, False
 
     def changed(self) -> bool:
         """Whether there may be something new; one stat call."""
         try:
-            size = os.stat(self.path).st_size
+            seen = os.lstat(self.path)
         except OSError:
             return False
-        if size < self.offset:
-            self.offset = 0
-        return size > self.offset and size != self._size
+        if reason := odd(seen.st_mode):
+            self.trouble = reason
+            return False
+        if seen.st_size < self.offset:
+            self.offset, self._passing = 0, False
+        return seen.st_size > self.offset and (self.behind or seen.st_size != self._size)
 
-    def lines(self) -> Iterator[Line]:
-        """The whole lines behind the offset, which moves as each is handed out."""
+    def lines(self, most: float = inf) -> Iterator[Line]:
+        """The whole lines behind the offset, which moves as each is handed out; about so many bytes of them."""
+        self.behind = False
         while True:
+            before = self.offset
             try:
-                with open(self.path, "rb") as file:
-                    file.seek(self.offset)
-                    block = file.read(READ_BYTES)
+                with open_foreign(self.path) as file:
+                    block = self._block(file)
                     self._size = os.fstat(file.fileno()).st_size
+            except Unreadable as error:
+                self.trouble = error.reason
+                return
             except OSError:
                 return
-            cut = block.rfind(b"\n")
-            if cut < 0 and len(block) == READ_BYTES:
-                block = self._long_line()
-                cut = len(block) - 1 if block else -1
-            if cut < 0:
+            yield from self._whole_lines(block)
+            most -= len(block) or READ_BYTES
+            if self.offset == before or 0 < len(block) < READ_BYTES:
                 return
-            base = self.offset
-            position = 0
-            while position <= cut:
-                end = block.index(b"\n", position)
-                line = block[position:end]
-                position = end + 1
-                self.offset = base + position
-                if line.strip():
-                    yield Line(self.offset, line)
-            if len(block) < READ_BYTES:
+            if most <= 0:
+                self.behind = True
                 return
 
-    def _long_line(self) -> bytes:
-        with open(self.path, "rb") as file:
-            file.seek(self.offset)
-            line = file.readline()
-        return line if line.endswith(b"\n") else b""
+    def _whole_lines(self, block: bytes) -> Iterator[Line]:
+        base, position, cut = self.offset, 0, block.rfind(b"\n")
+        while position <= cut:
+            end = block.index(b"\n", position)
+            line = block[position:end]
+            if b"\0" in line:  # half a line, and what was written behind a hole
+                line = line[line.rindex(b"\0") + 1 :]
+            position = end + 1
+            self.offset = base + position
+            if line.strip():
+                yield Line(self.offset, line)
+
+    def _block(self, file: BinaryIO) -> bytes:
+        """What stands behind the offset, with a whole line at least if there is one; nothing when the offset was moved over what
+        is no line: bytes that nobody has written (a hole, or what a power cut leaves), or one that is too long."""
+        file.seek(self.offset)
+        block = file.read(READ_BYTES)
+        unwritten = len(block) - len(block.lstrip(b"\0"))
+        if unwritten:
+            self._passing = False
+            behind = self.offset + unwritten
+            self.offset = behind if unwritten < len(block) else past_hole(file, behind)
+            return b""
+        if not self._passing and (b"\n" in block or len(block) < min(READ_BYTES, self._longest)):
+            return block
+        if not self._passing and b"\0" not in block:
+            block += file.readline(max(0, self._longest - len(block)))
+            if block.endswith(b"\n") or len(block) < self._longest:
+                return block
+            self.trouble = f"it has a line of more than {self._longest // 1024} kB"
+        end = _LINE_END.search(block)
+        self._passing = end is None
+        self.offset += len(block) if end is None else end.end() if end.group() == b"\n" else end.start()
+        return b""
 
 
 @dataclass(frozen=True)
@@ -129,7 +174,9 @@ def parse_log_line(session_dir: Path, data: bytes) -> HookEvent | EditorEvent | 
         return None
     spool = session_dir / "spool" / Path(words[2]).name
     try:
-        payload = decode(spool.read_bytes())
+        payload = decode(read_foreign(spool, MAX_SPOOL_BYTES))
+    except Unreadable as error:
+        raise DamagedSpool(spool, error.reason) from error
     except OSError:
         return None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -262,19 +309,26 @@ class Status:
     updated_at: int
 
 
-def status_stamp(claude_home: Path, pid: int) -> tuple[int, int, int] | None:
-    """Changes whenever the status file of a process does; None when there is none."""
+def status_path(claude_home: Path, pid: int) -> Path:
+    """Where the CLI says what one of its processes is doing."""
+    return claude_home / "sessions" / f"{pid}.json"
+
+
+def status_stamp(path: Path) -> tuple[int, int, int] | None:
+    """Changes whenever a status file does; None when there is none."""
     try:
-        seen = os.stat(f"{claude_home}/sessions/{pid}.json")
+        seen = os.lstat(path)
     except OSError:
         return None
     return seen.st_mtime_ns, seen.st_ino, seen.st_size
 
 
-def read_status(claude_home: Path, pid: int) -> Status | None:
-    """The status file of one process; None when there is none or it is half written."""
+def read_status(path: Path) -> Status | None:
+    """What a status file says; None when there is none or it is half written. Raise Unreadable when it is no file."""
     try:
-        raw = decode((claude_home / "sessions" / f"{pid}.json").read_bytes())
+        raw = decode(read_foreign(path, SMALL))
+    except Unreadable:
+        raise
     except (OSError, msgspec.DecodeError, UnicodeDecodeError):
         return None
     if not isinstance(raw, dict) or not isinstance(raw.get("status"), str):
@@ -295,12 +349,23 @@ def transcript_path(claude_home: Path, cwd: str, conversation_id: str) -> Path:
 
 def holds_conversation(transcript: Path) -> bool:
     """Whether anything was said in it. The CLI begins the file with lines about itself; killed before the first prompt is
-    written it leaves one that it then neither resumes ("No conversation found") nor lets anybody start anew (measured)."""
+    written it leaves one that it then neither resumes ("No conversation found") nor lets anybody start anew (measured). Raise
+    Unreadable when it is no file, or too long to tell."""
     try:
-        with open(transcript, "rb") as file:
-            return any(_SAID.search(line) for line in file)
+        with open_foreign(transcript) as file:
+            before = b""
+            for _ in range(_SAID_WITHIN // READ_BYTES):
+                block = file.read(READ_BYTES)
+                if _SAID.search(before + block):
+                    return True
+                if len(block) < READ_BYTES:
+                    return False
+                before = block[-64:]
+    except Unreadable:
+        raise
     except OSError:
         return False
+    raise Unreadable(transcript, f"nothing is said in the first {_SAID_WITHIN // 1024**2} MB of it")
 
 
 def find_transcript(claude_home: Path, conversation_id: str) -> Path | None:

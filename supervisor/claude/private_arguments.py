@@ -12,6 +12,7 @@ import os
 from pathlib import Path
 
 from shared.errors import StorageFailed
+from shared.foreign_file import SMALL, read_foreign
 
 FLAGS = {
     "--settings": "settings.json",
@@ -45,6 +46,6 @@ def read(argv: list[str], flag: str) -> str | None:
     if Path(argv[at]).name != FLAGS[flag]:
         return argv[at]
     try:
-        return Path(argv[at]).read_text(encoding="utf-8")
+        return read_foreign(argv[at], SMALL).decode()
     except (OSError, UnicodeDecodeError):
         return None

@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from shared import process
+from shared.foreign_file import SMALL, read_foreign
 from shared.process import ProcessId
 
 _CLOCK_TOLERANCE_SECONDS = 120.0
@@ -57,7 +58,7 @@ def _statuses(claude_home: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
 
 def _read(file: Path) -> dict[str, Any] | None:
     try:
-        found = msgspec.json.decode(file.read_bytes())
+        found = msgspec.json.decode(read_foreign(file, SMALL))
     except (OSError, msgspec.DecodeError, UnicodeDecodeError):
         return None
     return found if isinstance(found, dict) else None

@@ -7,17 +7,19 @@ not regress: a conversation that a live process has open, ours or not, is never 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
+from shared.foreign_file import odd, open_foreign, past_hole
 from supervisor.claude import status_file, transcript
 from supervisor.claude.journal import find_transcript
 from supervisor.history.reader import lines_backwards
 
 HEAD_BYTES = 256 * 1024
 TAIL_LINES = 60
+PIECE_BYTES = 1024 * 1024
 MAX_TITLE = 200
 MAX_SEARCHED_BYTES = 1 << 30
 """How much of what was said elsewhere is searched, newest first."""
@@ -88,10 +90,11 @@ class Library:
         for path in self._home.glob("projects/*/*.jsonl"):
             if _ID.fullmatch(path.stem) and path.stem not in ours:
                 try:
-                    facts = path.stat()
+                    facts = path.lstat()
                 except OSError:
                     continue
-                stamped.append((facts.st_mtime_ns, facts.st_size, path))
+                if odd(facts.st_mode) is None:
+                    stamped.append((facts.st_mtime_ns, facts.st_size, path))
         return sorted(stamped, reverse=True)
 
     def one(self, identity: str) -> Conversation | None:
@@ -115,7 +118,7 @@ class Library:
 
 def _read(path: Path, mtime: int) -> Conversation | None:
     try:
-        with open(path, "rb") as file:
+        with open_foreign(path) as file:
             messages = _count(file)
     except OSError:
         return None
@@ -128,7 +131,7 @@ def _read(path: Path, mtime: int) -> Conversation | None:
 def glimpse(path: Path) -> tuple[str | None, str | None, str | None, int | None]:
     """Folder, title, first prompt, and time of the last line of a transcript, from its beginning and its end."""
     try:
-        with open(path, "rb") as file:
+        with open_foreign(path) as file:
             head = file.read(HEAD_BYTES)
     except OSError:
         return None, None, None, None
@@ -158,10 +161,22 @@ def glimpse(path: Path) -> tuple[str | None, str | None, str | None, int | None]
     return project, title, first, at
 
 
-def _count(file: Any) -> int:
+def _count(file: BinaryIO) -> int:
     """Lines that somebody said something in, roughly: prompts, replies and tool results."""
-    said = (line[:1500] for line in file if not line.startswith(b'{"type":"api-request'))
+    said = (line[:1500] for line in _beginnings(file) if not line.startswith(b'{"type":"api-request'))
     return sum(1 for line in said if any(mark in line for mark in _SAID))
+
+
+def _beginnings(file: BinaryIO) -> Iterator[bytes]:
+    """The first bytes of each line, whose end may be far away."""
+    first = True
+    while piece := file.readline(PIECE_BYTES):
+        if first:
+            yield piece
+        first = piece.endswith(b"\n")
+        if not piece.strip(b"\0"):
+            file.seek(past_hole(file, file.tell()))
+            first = True
 
 
 def _one_line(text: str) -> str:
@@ -172,7 +187,7 @@ def _one_line(text: str) -> str:
 def project_of(path: Path) -> str | None:
     """The folder that a conversation was held in, as its transcript says."""
     try:
-        with open(path, "rb") as file:
+        with open_foreign(path) as file:
             head = file.read(HEAD_BYTES)
     except OSError:
         return None

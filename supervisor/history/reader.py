@@ -17,7 +17,9 @@ import msgspec
 
 from shared.bus.messages import HistoryEntry
 from shared.errors import InvalidRequest
+from shared.foreign_file import before_hole, open_foreign
 from supervisor.claude import transcript
+from supervisor.claude.journal import MAX_LINE_BYTES
 from supervisor.claude.transcript import Spoken
 
 BLOCK = 1 << 18
@@ -25,7 +27,9 @@ MAX_TEXT = 200_000
 MAX_TOOL_TEXT = 10_000
 """Longest text of an entry, and longest string of a tool's input or result, in characters."""
 
+_ENDS = (b"\n", b"\0")
 LOOK_AHEAD_LINES = 400
+LOOK_AHEAD_BYTES = 2 * MAX_LINE_BYTES
 """How far behind a page the results of its tool calls are looked for."""
 
 
@@ -40,36 +44,62 @@ class Source:
 def lines_backwards(path: Path, end: int | None = None) -> Iterator[tuple[int, bytes]]:
     """(offset, line) from the last whole line before `end` to the first; nothing when there is no file."""
     try:
-        file = open(path, "rb")  # noqa: SIM115 (closed below)
+        file = open_foreign(path)
     except OSError:
         return
     with file:
         position = file.seek(0, 2)
         if end is not None:
             position = min(position, end)
-        rest = b""
-        whole = False
+        line = _Line()
         while position > 0:
             start = max(0, position - BLOCK)
             file.seek(start)
-            block = file.read(position - start) + rest
+            block = file.read(position - start)
             position = start
-            if not whole:
-                cut = block.rfind(b"\n")
-                if cut < 0:
-                    rest = block
-                    continue
-                block, whole = block[: cut + 1], True
-            first = 0 if position == 0 else block.find(b"\n", 0, len(block) - 1) + 1
-            if first == 0 and position > 0:
-                rest = block
+            at = len(block.rstrip(b"\0"))
+            if at < len(block):  # bytes that nobody has written end a line, too
+                found = line.begun(b"")
+                if found:
+                    yield start + len(block), found
+            if at == 0:
+                position = before_hole(file, position)
                 continue
-            rest = block[:first]
-            at = len(block)
-            while at > first:
-                begin = block.rfind(b"\n", first, at - 1) + 1 or first
-                yield start + begin, block[begin : at - 1]
-                at = begin
+            ends = _ENDS if b"\0" in block[:at] else _ENDS[:1]
+            while (cut := max(block.rfind(end, 0, at) for end in ends)) >= 0:
+                found = line.begun(block[cut + 1 : at])
+                if found:
+                    yield start + cut + 1, found
+                at = len(block[:cut].rstrip(b"\0")) if block[cut] == 0 else cut
+            line.more(block[:at])
+        found = line.begun(b"")
+        if found:
+            yield 0, found
+
+
+class _Line:
+    """One line, found from its end to its beginning. What stands behind the last line break is none; neither is one that is
+    longer than MAX_LINE_BYTES."""
+
+    def __init__(self) -> None:
+        self._pieces: list[bytes] = []
+        self._size = 0
+        self._whole = False
+
+    def more(self, piece: bytes) -> None:
+        """A piece that stands before what is known."""
+        self._size += len(piece)
+        if self._size > MAX_LINE_BYTES:
+            self._pieces.clear()
+        elif self._whole:
+            self._pieces.append(piece)
+
+    def begun(self, piece: bytes) -> bytes | None:
+        """The line, which begins with this piece, if it is one; from now on it is about the line before."""
+        self.more(piece)
+        found = b"".join(reversed(self._pieces)) if self._whole and self._size <= MAX_LINE_BYTES else None
+        self._pieces, self._size, self._whole = [], 0, True
+        return found
 
 
 class _Page:
@@ -234,10 +264,13 @@ def _look_ahead(source: Source, start: int, calls: dict[str, dict[str, Any]]) ->
     if not calls:
         return
     try:
-        with open(source.path, "rb") as file:
+        with open_foreign(source.path) as file:
             file.seek(start)
             for _ in range(LOOK_AHEAD_LINES):
-                line = transcript.read(file.readline())
+                data = file.readline(MAX_LINE_BYTES)
+                if not data or file.tell() - start > LOOK_AHEAD_BYTES:
+                    return
+                line = transcript.read(data)
                 for result in line.results if line is not None else ():
                     call = calls.pop(str(result.get("tool_use_id")), None)
                     if call is not None:

@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 GUARD = 65536
 MINIMUM = 4096
+MAXIMUM = 1 << 28
 _MAGIC = b"PLRING1\n"
 _HEADER = struct.Struct(">8sQQ")
 _END = struct.Struct(">Q")
@@ -83,7 +84,9 @@ class Ring:
 
 def read_tail(path: str, size: int | None = None) -> Tail:
     """The last `size` bytes at most of a ring, whether its writer lives or not; ValueError if it is no ring."""
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    fd = os.open(
+        path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
+    )  # whatever stands there, it does not block
     try:
         capacity, end = _read_header(fd)
         room = capacity + GUARD
@@ -103,6 +106,8 @@ def _read_header(fd: int) -> tuple[int, int]:
     if len(header) < _HEADER.size or not header.startswith(_MAGIC):
         raise ValueError("not a ring file")
     _magic, capacity, end = _HEADER.unpack(header)
+    if capacity > MAXIMUM:
+        raise ValueError("the ring file is too large")
     if os.fstat(fd).st_size < _DATA_AT + capacity + GUARD:
         raise ValueError("the ring file is truncated")
     return capacity, end

@@ -7,11 +7,13 @@ so that two pilotlights with one Claude home share it.
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from shared.errors import StartFailed, StorageFailed
+from shared.foreign_file import Unreadable
 from supervisor.claude import command_line as command
 from supervisor.claude import protection, status_file
 from supervisor.claude.journal import find_transcript, holds_conversation, transcript_path
@@ -90,13 +92,35 @@ def make_directories(session: Session) -> None:
 
 def has_transcript(session: Session) -> bool:
     """Whether there is a conversation to be resumed; its transcript may have to be looked for."""
+    try:
+        return _find_transcript(session)
+    except Unreadable as error:
+        session.logs.unreadable.note(Path(error.filename), error.reason)
+        return False
+
+
+def is_resumed(session: Session) -> bool:
+    """As `has_transcript`, for a start. Raise StartFailed when there is something in the place of the transcript that cannot be
+    read: it is not for us to begin a new conversation there."""
+    try:
+        return _find_transcript(session)
+    except Unreadable as error:
+        session.logs.unreadable.note(Path(error.filename), error.reason)
+        raise StartFailed(
+            f"The transcript of the conversation ({error.filename}) cannot be read: {error.reason}. Put it right, then reopen "
+            "the session.",
+            code="transcript_unreadable",
+        ) from error
+
+
+def _find_transcript(session: Session) -> bool:
     record = session.record
     known = Path(record.transcript) if record.transcript else None
     if known is not None and known.stem == record.conversation_id and holds_conversation(known):
         return True
     home = session.house.claude_home
     guess = transcript_path(home, record.project_path, record.conversation_id)
-    found = guess if guess.exists() else find_transcript(home, record.conversation_id)
+    found = guess if os.path.lexists(guess) else find_transcript(home, record.conversation_id)
     if found is None or not holds_conversation(found):
         return False
     record.transcript = str(found)

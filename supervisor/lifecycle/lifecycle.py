@@ -119,7 +119,7 @@ class Lifecycle:
         if await self._take_over():
             return
         await command_line.learn_release(session.house.config().claude, session.house.environment)
-        resume = launch.has_transcript(session)
+        resume = launch.is_resumed(session)
         if not resume and record.options.get("spoken") == record.conversation_id:
             raise StartFailed(
                 f"The transcript of the conversation ({record.transcript}) is gone, so it cannot be resumed.",

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from shared.errors import Conflict, InvalidRequest
+from shared.foreign_file import SMALL, read_foreign
 from supervisor.claude.journal import find_transcript
 from supervisor.lifecycle.lifecycle import Lifecycle
 from supervisor.session.session import STALE, Session
@@ -68,7 +69,12 @@ def _servers(value: str | dict[str, Any]) -> str:
             raise InvalidRequest(
                 "`mcpConfig` must be an object, JSON, or the absolute path of a file.", code="invalid_option"
             )
-        text = Path(value).read_bytes()
+        try:
+            text = read_foreign(value, SMALL, follow=True)
+        except OSError as error:
+            raise InvalidRequest(
+                f"`mcpConfig`: {value} cannot be read: {error.strerror}.", code="invalid_option"
+            ) from None
     else:
         text = value.encode() if isinstance(value, str) else msgspec.json.encode(value)
     try:

@@ -8,6 +8,7 @@ from typing import Any
 
 from shared.config import LimitsConfig, NotifyConfig
 from shared.errors import PilotlightError
+from shared.foreign_file import SMALL, read_foreign
 from supervisor.claude import command_line, release
 from supervisor.pool import resources
 from supervisor.pool.pool import Pool
@@ -34,6 +35,7 @@ def run_checks(pool: Pool, memory_total: int, facts: dict[str, Any]) -> dict[str
         _database(pool),
         _memory(memory_total, config.limits),
         _holders(pool),
+        *_files(pool),
         *_notify(config.notify, facts.get("notifyError")),
     ]
     worst = {c["status"] for c in checks}
@@ -99,7 +101,7 @@ def has_login(pool: Pool) -> bool:
     if (home / ".credentials.json").exists():
         return True
     try:
-        return "apiKeyHelper" in (home / "settings.json").read_text()
+        return b"apiKeyHelper" in read_foreign(home / "settings.json", SMALL, follow=True)
     except OSError:
         return False
 
@@ -148,6 +150,16 @@ def _holders(pool: Pool) -> dict[str, str]:
     if silent:
         return check("holders", "warn", f"{len(silent)} do not answer: {', '.join(silent)}")
     return check("holders", "ok", f"{len(pool.live())} answer")
+
+
+def _files(pool: Pool) -> list[dict[str, str]]:
+    """Only when there is something to be said."""
+    found = [(session.id, path, why) for session in pool.sessions() for path, why in session.logs.unreadable.present()]
+    if not found:
+        return []
+    session, path, why = found[0]
+    more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+    return [check("files", "warn", f"Session {session}: {path} cannot be read, since {why}. Put it right.{more}")]
 
 
 async def claude_version(pool: Pool) -> str | None:

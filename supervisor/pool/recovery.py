@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from shared import process
+from shared.foreign_file import SMALL, read_foreign
 from shared.paths import Paths
 from shared.process import ProcessId
 from supervisor import clock
@@ -79,7 +80,7 @@ def restore(store: Store, loss: Loss, paths: Paths, claude_home: Path) -> None:
 def record_of(folder: Path, paths: Paths, claude_home: Path) -> SessionRecord | None:
     """The session that lives or sleeps in this folder; None when nothing is left to go on with."""
     try:
-        spec = json.loads((folder / files.SPAWN).read_bytes())
+        spec = json.loads(read_foreign(folder / files.SPAWN, SMALL))
         cwd, socket, argv = str(spec["cwd"]), str(spec["socket"]), [str(word) for word in spec["argv"]]
         written = int((folder / files.SPAWN).stat().st_mtime * 1000)
     except (OSError, ValueError, KeyError, TypeError):

@@ -9,29 +9,30 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from shared.errors import PilotlightError
+from shared.foreign_file import read_foreign
 from supervisor.claude.journal import (
     DamagedSpool,
     EditorEvent,
     HookEvent,
-    Tail,
+    Line,
     TranscriptLine,
-    holds_conversation,
     parse_log_line,
     parse_transcript_line,
-    transcript_path,
 )
 from supervisor.claude.prompts import same_prompt
 from supervisor.claude.transcript import milliseconds, read
 from supervisor.session import backoff, tool_events
+from supervisor.session.log_tails import LogTails
 from supervisor.session.permission_rules import consider
 from supervisor.session.truncation import excerpt
 from supervisor.session.turn import StopReport, Turn
 from supervisor.session.turn_assembler import REMEMBERED_TURNS, TurnBook
-from supervisor.session.waiting import Permission
+from supervisor.session.unreadable import Unreadable
+from supervisor.session.waiting import Permission, pipe_of, release
 from supervisor.store.records import CWD, MODE_NOW
 from supervisor.store.store import now_ms
 
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 
 
 REMEMBERED_IDS = 32
+MAX_DRAFT_BYTES = 16 * 1024 * 1024
 
 
 class Logbook:
@@ -52,41 +54,33 @@ class Logbook:
         self.stops: dict[str, tuple[StopReport, float]] = {}
         self.stopped_at = 0
         self._prompts: dict[str, list[str]] = {}
-        self._hooks = Tail(session.dir / "hooks.log", session.store.position(session.id, "hooks"))
-        self._transcript: Tail | None = None
+        self.unreadable = Unreadable(session.id, session.store)
+        self._tails = LogTails(session, self.unreadable)
         self._untold: deque[tuple[Turn, TranscriptLine]] = deque()
         """Lines that are in the book and whose effects have not been kept: the database may refuse them for a while."""
 
-        self._prefer_transcript()
-
-    def read(self) -> None:
-        """Take in what Claude's hooks and transcript say, each line once."""
-        session = self._session
-        if self._hooks.changed():
-            taken = self._hooks.offset
-            try:
-                for line in self._hooks.lines():
-                    self._take_hook_line(line.data, line.end)
-                    taken = line.end
-            except PilotlightError:
-                self._hooks.again(taken)
-                raise
-        if self._transcript is None:
-            self._prefer_transcript()
-        if self._transcript is not None and self._transcript.changed():
-            for line in self._transcript.lines():
-                message = session.current
-                # Before it is typed, what is said is an earlier command's, however old the message is.
-                if message is not None and message.kind == "command" and message.state in ("typed", "submitted"):
-                    session.receipts.command_run(message).take(read(line.data))
-                parsed = parse_transcript_line(line.data)
-                if parsed is not None:
-                    self._take_transcript_line(parsed)
+    def read(self, seconds: float = inf) -> bool:
+        """Take in what Claude's hooks and transcript say, each line once; for about so long. Whether that was all."""
+        end = time.monotonic() + seconds
+        if not self._tails.read_hooks(self._take_hook_line, end):
+            return False
+        news, complete = self._tails.read_transcript(self._take_transcript, end)
+        if news:
             self._progress()
         if self._untold:
-            with session.change():  # one for all that was read: a long transcript has thousands
+            with self._session.change():  # one for all that was read: a long transcript has thousands
                 while self._untold:
                     self._turn_told(*self._untold.popleft())
+        return complete
+
+    def _take_transcript(self, line: Line) -> None:
+        session, message = self._session, self._session.current
+        # Before it is typed, what is said is an earlier command's, however old the message is.
+        if message is not None and message.kind == "command" and message.state in ("typed", "submitted"):
+            session.receipts.command_run(message).take(read(line.data))
+        parsed = parse_transcript_line(line.data)
+        if parsed is not None:
+            self._take_transcript_line(parsed)
 
     def _progress(self) -> None:
         session = self._session
@@ -94,15 +88,15 @@ class Logbook:
         session.receipts.not_quiet()
         session.pulse.ring()
 
-    def _take_hook_line(self, data: bytes, end: int) -> None:
+    def _take_hook_line(self, line: Line) -> None:
         session = self._session
-        event = self._parse(data)
+        event = self._parse(line.data)
         with session.change():
             if isinstance(event, HookEvent):
                 self._take_hook(event)
             elif isinstance(event, EditorEvent):
                 self._take_editor(event)
-            session.store.set_position(session.id, "hooks", end)
+            session.store.set_position(session.id, "hooks", line.end)
         if isinstance(event, HookEvent) and event.answer is None:
             event.spool.unlink(missing_ok=True)
         if isinstance(event, EditorEvent) and event.draft is not None:
@@ -116,6 +110,7 @@ class Logbook:
         try:
             return parse_log_line(session.dir, data)
         except DamagedSpool as error:
+            release(pipe_of(error.spool))  # if it was a request, Claude asks at the terminal
             session.quarantine(error.spool, str(error))
             return None
 
@@ -181,7 +176,7 @@ class Logbook:
             session.record.conversation_id = conversation
             if isinstance(path, str) and path != session.record.transcript:
                 session.record.transcript = path
-                self._transcript = None
+                self._tails.forget_transcript()
         session.store.save_session(session.record)
 
     def _leave_conversation(self, to: str) -> None:
@@ -358,27 +353,9 @@ class Logbook:
         at = milliseconds(line.at) if session.record.fork_from else None
         return at is not None and at < session.record.created_at
 
-    def _prefer_transcript(self) -> None:
-        session = self._session
-        if session.record.transcript is None and not session.session_started:
-            self._search_transcript()
-        if session.record.transcript:
-            path = Path(session.record.transcript)
-            name = f"transcript:{path.name}"
-            self._transcript = Tail(path, session.store.position(session.id, name))
-
-    def _search_transcript(self) -> None:
-        """Without hooks nobody says where the transcript is: it is where the CLI usually keeps it."""
-        record, home = self._session.record, self._session.house.claude_home
-        usual = transcript_path(home, record.project_path, record.conversation_id)
-        if record.ready_once and holds_conversation(usual):
-            record.transcript = str(usual)
-
     def settled(self) -> None:
         """Remember that nothing before the present end of the transcript is open."""
-        session = self._session
-        if self._transcript is not None:
-            session.store.set_position(session.id, f"transcript:{self._transcript.path.name}", self._transcript.offset)
+        self._tails.settled()
 
     def _message_of(self, prompt_id: str | None) -> str | None:
         session = self._session
@@ -388,6 +365,6 @@ class Logbook:
 
 def _read_text(file: Path) -> str | None:
     try:
-        return file.read_bytes().decode()
+        return read_foreign(file, MAX_DRAFT_BYTES).decode()
     except (OSError, UnicodeDecodeError):
         return None

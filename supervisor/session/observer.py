@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from shared.bus.messages import Waiting
+from shared.foreign_file import Unreadable
 from supervisor.claude import screen
-from supervisor.claude.journal import read_status, status_stamp
+from supervisor.claude.journal import read_status, status_path, status_stamp
 from supervisor.session import backoff, states
 from supervisor.session.appearances import Appearance, appearance, overtaken, shown_request
 from supervisor.session.states import Event, Evidence, State
@@ -94,11 +95,17 @@ class Observer:
         if now - self._status_at < STATUS_SECONDS or session.record.child is None:
             return
         self._status_at = now
-        stamp = status_stamp(session.house.claude_home, session.record.child[0])
+        path = status_path(session.house.claude_home, session.record.child[0])
+        stamp = status_stamp(path)
         if stamp is not None and stamp == self._status_stamp and session.status is not None:
             return
         self._status_stamp = stamp
-        status = read_status(session.house.claude_home, session.record.child[0])
+        status = None
+        try:
+            status = read_status(path)
+            session.logs.unreadable.forget(path)
+        except Unreadable as error:
+            session.logs.unreadable.note(path, error.reason)
         if status != session.status:
             session.status = status
             session.progress_at = now

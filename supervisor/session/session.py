@@ -24,7 +24,7 @@ from shared.paths import Paths
 from supervisor import clock
 from supervisor.claude import command_line, screen
 from supervisor.claude.journal import Status
-from supervisor.session import lifetime, mention_rules, states
+from supervisor.session import lifetime, log_tails, mention_rules, states
 from supervisor.session.appearances import LOOK, Appearance
 from supervisor.session.backoff import is_held
 from supervisor.session.command_run import CommandRun
@@ -352,7 +352,8 @@ class Session:
         """Read what is new, judge, settle. Return whether the session is in a hurry (poll again soon)."""
         if self.terminal is None:
             return False
-        self.logs.read()
+        if not self.logs.read(log_tails.LOOK_SECONDS):
+            return True  # what it does is judged when all is known that it has said
         self.observer.look(now)
         self.receipts.settle_current(now)
         self.observer.forget_deaths(now)

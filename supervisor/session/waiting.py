@@ -21,7 +21,9 @@ import msgspec
 from shared import process
 from shared.bus.messages import Choice, Waiting, WaitingFor
 from shared.config import PermissionRule
+from shared.foreign_file import read_foreign
 from shared.process import ProcessId
+from supervisor.claude.journal import MAX_SPOOL_BYTES
 from supervisor.claude.lenient_json import decode
 from supervisor.session.appearances import Appearance
 from supervisor.session.backoff import is_hold
@@ -102,7 +104,7 @@ class Permission:
     @property
     def pipe(self) -> Path:
         """What its hook reads the answer from."""
-        return self.spool.with_name(self.spool.name + _PIPE)
+        return pipe_of(self.spool)
 
     def answered_by(self, payload: dict[str, Any]) -> bool:
         """Whether a tool event shows that this request was decided. Requests carry no tool use id (measured on both
@@ -169,6 +171,11 @@ class Permission:
         self.spool.unlink(missing_ok=True)
 
 
+def pipe_of(spool: Path) -> Path:
+    """What the hook that has written this file reads the answer from."""
+    return spool.with_name(spool.name + _PIPE)
+
+
 def release(pipe: Path) -> None:
     """Let the reader of a pipe see its end. Opened for both, so that it works before the reader is there, too."""
     try:
@@ -189,8 +196,8 @@ def pending(spool: Path) -> list[Permission]:
     for mark in marks:
         payload_file = mark.with_suffix("")
         try:
-            payload = decode(payload_file.read_bytes())
-            waits = stat.S_ISFIFO(mark.stat().st_mode) == (mark.suffix == _PIPE)
+            payload = decode(read_foreign(payload_file, MAX_SPOOL_BYTES))
+            waits = stat.S_ISFIFO(mark.lstat().st_mode) == (mark.suffix == _PIPE)
             if waits and isinstance(payload, dict) and all(known.spool != payload_file for known in found):
                 found.append(Permission.from_hook(payload_file, payload))
         except (OSError, msgspec.DecodeError, UnicodeDecodeError):

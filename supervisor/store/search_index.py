@@ -24,6 +24,7 @@ from typing import Any
 import msgspec
 
 from shared.errors import InvalidRequest, StorageFailed
+from shared.foreign_file import odd
 from supervisor.claude import transcript
 from supervisor.claude.journal import USAGE_KEYS, Tail
 from supervisor.claude.transcript import Spoken
@@ -35,6 +36,7 @@ SLICE_SECONDS = 0.2
 BREATH_SECONDS = 0.01
 """Gently means: after so much work the same time of rest, so that the loop in the other thread is hardly held up."""
 
+MAX_SLICE_BYTES = 64 * 1024 * 1024
 ELSEWHERE = ""
 MAX_INDEXED = 20_000
 """Characters of one line that are searched."""
@@ -125,7 +127,7 @@ class Index:
             end = time.monotonic() + SLICE_SECONDS
             breath = time.monotonic() + BREATH_SECONDS
             done = True
-            for line in tail.lines():
+            for line in tail.lines(MAX_SLICE_BYTES):
                 spoken = transcript.read(line.data)
                 if spoken is not None:
                     _note(db, volume, spoken)
@@ -139,6 +141,7 @@ class Index:
                 "INSERT OR REPLACE INTO files VALUES(?,?,?,?)",
                 (str(volume.path), volume.session, tail.offset, inode),
             )
+            done = done and not tail.behind
             if done:
                 self._whole[volume.path] = now
             return done
@@ -257,10 +260,12 @@ class Index:
 
 
 def _facts(volume: Volume) -> tuple[str, int, int] | None:
-    """Whose it is, inode and size; None when it is gone."""
+    """Whose it is, inode and size; None when it is gone, or no file."""
     try:
-        facts = volume.path.stat()
+        facts = volume.path.lstat()
     except OSError:
+        return None
+    if odd(facts.st_mode):
         return None
     return volume.session, facts.st_ino, facts.st_size
 

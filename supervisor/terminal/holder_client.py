@@ -19,6 +19,7 @@ import msgspec
 
 from shared.access.private_folders import require_private
 from shared.errors import PilotlightError
+from shared.foreign_file import read_end
 from supervisor.holder import files
 from supervisor.holder.protocol import (
     CHUNK,
@@ -113,7 +114,7 @@ async def _read_line(fd: int) -> bytes:
 
 def _log_tail(folder: Path) -> str:
     try:
-        return (folder / files.LOG).read_bytes()[-_LOG_TAIL:].decode(errors="replace").strip()
+        return read_end(folder / files.LOG, _LOG_TAIL).decode(errors="replace").strip()
     except OSError:
         return ""
 

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
+from shared.foreign_file import SMALL, Unreadable, read_foreign
 from shared.process import ProcessId
 from supervisor.holder import files
 
@@ -111,6 +112,8 @@ def read_exit(folder: Path) -> ExitInfo | None:
 
 def _read(path: Path, kind: type[_Record]) -> _Record | None:
     try:
-        return msgspec.json.decode(path.read_bytes(), type=kind)
+        return msgspec.json.decode(read_foreign(path, SMALL), type=kind)
     except FileNotFoundError:
         return None
+    except Unreadable as error:
+        raise ValueError(error.reason) from error

@@ -21,6 +21,7 @@ from typing import Any, BinaryIO
 
 from shared import asciicast
 from shared.errors import StorageFailed
+from shared.foreign_file import Unreadable, odd
 from supervisor.pool.pool import Pool
 from supervisor.session.session import Session
 from supervisor.session.states import State
@@ -102,7 +103,12 @@ class Recording:
             file.close()
 
     def _open(self, size: Size, title: str | None) -> None:
-        descriptor = os.open(self._folder / NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        path = self._folder / NAME
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+        descriptor = os.open(path, flags, 0o600)
+        if reason := odd(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise Unreadable(path, reason)
         self._file = os.fdopen(descriptor, "r+b", buffering=0)
         try:
             head = asciicast.read_header(self._file.readline(HEADER_BYTES))

@@ -18,6 +18,7 @@ from supervisor.claude.journal import (
     parse_log_line,
     parse_transcript_line,
     read_status,
+    status_path,
     transcript_path,
 )
 
@@ -234,7 +235,7 @@ def test_a_status_file_that_cannot_be_read_is_none(tmp_path: Path, content: byte
     (tmp_path / "sessions").mkdir()
     if content is not None:
         (tmp_path / "sessions" / "7.json").write_bytes(content)
-    assert read_status(tmp_path, 7) is None
+    assert read_status(status_path(tmp_path, 7)) is None
 
 
 def test_a_transcript_is_found_wherever_it_was_started(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -67,16 +68,17 @@ def all_pages(sources: list[Source], limit: int) -> list[HistoryEntry]:
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(
-    lines=st.lists(st.binary(max_size=40).map(lambda line: line.replace(b"\n", b"")), max_size=12),
-    tail=st.sampled_from([b"", b"half a line"]),
+    lines=st.lists(st.sampled_from([b"one", b"\0", b"\0" * 30, b"x\0y", b"\n"]) | st.binary(max_size=40), max_size=12),
+    tail=st.sampled_from([b"", b"half a line", b"\0\0\0"]),
     block=st.integers(1, 50),
 )
 def test_every_whole_line_is_read_backwards(tmp_path: Path, lines: list[bytes], tail: bytes, block: int) -> None:
     path = tmp_path / "t.jsonl"
     path.write_bytes(b"".join(line + b"\n" for line in lines) + tail)
+    whole = re.split(b"[\n\0]", path.read_bytes())[:-1]
     with mock.patch.object(reader, "BLOCK", block):
         found = list(lines_backwards(path))
-        assert [line for _, line in found] == lines[::-1]
+        assert [line for _, line in found] == [line for line in whole[::-1] if line]
         for offset, line in found:
             assert path.read_bytes()[offset : offset + len(line)] == line
             rest = [earlier for _, earlier in lines_backwards(path, offset)]
