@@ -221,7 +221,8 @@ class FakeSupervisor:
         self._session(args.session_id)
         if args.format == "json":
             return {"name": "s.json", "contentType": "application/json", "text": "{}"}
-        return {"name": "s.md", "contentType": "text/markdown; charset=utf-8", "text": "# Hello"}
+        text, following = (" again", None) if args.after else ("# Hello", "0.1.1")
+        return {"name": "s.md", "contentType": "text/markdown; charset=utf-8", "text": text, "next": following}
 
     def op_search(self, args: operations.SearchRequest) -> Any:
         if args.session_id:

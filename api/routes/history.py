@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from typing import Annotated, Any, Literal
 
 import msgspec
 from flask import Blueprint, Response, g, request
 from msgspec import Meta, Struct
 
-from api.context import api
+from api.context import Api, api
 from api.http import requests
 from api.http.problems import body_of, json_response, respond
 from shared.access.tokens import allows
@@ -23,6 +24,7 @@ from shared.bus.operations import (
     SearchRequest,
     UsageRequest,
 )
+from shared.errors import Unauthorized, Unavailable
 
 routes = Blueprint("talk", __name__)
 
@@ -102,13 +104,38 @@ def history(id: str) -> Response:
 
 @routes.get("/api/sessions/<id>/export")
 def export(id: str) -> Response:
-    """The whole history as a file, Markdown or JSON."""
+    """The whole history as a file, Markdown or JSON. It comes as it is read: one that breaks off is not whole."""
     session = requests.session_id(id)
     wanted = ExportRequest(session_id=session, format=requests.query(Form).format)
-    file = api().call("export", wanted, timeout=READ_SECONDS)
-    response = Response(file["text"], content_type=file["contentType"])
-    response.headers["Content-Disposition"] = f'attachment; filename="{file["name"]}"'
+    here = api()
+    first = here.call("export", wanted, timeout=READ_SECONDS)
+    release = _slot(here) if first.get("next") else None
+    response = Response(_parts(here, wanted, first), content_type=first["contentType"])
+    response.headers["Content-Disposition"] = f'attachment; filename="{first["name"]}"'
+    if release is not None:
+        response.call_on_close(release)
     return response
+
+
+def _parts(here: Api, wanted: ExportRequest, part: dict[str, Any]) -> Iterator[str]:
+    """One after the other, as fast as the client takes them."""
+    yield part["text"]
+    while after := part.get("next"):
+        if not here.admits(here.identity):
+            raise Unauthorized("The token of this request was revoked or rotated.", code="token_revoked")
+        part = here.call("export", msgspec.structs.replace(wanted, after=after), timeout=READ_SECONDS)
+        yield part["text"]
+
+
+def _slot(here: Api) -> Callable[[], None]:
+    """A share of the threads for as long as a slow client takes; what gives it back. Raise Unavailable when there is none."""
+    if not here.streams.take():
+        raise Unavailable(
+            f"All {here.streams.size} streams are in use. Try again later, or raise api.threads.",
+            code="too_many_streams",
+            data={"retryAfter": 5},
+        )
+    return here.streams.give
 
 
 @routes.get("/api/search")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -100,12 +101,23 @@ def export(app: App, session_id: str, kind: str, output: Path | None, as_json: b
     """Write the whole history of the session ID as Markdown or JSON."""
     kind = "json" if as_json else kind
     wanted = {"sessionId": app.session(session_id).id, "format": kind}
-    file = app.call("export", msgspec.convert(wanted, ExportRequest), timeout=READ_SECONDS)
+    request = msgspec.convert(wanted, ExportRequest)
+    parts = _exported(app, request, app.call("export", request, timeout=READ_SECONDS))
     if output is None:
-        click.echo(safe_text(file["text"]) if sys.stdout.isatty() else file["text"], nl=False)
+        for text in parts:
+            click.echo(safe_text(text) if sys.stdout.isatty() else text, nl=False)
     else:
-        output.write_text(file["text"], encoding="utf-8")
+        with output.open("w", encoding="utf-8") as file:
+            file.writelines(parts)
         click.echo(str(output), err=True)
+
+
+def _exported(app: App, request: ExportRequest, part: dict[str, Any]) -> Iterator[str]:
+    """The file, part by part."""
+    yield part["text"]
+    while after := part.get("next"):
+        part = app.call("export", msgspec.structs.replace(request, after=after), timeout=READ_SECONDS)
+        yield part["text"]
 
 
 @click.command()

@@ -93,10 +93,12 @@ class HistoryRequest(Wire, frozen=True, forbid_unknown_fields=True):
 
 
 class ExportRequest(Wire, frozen=True, forbid_unknown_fields=True):
-    """`export` -> {name, contentType, text}: the whole history."""
+    """`export` -> {name, contentType, text, next}: the whole history, in parts. `next`, unless it is null, is the `after` of the
+    part that follows; the texts of all parts, one behind the other, are the file."""
 
     session_id: str
     format: Literal["markdown", "json"] = "markdown"
+    after: str | None = None
 
 
 class SearchRequest(Wire, frozen=True, forbid_unknown_fields=True):

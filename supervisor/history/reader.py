@@ -1,4 +1,4 @@
-"""The history of a session: what was said in it, page by page from its end, and whole for export.
+"""The history of a session: what was said in it, page by page from its end (`export` writes it out from its beginning).
 
 It is read from Claude's transcripts, so it holds what a person typed at the terminal too. A session has several after
 `/clear`; they follow each other. Files are read backwards in blocks, so the newest page of a transcript of any size costs
@@ -12,8 +12,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import msgspec
 
 from shared.bus.messages import HistoryEntry
 from shared.errors import InvalidRequest
@@ -102,7 +100,7 @@ class _Line:
         return found
 
 
-class _Page:
+class Page:
     """Entries are put together newest first."""
 
     def __init__(self, limit: int) -> None:
@@ -212,7 +210,7 @@ def _short(value: Any) -> tuple[Any, bool]:
 def page(sources: Sequence[Source], before: str | None, limit: int) -> tuple[list[HistoryEntry], str | None]:
     """The newest entries before a cursor, oldest first, and the cursor for the page before. Raise InvalidRequest."""
     last, end = _cursor(before, len(sources))
-    found = _Page(limit)
+    found = Page(limit)
     full = False
     for index in range(last, -1, -1):
         source = sources[index]
@@ -225,12 +223,12 @@ def page(sources: Sequence[Source], before: str | None, limit: int) -> tuple[lis
             break
         end = None
     if before is not None:
-        _look_ahead(sources[last], int(before.partition(".")[2]), found.open_calls())
-    entries = [_finished(entry) for entry in _in_time(found.entries[::-1])]
+        look_ahead(sources[last], int(before.partition(".")[2]), found.open_calls())
+    entries = [finished(entry) for entry in in_time(found.entries[::-1])]
     return entries, f"{found.cut[0]}.{found.cut[1]}" if full and found.cut else None
 
 
-def _in_time(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def in_time(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """In the order of their time stamps within each conversation: a CLI under load has written the first reply before
     its prompt (seen on 2.1.197)."""
     stamped: list[tuple[int, int, dict[str, Any]]] = []
@@ -243,7 +241,8 @@ def _in_time(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [entry for _, _, entry in sorted(stamped, key=lambda item: item[:2])]
 
 
-def _finished(entry: dict[str, Any]) -> HistoryEntry:
+def finished(entry: dict[str, Any]) -> HistoryEntry:
+    """As clients see it, its text within bounds."""
     text = entry["text"]
     if len(text) > MAX_TEXT:
         entry |= {"text": text[:MAX_TEXT], "truncated": True}
@@ -259,7 +258,7 @@ def _cursor(before: str | None, count: int) -> tuple[int, int | None]:
     return int(index), int(offset)
 
 
-def _look_ahead(source: Source, start: int, calls: dict[str, dict[str, Any]]) -> None:
+def look_ahead(source: Source, start: int, calls: dict[str, dict[str, Any]]) -> None:
     """Results that lie behind the page, because a prompt came in between."""
     if not calls:
         return
@@ -279,49 +278,3 @@ def _look_ahead(source: Source, start: int, calls: dict[str, dict[str, Any]]) ->
                     return
     except OSError:
         return
-
-
-def whole(sources: Sequence[Source]) -> list[HistoryEntry]:
-    """Everything, oldest first."""
-    return page(sources, None, 1 << 62)[0]
-
-
-def markdown(title: str, facts: Sequence[tuple[str, str]], entries: Sequence[HistoryEntry]) -> str:
-    """A conversation for people to read."""
-    parts = [f"# {title}", "\n".join(f"- {name}: {value}" for name, value in facts)]
-    conversation = entries[0].conversation_id if entries else None
-    for entry in entries:
-        if entry.conversation_id != conversation:
-            conversation = entry.conversation_id
-            parts.append("---")
-        parts += _section(entry)
-    return "\n\n".join(part for part in parts if part) + "\n"
-
-
-def _section(entry: HistoryEntry) -> list[str]:
-    when = "" if entry.at is None else msgspec.to_builtins(_utc(entry.at))
-    if entry.role == "system":
-        return [f"*{entry.text.strip()}*"]
-    if entry.role == "command":
-        return [f"**`{entry.text}`** {when}", *([_fenced(entry.output)] if entry.output else [])]
-    who = "Claude" if entry.role == "assistant" or entry.source == "claude" else "You"
-    parts = [f"## {who} · {when}", entry.text.strip()]
-    for call in entry.tool_calls:
-        given = msgspec.json.format(msgspec.json.encode(call["input"]), indent=2).decode()
-        parts += [f"**{call['name']}**", _fenced(given, "json")]
-        if call.get("result"):
-            parts.append(_fenced(str(call["result"]) + ("\n[cut]" if call["truncated"] else "")))
-    return parts
-
-
-def _utc(at: int) -> str:
-    from datetime import UTC, datetime
-
-    return datetime.fromtimestamp(at / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-
-
-def _fenced(text: str, language: str = "") -> str:
-    fence = "```"
-    while fence in text:
-        fence += "`"
-    return f"{fence}{language}\n{text}\n{fence}"

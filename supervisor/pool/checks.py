@@ -128,6 +128,8 @@ def _database(pool: Pool) -> dict[str, str]:
         pool.store.set_meta("last_check", "ok")
     except PilotlightError as error:
         return check("database", "fail", error.message)
+    if pool.store.wal.held is not None:
+        return check("database", "warn", pool.store.wal.held)
     return check("database", "ok", f"{pool.store.head()} events")
 
 

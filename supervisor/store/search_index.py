@@ -28,6 +28,7 @@ from shared.foreign_file import odd
 from supervisor.claude import transcript
 from supervisor.claude.journal import USAGE_KEYS, Tail
 from supervisor.claude.transcript import Spoken
+from supervisor.store.wal import USUAL_BYTES
 
 SCHEMA = 1
 SLICE_SECONDS = 0.2
@@ -240,6 +241,7 @@ class Index:
         try:
             db.execute("PRAGMA journal_mode=WAL")
             db.execute("PRAGMA synchronous=OFF")
+            db.execute(f"PRAGMA journal_size_limit={USUAL_BYTES}")
             db.execute("PRAGMA cache_size=-1000")
             if db.execute("PRAGMA user_version").fetchone()[0] not in (0, SCHEMA):
                 raise sqlite3.DatabaseError("another version")

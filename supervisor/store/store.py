@@ -28,6 +28,7 @@ from supervisor.store.migrations import STEPS, Step, migrate
 from supervisor.store.records import MessageRecord, SessionRecord
 from supervisor.store.rows import MESSAGE_COLUMNS, SESSION_COLUMNS, body, message_of, session_of
 from supervisor.store.sqlite import Damaged, connect, refused
+from supervisor.store.wal import WriteAheadLog
 
 _log = logging.getLogger("pilotlight.supervisor")
 
@@ -72,6 +73,7 @@ class Store:
             self._db.execute("INSERT OR IGNORE INTO meta VALUES('epoch', ?)", (uuid.uuid4().hex[:12],))
             self.journal = Journal(self._db)
             self.index = MessageIndex(self._db)
+            self.wal = WriteAheadLog(self._db, path)
         except OSError as error:
             self._db.close()
             raise StorageFailed(f"The database {path} cannot be opened: {error.strerror}.") from error
@@ -121,9 +123,10 @@ class Store:
         return sessions, messages
 
     def give_back(self) -> bool:
-        """Let go of the pages that SQLite keeps. False: nothing that needs to be told."""
-        with suppress(sqlite3.Error):  # what is wrong with the database is found where it matters
+        """Let go of the pages that SQLite keeps, and of what the log has too much. False: nothing that needs to be told."""
+        with suppress(StorageFailed):  # what is wrong with the database is found where it matters
             self._db.execute("PRAGMA shrink_memory")
+            self.wal.shrink()
         return False
 
     def close(self) -> None:

@@ -21,7 +21,7 @@ from supervisor.bus.operations.table import Ops
 from supervisor.claude.journal import find_transcript, transcript_path
 from supervisor.claude.slash_commands import check_command
 from supervisor.delivery import chat_mode
-from supervisor.history import reader
+from supervisor.history import export, reader
 from supervisor.history.library import Library, glimpse
 from supervisor.history.reader import Source
 from supervisor.pool.managed_session import Household
@@ -56,6 +56,9 @@ class TalkOps:
         self._index = search_index.Index(pool.house.paths.home / "search.db")
         self._library = Library(pool.house.claude_home)
         self._looking = asyncio.Lock()
+        self._exporting = asyncio.Lock()
+        """One part at a time: other threads that work take the loop's time."""
+
         self._ops = ops
         m = operations
         for name, kind, handler in (
@@ -152,15 +155,14 @@ class TalkOps:
 
     async def _export(self, arguments: operations.ExportRequest, _: Request) -> Any:
         record = self._find(arguments.session_id).session.record
-        entries = self._with_receipts(record, await asyncio.to_thread(reader.whole, self._sources(record)))
-        title = record.title or f"Session {record.id}"
-        facts = {"session": record.id, "project": record.project_path, "entries": str(len(entries))}
-        if arguments.format == "json":
-            body = {"sessionId": record.id, "title": record.title, "projectPath": record.project_path}
-            text = await asyncio.to_thread(_json, {**body, "exportedAt": now_ms(), "entries": entries})
-            return {"name": f"{record.id}.json", "contentType": "application/json", "text": text}
-        text = await asyncio.to_thread(reader.markdown, title, list(facts.items()), entries)
-        return {"name": f"{record.id}.md", "contentType": "text/markdown; charset=utf-8", "text": text}
+        sources = self._sources(record)
+        place = export.Place.parse(arguments.after, len(sources))
+        async with self._exporting:
+            found, following = await asyncio.to_thread(export.part, sources, place)
+            form, entries = _form(arguments.format, record), self._with_receipts(record, found)
+            text = await asyncio.to_thread(export.written, form, entries, place, following is None)
+        after = str(following) if following is not None else None
+        return {"name": form.name, "contentType": form.content_type, "text": text, "next": after}
 
     def _sources(self, record: SessionRecord) -> list[Source]:
         """The transcripts of a session in the order in which they were begun."""
@@ -287,5 +289,10 @@ def _conversations_of(records: list[SessionRecord]) -> set[str]:
     }
 
 
-def _json(body: dict[str, Any]) -> str:
-    return search_index.encode(body).decode()
+def _form(name: str, record: SessionRecord) -> export.Form:
+    if name == "json":
+        facts = {"sessionId": record.id, "title": record.title, "projectPath": record.project_path}
+        return export.Json(record.id, {**facts, "exportedAt": now_ms()})
+    return export.Markdown(
+        record.id, record.title or f"Session {record.id}", [("session", record.id), ("project", record.project_path)]
+    )

@@ -113,6 +113,15 @@ def test_what_is_asked_reaches_the_supervisor(ask: Caller, supervisor: FakeSuper
         assert ask("GET", path).status_code == 400
 
 
+def test_an_export_comes_in_parts_and_gives_back_its_share(ask: Caller, supervisor: FakeSupervisor) -> None:
+    session = supervisor.add_session()["id"]
+    for _ in range(100):
+        export = ask("GET", f"/api/sessions/{session}/export")
+        assert export.text == "# Hello again"
+        assert supervisor.last("export").after == "0.1.1"
+        export.close()
+
+
 def test_what_was_said_elsewhere_is_searched_for_administrators(
     ask: Caller, supervisor: FakeSupervisor, tmp_path: Path
 ) -> None:

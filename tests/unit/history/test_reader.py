@@ -156,14 +156,6 @@ def test_a_wrong_cursor_is_refused(tmp_path: Path, cursor: str) -> None:
         reader.page(conversation(tmp_path), cursor, 5)
 
 
-def test_markdown_fences_hold_whatever_a_tool_says() -> None:
-    call = {"id": "t", "name": "Bash", "input": {"command": "ls"}, "result": "```\n````", "truncated": False}
-    entries = [HistoryEntry(id="a", role="assistant", text="Hi", at=0, tool_calls=[call])]
-    told = reader.markdown("T", [("session", "s")], entries)
-    assert "`````\n```\n````\n`````" in told
-    assert "1970-01-01 00:00:00 UTC" in told
-
-
 @pytest.mark.parametrize(
     "line",
     [b"", b"{", b"[]", b"null", b'{"type": 5}', b'{"type": "user"}', b'{"type": "user", "message": {"content": 7}}'],
