@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from api.reference import calls
 from api.web import assets, vendor
 from api.web.routes import POLICY, TERMINAL_POLICY
 from tests.api_double import Caller
@@ -124,3 +125,20 @@ def test_the_first_view_is_within_its_budget(ask: Caller) -> None:
         for found in re.findall(r'^(?:import|export)[^"]*from "(\.[^"]+)"', source, re.MULTILINE):
             target = (assets.STATIC / name).parent.joinpath(found).resolve().relative_to(Path(assets.STATIC).resolve())
             assert str(target) in first, f"{name} imports {target}, which is not fetched beside it"
+
+
+def test_every_call_that_the_views_make_is_one_that_there_is(ask: Caller) -> None:
+    rules = [re.sub(r"<[^>]+>", "[^/]+", call.path) for call in calls.CALLS]
+    queries = {
+        call.path: set(call.query.__struct_encode_fields__)
+        for call in calls.CALLS
+        if call.query and "<" not in call.path
+    }
+    for path in (assets.STATIC / "app").glob("*.js"):
+        for found in re.findall(r"[\"`](/api/[^\"`\s]*)[\"`]", path.read_text()):
+            plain, _, query = re.sub(r"\$\{(?:[^{}]|\{[^{}]*\})*\}", "x", found).partition("?")
+            assert any(
+                re.fullmatch(rule, plain.removesuffix("x") if plain.endswith("eventsx") else plain) for rule in rules
+            ), found
+            if plain in queries and query:
+                assert {part.partition("=")[0] for part in query.split("&")} <= queries[plain], found

@@ -37,7 +37,8 @@ export async function call(method, path, body, options = {}) {
   const text = await answer.text();
   const tree = parsed(text);
   if (answer.ok) {
-    if (path.startsWith("/api/sessions") || path.startsWith("/api/me")) reachable();
+    if (!path.startsWith("/api/me")) reachable(); // the supervisor has answered
+    else if (away.value && away.value.what === "server") away.value = null;
     return tree;
   }
   if (answer.status === 401 && path !== "/api/sign-in") signedOut.value = true;

@@ -63,7 +63,7 @@ export default function Search() {
       setHits({ hits: [], complete: true });
       return undefined;
     }
-    const timer = setTimeout(() => get(`/api/search?query=${encodeURIComponent(word)}&limit=30`).then(setHits, () => setHits({ hits: [], complete: true })), PAUSE_MS);
+    const timer = setTimeout(() => get(`/api/search?q=${encodeURIComponent(word)}&limit=30`).then(setHits, () => setHits({ hits: [], complete: true })), PAUSE_MS);
     return () => clearTimeout(timer);
   }, [text]);
   const named = [...sessions.value.values()].filter((one) => !word || `${titleOf(one)} ${one.projectPath}`.toLowerCase().includes(word.toLowerCase())).sort((a, b) => b.lastActivity - a.lastActivity).slice(0, word ? 8 : 5);

@@ -33,6 +33,8 @@ export async function begin() {
   signedOut.value = false;
   listen(onEvent, snapshot);
   await snapshot();
+  addEventListener("visibilitychange", () => document.visibilityState === "visible" && numbers());
+  numbers();
   if (may("read")) get("/api/settings").then((answer) => (settings.value = answer.settings), () => {});
 }
 
@@ -47,7 +49,33 @@ export async function snapshot() {
     });
     reachable();
   } catch (error) {
-    if (error.status !== 401) setTimeout(() => document.visibilityState === "visible" && snapshot(), 2000);
+    if (error.status !== 401 && !loaded.value) setTimeout(snapshot, 2000);
+  }
+}
+
+// The present numbers, every ten seconds while somebody looks; also how it is noticed that the supervisor is away, and is back.
+const NUMBERS_MS = 10000;
+let ticking = 0;
+let pause = 1000;
+async function numbers() {
+  clearTimeout(ticking);
+  if (document.visibilityState !== "visible" || signedOut.value) return;
+  const gone = away.value !== null;
+  try {
+    const answer = await get("/api/metrics/sessions");
+    metrics.value = answer;
+    pause = 1000;
+    if (gone) await snapshot();
+    const next = new Map(sessions.value);
+    for (const row of answer.perSession || []) {
+      const one = next.get(row.id);
+      if (one && (one.memoryBytes !== row.memoryBytes || one.cpuPercent !== row.cpuPercent)) next.set(row.id, { ...one, memoryBytes: row.memoryBytes, cpuPercent: row.cpuPercent });
+    }
+    sessions.value = next;
+    ticking = setTimeout(numbers, NUMBERS_MS);
+  } catch {
+    ticking = setTimeout(numbers, pause);
+    pause = Math.min(15000, pause * 2);
   }
 }
 
