@@ -37,7 +37,8 @@ MESSAGE_ID = "m_4c039b79f8ee45cfbb8296d2ef93e0de"
 class Body:
     """A request body: its type (None: any object), without what the path says and what a header carries.
 
-    `need`: always there. `one_of`: at least one of them, and not null unless `null_counts`; only one if `exclusive`.
+    `name`: in the document, where it is not the type's. `need`: always there. `one_of`: at least one of them, and not null unless
+    `null_counts`; only one if `exclusive`.
     """
 
     kind: type[Any] | None
@@ -48,6 +49,7 @@ class Body:
     null_counts: bool = False
     exclusive: bool = False
     optional: bool = False
+    name: str | None = None
 
 
 @dataclass(frozen=True)
@@ -71,23 +73,23 @@ class Call:
 
 
 _CHAT = Body(
-    chat.Chat,
+    chat.ChatRequest,
     {"message": "Remember the word BANANA", "projectPath": "/home/me/project", "wait": 60},
     drop=(),
     need=("message",),
 )
 _POST = Body(
-    messages.Post,
+    messages.PostMessage,
     {"message": "What word did I ask you to remember?", "wait": 60},
     drop=(),
     one_of=("message", "text"),
     exclusive=True,
 )
-_SEND = {200: shapes.Delivered, 202: shapes.Delivered}
+_SEND = {200: shapes.MessageOutcome, 202: shapes.MessageOutcome}
 _FATE = (404, 409, 502, 504, 507)
 _ACT = (404, 409, 504, 507)
-_ONE = {200: shapes.OneSession}
-_NOTHING = Body(operations.SessionRef, {}, optional=True)
+_ONE = {200: shapes.SessionResult}
+_EMPTY = Body(operations.SessionRef, {}, optional=True, name="EmptyRequest")
 
 CALLS: tuple[Call, ...] = (
     Call("GET", "/", None, {200: shapes.Index}, "Service"),
@@ -115,7 +117,7 @@ CALLS: tuple[Call, ...] = (
         "read",
         {200: shapes.Messages},
         "Messages",
-        query=messages.Page,
+        query=messages.MessagesQuery,
         errors=(404,),
     ),
     Call("POST", "/api/sessions/<id>/messages", "chat", _SEND, "Messages", body=_POST, errors=_FATE, streams=True),
@@ -125,7 +127,7 @@ CALLS: tuple[Call, ...] = (
         "read",
         {200: shapes.Receipt},
         "Messages",
-        query=messages.Receipt,
+        query=messages.ReceiptQuery,
         errors=(404, 504),
     ),
     Call(
@@ -134,15 +136,15 @@ CALLS: tuple[Call, ...] = (
         "chat",
         {200: shapes.Receipt},
         "Messages",
-        body=Body(operations.Nothing, {}, optional=True),
+        body=_EMPTY,
         errors=_ACT,
     ),
-    Call("GET", "/api/sessions", "read", {200: shapes.Sessions}, "Sessions", query=sessions.Listing),
+    Call("GET", "/api/sessions", "read", {200: shapes.Sessions}, "Sessions", query=sessions.SessionsQuery),
     Call(
         "POST",
         "/api/sessions",
         "chat",
-        {201: shapes.OneSession},
+        {201: shapes.SessionResult},
         "Sessions",
         body=Body(
             operations.CreateSession, {"projectPath": "/home/me/project", "title": "Fix the build"}, drop=("key",)
@@ -179,7 +181,7 @@ CALLS: tuple[Call, ...] = (
         "POST",
         "/api/sessions/<id>/answer",
         "answer",
-        {200: shapes.Answered},
+        {200: shapes.AnswerResult},
         "Sessions",
         body=Body(operations.Answer, {"choice": "allow"}, one_of=("choice", "text", "answers", "updatedInput")),
         errors=_ACT,
@@ -188,21 +190,21 @@ CALLS: tuple[Call, ...] = (
         "POST",
         "/api/sessions/<id>/interrupt",
         "chat",
-        {200: shapes.Interrupted},
+        {200: shapes.InterruptResult},
         "Sessions",
-        body=_NOTHING,
+        body=_EMPTY,
         errors=_ACT,
     ),
-    Call("POST", "/api/sessions/<id>/hibernate", "admin", _ONE, "Sessions", body=_NOTHING, errors=_ACT),
-    Call("POST", "/api/sessions/<id>/wake", "chat", _ONE, "Sessions", body=_NOTHING, errors=(*_ACT, 502)),
-    Call("POST", "/api/sessions/<id>/reopen", "chat", _ONE, "Sessions", body=_NOTHING, errors=(*_ACT, 502)),
+    Call("POST", "/api/sessions/<id>/hibernate", "admin", _ONE, "Sessions", body=_EMPTY, errors=_ACT),
+    Call("POST", "/api/sessions/<id>/wake", "chat", _ONE, "Sessions", body=_EMPTY, errors=(*_ACT, 502)),
+    Call("POST", "/api/sessions/<id>/reopen", "chat", _ONE, "Sessions", body=_EMPTY, errors=(*_ACT, 502)),
     Call(
         "GET",
         "/api/sessions/<id>/screen",
         "read",
-        {200: shapes.OneScreen},
+        {200: shapes.ScreenResult},
         "Terminal",
-        query=terminal.Look,
+        query=terminal.ScreenQuery,
         errors=(404, 409),
     ),
     Call(
@@ -220,7 +222,7 @@ CALLS: tuple[Call, ...] = (
         "read",
         {101: TEXT},
         "Terminal",
-        query=terminal.Open,
+        query=terminal.TerminalQuery,
         errors=(404, 426, 429),
     ),
     Call(
@@ -237,9 +239,9 @@ CALLS: tuple[Call, ...] = (
         "POST",
         "/api/sessions/<id>/recording",
         "admin",
-        {200: shapes.Recorded},
+        {200: shapes.RecordingStatus},
         "Terminal",
-        body=Body(terminal.Record, {"start": True}, drop=()),
+        body=Body(terminal.RecordRequest, {"start": True}, drop=()),
         errors=_ACT,
     ),
     Call(
@@ -248,7 +250,7 @@ CALLS: tuple[Call, ...] = (
         "read",
         {201: shapes.Ticket},
         "Terminal",
-        body=Body(terminal.Wish, {"mode": "read", "session": ID}, drop=()),
+        body=Body(terminal.TicketRequest, {"mode": "read", "session": ID}, drop=()),
         errors=(404,),
     ),
     Call(
@@ -257,48 +259,66 @@ CALLS: tuple[Call, ...] = (
         "read",
         {200: shapes.History},
         "Messages",
-        query=history.Backwards,
+        query=history.HistoryQuery,
         errors=(404,),
     ),
-    Call("GET", "/api/sessions/<id>/export", "read", {200: MARKDOWN}, "Messages", query=history.Form, errors=(404,)),
-    Call("GET", "/api/search", "read", {200: shapes.Found}, "Messages", query=history.Question, errors=(404, 507)),
-    Call("GET", "/api/usage", "read", {200: shapes.Usage}, "Messages", query=history.Bill, errors=(404, 507)),
-    Call("GET", "/api/conversations", "admin", {200: shapes.Conversations}, "Sessions", query=history.Elsewhere),
+    Call(
+        "GET",
+        "/api/sessions/<id>/export",
+        "read",
+        {200: MARKDOWN},
+        "Messages",
+        query=history.ExportQuery,
+        errors=(404,),
+    ),
+    Call(
+        "GET",
+        "/api/search",
+        "read",
+        {200: shapes.SearchResult},
+        "Messages",
+        query=history.SearchQuery,
+        errors=(404, 507),
+    ),
+    Call("GET", "/api/usage", "read", {200: shapes.Usage}, "Messages", query=history.UsageQuery, errors=(404, 507)),
+    Call(
+        "GET", "/api/conversations", "admin", {200: shapes.Conversations}, "Sessions", query=history.ConversationsQuery
+    ),
     Call(
         "POST",
         "/api/sessions/<id>/commands",
         "admin",
-        {200: shapes.Commanded, 202: shapes.Commanded},
+        {200: shapes.CommandOutcome, 202: shapes.CommandOutcome},
         "Messages",
-        body=Body(history.Command, {"command": "/compact"}, drop=()),
+        body=Body(history.CommandRequest, {"command": "/compact"}, drop=()),
         errors=_FATE,
     ),
     Call(
         "POST",
         "/api/sessions/<id>/fork",
         "chat",
-        {201: shapes.OneSession},
+        {201: shapes.SessionResult},
         "Sessions",
-        body=Body(history.Fork, {"title": "Another way"}, drop=(), optional=True),
+        body=Body(history.ForkRequest, {"title": "Another way"}, drop=(), optional=True),
         errors=(*_ACT, 502),
     ),
     Call(
         "POST",
         "/api/messages/<id>/move",
         "chat",
-        {200: shapes.Queue},
+        {200: shapes.MessageQueue},
         "Messages",
-        body=Body(history.Place, {"position": 0}, drop=()),
+        body=Body(history.QueuePosition, {"position": 0}, drop=()),
         errors=_ACT,
     ),
-    Call("GET", "/api/events", "read", {200: EVENTS}, "Events", query=events.Wanted, errors=(404,), streams=True),
+    Call("GET", "/api/events", "read", {200: EVENTS}, "Events", query=events.EventsQuery, errors=(404,), streams=True),
     Call(
         "GET",
         "/api/sessions/<id>/stream",
         "read",
         {200: EVENTS},
         "Events",
-        query=events.Since,
+        query=events.StreamQuery,
         errors=(404,),
         streams=True,
     ),
@@ -306,19 +326,21 @@ CALLS: tuple[Call, ...] = (
         "POST",
         "/api/sign-in",
         None,
-        {201: shapes.Me},
+        {201: shapes.CurrentClient},
         "Devices",
-        body=Body(devices.SignIn, {"code": "K7QM-3XRD", "name": "My phone"}, drop=(), one_of=("link", "code", "token")),
+        body=Body(
+            devices.SignInRequest, {"code": "K7QM-3XRD", "name": "My phone"}, drop=(), one_of=("link", "code", "token")
+        ),
         errors=(401,),
     ),
-    Call("GET", "/api/me", "read", {200: shapes.Me}, "Devices"),
+    Call("GET", "/api/me", "read", {200: shapes.CurrentClient}, "Devices"),
     Call(
         "POST",
         "/api/sign-out",
         "read",
         {200: shapes.SignedOut},
         "Devices",
-        body=Body(operations.Nothing, {}, optional=True),
+        body=_EMPTY,
         errors=(404,),
     ),
     Call("GET", "/api/devices", "read", {200: shapes.Devices}, "Devices"),
@@ -326,9 +348,9 @@ CALLS: tuple[Call, ...] = (
         "POST",
         "/api/devices/invitations",
         "admin",
-        {201: shapes.Invited},
+        {201: shapes.Invitation},
         "Devices",
-        body=Body(devices.Invite, {"scope": "answer", "name": "My phone"}, drop=(), optional=True),
+        body=Body(devices.InvitationRequest, {"scope": "answer", "name": "My phone"}, drop=(), optional=True),
     ),
     Call(
         "DELETE",
@@ -336,21 +358,21 @@ CALLS: tuple[Call, ...] = (
         "admin",
         {200: shapes.SignedOut},
         "Devices",
-        body=Body(operations.Nothing, {}, optional=True),
+        body=_EMPTY,
         errors=(404,),
     ),
     Call(
         "POST",
         "/api/sessions/keep-alive",
         "chat",
-        {200: shapes.KeptAlive},
-        "Origin",
-        body=Body(legacy.Extend, {"sessionId": ID, "action": "extend"}, drop=(), need=("sessionId",)),
+        {200: shapes.KeepAliveResult},
+        "Legacy",
+        body=Body(legacy.KeepAliveRequest, {"sessionId": ID, "action": "extend"}, drop=(), need=("sessionId",)),
         errors=_ACT,
     ),
-    Call("GET", "/api/sessions/active", "read", {200: shapes.ActiveSessions}, "Origin"),
-    Call("GET", "/api/sessions/interactive/<id>/status", "read", {200: shapes.OriginStatus}, "Origin", errors=(404,)),
-    Call("DELETE", "/api/sessions/interactive/<id>", "admin", {200: shapes.Terminated}, "Origin", errors=_ACT),
+    Call("GET", "/api/sessions/active", "read", {200: shapes.LegacySessions}, "Legacy"),
+    Call("GET", "/api/sessions/interactive/<id>/status", "read", {200: shapes.LegacyStatus}, "Legacy", errors=(404,)),
+    Call("DELETE", "/api/sessions/interactive/<id>", "admin", {200: shapes.LegacyEnded}, "Legacy", errors=_ACT),
 )
 
 

@@ -154,7 +154,7 @@ _ALL: tuple[msgspec.Struct, ...] = (
         settings={"sessions.timeout_hours": 48.0, "sessions.max_concurrent": 10},
         changed=["sessions.timeout_hours"],
     ),
-    shapes.Delivered(
+    shapes.MessageOutcome(
         success=YES,
         message="Claude replied.",
         request_id=REQUEST,
@@ -172,22 +172,22 @@ _ALL: tuple[msgspec.Struct, ...] = (
     ),
     _receipt(_MESSAGE),
     shapes.Messages(success=YES, messages=[_MESSAGE]),
-    shapes.Queue(success=YES, messages=[_QUEUED]),
+    shapes.MessageQueue(success=YES, messages=[_QUEUED]),
     shapes.Sessions(success=YES, sessions=[_WAITS]),
-    shapes.OneSession(success=YES, session=_VIEW),
-    shapes.Interrupted(success=YES, session=_VIEW, rung="escape"),
-    shapes.Answered(success=YES, session=_view(state="busy"), answer={"waitingId": _ASKED.id, "choice": "allow"}),
+    shapes.SessionResult(success=YES, session=_VIEW),
+    shapes.InterruptResult(success=YES, session=_VIEW, rung="escape"),
+    shapes.AnswerResult(success=YES, session=_view(state="busy"), answer={"waitingId": _ASKED.id, "choice": "allow"}),
     shapes.EndedSession(
         success=YES,
         session=_view(state="ended", ended_at=AT, end_reason="killed", pid=None, holder_pid=None, expires_at=None),
         message="The session has ended.",
         session_id=SESSION,
     ),
-    shapes.OneScreen(
+    shapes.ScreenResult(
         success=YES,
         screen=Screen(session_id=SESSION, cols=40, rows=5, cursor=(2, 1), text="─" * 40 + "\n> \n" + "─" * 40),
     ),
-    shapes.Recorded(success=YES, recording=True, bytes=18_230),
+    shapes.RecordingStatus(success=YES, recording=True, bytes=18_230),
     shapes.Ticket(success=YES, ticket="zaxsFVcU5IXvwaiAqWM89K7hg0g94VLC", expires_in=30.0),
     shapes.History(
         success=YES,
@@ -197,7 +197,7 @@ _ALL: tuple[msgspec.Struct, ...] = (
         ],
         next=None,
     ),
-    shapes.Found(
+    shapes.SearchResult(
         success=YES,
         hits=[
             {
@@ -233,7 +233,7 @@ _ALL: tuple[msgspec.Struct, ...] = (
             }
         ],
     ),
-    shapes.Commanded(
+    shapes.CommandOutcome(
         success=YES,
         request_id=REQUEST,
         message_id=MESSAGE,
@@ -242,16 +242,16 @@ _ALL: tuple[msgspec.Struct, ...] = (
         session=_VIEW,
         output="Compacted",
     ),
-    shapes.KeptAlive(success=YES, session_id=SESSION, extended=True, expires_at=AT + 24 * HOUR),
-    shapes.ActiveSessions(
+    shapes.KeepAliveResult(success=YES, session_id=SESSION, extended=True, expires_at=AT + 24 * HOUR),
+    shapes.LegacySessions(
         success=YES,
-        sessions=[shapes.OriginSession(**_ORIGIN)],
-        stats=shapes.OriginStats(total_sessions=1, max_sessions=10, available_slots=9, memory_usage=412_000_000),
+        sessions=[shapes.LegacySession(**_ORIGIN)],
+        stats=shapes.LegacyStats(total_sessions=1, max_sessions=10, available_slots=9, memory_usage=412_000_000),
     ),
-    shapes.OriginStatus(
+    shapes.LegacyStatus(
         success=YES, **_ORIGIN, time_remaining=24 * HOUR, is_expired=False, needs_warning=False, active=True
     ),
-    shapes.Me(
+    shapes.CurrentClient(
         success=YES,
         name=_PHONE.name,
         kind="device",
@@ -262,14 +262,14 @@ _ALL: tuple[msgspec.Struct, ...] = (
     ),
     shapes.Devices(success=YES, devices=[_PHONE], current=_PHONE.id),
     shapes.SignedOut(success=YES, device=_PHONE),
-    shapes.Invited(
+    shapes.Invitation(
         success=YES,
         url="http://127.0.0.1:3001/#/sign-in/zaxsFVcU5IXvwaiAqWM89K7hg0g94VLC",
         code="K7QM-3XRD",
         scope="answer",
         until=AT + 300_000,
     ),
-    shapes.Terminated(success=YES, message="Interactive session terminated", session_id=SESSION),
+    shapes.LegacyEnded(success=YES, message="Interactive session terminated", session_id=SESSION),
 )
 
 _WHEN_THERE = ("duplicate", "permissionMode", "recap", "recapSkipped", "toolCalls", "waiting")

@@ -90,7 +90,7 @@ _TAGS = {
     "Sessions": "Conversations: one living process each.",
     "Events": "What happens, as it happens: Server-Sent Events under gapless ids.",
     "Terminal": "The screen and the keyboard.",
-    "Origin": "The calls that existing clients were written against.",
+    "Legacy": "The calls that existing clients were written against.",
     "Devices": "Browsers that are signed in: a cookie instead of a token.",
     "Service": "This service itself.",
 }
@@ -182,7 +182,8 @@ class _Schemas:
             schema["anyOf"] = [{"required": [name], "properties": {name: said}} for name in body.one_of]
         if body.exclusive:
             schema["not"] = {"required": list(body.one_of), "properties": dict.fromkeys(body.one_of, said)}
-        name = f"{body.kind.__name__}Body"
+        own = body.kind.__module__.startswith("api.")
+        name = body.name or (body.kind.__name__ if own else f"{body.kind.__name__}Request")
         self.components[name] = schema
         return {"$ref": REF.format(name=name)}
 
@@ -290,7 +291,7 @@ def _responses(call: Call, schemas: _Schemas) -> dict[str, Any]:
             content = {"schema": schemas.ref(kind), "example": examples.answer(kind, status)}
             found[str(status)] = {"description": doc, "content": {"application/json": content}}
     if call.streams and call.acts:
-        schemas.ref(shapes.Done)
+        schemas.ref(shapes.StreamEnd)
         media = EVENTS.partition(";")[0]
         found["200"]["content"][media] = {"schema": _MEDIA[media], "example": examples.SENT_STREAM}
     if call.path.endswith("/screen"):

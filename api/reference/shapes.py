@@ -48,7 +48,7 @@ class Problem(Shape, frozen=True, kw_only=True):
     data: dict[str, Any] = {}
 
 
-class Delivered(Success, frozen=True, kw_only=True):
+class MessageOutcome(Success, frozen=True, kw_only=True):
     """What became of a message. 200 carries `reply`; with 202 it is on its way, or `waiting` says what for. `content` is the
     reply as the origin's clients know it, empty until there is one. `normalized`: in what the text that was typed differs from
     the one that was sent (see the receipt)."""
@@ -73,7 +73,7 @@ class Delivered(Success, frozen=True, kw_only=True):
     normalized: list[str] = []
 
 
-class Done(Shape, frozen=True, kw_only=True):
+class StreamEnd(Shape, frozen=True, kw_only=True):
     """The last event of a streamed message: what the call would have answered, its status, and the receipt."""
 
     success: bool
@@ -101,26 +101,26 @@ class Messages(Success, frozen=True, kw_only=True):
     next: str | None = None
 
 
-class OneSession(Success, frozen=True, kw_only=True):
+class SessionResult(Success, frozen=True, kw_only=True):
     """A session."""
 
     session: SessionView
 
 
-class Interrupted(OneSession, frozen=True, kw_only=True):
+class InterruptResult(SessionResult, frozen=True, kw_only=True):
     """`rung` says what it took."""
 
     rung: str | None = None
 
 
-class Answered(OneSession, frozen=True, kw_only=True):
+class AnswerResult(SessionResult, frozen=True, kw_only=True):
     """`answer` is what was given; `duplicate`: by this very request, before."""
 
     answer: dict[str, Any] = {}
     duplicate: bool = False
 
 
-class EndedSession(OneSession, frozen=True, kw_only=True):
+class EndedSession(SessionResult, frozen=True, kw_only=True):
     """A session that has ended."""
 
     message: str
@@ -133,13 +133,13 @@ class Sessions(Success, frozen=True, kw_only=True):
     sessions: list[SessionView]
 
 
-class OneScreen(Success, frozen=True, kw_only=True):
+class ScreenResult(Success, frozen=True, kw_only=True):
     """What a person would see."""
 
     screen: Screen
 
 
-class Recorded(Success, frozen=True, kw_only=True):
+class RecordingStatus(Success, frozen=True, kw_only=True):
     """Whether the terminal is recorded, and how much there is of it."""
 
     recording: bool
@@ -153,7 +153,7 @@ class Ticket(Success, frozen=True, kw_only=True):
     expires_in: float
 
 
-class KeptAlive(Success, frozen=True, kw_only=True):
+class KeepAliveResult(Success, frozen=True, kw_only=True):
     """The origin's answer to keep-alive; `recap` is Claude's summary, `recapSkipped` why there is none."""
 
     session_id: str
@@ -163,7 +163,7 @@ class KeptAlive(Success, frozen=True, kw_only=True):
     recap_skipped: str | None = None
 
 
-class OriginSession(Shape, frozen=True, kw_only=True):
+class LegacySession(Shape, frozen=True, kw_only=True):
     """A session in the origin's words; times in milliseconds."""
 
     session_id: str
@@ -176,7 +176,7 @@ class OriginSession(Shape, frozen=True, kw_only=True):
     pid: int | None = None
 
 
-class OriginStats(Shape, frozen=True, kw_only=True):
+class LegacyStats(Shape, frozen=True, kw_only=True):
     """How much room there is; `memoryUsage` in bytes."""
 
     total_sessions: int
@@ -185,14 +185,14 @@ class OriginStats(Shape, frozen=True, kw_only=True):
     memory_usage: int
 
 
-class ActiveSessions(Success, frozen=True, kw_only=True):
+class LegacySessions(Success, frozen=True, kw_only=True):
     """The origin's list."""
 
-    sessions: list[OriginSession]
-    stats: OriginStats
+    sessions: list[LegacySession]
+    stats: LegacyStats
 
 
-class OriginStatus(OriginSession, frozen=True, kw_only=True):
+class LegacyStatus(LegacySession, frozen=True, kw_only=True):
     """One session's life; `active` until its time is over, and while it works."""
 
     success: Literal[True]
@@ -202,7 +202,7 @@ class OriginStatus(OriginSession, frozen=True, kw_only=True):
     active: bool
 
 
-class Terminated(Success, frozen=True, kw_only=True):
+class LegacyEnded(Success, frozen=True, kw_only=True):
     """The origin's answer to ending a session."""
 
     message: str
@@ -261,7 +261,7 @@ class History(Success, frozen=True, kw_only=True):
     next: str | None
 
 
-class Found(Success, frozen=True, kw_only=True):
+class SearchResult(Success, frozen=True, kw_only=True):
     """The best matches first; `marks` are [start, end) in `snippet`. Not `complete`: ask again."""
 
     hits: list[dict[str, Any]]
@@ -283,7 +283,7 @@ class Conversations(Success, frozen=True, kw_only=True):
     conversations: list[dict[str, Any]]
 
 
-class Commanded(Success, frozen=True, kw_only=True):
+class CommandOutcome(Success, frozen=True, kw_only=True):
     """What a command said; `waiting` when it has opened a dialog."""
 
     request_id: str
@@ -295,7 +295,7 @@ class Commanded(Success, frozen=True, kw_only=True):
     waiting: Waiting | None = None
 
 
-class Queue(Success, frozen=True, kw_only=True):
+class MessageQueue(Success, frozen=True, kw_only=True):
     """Those that wait, in their order."""
 
     messages: list[MessageView]
@@ -347,7 +347,7 @@ class Devices(Success, frozen=True, kw_only=True):
     current: str | None = None
 
 
-class Me(Success, frozen=True, kw_only=True):
+class CurrentClient(Success, frozen=True, kw_only=True):
     """Who asks, and what it may do."""
 
     name: str
@@ -364,7 +364,7 @@ class SignedOut(Success, frozen=True, kw_only=True):
     device: Device
 
 
-class Invited(Success, frozen=True, kw_only=True):
+class Invitation(Success, frozen=True, kw_only=True):
     """For one device, once: `url` opens the dashboard and signs it in, `code` can be typed there."""
 
     url: str

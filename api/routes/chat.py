@@ -24,7 +24,7 @@ DEVICE_WAIT_SECONDS = 50.0
 nothing but this answer brings them the reply."""
 
 
-class Chat(Struct, rename="camel", frozen=True, kw_only=True):
+class ChatRequest(Struct, rename="camel", frozen=True, kw_only=True):
     """The body; `wait` in seconds. Fields that the origin's clients send and nobody needs are accepted."""
 
     message: str | None = None
@@ -67,7 +67,7 @@ def chat() -> Response:
     """
     tree = forms.json_object()
     key = requests.idempotency_key(tree.get("requestId"))
-    body = requests.fit(Chat, tree)
+    body = requests.fit(ChatRequest, tree)
     if body.trust:
         need("answer")
     default = 0.0 if responses.wanted() else api().config.api.wait_seconds

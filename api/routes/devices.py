@@ -27,7 +27,7 @@ TRIES_PER_MINUTE = 30
 _EXTENSION = "pilotlight.sign_in_pace"
 
 
-class SignIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class SignInRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One of `link`, `code` and `token`; `name` is how the device is listed, `scope` less than the token has."""
 
     link: str | None = None
@@ -37,7 +37,7 @@ class SignIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     scope: Scope | None = None
 
 
-class Invite(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class InvitationRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What the new device may do, and how it is listed."""
 
     scope: Scope = "answer"
@@ -61,7 +61,7 @@ def sign_in() -> Response:
     """
     device_cookie.prove_own_page()
     cast(Pace, current_app.extensions[_EXTENSION]).take(request.remote_addr or "")
-    asked = requests.action(SignIn, key=False)
+    asked = requests.action(SignInRequest, key=False)
     devices = api().devices
     name = asked.name or _browser(request.headers.get("User-Agent", ""))
     if sum(part is not None for part in (asked.link, asked.code, asked.token)) != 1:
@@ -111,7 +111,7 @@ def list_devices() -> Response:
 @routes.post("/api/devices/invitations")
 def invite() -> Response:
     """Invite one device: a link and a code, good once and for five minutes."""
-    asked = requests.action(Invite, key=False)
+    asked = requests.action(InvitationRequest, key=False)
     made = api().devices.invite(asked.scope, asked.name)
     url = f"{request.host_url}#/sign-in/{made.link}"
     return json_response(

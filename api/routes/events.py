@@ -19,7 +19,7 @@ from shared.bus.operations import SessionRef
 routes = Blueprint("events", __name__)
 
 
-class Wanted(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class EventsQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`since`: an event's id, to replay what came after it; `kinds`: a list with commas."""
 
     since: str | None = None
@@ -28,7 +28,7 @@ class Wanted(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ticket: str | None = None
 
 
-class Since(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class StreamQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`since`: an event's id, to replay what came after it."""
 
     since: str | None = None
@@ -39,7 +39,7 @@ class Since(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 @takes("events")
 def events() -> Response:
     """Follow the journal: from `Last-Event-ID` or `since`, or from now on."""
-    asked = requests.query(Wanted)
+    asked = requests.query(EventsQuery)
     kinds = frozenset(kind.strip() for kind in asked.kinds.split(",") if kind.strip()) if asked.kinds else None
     session = requests.session_id(asked.session) if asked.session is not None else None
     return _follow(Filter(session=session, kinds=kinds), responses.start(asked.since))
@@ -56,7 +56,7 @@ def session_stream(id: str) -> Response:
     says so.
     """
     session = requests.session_id(id)
-    start = responses.start(requests.query(Since).since)
+    start = responses.start(requests.query(StreamQuery).since)
     api().call("session.get", SessionRef(session_id=session))
     return _follow(Filter(session=session, kinds=CONVERSATION), start, TextOrder())
 

@@ -26,7 +26,7 @@ from shared.bus.operations import (
 )
 from shared.errors import Unauthorized, Unavailable
 
-routes = Blueprint("talk", __name__)
+routes = Blueprint("history", __name__)
 
 READ_SECONDS = 30.0
 """Reading long transcripts, or indexing them for the first time, takes a while."""
@@ -36,20 +36,20 @@ COMMAND_SECONDS = 30.0
 Cursor = Annotated[str, Meta(pattern=r"^[0-9]{1,9}\.[0-9]{1,18}$")]
 
 
-class Backwards(Struct, rename="camel", frozen=True, kw_only=True, forbid_unknown_fields=True):
+class HistoryQuery(Struct, rename="camel", frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`before` is the `next` of the page that follows."""
 
     before: Cursor | None = None
     limit: int = 100
 
 
-class Form(Struct, rename="camel", frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ExportQuery(Struct, rename="camel", frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How to write it."""
 
     format: Literal["markdown", "json"] = "markdown"
 
 
-class Question(Struct, rename="camel", frozen=True, kw_only=True, forbid_unknown_fields=True):
+class SearchQuery(Struct, rename="camel", frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`q`: words, each the beginning of one, and "phrases in quotes"; `session`: only in this one."""
 
     q: Annotated[str, Meta(min_length=1, max_length=1000)]
@@ -57,34 +57,34 @@ class Question(Struct, rename="camel", frozen=True, kw_only=True, forbid_unknown
     session: str | None = None
 
 
-class Bill(Struct, rename="camel", frozen=True, kw_only=True, forbid_unknown_fields=True):
+class UsageQuery(Struct, rename="camel", frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Days are those of the machine's time zone."""
 
     by: Literal["day", "session"] = "day"
     session: str | None = None
 
 
-class Elsewhere(Struct, rename="camel", frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ConversationsQuery(Struct, rename="camel", frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`project`: only those that were held in this folder."""
 
     project: str | None = None
     limit: int = 100
 
 
-class Command(Struct, rename="camel", frozen=True, kw_only=True, forbid_unknown_fields=True):
+class CommandRequest(Struct, rename="camel", frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A slash command with its arguments, on one line."""
 
     command: Annotated[str, Meta(min_length=2, max_length=4000, pattern=r"^/[A-Za-z0-9]")]
     wait: float | None = None
 
 
-class Fork(Struct, rename="camel", frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ForkRequest(Struct, rename="camel", frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The name of the new session, for people."""
 
     title: str | None = None
 
 
-class Place(Struct, rename="camel", frozen=True, kw_only=True, forbid_unknown_fields=True):
+class QueuePosition(Struct, rename="camel", frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where in the queue, counted from 0, the next to be sent; beyond the end is the end."""
 
     position: Annotated[float, Meta(ge=0, le=1_000_000, multiple_of=1)]
@@ -97,7 +97,7 @@ def history(id: str) -> Response:
     With tool calls and results, commands, token usage, and what a person typed at the terminal.
     """
     session = requests.session_id(id)
-    asked = requests.query(Backwards)
+    asked = requests.query(HistoryQuery)
     wanted = HistoryRequest(session_id=session, before=asked.before, limit=_limit(asked.limit))
     return json_response({"success": True, **api().call("history", wanted, timeout=READ_SECONDS)})
 
@@ -106,7 +106,7 @@ def history(id: str) -> Response:
 def export(id: str) -> Response:
     """The whole history as a file, Markdown or JSON. It comes as it is read: one that breaks off is not whole."""
     session = requests.session_id(id)
-    wanted = ExportRequest(session_id=session, format=requests.query(Form).format)
+    wanted = ExportRequest(session_id=session, format=requests.query(ExportQuery).format)
     here = api()
     first = here.call("export", wanted, timeout=READ_SECONDS)
     release = _slot(here) if first.get("next") else None
@@ -145,7 +145,7 @@ def search() -> Response:
     With the scope `admin` also over conversations that `claude` made elsewhere on this machine: their `sessionId` is null, and
     `POST /api/sessions` with `resume` goes on with them.
     """
-    asked = requests.query(Question)
+    asked = requests.query(SearchQuery)
     session = requests.session_id(asked.session) if asked.session is not None else None
     everywhere = session is None and allows(g.identity.scope, "admin")
     wanted = SearchRequest(query=asked.q, limit=_limit(asked.limit), session_id=session, everywhere=everywhere)
@@ -155,7 +155,7 @@ def search() -> Response:
 @routes.get("/api/usage")
 def usage() -> Response:
     """Tokens by day or by session; each reply counts once, whatever was forked or resumed."""
-    asked = requests.query(Bill)
+    asked = requests.query(UsageQuery)
     session = requests.session_id(asked.session) if asked.session is not None else None
     wanted = UsageRequest(by=asked.by, session_id=session)
     return json_response({"success": True, **api().call("usage", wanted, timeout=READ_SECONDS)})
@@ -164,7 +164,7 @@ def usage() -> Response:
 @routes.get("/api/conversations")
 def conversations() -> Response:
     """Conversations that `claude` made elsewhere on this machine; `POST /api/sessions` with `resume` goes on with one."""
-    asked = requests.query(Elsewhere)
+    asked = requests.query(ConversationsQuery)
     wanted = ListConversations(project_path=asked.project, limit=_limit(asked.limit))
     return json_response({"success": True, **api().call("conversations.list", wanted, timeout=READ_SECONDS)})
 
@@ -177,7 +177,7 @@ def command(id: str) -> Response:
     message gets its output when the dialog is answered.
     """
     session = requests.session_id(id)
-    body = requests.action(Command, key=False)
+    body = requests.action(CommandRequest, key=False)
     wait = requests.wait_seconds(body.wait, COMMAND_SECONDS)
     here = api()
     with here.holds.held() as free:
@@ -195,7 +195,7 @@ def command(id: str) -> Response:
 def fork(id: str) -> Response:
     """Open a session that goes on from where this one is; this one stays as it is."""
     session = requests.session_id(id)
-    body = requests.action(Fork, key=False)
+    body = requests.action(ForkRequest, key=False)
     order = ForkSession(session_id=session, title=body.title, key=g.request_id)
     view = api().hold("session.fork", order, START_SECONDS)
     response = json_response({"success": True, "session": view}, 201)
@@ -207,7 +207,7 @@ def fork(id: str) -> Response:
 def move(id: str) -> Response:
     """Move a message that waits to another place in its queue; 409 once it is under way or settled."""
     message = requests.message_id(id)
-    place = int(requests.action(Place, key=False).position)
+    place = int(requests.action(QueuePosition, key=False).position)
     moved = api().hold("message.move", MoveMessage(message_id=message, position=place), 0.0)
     return json_response({"success": True, "messages": moved["messages"]})
 

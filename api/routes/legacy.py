@@ -20,7 +20,7 @@ from shared.bus.messages import SessionView
 from shared.bus.operations import KeepAlive, ListSessions, SessionRef, StopSession
 from shared.errors import Conflict, InvalidRequest, NotFound
 
-routes = Blueprint("origin", __name__)
+routes = Blueprint("legacy", __name__)
 
 _NO_SESSION = "Session not found"
 _NO_INTERACTIVE = "Interactive session not found"
@@ -29,7 +29,7 @@ _RECAP_SECONDS = 50.0
 """The origin's clients wait a minute for an answer."""
 
 
-class Extend(Struct, rename="camel", frozen=True, kw_only=True):
+class KeepAliveRequest(Struct, rename="camel", frozen=True, kw_only=True):
     """The body of keep-alive; unknown fields are tolerated."""
 
     session_id: str | None = None
@@ -45,7 +45,7 @@ def keep_alive() -> Response:
     """
     tree = requests.json_object(required=False)
     key = requests.idempotency_key(tree.get("requestId"))
-    body = requests.fit(Extend, tree)
+    body = requests.fit(KeepAliveRequest, tree)
     if not (body.session_id or "").strip():
         raise InvalidRequest("Session ID is required", code="invalid_field", data={"field": "sessionId"})
     session = requests.session_id(body.session_id or "", _NO_SESSION)

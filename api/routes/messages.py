@@ -17,7 +17,7 @@ from shared.bus.operations import ListMessages, MessageRef, Nothing, SendMessage
 routes = Blueprint("messages", __name__)
 
 
-class Post(Struct, rename="camel", frozen=True, kw_only=True, forbid_unknown_fields=True):
+class PostMessage(Struct, rename="camel", frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A message for a session; `text` is another name for `message`. `front`: before those that wait already.
     `interrupt`: at once, ending the turn that runs. `exact`: refuse a text that would not reach Claude as it is, instead of
     changing what is harmless."""
@@ -32,7 +32,7 @@ class Post(Struct, rename="camel", frozen=True, kw_only=True, forbid_unknown_fie
     request_id: str | None = None
 
 
-class Page(Struct, rename="camel", frozen=True, kw_only=True, forbid_unknown_fields=True):
+class MessagesQuery(Struct, rename="camel", frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`after` is the `next` of the page before."""
 
     after: str | None = None
@@ -40,7 +40,7 @@ class Page(Struct, rename="camel", frozen=True, kw_only=True, forbid_unknown_fie
     state: MessageState | None = None
 
 
-class Receipt(Struct, rename="camel", frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ReceiptQuery(Struct, rename="camel", frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`wait`: seconds to hold until the message is settled."""
 
     wait: float | None = None
@@ -50,7 +50,7 @@ class Receipt(Struct, rename="camel", frozen=True, kw_only=True, forbid_unknown_
 def list_messages(id: str) -> Response:
     """The messages of a session, oldest first."""
     session = requests.session_id(id)
-    page = requests.query(Page)
+    page = requests.query(MessagesQuery)
     if not 1 <= page.limit <= 1000:
         raise requests.invalid("limit", "`limit` must be between 1 and 1000.")
     result = api().call(
@@ -69,7 +69,7 @@ def post_message(id: str) -> Response:
     session = requests.session_id(id)
     tree = forms.json_object()
     key = requests.idempotency_key(tree.get("requestId"))
-    body = requests.fit(Post, tree)
+    body = requests.fit(PostMessage, tree)
     if body.message is not None and body.text is not None and body.message != body.text:
         raise requests.invalid("text", "`message` and `text` are the same field: send one of them.")
     return send(
@@ -90,7 +90,7 @@ def post_message(id: str) -> Response:
 def get_message(id: str) -> Response:
     """The receipt: state, the time of each step, the reply (`content` is the same, and never null)."""
     message = requests.message_id(id)
-    wait = requests.wait_seconds(requests.query(Receipt).wait, 0.0)
+    wait = requests.wait_seconds(requests.query(ReceiptQuery).wait, 0.0)
     here = api()
     with here.holds.held() as free:
         wait = wait if free else 0.0

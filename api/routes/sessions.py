@@ -26,7 +26,7 @@ START_SECONDS = 30.0
 ACT_SECONDS = 10.0
 
 
-class Listing(Struct, rename="camel", frozen=True, kw_only=True, forbid_unknown_fields=True):
+class SessionsQuery(Struct, rename="camel", frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which sessions; `state=ended` includes the ended ones by itself."""
 
     state: SessionState | None = None
@@ -36,7 +36,7 @@ class Listing(Struct, rename="camel", frozen=True, kw_only=True, forbid_unknown_
 @routes.get("/api/sessions")
 def list_sessions() -> Response:
     """All sessions that are not ended, and those too with `includeEnded=true`."""
-    asked = requests.query(Listing)
+    asked = requests.query(SessionsQuery)
     wanted = ListSessions(state=asked.state, include_ended=asked.include_ended or asked.state == "ended")
     return json_response({"success": True, "sessions": api().call("session.list", wanted)["sessions"]})
 

@@ -44,14 +44,14 @@ class UpgradeRequired(PilotlightError):
     code, status = "upgrade_required", 426
 
 
-class Look(Struct, rename="camel", frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ScreenQuery(Struct, rename="camel", frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How to see the screen."""
 
     format: Literal["json", "text", "html"] = "json"
     history: bool = False
 
 
-class Open(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class TerminalQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """To look or to type; `cols` and `rows` are the viewer's own screen, whose size the session takes from who types."""
 
     mode: Literal["read", "write"] = "read"
@@ -60,13 +60,13 @@ class Open(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ticket: str | None = None
 
 
-class Record(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class RecordRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Begin to record, or end it."""
 
     start: bool
 
 
-class Wish(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class TicketRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a ticket is to be for: the terminal of a session, to look or to type, or events (of one session, or all)."""
 
     mode: tickets.Mode
@@ -85,7 +85,7 @@ routes.record_once(_set_up)
 @routes.get("/api/sessions/<id>/screen")
 def screen(id: str) -> Response:
     """What a person would see: as JSON with the cursor, as plain text, or as an HTML page."""
-    look = requests.query(Look)
+    look = requests.query(ScreenQuery)
     wanted = ScreenRequest(session_id=requests.session_id(id), history=look.history, html=look.format == "html")
     view = api().call("session.screen", wanted)
     if look.format == "text":
@@ -132,7 +132,7 @@ def recording(id: str) -> Response:
 def record(id: str) -> Response:
     """Begin to record the terminal, or end it. What is typed is not recorded, what is shown is."""
     session = requests.session_id(id)
-    wanted = requests.action(Record, key=False)
+    wanted = requests.action(RecordRequest, key=False)
     found = api().hold(
         "session.recording", RecordingRequest(session_id=session, start=wanted.start, key=g.request_id), ACT_SECONDS
     )
@@ -148,7 +148,7 @@ def ticket() -> Response:
     An EventSource that lost its connection cannot use it again: ask for another ticket, and go on with `since` and the
     `lastEventId` of the last event.
     """
-    wish = requests.action(Wish, key=False)
+    wish = requests.action(TicketRequest, key=False)
     session = None
     if wish.session is not None or wish.mode != "events":
         session = requests.session_id(wish.session or "")
@@ -168,7 +168,7 @@ def terminal(id: str) -> Response:
     Text messages are JSON with a `type` (the shapes are listed here), binary ones output, or keys; the binary message behind a
     `snapshot` draws the whole screen. To type needs the scope `admin`. From a browser, put a ticket into the address.
     """
-    asked = requests.query(Open)
+    asked = requests.query(TerminalQuery)
     session = requests.session_id(id)
     if asked.mode == "write":
         need("admin")

@@ -15,25 +15,25 @@ from shared.bus.messages import EndReason, SessionState, WaitingFor
 Cells = Annotated[int, Meta(ge=1, le=10_000)]
 
 
-class Word(Struct, tag_field="type", frozen=True, kw_only=True, forbid_unknown_fields=True):
+class TerminalMessage(Struct, tag_field="type", frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One text message: JSON with a `type`."""
 
 
-class Writer(Struct, frozen=True, kw_only=True):
+class KeyboardOwner(Struct, frozen=True, kw_only=True):
     """Who has the keyboard, and since when (milliseconds since the epoch)."""
 
     actor: str
     since: int
 
 
-class Asked(Struct, frozen=True, kw_only=True):
+class WaitingSummary(Struct, frozen=True, kw_only=True):
     """What the session waits for."""
 
     kind: WaitingFor = field(name="for")
     title: str
 
 
-class Welcome(Word, frozen=True, tag="welcome"):
+class TerminalWelcome(TerminalMessage, frozen=True, tag="welcome"):
     """The first message, and again when the supervisor has come back: how things stand. `live`: there is a process to look at.
     `you`: the keyboard is yours."""
 
@@ -43,30 +43,30 @@ class Welcome(Word, frozen=True, tag="welcome"):
     state: SessionState
     live: bool
     generation: int
-    waiting: Asked | None
+    waiting: WaitingSummary | None
     reason: EndReason | None
-    writer: Writer | None
+    writer: KeyboardOwner | None
     you: bool
 
 
-class StateChange(Word, frozen=True, tag="state"):
+class SessionStateChange(TerminalMessage, frozen=True, tag="state"):
     """The session's state has changed; `generation` counts its processes, `reason` says why it ended."""
 
     state: SessionState
     live: bool
     generation: int
-    waiting: Asked | None
+    waiting: WaitingSummary | None
     reason: EndReason | None
 
 
-class WriterChange(Word, frozen=True, tag="writer"):
+class KeyboardOwnerChange(TerminalMessage, frozen=True, tag="writer"):
     """The keyboard has changed hands."""
 
-    writer: Writer | None
+    writer: KeyboardOwner | None
     you: bool
 
 
-class Snapshot(Word, frozen=True, tag="snapshot"):
+class TerminalSnapshot(TerminalMessage, frozen=True, tag="snapshot"):
     """The next binary message draws the whole screen, on a terminal of `cols` and `rows`. `offset`: the place in the output that
     follows. `cropped`: your screen is smaller, and you get drawings of the part that fits instead of output. `asked`: because
     you asked."""
@@ -81,7 +81,7 @@ class Snapshot(Word, frozen=True, tag="snapshot"):
     asked: bool
 
 
-class Refusal(Word, frozen=True, tag="error"):
+class TerminalError(TerminalMessage, frozen=True, tag="error"):
     """Something was not done: `read_only`, `not_writer`, `not_typed`, `keyboard_held`, `no_process`, or the code of an error of
     this API, after which the connection ends."""
 
@@ -89,39 +89,52 @@ class Refusal(Word, frozen=True, tag="error"):
     message: str
 
 
-class Away(Word, frozen=True, tag="away"):
+class SupervisorAway(TerminalMessage, frozen=True, tag="away"):
     """The supervisor is away; the session goes on. `welcome` and `snapshot` follow when it is back."""
 
 
-class Input(Word, frozen=True, tag="input"):
+class TerminalInput(TerminalMessage, frozen=True, tag="input"):
     """Keys, as text. A binary message is the same, as bytes."""
 
     data: str
 
 
-class ResizeTo(Word, frozen=True, tag="resize"):
+class ResizeTerminal(TerminalMessage, frozen=True, tag="resize"):
     """The size of your screen; only of the one who has the keyboard, whose size the session takes."""
 
     cols: Cells
     rows: Cells
 
 
-class Steal(Word, frozen=True, tag="steal"):
+class TakeKeyboard(TerminalMessage, frozen=True, tag="steal"):
     """Take the keyboard from whoever has it."""
 
 
-class Release(Word, frozen=True, tag="release"):
+class ReleaseKeyboard(TerminalMessage, frozen=True, tag="release"):
     """Give the keyboard up: it goes to the first who types."""
 
 
-class DrawAgain(Word, frozen=True, tag="snapshot"):
+class SnapshotRequest(TerminalMessage, frozen=True, tag="snapshot"):
     """Ask for a snapshot."""
 
 
-RECEIVED: tuple[type[Word], ...] = (Welcome, StateChange, WriterChange, Snapshot, Refusal, Away)
+RECEIVED: tuple[type[TerminalMessage], ...] = (
+    TerminalWelcome,
+    SessionStateChange,
+    KeyboardOwnerChange,
+    TerminalSnapshot,
+    TerminalError,
+    SupervisorAway,
+)
 """To the client; binary messages are output, and the one behind a `snapshot` is the drawing."""
 
-SENT: tuple[type[Word], ...] = (Input, ResizeTo, Steal, Release, DrawAgain)
+SENT: tuple[type[TerminalMessage], ...] = (
+    TerminalInput,
+    ResizeTerminal,
+    TakeKeyboard,
+    ReleaseKeyboard,
+    SnapshotRequest,
+)
 """From the client; all but the last need `mode=write`."""
 
 CLOSES: dict[int, str] = {

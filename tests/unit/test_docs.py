@@ -80,7 +80,7 @@ def test_every_operation_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def test_every_word_of_the_terminal_is_told() -> None:
-    def tags(words: tuple[type[messages.Word], ...]) -> set[Any]:
+    def tags(words: tuple[type[messages.TerminalMessage], ...]) -> set[Any]:
         return {word.__struct_config__.tag for word in words}
 
     text = (ROOT / "docs" / "terminal.md").read_text()

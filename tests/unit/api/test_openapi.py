@@ -164,6 +164,49 @@ def test_every_reference_leads_somewhere(document: Any) -> None:
         assert name in document["components"][kind], name
 
 
+PRIVATE_NAMES = """
+    Asked Away Backwards Bill Body Chat Commanded Delivered Done Door Elsewhere Extend Form Found House Input Invite Invited
+    KeptAlive Listing Look Me Nothing OneScreen OneSession Open Origin Page Place Post Queue Question Record Recorded Refusal
+    Release Since Steal Terminated Wanted Wish Word Writer
+    """
+"""Words that say nothing to who reads them without our code: as a whole name, or before an ending that we give to many."""
+
+SAYING = {"Chat", "Record", "Error"}
+"""What says enough before such an ending: `ChatRequest`, `ErrorBody`."""
+
+PRIVATE_PARTS = """
+    backwards bill book chore chores deaths door elsewhere grab hold house household identity journal logbook nothing origin place
+    pulse remains rest restful room rooms salvage sight stray strays talk visit wish word
+    """
+"""Words that may be in no public name."""
+
+
+def told_privately(name: str) -> bool:
+    stem = re.sub(r"(Body|Form|Request|Query|Result)+$", "", name)
+    parts = {part.lower() for part in re.findall(r"[A-Z][a-z]*|[a-z]+", name)}
+    names = set(PRIVATE_NAMES.split())
+    return name in names or stem in names - SAYING or not parts.isdisjoint(PRIVATE_PARTS.split())
+
+
+@pytest.mark.parametrize(
+    "name", ["WishBody", "PlaceBody", "PostBodyForm", "Look", "Open", "NothingRequest", "OriginSession"]
+)
+def test_a_private_word_is_known_for_one(name: str) -> None:
+    assert told_privately(name)
+
+
+def test_no_public_name_is_private_language(document: Any) -> None:
+    types = {kind for call in calls.CALLS for kind in (call.query, call.body and call.body.kind) if kind is not None}
+    operations = [operation for methods in document["paths"].values() for operation in methods.values()]
+    public = {
+        *document["components"]["schemas"],
+        *(kind.__name__ for kind in types if kind.__module__.startswith("api.")),
+        *(tag["name"] for tag in document["tags"]),
+        *(operation["operationId"] for operation in operations),
+    }
+    assert sorted(filter(told_privately, public)) == []
+
+
 def test_every_error_that_can_be_raised_has_an_example() -> None:
     from shared.errors import BY_STATUS
 
