@@ -21,7 +21,15 @@ settings.register_profile(
 settings.load_profile("suite")
 
 ON_EACH = frozenset(
-    {"test_conversation", "test_exactness", "test_dialogs", "test_mentions", "test_permissions", "test_protection"}
+    {
+        "test_conversation",
+        "test_exactness",
+        "test_dialogs",
+        "test_mentions",
+        "test_permissions",
+        "test_persons_hooks",
+        "test_protection",
+    }
 )
 """Modules whose tests ask what differs between releases: on each of them, always. The others take turns, and so do those
 that are marked `turns`."""

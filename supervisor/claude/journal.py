@@ -190,8 +190,8 @@ def parse_log_line(session_dir: Path, data: bytes) -> HookEvent | EditorEvent | 
 @dataclass(frozen=True)
 class TranscriptLine:
     """What we use of one transcript line; unknown types have `kind` "other". An `absorbed` prompt was typed while a turn ran and
-    given to Claude in the midst of it. `parent` is the `uuid` of the line before it in
-    the conversation, which need not be the line before it in the file."""
+    given to Claude in the midst of it; a person's Stop hook that has Claude go on gives `feedback`. `parent` is the `uuid` of
+    the line before it in the conversation, which need not be the line before it in the file."""
 
     kind: str
     prompt_id: str | None = None
@@ -263,6 +263,8 @@ def _user_line(raw: dict[str, Any], place: _Place) -> TranscriptLine:
     results = [b for b in blocks if isinstance(b, dict) and b.get("type") == "tool_result"]
     text = "\n".join(t for t in texts if isinstance(t, str)) if texts else None
     kind = "tool_result" if results else "meta" if raw.get("isMeta") or raw.get("isCompactSummary") else "user"
+    if kind == "meta" and text and text.startswith("Stop hook feedback:"):
+        kind = "feedback"
     if kind == "user" and text and re.match(r"\[Request interrupted by user( for tool use)?\]", text):
         kind = "interrupted"
     if results and text and "[Request interrupted by user" in text:

@@ -45,8 +45,8 @@ MAX_DRAFT_BYTES = 16 * 1024 * 1024
 
 
 class Logbook:
-    """The logs of one session, and what they have told of its last turns. `stopped_at` is when the last Stop hook was read
-    (ms since the epoch)."""
+    """The logs of one session, and what they have told of its last turns. `stopped_at` is when the end of the last turn
+    was read (ms since the epoch)."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -288,7 +288,6 @@ class Logbook:
             failure = str(payload.get("error") or payload.get("error_type") or "api_error")
         report = StopReport(text if isinstance(text, str) else None, failure, 0.0)
         if not self._is_behind(prompt_id):
-            self.stopped_at = now_ms()
             if failure is None:
                 backoff.forgive(session.record)  # whoever asked: the service has answered
             tasks = payload.get("background_tasks")
@@ -304,9 +303,22 @@ class Logbook:
             if message is not None and message.prompt_id == prompt_id:
                 message.stop = {"text": report.text, "failure": failure}
                 session.store.save_message(message)
-        if session.record.turn_prompt in (prompt_id, "unknown") or prompt_id is None:
-            session.record.turn_prompt = None
+        self._stop_heard(prompt_id, failure)
         session.store.save_session(session.record)
+
+    def _stop_heard(self, prompt_id: str | None, failure: str | None) -> None:
+        """A Stop hook is not the end of the turn: a person's own may run beside it for minutes, and then have Claude go on. What
+        is the end says the transcript, or status file and screen."""
+        record, turn = self._session.record, self.book.get(prompt_id)
+        over = failure is not None or (turn is not None and (turn.ended or turn.interrupted))
+        if prompt_id is None or (over and record.turn_prompt in (prompt_id, "unknown")):
+            self.turn_over()
+        elif not over and record.turn_prompt in (None, "unknown") and not self._is_behind(prompt_id):
+            record.turn_prompt = prompt_id  # the hook of its prompt is late
+
+    def turn_over(self) -> None:
+        """No turn is open any more; what the status file has said until now was said of it."""
+        self._session.record.turn_prompt, self.stopped_at = None, now_ms()
 
     def _take_transcript_line(self, line: TranscriptLine) -> None:
         session = self._session
@@ -329,7 +341,7 @@ class Logbook:
         elif line.kind == "turn_end":
             turn.ended_at = time.monotonic()
             if session.record.turn_prompt == turn.prompt_id:
-                session.record.turn_prompt = None
+                self.turn_over()
                 session.store.save_session(session.record)
         elif line.kind == "interrupted" and session.record.turn_prompt in (turn.prompt_id, "unknown"):
             session.record.turn_prompt = None

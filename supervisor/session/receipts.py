@@ -198,7 +198,7 @@ class Receipts:
             )
             session.touch()
             if session.record.turn_prompt == message.prompt_id:
-                session.record.turn_prompt = None
+                session.logs.turn_over()
             if hold is not None:
                 backoff.begin(session.record, hold)
             if outcome.state == "answered":

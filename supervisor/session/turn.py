@@ -1,8 +1,9 @@
 """One turn as the transcript tells it, and the decision when a message's fate is settled.
 
 Nothing here has effects: lines go in, an outcome comes out. What must not regress: a message is answered when Claude's
-Stop hook and its transcript agree on the last text; each alone is believed only after a grace time, and an interrupted or
-failed turn is never taken for an answer.
+Stop hook and its transcript agree on the last text, and Claude is done with the turn: a person's own Stop hook may run for
+minutes beside ours and then have it go on; each alone is believed only after a grace time, and an interrupted or failed
+turn is never taken for an answer.
 """
 
 from __future__ import annotations
@@ -17,6 +18,9 @@ AGREE_SECONDS = 5.0
 
 HOOK_GRACE_SECONDS = 2.0
 """How long the Stop hook may lag the transcript before the transcript is believed alone."""
+
+REST_SECONDS = 0.3
+"""Idle by its status file and its screen for this long behind a Stop hook, a turn is over without its last line, too."""
 
 QUIET_SECONDS = 6.0
 """Idle by its status file and its screen for this long, a turn without an end was ended by something we did not see."""
@@ -37,6 +41,13 @@ class Turn:
     """Prompts that were entered while it ran, and that Claude was given in the midst of it."""
 
     interrupted: bool = False
+    continued: bool = False
+    """A person's Stop hook has had Claude go on, and it has said nothing since."""
+
+    rounds: int = 0
+    followed: bool = False
+    """Another turn has begun."""
+
     ended: bool = False
     ended_at: float | None = None
 
@@ -48,6 +59,7 @@ class Turn:
             self.stop_reason = line.stop_reason or self.stop_reason
             self.api_error = line.api_error
             if line.text is not None:
+                self.continued = False
                 if self.texts and self.texts[-1][0] == line.message_id and line.message_id:
                     self.texts[-1] = (line.message_id, self.texts[-1][1] + line.text)
                 else:
@@ -61,6 +73,8 @@ class Turn:
                 for tool in self.tools:
                     if tool["id"] == result.get("tool_use_id"):
                         tool["isError"] = bool(result.get("is_error"))
+        elif line.kind == "feedback":
+            self.continued, self.stop_reason, self.rounds = True, None, self.rounds + 1
         elif line.kind == "absorbed":
             self.absorbed.append(line.text or "")
         elif line.kind == "interrupted":
@@ -110,7 +124,12 @@ def settle(turn: Turn | None, stop: StopReport | None, *, ended_for: float, quie
     """
     if stop is not None and stop.failure is not None:
         return Outcome("failed", error=stop.failure, detail=stop.text or (turn.reply if turn else None))
+    if turn is not None and turn.interrupted and (turn.ended or quiet_for > 0):
+        return Outcome("interrupted", reply=turn.reply)
     if stop is not None:
+        done = turn is not None and (turn.ended or turn.followed)
+        if not done and (quiet_for < REST_SECONDS or (turn is not None and turn.continued)):
+            return None
         if turn is not None and (agree(turn, stop) or (turn.ended and not stop.text)):
             return Outcome("answered", reply=turn.reply or "")
         if stop.age >= AGREE_SECONDS:
@@ -118,8 +137,6 @@ def settle(turn: Turn | None, stop: StopReport | None, *, ended_for: float, quie
         return None
     if turn is None:
         return Outcome("interrupted", detail="withdrawn") if quiet_for >= QUIET_SECONDS else None
-    if turn.interrupted and (turn.ended or quiet_for > 0):
-        return Outcome("interrupted", reply=turn.reply)
     if turn.api_error and (turn.ended or quiet_for >= HOOK_GRACE_SECONDS):
         return Outcome("failed", error=turn.api_error, detail=turn.reply)
     if turn.ended and ended_for >= HOOK_GRACE_SECONDS:
@@ -140,6 +157,8 @@ def agree(turn: Turn, stop: StopReport) -> bool:
 
 def cut_off(turn: Turn | None, stop: StopReport | None) -> Outcome:
     """The fate of a submitted message whose process has ended: what the logs say is all there will ever be."""
+    if turn is not None and stop is not None and (turn.continued or (turn.rounds and not agree(turn, stop))):
+        stop = stop if stop.failure is not None else None  # it tells of an earlier round
     if stop is not None and stop.failure is None and (turn is None or turn.reply is not None or stop.text):
         reply = turn.reply if turn is not None and turn.reply is not None else stop.text
         return Outcome("answered", reply=reply or "")

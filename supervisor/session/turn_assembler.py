@@ -64,6 +64,8 @@ class TurnBook:
         return self.get(self._lines.get(line.parent))
 
     def _open(self, prompt_id: str, prompt: str) -> Turn:
+        if self._latest is not None:
+            self._latest.followed = True
         turn = self._turns[prompt_id] = self._latest = Turn(prompt_id, prompt)
         while len(self._turns) > REMEMBERED_TURNS:
             self._turns.popitem(last=False)

@@ -110,7 +110,9 @@ def test_a_queued_prompt_that_claude_is_given_in_the_midst_of_a_turn_is_answered
     claude.line("user", "theirs", promptId="theirs", uuid="u1")
     claude.line("attachment", attachment={"type": "queued_command", "prompt": WORDS}, parentUuid="u1", uuid="u2")
     text = [{"type": "text", "text": "to both"}]
-    claude.line("assistant", parentUuid="u2", message={"id": "a", "content": text, "stop_reason": "end_turn"})
+    said = {"id": "a", "content": text, "stop_reason": "end_turn"}
+    claude.line("assistant", parentUuid="u2", message=said, uuid="u3")
+    claude.line("system", subtype="turn_duration", parentUuid="u3")
     claude.hook("Stop", prompt_id="theirs", last_assistant_message="to both")
     claude.read()
     claude.session.receipts.settle_current(time.monotonic())
@@ -130,6 +132,51 @@ def test_an_interrupted_turn_that_is_told_only_when_it_is_over_is_interrupted(cl
     for after in (0.0, 0.1):
         claude.session.receipts.settle_current(time.monotonic() + after)
     assert message.state == "interrupted"
+
+
+def test_a_turn_in_which_a_stop_hook_has_claude_go_on_is_over_when_claude_is_done(claude: Claude) -> None:
+    session, message = claude.session, claude.begin("m")
+    claude.hook("UserPromptSubmit", prompt=WORDS, prompt_id="p")
+    claude.line("user", WORDS, promptId="p", uuid="u1")
+
+    def say(text: str, behind: str, name: str) -> None:
+        said = {"id": name, "content": [{"type": "text", "text": text}], "stop_reason": "end_turn"}
+        claude.line("assistant", parentUuid=behind, uuid=name, message=said)
+
+    def settle() -> tuple[str, str | None, str | None]:
+        claude.read()
+        session.receipts.settle_current(time.monotonic())
+        return message.state, message.reply, session.record.turn_prompt
+
+    session.status = Status("busy", None, None, now_ms())
+    say("first", "u1", "u2")
+    claude.hook("Stop", prompt_id="p", last_assistant_message="first")
+    assert settle() == ("submitted", None, "p"), "a person's hook may still run"
+    claude.line("user", "Stop hook feedback:\nsay more", isMeta=True, promptId="p", parentUuid="u2", uuid="u3")
+    session.status = Status("idle", None, None, now_ms())  # and the rest is not in the transcript yet
+    settle()
+    session.receipts.settle_current(time.monotonic() + 1)
+    assert message.state == "submitted"
+    say("second", "u3", "u4")
+    claude.hook("Stop", prompt_id="p", last_assistant_message="second", stop_hook_active=True)
+    claude.line("system", subtype="turn_duration", parentUuid="u4")
+    assert settle() == ("answered", "second", None)
+
+
+@pytest.mark.parametrize("heard", [["UserPromptSubmit", "Stop"], ["Stop", "UserPromptSubmit"], ["Stop"]])
+def test_a_turn_at_the_terminal_runs_until_its_last_line(claude: Claude, heard: list[str]) -> None:
+    session = claude.session
+    for name in heard:
+        claude.hook(name, prompt="theirs", prompt_id="p", last_assistant_message="done")
+    claude.read()
+    assert session.record.turn_prompt == "p"
+    claude.line("user", "theirs", promptId="p", uuid="u1")
+    claude.line("system", subtype="turn_duration", parentUuid="u1")
+    claude.read()
+    assert session.record.turn_prompt is None
+    claude.hook("Stop", prompt_id="p", last_assistant_message="done")
+    claude.read()
+    assert session.record.turn_prompt is None, "heard late"
 
 
 def asked(claude: Claude, **given: Any) -> None:

@@ -9,6 +9,7 @@ from supervisor.session.turn import (
     AGREE_SECONDS,
     HOOK_GRACE_SECONDS,
     QUIET_SECONDS,
+    REST_SECONDS,
     Outcome,
     StopReport,
     Turn,
@@ -22,6 +23,8 @@ LONG = TranscriptLine("assistant", text="first, the end\n", message_id="m1", sto
 RESULT = TranscriptLine("tool_result", tool_results=[{"tool_use_id": "t", "is_error": True}])
 REFUSED = TranscriptLine("assistant", text="API Error", message_id="m2", api_error="rate_limit")
 CUT = TranscriptLine("interrupted", text="[Request interrupted by user]")
+GO_ON = TranscriptLine("feedback", text="Stop hook feedback:\nrun the tests")
+MORE = TranscriptLine("assistant", text="and more", message_id="m3", stop_reason="end_turn")
 END = TranscriptLine("turn_end")
 STOP = StopReport("the reply", None, 0.0)
 ANSWERED = Outcome("answered", reply="the reply")
@@ -37,15 +40,22 @@ def turn(*lines: TranscriptLine) -> Turn:
 @pytest.mark.parametrize(
     ("seen", "stop", "ended_for", "quiet_for", "outcome"),
     [
-        (turn(SAID), STOP, 0.0, 0.0, ANSWERED),
+        (turn(SAID), STOP, 0.0, 0.0, None),
+        (turn(SAID), STOP, 0.0, REST_SECONDS, ANSWERED),
+        (turn(SAID, GO_ON), STOP, 0.0, REST_SECONDS, None),
+        (turn(SAID, GO_ON, MORE), STOP, 0.0, REST_SECONDS, None),
+        (turn(SAID, GO_ON, MORE), StopReport("and more", None, 0.0), 0.0, 0.0, None),
+        (turn(SAID, GO_ON, MORE, END), StopReport("and more", None, 0.0), 0.0, 0.0, Outcome("answered", "and more")),
+        (turn(SAID, CUT), STOP, 0.0, 0.1, Outcome("interrupted", reply="the reply")),
         (turn(SAID, END), STOP, 0.0, 0.0, ANSWERED),
         (turn(PART), STOP, 0.0, 0.0, None),
         (turn(PART, END), STOP, 0.0, 0.0, None),
         (turn(PART, END), StopReport("", None, 0.0), 0.0, 0.0, Outcome("answered", reply="let me see")),
-        (turn(LONG), StopReport("the end", None, 0.0), 0.0, 0.0, Outcome("answered", reply="first, the end\n")),
+        (turn(LONG, END), StopReport("the end", None, 0.0), 0.0, 0.0, Outcome("answered", reply="first, the end\n")),
         (None, STOP, 0.0, 0.0, None),
-        (None, StopReport("the reply", None, AGREE_SECONDS), 0.0, 0.0, ANSWERED),
-        (turn(PART), StopReport("the reply", None, AGREE_SECONDS), 0.0, 0.0, ANSWERED),
+        (None, StopReport("the reply", None, AGREE_SECONDS), 0.0, 0.0, None),
+        (None, StopReport("the reply", None, AGREE_SECONDS), 0.0, REST_SECONDS, ANSWERED),
+        (turn(PART), StopReport("the reply", None, AGREE_SECONDS), 0.0, REST_SECONDS, ANSWERED),
         (turn(SAID, END), None, 0.1, 0.0, None),
         (turn(SAID, END), None, HOOK_GRACE_SECONDS, 0.0, ANSWERED),
         (turn(SAID), None, 0.0, QUIET_SECONDS - 0.1, None),
@@ -74,6 +84,9 @@ def test_settle(
         (turn(SAID), None, "answered"),
         (turn(SAID, END), None, "answered"),
         (None, STOP, "answered"),
+        (turn(SAID, GO_ON), STOP, "interrupted"),
+        (turn(SAID, GO_ON, PART), STOP, "interrupted"),
+        (turn(SAID, GO_ON, MORE), StopReport("and more", None, 0.0), "answered"),
         (turn(PART), StopReport("no", "server_error", 0.0), "failed"),
         (turn(REFUSED), None, "failed"),
         (turn(PART, CUT), None, "interrupted"),
