@@ -190,7 +190,8 @@ def parse_log_line(session_dir: Path, data: bytes) -> HookEvent | EditorEvent | 
 @dataclass(frozen=True)
 class TranscriptLine:
     """What we use of one transcript line; unknown types have `kind` "other". An `absorbed` prompt was typed while a turn ran and
-    given to Claude in the midst of it; a person's Stop hook that has Claude go on gives `feedback`. `parent` is the `uuid` of
+    given to Claude in the midst of it; a person's Stop hook that has Claude go on gives `feedback`, and a hook that refuses
+    a prompt `refused`. `parent` is the `uuid` of
     the line before it in the conversation, which need not be the line before it in the file."""
 
     kind: str
@@ -232,6 +233,8 @@ def parse_transcript_line(data: bytes) -> TranscriptLine | None:
         return _assistant_line(raw, place)
     if kind == "system" and raw.get("subtype") == "turn_duration":
         return TranscriptLine("turn_end", **place)
+    if kind == "system" and raw.get("subtype") == "informational" and raw.get("preventContinuation"):
+        return TranscriptLine("refused", text=_string(raw.get("content")), **place)
     if kind == "summary":
         return TranscriptLine("summary", text=_string(raw.get("summary")))
     attachment = raw.get("attachment")

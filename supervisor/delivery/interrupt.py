@@ -13,6 +13,7 @@ from shared.errors import Conflict, Unavailable
 from supervisor.delivery import prompt_box
 from supervisor.delivery.answer import ESCAPE, GONE_SECONDS, press
 from supervisor.failpoints import pause_point
+from supervisor.session.receipts import WITHDRAWING
 from supervisor.session.session import Session
 from supervisor.session.states import State
 from supervisor.session.turn import Outcome
@@ -31,9 +32,6 @@ COMMAND_SECONDS = 1.0
 REDRAW_SECONDS = 0.5
 DRAWN_SECONDS = 3.0
 """How long a prompt that is withdrawn may take to come back into the box, and to be cleared."""
-
-WITHDRAWING = "withdrawing"
-"""In a session's options: the message whose turn is being ended, and which may come back into the box."""
 
 
 async def interrupt(session: Session) -> str:
@@ -108,6 +106,16 @@ async def _take_back(session: Session, message: MessageRecord) -> None:
             await session.pulse.until(lambda: session.sight().kind == "prompt", DRAWN_SECONDS)
     if withdrawn and session.current is message and message.state == "submitted":
         session.receipts.conclude(message, Outcome("interrupted", detail="withdrawn"))
+
+
+async def take_out(session: Session, message: MessageRecord) -> None:
+    """Take a prompt that a hook has refused out of the box, if the CLI has put it back there (2.1.330 does). The box is asked
+    in any case: it may be drawn late."""
+    async with session.answering:
+        await session.pulse.until(lambda: session.sight().kind == "draft", REDRAW_SECONDS)
+        if session.terminal is not None and session.record.options.get(WITHDRAWING) == message.id:
+            await _take_back(session, message)
+    _note(session, None)
 
 
 async def finish(session: Session) -> None:

@@ -20,7 +20,7 @@ from shared.errors import Conflict, PilotlightError
 from supervisor.claude import command_line
 from supervisor.claude.prompts import may_be_draft_of
 from supervisor.claude.screen import Sight
-from supervisor.delivery import chat_mode, prompt_box, slash_commands
+from supervisor.delivery import chat_mode, interrupt, prompt_box, slash_commands
 from supervisor.delivery.prompt_box import CTRL_G, EDITOR_SECONDS
 from supervisor.failpoints import pause_point
 from supervisor.lifecycle import conversation_conflict, recycling
@@ -141,7 +141,7 @@ class Sender:
             await slash_commands.submit(session, message, terminal, self.typing)
         else:
             await self._submit(message, terminal, pressed)
-        if message.state == "submitted":
+        if message.state == "submitted" or session.receipts.was_refused(message):
             await pause_point("submitted")
             await self._settled(message)
 
@@ -345,6 +345,8 @@ class Sender:
         """Wait for its fate; the session settles it. A process that is gone is brought back by the lifecycle."""
         session = self._session
         await session.pulse.until(lambda: session.current is not message, None)
+        if session.receipts.was_refused(message):
+            await interrupt.take_out(session, message)
 
 
 def holds(sight: Sight, prompt: str) -> bool:

@@ -22,6 +22,7 @@ from supervisor.lifecycle.hibernation import check_restful
 from supervisor.lifecycle.lifecycle import Lifecycle
 from supervisor.pool.memory_limit import Pauses
 from supervisor.session.background import Chores
+from supervisor.session.receipts import WITHDRAWING
 from supervisor.session.session import Session
 from supervisor.session.states import State
 
@@ -67,11 +68,7 @@ class Household:
         """As `Lifecycle.adopt`; an interrupt that the earlier supervisor had begun is gone on with."""
         outcome = await self.lifecycle.adopt()
         session = self.session
-        if (
-            outcome == "adopted"
-            and session.state is not State.STOPPING
-            and interrupt.WITHDRAWING in session.record.options
-        ):
+        if outcome == "adopted" and session.state is not State.STOPPING and WITHDRAWING in session.record.options:
             self._chores.do(lambda: interrupt.finish(session))
         return outcome
 

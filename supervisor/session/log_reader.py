@@ -25,7 +25,7 @@ from supervisor.claude.journal import (
 )
 from supervisor.claude.prompts import same_prompt
 from supervisor.claude.transcript import milliseconds, read
-from supervisor.session import backoff, tool_events
+from supervisor.session import backoff, refused_prompt, tool_events
 from supervisor.session.log_tails import LogTails
 from supervisor.session.permission_rules import consider
 from supervisor.session.truncation import excerpt
@@ -307,8 +307,7 @@ class Logbook:
         session.store.save_session(session.record)
 
     def _stop_heard(self, prompt_id: str | None, failure: str | None) -> None:
-        """A Stop hook is not the end of the turn: a person's own may run beside it for minutes, and then have Claude go on. What
-        is the end says the transcript, or status file and screen."""
+        """A Stop hook is not the end of the turn: a person's own may run on beside it, and then have Claude go on."""
         record, turn = self._session.record, self.book.get(prompt_id)
         over = failure is not None or (turn is not None and (turn.ended or turn.interrupted))
         if prompt_id is None or (over and record.turn_prompt in (prompt_id, "unknown")):
@@ -327,7 +326,8 @@ class Logbook:
         self._hear(line.prompt_id)
         if line.kind == "summary" and line.text and not session.record.title:
             session.record.title = line.text
-        self._untold.extend(self.book.take(line))
+        placed = self.book.take(line)
+        self._untold.extend(placed or ([(Turn(None, ""), line)] if line.kind == "refused" else []))
 
     def _turn_told(self, turn: Turn, line: TranscriptLine) -> None:
         session = self._session
@@ -338,6 +338,8 @@ class Logbook:
                 self._prove(line.prompt_id, line.text or "")
         elif line.kind == "absorbed":
             self._absorbed(turn, line)
+        elif line.kind == "refused":
+            refused_prompt.take(session, turn, line)
         elif line.kind == "turn_end":
             turn.ended_at = time.monotonic()
             if session.record.turn_prompt == turn.prompt_id:

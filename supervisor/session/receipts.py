@@ -25,6 +25,12 @@ from supervisor.store.store import MessageRecord, now_ms
 if TYPE_CHECKING:
     from supervisor.session.session import Session
 
+WITHDRAWING = "withdrawing"
+"""In a session's options: the message whose prompt has no turn (any more), and which may come back into the box."""
+
+PROMPT_BLOCKED = "prompt_blocked"
+"""The error of a message that a person's hook has refused."""
+
 SILENT_END_SECONDS = 2.0
 """How long status file and screen must say idle, with nothing new in any log, before a turn that is not ours has ended."""
 
@@ -217,6 +223,25 @@ class Receipts:
             session.apply(Event.READY, "answered")
         session.pulse.ring()
 
+    def refuse(self, message: MessageRecord, reason: str) -> None:
+        """A person's hook has refused this prompt. Its text may be back in the box, where the next one would wait for it as
+        for a person's draft: that is written down with its fate, and whoever has sent it takes it out."""
+        session = self._session
+        if message.state not in ("typed", "submitted") or not self.is_claimed(message):
+            return
+        with session.change(message):
+            if message.state == "typed":
+                self.step(message, "submitted")
+            session.record.options = {**session.record.options, WITHDRAWING: message.id}
+            if session.record.turn_prompt == message.prompt_id:
+                session.logs.turn_over()
+            self.conclude(message, Outcome("failed", error=PROMPT_BLOCKED, detail=reason))
+
+    def was_refused(self, message: MessageRecord) -> bool:
+        """Whether a person's hook has refused it, and its text is still to be looked for in the box."""
+        refused = message.error is not None and message.error.get("code") == PROMPT_BLOCKED
+        return refused and self._session.record.options.get(WITHDRAWING) == message.id
+
     def is_claimed(self, message: MessageRecord) -> bool:
         """Whether the editor of this very process has put the message's text into the box."""
         session = self._session
@@ -238,6 +263,14 @@ class Receipts:
 
 def failure_body(outcome: Outcome, hold: backoff.Hold | None) -> ErrorBodyLike:
     """The error of a message that Claude's service refused."""
+    if outcome.error == PROMPT_BLOCKED:
+        return {
+            "code": PROMPT_BLOCKED,
+            "message": f"A UserPromptSubmit hook of yours has refused the prompt: {outcome.detail or 'it gave no reason.'}",
+            "status": 422,
+            "retryable": False,
+            "data": {},
+        }
     status = {"rate_limit": 429, "authentication_failed": 502, "invalid_request": 502}.get(outcome.error or "", 502)
     return {
         "code": outcome.error or "api_error",

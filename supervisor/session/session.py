@@ -33,7 +33,7 @@ from supervisor.session.fates import Fates
 from supervisor.session.log_reader import Logbook
 from supervisor.session.mention_rules import Reach
 from supervisor.session.observer import Observer
-from supervisor.session.receipts import Receipts
+from supervisor.session.receipts import WITHDRAWING, Receipts
 from supervisor.session.states import Event, State
 from supervisor.session.waiting import ASKED_SINCE, Permission, expiry, pending
 from supervisor.store.quarantine import set_aside
@@ -50,7 +50,7 @@ ENTERED_SECONDS = 1.0
 STALE = "stale"
 """In a session's options: why its process is to be replaced between two turns, `settings_changed` or `upgrade`."""
 
-OF_PROCESS = frozenset({"last_end", STALE, "withdrawing", "release", MODE_NOW, CWD})
+OF_PROCESS = frozenset({"last_end", STALE, WITHDRAWING, "release", MODE_NOW, CWD})
 """Options that are true of one process only."""
 
 _OVER = (State.STOPPING, State.ENDED)

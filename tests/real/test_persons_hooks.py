@@ -1,4 +1,4 @@
-"""A person's own hooks are part of the turn: one that has Claude go on is not the end of it."""
+"""A person's own hooks are part of the turn: one that has Claude go on, and one that refuses a prompt."""
 
 from __future__ import annotations
 
@@ -90,3 +90,27 @@ def test_a_turn_in_which_a_stop_hook_has_claude_go_on_is_one_turn(make_house: Ma
     assert house.call("session.interrupt", {"sessionId": session})
     assert house.message(running, wait=30)["state"] == "interrupted"
     house.until_state(session, "idle")
+
+
+REFUSALS = {
+    "exit": ["echo 'No SECRETS please' >&2", "exit 2"],
+    "block": ['echo \'{"decision": "block", "reason": "No SECRETS please"}\''],
+    "stop": ['echo \'{"continue": false, "stopReason": "No SECRETS please"}\''],
+}
+
+
+def test_a_prompt_that_a_hook_refuses_has_failed_with_its_reason(make_house: MakeHouse, cli: Path) -> None:
+    house = make_house(cli)
+    refusing = [f"if [ -e {house.folder}/{name} ]; then {'; '.join(lines)}; fi" for name, lines in REFUSALS.items()]
+    persons_hook(house, "UserPromptSubmit", *[line.replace("exit 2; fi", "exit 2\nfi") for line in refusing])
+    house.start_supervisor()
+    _, session = house.ask("Remember the word BANANA")
+    for name in REFUSALS:
+        (house.folder / name).touch()
+        refused = house.send("echo: a secret\nof two lines", session)["message"]
+        assert (refused["state"], refused["error"]["code"]) == ("failed", "prompt_blocked"), refused
+        assert "No SECRETS please" in refused["error"]["message"]
+        assert "a secret" not in refused["error"]["message"]
+        (house.folder / name).unlink()
+        assert house.ask("What word did I ask you to remember?", session)[0] == "BANANA"
+        assert house.session(session)["draft"] is False

@@ -67,8 +67,9 @@ class Claude:
         with open(self.session.dir / "hooks.log", "a") as log:
             log.write(f"hook {event} {self._events}.0\n")
 
-    def line(self, kind: str, content: Any = "", at: int | None = None, **more: Any) -> None:
-        """One line of the transcript."""
+    def line(self, kind: str, content: Any = "", at: int | None = None, said: str | None = None, **more: Any) -> None:
+        """One line of the transcript; `said` is what a notice says."""
+        more |= {"content": said} if said is not None else {}
         stamp = datetime.fromtimestamp((now_ms() if at is None else at) / 1000, UTC).isoformat()
         known = {"type": kind, "uuid": f"u{time.monotonic_ns()}", "timestamp": stamp}
         with open(self._folder / "c.jsonl", "a") as transcript:
@@ -161,6 +162,38 @@ def test_a_turn_in_which_a_stop_hook_has_claude_go_on_is_over_when_claude_is_don
     claude.hook("Stop", prompt_id="p", last_assistant_message="second", stop_hook_active=True)
     claude.line("system", subtype="turn_duration", parentUuid="u4")
     assert settle() == ("answered", "second", None)
+
+
+def refuse(claude: Claude, prompt: str) -> None:
+    content = f"UserPromptSubmit operation blocked by hook:\nNo secrets\n\nOriginal prompt: {prompt}"
+    claude.line("system", subtype="informational", said=content, preventContinuation=True)
+
+
+@pytest.mark.parametrize("heard", ["before", "behind", "never"])
+def test_a_prompt_that_a_hook_has_refused_has_failed(claude: Claude, heard: str) -> None:
+    session, message = claude.session, claude.begin("m")
+    if heard == "before":
+        claude.hook("UserPromptSubmit", prompt=WORDS, prompt_id="p")
+    refuse(claude, WORDS)
+    claude.read()
+    if heard == "behind":
+        claude.hook("UserPromptSubmit", prompt=WORDS, prompt_id="p")
+        claude.read()
+    assert (message.state, (message.error or {}).get("code")) == ("failed", "prompt_blocked")
+    assert "No secrets" in (message.error or {})["message"]
+    assert WORDS not in (message.error or {})["message"]
+    assert session.receipts.was_refused(message), "its text is to be looked for in the box"
+    assert (session.current, session.record.turn_prompt) == (None, "p" if heard == "behind" else None)
+
+
+def test_what_was_refused_to_a_person_is_not_refused_to_our_message(claude: Claude) -> None:
+    session = claude.session
+    claude.hook("UserPromptSubmit", prompt="theirs", prompt_id="t")
+    claude.read()
+    refuse(claude, "theirs")
+    message = claude.begin("m")
+    claude.read()
+    assert (message.state, session.record.turn_prompt) == ("typed", None)
 
 
 @pytest.mark.parametrize("heard", [["UserPromptSubmit", "Stop"], ["Stop", "UserPromptSubmit"], ["Stop"]])
