@@ -47,7 +47,9 @@ def respond(reading: Reading, attempt: int = 1, schema: Mapping[str, Any] | None
         case Kind.SIDE:
             return _say(_side(reading))
         case Kind.COMPACT:
-            return _say(f"<summary>\n{texts.summary(_history(reading))}\n</summary>")
+            # The prompt ends with what a person has added to `/compact`.
+            summary = Text(f"<summary>\n{texts.summary(_history(reading))}\n</summary>")
+            return Plan((*_opening(parse(reading.prompt)[0], attempt), summary))
         case Kind.NOTIFICATION:
             return _say("Background task finished.")
         case Kind.CONTINUATION:

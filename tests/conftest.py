@@ -26,6 +26,7 @@ ON_EACH = frozenset(
         "test_exactness",
         "test_dialogs",
         "test_mentions",
+        "test_modes",
         "test_permissions",
         "test_persons_hooks",
         "test_protection",

@@ -22,6 +22,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from shared.bus.messages import Choice, WaitingFor
+from supervisor.claude.mode_row import mode
 
 _RULE = re.compile(r"^\s?[─━╌╭╰][─━╌╮╯]{9,}|^[─━]{3,}.*[─━]{2,}$")
 _SOLID = re.compile(r"^\s?[─━]{10,}|^[─━]{3,}.*[─━]{2,}$")
@@ -107,6 +108,7 @@ class Sight:
     text: str = ""
     keys: tuple[Choice, ...] = ()
     not_logged_in: bool = False
+    mode: str | None = None
     cursor_text: str = ""
     """The row of its text on which the cursor stands: what is being filled in."""
 
@@ -179,7 +181,8 @@ def read(rows: list[str], cursor: tuple[int, int], is_faint: Callable[[int, int]
         top, bottom = box
         footer = "\n".join(rows[bottom + 1 :])
         draft = _draft(rows[top:bottom], top, is_faint)
-        return Sight("draft" if draft else "prompt", draft=draft, not_logged_in=bool(_NOT_LOGGED_IN.search(footer)))
+        refused = bool(_NOT_LOGGED_IN.search(footer))
+        return Sight("draft" if draft else "prompt", draft=draft, not_logged_in=refused, mode=mode(footer))
     if _waits_for_editor(rows):
         return Sight("editor", text="\n".join(rows).strip("\n"))
     menu = _menu(rows, cursor)
@@ -295,7 +298,8 @@ def _menu(rows: list[str], cursor: tuple[int, int]) -> Menu | None:
     if not title:
         return None  # a box that grows by a row, half drawn: once in 4,000 messages one was taken for a dialog
     labels = "\n".join([*(choice.label for choice in choices), *tail])
-    subject = _subject(text, _SUBJECTS) or _subject(labels, _SUBJECTS[:2]) or "dialog"
+    asks = "\n".join(row for row in text.split("\n") if row == title or row.rstrip().endswith("?"))
+    subject = _subject(asks, _SUBJECTS) or _subject(f"{text}\n{labels}", _SUBJECTS[:2]) or "dialog"
     return Menu(title=title, text=text, choices=choices, pointer=pointer, subject=subject, numbered=numbered)
 
 

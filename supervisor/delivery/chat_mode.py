@@ -14,8 +14,8 @@ from shared.access.tokens import PLAN
 from shared.errors import Conflict
 from supervisor.lifecycle import recycling
 from supervisor.lifecycle.hibernation import check_restful
-from supervisor.session.session import STALE, Session
-from supervisor.store.records import MODE_NOW, PLANNED
+from supervisor.session.session import Session
+from supervisor.store.records import MODE_NOW, PLANNED, SETTINGS_CHANGED, STALE
 
 PLANNING = "planning"
 
@@ -28,7 +28,7 @@ def wanting(options: Mapping[str, Any], live: bool, mode: str | None) -> bool:
     chosen, now = options.get("permission_mode"), options.get(MODE_NOW)
     if mode == PLANNING:
         return chosen != PLAN or (live and now != PLAN)
-    pending = live and now == PLAN != chosen and options.get(STALE) == recycling.SETTINGS_CHANGED
+    pending = live and now == PLAN != chosen and options.get(STALE) == SETTINGS_CHANGED
     return PLANNED in options or pending
 
 
@@ -48,7 +48,7 @@ def take(session: Session, mode: str | None) -> None:
             recycling.change(session, {"permission_mode": planned["before"]})
             planned = None
         kept = {**session.record.options, **({PLANNED: planned} if planned is not None else {})}
-        session.record.options = kept | ({STALE: recycling.SETTINGS_CHANGED} if session.live else {})
+        session.record.options = kept | ({STALE: SETTINGS_CHANGED} if session.live else {})
         session.store.save_session(session.record)
         session.store.append("updated", session.id, {"recycle": session.live, "mode": mode})
 

@@ -39,7 +39,7 @@ async def interrupt(session: Session) -> str:
     await until_told(session)
     turn = session.record.turn_prompt
     async with session.answering:
-        if session.terminal is None or turn is None or session.record.turn_prompt != turn:
+        if session.terminal is None or session.record.turn_prompt != turn or not (turn or is_command_at_work(session)):
             raise Conflict("Nothing runs that could be interrupted.", code="nothing_runs")
         message = session.current
         # The request may be on its way before the box is drawn empty, long before on a busy machine: the box itself knows.
@@ -63,13 +63,26 @@ async def until_told(session: Session) -> None:
     if message is not None:
         unheard = message.kind == "command" or session.state is State.WAITING
         await session.pulse.until(
-            lambda: session.record.turn_prompt is not None or session.current is not message,
+            lambda: (
+                session.record.turn_prompt is not None or session.current is not message or is_command_at_work(session)
+            ),
             COMMAND_SECONDS if unheard else SUBMITTED_SECONDS,
         )
 
 
-async def _press_until_over(session: Session, turn: str, message: MessageRecord | None, drafted: bool) -> str:
+def is_command_at_work(session: Session) -> bool:
+    """Whether the command under way takes its time, as `/compact` does: that is no turn, and only the status file tells it."""
+    message, status = session.current, session.status
+    command = message is not None and message.kind == "command" and message.state in ("typed", "submitted")
+    if message is None or not command or status is None or status.status != "busy":
+        return False
+    return status.updated_at >= message.steps.get("typed", message.created_at)
+
+
+async def _press_until_over(session: Session, turn: str | None, message: MessageRecord | None, drafted: bool) -> str:
     def over() -> bool:
+        if turn is None:
+            return session.current is not message or not is_command_at_work(session)
         return session.record.turn_prompt != turn  # one that follows at once is not to be interrupted, too
 
     def withdrawn() -> bool:
@@ -82,6 +95,8 @@ async def _press_until_over(session: Session, turn: str, message: MessageRecord 
             await press(session, ESCAPE)
         await pause_point("escaped")
         if await session.pulse.until(lambda: over() or withdrawn(), patience):
+            if turn is None:  # what a command was is back in the box
+                await session.pulse.until(lambda: withdrawn() or session.current is not message, DRAWN_SECONDS)
             if message is not None and withdrawn():
                 await _take_back(session, message)
             await session.pulse.until(lambda: session.state is not State.WAITING, GONE_SECONDS)
@@ -109,13 +124,14 @@ async def _take_back(session: Session, message: MessageRecord) -> None:
 
 
 async def take_out(session: Session, message: MessageRecord) -> None:
-    """Take a prompt that a hook has refused out of the box, if the CLI has put it back there (2.1.330 does). The box is asked
-    in any case: it may be drawn late."""
+    """Take the text of a settled message out of the box, if the CLI has put it back there: a prompt that a hook has refused
+    (2.1.330), a command that somebody has ended with Esc. The box is asked in any case: it may be drawn late."""
     async with session.answering:
+        if session.terminal is None or not session.receipts.is_withdrawn(message):
+            return
         await session.pulse.until(lambda: session.sight().kind == "draft", REDRAW_SECONDS)
-        if session.terminal is not None and session.record.options.get(WITHDRAWING) == message.id:
-            await _take_back(session, message)
-    _note(session, None)
+        await _take_back(session, message)
+        _note(session, None)
 
 
 async def finish(session: Session) -> None:

@@ -141,7 +141,7 @@ class Sender:
             await slash_commands.submit(session, message, terminal, self.typing)
         else:
             await self._submit(message, terminal, pressed)
-        if message.state == "submitted" or session.receipts.was_refused(message):
+        if message.state == "submitted" or session.receipts.is_withdrawn(message):
             await pause_point("submitted")
             await self._settled(message)
 
@@ -345,7 +345,7 @@ class Sender:
         """Wait for its fate; the session settles it. A process that is gone is brought back by the lifecycle."""
         session = self._session
         await session.pulse.until(lambda: session.current is not message, None)
-        if session.receipts.was_refused(message):
+        if session.receipts.is_withdrawn(message):
             await interrupt.take_out(session, message)
 
 

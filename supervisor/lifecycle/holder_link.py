@@ -8,8 +8,9 @@ from typing import Any, Protocol
 
 from supervisor.lifecycle.launch import conversation_lock
 from supervisor.session.background import Chores
-from supervisor.session.session import STALE, Session
+from supervisor.session.session import Session
 from supervisor.session.states import Event
+from supervisor.store.records import STALE
 from supervisor.terminal.holder_client import HolderError, HolderTimeout
 from supervisor.terminal.terminal import CONNECT_SECONDS, Terminal
 

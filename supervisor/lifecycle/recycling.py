@@ -17,10 +17,8 @@ from shared.errors import Conflict, InvalidRequest
 from shared.foreign_file import SMALL, read_foreign
 from supervisor.claude.journal import find_transcript
 from supervisor.lifecycle.lifecycle import Lifecycle
-from supervisor.session.session import STALE, Session
-from supervisor.store.records import PLANNED
-
-SETTINGS_CHANGED = "settings_changed"
+from supervisor.session.session import Session
+from supervisor.store.records import PLANNED, SETTINGS_CHANGED, STALE
 
 NAMES = ("model", "permission_mode", "effort", "add_dirs", "mcp_config", "append_system_prompt")
 PERMISSION_MODES = ("default", "acceptEdits", "auto", "bypassPermissions", "dontAsk", "plan")

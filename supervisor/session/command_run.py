@@ -21,6 +21,10 @@ SILENT_SECONDS = 3.0
 """A command that has left the box this long ago, with the CLI idle and nothing in the transcript, says nothing there."""
 
 
+BACK_SECONDS = 1.0
+"""How long a command must have stood in the box again before it counts as ended by Esc."""
+
+
 @dataclass
 class CommandRun:
     """What was seen of the command under way. Read again from the transcript by the next supervisor."""
@@ -48,11 +52,14 @@ class CommandRun:
         if line.kind in ("output", "notice"):
             self.outputs.append(line.text)
 
-    def outcome(self, quiet: bool, screen: Callable[[], str], now: float) -> Outcome | None:
-        """Its fate, once it has said what it has to say. `quiet`: the CLI is idle, with its prompt box on the screen."""
+    def outcome(self, quiet: bool, screen: Callable[[], str], now: float, *, back: bool = False) -> Outcome | None:
+        """Its fate, once it has said what it has to say. `quiet`: the CLI is idle, with its prompt box on the screen; `back`:
+        and the command stands in it again, as it does when somebody has ended it with Esc."""
         self.quiet_since = (self.quiet_since or now) if quiet else None
         if self.quiet_since is None:
             return None
+        if back and not self.outputs:
+            return Outcome("interrupted", detail="withdrawn") if now - self.quiet_since >= BACK_SECONDS else None
         if self.outputs and now - self.last_at >= MORE_SECONDS:
             return Outcome("answered", reply="\n".join(filter(None, self.outputs)))
         if now - max(self.quiet_since, self.last_at) >= SILENT_SECONDS:

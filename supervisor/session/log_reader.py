@@ -25,7 +25,7 @@ from supervisor.claude.journal import (
 )
 from supervisor.claude.prompts import same_prompt
 from supervisor.claude.transcript import milliseconds, read
-from supervisor.session import backoff, refused_prompt, tool_events
+from supervisor.session import backoff, permission_mode, refused_prompt, tool_events
 from supervisor.session.log_tails import LogTails
 from supervisor.session.permission_rules import consider
 from supervisor.session.truncation import excerpt
@@ -33,7 +33,7 @@ from supervisor.session.turn import StopReport, Turn
 from supervisor.session.turn_assembler import REMEMBERED_TURNS, TurnBook
 from supervisor.session.unreadable import Unreadable
 from supervisor.session.waiting import Permission, pipe_of, release
-from supervisor.store.records import CWD, MODE_NOW
+from supervisor.store.records import CWD
 from supervisor.store.store import now_ms
 
 if TYPE_CHECKING:
@@ -128,8 +128,8 @@ class Logbook:
         session = self._session
         payload, name = event.payload, event.name
         self._hear(event.prompt_id)
-        if name in ("UserPromptSubmit", "Stop") and isinstance(payload.get("permission_mode"), str):
-            session.record.options = {**session.record.options, MODE_NOW: payload["permission_mode"]}
+        if permission_mode.is_news(event, event.prompt_id in self.stops):
+            permission_mode.follow(session, payload.get("permission_mode"))
         if isinstance(payload.get("cwd"), str) and "agent_id" not in payload:
             session.record.options = {**session.record.options, CWD: payload["cwd"]}
         if name == "SessionStart":

@@ -16,7 +16,7 @@ from shared.bus.messages import Waiting
 from shared.foreign_file import Unreadable
 from supervisor.claude import screen
 from supervisor.claude.journal import read_status, status_path, status_stamp
-from supervisor.session import backoff, states
+from supervisor.session import backoff, permission_mode, states
 from supervisor.session.appearances import Appearance, appearance, overtaken, shown_request
 from supervisor.session.states import Event, Evidence, State
 from supervisor.session.waiting import (
@@ -27,6 +27,7 @@ from supervisor.session.waiting import (
     permission_waiting,
     screen_waiting,
 )
+from supervisor.store.records import MODE_NOW
 from supervisor.store.store import now_ms
 
 if TYPE_CHECKING:
@@ -55,6 +56,9 @@ STRANGE_SECONDS = 0.5
 
 DECIDED_SECONDS = 3.0
 """How long an answered dialog may stay on the screen before it counts as asked again."""
+
+MODE_SECONDS = 5.0
+"""How long after a person's key the row below the prompt box is asked for the permission mode."""
 
 JUDGE_SECONDS = 0.1
 """How long a screen that never comes to rest goes without a judgement."""
@@ -142,7 +146,17 @@ class Observer:
             return
         if verdict.event is not Event.LOST_SIGHT:
             self._puzzled_since = None
+        if verdict.event is Event.READY and now - session.keyed_at < MODE_SECONDS:
+            self._look_at_mode(sight)
         session.apply(verdict.event, "evidence", verdict.waiting)
+
+    def _look_at_mode(self, sight: screen.Sight) -> None:
+        """A person's key may have changed the permission mode, which no hook tells before the next prompt."""
+        session = self._session
+        if sight.mode is not None and sight.mode != session.record.options.get(MODE_NOW):
+            with session.change():
+                permission_mode.follow(session, sight.mode)
+                session.store.save_session(session.record)
 
     def _fresh_status(self) -> str | None:
         """The status file's word, unless it is older than the end of the turn that it speaks of."""

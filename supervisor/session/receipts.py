@@ -120,9 +120,14 @@ class Receipts:
         idle = session.status is None or session.status.status in ("idle", "shell")
         quiet = idle and session.record.turn_prompt is None and session.sight().kind in ("prompt", "draft")
         outcome = self.command_run(message).outcome(
-            quiet, lambda: on_screen(terminal.screen.text(), message.prompt), now
+            quiet,
+            lambda: on_screen(terminal.screen.text(), message.prompt),
+            now,
+            back=session.sight().draft.startswith(message.prompt.rstrip()),
         )
-        if outcome is not None:
+        if outcome is not None and outcome.state == "interrupted":
+            self.withdraw(message, outcome)
+        elif outcome is not None:
             self.conclude(message, outcome)
 
     def is_quiet(self) -> bool:
@@ -224,23 +229,25 @@ class Receipts:
         session.pulse.ring()
 
     def refuse(self, message: MessageRecord, reason: str) -> None:
-        """A person's hook has refused this prompt. Its text may be back in the box, where the next one would wait for it as
-        for a person's draft: that is written down with its fate, and whoever has sent it takes it out."""
-        session = self._session
+        """A person's hook has refused this prompt."""
         if message.state not in ("typed", "submitted") or not self.is_claimed(message):
             return
-        with session.change(message):
+        with self._session.change(message):
             if message.state == "typed":
                 self.step(message, "submitted")
-            session.record.options = {**session.record.options, WITHDRAWING: message.id}
-            if session.record.turn_prompt == message.prompt_id:
-                session.logs.turn_over()
-            self.conclude(message, Outcome("failed", error=PROMPT_BLOCKED, detail=reason))
+            self.withdraw(message, Outcome("failed", error=PROMPT_BLOCKED, detail=reason))
 
-    def was_refused(self, message: MessageRecord) -> bool:
-        """Whether a person's hook has refused it, and its text is still to be looked for in the box."""
-        refused = message.error is not None and message.error.get("code") == PROMPT_BLOCKED
-        return refused and self._session.record.options.get(WITHDRAWING) == message.id
+    def withdraw(self, message: MessageRecord, outcome: Outcome) -> None:
+        """Settle a message whose text may be back in the box, where the next one would wait for it as for a person's draft:
+        that is written down with its fate, and whoever has sent it takes it out."""
+        session = self._session
+        with session.change(message):
+            session.record.options = {**session.record.options, WITHDRAWING: message.id}
+            self.conclude(message, outcome)
+
+    def is_withdrawn(self, message: MessageRecord) -> bool:
+        """Whether its text is still to be looked for in the box."""
+        return bool(self._session.record.options.get(WITHDRAWING) == message.id)
 
     def is_claimed(self, message: MessageRecord) -> bool:
         """Whether the editor of this very process has put the message's text into the box."""

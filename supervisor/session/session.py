@@ -24,7 +24,7 @@ from shared.paths import Paths
 from supervisor import clock
 from supervisor.claude import command_line, screen
 from supervisor.claude.journal import Status
-from supervisor.session import lifetime, log_tails, mention_rules, states
+from supervisor.session import lifetime, log_tails, mention_rules, permission_mode, states
 from supervisor.session.appearances import LOOK, Appearance
 from supervisor.session.backoff import is_held
 from supervisor.session.command_run import CommandRun
@@ -37,7 +37,7 @@ from supervisor.session.receipts import WITHDRAWING, Receipts
 from supervisor.session.states import Event, State
 from supervisor.session.waiting import ASKED_SINCE, Permission, expiry, pending
 from supervisor.store.quarantine import set_aside
-from supervisor.store.records import CWD, MODE_NOW
+from supervisor.store.records import CWD, MODE_NOW, SETTINGS_CHANGED, STALE
 from supervisor.store.rollback import undone_on_failure
 from supervisor.store.store import MessageRecord, SessionRecord, Store, now_ms
 from supervisor.terminal.holder_launch import Spares
@@ -46,9 +46,6 @@ from supervisor.terminal.terminal import Terminal
 TRUST_TRIES = 3
 ENTERED_SECONDS = 1.0
 """How long after a person's Enter their prompt may take to be told by its hook (measured: 20-60 ms, 160 on a busy machine)."""
-
-STALE = "stale"
-"""In a session's options: why its process is to be replaced between two turns, `settings_changed` or `upgrade`."""
 
 OF_PROCESS = frozenset({"last_end", STALE, WITHDRAWING, "release", MODE_NOW, CWD})
 """Options that are true of one process only."""
@@ -236,7 +233,7 @@ class Session:
             permission_mode=record.options.get("permission_mode"),
             effort=record.options.get("effort"),
             add_dirs=list(record.options.get("add_dirs") or []),
-            settings_pending=live and record.options.get(STALE) == "settings_changed",
+            settings_pending=live and record.options.get(STALE) == SETTINGS_CHANGED,
             health=self.health,
             trust=record.trust,
         )
@@ -327,7 +324,8 @@ class Session:
         record.ready_once, record.turn_prompt, record.background = False, None, []
         kept = {name: value for name, value in record.options.items() if name not in OF_PROCESS}
         record.options = kept | ({"release": release} if release is not None else {})
-        record.options[MODE_NOW] = kept.get("permission_mode")
+        chosen = kept.get("permission_mode")
+        record.options[MODE_NOW] = permission_mode.started_with(chosen, self.house.config().claude.args)
         self.session_started, self.status, self.health, self.shown = False, None, "ok", None
 
     def touch(self) -> None:

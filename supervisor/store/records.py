@@ -10,6 +10,11 @@ from shared.bus.messages import ErrorBody, MessageView
 PLANNED = "planned"
 """In a session's options: a chat's mode has put it into plan mode; `before` is the permission mode that it had."""
 
+STALE = "stale"
+"""In a session's options: why its process is to be replaced between two turns, `settings_changed` or `upgrade`."""
+
+SETTINGS_CHANGED = "settings_changed"
+
 MODE_NOW = "mode_now"
 """In a session's options: the permission mode that its process is in, as it was started or as its hooks say."""
 

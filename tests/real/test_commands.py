@@ -120,3 +120,45 @@ def test_a_command_waits_for_a_draft_and_for_its_turn(house: House) -> None:
     house.call("session.keys", {"sessionId": session, "keys": ["C-u"]})
     done = house.message(waiting["messageId"], wait=30)
     assert (done["state"], done["kind"], done["reply"]) == ("answered", "command", "Session renamed to: Later")
+
+
+def compacting(house: House, session: str, gate: str) -> str:
+    """A `/compact` that takes its time; the message."""
+    message: str = run(house, session, f"/compact [[gate {gate}]]", wait=0)["messageId"]
+    assert house.model.wait_for_gate(gate, 30)
+    until(lambda: house.message(message)["state"] == "submitted", "it is taken")
+    return message
+
+
+def test_a_command_that_takes_its_time_is_ended_and_leaves_nothing_in_the_box(house: House) -> None:
+    _, session = house.ask("Remember the word FIG")
+    house.ask("echo: more to compact", session)
+    message = compacting(house, session, "asked")
+    until(lambda: house.session(session)["state"] == "busy", "it works")
+    behind = house.send("What word did I ask you to remember?", session, wait=0)["message"]["id"]
+    assert house.call("session.interrupt", {"sessionId": session})["rung"] == "escape"
+    assert house.message(message, wait=30)["state"] == "interrupted"
+    assert house.message(behind, wait=30)["reply"] == "FIG"
+
+    message = compacting(house, session, "pressed")
+    behind = house.send("What word did I ask you to remember?", session, wait=0)["message"]["id"]
+    until(lambda: house.session(session)["state"] == "busy", "it works")
+    house.call("session.keys", {"sessionId": session, "keys": ["Escape"]})
+    assert house.message(message, wait=30)["state"] == "interrupted"
+    assert house.message(behind, wait=30)["reply"] == "FIG"
+
+    message = compacting(house, session, "way")
+    sent = house.send("What word did I ask you to remember?", session, interrupt=True, wait=30)
+    assert (sent["interrupted"], sent["message"]["reply"]) == ("escape", "FIG")
+    assert house.message(message)["state"] == "interrupted"
+    assert house.session(session)["draft"] is False
+
+
+def test_a_command_behind_a_dialog_does_not_show_it_as_its_own(house: House) -> None:
+    _, session = house.ask("echo: hello")
+    assert run(house, session, "/model")["waiting"]
+    behind = run(house, session, "/rename Later", wait=5)
+    assert (behind["state"], behind["waiting"]) == ("queued", None)
+    waiting = house.session(session)["waiting"]
+    house.call("session.answer", {"sessionId": session, "waitingId": waiting["id"], "choice": "escape"})
+    assert house.message(behind["messageId"], wait=30)["reply"] == "Session renamed to: Later"

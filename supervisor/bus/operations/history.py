@@ -127,18 +127,20 @@ class TalkOps:
         household, message, duplicate = self._pool.send(order, kind="command", op=COMMAND, actor=request.actor)
         session = household.session
 
-        def opened() -> bool:
+        def asks() -> bool:
             return session.state is State.WAITING and session.waiting is not None
 
         with session.fates.awaited(message.id) as settled:
-            await session.pulse.until(lambda: settled() or opened(), max(0.0, arguments.wait))
+            await session.pulse.until(lambda: settled() or asks(), max(0.0, arguments.wait))
+        current = session.current
+        own = current is not None and current.id == message.id and current.state in ("typed", "submitted")
         view = self._pool.sent(household, message.id).message
         return CommandResult(
             message_id=view.id,
             state=view.state,
             session=session.view(),
             output=view.reply,
-            waiting=session.waiting if session.state is State.WAITING else None,
+            waiting=session.waiting if own and asks() else None,  # it may be queued behind what another one has opened
             error=view.error,
             duplicate=duplicate,
         )

@@ -329,7 +329,7 @@ class Ops:
                 return None
         running = session.record.turn_prompt
         await session.pulse.until(lambda: not session.answering.locked(), INTERRUPT_WAIT_SECONDS)
-        if running is None or session.record.turn_prompt != running:
+        if session.record.turn_prompt != running or not (running or interrupt.is_command_at_work(session)):
             return None
         with suppress(Conflict, Unavailable, HolderError):
             return await interrupt.interrupt(session)

@@ -191,3 +191,21 @@ def test_a_dialog_that_a_person_moves_in_or_fills_in_goes_on(release: str) -> No
     assert before.identity != after.identity
     assert reading.goes_on(before, after, own=True)
     assert not reading.goes_on(before, seen(release, "command-theme"), own=True)
+
+
+@pytest.mark.parametrize(
+    ("title", "body", "subject"),
+    [
+        ("This session is 5h old and 120k tokens.", "Resuming it will consume your usage limits faster.", "dialog"),
+        ("What to do with the branch?", "The mcp server of the project has changed.", "dialog"),
+        ("You've hit your usage limit", "", "rate_limit"),
+        ("New MCP server found in .mcp.json: x", "MCP servers may execute code.", "setup"),
+        ("Read(/etc/hosts)", "Do you want to proceed?", "permission"),
+        ("Accessing workspace:", "Is this a project you created or one you trust?", "trust"),
+    ],
+)
+def test_what_a_dialog_is_about_is_told_by_its_title_and_its_question(title: str, body: str, subject: str) -> None:
+    rows = ["─" * 40, f" {title}", f" {body}", "", " ❯ 1. Yes", "   2. No", "", " Enter to confirm · Esc to cancel"]
+    menu = reading.read(rows, (1, 4), lambda x, y: False).menu
+    assert menu is not None
+    assert menu.subject == subject

@@ -47,6 +47,11 @@ def test_a_word_is_remembered_across_turns() -> None:
     assert said(reply([user("What word did I ask you to remember?")])) == "You have not asked me to remember a word."
 
 
+def test_a_compaction_waits_at_a_gate_that_its_instructions_name() -> None:
+    plan = reply([user("hi", f"{COMPACT}\n\nAdditional Instructions:\n[[gate g]] keep it short")])
+    assert plan.steps[0] == Gate("g")
+
+
 def test_a_word_survives_compacting_twice() -> None:
     summary = said(reply([user("Remember the word maple", COMPACT)]))
     for _ in range(2):

@@ -182,7 +182,7 @@ def test_a_prompt_that_a_hook_has_refused_has_failed(claude: Claude, heard: str)
     assert (message.state, (message.error or {}).get("code")) == ("failed", "prompt_blocked")
     assert "No secrets" in (message.error or {})["message"]
     assert WORDS not in (message.error or {})["message"]
-    assert session.receipts.was_refused(message), "its text is to be looked for in the box"
+    assert session.receipts.is_withdrawn(message), "its text is to be looked for in the box"
     assert (session.current, session.record.turn_prompt) == (None, "p" if heard == "behind" else None)
 
 

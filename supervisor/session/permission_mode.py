@@ -1,0 +1,50 @@
+"""The permission mode that a session's process is in, whoever has changed it: a plan that was approved, an "always", Claude
+itself, or a person with Shift+Tab.
+
+Hooks say it, and the row below the prompt box. What must not regress: the mode that is shown, the one in force and the one
+that the next process is started with are the same; a mode that was chosen for the next process is not undone by what the
+present one is still in; and what is heard late says nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from supervisor.claude.journal import HookEvent
+from supervisor.store.records import MODE_NOW, PLANNED, SETTINGS_CHANGED, STALE
+
+if TYPE_CHECKING:
+    from supervisor.session.session import Session
+
+HEARD = ("UserPromptSubmit", "PostToolUse", "Stop")
+"""Hooks that say the mode as it is now; a tool's beginning says the one before."""
+
+DEFAULT = "default"
+
+
+def started_with(chosen: str | None, arguments: list[str]) -> str | None:
+    """The mode of a process that begins; None when the owner's arguments say it."""
+    own = any(word.split("=")[0] in ("--permission-mode", "--dangerously-skip-permissions") for word in arguments)
+    return chosen or (None if own else DEFAULT)
+
+
+def is_news(event: HookEvent, stopped: bool) -> bool:
+    """Whether a hook says the session's mode as it is now. `stopped`: the Stop of its turn was heard before it."""
+    return event.name in HEARD and not (stopped and event.name != "Stop") and "agent_id" not in event.payload
+
+
+def follow(session: Session, mode: object) -> None:
+    """The process is in this mode, as a hook or its screen says."""
+    options = session.record.options
+    pending = options.get(STALE) == SETTINGS_CHANGED  # what was chosen is for the next process
+    if not isinstance(mode, str) or options.get(MODE_NOW) == mode:
+        return
+    known = options.get(MODE_NOW)
+    options = {**options, MODE_NOW: mode}
+    if known is not None and not pending and (options.get("permission_mode") or DEFAULT) != mode:
+        options["permission_mode"] = mode
+        planned = options.get(PLANNED)
+        if planned is not None and (planned["before"] or DEFAULT) == mode:
+            del options[PLANNED]
+        session.store.append("updated", session.id, {"recycle": False, "permissionMode": mode})
+    session.record.options = options

@@ -1,0 +1,52 @@
+"""Which permission mode a session has, whoever has changed it."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from supervisor.session.permission_mode import follow, started_with
+from supervisor.store.records import MODE_NOW, PLANNED, SETTINGS_CHANGED, STALE
+
+PLAN = {"permission_mode": "plan", MODE_NOW: "plan"}
+
+
+@pytest.mark.parametrize(
+    ("options", "heard", "becomes"),
+    [
+        (PLAN, "default", {"permission_mode": "default", MODE_NOW: "default"}),
+        (PLAN, "plan", PLAN),
+        (PLAN, None, PLAN),
+        ({MODE_NOW: "default"}, "acceptEdits", {"permission_mode": "acceptEdits", MODE_NOW: "acceptEdits"}),
+        ({MODE_NOW: "plan"}, "default", {MODE_NOW: "default"}),
+        ({MODE_NOW: None}, "auto", {MODE_NOW: "auto"}),  # the owner's own arguments say it
+        (
+            {"permission_mode": "auto", MODE_NOW: "plan", STALE: SETTINGS_CHANGED},
+            "default",
+            {"permission_mode": "auto", MODE_NOW: "default", STALE: SETTINGS_CHANGED},
+        ),
+        ({**PLAN, PLANNED: {"before": None}}, "default", {"permission_mode": "default", MODE_NOW: "default"}),
+        (
+            {**PLAN, PLANNED: {"before": "auto"}},
+            "default",
+            {"permission_mode": "default", MODE_NOW: "default", PLANNED: {"before": "auto"}},
+        ),
+    ],
+)
+def test_follow(options: dict[str, Any], heard: Any, becomes: dict[str, Any]) -> None:
+    told: list[Any] = []
+    store = SimpleNamespace(append=lambda *event: told.append(event))
+    session: Any = SimpleNamespace(id="s", store=store, record=SimpleNamespace(options=dict(options)))
+    follow(session, heard)
+    assert session.record.options == becomes
+    changed = becomes.get("permission_mode") != options.get("permission_mode")
+    assert [event[0] for event in told] == (["updated"] if changed else [])
+
+
+def test_a_process_begins_in_the_mode_of_its_command_line() -> None:
+    assert started_with("plan", []) == "plan"
+    assert started_with(None, []) == "default"
+    assert started_with(None, ["--permission-mode", "auto"]) is None
+    assert started_with(None, ["--permission-mode=auto"]) is None
