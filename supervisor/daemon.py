@@ -19,6 +19,7 @@ from msgspec.structs import replace
 from shared import __version__, node
 from shared.access.bus_keys import BusKeyring
 from shared.bus.messages import NodeView
+from shared.bus.operations import with_effect
 from shared.config import Config, load
 from shared.errors import InvalidRequest, PilotlightError, StorageFailed
 from shared.logs import open_log
@@ -26,7 +27,7 @@ from shared.paths import Paths
 from shared.readiness import READY, STOPPING, notify
 from supervisor.bus.audit import AccessWatch
 from supervisor.bus.operations.history import TalkOps
-from supervisor.bus.operations.table import LOOKING, Ops
+from supervisor.bus.operations.table import Ops
 from supervisor.bus.operations.terminal import TerminalOps
 from supervisor.bus.server import Bus
 from supervisor.bus.sockets import Door, LocalDoor, TcpDoor
@@ -134,7 +135,7 @@ class Daemon:
         TerminalOps(pool, ops, recorder)
         self._tcp = self._tcp_door(log)
         doors: list[Door] = [LocalDoor(self._paths.request_address, self._paths.event_address)]
-        bus = Bus(doors + ([self._tcp] if self._tcp else []), ops.handle, log, LOOKING, ops.audit.permit)
+        bus = Bus(doors + ([self._tcp] if self._tcp else []), ops.handle, log, with_effect("looks"), ops.audit.permit)
         health.chores += [
             ("run_dir_renewed", self._paths.heal),
             *(

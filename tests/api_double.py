@@ -22,38 +22,7 @@ from shared.bus import operations
 from shared.bus.messages import Event
 from shared.errors import Busy, Conflict, InvalidRequest, NotFound, PilotlightError
 
-ARGUMENTS: dict[str, type[Any]] = {
-    **dict.fromkeys(("ping", "status", "health", "metrics", "settings.get"), operations.Nothing),
-    **dict.fromkeys(
-        ("session.get", "session.interrupt", "session.hibernate", "session.wake", "session.reopen"),
-        operations.SessionRef,
-    ),
-    "session.create": operations.CreateSession,
-    "session.list": operations.ListSessions,
-    "session.kill": operations.StopSession,
-    "session.update": operations.UpdateSession,
-    "session.answer": operations.Answer,
-    "session.keep_alive": operations.KeepAlive,
-    "session.screen": operations.ScreenRequest,
-    "session.keys": operations.SendKeys,
-    "session.resize": operations.Resize,
-    "session.recording": operations.RecordingRequest,
-    "message.send": operations.SendMessage,
-    "message.get": operations.MessageRef,
-    "message.cancel": operations.MessageRef,
-    "message.list": operations.ListMessages,
-    "settings.patch": operations.SettingsPatch,
-    "events.since": operations.EventsSince,
-    "history": operations.HistoryRequest,
-    "export": operations.ExportRequest,
-    "search": operations.SearchRequest,
-    "usage": operations.UsageRequest,
-    "conversations.list": operations.ListConversations,
-    "session.command": operations.RunCommand,
-    "session.fork": operations.ForkSession,
-    "message.move": operations.MoveMessage,
-    "audit.refused": operations.RefusedCall,
-}
+ARGUMENTS = {name: operation.arguments for name, operation in operations.OPERATIONS.items()}
 
 
 def now() -> int:

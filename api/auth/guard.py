@@ -15,7 +15,9 @@ from contextlib import suppress
 from typing import TypeVar
 from urllib.parse import urlsplit
 
+import msgspec
 from flask import Flask, Response, current_app, g, request
+from msgspec import Struct
 
 from api.auth import device_cookie, tickets
 from api.auth.rate_limit import Pace
@@ -23,7 +25,7 @@ from api.context import api
 from api.http import forms
 from shared.access.devices import Devices
 from shared.access.tokens import Identity, Keyring, Scope, require
-from shared.bus.operations import RefusedCall
+from shared.bus.operations import RefusedCall, needed
 from shared.config import ApiConfig
 from shared.errors import Forbidden, PilotlightError, Unauthorized
 
@@ -150,6 +152,11 @@ def need(scope: Scope) -> None:
     except Forbidden:
         _tell_refusal(identity, scope)
         raise
+
+
+def need_for(op: str, arguments: Struct) -> None:
+    """Refuse the caller when it may not ask for this operation with these arguments. Raise Forbidden."""
+    need(needed(op, msgspec.to_builtins(arguments)))
 
 
 def _tell_refusal(identity: Identity, scope: Scope) -> None:

@@ -7,7 +7,10 @@ the scope `admin`, and a test fails.
     read    look: sessions, messages, events, screens, metrics, settings
     chat    talk: send and cancel messages, open, wake and extend sessions, interrupt
     answer  decide for Claude: permissions, questions, plans, trust
-    admin   everything else: end sessions, press keys, change settings, models and permission modes
+    admin   everything else: end sessions, press keys, change settings and permission modes
+
+What a call needs is what its operations need (`shared/bus/operations.py`), also for what is asked for beside; a test holds the
+two together.
 """
 
 from __future__ import annotations

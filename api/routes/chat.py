@@ -8,7 +8,7 @@ from flask import Blueprint, Response, g
 from msgspec import Struct
 from msgspec.structs import replace
 
-from api.auth.guard import need
+from api.auth.guard import need_for
 from api.context import api
 from api.events import message_stream, responses
 from api.http import forms, requests
@@ -68,8 +68,6 @@ def chat() -> Response:
     tree = forms.json_object()
     key = requests.idempotency_key(tree.get("requestId"))
     body = requests.fit(ChatRequest, tree)
-    if body.trust:
-        need("answer")
     default = 0.0 if responses.wanted() else api().config.api.wait_seconds
     if body.device_token:
         default = min(default, DEVICE_WAIT_SECONDS)
@@ -93,6 +91,7 @@ def chat() -> Response:
 
 def send(message: SendMessage) -> Response:
     """The answer in the form that the caller asked for."""
+    need_for("message.send", message)
     message = replace(message, confined=not allows(g.identity.scope, "answer"))
     start = responses.start()
     if not responses.wanted():

@@ -8,11 +8,11 @@ import msgspec
 from flask import Blueprint, Response, request
 from msgspec import Struct
 
-from api.auth.guard import need
+from api.auth.guard import need_for
 from api.context import api
 from api.http import requests
 from api.http.problems import json_response
-from shared.access.tokens import POWERFUL, powerful
+from shared.access.tokens import POWERFUL
 from shared.bus.messages import SessionState
 from shared.bus.operations import Answer, CreateSession, ListSessions, SessionRef, StopSession, UpdateSession
 
@@ -56,7 +56,7 @@ def attention() -> Response:
 def create_session() -> Response:
     """Open a session for a project; `wait` seconds for it to be ready."""
     wanted = requests.action(CreateSession)
-    _guard_fields(wanted)
+    need_for("session.create", wanted)
     requests.not_blank("projectPath", wanted.project_path)
     wait = requests.wait_seconds(wanted.wait, 0.0)
     here = api()
@@ -81,7 +81,7 @@ def update_session(id: str) -> Response:
     """
     session = requests.session_id(id)
     change = requests.action(UpdateSession, key=False, sessionId=session)
-    _guard_fields(change)
+    need_for("session.update", change)
     if not set(msgspec.to_builtins(change)) & CHANGEABLE:
         raise requests.invalid("body", f"Nothing to change: send one of {', '.join(sorted(CHANGEABLE))}.")
     return _one(api().hold("session.update", change, ACT_SECONDS))
@@ -139,14 +139,6 @@ def stop(order: StopSession) -> dict[str, Any]:
     """End this session and return its last view."""
     view: dict[str, Any] = api().hold("session.kill", order, STOP_SECONDS)
     return view
-
-
-def _guard_fields(wanted: Struct) -> None:
-    given = msgspec.to_builtins(wanted)
-    if powerful(given, changing=isinstance(wanted, UpdateSession)):
-        need("admin")
-    if given.get("trust"):
-        need("answer")
 
 
 def _one(view: Any, status: int = 200) -> Response:

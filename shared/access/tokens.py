@@ -37,7 +37,7 @@ POWERFUL = frozenset({"permissionMode", "mcpConfig", "addDirs", "appendSystemPro
 call needs otherwise."""
 
 PLAN = "plan"
-"""The one permission mode that only takes from what Claude may do."""
+"""The one permission mode that only takes from what Claude may do, where nobody has chosen another one before."""
 
 DEFAULT_NAME = "default"
 PREFIX = "pl_"

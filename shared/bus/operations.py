@@ -1,14 +1,19 @@
-"""The arguments of every operation of the bus, as `shared.messages` has its envelope, its views and its events.
+"""Every operation of the bus: its arguments, who may ask for it, and what it leaves behind; `shared.messages` has the envelope,
+the views and the events.
 
-An unknown field is refused. `docs/bus.md` explains the operations.
+An unknown field is refused. `docs/bus.md` explains the operations. What must not regress: `OPERATIONS` is the one place where it
+is said what an operation takes and needs, so HTTP and bus let in the same ones.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from msgspec import UNSET, UnsetType, field
 
+from shared.access.tokens import PLAN, Scope, allows, powerful
 from shared.bus.messages import Attachment, ChatMode, EndReason, MessageState, SessionState, Wire
 
 
@@ -272,3 +277,80 @@ class SendKeys(Wire, frozen=True, forbid_unknown_fields=True):
     keys: list[str] = field(default_factory=list)
     text: str | None = None
     key: str | None = None
+
+
+Effect = Literal["looks", "acts", "sends"]
+"""What an operation leaves behind: nothing; an `audit` event when it is asked for; one with the message that it accepts."""
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One operation of the bus. `scope` None: for pilotlight's own processes on this machine only."""
+
+    name: str
+    arguments: type[Any]
+    scope: Scope | None
+    effect: Effect
+
+
+OPERATIONS: dict[str, Operation] = {
+    operation.name: operation
+    for operation in (
+        Operation("ping", Nothing, "read", "looks"),
+        Operation("status", Nothing, "read", "looks"),
+        Operation("health", Nothing, "read", "looks"),
+        Operation("metrics", Nothing, "read", "looks"),
+        Operation("settings.get", Nothing, "read", "looks"),
+        Operation("settings.patch", SettingsPatch, "admin", "acts"),
+        Operation("shutdown", Shutdown, "admin", "acts"),
+        Operation("audit.refused", RefusedCall, None, "acts"),
+        Operation("events.since", EventsSince, "read", "looks"),
+        Operation("session.list", ListSessions, "read", "looks"),
+        Operation("session.get", SessionRef, "read", "looks"),
+        Operation("session.create", CreateSession, "chat", "acts"),
+        Operation("session.fork", ForkSession, "chat", "acts"),
+        Operation("session.update", UpdateSession, "chat", "acts"),
+        Operation("session.wake", SessionRef, "chat", "acts"),
+        Operation("session.reopen", SessionRef, "chat", "acts"),
+        Operation("session.interrupt", SessionRef, "chat", "acts"),
+        Operation("session.keep_alive", KeepAlive, "chat", "acts"),
+        Operation("session.answer", Answer, "answer", "acts"),
+        Operation("session.hibernate", SessionRef, "admin", "acts"),
+        Operation("session.kill", StopSession, "admin", "acts"),
+        Operation("session.command", RunCommand, "admin", "sends"),
+        Operation("session.screen", ScreenRequest, "read", "looks"),
+        Operation("session.recording", RecordingRequest, "read", "acts"),
+        Operation("session.keys", SendKeys, "admin", "acts"),
+        Operation("session.resize", Resize, "admin", "acts"),
+        Operation("message.get", MessageRef, "read", "looks"),
+        Operation("message.list", ListMessages, "read", "looks"),
+        Operation("message.send", SendMessage, "chat", "sends"),
+        Operation("message.cancel", MessageRef, "chat", "acts"),
+        Operation("message.move", MoveMessage, "chat", "acts"),
+        Operation("history", HistoryRequest, "read", "looks"),
+        Operation("export", ExportRequest, "read", "looks"),
+        Operation("search", SearchRequest, "read", "looks"),
+        Operation("usage", UsageRequest, "read", "looks"),
+        Operation("conversations.list", ListConversations, "admin", "looks"),
+    )
+}
+"""Everything that can be asked for, each said once: who may (`needed` adds what the arguments ask for beside), and what it
+leaves behind. The supervisor's table, the audit, the grants of bus keys and the scopes of the HTTP calls come from it or are
+tested against it."""
+
+
+def with_effect(*effects: Effect) -> frozenset[str]:
+    """The names of the operations that leave this behind."""
+    return frozenset(name for name, operation in OPERATIONS.items() if operation.effect in effects)
+
+
+def needed(op: str, args: Mapping[str, Any]) -> Scope:
+    """The scope that this operation takes with these arguments (camelCase); `admin` for one that is not known."""
+    known = OPERATIONS.get(op)
+    scope: Scope = (known.scope if known is not None else None) or "admin"
+    changing = op == "session.update"
+    if not changing and args.get("permissionMode") == PLAN:
+        args = {name: given for name, given in args.items() if name != "permissionMode"}
+    if powerful(args, changing=changing) or (op == "session.recording" and args.get("start") is not None):
+        return "admin"
+    return "answer" if args.get("trust") and not allows(scope, "answer") else scope

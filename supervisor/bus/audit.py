@@ -21,15 +21,15 @@ from shared.access.bus_keys import BusClientKey, BusKeyring
 from shared.access.devices import Devices
 from shared.access.tokens import DEFAULT_NAME, Keyring
 from shared.bus.messages import Request
-from shared.bus.operations import RefusedCall
+from shared.bus.operations import RefusedCall, with_effect
 from shared.errors import Forbidden, PilotlightError, StorageFailed, Unavailable
 from shared.foreign_file import SMALL, read_foreign
 from shared.paths import Paths
-from supervisor.bus.access import permit
+from supervisor.bus.access import LOCAL, permit
 from supervisor.store.store import Store
 
-SENDS = frozenset({"message.send", "session.command"})
-REFUSED = "audit.refused"
+SENDS = with_effect("sends")
+ACTS = with_effect("acts") - LOCAL
 LOOK_SECONDS = 1.0
 REFUSALS = 10
 REFUSAL_SECONDS = 60.0
@@ -62,7 +62,7 @@ class Audit:
     def asked(self, request: Request, arguments: Any) -> None:
         """Somebody asks for something that changes something."""
         session, message = getattr(arguments, "session_id", None), getattr(arguments, "message_id", None)
-        if request.op in SENDS or request.op == REFUSED:
+        if request.op not in ACTS:
             return
         if request.op == "session.recording" and arguments.start is None:
             return

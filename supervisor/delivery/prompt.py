@@ -23,7 +23,7 @@ from supervisor.claude.screen import Sight
 from supervisor.delivery import chat_mode, interrupt, prompt_box, slash_commands
 from supervisor.delivery.prompt_box import CTRL_G, EDITOR_SECONDS
 from supervisor.failpoints import pause_point
-from supervisor.lifecycle import conversation_conflict, recycling
+from supervisor.lifecycle import conversation_conflict, recycling, session_folder
 from supervisor.lifecycle.ending import error_body
 from supervisor.lifecycle.lifecycle import Lifecycle
 from supervisor.session.session import Session
@@ -127,9 +127,11 @@ class Sender:
         await self._lifecycle.ensure_process()
         if session.receipts.is_settled(message):
             return
+        session_folder.mend(session)
         if session.receipts.is_claimed(message):
             session.current = message
         else:
+            session_folder.require_files(message)
             session.receipts.requeue(message)
             conversation_conflict.refuse_beside(session)
             if not await self._place(message):
@@ -155,6 +157,7 @@ class Sender:
         tries, generation = 0, session.record.generation
         while tries < EDITOR_TRIES:
             await session.pulse.until(lambda: session.idle_for_messages or not session.live, None)
+            session_folder.mend(session)
             if await self._change_mode(message):
                 return False
             if recycling.is_stale(session) and await recycling.renew(session, self._lifecycle):

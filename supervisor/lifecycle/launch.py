@@ -76,14 +76,22 @@ def spec(session: Session, start: command.Launch, socket: Path) -> SpawnSpec:
     )
 
 
-def make_directories(session: Session) -> None:
-    """The session's folders, with nothing in the outbox. Raise StorageFailed."""
+def fill_directories(session: Session) -> None:
+    """What is missing of the session's folders. Raise StorageFailed."""
     temporary = session.house.paths.temporary_dir(session.id)
     try:
         temporary.mkdir(mode=0o700, parents=True, exist_ok=True)
         for name in ("", "spool", "outbox", "attachments"):
             (session.dir / name).mkdir(mode=0o700, parents=True, exist_ok=True)
         command.link_editor(session.dir)
+    except OSError as error:
+        raise StorageFailed(f"{session.dir} cannot be written: {error}.") from error
+
+
+def make_directories(session: Session) -> None:
+    """The session's folders, with nothing in the outbox. Raise StorageFailed."""
+    fill_directories(session)
+    try:
         for stale in (session.dir / "outbox").iterdir():
             stale.unlink(missing_ok=True)
     except OSError as error:

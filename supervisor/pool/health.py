@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from shared import process
 from shared.config import Config
 from shared.errors import PilotlightError, StorageFailed, Unavailable
-from supervisor.lifecycle import conversation_conflict
+from supervisor.lifecycle import conversation_conflict, session_folder
 from supervisor.pool import resources
 from supervisor.pool.managed_session import Household
 from supervisor.pool.memory_limit import MEGABYTE, memory_action
@@ -123,6 +123,8 @@ class Health:
                 await self._guarded("life", self._check_life(household, config))
         await self._guarded("resources", self._check_resources(config))
         for household in self._pool.households():
+            await self._guarded("folder", self._check_folder(household.session))
+        for household in self._pool.households():
             if household.session.terminal is not None:
                 await self._guarded("strangers", conversation_conflict.check(household.session, household.lifecycle))
         connected = [household for household in self._pool.households() if household.session.terminal is not None]
@@ -149,6 +151,10 @@ class Health:
     async def _do(self, name: str, chore: Callable[[], bool]) -> None:
         if chore():
             self._pool.store.append(name)
+
+    @staticmethod
+    async def _check_folder(session: Session) -> None:
+        session_folder.mend(session)
 
     def _check_storage(self) -> None:
         """Say once that the database refuses, in the log since it is all there is, and once that it takes words again."""

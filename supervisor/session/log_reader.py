@@ -82,6 +82,10 @@ class Logbook:
         if parsed is not None:
             self._take_transcript_line(parsed)
 
+    def begin_again(self) -> None:
+        """The hooks' log was removed, and will be written from its start."""
+        self._tails.begin_again()
+
     def _progress(self) -> None:
         session = self._session
         session.progress_at = time.monotonic()

@@ -41,6 +41,12 @@ class LogTails:
     def _hook_log(self, position: int) -> Tail:
         return Tail(self._session.dir / "hooks.log", position, MAX_HOOK_LINE_BYTES)
 
+    def begin_again(self) -> None:
+        """The hooks' log was removed, and will be written from its start."""
+        if not self._hooks.path.exists():
+            self._hooks.again(0)
+            self._session.store.forget_positions(self._session.id)
+
     def read_hooks(self, take: Callable[[Line], None], end: float) -> bool:
         """Hand out what is new in the hook log; whether that was all. What `take` refuses is handed out again."""
         hooks = self._hooks

@@ -9,13 +9,18 @@ import pytest
 from shared.access.bus_keys import BusClientKey
 from shared.access.tokens import SCOPES, Scope, powerful
 from shared.bus.messages import VERSION, Request
+from shared.bus.operations import needed as needed_for
+from shared.bus.operations import with_effect
 from shared.errors import Forbidden
-from supervisor.bus.access import needed, permit
-from supervisor.bus.operations.table import LOOKING
+from supervisor.bus.access import permit
 
 
 def request(op: str, **args: Any) -> Request:
     return Request(v=VERSION, id="a", op=op, args=args)
+
+
+def needed(request: Request) -> Scope:
+    return needed_for(request.op, request.args)
 
 
 def owner(scope: Scope) -> BusClientKey:
@@ -36,7 +41,9 @@ def owner(scope: Scope) -> BusClientKey:
         ("session.create", {"projectPath": "/p", "addDirs": []}, "chat"),
         ("session.create", {"projectPath": "/p", "permissionMode": None, "mcpConfig": None}, "chat"),
         ("session.create", {"projectPath": "/p", "mcpConfig": {}}, "admin"),
+        ("session.update", {"sessionId": "s", "title": "T", "model": "m", "effort": None}, "chat"),
         ("session.update", {"sessionId": "s", "permissionMode": None}, "admin"),
+        ("session.update", {"sessionId": "s", "permissionMode": "plan"}, "admin"),
         ("session.recording", {"sessionId": "s"}, "read"),
         ("session.recording", {"sessionId": "s", "start": False}, "admin"),
         ("session.answer", {"sessionId": "s"}, "answer"),
@@ -74,4 +81,4 @@ def test_whoever_may_only_look_cannot_act() -> None:
         op for op in ("session.kill", "message.send", "settings.patch", "shutdown") if needed(request(op)) == "read"
     ]
     assert acts == []
-    assert {op for op in LOOKING if needed(request(op)) != "read"} == {"conversations.list"}
+    assert {op for op in with_effect("looks") if needed(request(op)) != "read"} == {"conversations.list"}

@@ -1,0 +1,83 @@
+"""Something removes the folder of a live session: the session says so, and every message has a fate."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import MakeHouse
+from tests.harness import House, until
+
+
+def said(house: House, session: str) -> list[str]:
+    return [event["kind"] for event in house.events(session=session) if event["kind"] == "folder_lost"]
+
+
+@pytest.fixture
+def house(make_house: MakeHouse, cli: Path) -> House:
+    house = make_house(cli)
+    house.config["health"] = {"interval_seconds": 1}
+    house.start_supervisor()
+    return house
+
+
+def lose(house: House, session: str, part: str = "") -> None:
+    shutil.rmtree(house.paths.session_dir(session) / part)
+
+
+def test_while_idle_it_is_said_and_the_next_message_goes_to_a_new_process(house: House) -> None:
+    _, session = house.ask("Remember the word QUINCE")
+    before = house.session(session)
+    lose(house, session)
+    until(lambda: house.session(session)["health"] == "folder_lost", "the session says so")
+    assert house.ask("What word did I ask you to remember?", session)[0] == "QUINCE"
+    after = house.session(session)
+    assert (after["health"], after["generation"]) == ("ok", before["generation"] + 1)
+    assert len(said(house, session)) == 1
+    lose(house, session, "spool")
+    assert house.ask("echo: again, part of it", session)[0] == "again, part of it"
+
+
+def test_in_a_turn_it_goes_on_and_so_does_the_queue(house: House) -> None:
+    _, session = house.ask("echo: warm")
+    first = house.send("[[gate lost]] echo: one", session, wait=0)["message"]["id"]
+    until(lambda: house.message(first)["state"] == "submitted", "it is under way")
+    second = house.send("echo: two", session, wait=0)["message"]["id"]
+    lose(house, session)
+    until(lambda: said(house, session), "the session says so")
+    house.model.release("lost")
+    assert [house.message(message, wait=60)["reply"] for message in (first, second)] == ["one", "two"]
+
+
+def test_files_that_went_with_it_fail_their_message(house: House) -> None:
+    _, session = house.ask("echo: warm")
+    house.send("[[gate files]] echo: one", session, wait=0)
+    file = {"name": "n.txt", "mimeType": "text/plain", "data": "aGk="}
+    queued = house.send("look at it", session, wait=0, attachments=[file])["message"]["id"]
+    after = house.send("echo: three", session, wait=0)["message"]["id"]
+    lose(house, session)
+    house.model.release("files")
+    lost = house.message(queued, wait=60)
+    assert (lost["state"], lost["error"]["code"]) == ("failed", "attachments_lost")
+    assert house.message(after, wait=60)["reply"] == "three"
+
+
+def test_a_request_that_waits_can_still_be_answered(house: House) -> None:
+    _, session = house.ask("echo: warm")
+    asked = house.send(f"[[tool Bash {json.dumps({'command': 'touch made'})}]] echo: done", session, wait=0)
+
+    def waiting() -> dict[str, Any]:
+        return house.session(session)["waiting"] or {}
+
+    before = until(lambda: waiting().get("for") == "permission" and waiting(), "it waits")
+    lose(house, session)
+    until(lambda: waiting() and waiting()["id"] != before["id"], "Claude's own dialog is what waits now")
+    dialog = waiting()
+    yes = next(choice["id"] for choice in dialog["choices"] if choice["label"].startswith("Yes"))
+    house.call("session.answer", {"sessionId": session, "waitingId": dialog["id"], "choice": yes})
+    assert house.message(asked["message"]["id"], wait=60)["state"] == "answered"
+    assert (house.project / "made").exists()
