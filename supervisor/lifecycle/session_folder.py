@@ -12,7 +12,8 @@ from pathlib import Path
 from shared.errors import Conflict
 from supervisor.claude.command_line import EDITOR_NAME
 from supervisor.lifecycle.launch import fill_directories
-from supervisor.session.session import STALE, Session
+from supervisor.session.session import Session
+from supervisor.store.records import STALE
 from supervisor.store.store import MessageRecord
 
 LOST = "folder_lost"
