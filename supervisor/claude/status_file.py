@@ -7,18 +7,64 @@ whose pid has gone to somebody else, stops nobody; and only files of the named p
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from shared import process
-from shared.foreign_file import SMALL, read_foreign
+from shared.foreign_file import SMALL, Unreadable, read_foreign
 from shared.process import ProcessId
+from supervisor.claude.lenient_json import decode
 
 _CLOCK_TOLERANCE_SECONDS = 120.0
+
+
+@dataclass(frozen=True)
+class Status:
+    """Claude's own word about a live process."""
+
+    status: str
+    waiting_for: str | None
+    conversation_id: str | None
+    updated_at: int
+
+
+def status_path(claude_home: Path, pid: int) -> Path:
+    """Where the CLI says what one of its processes is doing."""
+    return claude_home / "sessions" / f"{pid}.json"
+
+
+def status_stamp(path: Path) -> tuple[int, int, int] | None:
+    """Changes whenever a status file does; None when there is none."""
+    try:
+        seen = os.lstat(path)
+    except OSError:
+        return None
+    return seen.st_mtime_ns, seen.st_ino, seen.st_size
+
+
+def read_status(path: Path) -> Status | None:
+    """What a status file says; None when there is none or it is half written. Raise Unreadable when it is no file."""
+    try:
+        raw = decode(read_foreign(path, SMALL))
+    except Unreadable:
+        raise
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+        return None
+    if not isinstance(raw, dict) or not isinstance(raw.get("status"), str):
+        return None
+    updated = raw.get("statusUpdatedAt")
+    return Status(
+        status=raw["status"],
+        waiting_for=_string(raw.get("waitingFor")),
+        conversation_id=_string(raw.get("sessionId")),
+        updated_at=updated if isinstance(updated, int) else 0,
+    )
 
 
 def owner(claude_home: Path, conversation_id: str) -> int | None:
@@ -78,3 +124,7 @@ def _same_start(status: dict[str, Any], seen: ProcessId) -> bool:
     if sys.platform == "darwin" and isinstance(at, (int, float)):
         return abs(at / 1e3 - seen.start_time / 1e6) < _CLOCK_TOLERANCE_SECONDS
     return True
+
+
+def _string(value: object) -> str | None:
+    return value if isinstance(value, str) else None

@@ -10,12 +10,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, TypedDict
 
 import msgspec
 
 from supervisor.claude import lenient_json
-from supervisor.claude.journal import USAGE_KEYS
 
 _NAME = re.compile(r"<command-name>\s*(/?[^<]*?)\s*</command-name>")
 _ARGS = re.compile(r"<command-args>(.*?)</command-args>", re.DOTALL)
@@ -24,6 +23,9 @@ _SHELL = re.compile(r"^\s*<bash-input>(.*?)</bash-input>", re.DOTALL)
 _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
 _OWN = re.compile(r"^\s*<(task-notification|system-reminder|local-command-caveat)>")
 INTERRUPTED = "[Request interrupted by user"
+
+
+USAGE_KEYS = ("input_tokens", "output_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
 
 
 @dataclass(frozen=True)
@@ -185,3 +187,117 @@ def _queued(raw: dict[str, Any]) -> Spoken | None:
         return None
     own = attachment.get("commandMode") not in (None, "prompt") or bool(_OWN.match(text))
     return Spoken("prompt", text, own=own, **_common(raw))
+
+
+@dataclass(frozen=True)
+class TranscriptLine:
+    """What we use of one transcript line; unknown types have `kind` "other". An `absorbed` prompt was typed while a turn ran and
+    given to Claude in the midst of it; a person's Stop hook that has Claude go on gives `feedback`, and a hook that refuses
+    a prompt `refused`. `parent` is the `uuid` of
+    the line before it in the conversation, which need not be the line before it in the file."""
+
+    kind: str
+    prompt_id: str | None = None
+    text: str | None = None
+    message_id: str | None = None
+    tool_uses: list[dict[str, Any]] = field(default_factory=list)
+    tool_results: list[dict[str, Any]] = field(default_factory=list)
+    usage: dict[str, int] | None = None
+    stop_reason: str | None = None
+    api_error: str | None = None
+    at: str | None = None
+    uuid: str | None = None
+    parent: str | None = None
+    sidechain: bool = False
+
+
+def parse_transcript_line(data: bytes) -> TranscriptLine | None:
+    """One line of a transcript; None when it is no JSON object."""
+    try:
+        raw = lenient_json.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+    if not isinstance(raw, dict):
+        return None
+    place = _Place(
+        at=_string(raw.get("timestamp")),
+        uuid=_string(raw.get("uuid")),
+        parent=_string(raw.get("parentUuid")),
+        sidechain=bool(raw.get("isSidechain")),
+    )
+    kind = raw.get("type")
+    if kind == "user":
+        return _user_line(raw, place)
+    if kind == "assistant":
+        return _assistant_line(raw, place)
+    if kind == "system" and raw.get("subtype") == "turn_duration":
+        return TranscriptLine("turn_end", **place)
+    if kind == "system" and raw.get("subtype") == "informational" and raw.get("preventContinuation"):
+        return TranscriptLine("refused", text=_string(raw.get("content")), **place)
+    if kind == "summary":
+        return TranscriptLine("summary", text=_string(raw.get("summary")))
+    attachment = raw.get("attachment")
+    if kind == "attachment" and isinstance(attachment, dict) and attachment.get("type") == "queued_command":
+        return TranscriptLine("absorbed", text=_string(attachment.get("prompt")), **place)
+    return TranscriptLine("other", **place)
+
+
+class _Place(TypedDict):
+    at: str | None
+    uuid: str | None
+    parent: str | None
+    sidechain: bool
+
+
+def _string(value: object) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _message(raw: dict[str, Any]) -> dict[str, Any]:
+    value = raw.get("message")
+    return value if isinstance(value, dict) else {}
+
+
+def _user_line(raw: dict[str, Any], place: _Place) -> TranscriptLine:
+    content = _message(raw).get("content")
+    blocks = content if isinstance(content, list) else [{"type": "text", "text": content}]
+    texts = [b.get("text", "") for b in blocks if isinstance(b, dict) and b.get("type") == "text"]
+    results = [b for b in blocks if isinstance(b, dict) and b.get("type") == "tool_result"]
+    text = "\n".join(t for t in texts if isinstance(t, str)) if texts else None
+    kind = "tool_result" if results else "meta" if raw.get("isMeta") or raw.get("isCompactSummary") else "user"
+    if kind == "meta" and text and text.startswith("Stop hook feedback:"):
+        kind = "feedback"
+    if kind == "user" and text and re.match(r"\[Request interrupted by user( for tool use)?\]", text):
+        kind = "interrupted"
+    if results and text and "[Request interrupted by user" in text:
+        kind = "interrupted"
+    return TranscriptLine(
+        kind,
+        prompt_id=_string(raw.get("promptId")),
+        text=text,
+        tool_results=results,
+        **place,
+    )
+
+
+def _assistant_line(raw: dict[str, Any], place: _Place) -> TranscriptLine:
+    message = _message(raw)
+    content = message.get("content")
+    blocks = [b for b in content if isinstance(b, dict)] if isinstance(content, list) else []
+    texts = [b["text"] for b in blocks if b.get("type") == "text" and isinstance(b.get("text"), str)]
+    tools = [b for b in blocks if b.get("type") == "tool_use"]
+    usage = message.get("usage")
+    usage = usage if isinstance(usage, dict) else {}
+    error = None
+    if raw.get("isApiErrorMessage"):
+        error = _string(raw.get("error")) or "api_error"
+    return TranscriptLine(
+        "assistant",
+        text="".join(texts) if texts else None,
+        message_id=_string(message.get("id")),
+        tool_uses=tools,
+        usage={key: usage[key] for key in USAGE_KEYS if isinstance(usage.get(key), int)} or None,
+        stop_reason=_string(message.get("stop_reason")),
+        api_error=error,
+        **place,
+    )

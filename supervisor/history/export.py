@@ -17,7 +17,7 @@ import msgspec
 from shared.bus.messages import HistoryEntry
 from shared.errors import InvalidRequest
 from supervisor.claude import transcript
-from supervisor.claude.journal import Tail
+from supervisor.claude.tail import Tail
 from supervisor.claude.transcript import Spoken
 from supervisor.history.reader import Page, Source, finished, in_time, look_ahead
 

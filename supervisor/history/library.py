@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 
 from shared.foreign_file import odd, open_foreign, past_hole
 from supervisor.claude import status_file, transcript
-from supervisor.claude.journal import find_transcript
+from supervisor.claude.home import find_transcript
 from supervisor.history.reader import lines_backwards
 
 HEAD_BYTES = 256 * 1024

@@ -17,7 +17,7 @@ from shared.bus.messages import HistoryEntry
 from shared.errors import InvalidRequest
 from shared.foreign_file import before_hole, open_foreign
 from supervisor.claude import transcript
-from supervisor.claude.journal import MAX_LINE_BYTES
+from supervisor.claude.tail import MAX_LINE_BYTES
 from supervisor.claude.transcript import Spoken
 
 BLOCK = 1 << 18

@@ -16,7 +16,7 @@ from shared.errors import StartFailed, StorageFailed
 from shared.foreign_file import Unreadable
 from supervisor.claude import command_line as command
 from supervisor.claude import protection, status_file
-from supervisor.claude.journal import find_transcript, holds_conversation, transcript_path
+from supervisor.claude.home import find_transcript, holds_conversation, transcript_path
 from supervisor.holder import files
 from supervisor.session.session import Session
 from supervisor.terminal.holder_client import HolderError, HolderInfo, HolderTimeout, SpawnSpec, launch

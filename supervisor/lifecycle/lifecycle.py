@@ -20,7 +20,7 @@ from shared import process
 from shared.errors import Conflict, PilotlightError, StartFailed, StartPostponed, StorageFailed
 from shared.process import ProcessId
 from supervisor.claude import command_line, release
-from supervisor.claude.journal import transcript_path
+from supervisor.claude.home import transcript_path
 from supervisor.failpoints import pause_point
 from supervisor.lifecycle import ending, launch, orphans, restart_policy, teardown
 from supervisor.lifecycle.exits import Deaths

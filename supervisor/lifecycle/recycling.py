@@ -15,7 +15,7 @@ import msgspec
 
 from shared.errors import Conflict, InvalidRequest
 from shared.foreign_file import SMALL, read_foreign
-from supervisor.claude.journal import find_transcript
+from supervisor.claude.home import find_transcript
 from supervisor.lifecycle.lifecycle import Lifecycle
 from supervisor.session.session import Session
 from supervisor.store.records import PLANNED, SETTINGS_CHANGED, STALE

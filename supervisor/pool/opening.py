@@ -7,7 +7,7 @@ from pathlib import Path
 from shared.bus.operations import CreateSession
 from shared.errors import Conflict, InvalidRequest, NotFound
 from supervisor.claude import status_file
-from supervisor.claude.journal import find_transcript, transcript_path
+from supervisor.claude.home import find_transcript, transcript_path
 from supervisor.history.library import project_of
 from supervisor.session.session import House
 from supervisor.session.states import State

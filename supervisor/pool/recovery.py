@@ -18,7 +18,7 @@ from shared.paths import Paths
 from shared.process import ProcessId
 from supervisor import clock
 from supervisor.claude import command_line
-from supervisor.claude.journal import find_transcript
+from supervisor.claude.home import find_transcript
 from supervisor.holder import files
 from supervisor.session.states import State
 from supervisor.store.quarantine import set_aside

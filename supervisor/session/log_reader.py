@@ -14,17 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from shared.foreign_file import read_foreign
-from supervisor.claude.journal import (
-    DamagedSpool,
-    EditorEvent,
-    HookEvent,
-    Line,
-    TranscriptLine,
-    parse_log_line,
-    parse_transcript_line,
-)
+from supervisor.claude.hook_log import DamagedSpool, EditorEvent, HookEvent, parse_log_line
 from supervisor.claude.prompts import same_prompt
-from supervisor.claude.transcript import milliseconds, read
+from supervisor.claude.tail import Line
+from supervisor.claude.transcript import TranscriptLine, milliseconds, parse_transcript_line, read
 from supervisor.session import backoff, permission_mode, refused_prompt, tool_events
 from supervisor.session.log_tails import LogTails
 from supervisor.session.permission_rules import consider

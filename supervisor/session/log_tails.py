@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING
 
 from shared import foreign_file
 from shared.errors import PilotlightError
-from supervisor.claude.journal import MAX_HOOK_LINE_BYTES, Line, Tail, holds_conversation, transcript_path
+from supervisor.claude.home import holds_conversation, transcript_path
+from supervisor.claude.hook_log import MAX_HOOK_LINE_BYTES
+from supervisor.claude.tail import Line, Tail
 from supervisor.session.unreadable import Unreadable
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ import msgspec
 from shared.bus.messages import Waiting
 from shared.foreign_file import Unreadable
 from supervisor.claude import screen
-from supervisor.claude.journal import read_status, status_path, status_stamp
+from supervisor.claude.status_file import read_status, status_path, status_stamp
 from supervisor.session import backoff, permission_mode, states
 from supervisor.session.appearances import Appearance, appearance, overtaken, shown_request
 from supervisor.session.states import Event, Evidence, State

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from supervisor.claude.journal import HookEvent
+from supervisor.claude.hook_log import HookEvent
 from supervisor.store.records import MODE_NOW, PLANNED, SETTINGS_CHANGED, STALE
 
 if TYPE_CHECKING:

@@ -9,8 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from supervisor.claude import prompt_refusal
-from supervisor.claude.journal import TranscriptLine
-from supervisor.claude.transcript import milliseconds
+from supervisor.claude.transcript import TranscriptLine, milliseconds
 from supervisor.session.turn import Turn
 from supervisor.store.store import MessageRecord
 

@@ -23,7 +23,7 @@ from shared.errors import NotFound, StorageFailed
 from shared.paths import Paths
 from supervisor import clock
 from supervisor.claude import command_line, screen
-from supervisor.claude.journal import Status
+from supervisor.claude.status_file import Status
 from supervisor.session import lifetime, log_tails, mention_rules, permission_mode, states
 from supervisor.session.appearances import LOOK, Appearance
 from supervisor.session.backoff import is_held

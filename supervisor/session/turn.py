@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from supervisor.claude.journal import TranscriptLine
+from supervisor.claude.transcript import TranscriptLine
 
 AGREE_SECONDS = 5.0
 """How long the transcript may lag the Stop hook (measured: 30-90 ms) before the hook's text is believed alone."""

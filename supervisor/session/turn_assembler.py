@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
-from supervisor.claude.journal import TranscriptLine
+from supervisor.claude.transcript import TranscriptLine
 from supervisor.session.turn import StopReport, Turn, agree
 
 REMEMBERED_TURNS = 8

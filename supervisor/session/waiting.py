@@ -23,7 +23,7 @@ from shared.bus.messages import Choice, Waiting, WaitingFor
 from shared.config import PermissionRule
 from shared.foreign_file import read_foreign
 from shared.process import ProcessId
-from supervisor.claude.journal import MAX_SPOOL_BYTES
+from supervisor.claude.hook_log import MAX_SPOOL_BYTES
 from supervisor.claude.lenient_json import decode
 from supervisor.session.appearances import Appearance
 from supervisor.session.backoff import is_hold

@@ -15,19 +15,16 @@ import re
 import sqlite3
 import threading
 import time
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
 from shared.errors import InvalidRequest, StorageFailed
 from shared.foreign_file import odd
-from supervisor.claude import transcript
-from supervisor.claude.journal import USAGE_KEYS, Tail
-from supervisor.claude.transcript import Spoken
 from supervisor.store.wal import USUAL_BYTES
 
 SCHEMA = 1
@@ -39,8 +36,9 @@ BREATH_SECONDS = 0.01
 
 MAX_SLICE_BYTES = 64 * 1024 * 1024
 ELSEWHERE = ""
-MAX_INDEXED = 20_000
-"""Characters of one line that are searched."""
+USAGE_KEYS = ("input_tokens", "output_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
+"""The token counts of a reply that are summed up, by the names that Claude gives them."""
+
 
 SNIPPET_WORDS = 24
 _GAP = "\u200b"
@@ -58,7 +56,6 @@ CREATE TABLE IF NOT EXISTS usage(
     cache_read_input_tokens INTEGER NOT NULL);
 CREATE INDEX IF NOT EXISTS usage_session ON usage(session, day);
 """
-_ROLES = {"prompt": "user", "assistant": "assistant", "result": "tool", "command": "command", "output": "command"}
 # Scripts that are written without spaces: each character is a word, and a query for several is a phrase.
 _SPACELESS = re.compile("([\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\u0e00-\u0eff])")
 
@@ -73,11 +70,45 @@ class Volume:
     side: bool = False
 
 
-class Index:
-    """All methods block; call them on another thread than the loop's."""
+@dataclass(frozen=True)
+class Entry:
+    """One line of a transcript, as the index keeps it: what is searched (`role` and `text`, or neither) and what it cost. `at` in
+    milliseconds; `side`: said by a subagent."""
 
-    def __init__(self, path: Path) -> None:
+    role: str | None
+    text: str
+    uuid: str | None
+    at: int | None
+    side: bool
+    message_id: str | None
+    model: str | None
+    usage: dict[str, int] | None
+
+
+class Lines(Protocol):
+    """A transcript that is read from a place on."""
+
+    @property
+    def offset(self) -> int:
+        """Behind the last line that was handed out."""
+        ...
+
+    @property
+    def behind(self) -> bool:
+        """Whether the last reading stopped before the end."""
+        ...
+
+    def entries(self, most: float) -> Iterator[Entry | None]:
+        """What stands there, about so many bytes of it; None for a line of which nothing is kept."""
+        ...
+
+
+class Index:
+    """All methods block; call them on another thread than the loop's. `read` opens a transcript at an offset."""
+
+    def __init__(self, path: Path, read: Callable[[Path, int], Lines]) -> None:
         self._path = path
+        self._read = read
         self._lock = threading.Lock()
         self._open: sqlite3.Connection | None = None
         self._whole: dict[Path, tuple[str, int, int]] = {}
@@ -124,14 +155,13 @@ class Index:
             if place >= size:
                 self._whole[volume.path] = now
                 return True
-            tail = Tail(volume.path, place)
+            lines = self._read(volume.path, place)
             end = time.monotonic() + SLICE_SECONDS
             breath = time.monotonic() + BREATH_SECONDS
             done = True
-            for line in tail.lines(MAX_SLICE_BYTES):
-                spoken = transcript.read(line.data)
-                if spoken is not None:
-                    _note(db, volume, spoken)
+            for entry in lines.entries(MAX_SLICE_BYTES):
+                if entry is not None:
+                    _note(db, volume, entry)
                 if time.monotonic() > end:
                     done = False
                     break
@@ -140,9 +170,9 @@ class Index:
                     breath = time.monotonic() + BREATH_SECONDS
             db.execute(
                 "INSERT OR REPLACE INTO files VALUES(?,?,?,?)",
-                (str(volume.path), volume.session, tail.offset, inode),
+                (str(volume.path), volume.session, lines.offset, inode),
             )
-            done = done and not tail.behind
+            done = done and not lines.behind
             if done:
                 self._whole[volume.path] = now
             return done
@@ -272,45 +302,23 @@ def _facts(volume: Volume) -> tuple[str, int, int] | None:
     return volume.session, facts.st_ino, facts.st_size
 
 
-def _note(db: sqlite3.Connection, volume: Volume, line: Spoken) -> None:
-    if line.usage and line.message_id and volume.session != ELSEWHERE:
-        at = line.at or int(time.time() * 1000)
+def _note(db: sqlite3.Connection, volume: Volume, entry: Entry) -> None:
+    if entry.usage and entry.message_id and volume.session != ELSEWHERE:
+        at = entry.at or int(time.time() * 1000)
         day = datetime.fromtimestamp(at / 1000).strftime("%Y-%m-%d")
-        counts = [line.usage.get(key, 0) for key in USAGE_KEYS]
+        counts = [entry.usage.get(key, 0) for key in USAGE_KEYS]
         more = ", ".join(f"{key}=MAX({key}, excluded.{key})" for key in USAGE_KEYS)
         db.execute(
             f"INSERT INTO usage VALUES(?,?,?,?,?,?,?,?) ON CONFLICT(message) DO UPDATE SET {more}",
-            (line.message_id, volume.session, day, line.model, *counts),
+            (entry.message_id, volume.session, day, entry.model, *counts),
         )
-    role = _ROLES.get(line.kind)
-    text = _searchable(line)
-    if role is None or volume.side or line.side or not text:
+    if entry.role is None or volume.side or entry.side or not entry.text:
         return
     cursor = db.execute(
         "INSERT INTO entries(path, session, conversation, role, uuid, at) VALUES(?,?,?,?,?,?)",
-        (str(volume.path), volume.session, volume.conversation, role, line.uuid, line.at),
+        (str(volume.path), volume.session, volume.conversation, entry.role, entry.uuid, entry.at),
     )
-    db.execute("INSERT INTO words(rowid, body) VALUES(?,?)", (cursor.lastrowid, spaced(text)))
-
-
-def _searchable(line: Spoken) -> str:
-    parts = [line.text]
-    parts += [f"{tool.get('name')} {_strings(tool.get('input'))}" for tool in line.tools]
-    parts += [_strings(result.get("content")) for result in line.results]
-    return "\n".join(part for part in parts if part)[:MAX_INDEXED]
-
-
-def _strings(value: Any) -> str:
-    """Every text in a JSON value, but no image."""
-    if isinstance(value, str):
-        return value[:MAX_INDEXED]
-    if isinstance(value, dict):
-        if value.get("type") in ("image", "document"):
-            return ""
-        return " ".join(filter(None, (_strings(item) for key, item in value.items() if key != "type")))
-    if isinstance(value, list):
-        return " ".join(filter(None, map(_strings, value)))
-    return ""
+    db.execute("INSERT INTO words(rowid, body) VALUES(?,?)", (cursor.lastrowid, spaced(entry.text)))
 
 
 def spaced(text: str) -> str:
@@ -346,17 +354,6 @@ def _marks(snippet: str) -> dict[str, Any]:
         else:
             text += character
     return {"snippet": text, "marks": marks}
-
-
-def volumes(session: str, sources: Sequence[tuple[str, Path]]) -> list[Volume]:
-    """The transcripts of one session, and those of its subagents."""
-    found = []
-    for conversation, path in sources:
-        found.append(Volume(session, conversation, path))
-        folder = path.with_suffix("") / "subagents"
-        if folder.is_dir():
-            found += [Volume(session, conversation, side, side=True) for side in sorted(folder.glob("*.jsonl"))]
-    return found
 
 
 def encode(value: Any) -> bytes:

@@ -18,10 +18,11 @@ from shared.bus.messages import CommandResult, HistoryEntry, HistoryPage, Reques
 from shared.bus.operations import CreateSession, SendMessage
 from shared.errors import Conflict, InvalidRequest, NotFound, StorageFailed
 from supervisor.bus.operations.table import Ops
-from supervisor.claude.journal import find_transcript, transcript_path
+from supervisor.claude.home import find_transcript, transcript_path
 from supervisor.claude.slash_commands import check_command
 from supervisor.delivery import chat_mode
 from supervisor.history import export, reader
+from supervisor.history.indexer import TranscriptLines, volumes
 from supervisor.history.library import Library, glimpse
 from supervisor.history.reader import Source
 from supervisor.pool.managed_session import Household
@@ -53,7 +54,7 @@ class TalkOps:
     def __init__(self, pool: Pool, ops: Ops) -> None:
         self._pool = pool
         self._store = pool.store
-        self._index = search_index.Index(pool.house.paths.home / "search.db")
+        self._index = search_index.Index(pool.house.paths.home / "search.db", TranscriptLines)
         self._library = Library(pool.house.claude_home)
         self._looking = asyncio.Lock()
         self._exporting = asyncio.Lock()
@@ -204,7 +205,7 @@ class TalkOps:
         def work() -> bool:
             end = time.monotonic() + seconds
             shelf = [(record.id, [(s.conversation, s.path) for s in self._sources(record)]) for record in records]
-            own = (volume for session, sources in shelf for volume in search_index.volumes(session, sources))
+            own = (volume for session, sources in shelf for volume in volumes(session, sources))
             if not self._index.update(own, seconds):
                 return False
             paths = self._library.transcripts(ours)

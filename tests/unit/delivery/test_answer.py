@@ -14,8 +14,8 @@ import pytest
 from shared.bus.messages import Choice, Waiting
 from shared.bus.operations import Answer
 from shared.errors import Conflict, InvalidRequest
-from supervisor.claude.journal import Status
 from supervisor.claude.screen import Menu, Sight
+from supervisor.claude.status_file import Status
 from supervisor.delivery.answer import DOWN, ENTER, KEYED_SECONDS, STEADY_SECONDS, UP, _decision, answer, choose
 from supervisor.delivery.keyboard import keyboard
 from supervisor.session.appearances import Appearance

@@ -9,8 +9,8 @@ from typing import Any, cast
 
 import pytest
 
-from supervisor.claude.journal import Status
 from supervisor.claude.screen import Menu, Sight
+from supervisor.claude.status_file import Status
 from supervisor.session import appearances
 from supervisor.session.appearances import appearance, overtaken, shown_request
 from supervisor.session.session import Session

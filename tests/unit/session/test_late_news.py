@@ -19,8 +19,8 @@ from shared import paths
 from shared.bus.messages import Waiting
 from shared.config import Config
 from shared.errors import Conflict
-from supervisor.claude.journal import Status
 from supervisor.claude.screen import Sight
+from supervisor.claude.status_file import Status
 from supervisor.delivery import interrupt
 from supervisor.session.session import House, Session
 from supervisor.session.states import Event

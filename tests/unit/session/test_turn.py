@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from supervisor.claude.journal import TranscriptLine
+from supervisor.claude.transcript import TranscriptLine
 from supervisor.session.turn import (
     AGREE_SECONDS,
     HOOK_GRACE_SECONDS,

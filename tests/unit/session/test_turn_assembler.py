@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from supervisor.claude.journal import TranscriptLine
+from supervisor.claude.transcript import TranscriptLine
 from supervisor.session.turn import StopReport
 from supervisor.session.turn_assembler import REMEMBERED_TURNS, TurnBook
 

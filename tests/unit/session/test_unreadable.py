@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from shared.errors import StartFailed
-from supervisor.claude.journal import status_path
+from supervisor.claude.status_file import status_path
 from supervisor.lifecycle import launch
 from supervisor.session import log_tails
 from supervisor.session.observer import STATUS_SECONDS

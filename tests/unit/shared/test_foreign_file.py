@@ -23,8 +23,11 @@ from shared import asciicast, config, foreign_file, paths
 from shared.access.tokens import Keyring
 from shared.errors import PilotlightError
 from shared.foreign_file import Unreadable, before_hole, open_foreign, past_hole, read_end, read_foreign
-from supervisor.claude import command_line, journal, private_arguments, status_file
-from supervisor.claude.journal import DamagedSpool, Tail
+from supervisor.claude import command_line, home, hook_log, private_arguments, status_file
+from supervisor.claude import tail as tails
+from supervisor.claude.hook_log import DamagedSpool
+from supervisor.claude.tail import Tail
+from supervisor.history.indexer import TranscriptLines
 from supervisor.history.library import Library, glimpse, project_of
 from supervisor.history.reader import Source, lines_backwards, page
 from supervisor.holder.ring import read_tail
@@ -159,7 +162,7 @@ class _Readers:
     def spool(self) -> Any:
         self.at("spool", "1.0")
         with suppress(DamagedSpool):
-            return journal.parse_log_line(self.home, b"hook Stop 1.0")
+            return hook_log.parse_log_line(self.home, b"hook Stop 1.0")
         return None
 
     def requests(self) -> Any:
@@ -169,12 +172,12 @@ class _Readers:
 
     def status(self) -> Any:
         with suppress(Unreadable):
-            return journal.read_status(self.at("sessions", "7.json"))
+            return status_file.read_status(self.at("sessions", "7.json"))
         return None
 
     def said(self) -> Any:
         with suppress(Unreadable):
-            return journal.holds_conversation(self.at("t.jsonl"))
+            return home.holds_conversation(self.at("t.jsonl"))
         return False
 
     def owner(self) -> Any:
@@ -196,7 +199,7 @@ class _Readers:
         return any([*glimpse(path), project_of(path)])
 
     def index(self) -> Any:
-        index = Index(self.home / "search.db")
+        index = Index(self.home / "search.db", TranscriptLines)
         volume = Volume("s", "c", self.at("t.jsonl"))
         while not index.update([volume], 60.0):
             pass
@@ -299,7 +302,7 @@ def test_a_log_gives_every_line_that_is_whole_and_short_enough(tmp_path: Path, p
     path = tmp_path / "log"
     path.write_bytes(b"".join(pieces))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(journal, "READ_BYTES", 16)
+        patch.setattr(tails, "READ_BYTES", 16)
         tail = Tail(path, longest=100)
         found: list[bytes] = []
         for _ in range(200):

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from supervisor.history import library as conversations
+from supervisor.history.indexer import TranscriptLines
 from supervisor.history.library import Library
 from supervisor.store import search_index
 from supervisor.store.search_index import ELSEWHERE, Index, Volume
@@ -21,7 +22,7 @@ THEIRS = "00000000-0000-4000-8000-000000000002"
 
 @pytest.fixture
 def index(tmp_path: Path) -> Iterator[Index]:
-    made = Index(tmp_path / "search.db")
+    made = Index(tmp_path / "search.db", TranscriptLines)
     yield made
     made.close()
 

@@ -8,19 +8,13 @@ from typing import Any
 
 import pytest
 
-from supervisor.claude import journal, transcript
-from supervisor.claude.journal import (
-    DamagedSpool,
-    EditorEvent,
-    HookEvent,
-    Tail,
-    find_transcript,
-    parse_log_line,
-    parse_transcript_line,
-    read_status,
-    status_path,
-    transcript_path,
-)
+from supervisor.claude import tail as tails
+from supervisor.claude import transcript
+from supervisor.claude.home import find_transcript, transcript_path
+from supervisor.claude.hook_log import DamagedSpool, EditorEvent, HookEvent, parse_log_line
+from supervisor.claude.status_file import read_status, status_path
+from supervisor.claude.tail import Tail
+from supervisor.claude.transcript import parse_transcript_line
 
 
 def read(tail: Tail) -> list[bytes]:
@@ -93,7 +87,7 @@ def test_a_file_that_is_away_for_a_while_costs_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("size", [63, 64, 65, 200, 1000])
 def test_lines_longer_than_a_block_are_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int) -> None:
-    monkeypatch.setattr(journal, "READ_BYTES", 64)
+    monkeypatch.setattr(tails, "READ_BYTES", 64)
     path = tmp_path / "log"
     path.write_bytes(b"short\n" + b"x" * size + b"\n" + b"y\n" * 100)
     assert read(Tail(path)) == [b"short", b"x" * size, *[b"y"] * 100]

@@ -1,0 +1,89 @@
+"""What of a transcript goes into the search index: the words that were said, by whom, and what a reply cost.
+
+Only what a person would look for is kept: texts, the input of tools and what they gave back, no images. What must not regress:
+one long line costs no more than MAX_INDEXED characters; a subagent's words are not found as the session's, its tokens count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from supervisor.claude import transcript
+from supervisor.claude.tail import Tail
+from supervisor.claude.transcript import Spoken
+from supervisor.store.search_index import Entry, Volume
+
+MAX_INDEXED = 20_000
+"""Characters of one line that are searched."""
+
+_ROLES = {"prompt": "user", "assistant": "assistant", "result": "tool", "command": "command", "output": "command"}
+
+
+class TranscriptLines:
+    """One transcript from an offset on, as `store.search_index.Lines`."""
+
+    def __init__(self, path: Path, offset: int) -> None:
+        self._tail = Tail(path, offset)
+
+    @property
+    def offset(self) -> int:
+        """Behind the last line that was handed out."""
+        return self._tail.offset
+
+    @property
+    def behind(self) -> bool:
+        """Whether the last reading stopped before the end."""
+        return self._tail.behind
+
+    def entries(self, most: float) -> Iterator[Entry | None]:
+        """The lines, about so many bytes of them."""
+        for line in self._tail.lines(most):
+            spoken = transcript.read(line.data)
+            yield None if spoken is None else entry_of(spoken)
+
+
+def entry_of(line: Spoken) -> Entry:
+    """What the index keeps of a line."""
+    return Entry(
+        role=_ROLES.get(line.kind),
+        text=_searchable(line),
+        uuid=line.uuid,
+        at=line.at,
+        side=line.side,
+        message_id=line.message_id,
+        model=line.model,
+        usage=line.usage,
+    )
+
+
+def volumes(session: str, sources: Sequence[tuple[str, Path]]) -> list[Volume]:
+    """The transcripts of one session, and those of its subagents."""
+    found = []
+    for conversation, path in sources:
+        found.append(Volume(session, conversation, path))
+        folder = path.with_suffix("") / "subagents"
+        if folder.is_dir():
+            found += [Volume(session, conversation, side, side=True) for side in sorted(folder.glob("*.jsonl"))]
+    return found
+
+
+def _searchable(line: Spoken) -> str:
+    parts = [line.text]
+    parts += [f"{tool.get('name')} {_strings(tool.get('input'))}" for tool in line.tools]
+    parts += [_strings(result.get("content")) for result in line.results]
+    return "\n".join(part for part in parts if part)[:MAX_INDEXED]
+
+
+def _strings(value: Any) -> str:
+    """Every text in a JSON value, but no image."""
+    if isinstance(value, str):
+        return value[:MAX_INDEXED]
+    if isinstance(value, dict):
+        if value.get("type") in ("image", "document"):
+            return ""
+        return " ".join(filter(None, (_strings(item) for key, item in value.items() if key != "type")))
+    if isinstance(value, list):
+        return " ".join(filter(None, map(_strings, value)))
+    return ""
