@@ -7,6 +7,7 @@ chaos      random kills and stops of every process, for --minutes
 cycles     1,000 sessions started and ended with the scripted TUI
 idle       what 100 sleeping and 5 idle sessions cost
 terminal   echo through the WebSocket beside the raw pty; 50 viewers of one busy session
+notify     message to reply while channels hang, flood and lie, beside no channels at all
 stream     from Claude displaying text to the client that streams it
 """
 
@@ -15,7 +16,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-NAMES = ("latency", "soak", "density", "chaos", "cycles", "idle", "terminal", "stream")
+NAMES = ("latency", "soak", "density", "chaos", "cycles", "idle", "terminal", "notify", "stream")
 
 
 def main(argv: list[str]) -> int:

@@ -17,6 +17,7 @@ from msgspec import Meta, Struct, field
 
 from shared.errors import InvalidRequest
 from shared.foreign_file import SMALL, read_foreign
+from shared.notifications import Rules
 
 Port = Annotated[int, Meta(ge=0, le=65535)]
 Hours = Annotated[float, Meta(ge=0.00001, le=1_000_000)]
@@ -113,11 +114,45 @@ class LogConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     keep_files: Annotated[int, Meta(ge=1, le=1000)] = 5
 
 
+class ApnsConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Apple's push service, for apps of one's own. `url`: another service that speaks its protocol."""
+
+    key_file: str
+    key_id: str
+    team_id: str
+    topic: str
+    environment: Literal["production", "sandbox"] = "production"
+    url: str | None = None
+
+
+class NotifyChannel(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One channel of the configuration. Which of the addresses it needs depends on its kind; see config/default.yaml."""
+
+    name: Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,39}$")]
+    kind: Literal["ntfy", "webhook", "apprise"]
+    server: str | None = None
+    topic: str | None = None
+    token: str | None = None
+    url: str | None = None
+    secret: str | None = None
+    form: Literal["json", "slack", "teams"] = "json"
+    address: str | None = None
+    rules: Rules = field(default_factory=Rules)
+
+
 class NotifyConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A command that is run with one event as JSON on its standard input."""
+    """Who is told what: a command that is run with one event as JSON on its standard input, and channels."""
 
     command: list[str] = field(default_factory=list)
     kinds: list[str] = field(default_factory=lambda: ["warning", "waiting", "ended"])
+    channels: list[NotifyChannel] = field(default_factory=list)
+    contact: str | None = None
+    url: str | None = None
+    answered_seconds: Annotated[float, Meta(ge=0, le=86_400)] = 30.0
+    private_hosts: list[str] = field(default_factory=list)
+    push_hosts: list[str] = field(default_factory=list)
+    ca_file: str | None = None
+    apns: ApnsConfig | None = None
 
 
 class PermissionRule(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

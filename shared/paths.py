@@ -56,6 +56,11 @@ class Paths:
         return self.home / "invitations.json"
 
     @property
+    def push_key(self) -> Path:
+        """The key that signs web pushes, 0600."""
+        return self.home / "push-key.pem"
+
+    @property
     def database(self) -> Path:
         """SQLite, written by the supervisor only."""
         return self.home / "pilotlight.db"

@@ -27,13 +27,15 @@ from shared.paths import Paths
 from shared.readiness import READY, STOPPING, notify
 from supervisor.bus.audit import AccessWatch
 from supervisor.bus.operations.history import TalkOps
+from supervisor.bus.operations.notifications import NotificationOps
 from supervisor.bus.operations.table import Ops
 from supervisor.bus.operations.terminal import TerminalOps
 from supervisor.bus.server import Bus
 from supervisor.bus.sockets import Door, LocalDoor, TcpDoor
 from supervisor.claude import command_line
 from supervisor.instance import Ownership
-from supervisor.notify import Notifier
+from supervisor.notifications.feed import CommandFeed
+from supervisor.notifications.service import Notifications
 from supervisor.pool import resources
 from supervisor.pool.checks import claude_facts, claude_version
 from supervisor.pool.health import Health
@@ -119,11 +121,18 @@ class Daemon:
         )
         pool = Pool(house)
         health, metrics = Health(pool), Metrics()
-        notifier = Notifier(lambda: settings.config.notify, store, log)
+        notifications = Notifications(
+            store, lambda: settings.config.notify, pool.look, self._paths.push_key, self._node.id, log
+        )
+        feed = CommandFeed(lambda: settings.config.notify, store, notifications.courier, log)
         settings.listeners.append(health.changed.set)
         ops = Ops(
             pool,
-            lambda: {**self._facts(pool), "notifyError": notifier.error},
+            lambda: {
+                **self._facts(pool),
+                "notifyError": feed.error,
+                "notifyFailing": [(one.name, one.error) for one in notifications.failing()],
+            },
             lambda sessions: self._shutdown(pool, sessions),
             settings,
             health,
@@ -133,6 +142,7 @@ class Daemon:
         viewers = Viewers(pool, self._paths.terminal_socket)
         recorder = Recorder(pool, viewers, log)
         TerminalOps(pool, ops, recorder)
+        NotificationOps(notifications, ops, lambda: settings.config.notify)
         self._tcp = self._tcp_door(log)
         doors: list[Door] = [LocalDoor(self._paths.request_address, self._paths.event_address)]
         bus = Bus(doors + ([self._tcp] if self._tcp else []), ops.handle, log, with_effect("looks"), ops.audit.permit)
@@ -153,13 +163,18 @@ class Daemon:
         ]
 
         publisher = Publisher(store.head(), log)
-        for name, subscriber in (("bus", bus.publish), ("metrics", metrics.take), ("notifier", notifier.offer)):
+        for name, subscriber in (
+            ("bus", bus.publish),
+            ("metrics", metrics.take),
+            ("feed", feed.offer),
+            ("notifications", notifications.offer),
+        ):
             publisher.subscribe(name, subscriber)
         store.publish = publisher.publish
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._done.set)
-        notifier.catch_up()
+        feed.catch_up()
         if (change := store.migration) is not None:
             fields = {"from": change.before, "to": change.after, "copy": str(change.copy)}
             log.info("database_changed", extra={"fields": fields})
@@ -170,6 +185,7 @@ class Daemon:
         settings.confess(log)
         await talk.prepare()
         outcomes = await pool.recover()
+        notifications.seed({s.id: s.waiting.id for s in pool.sessions() if s.waiting is not None})
         log.info("supervisor_ready", extra={"fields": {"pid": os.getpid(), **outcomes}})
         self._ready = True
         tasks = [
@@ -179,7 +195,8 @@ class Daemon:
                 ("tick", bus.tick(store.epoch, lambda: publisher.head, self._node.id)),
                 ("pool", pool.run()),
                 ("health", health.run()),
-                ("notifier", notifier.run()),
+                ("feed", feed.run()),
+                ("notifications", notifications.run()),
                 ("talk", talk.run()),
                 ("viewers", viewers.serve()),
                 ("recorder", recorder.run()),

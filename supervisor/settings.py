@@ -15,7 +15,13 @@ from supervisor.store.store import Store
 CHANGEABLE = ("sessions", "limits", "health", "events", "notify")
 """Sections that a client may change; what decides who may do what, or what is run, is changed in the file only."""
 
-FROZEN = frozenset({"notify.command"})
+FROZEN = frozenset(
+    f"notify.{name}"
+    for name in ("command", "channels", "contact", "url", "private_hosts", "push_hosts", "ca_file", "apns")
+)
+HIDDEN = frozenset({"notify.channels", "notify.apns"})
+"""What has secrets in it."""
+
 _KEY = "settings"
 
 
@@ -43,6 +49,7 @@ class Settings:
         """Every changeable key with its value, and which of them were changed at run time."""
         tree = msgspec.to_builtins(self.config)
         flat = {f"{section}.{key}": value for section in CHANGEABLE for key, value in tree[section].items()}
+        flat = {name: value for name, value in flat.items() if name not in HIDDEN}
         return {"settings": flat, "changed": sorted(self._changed)}
 
     def patch(self, values: dict[str, Any], actor: str) -> dict[str, Any]:

@@ -39,6 +39,7 @@ class FakeSupervisor:
     def __init__(self) -> None:
         self.sessions: dict[str, dict[str, Any]] = {}
         self.messages: dict[str, dict[str, Any]] = {}
+        self.recipients: dict[str, dict[str, Any]] = {}
         self.keys: dict[str, str] = {}
         self.calls: list[tuple[str, Any, float]] = []
         self.actors: list[str | None] = []
@@ -218,6 +219,63 @@ class FakeSupervisor:
         if args.message_id not in self.messages:
             raise NotFound("There is no such message.")
         return {"messages": [self.messages[args.message_id]]}
+
+    def _recipient(self, identity: str) -> dict[str, Any]:
+        if identity not in self.recipients:
+            raise NotFound("There is no such recipient.", code="recipient_not_found")
+        return self.recipients[identity]
+
+    def op_recipient_list(self, _: Any) -> Any:
+        return {"recipients": list(self.recipients.values())}
+
+    def op_recipient_add(self, args: operations.AddRecipient) -> Any:
+        made = {
+            "id": f"d_{len(self.recipients)}",
+            "kind": args.kind,
+            "name": args.name,
+            "place": "there",
+            "status": "new",
+        }
+        self.recipients[made["id"]] = {**made, "rules": msgspec.to_builtins(args.rules) if args.rules else {}}
+        return self.recipients[made["id"]]
+
+    def op_recipient_update(self, args: operations.UpdateRecipient) -> Any:
+        recipient = self._recipient(args.recipient_id)
+        recipient.update(
+            name=args.name or recipient["name"], rules=msgspec.to_builtins(args.rules) or recipient["rules"]
+        )
+        return recipient
+
+    def op_recipient_remove(self, args: operations.RecipientRef) -> Any:
+        self._recipient(args.recipient_id)
+        del self.recipients[args.recipient_id]
+        return {}
+
+    def op_recipient_presence(self, args: operations.SetPresence) -> Any:
+        return {**self._recipient(args.recipient_id), "present": args.present}
+
+    def op_recipient_test(self, args: operations.RecipientRef) -> Any:
+        self._recipient(args.recipient_id)
+        return {"notice": self._notice(), "accepted": True, "detail": "201", "milliseconds": 5, "hops": []}
+
+    def _notice(self) -> dict[str, Any]:
+        return {"recipient": "r_0", "recipientName": "phone", "key": "n:1", "kind": "waiting", "title": "p asks", "state": "told",
+                "at": now()}  # fmt: skip
+
+    def op_notification_key(self, _: Any) -> Any:
+        return {"publicKey": "BCVx"}
+
+    def op_notification_log(self, args: operations.ListNotices) -> Any:
+        return {"notices": [self._notice()][: args.limit]}
+
+    def op_notification_receipt(self, args: operations.NoticeReceipt) -> Any:
+        self._recipient(args.recipient_id)
+        return {}
+
+    def op_notification_link(self, args: operations.UseLink) -> Any:
+        if args.token != "good":
+            raise NotFound("There is no such link.", code="link_not_found")
+        return {"done": "Allow once", "sessionId": "s1"}
 
     def _verb(self, args: operations.SessionRef) -> Any:
         return self._session(args.session_id)

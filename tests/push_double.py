@@ -18,7 +18,7 @@ import trustme
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
 
-GOODBYE_SECONDS = 1.0
+GOODBYE_SECONDS = 0.1
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,7 @@ class Double:
     answers: list[Answer] = field(default_factory=lambda: [Answer()])
     came: asyncio.Event = field(default_factory=asyncio.Event)
     flooded: int = 0
+    over: asyncio.Event = field(default_factory=asyncio.Event)
 
     def will(self, *answers: Answer) -> None:
         """Answer so from now on."""
@@ -82,13 +83,17 @@ class Double:
         self.came.set()
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         if answer is HANG:
-            await receive()  # until whoever asked has gone
+            gone = asyncio.create_task(receive())  # whoever asked has gone
+            over = asyncio.create_task(self.over.wait())
+            _, waiting = await asyncio.wait({gone, over}, return_when=asyncio.FIRST_COMPLETED)
+            for task in waiting:
+                task.cancel()
             return
         flood = answer is FLOOD
         told = [(key.encode(), value.encode()) for key, value in answer.headers.items()]
         await send({"type": "http.response.start", "status": 200 if flood else answer.status, "headers": told})
-        gone = asyncio.create_task(receive()) if flood else None
-        while gone is not None and not gone.done():
+        reader = asyncio.create_task(receive()) if flood else None
+        while reader is not None and not reader.done() and not self.over.is_set():
             await send({"type": "http.response.body", "body": b"x" * 8192, "more_body": True})
             self.flooded += 8192
             await asyncio.sleep(0)
@@ -111,15 +116,16 @@ async def push_service(folder: Path, host: str = "localhost") -> AsyncIterator[D
     config.certfile, config.keyfile = str(chain_file), str(key_file)
     config.graceful_timeout, config.shutdown_timeout, config.errorlog = 0.1, 0.1, None  # type: ignore[assignment]
     double = Double(f"https://localhost:{listener.getsockname()[1]}", str(ca_file))
-    over = asyncio.Event()
-    server = asyncio.create_task(serve(double, config, shutdown_trigger=over.wait))  # type: ignore[arg-type]
+    server = asyncio.create_task(serve(double, config, shutdown_trigger=double.over.wait))  # type: ignore[arg-type]
     try:
         yield double
     finally:
-        over.set()
+        double.over.set()
         _, late = await asyncio.wait({server}, timeout=GOODBYE_SECONDS)
         for task in late:  # it would wait for connections that a client keeps
             task.cancel()
-            await asyncio.wait({task})
+            await asyncio.wait({task}, timeout=GOODBYE_SECONDS)
+        if server.done() and not server.cancelled():
+            server.exception()  # what hypercorn says about being ended
         with suppress(OSError):
             listener.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 
-from flask import Flask, Response, g, request
+from flask import Flask, Request, Response, g, request
 
 _QUIET = frozenset({"/health", "/metrics"})
 _access = logging.getLogger("pilotlight.api.access")
@@ -24,7 +24,7 @@ def access_log(app: Flask) -> None:
         if _access.isEnabledFor(level):
             fields = {
                 "method": request.method,
-                "path": request.path[:200],
+                "path": _told(request),
                 "status": response.status_code,
                 "ms": round((time.perf_counter() - g.get("started", time.perf_counter())) * 1000, 1),
                 "client": request.remote_addr,
@@ -33,3 +33,9 @@ def access_log(app: Flask) -> None:
                 fields["requestId"] = g.request_id
             _access.log(level, "request", extra={"fields": fields})
         return response
+
+
+def _told(asked: Request) -> str:
+    """The path, but for what is a secret in it: a link that answers is as good as a token while it counts."""
+    rule = asked.url_rule.rule if asked.url_rule is not None else ""
+    return rule if "<token>" in rule else asked.path[:200]

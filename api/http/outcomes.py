@@ -58,6 +58,8 @@ def tell(sent: Sent) -> tuple[int, dict[str, Any]]:
     body = _members(message, session)
     if sent.duplicate:
         body["duplicate"] = True
+    if sent.pushed:
+        body["deliveryMethod"] = "apns"
     unhappy = _UNHAPPY.get(message.state)
     if unhappy is not None:
         error = message.error or unhappy

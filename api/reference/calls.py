@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from api.reference import shapes
-from api.routes import chat, devices, events, history, legacy, messages, sessions, terminal
+from api.routes import chat, devices, events, history, legacy, messages, recipients, sessions, terminal
 from shared import asciicast
 from shared.access.tokens import Scope
 from shared.bus import operations
@@ -34,6 +34,14 @@ CAST = asciicast.MEDIA_TYPE
 
 ID = "123e4567-e89b-42d3-a456-426614174000"
 MESSAGE_ID = "m_4c039b79f8ee45cfbb8296d2ef93e0de"
+RECIPIENT = {
+    "kind": "webpush",
+    "name": "Ada's phone",
+    "target": {
+        "endpoint": "https://fcm.googleapis.com/fcm/send/abc",
+        "keys": {"p256dh": "BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcx", "auth": "BTBZMqHH6r4Tts7J_aSIgg"},
+    },
+}
 
 
 @dataclass(frozen=True)
@@ -376,6 +384,72 @@ CALLS: tuple[Call, ...] = (
     Call("GET", "/api/sessions/active", "read", {200: shapes.LegacySessions}, "Legacy"),
     Call("GET", "/api/sessions/interactive/<id>/status", "read", {200: shapes.LegacyStatus}, "Legacy", errors=(404,)),
     Call("DELETE", "/api/sessions/interactive/<id>", "admin", {200: shapes.LegacyEnded}, "Legacy", errors=_ACT),
+    Call("GET", "/api/recipients", "read", {200: shapes.Recipients}, "Notifications"),
+    Call(
+        "POST",
+        "/api/recipients",
+        "read",
+        {201: shapes.OneRecipient},
+        "Notifications",
+        body=Body(operations.AddRecipient, RECIPIENT, drop=()),
+        errors=(429, 507),
+    ),
+    Call(
+        "PATCH",
+        "/api/recipients/<id>",
+        "chat",
+        {200: shapes.OneRecipient},
+        "Notifications",
+        body=Body(recipients.RecipientChange, {"rules": {"quiet": {"start": "22:00", "end": "07:00"}}}, drop=()),
+        errors=(404, 409, 507),
+    ),
+    Call(
+        "DELETE",
+        "/api/recipients/<id>",
+        "chat",
+        {200: shapes.Acknowledged},
+        "Notifications",
+        body=_EMPTY,
+        errors=(404, 409, 507),
+    ),
+    Call(
+        "POST",
+        "/api/recipients/<id>/test",
+        "chat",
+        {200: shapes.Tested},
+        "Notifications",
+        body=_EMPTY,
+        errors=(404, 504, 507),
+    ),
+    Call(
+        "POST",
+        "/api/recipients/<id>/presence",
+        "read",
+        {200: shapes.OneRecipient},
+        "Notifications",
+        body=Body(recipients.PresenceChange, {"present": True}, drop=()),
+        errors=(404,),
+    ),
+    Call(
+        "POST",
+        "/api/recipients/<id>/receipts",
+        "read",
+        {200: shapes.Acknowledged},
+        "Notifications",
+        body=Body(recipients.ReceiptStep, {"key": "mac-mini/6f2a:17", "step": "shown"}, drop=()),
+        errors=(404, 507),
+    ),
+    Call("GET", "/api/notifications", "read", {200: shapes.Notices}, "Notifications", query=recipients.NoticesQuery),
+    Call("GET", "/api/notifications/key", "read", {200: shapes.PushKey}, "Notifications", errors=(409,)),
+    Call(
+        "POST",
+        "/api/notifications/links/<token>",
+        None,
+        {200: shapes.LinkUsed},
+        "Notifications",
+        body=_EMPTY,
+        errors=(404, 409, 504, 507),
+    ),
 )
 
 

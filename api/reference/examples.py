@@ -16,6 +16,7 @@ from api.reference.calls import ID as SESSION
 from api.reference.calls import MESSAGE_ID as MESSAGE
 from shared import __version__
 from shared.bus.messages import Choice, HistoryEntry, MessageView, NodeView, Screen, SessionView, Waiting
+from shared.notifications import NoticeView, Quiet, RecipientView, Rules
 
 REQUEST = "9934309e09c74685808c4ee2ffa2c98a"
 PROJECT = "/home/me/project"
@@ -41,6 +42,30 @@ _VIEW = SessionView(
     memory_bytes=412_000_000,
     cpu_percent=0.4,
     claude_version="2.1.330",
+)
+_RECIPIENT = RecipientView(
+    id="r_2f1c",
+    kind="webpush",
+    name="Ada's phone",
+    place="fcm.googleapis.com",
+    rules=Rules(content="title", quiet=Quiet(start="22:00", end="07:00"), zone="Europe/Vienna"),
+    status="ok",
+    created_at=AT - 24 * HOUR,
+    seen_at=AT,
+    success_at=AT,
+)
+_NOTICE = NoticeView(
+    recipient="r_2f1c",
+    recipient_name="Ada's phone",
+    key="mac-mini/6f2a:17",
+    kind="waiting",
+    title="Fix the build asks for permission",
+    state="told",
+    at=AT,
+    session=SESSION,
+    told_at=AT + 1700,
+    shown_at=AT + 2100,
+    via="mac-mini/6f2a:17",
 )
 _ASKED = Waiting(
     id="w_5c1e",
@@ -270,6 +295,20 @@ _ALL: tuple[msgspec.Struct, ...] = (
         until=AT + 300_000,
     ),
     shapes.LegacyEnded(success=YES, message="Interactive session terminated", session_id=SESSION),
+    shapes.Recipients(success=YES, recipients=[_RECIPIENT]),
+    shapes.OneRecipient(success=YES, recipient=_RECIPIENT),
+    shapes.Acknowledged(success=YES),
+    shapes.Tested(
+        success=YES,
+        notice=_NOTICE,
+        accepted=True,
+        detail="201",
+        milliseconds=180,
+        hops=[{"hop": "sent", "at": AT, "ok": True}, {"hop": "accepted", "at": AT + 180, "ok": True}],
+    ),
+    shapes.Notices(success=YES, notices=[_NOTICE]),
+    shapes.PushKey(success=YES, public_key="BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcx"),
+    shapes.LinkUsed(success=YES, done="Allow once", session_id=SESSION),
 )
 
 _WHEN_THERE = ("duplicate", "permissionMode", "recap", "recapSkipped", "toolCalls", "waiting")

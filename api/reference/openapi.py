@@ -90,6 +90,7 @@ _TAGS = {
     "Sessions": "Conversations: one living process each.",
     "Events": "What happens, as it happens: Server-Sent Events under gapless ids.",
     "Terminal": "The screen and the keyboard.",
+    "Notifications": "Who is told what, what was told, and answers from a notification.",
     "Legacy": "The calls that existing clients were written against.",
     "Devices": "Browsers that are signed in: a cookie instead of a token.",
     "Service": "This service itself.",

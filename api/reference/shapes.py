@@ -21,6 +21,7 @@ from shared.bus.messages import (
     SessionView,
     Waiting,
 )
+from shared.notifications import NoticeView, RecipientView
 
 
 class Shape(Struct, rename="camel", frozen=True, kw_only=True):
@@ -371,3 +372,48 @@ class Invitation(Success, frozen=True, kw_only=True):
     code: str
     scope: Scope
     until: int
+
+
+class Recipients(Success, frozen=True, kw_only=True):
+    """All of them, those of the configuration first."""
+
+    recipients: list[RecipientView]
+
+
+class OneRecipient(Success, frozen=True, kw_only=True):
+    """One, as it is now."""
+
+    recipient: RecipientView
+
+
+class Acknowledged(Success, frozen=True, kw_only=True):
+    """It is done."""
+
+
+class Tested(Success, frozen=True, kw_only=True):
+    """What became of a test, hop by hop; `notice` is its entry in the log, where the device says whether it was shown."""
+
+    notice: NoticeView
+    accepted: bool
+    detail: str
+    milliseconds: int
+    hops: list[dict[str, Any]]
+
+
+class Notices(Success, frozen=True, kw_only=True):
+    """What was told, and what was not and why, newest first."""
+
+    notices: list[NoticeView]
+
+
+class PushKey(Success, frozen=True, kw_only=True):
+    """The public key of this installation, base64url."""
+
+    public_key: str
+
+
+class LinkUsed(Success, frozen=True, kw_only=True):
+    """What the link stood for is done."""
+
+    done: str
+    session_id: str

@@ -4,10 +4,36 @@ from __future__ import annotations
 
 from flask import Flask
 
-from api.routes import chat, devices, events, health, history, legacy, messages, metrics, sessions, settings, terminal
+from api.routes import (
+    chat,
+    devices,
+    events,
+    health,
+    history,
+    legacy,
+    messages,
+    metrics,
+    recipients,
+    sessions,
+    settings,
+    terminal,
+)
 
 
 def register(app: Flask) -> None:
     """Give the application all its routes."""
-    for module in (chat, devices, sessions, messages, legacy, health, events, metrics, settings, terminal, history):
+    for module in (
+        chat,
+        devices,
+        sessions,
+        messages,
+        legacy,
+        health,
+        events,
+        metrics,
+        settings,
+        terminal,
+        history,
+        recipients,
+    ):
         app.register_blueprint(module.routes)

@@ -20,8 +20,8 @@ from shared.bus.operations import SendMessage
 routes = Blueprint("chat", __name__)
 
 DEVICE_WAIT_SECONDS = 50.0
-"""How long a client with a `deviceToken` is held at most unless it sends `wait`: the origin's give up after 60 seconds, and
-nothing but this answer brings them the reply."""
+"""How long a client with a `deviceToken` is held at most unless it sends `wait`, when nothing can be pushed to it: the origin's
+give up after 60 seconds, and nothing but this answer brings them the reply."""
 
 
 class ChatRequest(Struct, rename="camel", frozen=True, kw_only=True):
@@ -48,8 +48,9 @@ class ChatRequest(Struct, rename="camel", frozen=True, kw_only=True):
 def chat() -> Response:
     """Send a message, to a new session if none is named, and hold for the reply.
 
-    200 with `reply` (and as `content`); 202 when it has not come within `wait` seconds (default api.wait_seconds; with a
-    `deviceToken` at most 50, since nothing is pushed to it), or when the session waits for a person. With `Accept:
+    200 with `reply` (and as `content`); 202 when it has not come within `wait` seconds (default api.wait_seconds), or when the
+    session waits for a person. With a `deviceToken` the reply is pushed through Apple when that is configured (`notify.apns`):
+    the answer comes at once then, and says `deliveryMethod: apns`; without, the default wait is at most 50 seconds. With `Accept:
     text/event-stream` the reply is streamed while Claude writes it, and the last event, `done`, is what this call would have
     answered.
 
@@ -70,7 +71,8 @@ def chat() -> Response:
     body = requests.fit(ChatRequest, tree)
     default = 0.0 if responses.wanted() else api().config.api.wait_seconds
     if body.device_token:
-        default = min(default, DEVICE_WAIT_SECONDS)
+        pushes = api().config.notify.apns is not None
+        default = 0.0 if pushes else min(default, DEVICE_WAIT_SECONDS)
     session = requests.not_blank("sessionId", body.session_id)
     return send(
         SendMessage(
@@ -85,6 +87,7 @@ def chat() -> Response:
             reopen=True,
             mode=body.mode,
             exact=bool(body.exact),
+            device_token=body.device_token or None,
         )
     )
 

@@ -206,6 +206,24 @@ def running(app: App) -> list[Finding]:
     return findings
 
 
+def notifications(app: App) -> list[Finding]:
+    """Channels that fail; nothing when none runs, or all is well."""
+    try:
+        recipients = app.call("recipient.list")["recipients"]
+    except PilotlightError:
+        return []
+    return [
+        Finding(
+            "notify",
+            "warn",
+            f"{recipient['name']}: {recipient['error']}",
+            f"`pilotlight notify test {recipient['id']}`",
+        )
+        for recipient in recipients
+        if recipient.get("error")
+    ]
+
+
 CHECKS: tuple[Callable[[App], list[Finding]], ...] = (
     versions,
     configuration,
@@ -215,6 +233,7 @@ CHECKS: tuple[Callable[[App], list[Finding]], ...] = (
     directories,
     main_database,
     running,
+    notifications,
 )
 
 

@@ -207,12 +207,14 @@ class Attachment(Wire, frozen=True):
 
 
 class Sent(Wire, frozen=True):
-    """The receipt of a message, its session, whether the key had been seen before, and what ended the turn before it."""
+    """The receipt of a message, its session, whether the key had been seen before, and what ended the turn before it. `pushed`:
+    the reply goes to the device whose token came with it."""
 
     message: MessageView
     session: SessionView
     duplicate: bool = False
     interrupted: str | None = None
+    pushed: bool = False
 
 
 class HistoryEntry(Wire, frozen=True):

@@ -15,6 +15,7 @@ from msgspec import UNSET, UnsetType, field
 
 from shared.access.tokens import PLAN, Scope, allows, powerful
 from shared.bus.messages import Attachment, ChatMode, EndReason, MessageState, SessionState, Wire
+from shared.notifications import Rules
 
 
 class CreateSession(Wire, frozen=True, forbid_unknown_fields=True):
@@ -61,6 +62,7 @@ class SendMessage(Wire, frozen=True, forbid_unknown_fields=True):
     interrupt: bool = False
     reopen: bool = False
     mode: ChatMode | None = None
+    device_token: str | None = None
     exact: bool = False
     confined: bool = False
 
@@ -219,7 +221,8 @@ class EventsSince(Wire, frozen=True, forbid_unknown_fields=True):
 
 
 class Nothing(Wire, frozen=True, forbid_unknown_fields=True):
-    """No arguments: `ping`, `status`, `health`, `metrics`, `settings.get`."""
+    """No arguments: `ping`, `status`, `health`, `metrics`, `settings.get`; `recipient.list` -> {recipients: [RecipientView]};
+    `notification.key` -> {publicKey}: what a browser subscribes with."""
 
 
 class RefusedCall(Wire, frozen=True, forbid_unknown_fields=True):
@@ -279,8 +282,68 @@ class SendKeys(Wire, frozen=True, forbid_unknown_fields=True):
     key: str | None = None
 
 
+class AddRecipient(Wire, frozen=True, forbid_unknown_fields=True):
+    """`recipient.add` -> RecipientView: a browser, a phone or a service that is told from now on; the same `target` again
+    is the same recipient, and keeps its rules unless others are given.
+
+    `target`: of `webpush` what `PushSubscription.toJSON()` gives; of `ntfy` {server, topic, token?}; of `webhook` {url, secret?,
+    form?: json | slack | teams}; of `apns` {token, environment?}. It is not shown again.
+    """
+
+    kind: Literal["webpush", "ntfy", "webhook", "apns"]
+    name: str
+    target: dict[str, Any]
+    rules: Rules | None = None
+
+
+class UpdateRecipient(Wire, frozen=True, forbid_unknown_fields=True):
+    """`recipient.update` -> RecipientView: another name, or other rules (all of them)."""
+
+    recipient_id: str
+    name: str | None = None
+    rules: Rules | None = None
+
+
+class RecipientRef(Wire, frozen=True, forbid_unknown_fields=True):
+    """`recipient.test` -> TestResult: one notification, past all rules. `recipient.remove` -> {}."""
+
+    recipient_id: str
+
+
+class SetPresence(Wire, frozen=True, forbid_unknown_fields=True):
+    """`recipient.presence` -> RecipientView: somebody looks at this device (believed for 75 s), or does not any more."""
+
+    recipient_id: str
+    present: bool
+
+
+class ListNotices(Wire, frozen=True, forbid_unknown_fields=True):
+    """`notification.log` -> {notices: [NoticeView]}: what was told, and what was not and why, newest first."""
+
+    limit: int = 100
+    recipient_id: str | None = None
+
+
+class NoticeReceipt(Wire, frozen=True, forbid_unknown_fields=True):
+    """`notification.receipt` -> {}: the device has received, or shown, the notification with this `key`."""
+
+    recipient_id: str
+    key: str
+    step: Literal["received", "shown"]
+
+
+class UseLink(Wire, frozen=True, forbid_unknown_fields=True):
+    """`notification.link` -> {done, sessionId}: what the link of a notification's button stands for. Once."""
+
+    token: str
+
+
+THEMSELVES = ("webpush", "apns")
+"""Devices that register themselves; whoever adds another kind says where pilotlight sends to."""
+
 Effect = Literal["looks", "acts", "sends"]
-"""What an operation leaves behind: nothing; an `audit` event when it is asked for; one with the message that it accepts."""
+"""What an operation leaves behind: nothing that lasts; an `audit` event when it is asked for; one with the message that it
+accepts."""
 
 
 @dataclass(frozen=True)
@@ -332,6 +395,16 @@ OPERATIONS: dict[str, Operation] = {
         Operation("search", SearchRequest, "read", "looks"),
         Operation("usage", UsageRequest, "read", "looks"),
         Operation("conversations.list", ListConversations, "admin", "looks"),
+        Operation("recipient.list", Nothing, "read", "looks"),
+        Operation("recipient.add", AddRecipient, "read", "acts"),
+        Operation("recipient.update", UpdateRecipient, "chat", "acts"),
+        Operation("recipient.remove", RecipientRef, "chat", "acts"),
+        Operation("recipient.test", RecipientRef, "chat", "acts"),
+        Operation("recipient.presence", SetPresence, "read", "looks"),
+        Operation("notification.key", Nothing, "read", "looks"),
+        Operation("notification.log", ListNotices, "read", "looks"),
+        Operation("notification.receipt", NoticeReceipt, "read", "looks"),
+        Operation("notification.link", UseLink, "answer", "acts"),
     )
 }
 """Everything that can be asked for, each said once: who may (`needed` adds what the arguments ask for beside), and what it
@@ -351,6 +424,8 @@ def needed(op: str, args: Mapping[str, Any]) -> Scope:
     changing = op == "session.update"
     if not changing and args.get("permissionMode") == PLAN:
         args = {name: given for name, given in args.items() if name != "permissionMode"}
+    if op == "recipient.add" and args.get("kind", "webpush") not in THEMSELVES:
+        return "admin"
     if powerful(args, changing=changing) or (op == "session.recording" and args.get("start") is not None):
         return "admin"
     return "answer" if args.get("trust") and not allows(scope, "answer") else scope

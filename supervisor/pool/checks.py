@@ -36,7 +36,7 @@ def run_checks(pool: Pool, memory_total: int, facts: dict[str, Any]) -> dict[str
         _memory(memory_total, config.limits),
         _holders(pool),
         *_files(pool),
-        *_notify(config.notify, facts.get("notifyError")),
+        *_notify(config.notify, facts.get("notifyError"), facts.get("notifyFailing") or []),
     ]
     worst = {c["status"] for c in checks}
     live = pool.live()
@@ -141,10 +141,11 @@ def _memory(used: int, limits: LimitsConfig) -> dict[str, str]:
     return check("memory", "warn" if used > limit else "ok", detail)
 
 
-def _notify(config: NotifyConfig, error: str | None) -> list[dict[str, str]]:
-    if not config.command:
-        return []
-    return [check("notify", "warn" if error else "ok", error or f"{config.command[0]} is run for events")]
+def _notify(config: NotifyConfig, error: str | None, failing: list[tuple[str, str]]) -> list[dict[str, str]]:
+    found = []
+    if config.command:
+        found.append(check("notify", "warn" if error else "ok", error or f"{config.command[0]} is run for events"))
+    return [*found, *(check("notify", "warn", f"{name}: {why}") for name, why in failing)]
 
 
 def _holders(pool: Pool) -> dict[str, str]:

@@ -11,7 +11,7 @@ import time
 import uuid
 from contextlib import suppress
 
-from shared.bus.messages import MessageKind, MessageView, Sent
+from shared.bus.messages import MessageKind, MessageView, Sent, SessionView
 from shared.bus.operations import CreateSession, SendMessage
 from shared.errors import Busy, Conflict, NotFound, PilotlightError, StorageFailed
 from supervisor import clock
@@ -75,6 +75,11 @@ class Pool:
         household = Household(Session(record, self.house), self.places, self.hurry)
         self._households[record.id] = household
         return household
+
+    def look(self, session_id: str) -> SessionView | None:
+        """A session as clients see it, if it is one of those that are at hand. Changes nothing."""
+        household = self._households.get(session_id)
+        return household.session.view() if household is not None else None
 
     def sessions(self) -> list[Session]:
         """Everything in memory."""

@@ -74,7 +74,27 @@ def _prompt_id(body: Any) -> str | None:
     return found if isinstance(found, str) else None
 
 
-STEPS: tuple[Step, ...] = (first,)
+_NOTIFICATIONS = (
+    """CREATE TABLE recipients(id TEXT PRIMARY KEY, body BLOB NOT NULL)""",
+    """CREATE TABLE notices(
+    ord INTEGER PRIMARY KEY AUTOINCREMENT, recipient TEXT NOT NULL, key TEXT NOT NULL, live INTEGER NOT NULL,
+    body BLOB NOT NULL, UNIQUE(recipient, key))""",
+    """CREATE INDEX notices_live ON notices(recipient) WHERE live = 1""",
+    """CREATE TABLE outbox(
+    ord INTEGER PRIMARY KEY AUTOINCREMENT, recipient TEXT NOT NULL, tag TEXT NOT NULL, body BLOB NOT NULL,
+    UNIQUE(recipient, tag))""",
+    """CREATE TABLE answer_links(hash TEXT PRIMARY KEY, expires INTEGER NOT NULL, body BLOB NOT NULL)""",
+    """CREATE TABLE reply_wishes(message TEXT PRIMARY KEY, recipient TEXT NOT NULL)""",
+)
+
+
+def notifications(db: Connection) -> None:
+    """Recipients, the log of what they were told, what waits to be sent, links that answer, wishes for replies."""
+    for statement in _NOTIFICATIONS:
+        db.execute(statement)
+
+
+STEPS: tuple[Step, ...] = (first, notifications)
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ from supervisor import clock
 from supervisor.store.event_journal import Journal, now_ms
 from supervisor.store.message_index import OPEN, ORDER, WAITING, MessageIndex
 from supervisor.store.migrations import STEPS, Step, migrate
+from supervisor.store.notification_tables import NotificationStore
 from supervisor.store.records import MessageRecord, SessionRecord
 from supervisor.store.rows import MESSAGE_COLUMNS, SESSION_COLUMNS, body, message_of, session_of
 from supervisor.store.sqlite import Damaged, connect, refused
@@ -74,6 +75,7 @@ class Store:
             self.journal = Journal(self._db)
             self.index = MessageIndex(self._db)
             self.wal = WriteAheadLog(self._db, path)
+            self.notifications = NotificationStore(self._db, self.transaction)
         except OSError as error:
             self._db.close()
             raise StorageFailed(f"The database {path} cannot be opened: {error.strerror}.") from error

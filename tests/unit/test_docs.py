@@ -12,17 +12,19 @@ from typing import Any
 import pytest
 
 from api.terminals import messages
-from supervisor import notify
 from supervisor.bus.operations.history import TalkOps
+from supervisor.bus.operations.notifications import NotificationOps
 from supervisor.bus.operations.table import Ops
 from supervisor.bus.operations.terminal import TerminalOps
 from supervisor.lifecycle.conversation_conflict import SHARED
+from supervisor.notifications import feed
 from tests.harness import ROOT
 
 NAMED_ELSEWHERE = {
     "viewers/audience.py": {"attached", "detached"},
     "pool/health.py": {"run_dir_renewed", "bus_rebound", "viewers_rebound", "lock_renewed"},
-    "notify.py": {notify.FAILED},
+    "notifications/feed.py": {feed.FAILED},
+    "notifications/service.py": {feed.FAILED},
     "lifecycle/conversation_conflict.py": {SHARED},
 }
 """Kinds that do not stand where they are appended."""
@@ -75,6 +77,7 @@ def test_every_operation_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ops = Ops(pool, dict, anything, anything, anything, anything)
     talk = TalkOps(pool, ops)
     TerminalOps(pool, ops, anything)
+    NotificationOps(anything, ops, anything)
     talk._index.close()
     assert first_column("bus.md", "op") == set(ops._table)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.config import Config
+from shared.config import Config, validate
 from shared.errors import InvalidRequest
 from supervisor.settings import Settings
 from supervisor.store.store import Store
@@ -30,7 +30,10 @@ def test_one_wrong_value_changes_nothing(store: Store) -> None:
     assert store.head() == 0
 
 
-@pytest.mark.parametrize("name", ["notify.command", "claude.command", "api.host", "sessions.", "nonsense", "log.level"])
+FILE_ONLY = ["notify.command", "notify.channels", "notify.private_hosts", "claude.command", "api.host", "log.level"]
+
+
+@pytest.mark.parametrize("name", [*FILE_ONLY, "sessions.", "nonsense"])
 def test_what_decides_who_may_do_what_is_not_changed_at_run_time(store: Store, name: str) -> None:
     with pytest.raises(InvalidRequest):
         Settings(Config(), store).patch({name: "x"}, "test")
@@ -98,3 +101,14 @@ def test_of_stored_settings_only_what_is_beyond_its_bounds_is_ignored(
     assert "events.keep_days is ignored" in record.fields["why"]  # type: ignore[attr-defined]
     settings.patch({"sessions.max_concurrent": 3}, "test")
     assert Settings(Config(), store).config == settings.config
+
+
+def test_what_has_secrets_in_it_is_not_shown(store: Store) -> None:
+    channel = {"name": "hook", "kind": "webhook", "url": "https://example.org/secret-path", "secret": "whsec_secret"}
+    apns = {"key_file": "/secret", "key_id": "K", "team_id": "T", "topic": "t"}
+    config = validate({"notify": {"channels": [channel], "apns": apns}}, "test")
+
+    view = Settings(config, store).view()
+
+    assert "secret" not in str(view)
+    assert "notify.answered_seconds" in view["settings"]

@@ -71,6 +71,7 @@ class Ops:
         self._health = health
         self._metrics = metrics
         self.audit = Audit(pool.store)
+        self.push_reply: Callable[[str, str], bool] = lambda message, token: False
         m = operations
         self._table: dict[str, tuple[type[Any], Handler]] = {
             "ping": (m.Nothing, self._ping),
@@ -302,12 +303,15 @@ class Ops:
 
     async def _send(self, arguments: operations.SendMessage, request: Request) -> Any:
         household, message, duplicate = await self._pool.accept(arguments, request.actor)
+        token = arguments.device_token
+        pushed = token is not None and self.push_reply(message.id, token)
         interrupted = None
         if arguments.interrupt and not duplicate:
             interrupted = await self._make_way(household.session)
         if arguments.wait > 0:
             await self._await(message.id, household.session, arguments.wait)
-        return replace_fields(self._pool.sent(household, message.id, duplicate), interrupted=interrupted)
+        sent = self._pool.sent(household, message.id, duplicate)
+        return replace_fields(sent, interrupted=interrupted, pushed=pushed)
 
     async def _make_way(self, session: Session) -> str | None:
         """End the turn that runs now, and never the one of a message that follows it; return what ended it.

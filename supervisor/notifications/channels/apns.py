@@ -26,6 +26,7 @@ HOSTS: dict[Environment, str] = {
 }
 TOKEN_SECONDS = 45 * 60
 MAX_PAYLOAD = 4096
+ALERT_BYTES = 600
 UNKNOWN_DEVICE = frozenset({"BadDeviceToken", "DeviceTokenNotForTopic", "Unregistered", "ExpiredToken"})
 STALE_PROOF = frozenset({"ExpiredProviderToken"})
 _SPACE = uuid.UUID("8f2c5c8e-6a64-4d0e-9a3c-3d1f4f1c7a55")
@@ -63,10 +64,7 @@ class Apns:
 
     async def send(self, note: Note) -> Outcome:
         """Hand it to Apple."""
-        return await self.push(payload(note), note)
-
-    async def push(self, body: dict[str, Any], note: Note) -> Outcome:
-        """Hand over this payload, as urgent and as long-lived as the note is."""
+        body = payload(note) if note.reply is None else reply_payload(note, note.reply)
         answer = await self._post(msgspec.json.encode(body), note)
         if answer.status == 403 and _reason(answer) in STALE_PROOF:
             self._provider.renew()
@@ -105,6 +103,26 @@ def payload(note: Note) -> dict[str, Any]:
         if len(aps["alert"]["body"]) <= 1:
             aps["alert"]["body"] = ""
     return body
+
+
+def reply_payload(note: Note, reply: dict[str, Any]) -> dict[str, Any]:
+    """The reply to a message, whole when Apple takes so much, else its beginning and where to fetch it."""
+    alert = {"title": note.title, "body": cut_bytes(note.body, ALERT_BYTES)}
+    aps = {"alert": alert, "sound": "default", "mutable-content": 1, "thread-id": note.session or note.tag}
+    body = {"aps": aps, **reply, "message": note.body, "content": note.body, "truncated": False}
+    if len(msgspec.json.encode(body)) > MAX_PAYLOAD:
+        body |= {"message": "", "content": "", "truncated": True}
+        room = (MAX_PAYLOAD - len(msgspec.json.encode(body))) // 2
+        while len(msgspec.json.encode(body | {"content": cut_bytes(note.body, room)})) > MAX_PAYLOAD:
+            room //= 2
+        body["content"] = cut_bytes(note.body, room)
+    return body
+
+
+def cut_bytes(text: str, most: int) -> str:
+    """The beginning of a text, in UTF-8 bytes."""
+    whole = text.encode()
+    return text if len(whole) <= most else whole[: max(0, most - 3)].decode("utf-8", "ignore") + "…"
 
 
 def _reason(answer: Answer) -> str:

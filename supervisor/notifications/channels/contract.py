@@ -1,9 +1,9 @@
-"""What a channel is: it takes one note for one device, and says what became of it.
+"""What a channel is: it takes one note for one recipient, and says what became of it.
 
-    Delivered   whoever carries it on has taken it; what happens behind that is told by the device, when it can
+    Delivered   whoever carries it on has taken it; what happens behind that is told by the recipient, when it can
     Retry       not now: it did not answer, or said when to come again
     Refused     this note will never be taken as it is; the next one may be
-    Gone        nobody is there any more: the device is forgotten
+    Gone        nobody is there any more: the recipient is forgotten
 
 What must not regress: a channel never raises for what its other side does (`attempt` turns time and network into outcomes), and
 no outcome carries a secret: tokens, keys and addresses with a secret in them stay out of `why`.
@@ -12,13 +12,13 @@ no outcome carries a secret: tokens, keys and addresses with a secret in them st
 from __future__ import annotations
 
 import asyncio
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from msgspec import Struct
 
 from shared.bus.messages import Event, Wire
 
-SEND_SECONDS = 15.0
+SEND_SECONDS = 20.0
 """What one sending may take, whatever happens in it."""
 
 LONGEST_RETRY_SECONDS = 3600.0
@@ -36,11 +36,12 @@ class Choice(Wire, frozen=True):
 
 
 class Note(Wire, frozen=True):
-    """One thing to be told to one device.
+    """One thing to be told to one recipient.
 
-    `key` names the event it came from, so that a device which gets it twice can tell. `tag` is what it replaces and is replaced
-    by: a session has one notification at a time. `withdrawn`: what stood under the tag needs nobody any more, and the words say
-    why. `ttl` in seconds: after that it is no news. `event` is there for channels that are told events, not words.
+    `key` names the event it came from, so that who gets it twice can tell. `tag` is what it replaces and is replaced by:
+    a session has one notification at a time. `withdrawn`: what stood under the tag needs nobody any more, and the words say
+    why. `ttl` in seconds: after that it is no news. `event` is for channels that are told events, not words; `reply` is what a
+    client gets that left a device token with its message.
     """
 
     key: str
@@ -58,6 +59,7 @@ class Note(Wire, frozen=True):
     withdrawn: bool = False
     ttl: int = 86_400
     event: Event | None = None
+    reply: dict[str, Any] | None = None
 
 
 class Delivered(Struct, frozen=True, tag=True):
@@ -80,7 +82,7 @@ class Refused(Struct, frozen=True, tag=True):
 
 
 class Gone(Struct, frozen=True, tag=True):
-    """Not this device, ever again."""
+    """Not this recipient, ever again."""
 
     why: str
 
@@ -97,7 +99,7 @@ class Barred(Exception):
 
 
 class Channel(Protocol):
-    """A way to one device."""
+    """A way to one recipient."""
 
     async def send(self, note: Note) -> Outcome:
         """Hand over one note. May raise Unreachable, Barred and TimeoutError."""

@@ -216,3 +216,12 @@ class TestToken:
 
         assert token.matches(path.read_text().strip())
         assert not token.matches("")
+
+
+def test_logs_hold_no_link_that_answers(ask: Caller, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    ask("POST", "/api/notifications/links/a-secret-link")
+
+    lines = [JsonLines().format(record) for record in caplog.records]
+    assert any("/api/notifications/links/<token>" in line for line in lines)
+    assert "a-secret-link" not in "".join(lines)

@@ -92,7 +92,8 @@ def test_every_route_is_in_the_table_and_has_a_scope(ask: Caller) -> None:
     assert routes == {(call.method, call.path) for call in calls.CALLS}
     assert {call.scope for call in calls.CALLS} <= {None, *SCOPES}
     public = {call.path for call in calls.CALLS if call.scope is None}
-    assert public == {"/", "/health", "/api/docs", "/api/openapi.json", "/api/sign-in"}
+    links = "/api/notifications/links/<token>"
+    assert public == {"/", "/health", "/api/docs", "/api/openapi.json", "/api/sign-in", links}
 
 
 def test_every_call_is_described_with_errors_and_examples(document: Any) -> None:

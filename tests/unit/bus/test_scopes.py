@@ -20,6 +20,7 @@ from shared.bus.operations import OPERATIONS, needed
 from shared.errors import Forbidden
 from supervisor.bus.access import permit
 from supervisor.bus.operations.history import TalkOps
+from supervisor.bus.operations.notifications import NotificationOps
 from supervisor.bus.operations.table import Ops
 from supervisor.bus.operations.terminal import TerminalOps
 from tests.api_double import Caller
@@ -103,7 +104,7 @@ def test_http_lets_in_whom_the_bus_lets_in(
         headers = {"Authorization": f"Bearer {token}" if token else None}
         return ask(call.method, path, body, headers=headers, buffered=True).status_code
 
-    operation = document["paths"][call.path.replace("<id>", "{id}")][call.method.lower()]
+    operation = document["paths"][re.sub(r"<(\w+)>", r"{\1}", call.path)][call.method.lower()]
     assert operation["x-scope"] == call.scope
     example = dict(call.body.example) if call.body else None
     for token in (None, "pl_wrong"):
@@ -159,6 +160,7 @@ def test_the_supervisor_answers_what_is_declared_and_nothing_else(
     ops = Ops(pool, dict, anything, anything, anything, anything)
     TalkOps(pool, ops)._index.close()
     TerminalOps(pool, ops, anything)
+    NotificationOps(anything, ops, anything)
     assert {name: kind for name, (kind, _) in ops._table.items()} == {
         name: operation.arguments for name, operation in OPERATIONS.items()
     }

@@ -24,7 +24,7 @@ from supervisor.pool.metrics import Metrics
 from supervisor.pool.pool import Pool
 from supervisor.session.session import House
 from supervisor.settings import Settings
-from supervisor.store import message_index
+from supervisor.store import message_index, migrations
 from supervisor.store import store as store_module
 from supervisor.store.records import MessageRecord, SessionRecord
 from supervisor.store.store import PAGE_BYTES, Store
@@ -231,7 +231,7 @@ async def test_others_are_answered_while_hundreds_wait_for_their_reply(table: Ta
 
 
 def test_an_older_database_learns_whose_its_prompts_are(tmp_path: Path) -> None:
-    store = Store(tmp_path / "old.db")
+    store = Store(tmp_path / "old.db", migrations.STEPS[:1])
     store.save_session(SessionRecord("s", "/p", 1, 1, "idle", "c"))
     for number in range(3):
         store.add_message(MessageRecord(f"m{number}", "s", "answered", 0.0, "x", 1, prompt_id=f"p{number}"))

@@ -14,8 +14,10 @@ import pytest
 
 from shared.config import NotifyConfig
 from shared.process import identify
-from supervisor import notify as module
-from supervisor.notify import FAILED, Notifier
+from supervisor.notifications.channels import command as module
+from supervisor.notifications.courier import Courier
+from supervisor.notifications.feed import FAILED, CommandFeed
+from supervisor.notifications.workshop import Workshop
 from supervisor.store.store import Store
 from tests.harness import PATIENCE
 
@@ -29,20 +31,25 @@ def store(tmp_path: Path) -> Iterator[Store]:
     made.close()
 
 
-def notifier(store: Store, script: str) -> Notifier:
-    config = NotifyConfig(command=["sh", "-c", script] if script else [], kinds=KINDS)
-    made = Notifier(lambda: config, store, logging.getLogger("notify"))
+def feed(store: Store, command: list[str]) -> CommandFeed:
+    config, log = NotifyConfig(command=command, kinds=KINDS), logging.getLogger("notify")
+    return CommandFeed(lambda: config, store, Courier(Workshop(Path("/nowhere")), log), log)
+
+
+def notifier(store: Store, script: str) -> CommandFeed:
+    made = feed(store, ["sh", "-c", script] if script else [])
     store.publish = made.offer
     made.catch_up()
     return made
 
 
 @asynccontextmanager
-async def running(made: Notifier) -> AsyncIterator[None]:
+async def running(made: CommandFeed) -> AsyncIterator[None]:
     task = asyncio.create_task(made.run())
     yield
     task.cancel()
     await asyncio.wait([task])
+    made._courier.close()
 
 
 async def until(condition: Callable[[], Any]) -> None:
@@ -102,8 +109,7 @@ async def test_a_command_that_hangs_is_ended_with_what_it_runs(
 
 
 async def test_a_command_that_does_not_exist_is_told(store: Store) -> None:
-    config = NotifyConfig(command=["/no/such/program"], kinds=KINDS)
-    made = Notifier(lambda: config, store, logging.getLogger("notify"))
+    made = feed(store, ["/no/such/program"])
     store.publish = made.offer
 
     async with running(made):

@@ -1,0 +1,150 @@
+"""The plan's own sequence with shortened times, told through a webhook on loopback: warned, kept alive from the notification,
+expired, and reopened by the next message; and a permission that is answered from a notification, once."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.conftest import MakeHouse
+from tests.harness import PATIENCE, House, until
+from tests.push_double import Double, push_service
+
+SECOND = 1 / 3600
+
+
+def tool(name: str, **given: Any) -> str:
+    return f"[[tool {name} {json.dumps(given)}]]"
+
+
+@contextmanager
+def service(folder: Path) -> Iterator[Double]:
+    """A push service on a thread of its own, beside a house that blocks."""
+    folder.mkdir(exist_ok=True)
+    made: list[Double] = []
+    ready, over = threading.Event(), threading.Event()
+
+    async def serve() -> None:
+        async with push_service(folder) as double:
+            made.append(double)
+            ready.set()
+            while not over.is_set():
+                await asyncio.sleep(0.05)
+
+    thread = threading.Thread(target=lambda: asyncio.run(serve()), daemon=True)
+    thread.start()
+    assert ready.wait(PATIENCE)
+    try:
+        yield made[0]
+    finally:
+        over.set()
+        thread.join(PATIENCE)
+
+
+def titles(double: Double) -> list[str]:
+    return [json.loads(seen.body)["title"] for seen in double.seen if seen.method == "POST"]
+
+
+def told(double: Double, words: str) -> dict[str, Any]:
+    """The note with these words in its title, once it was sent."""
+
+    def find() -> Any:
+        notes = [json.loads(seen.body) for seen in double.seen if seen.method == "POST"]
+        return next((note for note in notes if words in note["title"]), None)
+
+    found: dict[str, Any] = until(find, f"{words!r} is told; so far {titles(double)}")
+    return found
+
+
+@pytest.fixture
+def double(tmp_path: Path) -> Iterator[Double]:
+    with service(tmp_path / "push") as made:
+        yield made
+
+
+@pytest.fixture
+def told_house(make_house: MakeHouse, one_cli: Path, double: Double) -> House:
+    """A house with an API that tells an ntfy on loopback, whose health pass runs all the time."""
+    house = make_house(one_cli)
+    channel = {"name": "phone", "kind": "ntfy", "server": double.url, "topic": "t"}
+    house.config["health"] = {"interval_seconds": 0.3}
+    house.config["notify"] = {
+        "channels": [channel],
+        "private_hosts": ["localhost"],
+        "ca_file": double.ca_file,
+        "url": "https://pilotlight.example.org",
+        "answered_seconds": 3600,
+    }
+    house.start_supervisor()
+    house.start_api()
+    return house
+
+
+def press(house: House, note: dict[str, Any], label: str) -> tuple[int, Any]:
+    """What a phone does when this button is touched: the path of its link, at the address that the API has here."""
+    (action,) = [action for action in note["actions"] if action["label"] == label]
+    return house.http("POST", urlsplit(action["url"]).path, token=None)
+
+
+def test_warned_kept_alive_from_the_notification_expired_and_reopened_by_the_next_message(
+    told_house: House, double: Double
+) -> None:
+    house = told_house
+    _, session = house.ask("Remember the word BANANA")
+    house.call("settings.patch", {"values": {"sessions.warning_hours": 1 * SECOND}})
+
+    warned = told(double, "expires in")
+    house.call("settings.patch", {"values": {"sessions.warning_hours": None}})
+    before = house.session(session)
+    status, answer = press(house, warned, "Keep alive")
+    assert (status, answer["done"], answer["sessionId"]) == (200, "Keep alive", session)
+    after = house.session(session)
+    assert (before["warned"], after["warned"]) == (True, False)
+    assert after["expiresAt"] > before["expiresAt"]
+    status, again = press(house, warned, "Keep alive")
+    assert (status, again["code"]) == (409, "link_used")
+
+    values = {"sessions.warning_hours": 0.5 * SECOND, "sessions.timeout_hours": 1 * SECOND}
+    house.call("settings.patch", {"values": values})
+    told(double, "has expired")
+    assert house.session(session)["endReason"] == "expired"
+    house.call("settings.patch", {"values": dict.fromkeys(values)})
+    body = {"message": "What word did I ask you to remember?", "sessionId": session, "wait": 60}
+    status, reply = house.http("POST", "/api/chat", body)
+    assert (status, reply["reply"]) == (200, "BANANA")
+
+    log = house.call("notification.log")["notices"]
+    assert {"warning", "expired"} <= {notice["kind"] for notice in log if notice["state"] in ("told", "withdrawn")}
+
+
+def test_a_permission_is_answered_from_a_notification_and_a_stale_button_says_by_whom(
+    told_house: House, double: Double
+) -> None:
+    house = told_house
+    first = house.send(tool("Bash", command="touch one", description="Make a file"), wait=0)
+    session = first["session"]["id"]
+    note = told(double, "asks for permission")
+    choice = next(action["label"] for action in note["actions"])
+    status, answer = press(house, note, choice)
+    assert (status, answer["sessionId"]) == (200, session)
+    assert house.message(first["message"]["id"], wait=30)["state"] == "answered"
+
+    seen = len(double.seen)
+    house.send(tool("Bash", command="touch two"), session, wait=0)
+    until(
+        lambda: any(s.method == "POST" and b"asks for permission" in s.body for s in double.seen[seen:]), "asked again"
+    )
+    note = json.loads(next(s for s in double.seen[seen:] if b"asks for permission" in s.body).body)
+    waiting = house.until_state(session, "waiting")["waiting"]
+    house.call("session.answer", {"sessionId": session, "waitingId": waiting["id"], "choice": "deny"})
+    status, stale = press(house, note, choice)
+    assert (status, stale["code"]) == (409, "answered_already")
+    until(lambda: any(s.method == "DELETE" for s in double.seen), "it is withdrawn")
