@@ -111,6 +111,12 @@ def waiting_lines(waiting: Waiting) -> list[str]:
     lines = [printable(waiting.title, 200)]
     if waiting.text != waiting.title:
         lines += [f"  {printable(line, 200)}" for line in waiting.text.splitlines() if line.strip()]
+    for number, question in enumerate(waiting.questions or [], 1):
+        options = question.get("options")
+        if len(waiting.questions or []) > 1 and isinstance(options, list):
+            lines.append(f"  Question {number}: {printable(str(question.get('question', '')), 200)}")
+            labels = [str(option.get("label", "")) for option in options if isinstance(option, dict)]
+            lines += [f"    {position}. {printable(label, 200)}" for position, label in enumerate(labels, 1)]
     for number, choice in enumerate(waiting.choices, 1):
         more = f" - {choice.description}" if choice.description else ""
         lines.append(f"  {number}. {printable(choice.label + more, 200)}")

@@ -36,20 +36,28 @@ def attention(app: App, as_json: bool) -> None:
 
 @click.command()
 @session_argument
-@click.option("--choice", help="The number, id or label of a choice.")
+@click.option(
+    "--choice", "choices", multiple=True, help="The number, id or label of a choice (several, where it takes several)."
+)
 @click.option("--text", help="An answer in your own words, where that is possible.")
 @click.option(
-    "--to", "answers", multiple=True, metavar="QUESTION=ANSWER", help="One of several questions (several times)."
+    "--to",
+    "answers",
+    multiple=True,
+    metavar="QUESTION=ANSWER",
+    help="One of several questions, or its number (several times).",
 )
+@click.option("--partial", is_flag=True, help="Leave the other questions open.")
 @click.option("--input", "changed", metavar="JSON", help="Allow the tool with another input.")
 @json_option
 @pass_app
 def answer(
     app: App,
     session_id: str,
-    choice: str | None,
+    choices: tuple[str, ...],
     text: str | None,
     answers: tuple[str, ...],
+    partial: bool,
     changed: str | None,
     as_json: bool,
 ) -> None:
@@ -58,12 +66,14 @@ def answer(
     waiting = view.waiting
     if waiting is None:
         raise Conflict(f"Session {view.id[:8]} does not wait for an answer: it is {view.state}.", code="not_waiting")
-    if choice is None and text is None and not answers and changed is None:
+    if not choices and text is None and not answers and changed is None:
         lines = "\n".join(waiting_lines(waiting))
         raise click.UsageError(f"Choose with --choice or --text:\n{lines}")
+    choice = choices[0] if len(choices) == 1 else None
     order = msgspec.structs.replace(
         answer_of(view.id, waiting, choice, text),
-        answers=dict(_pair(item) for item in answers) or None,
+        answers=_answers(waiting, choices if len(choices) > 1 else (), answers),
+        partial=partial,
         updated_input=None if changed is None else _object(changed),
     )
     result = app.call("session.answer", order, timeout=KEYS_SECONDS)
@@ -71,6 +81,22 @@ def answer(
         emit(result)
     else:
         click.echo(f"Answered; the session is {state_text(msgspec.convert(result['session'], SessionView))}.")
+
+
+def _answers(waiting: Waiting, choices: tuple[str, ...], pairs: tuple[str, ...]) -> dict[str, str | list[str]] | None:
+    """The answers by question; several choices are those of the only question."""
+    given: dict[str, str | list[str]] = {}
+    for question, said in map(_pair, pairs):
+        if question in given:
+            raise click.UsageError(f"{question!r} is answered twice.")
+        given[question] = said
+    if choices:
+        if len(waiting.questions or []) != 1:
+            raise click.UsageError("One --choice only; several questions are answered with --to.")
+        if given:
+            raise click.UsageError("Either --choice or --to.")
+        given["1"] = list(choices)
+    return given or None
 
 
 def _pair(item: str) -> tuple[str, str]:

@@ -119,7 +119,9 @@ def _answer_waiting(app: App, session_id: str) -> None:
 
 def _ask(session_id: str, waiting: Waiting) -> Answer:
     if waiting.questions:
-        answers = {str(question.get("question", "")): _ask_question(question) for question in waiting.questions}
+        answers: dict[str, str | list[str]] = {
+            str(question.get("question", "")): _ask_question(question) for question in waiting.questions
+        }
         return Answer(session_id=session_id, waiting_id=waiting.id, answers=answers)
     if not waiting.choices:
         return Answer(session_id=session_id, waiting_id=waiting.id, text=_read("Your answer: "))

@@ -176,13 +176,15 @@ class ListMessages(Wire, frozen=True, forbid_unknown_fields=True):
 
 class Answer(Wire, frozen=True, forbid_unknown_fields=True):
     """`session.answer` -> {session, answer}. `waiting_id` guards against answering something newer; first answer wins. `text` is
-    the answer in one's own words, or goes into the input line of a dialog that offers no list."""
+    the answer in one's own words, or goes into the input line of a dialog that offers no list. `answers` has an answer, or a list
+    of them, for each question or its number; an option may be named by its number. `partial`: the others stay open."""
 
     session_id: str
     waiting_id: str | None = None
     choice: str | None = None
     text: str | None = None
-    answers: dict[str, str] | None = None
+    answers: dict[str, str | list[str]] | None = None
+    partial: bool = False
     updated_input: dict[str, Any] | None = None
     key: str | None = None
 

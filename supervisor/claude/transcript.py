@@ -182,8 +182,8 @@ def _queued(raw: dict[str, Any]) -> Spoken | None:
     attachment = raw.get("attachment")
     if not isinstance(attachment, dict) or attachment.get("type") != "queued_command":
         return None
-    text = attachment.get("prompt")
-    if not isinstance(text, str) or not text:
+    text = _queued_prompt(attachment)
+    if not text:
         return None
     own = attachment.get("commandMode") not in (None, "prompt") or bool(_OWN.match(text))
     return Spoken("prompt", text, own=own, **_common(raw))
@@ -238,8 +238,17 @@ def parse_transcript_line(data: bytes) -> TranscriptLine | None:
         return TranscriptLine("summary", text=_string(raw.get("summary")))
     attachment = raw.get("attachment")
     if kind == "attachment" and isinstance(attachment, dict) and attachment.get("type") == "queued_command":
-        return TranscriptLine("absorbed", text=_string(attachment.get("prompt")), **place)
+        return TranscriptLine("absorbed", text=_queued_prompt(attachment), **place)
     return TranscriptLine("other", **place)
+
+
+def _queued_prompt(attachment: dict[str, Any]) -> str | None:
+    """The words of a prompt that was given to Claude in the midst of a turn: a text, or blocks when an image is with it."""
+    prompt = attachment.get("prompt")
+    if not isinstance(prompt, list):
+        return _string(prompt)
+    texts = [block.get("text") for block in prompt if isinstance(block, dict) and block.get("type") == "text"]
+    return "\n".join(text for text in texts if isinstance(text, str)) or None
 
 
 class _Place(TypedDict):

@@ -20,6 +20,7 @@ from shared.bus.messages import Choice, Waiting
 from shared.bus.operations import Answer
 from shared.errors import Conflict, Forbidden, InvalidRequest, Unavailable
 from supervisor.claude.screen import Menu, Sight
+from supervisor.delivery import question_answer
 from supervisor.session.appearances import Appearance, is_over, stamp_of
 from supervisor.session.backoff import is_hold, release
 from supervisor.session.permission_rules import decide
@@ -162,6 +163,7 @@ async def _answer_handed(session: Session, permission: Permission, request: Answ
     choices = up.sight.menu.choices if up is not None and up.sight.menu is not None else []
     if up is None or permission.shown_as is None or not choices:
         raise Unavailable("Claude has not shown its dialog yet. Ask again in a moment.", code="not_shown_yet")
+    question_answer.refuse_both(request, refusal=False)
     first, last = choices[0], choices[-1]
     name = _named(choices, request.choice, {"allow": first.id, "yes": first.id, "deny": last.id, "no": last.id})
     await _choose(session, up, name)
@@ -180,6 +182,7 @@ def _decision(permission: Permission, waiting: Waiting, request: Answer) -> dict
     if request.choice is None and request.text is not None and permission.kind == "plan":
         return {"behavior": "deny", "message": request.text}
     name = _named(waiting.choices, request.choice, ALIASES)
+    question_answer.refuse_both(request, name == "deny")
     if name == "deny":
         return {"behavior": "deny", "message": request.text or "The user refused."}
     decision: dict[str, Any] = {"behavior": "allow"}
@@ -194,12 +197,9 @@ def _decision(permission: Permission, waiting: Waiting, request: Answer) -> dict
 
 def _question_decision(permission: Permission, waiting: Waiting, request: Answer) -> dict[str, Any]:
     questions = waiting.questions or []
-    answers: dict[str, str]
     if request.answers:
-        known = [str(question.get("question")) for question in questions]
-        if unknown := [name for name in request.answers if name not in known]:
-            raise InvalidRequest(f"{unknown[0]!r} is not asked. Asked: {known}.", code="invalid_choice")
-        answers = dict(request.answers)
+        question_answer.refuse_both(request, refusal=False)
+        answers = question_answer.answers(questions, request)
     elif request.choice is None and request.text is not None and len(questions) == 1:
         answers = {str(questions[0].get("question")): request.text}
     elif request.choice is None and len(questions) != 1:
@@ -208,6 +208,7 @@ def _question_decision(permission: Permission, waiting: Waiting, request: Answer
         )
     else:
         name = _named(waiting.choices, request.choice, {"no": "deny"})
+        question_answer.refuse_both(request, name == "deny")
         if name == "deny":
             return {"behavior": "deny", "message": request.text or "The user declined to answer."}
         label = next(choice.label for choice in waiting.choices if choice.id == name)
@@ -240,6 +241,7 @@ def _names(choices: list[Choice]) -> str:
 
 async def _answer_dialog(session: Session, waiting: Waiting, request: Answer) -> dict[str, Any]:
     up = session.shown
+    question_answer.refuse_both(request, refusal=False)
     if request.choice is None and request.text and _takes_text(waiting):
         text = _plain(request.text)
         if up is None or up.id != waiting.id:

@@ -241,3 +241,14 @@ def test_a_transcript_is_found_wherever_it_was_started(tmp_path: Path) -> None:
     assert find_transcript(tmp_path, "ffffffff-0000") is None
     assert find_transcript(tmp_path, "../../../etc/passwd") is None
     assert find_transcript(tmp_path, "*" * 10) is None
+
+
+def test_a_prompt_with_an_image_in_the_midst_of_a_turn_is_told_with_its_words() -> None:
+    image = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "aGk="}}
+    prompt = [{"type": "text", "text": "what is this?"}, image]
+    line = json.dumps({"type": "attachment", "attachment": {"type": "queued_command", "prompt": prompt}}).encode()
+    absorbed, spoken = parse_transcript_line(line), transcript.read(line)
+    assert absorbed is not None
+    assert (absorbed.kind, absorbed.text) == ("absorbed", "what is this?")
+    assert spoken is not None
+    assert (spoken.kind, spoken.text, spoken.own) == ("prompt", "what is this?", False)
