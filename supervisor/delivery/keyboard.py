@@ -48,12 +48,19 @@ _REPORT = re.compile(
 _HALF_REPORT = re.compile(
     rb"\x1b(?:\[[?>=][\d;$]*|\[\d[\d;]*|\][0-9]+;?[^\x07\x1b]{0,4096}\x1b?|P[>01][^\x1b]{0,4096}\x1b?)$"
 )
+_INTRODUCTIONS = (b"\x1b[", b"\x1b]", b"\x1bP", b"\x1b_")
+"""How reports begin, and also what Alt and one of these keys sends."""
+
+INTRODUCTION_SECONDS = 0.25
+"""How long what may be Alt and a key is kept for the rest of a report (seen: cut there, with 80 ms between)."""
+
 _CTRL_G = (b"\x07", b"\x1b[103;5u", b"\x1b[27;5;103~")
 _PASTE = re.compile(rb"(\x1b\[200~.*?\x1b\[201~)", re.DOTALL)
 
 
 class ReportFilter:
-    """Takes out of a person's input what no person has typed. Keeps an unfinished report for the next call."""
+    """Takes out of a person's input what no person has typed. Keeps an unfinished report for the next call; when that does not
+    come within `INTRODUCTION_SECONDS`, what is `doubtful` was a key, and is to be let go."""
 
     def __init__(self) -> None:
         self._half = b""
@@ -63,12 +70,22 @@ class ReportFilter:
         data = self._half + data
         half = _HALF_REPORT.search(data)
         # The beginning of an arrow key with a modifier looks the same: it goes on with its end, in the next read.
-        self._half = data[half.start() :] if half else b""
-        data = data[: half.start()] if half else data
+        cut = half.start() if half else len(data) - 2 if data.endswith(_INTRODUCTIONS) else len(data)
+        self._half, data = data[cut:], data[:cut]
         parts = _PASTE.split(data)
         return b"".join(
             part if part.startswith(b"\x1b[200~") else SUSPEND.sub(b"", _REPORT.sub(b"", part)) for part in parts
         )
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether what is kept may be a whole key."""
+        return self._half in _INTRODUCTIONS
+
+    def let_go(self) -> bytes:
+        """What is kept and may be a whole key; nothing else."""
+        key, self._half = (self._half, b"") if self.doubtful else (b"", self._half)
+        return key
 
 
 class Typist:

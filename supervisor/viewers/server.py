@@ -16,7 +16,7 @@ import msgspec
 
 from shared.bus import terminal_protocol as protocol
 from shared.errors import Busy, InvalidRequest, PilotlightError
-from supervisor.delivery.keyboard import ReportFilter
+from supervisor.delivery.keyboard import INTRODUCTION_SECONDS, ReportFilter
 from supervisor.pool.managed_session import Household
 from supervisor.pool.pool import Pool
 from supervisor.terminal.holder_client import HolderError
@@ -121,6 +121,7 @@ class Viewer(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._audience: Audience | None = None
         self._hello_due: asyncio.TimerHandle | None = None
+        self._key_due: asyncio.TimerHandle | None = None
         self._size: Size = (0, 0)
         self._reports = ReportFilter()
         self.count = 1
@@ -223,10 +224,19 @@ class Viewer(asyncio.Protocol):
             self._greet(kind, payload)
         elif kind == protocol.INPUT:
             audience.type(self, self._reports.feed(payload), self._complain)
+            if self._key_due is not None:
+                self._key_due.cancel()
+            if self._reports.doubtful:
+                self._key_due = asyncio.get_running_loop().call_later(INTRODUCTION_SECONDS, self._let_go, audience)
         elif kind == protocol.CONTROL:
             self._obey(audience, protocol.read_control(payload))
         else:
             raise protocol.BadFrame(f"a frame of type {kind!r}")
+
+    def _let_go(self, audience: Audience) -> None:
+        """What looked like the beginning of a report was a key."""
+        if self._transport is not None:
+            audience.type(self, self._reports.let_go(), self._complain)
 
     def _greet(self, kind: bytes, payload: bytes) -> None:
         if kind != protocol.CONTROL:

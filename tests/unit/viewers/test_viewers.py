@@ -27,7 +27,7 @@ from supervisor.terminal import render
 from supervisor.terminal.screen import Screen
 from supervisor.viewers import audience as audience_module
 from supervisor.viewers.audience import CROPPED_SECONDS, Audience
-from supervisor.viewers.server import Viewers
+from supervisor.viewers.server import Viewer, Viewers
 from tests.harness import PATIENCE
 
 # -- the protocol --------------------------------------------------------------------------------------------------
@@ -145,22 +145,47 @@ REPORTS = [
 ]  # fmt: skip
 KEYS = [
     b"a", b"\x1b", b"\x1b[A", b"\x1b[1;5C", b"\x1b[1;2R", b"\x1bOP", b"\x1b[3~", b"\r", b"\x03", b"\x07", "é漢".encode(),
-    b"\x1b]", b"\x1bP", b"\x1b[200~pasted \x1a text\x1b[201~", b"\x1b[15;2~",
+    b"\x1b]", b"\x1bP", b"\x1b[", b"\x1b_", b"\x1b[200~pasted \x1a text\x1b[201~", b"\x1b[15;2~",
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize("key", KEYS)
 @pytest.mark.parametrize("report", REPORTS)
 def test_keys_are_typed_and_reports_are_not(key: bytes, report: bytes) -> None:
-    assert ReportFilter().feed(key) == key
+    reports = ReportFilter()
+    assert reports.feed(key) + reports.let_go() == key
     assert ReportFilter().feed(report + key + report) == key
 
 
 @pytest.mark.parametrize("report", REPORTS)
 def test_reports_are_recognised_in_pieces(report: bytes) -> None:
-    for cut in range(3, len(report)):
+    for cut in range(2, len(report)):
         reports = ReportFilter()
         assert reports.feed(b"x" + report[:cut]) + reports.feed(report[cut:] + b"y") == b"xy", cut
+
+
+def test_the_beginning_of_a_report_is_let_go_only_when_it_may_be_a_key() -> None:
+    reports = ReportFilter()
+    assert (reports.feed(b"x\x1b["), reports.doubtful) == (b"x", True)
+    assert (reports.feed(b"?62;"), reports.doubtful, reports.let_go()) == (b"", False, b"")
+    assert reports.feed(b"cy") == b"y"
+
+
+async def test_what_was_no_report_is_typed_a_moment_later() -> None:
+    viewer: Any = Viewer(SimpleNamespace())  # type: ignore[arg-type]
+    typed, all_typed = bytearray(), asyncio.Event()
+
+    def type_keys(_: object, data: bytes, __: object) -> None:
+        typed.extend(data)
+        if b"\x1b[" in typed:
+            all_typed.set()
+
+    viewer._transport, viewer._audience = object(), SimpleNamespace(type=type_keys)
+    for piece in (b"\x1b[", b"?62;22c", b"a\x1b["):
+        viewer._take(protocol.INPUT, piece)
+    assert typed == b"a"
+    await asyncio.wait_for(all_typed.wait(), PATIENCE)
+    assert typed == b"a\x1b["
 
 
 def test_nobody_puts_claude_to_sleep_with_ctrl_z() -> None:
