@@ -431,3 +431,7 @@ def needed(op: str, args: Mapping[str, Any]) -> Scope:
     if powerful(args, changing=changing) or (op == "session.recording" and args.get("start") is not None):
         return "admin"
     return "answer" if args.get("trust") and not allows(scope, "answer") else scope
+
+
+SENDS = with_effect("sends")
+"""What gives Claude words of a client: recorded when it is accepted, since only then its session is known."""

@@ -21,14 +21,13 @@ from shared.access.bus_keys import BusClientKey, BusKeyring
 from shared.access.devices import Devices
 from shared.access.tokens import DEFAULT_NAME, Keyring
 from shared.bus.messages import Request
-from shared.bus.operations import RefusedCall, with_effect
+from shared.bus.operations import SENDS, RefusedCall, with_effect
 from shared.errors import Forbidden, PilotlightError, StorageFailed, Unavailable
 from shared.foreign_file import SMALL, read_foreign
 from shared.paths import Paths
 from supervisor.bus.access import LOCAL, permit
 from supervisor.store.store import Store
 
-SENDS = with_effect("sends")
 ACTS = with_effect("acts") - LOCAL
 LOOK_SECONDS = 1.0
 REFUSALS = 10

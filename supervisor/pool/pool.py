@@ -12,10 +12,9 @@ import uuid
 from contextlib import suppress
 
 from shared.bus.messages import MessageKind, MessageView, Sent, SessionView
-from shared.bus.operations import CreateSession, SendMessage
+from shared.bus.operations import SENDS, CreateSession, SendMessage
 from shared.errors import Busy, Conflict, NotFound, PilotlightError, StorageFailed
 from supervisor import clock
-from supervisor.bus.audit import SENDS
 from supervisor.claude import normalization
 from supervisor.lifecycle import recycling
 from supervisor.lifecycle.launch import has_transcript

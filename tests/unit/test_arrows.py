@@ -1,0 +1,124 @@
+"""Which room may import which: read from every import, also those inside functions and under `TYPE_CHECKING`.
+
+`docs/architecture.md` draws the same arrows. The tables have no exceptions but one: the command line may start the demo.
+"""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.harness import ROOT
+
+PACKAGES = ("supervisor", "api", "cli", "shared", "demo")
+MAY = {"supervisor": {"shared"}, "api": {"shared"}, "cli": {"shared", "demo"}, "demo": {"shared"}, "shared": set()}
+"""Which top-level package may import which other one."""
+
+SUPERVISOR = {
+    "clock": "",
+    "failpoints": "",
+    "instance": "",
+    "holder": "",
+    "claude": "clock",
+    "terminal": "claude holder",
+    "store": "clock",
+    "history": "claude store",
+    "session": "terminal store claude clock failpoints",
+    "lifecycle": "session terminal holder store claude failpoints",
+    "delivery": "lifecycle session terminal store claude failpoints",
+    "pool": "delivery lifecycle session history terminal holder store claude clock",
+    "viewers": "pool delivery session terminal store",
+    "notifications": "store",
+    "settings": "store",
+    "bus": "viewers notifications pool delivery lifecycle session history terminal holder store claude settings",
+    "daemon": "bus viewers notifications pool session store claude settings instance",
+    "__main__": "daemon",
+}
+API = {
+    "context": "inbox",
+    "inbox": "",
+    "bus": "",
+    "http": "context",
+    "auth": "http context",
+    "events": "http context inbox",
+    "terminals": "",
+    "routes": "http auth events terminals context inbox",
+    "reference": "routes terminals auth http context",
+    "web": "http auth context",
+    "gateway": "context inbox bus",
+    "server": "http context bus",
+    "app": "reference routes web auth http events context bus inbox",
+    "__main__": "app server bus gateway",
+}
+ROOMS = {"supervisor": SUPERVISOR, "api": API}
+OWNERS = {
+    "sqlite3": {"supervisor/store"},
+    "zmq": {"supervisor/bus", "shared/bus"},
+    "pexpect": {"supervisor/holder"},
+    "pyghostty": {"supervisor/terminal"},
+    "flask": {"api"},
+    "gunicorn": {"api/server"},
+    "click": {"cli"},
+    "psutil": {"supervisor/pool", "cli/setup"},
+}
+"""The one place of each library."""
+
+HOLDER = {"pexpect", "shared.process", "shared.frames", "supervisor.holder"}
+"""What the holder may import besides the standard library: it lives for days in under 10 MB."""
+
+
+def modules() -> Iterator[tuple[Path, ast.Module]]:
+    """Every module of the product, as its path below the root."""
+    for package in PACKAGES:
+        for path in sorted((ROOT / package).rglob("*.py")):
+            yield path.relative_to(ROOT), ast.parse(path.read_text())
+
+
+def imported(tree: ast.Module) -> Iterator[str]:
+    """The dotted name of each thing that is imported anywhere in it."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def room(package: str, name: str) -> str:
+    """The room of a dotted name: its second part, when that is a folder or a file of the package."""
+    parts = name.split(".")
+    inside = ROOT / package / parts[1] if len(parts) > 1 else None
+    return parts[1] if inside is not None and (inside.is_dir() or inside.with_suffix(".py").is_file()) else ""
+
+
+def broken(path: Path, name: str) -> bool:
+    """Whether the module at `path` may not import `name`."""
+    package, top = path.parts[0], name.split(".")[0]
+    place = "/".join(path.parts[:2])
+    if top in OWNERS:
+        return not any(place == owner or package == owner for owner in OWNERS[top])
+    if place == "supervisor/holder" and top not in sys.stdlib_module_names:
+        return not any(name == allowed or name.startswith(f"{allowed}.") for allowed in HOLDER)
+    if top not in PACKAGES:
+        return False
+    if top != package:
+        return top not in MAY[package]
+    if package not in ROOMS or not (theirs := room(package, name)):
+        return False
+    own = path.parts[1].removesuffix(".py")
+    return own not in ("__init__", theirs) and theirs not in ROOMS[package].get(own, "").split()
+
+
+def test_every_import_follows_an_arrow() -> None:
+    wrong = [f"{path} -> {name}" for path, tree in modules() for name in imported(tree) if broken(path, name)]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_every_room_is_on_the_plan() -> None:
+    for package, plan in ROOMS.items():
+        found = {
+            path.stem for path in (ROOT / package).iterdir() if path.suffix == ".py" or (path / "__init__.py").is_file()
+        }
+        assert found - {"__init__"} <= set(plan), package
