@@ -21,6 +21,7 @@ from supervisor.claude.transcript import TranscriptLine, milliseconds, parse_tra
 from supervisor.session import backoff, permission_mode, refused_prompt, tool_events
 from supervisor.session.log_tails import LogTails
 from supervisor.session.permission_rules import consider
+from supervisor.session.transcript_file import ConversationPlace
 from supervisor.session.truncation import excerpt
 from supervisor.session.turn import StopReport, Turn
 from supervisor.session.turn_assembler import REMEMBERED_TURNS, TurnBook
@@ -49,6 +50,7 @@ class Logbook:
         self._prompts: dict[str, list[str]] = {}
         self.unreadable = Unreadable(session.id, session.store)
         self._tails = LogTails(session, self.unreadable)
+        self.place = ConversationPlace(session, self._tails)
         self._untold: deque[tuple[Turn, TranscriptLine]] = deque()
         """Lines that are in the book and whose effects have not been kept: the database may refuse them for a while."""
 
@@ -125,6 +127,8 @@ class Logbook:
         session = self._session
         payload, name = event.payload, event.name
         self._hear(event.prompt_id)
+        if name != "SessionStart":
+            self.place.follow(payload)
         if permission_mode.is_news(event, event.prompt_id in self.stops):
             permission_mode.follow(session, payload.get("permission_mode"))
         if isinstance(payload.get("cwd"), str) and "agent_id" not in payload:
@@ -164,27 +168,9 @@ class Logbook:
 
     def _conversation_started(self, payload: dict[str, Any]) -> None:
         session = self._session
-        session.session_started = True
-        conversation, path = payload.get("session_id"), payload.get("transcript_path")
-        fork = payload.get("source") == "fork" or conversation == session.record.fork_from
-        if isinstance(conversation, str) and not fork:  # a fork reports the conversation that it comes from
-            if conversation != session.record.conversation_id:
-                self._leave_conversation(conversation)
-            session.record.conversation_id = conversation
-            if isinstance(path, str) and path != session.record.transcript:
-                session.record.transcript = path
-                self._tails.forget_transcript()
-        session.store.save_session(session.record)
-
-    def _leave_conversation(self, to: str) -> None:
-        """The same process has begun another conversation (`/clear`): the old one stays part of the history."""
-        session = self._session
-        record = session.record
-        session.store.append("conversation", session.id, {"from": record.conversation_id, "to": to})
-        if record.transcript:
-            left = {"id": record.conversation_id, "transcript": record.transcript}
-            record.conversations = [*record.conversations, left]
-        session.relock = True
+        if self.place.started(payload):
+            session.session_started = True
+            session.store.save_session(session.record)
 
     def _prompt_submitted(self, prompt_id: str | None, prompt: str) -> None:
         session = self._session

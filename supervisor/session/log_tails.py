@@ -92,8 +92,13 @@ class LogTails:
         return news, complete and not transcript.behind
 
     def forget_transcript(self) -> None:
-        """Claude has moved it."""
+        """Another one is written from now on."""
         self._transcript = None
+
+    def move_transcript(self, to: Path) -> None:
+        """Claude has taken it to another folder; what was read in the old one is not read again."""
+        read = self._transcript
+        self._transcript = Tail(to, read.offset) if read is not None and read.path.name == to.name else None
 
     def find_transcript(self) -> None:
         """Read on in the transcript that is known, or can be found."""

@@ -353,6 +353,7 @@ class Session:
         if not self.logs.read(log_tails.LOOK_SECONDS):
             return True  # what it does is judged when all is known that it has said
         self.observer.look(now)
+        self.logs.place.follow_status(now)
         self.receipts.settle_current(now)
         self.observer.forget_deaths(now)
         return self.current is not None or self.state in (State.STARTING, State.STOPPING, State.BUSY)

@@ -148,7 +148,7 @@ class Index:
         _, inode, size = now
         with self._lock, self._database() as db:
             row = db.execute("SELECT place, inode, session FROM files WHERE path=?", (str(volume.path),)).fetchone()
-            place = int(row[0]) if row else 0
+            place = int(row[0]) if row else self._moved(db, volume, inode)
             if row and (size < place or (int(row[1]), row[2]) != (inode, volume.session)):
                 self._forget(db, volume.path)
                 place = 0
@@ -176,6 +176,18 @@ class Index:
             if done:
                 self._whole[volume.path] = now
             return done
+
+    def _moved(self, db: sqlite3.Connection, volume: Volume, inode: int) -> int:
+        """Claude takes a transcript along to another folder: what was read of it stays read. Return up to where that was."""
+        for path, place in db.execute(
+            "SELECT path, place FROM files WHERE session=? AND inode=?", (volume.session, inode)
+        ).fetchall():
+            if Path(path).name == volume.path.name and not Path(path).exists():
+                self._whole.pop(Path(path), None)
+                for table in ("files", "entries"):
+                    db.execute(f"UPDATE {table} SET path=? WHERE path=?", (str(volume.path), path))
+                return int(place)
+        return 0
 
     def _forget(self, db: sqlite3.Connection, path: Path) -> None:
         self._whole.pop(path, None)

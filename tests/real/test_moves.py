@@ -1,0 +1,76 @@
+"""The conversation moves, and we follow: to another folder, to another id, with and without hooks."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+from tests.conftest import MakeHouse
+from tests.harness import House, until
+
+GIT = "git init -q . && git -c user.name=a -c user.email=a@example.org commit -q --allow-empty -m one"
+
+
+def said(house: House, session: str) -> list[str]:
+    entries = house.call("history", {"sessionId": session, "limit": 50})["entries"]
+    return [entry["text"] for entry in entries if entry["role"] == "assistant" and entry["text"]]
+
+
+def hits(house: House, session: str, words: str) -> int:
+    found = house.call("search", {"query": words, "limit": 10, "sessionId": session})
+    assert found["complete"]
+    return len(found["hits"])
+
+
+def call_tool(tool: str, **given: str) -> str:
+    return f"[[tool {tool} {json.dumps(given)}]]"
+
+
+def test_a_conversation_that_goes_to_a_worktree_and_back_is_followed(make_house: MakeHouse, one_cli: Path) -> None:
+    house = make_house(one_cli)
+    house.config["claude"]["args"] = ["--allowedTools", "EnterWorktree,ExitWorktree"]
+    subprocess.run(GIT, shell=True, cwd=house.project, check=True)
+    house.start_supervisor()
+    _, session = house.ask("echo: first word")
+    assert hits(house, session, "first") == 2
+    for order, word in (
+        (call_tool("EnterWorktree", name="side"), "second"),
+        (call_tool("ExitWorktree", action="keep"), "third"),
+    ):
+        moved = house.send(order, session)["message"]
+        assert [call["name"] for call in moved["toolCalls"]] == [order.split()[1]]
+        inside = house.send(f"echo: {word} word", session)["message"]
+        assert (inside["reply"], inside["usage"]["output_tokens"] > 0) == (f"{word} word", True)
+        house.until_state(session, "idle")
+        house.call("session.hibernate", {"sessionId": session})  # SessionStart then names the folder that it came from
+        awake = house.send(f"echo: after {word}", session)["message"]
+        assert awake["reply"] == f"after {word}" and awake["usage"], awake
+        assert said(house, session)[-2:] == [f"{word} word", f"after {word}"]
+    assert hits(house, session, "first") == 2  # neither lost nor told twice
+    assert hits(house, session, "third") == 4
+
+
+def silence_hooks(house: House) -> None:
+    """As they are where an administrator has switched them off: the shell that each is called with does nothing."""
+    mute = house.folder / "mute" / "sh"
+    mute.parent.mkdir()
+    mute.write_text("#!/bin/sh\n")
+    mute.chmod(0o755)
+    house.config["claude"]["env"]["PATH"] = f"{mute.parent}:/usr/local/bin:/usr/bin:/bin"
+
+
+def test_clear_is_followed_though_hooks_are_switched_off(make_house: MakeHouse, cli: Path) -> None:
+    house = make_house(cli)
+    silence_hooks(house)
+    house.start_supervisor()
+    _, session = house.ask("echo: ALPHA")
+    assert "hook" not in (house.paths.session_dir(session) / "hooks.log").read_text()
+    house.call("session.command", {"sessionId": session, "command": "/clear", "wait": 30})
+    until(lambda: house.session(session)["conversationId"] != session, "the other conversation is known")
+    assert house.ask("echo: behind", session)[0] == "behind"
+    house.until_state(session, "idle")
+    house.call("session.hibernate", {"sessionId": session})
+    assert house.ask("echo: awake", session)[0] == "awake"
+    assert b"ALPHA" not in house.model.bodies()[-1]
+    assert said(house, session) == ["ALPHA", "behind", "awake"]
