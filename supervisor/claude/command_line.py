@@ -19,14 +19,17 @@ from typing import Any
 from shared.config import ClaudeConfig
 from shared.errors import StartFailed
 from shared.foreign_file import SMALL, read_foreign
-from supervisor.claude import private_arguments, protection, release
+from supervisor.claude import private_arguments, protection, release, set_up
+from supervisor.claude.set_up import EDITOR_NAME
+
+RESUME_QUESTION = ("CLAUDE_CODE_RESUME_THRESHOLD_MINUTES", "CLAUDE_CODE_RESUME_TOKEN_THRESHOLD")
+NEVER = "1000000000"
+"""From which age and size on the CLI asks "Resume from summary?" before it goes on: it is our sleeping that makes a
+conversation old, so nobody is asked, unless `claude.env` or `claude.pass_env` sets them."""
 
 HERE = Path(__file__).resolve().parent
 HOOK_PROGRAM = HERE / "hook.sh"
 EDITOR_PROGRAM = HERE / "editor.sh"
-EDITOR_NAME = "pilotlight-editor"
-"""Found through PATH: both releases split `EDITOR` at spaces, and no quoting helps (measured)."""
-
 PASSED = (
     "HOME",
     "USER",
@@ -113,6 +116,7 @@ def environment(config: ClaudeConfig, own: Mapping[str, str]) -> dict[str, str]:
     if "UTF-8" in own.get("LANG", "").upper():
         env["LANG"] = own["LANG"]
     env["DISABLE_AUTOUPDATER"] = "1"
+    env.update({name: NEVER for name in RESUME_QUESTION if name not in env})
     env.update(config.env)
     return env
 
@@ -174,6 +178,7 @@ def settings(session_dir: Path, config: ClaudeConfig, denied: Sequence[str] = ()
     closed = {} if config.agent_view else {"disableAgentView": True}
     return {
         "tui": "default",
+        "env": set_up.editor_settings(session_dir),
         "hooks": hooks,
         "disableAllHooks": False,
         "crossSessionInbound": config.cross_session,
@@ -210,8 +215,12 @@ def launch(
     theirs, arguments = _take_settings(config.args)
     program = find(config, own)
     release.refuse_old(program)
-    merged = json.dumps(_merge(theirs, settings(session_dir, config, denied)))
-    argv = [program, *private_arguments.words(session_dir, "--settings", merged)]
+    merged = _merge(theirs, settings(session_dir, config, denied))
+    home, persons = claude_home(config, own), theirs.get("env") or {}
+    persons = {**set_up.environment(home, Path(cwd)), **persons}
+    if "PATH" in persons:
+        merged["env"]["PATH"] = f"{persons['PATH']}:{session_dir / 'bin'}"
+    argv = [program, *private_arguments.words(session_dir, "--settings", json.dumps(merged))]
     if fork_from:
         argv += ["--resume", fork_from, "--fork-session", "--session-id", conversation_id]
     else:
@@ -239,11 +248,9 @@ def launch(
     env = environment(config, own)
     if temporary is not None and "TMPDIR" not in config.env:
         env["TMPDIR"] = str(temporary)
-    wanted = (env.get("VISUAL"), env.get("EDITOR"), own.get("VISUAL"), own.get("EDITOR"))
-    person = next((editor for editor in wanted if editor and editor != EDITOR_NAME), "")
+    person = set_up.editor(persons, env, own)
     env.update(
-        EDITOR=EDITOR_NAME,
-        VISUAL=EDITOR_NAME,
+        **set_up.editor_settings(session_dir),
         PATH=f"{env['PATH']}:{session_dir / 'bin'}",
         PILOTLIGHT_EDITOR=person,
         PILOTLIGHT_SESSION_DIR=str(session_dir),

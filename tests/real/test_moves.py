@@ -45,7 +45,7 @@ def test_a_conversation_that_goes_to_a_worktree_and_back_is_followed(make_house:
         house.until_state(session, "idle")
         house.call("session.hibernate", {"sessionId": session})  # SessionStart then names the folder that it came from
         awake = house.send(f"echo: after {word}", session)["message"]
-        assert awake["reply"] == f"after {word}" and awake["usage"], awake
+        assert (awake["reply"], awake["usage"] is not None) == (f"after {word}", True), awake
         assert said(house, session)[-2:] == [f"{word} word", f"after {word}"]
     assert hits(house, session, "first") == 2  # neither lost nor told twice
     assert hits(house, session, "third") == 4

@@ -1,0 +1,55 @@
+"""What a person has set up for Claude themselves, as far as it touches how a session is driven: variables and key bindings.
+
+`env` of their settings wins over the environment that a process is given, and `env` of our `--settings` over theirs (measured
+on both releases). What must not regress: Claude's editor is ours whatever they have set, and theirs is handed on to whoever
+else asks for an editor; nothing of theirs is changed on disk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from shared.foreign_file import SMALL, read_foreign
+
+EDITOR_NAME = "pilotlight-editor"
+
+
+def editor_settings(session_dir: Path) -> dict[str, str]:
+    """The variables that make our program Claude's editor. Both releases split them at spaces, and no quoting helps
+    (measured), so a folder with a space in its name is found through PATH."""
+    program = str(session_dir / "bin" / EDITOR_NAME)
+    program = EDITOR_NAME if any(letter.isspace() for letter in program) else program
+    return {"EDITOR": program, "VISUAL": program}
+
+
+def editor(*environments: Mapping[str, str]) -> str:
+    """The person's own editor: the first that is set and not ours; "" when there is none."""
+    wanted = (environment.get(name) for environment in environments for name in ("VISUAL", "EDITOR"))
+    return next((found for found in wanted if found and Path(found).name != EDITOR_NAME), "")
+
+
+def environment(claude_home: Path, project: Path) -> dict[str, str]:
+    """The variables that the person's and the project's settings set; what cannot be read sets none: Claude says so itself."""
+    found: dict[str, str] = {}
+    for file in (
+        claude_home / "settings.json",
+        project / ".claude" / "settings.json",
+        project / ".claude" / "settings.local.json",
+    ):
+        settings = _read(file)
+        values = settings.get("env")
+        if isinstance(values, dict):
+            found |= {name: value for name, value in values.items() if isinstance(value, str)}
+    return found
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        found = msgspec.json.decode(read_foreign(file, SMALL, follow=True))
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+        return {}
+    return found if isinstance(found, dict) else {}

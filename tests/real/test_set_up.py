@@ -1,0 +1,25 @@
+"""A person's own set-up of Claude beside ours: a session is driven all the same."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from tests.conftest import MakeHouse
+
+
+def test_an_editor_and_a_path_in_a_persons_settings_leave_ours_in_place(make_house: MakeHouse, cli: Path) -> None:
+    house = make_house(cli)
+    theirs = {"EDITOR": "vi", "VISUAL": "vi", "PATH": "/usr/bin:/bin"}
+    own = house.claude_home / ".claude" / "settings.json"
+    own.write_text(json.dumps({**json.loads(own.read_text()), "env": theirs}))
+    (house.project / ".claude").mkdir()
+    (house.project / ".claude" / "settings.json").write_text(json.dumps({"env": {"EDITOR": "vi -e"}}))
+    house.config["claude"]["args"] = ["--allowedTools", "Bash"]
+    house.start_supervisor()
+    sent = house.send("echo: one", wait=30)
+    assert sent["message"]["reply"] == "one", sent["session"]
+    given = json.dumps({"command": 'echo "$EDITOR $PILOTLIGHT_EDITOR $PATH"'})
+    reply = house.ask(f"[[tool Bash {given}]]", sent["session"]["id"])[0]
+    ours = house.paths.session_dir(sent["session"]["id"]) / "bin"
+    assert f"{ours}/pilotlight-editor vi {theirs['PATH']}:{ours}" in reply
