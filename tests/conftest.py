@@ -27,9 +27,11 @@ ON_EACH = frozenset(
         "test_dialogs",
         "test_mentions",
         "test_modes",
+        "test_moves",
         "test_permissions",
         "test_persons_hooks",
         "test_protection",
+        "test_set_up",
     }
 )
 """Modules whose tests ask what differs between releases: on each of them, always. The others take turns, and so do those
