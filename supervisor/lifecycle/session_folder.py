@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from shared.errors import Conflict
-from supervisor.claude.command_line import EDITOR_NAME
+from supervisor.claude.set_up import EDITOR_NAME
 from supervisor.lifecycle.launch import fill_directories
 from supervisor.session.session import Session
 from supervisor.store.records import STALE

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from supervisor.claude.journal import find_transcript, transcript_path
+from supervisor.claude.home import find_transcript, transcript_path
 
 if TYPE_CHECKING:
     from supervisor.session.log_tails import LogTails
