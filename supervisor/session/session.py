@@ -157,8 +157,10 @@ class Session:
     @property
     def answering_itself(self) -> bool:
         """Whether what it waits for is answered without a person (the trust dialog of a session created with trust)."""
-        waiting, record = self.waiting, self.record
-        trusts = record.trust and not record.ready_once and self.trust_failures < TRUST_TRIES
+        return self._answers_itself(self.waiting)
+
+    def _answers_itself(self, waiting: Waiting | None) -> bool:
+        trusts = self.record.trust and not self.record.ready_once and self.trust_failures < TRUST_TRIES
         return trusts and waiting is not None and waiting.kind == "trust"
 
     @property
@@ -252,7 +254,9 @@ class Session:
         still = {asked.id, *(other.id for other in self.beside)} if asked is not None else set()
         gone = [known for known in self.told if known not in still] if target is not State.UNKNOWN else []
         changed = target is not before or (asked.id if asked else None) != (old.id if old else None)
-        changed = changed or bool(fields) or bool(gone)
+        # What was asked before a restart, or before we lost sight for a moment, is no news; nor what nobody is to answer.
+        news = asked is not None and asked.id not in self.told and not self._answers_itself(asked)
+        changed = changed or bool(fields) or bool(gone) or news
         if not changed:
             if asked is not None and old is not None and self.filled is None and asked != old:
                 self._note_change(asked)
@@ -263,8 +267,6 @@ class Session:
                 setattr(self.record, name, value)
             self.record.state = target
             self.waiting = asked
-            # What was asked before a restart, or before we lost sight for a moment, is no news.
-            news = asked is not None and asked.id not in self.told
             if target is not State.UNKNOWN:
                 self.record.asked = asked.id if asked is not None else None
             if asked is not None and news:
@@ -278,7 +280,7 @@ class Session:
                     why = expiry(over, reason or cause, self.interrupting)
                     self.store.append("expired", self.id, {"id": over, "for": self.told[over], "cause": why})
             told = {known: kind for known, kind in self.told.items() if known not in gone}
-            self.told = told | ({asked.id: asked.kind} if asked is not None else {})
+            self.told = told | ({asked.id: asked.kind} if asked is not None and (news or asked.id in told) else {})
             if target is not before or news:
                 data: dict[str, Any] = {"from": before, "to": target, "cause": cause}
                 if target is State.STARTING:

@@ -154,6 +154,7 @@ def test_trust_at_creation_answers_the_trust_dialog_only(make_house: MakeHouse, 
 
     sent = house.send("echo: trusted", wait=30, projectPath=str(untrusted), trust=True)
     assert (sent["message"]["state"], sent["message"]["reply"]) == ("answered", "trusted")
+    assert not [event for event in house.events(session=sent["session"]["id"]) if event["kind"] == "waiting"]
 
     sent = house.send("echo: settings", wait=30, projectPath=str(broken), trust=True)
     session, waiting = sent["session"]["id"], sent["session"]["waiting"]

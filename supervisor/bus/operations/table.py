@@ -184,7 +184,9 @@ class Ops:
             raise
         patience = max(arguments.wait, 0.0)
         if patience:
-            await session.pulse.until(lambda: session.state is not State.STARTING, patience)
+            await session.pulse.until(
+                lambda: session.state is not State.STARTING and not session.answering_itself, patience
+            )
         if session.state is State.ENDED:
             if session.record.end_reason == "killed":
                 self._refuse_ended(session)

@@ -22,7 +22,7 @@ from shared.errors import Conflict
 from supervisor.claude.screen import Sight
 from supervisor.claude.status_file import Status
 from supervisor.delivery import interrupt
-from supervisor.session.session import House, Session
+from supervisor.session.session import TRUST_TRIES, House, Session
 from supervisor.session.states import Event
 from supervisor.store.store import MessageRecord, SessionRecord, Store, now_ms
 
@@ -286,6 +286,22 @@ def test_each_dialog_that_nobody_has_answered_here_expires(claude: Claude) -> No
     ask("a")  # the same dialog again, and a person at the terminal answers it
     session.apply(Event.READY, "evidence")
     assert gone() == ["a"]
+
+
+def test_a_trust_dialog_that_is_answered_by_itself_is_announced_only_when_that_fails(claude: Claude) -> None:
+    session = claude.session
+    session.record.trust, session.record.ready_once = True, False
+
+    def announced() -> list[str]:
+        return [event.data["id"] for event in claude.store.events(0, 1000, None, ["waiting"])]
+
+    trust = Waiting("t", "trust", "", "", [], 0)
+    session.apply(Event.ASKING, "evidence", trust)
+    assert (announced(), session.answering_itself) == ([], True)
+    session.trust_failures = TRUST_TRIES
+    for _ in range(2):
+        session.apply(Event.ASKING, "evidence", trust)
+    assert announced() == ["t"]
 
 
 @pytest.mark.parametrize("follows", [None, "the next"])
