@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Mapping
 
+from cli.setup import chromium
 from cli.setup.bootstrap import ROOT, exclusive
 from cli.setup.claude import install
 from cli.setup.progress import StepFailed
@@ -31,6 +32,7 @@ def main(arguments: list[str]) -> int:
         with exclusive(ROOT / ".state" / "setup.lock"):
             for version in TESTED:
                 install(version)
+            chromium.ensure(ROOT / ".state" / "setup.log")
     except StepFailed as failure:
         print(f"pilotlight: {failure}", file=sys.stderr)
         return 1

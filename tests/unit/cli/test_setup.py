@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.setup import bootstrap, claude, first_run, login, suite
+from cli.setup import bootstrap, chromium, claude, first_run, login, suite
 from cli.setup.progress import StepFailed
 from shared.config import ClaudeConfig
 
@@ -185,3 +185,14 @@ def test_the_tests_see_a_clean_environment():
 def test_arguments_of_test_go_to_pytest_and_its_workers_can_be_chosen():
     assert suite.checks([])[-1][1][:2] == ["pytest", "-n"]
     assert suite.checks(["-n0", "tests/unit"])[-1][1] == ["pytest", "-n0", "tests/unit"]
+
+
+def test_a_browser_is_found_or_named_and_a_missing_one_says_what_to_do(tmp_path, monkeypatch):
+    monkeypatch.delenv(chromium.VARIABLE, raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(StepFailed, match=r"apt-get install chromium.*PILOTLIGHT_TEST_CHROMIUM"):
+        chromium.ensure(tmp_path / "log")
+    found = _program(tmp_path / "chromium-browser")
+    assert chromium.find() == str(found)
+    monkeypatch.setenv(chromium.VARIABLE, "/opt/other")
+    assert chromium.find() == "/opt/other"

@@ -6,8 +6,8 @@ import { Markdown } from "./markdown.js";
 import { Bar, go, useKeys } from "./shell.js";
 import { attempt, listeners, live, may, put, sessions, waiting } from "./store.js";
 import { Btn, Empty, Icon, State } from "./ui.js";
-import { age, clock, many, minute, shortPath, span, titleOf } from "./words.js";
-import { Input, Output, visible } from "./tools.js";
+import { age, clock, many, minute, shortPath, span, titleOf, visible } from "./words.js";
+import { Input, Output } from "./tools.js";
 
 const STANDS_MS = 500;
 const gone = signal({}); // waiting id -> what became of it

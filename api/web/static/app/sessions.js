@@ -5,7 +5,7 @@ import { del, post } from "./api.js";
 import { Bar, go, useKeys } from "./shell.js";
 import { asOf, attempt, live, loaded, may, me, metrics, note, put, sessions, settings, waiting } from "./store.js";
 import { Bones, Btn, Empty, Icon, Item, Left, Menu, Meter, State, confirm } from "./ui.js";
-import { age, bytes, many, minute, shortPath, stateOf, titleOf } from "./words.js";
+import { age, bytes, many, minute, shortPath, stateOf, titleOf, visible } from "./words.js";
 
 const DAY = 86400000;
 const QUIET_MS = 5000;
@@ -94,11 +94,11 @@ function Room() {
 function Ask({ one }) {
   const asked = one.waiting;
   const command = asked.tool === "Bash" && asked.input && asked.input.command;
-  const quick = asked.for === "permission" && command && command.length < 120 && !command.includes("\n") && may("answer");
+  const quick = asked.for === "permission" && command && command.length < 120 && visible(command) === command && !command.includes("\n") && may("answer");
   const give = (choice) => attempt(() => post(`/api/sessions/${one.id}/answer`, { waitingId: asked.id, choice }));
   return html`<article class="ask-mini"><div class="head"><${State} session=${one} /><time class="muted">${age(asked.since || minute.value)}</time></div>
     <h3 class="clip" dir="auto">${titleOf(one)}</h3>
-    ${command ? html`<code class="what" dir="ltr">${command}</code>` : html`<p class="what clip-2" dir="auto">${asked.title || asked.text}</p>`}
+    ${command ? html`<code class=${`what${quick ? "" : " clip-2"}`} dir="ltr">${visible(command)}</code>` : html`<p class="what clip-2" dir="auto">${asked.title || asked.text}</p>`}
     <div class="btns">${quick
       ? html`<button type="button" class="btn you" onClick=${() => give("allow")}>Allow once</button><button type="button" class="btn" onClick=${() => give("deny")}>Deny</button><a class="btn quiet wide" href=${`#/attention/${one.id}`}>Details</a>`
       : html`<a class="btn you" href=${`#/attention/${one.id}`}>${asked.for === "plan" ? "Read the plan" : asked.for === "question" ? "Answer" : "Look"}</a>`}</div></article>`;
@@ -181,13 +181,13 @@ function List() {
   const rows = order.value.map((id) => all.get(id)).filter(Boolean)
     .filter((one) => inFilter(one, filter.value))
     .filter((one) => !text || `${titleOf(one)} ${one.projectPath} ${one.lastWords?.text || ""}`.toLowerCase().includes(text));
-  const visible = rows.slice(0, shown.value);
+  const listed = rows.slice(0, shown.value);
   const groups = useMemo(() => {
-    if (!grouped.value) return [[null, visible]];
+    if (!grouped.value) return [[null, listed]];
     const map = new Map();
-    for (const one of visible) map.set(one.projectPath, [...(map.get(one.projectPath) || []), one]);
+    for (const one of listed) map.set(one.projectPath, [...(map.get(one.projectPath) || []), one]);
     return [...map];
-  }, [visible.map((one) => one.id).join(), all, grouped.value]);
+  }, [listed.map((one) => one.id).join(), all, grouped.value]);
   const shift = (step) => {
     const links = [...root.current.querySelectorAll(".row .title")];
     focusAt.value = Math.max(0, Math.min(links.length - 1, links.indexOf(document.activeElement) + step));
@@ -229,7 +229,7 @@ function List() {
         ${path ? html`<div class="group-head"><${Icon} icon="folder" size="s" /><h3 class="clip path">${shortPath(path)}</h3><span>${many(members.length, "session")}</span><a class="btn quiet tight mid" href=${`#/new/${encodeURIComponent(path)}`} aria-label=${`New here: a session in ${shortPath(path)}`}><${Icon} icon="plus" size="s" />New here</a></div>` : null}
         <ul>${members.map((one) => html`<${Row} one=${one} key=${one.id} />`)}</ul></section>`)}
     </div>
-    ${rows.length > visible.length ? html`<p class="fresh"><${Btn} onClick=${() => (shown.value += MOST_ROWS)}>Show ${rows.length - visible.length} more</${Btn}></p>` : null}
+    ${rows.length > listed.length ? html`<p class="fresh"><${Btn} onClick=${() => (shown.value += MOST_ROWS)}>Show ${rows.length - listed.length} more</${Btn}></p>` : null}
   </section>`;
 }
 

@@ -3,7 +3,7 @@
 import { html, useState } from "../vendor/preact.js";
 import { count, Diff, lines } from "./diff.js";
 import { Copy, Icon } from "./ui.js";
-import { many } from "./words.js";
+import { many, visible } from "./words.js";
 
 const LINES = 40;
 const CHARACTERS = 4000;
@@ -33,10 +33,6 @@ function others(input, known) {
   const more = Object.fromEntries(Object.entries(input).filter(([name]) => !known.includes(name)));
   return Object.keys(more).length ? html`<pre class="small" dir="ltr">${visible(JSON.stringify(more, null, 2))}</pre>` : null;
 }
-
-// Characters that cannot be seen, or turn the reading direction, are written out: what is shown is what is run.
-export const visible = (text) =>
-  text.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]/g, (mark) => `\\u${mark.charCodeAt(0).toString(16).padStart(4, "0")}`);
 
 const ANSI = /\u001b(?:\[[0-?]*[ -/]*[@-~]|\][^\u0007\u001b]*(?:\u0007|\u001b\\)|[@-Z\\-_])/g;
 export const plain = (text) => text.replace(ANSI, "");

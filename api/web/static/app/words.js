@@ -95,3 +95,7 @@ export function bytes(count) {
 
 export const many = (count, one, more = `${one}s`) => `${count} ${count === 1 ? one : more}`;
 export const shorten = (text, most) => (text.length > most ? `${text.slice(0, most)}…` : text);
+
+// Characters that cannot be seen, or turn the reading direction, are written out: what is shown is what is run.
+export const visible = (text) =>
+  text.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]/g, (mark) => `\\u${mark.charCodeAt(0).toString(16).padStart(4, "0")}`);

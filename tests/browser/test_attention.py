@@ -1,0 +1,98 @@
+"""Deciding: everything is visible before its button lives, one decision is one, and a late one is told so."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.lab import DESK, PHONE, Desk
+from tests.harness import until
+
+SIZES = pytest.mark.parametrize("size", [PHONE, DESK], ids=["phone", "desk"])
+
+
+def waits(face: Desk, text: str, title: str) -> str:
+    """A session that asks."""
+    sent = face.house.send(text, wait=0, title=title)
+    session = str(sent["session"]["id"])
+    face.house.until_state(session, "waiting")
+    return session
+
+
+@SIZES
+def test_a_permission_shows_its_whole_input_and_is_allowed_once(face: Desk, size: dict[str, int]) -> None:
+    command = "printf one >> out.txt && printf " + "x" * 300
+    call = json.dumps({"command": command})
+    session = waits(face, f"[[tool Bash {call}]]", "Permission")
+    page = face.sign_in(face.context(size), "answer", f"/attention/{session}")
+    box = page.locator(f"#ask-{session}")
+    expect(box.locator(".input-box pre")).to_have_text(command)
+    assert box.locator(".input-box pre").evaluate("e => e.scrollWidth <= e.clientWidth"), (
+        "nothing is out of sight sideways"
+    )
+    box.get_by_role("button", name="Allow once").click()
+    expect(page.get_by_text("Allowed by you, just now")).to_be_visible()
+    face.house.until_state(session, "idle")
+    assert (face.house.project / "out.txt").read_text().count("one") == 1
+    (face.house.project / "out.txt").unlink()
+
+
+def test_several_questions_are_sent_together_and_a_missing_one_is_named(face: Desk) -> None:
+    options = [{"label": "Red", "description": "warm"}, {"label": "Blue", "description": "cold"}]
+    questions = [
+        {"question": "Which color?", "header": "Color", "options": options, "multiSelect": False},
+        {"question": "Which ones?", "header": "Several", "options": options, "multiSelect": True},
+        {"question": "Which word?", "header": "Word", "options": options, "multiSelect": False},
+    ]
+    session = waits(face, f"[[tool AskUserQuestion {json.dumps({'questions': questions})}]]", "Questions")
+    page = face.sign_in(face.context(PHONE), "answer", f"/attention/{session}")
+    box = page.locator(f"#ask-{session}")
+    box.locator("[data-question='0']").get_by_text("Blue", exact=True).click()
+    box.get_by_role("button", name="Send 3 answers").click()
+    expect(box.get_by_text("This one is missing.")).to_have_count(2)
+    box.locator("[data-question='1']").get_by_text("Red", exact=True).click()
+    box.locator("[data-question='1']").get_by_text("Blue", exact=True).click()
+    box.locator("[data-question='2']").get_by_role("textbox").fill("Mauve")
+    box.get_by_role("button", name="Send 3 answers").click()
+    face.house.until_state(session, "idle")
+
+    def told() -> bool:
+        said = json.dumps(face.house.call("history", {"sessionId": session})["entries"])
+        return all(f'"{answer}"' in said.replace("\\", "") for answer in ("Blue", "Red, Blue", "Mauve"))
+
+    until(told, "Claude was told all three answers")
+
+
+def test_a_plan_is_read_and_sent_back(face: Desk) -> None:
+    session = waits(face, "[[plan # Steps\n\n1. Look\n2. Leap]]", "Plan")
+    page = face.sign_in(face.context(DESK), "answer", f"/attention/{session}")
+    box = page.locator(f"#ask-{session}")
+    expect(box.locator("ol li")).to_have_count(2)
+    box.get_by_label("What should change").fill("Look twice")
+    box.get_by_role("button", name="Keep planning").click()
+    expect(page.get_by_text("Sent back by you")).to_be_visible()
+
+
+def test_one_that_was_answered_elsewhere_greys_and_a_late_answer_is_told(face: Desk) -> None:
+    session = waits(face, '[[tool Bash {"command": "touch late.txt"}]]', "Late")
+    first = face.sign_in(face.context(DESK), "answer", f"/attention/{session}")
+    second = face.sign_in(face.context(PHONE), "answer", f"/attention/{session}")
+    expect(
+        second.locator(f"#ask-{session}").get_by_role("button", name=re.compile("^Deny( D)?$"))
+    ).not_to_have_attribute("aria-disabled", "true")
+    second.context.set_offline(True)
+    first.locator(f"#ask-{session}").get_by_role("button", name=re.compile("^Deny( D)?$")).click()
+    expect(first.get_by_text("Denied by you, just now")).to_be_visible()
+    second.context.set_offline(False)
+    second.reload()
+    expect(second.get_by_text("Nobody waits for you")).to_be_visible()
+    face.house.until_state(session, "idle")
+    assert not (face.house.project / "late.txt").exists()
+
+
+def test_nobody_waits_is_said(face: Desk) -> None:
+    page = face.sign_in(face.context(PHONE), path="/attention")
+    expect(page.get_by_text("Nobody waits for you")).to_be_visible()

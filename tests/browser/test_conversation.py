@@ -1,0 +1,96 @@
+"""Talking: text as it comes, receipts, the queue, and that nothing is lost or doubled when a process or the network goes."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.lab import DESK, PHONE, Desk
+from tests.harness import until
+
+LONG = "A **bold** word.\n\n" + "word after word\n" * 20 + "the end of it"
+
+
+def say(page: Page, text: str) -> None:
+    """Write and send, as this device does."""
+    page.get_by_label("Message to Claude").fill(text)
+    page.get_by_role("button", name="this message").click()
+
+
+@pytest.mark.parametrize("size", [PHONE, DESK], ids=["phone", "desk"])
+def test_text_comes_while_it_is_said_and_stays_once(face: Desk, size: dict[str, int]) -> None:
+    _, session = face.house.ask("Hello", title="Streaming")
+    page = face.sign_in(face.context(size), path=f"/session/{session}")
+    say(page, "[[midgate half]] echo: " + LONG)
+    flow = page.get_by_role("log")
+    expect(flow.locator(".claude[aria-busy]")).to_contain_text("word after word")
+    expect(flow.get_by_text("the end of it")).to_have_count(1)  # in the message itself
+    face.house.model.release("half")
+    expect(flow.locator(".claude", has_text="the end of it")).to_have_count(1)
+    expect(flow.locator(".claude[aria-busy]")).to_have_count(0)
+    expect(flow.locator(".claude strong", has_text="bold")).to_have_count(1)
+    expect(flow.locator(".receipt.answered")).to_have_count(2)
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "nothing widens the page"
+
+
+def test_what_waits_is_edited_moved_and_cancelled(face: Desk) -> None:
+    _, session = face.house.ask("Hello", title="Queue")
+    page = face.sign_in(face.context(DESK), path=f"/session/{session}")
+    say(page, "[[gate turn]] work")
+    expect(page.get_by_role("button", name="Queue this message")).to_be_visible()
+    for text in ("first in line", "second in line", "third in line"):
+        say(page, text)
+        expect(page.locator(".queue li", has_text=text)).to_be_visible()
+    page.get_by_role("button", name="Move message 2 of 3").press("ArrowUp")
+    expect(page.locator(".queue li").first).to_contain_text("second in line")
+    page.get_by_role("button", name="Cancel message 3").click()
+    expect(page.locator(".queue li")).to_have_count(2)
+    page.get_by_role("button", name="Edit message 1").click()
+    expect(page.get_by_label("Message to Claude")).to_have_value("second in line")
+    say(page, "another text")
+    expect(page.locator(".queue li").first).to_contain_text("another text")
+    face.house.model.release("turn")
+    said = page.get_by_role("log").locator(".bubble")
+    expect(said.get_by_text("another text")).to_have_count(1)
+    expect(said.get_by_text("first in line")).to_have_count(1)
+    expect(said.get_by_text("second in line")).to_have_count(0)
+
+
+def test_neither_process_nor_network_loses_or_doubles_a_word(face: Desk) -> None:
+    _, session = face.house.ask("Hello", title="Crashes")
+    context = face.context(DESK)
+    pages = [face.sign_in(context, path=f"/session/{session}")]
+    for _ in range(2):
+        pages.append(context.new_page())
+        pages[-1].goto(f"{face.url}/#/session/{session}")
+        expect(pages[-1].get_by_role("log").get_by_text("Hello").first).to_be_visible()
+    say(pages[0], "[[gate crash]] [[say The end of it.]]")
+    expect(pages[1].get_by_role("button", name="Stop")).to_be_visible()
+    face.house.kill_supervisor()
+    expect(pages[0].get_by_text("reconnecting").first).to_be_visible()
+    face.house.start_supervisor()
+    face.house.model.release("crash")
+    for page in pages:
+        expect(page.get_by_role("log").get_by_text("The end of it.", exact=True)).to_have_count(1)
+        expect(page.get_by_text("reconnecting")).to_have_count(0)
+    context.set_offline(True)
+    pages[0].get_by_label("Message to Claude").fill("written in a tunnel")
+    face.house.ask("Said meanwhile", session)
+    context.set_offline(False)
+    expect(pages[0].get_by_role("log").get_by_text("You said: Said meanwhile")).to_have_count(1)
+    expect(pages[0].get_by_label("Message to Claude")).to_have_value("written in a tunnel")
+
+
+def test_a_file_that_is_dropped_reaches_claude(face: Desk) -> None:
+    _, session = face.house.ask("Hello", title="Files")
+    page = face.sign_in(face.context(PHONE), path=f"/session/{session}")
+    page.locator("input[type=file]").set_input_files(
+        {"name": "photo.png", "mimeType": "image/png", "buffer": b"\x89PNG\r\n\x1a\n not really"}
+    )
+    expect(page.locator(".att", has_text="photo.png")).to_be_visible()
+    say(page, "Look at this")
+    until(
+        lambda: any(m["attachments"] for m in face.house.call("message.list", {"sessionId": session})["messages"]),
+        "the message has its file",
+    )
+    expect(page.locator(".compose .att")).to_have_count(0)

@@ -1,0 +1,59 @@
+"""Whatever a model, a tool, a file or a client writes is shown as text; nothing runs, and the layout holds."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.lab import DESK, PHONE, Desk
+
+SCRIPT = (
+    "<script>window.pwned=1</script><img src=x onerror='window.pwned=1'><iframe srcdoc='<script>top.pwned=1</script>'>"
+)
+LINKS = (
+    "[a](javascript:window.pwned=1) [b](JaVaScRiPt:window.pwned=1) [c](data:text/html,x) "
+    "![p](https://example.org/p.png) <javascript:alert(1)>"
+)
+BIDI = "\u202egnp.exe \u2066\u2069 \u200f"
+ANSI = "\x1b[31mred\x1b]0;title\x07"
+NESTED = "".join("  " * depth + f"- level {depth}\n" for depth in range(200))
+LONG = "x" * 10_000
+
+
+@pytest.fixture(scope="module")
+def session(shared_desk: Desk) -> str:
+    """One whose title, replies and request are hostile."""
+    house = shared_desk.house
+    view = house.call("session.create", {"projectPath": str(house.project), "title": (SCRIPT + BIDI + LONG)[:10_000]})
+    session = str(view["id"])
+    for text in (f"{SCRIPT}\n\n{LINKS}\n\n{BIDI}{LONG}", NESTED + "\n| a |\n|---|\n" + "| b |\n" * 200):
+        house.send(f"[[say {text}]]", session)
+    call = json.dumps({"command": f"echo '{SCRIPT}' {BIDI}{LONG}", "description": SCRIPT})
+    house.send(f"[[tool Bash {call}]]", session, wait=0)
+    house.until_state(session, "waiting")
+    return session
+
+
+@pytest.mark.parametrize("size", [PHONE, DESK], ids=["phone", "desk"])
+def test_hostile_words_everywhere_are_only_words(face: Desk, session: str, size: Any) -> None:
+    asked: list[str] = []
+    context = face.context(size)
+    context.on("request", lambda request: asked.append(request.url))
+    page = face.sign_in(context)
+    for path in ("/sessions", "/attention", f"/session/{session}", "/search"):
+        page.evaluate("path => { location.hash = path }", path)
+        page.locator("#main h1").first.wait_for(state="attached")
+        expect(page.locator(".bones")).to_have_count(0)
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
+        assert page.evaluate("window.pwned") is None
+        assert page.locator("#app script, #app iframe, #app img").count() == 0
+    page.evaluate("path => { location.hash = path }", f"/session/{session}")
+    expect(page.get_by_text("<script>window.pwned=1</script>").first).to_be_attached()
+    hrefs = page.eval_on_selector_all("#main a[target]", "links => links.map(link => link.protocol)")
+    assert set(hrefs) <= {"https:", "http:", "mailto:"}
+    box = page.locator(".ask .input-box pre").first
+    expect(box).to_contain_text("\\u202e")
+    assert all(url.startswith((face.url, "data:", "blob:")) for url in asked), asked
