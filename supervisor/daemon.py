@@ -43,6 +43,7 @@ from supervisor.pool.metrics import Metrics
 from supervisor.pool.pool import Pool
 from supervisor.pool.recovery import open_store, restore
 from supervisor.pool.retention import Folders
+from supervisor.pool.transcripts import Transcripts
 from supervisor.session.session import House
 from supervisor.settings import Settings
 from supervisor.store.publishing import Publisher
@@ -158,6 +159,7 @@ class Daemon:
             ),
             ("", metrics.note_pass),
             ("", Folders(pool).tidy),
+            ("", Transcripts(pool).keep),
             ("", store.give_back),
             ("", resources.give_back),
         ]

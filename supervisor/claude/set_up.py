@@ -16,6 +16,7 @@ import msgspec
 from shared.foreign_file import SMALL, read_foreign
 
 EDITOR_NAME = "pilotlight-editor"
+CLEANUP_DAYS = 30.0
 
 
 def editor_settings(session_dir: Path) -> dict[str, str]:
@@ -45,6 +46,12 @@ def environment(claude_home: Path, project: Path) -> dict[str, str]:
         if isinstance(values, dict):
             found |= {name: value for name, value in values.items() if isinstance(value, str)}
     return found
+
+
+def cleanup_days(claude_home: Path) -> float:
+    """After how many days without a word Claude deletes a transcript."""
+    days = _read(claude_home / "settings.json").get("cleanupPeriodDays")
+    return float(days) if isinstance(days, int | float) and days > 0 else CLEANUP_DAYS
 
 
 def _read(file: Path) -> dict[str, Any]:
