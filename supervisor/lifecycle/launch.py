@@ -12,7 +12,7 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from shared.errors import StartFailed, StorageFailed
+from shared.errors import Conflict, StartFailed, StorageFailed
 from shared.foreign_file import Unreadable
 from supervisor.claude import command_line as command
 from supervisor.claude import protection, status_file
@@ -119,6 +119,16 @@ def is_resumed(session: Session) -> bool:
             "the session.",
             code="transcript_unreadable",
         ) from error
+
+
+def refuse_lost(session: Session) -> None:
+    """Raise Conflict when something was said in the session and its transcript is gone: nothing is promised of it."""
+    record = session.record
+    if record.options.get("spoken") == record.conversation_id and not has_transcript(session):
+        raise Conflict(
+            f"The transcript of the conversation ({record.transcript}) is gone, so it cannot be resumed.",
+            code="transcript_missing",
+        )
 
 
 def _find_transcript(session: Session) -> bool:

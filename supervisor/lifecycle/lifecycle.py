@@ -301,10 +301,12 @@ class Lifecycle:
                     session.store.append("late_process_ended", session.id, {"generation": session.record.generation})
 
     def reopen(self) -> None:
-        """Make an ended session one that sleeps, to be woken by its next message. Raise Conflict when it is open."""
+        """Make an ended session one that sleeps, to be woken by its next message. Raise Conflict when it is open, or when its
+        conversation is gone."""
         session = self._session
         if session.state is not State.ENDED:
             raise Conflict("The session is open.", code="session_open")
+        launch.refuse_lost(session)
         session.touch()
         session.apply(
             Event.SPAWN,

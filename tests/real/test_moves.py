@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
+import time
 from pathlib import Path
 
+import pytest
+
+from shared.errors import Conflict
 from tests.conftest import MakeHouse
 from tests.harness import House, until
 
@@ -45,6 +50,23 @@ def test_a_conversation_that_goes_to_a_worktree_and_back_is_followed(make_house:
             assert house.send(call_tool("ExitWorktree", action="keep"), session)["message"]["toolCalls"]
     assert hits(house, session, "first") == 2  # neither lost nor told twice
     assert hits(house, session, "third") == 2
+
+
+def test_what_can_be_reopened_is_kept_young_and_what_is_gone_is_not_promised(house: House) -> None:
+    _, session = house.ask("echo: one")
+    house.until_state(session, "idle")
+    house.call("session.kill", {"sessionId": session})
+    transcript = next((house.claude_home / ".claude" / "projects").glob(f"*/{session}.jsonl"))
+    old = time.time() - 29 * 86400
+    os.utime(transcript, (old, old))
+    house.kill_supervisor()
+    house.start_supervisor()
+    until(lambda: transcript.stat().st_mtime > old + 86400, "Claude would not delete it tomorrow")
+    transcript.unlink()
+    with pytest.raises(Conflict) as refused:
+        house.call("session.reopen", {"sessionId": session})
+    assert refused.value.error_code == "transcript_missing"
+    assert house.session(session)["state"] == "ended"
 
 
 def silence_hooks(house: House) -> None:
