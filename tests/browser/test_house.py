@@ -1,0 +1,67 @@
+"""The other views at both sizes: sessions, new, settings, search."""
+
+from __future__ import annotations
+
+from playwright.sync_api import expect
+
+from tests.browser.lab import DESK, PHONE, Desk
+from tests.harness import until
+
+
+def test_the_first_session_is_two_clicks_away(face: Desk) -> None:
+    page = face.sign_in(face.context(PHONE))
+    page.get_by_role("link", name="New session").or_(
+        page.get_by_role("link", name="Open the first session")
+    ).first.click()
+    page.get_by_label("Find a folder, or type a path").fill(str(face.house.project))
+    page.get_by_label("First message").fill("Remember the word BANANA")
+    page.get_by_role("button", name="Open session").click()
+    expect(page.get_by_role("log").get_by_text("I will remember the word BANANA.")).to_be_visible()
+
+
+def test_a_path_that_is_refused_says_why(face: Desk) -> None:
+    page = face.sign_in(face.context(DESK), path="/new")
+    page.get_by_label("Find a folder, or type a path").fill("/no/such/folder")
+    page.get_by_role("button", name="Open session").click()
+    expect(page.get_by_role("alert").first).to_contain_text("/no/such/folder")
+
+
+def test_a_setting_is_in_force_at_once_and_a_wrong_one_is_refused(face: Desk) -> None:
+    page = face.sign_in(face.context(PHONE), path="/settings")
+    field = page.get_by_label("Expire after, hours")
+    field.fill("48")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_text("Changed here.")).to_be_visible()
+    assert face.house.call("settings.get")["settings"]["sessions.timeout_hours"] == 48
+    field.fill("-1")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("alert").first).to_contain_text("timeout_hours")
+    assert face.house.call("settings.get")["settings"]["sessions.timeout_hours"] == 48
+    page.get_by_role("button", name="Use the file’s").click()
+    until(lambda: face.house.call("settings.get")["settings"]["sessions.timeout_hours"] == 24, "the file counts again")
+
+
+def test_a_session_is_ended_after_one_question_and_reopened(face: Desk) -> None:
+    _, session = face.house.ask("Hello", title="To be ended")
+    page = face.sign_in(face.context(DESK))
+    row = page.locator(f"[data-id='{session}']")
+    row.get_by_label("More: To be ended").click()
+    row.get_by_role("button", name="End session").click()
+    expect(page.get_by_role("dialog")).to_contain_text("The conversation stays")
+    expect(page.get_by_role("button", name="Keep it")).to_be_focused()
+    page.get_by_role("button", name="End session", exact=True).last.click()
+    face.house.until_state(session, "ended")
+    expect(row.get_by_text("Ended", exact=True).first).to_be_attached()
+    row.get_by_label("More: To be ended").click()
+    row.get_by_role("button", name="Reopen").click()
+    face.house.until_state(session, "idle", "starting", "hibernated")
+
+
+def test_words_that_were_said_are_found(face: Desk) -> None:
+    face.house.ask("A word like xylophone is rare", title="Search me")
+    page = face.sign_in(face.context(DESK), path="/search")
+    page.get_by_role("combobox").fill("xylophone")
+    hit = page.get_by_role("option").filter(has_text="xylophone").first
+    expect(hit.locator("mark").first).to_have_text("xylophone")
+    hit.click()
+    expect(page.get_by_role("heading", name="Search me")).to_be_visible()
