@@ -18,6 +18,7 @@ from msgspec.structs import replace
 
 from shared import __version__, node
 from shared.access.bus_keys import BusKeyring
+from shared.bus import events
 from shared.bus.messages import NodeView
 from shared.bus.operations import with_effect
 from shared.config import Config, load
@@ -183,7 +184,7 @@ class Daemon:
         if loss is not None:
             log.error("database_damaged", extra={"fields": {"movedTo": str(loss.moved_to), "why": loss.reason}})
             restore(store, loss, self._paths, house.claude_home)
-        store.append("started", None, {"pid": os.getpid(), "version": __version__})
+        store.append(events.Started(pid=os.getpid(), version=__version__))
         settings.confess(log)
         await talk.prepare()
         outcomes = await pool.recover()
@@ -218,7 +219,7 @@ class Daemon:
             await pool.close()
             await house.spares.close()
             with suppress(StorageFailed):
-                store.append("stopped", None, {"pid": os.getpid()})
+                store.append(events.Stopped(pid=os.getpid()))
             log.info("supervisor_stopped", extra={"fields": {"pid": os.getpid()}})
             publisher.flush()
             bus.close()

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from shared.bus import events
 from shared.config import Config, typed, validate
 from shared.errors import InvalidRequest
 from supervisor.store.store import Store
@@ -42,7 +43,7 @@ class Settings:
         for reason in self._unusable:
             log.warning("settings_ignored", extra={"fields": {"why": reason}})
         if self._unusable:
-            self._store.append("quarantined", None, {"what": "settings", "reason": " ".join(self._unusable)})
+            self._store.append(events.Quarantined(what="settings", reason=" ".join(self._unusable)))
             self._unusable = []
 
     def view(self) -> dict[str, Any]:
@@ -69,7 +70,7 @@ class Settings:
         config = self._merge(changed)
         with self._store.transaction(durable=True):
             self._store.set_meta(_KEY, msgspec.json.encode(changed).decode())
-            self._store.append("settings", None, {"values": values, "by": actor})
+            self._store.append(events.SettingsChanged(values=values, by=actor))
         self._changed, self.config = changed, config
         for listener in self.listeners:
             listener()

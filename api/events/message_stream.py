@@ -21,6 +21,7 @@ from api.events.text_order import TextOrder
 from api.http.outcomes import making_way, tell
 from api.http.requests import MAX_WAIT_SECONDS
 from api.inbox import Inbox
+from shared.bus import events
 from shared.bus.messages import SETTLED, Event, MessageView, Sent, SessionView
 from shared.bus.operations import MessageRef, SendMessage, SessionRef
 from shared.errors import PilotlightError
@@ -58,28 +59,29 @@ class _Own:
     def picks(self, event: Event) -> bool | None:
         """Receipts, text and tools of this message; states of the session. None when it is not known yet: what Claude does
         may be heard before the prompt that it does it for."""
-        data = event.data
-        if event.kind not in ("text", "tool", "message"):
+        said = events.read(event)
+        if not isinstance(said, events.Text | events.ToolUse | events.MessageStep):
             return True
-        whose, prompt = data.get("message"), data.get("promptId")
+        whose, prompt = said.message or None, said.prompt_id or None
         own: bool | None = whose == self._id
         if own:
             self._prompt = prompt or self._prompt
         elif whose is None and prompt is not None:
             own = prompt == self._prompt if self._prompt is not None else None
-        if event.kind == "text":
-            part = data.get("messageId")
+        if isinstance(said, events.Text):
+            part = said.message_id
             own = own or (True if part in self._parts else own)
-            if own and isinstance(part, str) and isinstance(data.get("index"), int):
-                self._parts.setdefault(part, {})[data["index"]] = str(data.get("delta") or "")
+            if own and isinstance(part, str) and isinstance(said.index, int):
+                self._parts.setdefault(part, {})[said.index] = str(said.delta or "")
                 self._latest = part
-                if data.get("final"):
-                    self._ends[part] = data["index"]
+                if said.final:
+                    self._ends[part] = said.index
         return own
 
     def settled_by(self, event: Event) -> bool:
         """Whether this is the receipt's last step."""
-        return event.kind == "message" and event.data.get("state") in SETTLED
+        said = events.read(event)
+        return isinstance(said, events.MessageStep) and said.state in SETTLED
 
     def complete(self, reply: str) -> bool:
         """Whether every piece of Claude's latest message is there, up to the final one, and it is the one that the reply ends

@@ -20,6 +20,7 @@ import msgspec
 from shared.access.bus_keys import BusClientKey, BusKeyring
 from shared.access.devices import Devices
 from shared.access.tokens import DEFAULT_NAME, Keyring
+from shared.bus import events
 from shared.bus.messages import Request
 from shared.bus.operations import SENDS, RefusedCall, with_effect
 from shared.errors import Forbidden, PilotlightError, StorageFailed, Unavailable
@@ -112,8 +113,8 @@ class Audit:
 
     def _append(self, op: str, actor: str, session: str | None, **more: Any) -> None:
         known = session if session is not None and self._store.session(session) is not None else None
-        told = {"op": op[:MAX_CHARACTERS], "actor": actor, "session": session and session[:MAX_CHARACTERS]}
-        self._store.append("audit", known, {**told, **more})
+        named = session and session[:MAX_CHARACTERS]
+        self._store.append(events.Audit(op=op[:MAX_CHARACTERS], actor=actor, session=named, **more), known)
 
 
 class AccessWatch:
@@ -163,11 +164,5 @@ class AccessWatch:
             return
         kind, _, owner = name.partition(" ")
         verb = "add" if before is None else "revoke" if now is None else "rotate"
-        data = {
-            "op": f"{kind}.{verb}",
-            "actor": "local",
-            "session": None,
-            "name": owner,
-            "scope": (now or before or [""])[0],
-        }
-        self._store.append("audit", None, data)
+        scope = (now or before or [""])[0]
+        self._store.append(events.Audit(op=f"{kind}.{verb}", actor="local", session=None, name=owner, scope=scope))

@@ -16,6 +16,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
+from shared.bus import events
 from shared.bus.messages import Choice, Waiting
 from shared.bus.operations import Answer
 from shared.errors import Conflict, Forbidden, InvalidRequest, Unavailable
@@ -71,7 +72,7 @@ async def answer(session: Session, request: Answer, actor: str = "local") -> dic
         except BaseException:
             session.given.discard(waiting.id)
             raise
-        session.store.append("answered", session.id, {"id": waiting.id, "for": waiting.kind, "by": actor, **given})
+        session.store.append(events.Answered(id=waiting.id, for_=waiting.kind, by=actor, **given), session.id)
         await session.pulse.until(lambda: not _waits(session, waiting.id), GONE_SECONDS)
         return {"id": waiting.id, **given}
 

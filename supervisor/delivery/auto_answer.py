@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+from shared.bus import events
 from shared.config import PermissionRule
 from shared.errors import PilotlightError
 from supervisor.session.permission_rules import consider
@@ -47,7 +48,7 @@ class Policy:
             fields = {"session": session.id, "tool": permission.tool, "decision": rule.answer, "given": given}
             session.house.log.info("policy", extra={"fields": fields})
             if given:
-                session.store.append("answered", session.id, _told(permission, rule))
+                session.store.append(_told(permission, rule), session.id)
         except PilotlightError as error:  # the answer is given, and what the database refuses stands in the log
             session.house.log.error("policy_not_recorded", extra={"fields": {"session": session.id, "why": str(error)}})
         finally:
@@ -67,12 +68,12 @@ def _decision(permission: Permission, rule: PermissionRule) -> dict[str, Any]:
     return {"behavior": "allow"}
 
 
-def _told(permission: Permission, rule: PermissionRule) -> dict[str, Any]:
-    return {
-        "id": permission.id,
-        "for": permission.kind,
-        "tool": permission.tool,
-        "decision": rule.answer,
-        "by": "policy",
-        "rule": {"tool": rule.tool, "pattern": rule.pattern},
-    }
+def _told(permission: Permission, rule: PermissionRule) -> events.Answered:
+    return events.Answered(
+        id=permission.id,
+        for_=permission.kind,
+        tool=permission.tool,
+        decision=rule.answer,
+        by="policy",
+        rule={"tool": rule.tool, "pattern": rule.pattern},
+    )

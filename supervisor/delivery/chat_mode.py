@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from shared.access.tokens import PLAN
+from shared.bus import events
 from shared.errors import Conflict
 from supervisor.lifecycle import recycling
 from supervisor.lifecycle.hibernation import check_restful
@@ -50,7 +51,7 @@ def take(session: Session, mode: str | None) -> None:
         kept = {**session.record.options, **({PLANNED: planned} if planned is not None else {})}
         session.record.options = kept | ({STALE: SETTINGS_CHANGED} if session.live else {})
         session.store.save_session(session.record)
-        session.store.append("updated", session.id, {"recycle": session.live, "mode": mode})
+        session.store.append(events.Updated(recycle=session.live, mode=mode), session.id)
 
 
 def obstacle(session: Session) -> Conflict | None:

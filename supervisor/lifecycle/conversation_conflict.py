@@ -8,6 +8,7 @@ process goes to sleep as soon as it is at rest. What must not regress: our own p
 from __future__ import annotations
 
 from shared import process
+from shared.bus import events
 from shared.errors import Conflict, StartFailed
 from shared.process import ProcessId
 from supervisor.claude import status_file
@@ -47,7 +48,9 @@ async def check(session: Session, lifecycle: Lifecycle) -> None:
             session.health = "ok"
         return
     if session.health != SHARED:
-        session.store.append(SHARED, session.id, {"conversation": session.record.conversation_id, "pid": pid})
+        session.store.append(
+            events.ConversationShared(conversation=session.record.conversation_id, pid=pid), session.id
+        )
         session.health = SHARED
     try:
         await lifecycle.hibernate(SHARED)

@@ -6,6 +6,7 @@ import shutil
 import time
 from typing import Any
 
+from shared.bus import events
 from shared.errors import PilotlightError
 from supervisor.lifecycle import orphans, restart_policy
 from supervisor.lifecycle.launch import has_transcript
@@ -52,8 +53,8 @@ def start_failed(session: Session, error: PilotlightError) -> bool:
         return False
     deaths = record.failures + 1
     with session.change():
-        data = {"exit": error.message, "failures": deaths, "generation": record.generation, "then": verdict}
-        session.store.append("crashed", session.id, data)
+        crash = events.Crashed(exit=error.message, failures=deaths, generation=record.generation, then=verdict)
+        session.store.append(crash, session.id)
         if verdict == "give_up":
             end(session, code, "crashed" if worked else "start_failed", error.message, error)
         else:

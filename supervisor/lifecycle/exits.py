@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from shared import process
+from shared.bus import events
 from shared.errors import Conflict, StartFailed
 from shared.process import ProcessId
 from supervisor.claude import status_file
@@ -131,9 +132,9 @@ class Deaths:
             )
             return
         deaths = record.failures + 1
-        data = {"exit": end.words, "failures": deaths, "generation": record.generation, "then": verdict}
+        crash = events.Crashed(exit=end.words, failures=deaths, generation=record.generation, then=verdict)
         with session.change():
-            session.store.append("crashed", session.id, data)
+            session.store.append(crash, session.id)
             if verdict == "give_up":
                 over_words = f"`claude` kept ending ({end.words}), {deaths} times in a row."
                 ending.end(session, "crashed", "crashed", over_words, StartFailed(over_words, code="claude_crashed"))

@@ -6,6 +6,7 @@ import asyncio
 from pathlib import Path
 from typing import Any, Protocol
 
+from shared.bus import events
 from supervisor.lifecycle.launch import conversation_lock
 from supervisor.session.background import Chores
 from supervisor.session.session import Session
@@ -66,7 +67,7 @@ class Link:
                 session.record.options = {**session.record.options, STALE: "upgrade"}
                 session.store.save_session(session.record)
         if session.health == "unresponsive":
-            session.store.append("responsive", session.id, {"holder": session.record.holder})
+            session.store.append(events.Responsive(holder=session.record.holder), session.id)
             session.health = "ok"
         session.pulse.ring()
 
@@ -84,8 +85,8 @@ class Link:
         except HolderError as error:
             # An older holder cannot; then only the CLI's own status file keeps others away.
             if error.code == "locked":
-                data = {"conversation": session.record.conversation_id}
-                session.store.append("conversation_shared", session.id, data)
+                shared = events.ConversationShared(conversation=session.record.conversation_id)
+                session.store.append(shared, session.id)
                 session.health = "conversation_shared"
             elif error.code != "unknown_op":
                 raise
@@ -105,7 +106,7 @@ class Link:
         generation = session.record.generation
         self._chores.do(lambda: self._reconnect(generation, socket))  # also when the database takes no word of it
         if say and session.health != "unresponsive":
-            session.store.append("unresponsive", session.id, {"holder": session.record.holder})
+            session.store.append(events.Unresponsive(holder=session.record.holder), session.id)
             session.health = "unresponsive"
         session.apply(Event.LOST_SIGHT, "holder_unresponsive")
         session.pulse.ring()

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from shared import process
+from shared.bus import events
 from shared.errors import Conflict, PilotlightError, StartFailed, StartPostponed, StorageFailed
 from shared.process import ProcessId
 from supervisor.claude import command_line, release
@@ -161,7 +162,7 @@ class Lifecycle:
             return False
         session.apply(Event.SPAWN, "taken_over", socket=info.socket)
         orphans.note_holder(session, info)
-        session.store.append("adopted", session.id, {"pid": info.child.pid, "generation": session.record.generation})
+        session.store.append(events.Adopted(pid=info.child.pid, generation=session.record.generation), session.id)
         await self._link.connect(Path(info.socket))
         return True
 
@@ -179,7 +180,7 @@ class Lifecycle:
             orphans.note_holder(session, info)
             session.session_started = record.ready_once
             if not stopping:
-                session.store.append("adopted", session.id, {"pid": info.child.pid, "generation": record.generation})
+                session.store.append(events.Adopted(pid=info.child.pid, generation=record.generation), session.id)
             await self._link.connect(Path(info.socket), ADOPT_SECONDS)
             if stopping:
                 self._chores.do(self.finish_stop)
@@ -298,7 +299,7 @@ class Lifecycle:
                 with session.change():
                     session.record.child = session.record.holder = None
                     session.store.save_session(session.record)
-                    session.store.append("late_process_ended", session.id, {"generation": session.record.generation})
+                    session.store.append(events.LateProcessEnded(generation=session.record.generation), session.id)
 
     def reopen(self) -> None:
         """Make an ended session one that sleeps, to be woken by its next message. Raise Conflict when it is open, or when its

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from shared.bus import events
 from shared.errors import Conflict
 from supervisor.claude.set_up import EDITOR_NAME
 from supervisor.lifecycle.launch import fill_directories
@@ -35,7 +36,7 @@ def mend(session: Session) -> bool:
     with session.change(durable=True):
         session.record.options = {**session.record.options, STALE: LOST}
         session.store.save_session(session.record)
-        session.store.append("folder_lost", session.id, {"missing": missing})
+        session.store.append(events.FolderLost(missing=missing), session.id)
     session.health = LOST
     session.pulse.ring()
     return True

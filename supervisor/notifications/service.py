@@ -18,6 +18,7 @@ from pathlib import Path
 import msgspec
 from msgspec.structs import replace
 
+from shared.bus import events
 from shared.bus.messages import Event, SessionView
 from shared.config import NotifyConfig
 from shared.errors import StorageFailed
@@ -347,9 +348,8 @@ class Notifications:
         tell = not recipient.told_failure and (isinstance(outcome, Refused | Gone) or attempts >= TELL_FAILURE_AT)
         fields = {"recipient": recipient.name, "channel": recipient.kind, "why": outcome.why}
         if tell:
-            self._store.append(
-                FAILED, None, {"seq": note.event.seq if note.event else None, "kind": note.kind, **fields}
-            )
+            seq = note.event.seq if note.event else None
+            self._store.append(events.NotificationFailed(seq=seq, of=note.kind, **fields))
         self._log.warning(FAILED, extra={"fields": {**fields, "key": note.key, "attempt": attempts}})
         if isinstance(outcome, Gone) and not recipient.configured:
             self.recipients.remove(identity)

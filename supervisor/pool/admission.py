@@ -12,6 +12,7 @@ import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
+from shared.bus import events
 from shared.errors import Busy, Conflict
 from supervisor.pool import resources
 from supervisor.pool.managed_session import Household
@@ -201,7 +202,7 @@ class Places:
         meter = None
         while self.cpu_percent > (limit := self.house.config().limits.cpu_percent) and time.monotonic() < end:
             if meter is None:
-                self.store.append("start_delayed", session.id, {"cpuPercent": self.cpu_percent, "limit": limit})
+                self.store.append(events.StartDelayed(cpu_percent=self.cpu_percent, limit=limit), session.id)
                 meter = resources.CpuMeter()
             await asyncio.sleep(CPU_LOOK_SECONDS)
             self.cpu_percent = meter.percent()

@@ -15,6 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from shared import process
+from shared.bus import events
 from shared.config import Config
 from shared.errors import PilotlightError, StorageFailed, Unavailable
 from supervisor.lifecycle import conversation_conflict, session_folder
@@ -150,7 +151,7 @@ class Health:
 
     async def _do(self, name: str, chore: Callable[[], bool]) -> None:
         if chore():
-            self._pool.store.append(name)
+            self._pool.store.append(events.KINDS[name]())
 
     @staticmethod
     async def _check_folder(session: Session) -> None:
@@ -166,7 +167,7 @@ class Health:
             with suppress(StorageFailed):
                 store.probe()
                 (since, why), self._refused = self._refused, None
-                store.append("storage_recovered", None, {"seconds": round(time.monotonic() - since), "reason": why})
+                store.append(events.StorageRecovered(seconds=round(time.monotonic() - since), reason=why))
 
     def _watch(self, session: Session) -> _Watched:
         return self._watched.setdefault(session.id, _Watched(kept_at=time.monotonic()))
@@ -184,11 +185,11 @@ class Health:
             return
         life = lifetime(session.idle_age(), session.record.warned, config, keeps_alive(session.record, config))
         if life.verdict == "warn":
-            data = {"expiresInSeconds": round(life.left), "reason": "inactivity"}
+            warning = events.ExpiryWarning(expires_in_seconds=round(life.left), reason="inactivity")
             with session.change():
                 session.record.warned = True
                 session.store.save_session(session.record)
-                session.store.append("warning", session.id, data)
+                session.store.append(warning, session.id)
         elif life.verdict == "expire":
             try:
                 await household.lifecycle.stop("expired", "inactivity")
@@ -243,7 +244,7 @@ class Health:
         limits = config.limits
         total = limits.memory_total_gb * GIGABYTE
         self._note_room(
-            "memory_total", self.memory_total > total, bytes=self.memory_total, limitGb=limits.memory_total_gb
+            "memory_total", self.memory_total > total, bytes=self.memory_total, limit_gb=limits.memory_total_gb
         )
         while self._pool.places.memory > total and await self._pool.places.put_to_sleep("memory_total"):
             pass
@@ -253,7 +254,7 @@ class Health:
             self._pool.places.forget_rest("memory_total")
         free = resources.free_memory_percent()
         scarce = free < limits.memory_free_percent
-        self._note_room("machine_memory", scarce, freePercent=round(free, 1), limitPercent=limits.memory_free_percent)
+        self._note_room("machine_memory", scarce, free_percent=round(free, 1), limit_percent=limits.memory_free_percent)
         while resources.free_memory_percent() < limits.memory_free_percent and await self._pool.places.put_to_sleep(
             "machine_memory"
         ):
@@ -266,7 +267,7 @@ class Health:
     def _note_room(self, what: str, short: bool, **data: float) -> None:
         """Say once that it is short, and once that it is not any more."""
         if short != (what in self._short):
-            self._pool.store.append("pressure", None, {"what": what, "short": short, **data})
+            self._pool.store.append(events.Pressure(what=what, short=short, **data))
             self._short ^= {what}
 
     # -- progress --------------------------------------------------------------------------------------------------
@@ -291,7 +292,7 @@ class Health:
         quiet = now - max(session.progress_at, watched.screen_at)
         stuck = session.state is State.BUSY and quiet >= config.health.stuck_minutes * 60.0
         if stuck and session.health == "ok":
-            session.store.append("stuck", session.id, {"quietSeconds": round(quiet)})
+            session.store.append(events.Stuck(quiet_seconds=round(quiet)), session.id)
             session.health = "stuck"
         elif not stuck and session.health == "stuck":
             session.health = "ok"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+from shared.bus import events
 from shared.bus.messages import Event
 from supervisor.pool.pool import Pool
 from supervisor.session.states import State
@@ -38,34 +39,35 @@ class Metrics:
         self.since = now_ms()
         self.counts: Counter[str] = Counter()
 
-    def take(self, events: list[Event]) -> None:
+    def take(self, committed: list[Event]) -> None:
         """Count committed events."""
-        for event in events:
-            if event.kind == "state":
-                self._transition(event.data)
-            elif event.kind == "message":
-                self.counts[f"messages_{event.data['state']}"] += 1
-            elif event.kind == "crashed":
-                self.counts["crashes"] += 1
-            elif event.kind == "warning":
-                self.counts["warnings"] += 1
+        for event in committed:
+            match events.read(event):
+                case events.StateChange() as change:
+                    self._transition(change)
+                case events.MessageStep(state=state):
+                    self.counts[f"messages_{state}"] += 1
+                case events.Crashed():
+                    self.counts["crashes"] += 1
+                case events.ExpiryWarning():
+                    self.counts["warnings"] += 1
 
     def note_pass(self) -> bool:
         """One more health pass; a chore that never has anything to say."""
         self.counts["health_passes"] += 1
         return False
 
-    def _transition(self, data: dict[str, Any]) -> None:
-        to, cause = data["to"], data["cause"]
+    def _transition(self, change: events.StateChange) -> None:
+        to, cause = change.to, change.cause
         recycled = cause in RECYCLE_CAUSES
         if to == State.STARTING and cause != "reopened":
             self.counts["starts"] += 1
             self.counts["recycles"] += recycled
-            asleep = data["from"] == State.HIBERNATED and data.get("generation", 0) > 1
+            asleep = change.from_ == State.HIBERNATED and (change.generation or 0) > 1
             self.counts["wakes"] += asleep and not recycled and cause not in ("crashed", "never_started")
-        elif to == State.HIBERNATED and data["from"] == State.STOPPING:
+        elif to == State.HIBERNATED and change.from_ == State.STOPPING:
             self.counts["hibernations"] += not recycled
-        elif to == State.ENDED and data.get("reason") == "expired":
+        elif to == State.ENDED and change.reason == "expired":
             self.counts["expiries"] += 1
 
     def view(self, pool: Pool) -> dict[str, Any]:

@@ -11,6 +11,9 @@ import time
 import uuid
 from contextlib import suppress
 
+from msgspec import UNSET, UnsetType
+
+from shared.bus import events
 from shared.bus.messages import MessageKind, MessageView, Sent, SessionView
 from shared.bus.operations import SENDS, CreateSession, SendMessage
 from shared.errors import Busy, Conflict, NotFound, PilotlightError, StorageFailed
@@ -123,8 +126,7 @@ class Pool:
             self.store.save_session(record)
             if origin is not None and not request.fork:  # what was said before is nobody's answer
                 self.store.set_position(identity, f"transcript:{origin.name}", origin.stat().st_size)
-            data = {"projectPath": record.project_path}
-            self.store.append("created", identity, data | ({"from": request.resume} if request.resume else {}))
+            self.store.append(events.Created(project_path=record.project_path, from_=request.resume or UNSET), identity)
         household = self._admit_record(record)
         household.begin()
         return household
@@ -210,10 +212,10 @@ class Pool:
     def reopen(self, household: Household, actor: str) -> None:
         """Make an ended session one that sleeps, and say who did. Raise Conflict when it is open."""
         session = household.session
-        data = {"by": actor, "after": session.record.end_reason}
+        said = events.Reopened(by=actor, after=session.record.end_reason)
         with session.change(durable=True):
             household.lifecycle.reopen()
-            self.store.append("reopened", session.id, data)
+            self.store.append(said, session.id)
         household.begin()
 
     def _record(
@@ -237,10 +239,13 @@ class Pool:
             confined=request.confined,
         )
 
-    def _audit(self, record: MessageRecord, told: dict[str, str] | None, **more: bool) -> None:
+    def _audit(self, record: MessageRecord, told: dict[str, str] | None, duplicate: bool | UnsetType = UNSET) -> None:
         if told is not None:
             owner = record.session_id
-            self.store.append("audit", owner, {**told, "session": owner, "message": record.id, **more})
+            said = events.Audit(
+                op=told["op"], actor=told["actor"], session=owner, message=record.id, duplicate=duplicate
+            )
+            self.store.append(said, owner)
 
     def _accept(
         self,
@@ -264,9 +269,7 @@ class Pool:
             self.store.save_session(session.record)
             self._audit(record, told)
             for state in ("accepted", "queued"):
-                self.store.append(
-                    "message", session.id, {"message": record.id, "state": state, "at": record.created_at}
-                )
+                self.store.append(events.MessageStep(message=record.id, state=state, at=record.created_at), session.id)
 
     def _default_project(self) -> str:
         configured = self.house.config().sessions.project_path

@@ -13,6 +13,9 @@ from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
+from shared.bus import events
 from shared.foreign_file import read_foreign
 from supervisor.claude.hook_log import DamagedSpool, EditorEvent, HookEvent, parse_log_line
 from supervisor.claude.prompts import same_prompt
@@ -139,16 +142,15 @@ class Logbook:
             self._prompt_submitted(event.prompt_id, str(payload.get("prompt", "")))
         elif name == "MessageDisplay":
             session.store.append(
-                "text",
+                events.Text(
+                    delta=payload.get("delta"),
+                    index=payload.get("index"),
+                    final=payload.get("final"),
+                    message_id=payload.get("message_id"),
+                    prompt_id=event.prompt_id,
+                    message=self._message_of(event.prompt_id),
+                ),
                 session.id,
-                {
-                    "delta": payload.get("delta"),
-                    "index": payload.get("index"),
-                    "final": payload.get("final"),
-                    "messageId": payload.get("message_id"),
-                    "promptId": event.prompt_id,
-                    "message": self._message_of(event.prompt_id),
-                },
             )
         elif name in ("PreToolUse", "PostToolUse", "PostToolUseFailure", "PermissionDenied"):
             self._tool_event(name, payload, event.prompt_id)
@@ -182,7 +184,7 @@ class Logbook:
         self._prove(None if queued else prompt_id, prompt)
         self._disown(prompt_id)
         session.store.save_session(session.record)
-        session.store.append("prompt", session.id, {"promptId": prompt_id, "message": self._message_of(prompt_id)})
+        session.store.append(events.PromptTaken(prompt_id=prompt_id, message=self._message_of(prompt_id)), session.id)
 
     def _is_anothers(self, prompt_id: str, prompt: str) -> bool:
         """Whether this id is another prompt's. A prompt that is entered while a turn runs is queued by the CLI, and told with
@@ -248,7 +250,7 @@ class Logbook:
             "message": self._message_of(prompt_id),
             **tool_events.told(name, payload, changed),
         }
-        session.store.append("tool", session.id, excerpt(data))
+        session.store.append(msgspec.convert(excerpt(data), events.ToolUse), session.id)
         if name != "PreToolUse":
             self._tool_ended(payload)
 

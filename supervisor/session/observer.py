@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from shared.bus import events
 from shared.bus.messages import Waiting
 from shared.foreign_file import Unreadable
 from supervisor.claude import screen
@@ -184,8 +185,8 @@ class Observer:
                 session.record.ready_once = True
                 session.store.save_session(session.record)
                 if session.record.failures and session.record.child:
-                    data = {"pid": session.record.child[0], "generation": session.record.generation}
-                    session.store.append("resumed", session.id, data)
+                    back = events.Resumed(pid=session.record.child[0], generation=session.record.generation)
+                    session.store.append(back, session.id)
             self._ready_at = now
 
     def forget_deaths(self, now: float) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from shared.bus import events
 from supervisor.claude.hook_log import HookEvent
 from supervisor.store.records import MODE_NOW, PLANNED, SETTINGS_CHANGED, STALE
 
@@ -46,5 +47,5 @@ def follow(session: Session, mode: object) -> None:
         planned = options.get(PLANNED)
         if planned is not None and (planned["before"] or DEFAULT) == mode:
             del options[PLANNED]
-        session.store.append("updated", session.id, {"recycle": False, "permissionMode": mode})
+        session.store.append(events.Updated(recycle=False, permission_mode=mode), session.id)
     session.record.options = options

@@ -10,6 +10,9 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from msgspec import UNSET
+
+from shared.bus import events
 from shared.bus.messages import SETTLED
 from shared.errors import ErrorBodyLike
 from supervisor import clock
@@ -59,12 +62,14 @@ class Receipts:
             message.steps = {**message.steps}
             message.steps.setdefault(state, now_ms())
             session.store.save_message(message)
-            data: dict[str, Any] = {"message": message.id, "state": state, "at": message.steps[state]}
-            if message.prompt_id:
-                data["promptId"] = message.prompt_id
-            if message.error:
-                data["error"] = message.error.get("code")
-            session.store.append("message", session.id, data)
+            step = events.MessageStep(
+                message=message.id,
+                state=state,
+                at=message.steps[state],
+                prompt_id=message.prompt_id or UNSET,
+                error=message.error.get("code") if message.error else UNSET,
+            )
+            session.store.append(step, session.id)
         if state in SETTLED:
             session.fates.tell(message.id)
         session.pulse.ring()

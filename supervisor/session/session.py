@@ -17,6 +17,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from msgspec import UNSET
+
+from shared.bus import events
 from shared.bus.messages import SessionView, Waiting
 from shared.config import Config
 from shared.errors import NotFound, StorageFailed
@@ -278,22 +281,25 @@ class Session:
                     stop = self.record.options.get("stop") or {}
                     reason = (stop.get("reason") or self.record.end_reason) if target in _OVER else None
                     why = expiry(over, reason or cause, self.interrupting)
-                    self.store.append("expired", self.id, {"id": over, "for": self.told[over], "cause": why})
+                    self.store.append(events.WaitingExpired(id=over, for_=self.told[over], cause=why), self.id)
             told = {known: kind for known, kind in self.told.items() if known not in gone}
             self.told = told | ({asked.id: asked.kind} if asked is not None and (news or asked.id in told) else {})
             if target is not before or news:
-                data: dict[str, Any] = {"from": before, "to": target, "cause": cause}
-                if target is State.STARTING:
-                    data["generation"] = self.record.generation
-                if asked is not None:
-                    data["waiting"] = {"id": asked.id, "for": asked.kind, "title": asked.title}
-                if target is State.ENDED:
-                    data["reason"], data["detail"] = self.record.end_reason, self.record.end_detail
-                self.store.append("state", self.id, data)
+                ended = target is State.ENDED
+                change = events.StateChange(
+                    from_=before,
+                    to=target,
+                    cause=cause,
+                    generation=self.record.generation if target is State.STARTING else UNSET,
+                    waiting=UNSET if asked is None else {"id": asked.id, "for": asked.kind, "title": asked.title},
+                    reason=self.record.end_reason if ended else UNSET,
+                    detail=self.record.end_detail if ended else UNSET,
+                )
+                self.store.append(change, self.id)
                 if asked is not None and news:
-                    self.store.append("waiting", self.id, {"for": asked.kind, "title": asked.title, "id": asked.id})
-                if target is State.ENDED:
-                    self.store.append("ended", self.id, {"reason": self.record.end_reason, "cause": cause})
+                    self.store.append(events.WaitingBegun(for_=asked.kind, title=asked.title, id=asked.id), self.id)
+                if ended:
+                    self.store.append(events.Ending(reason=self.record.end_reason, cause=cause), self.id)
         self.given.difference_update(gone)  # the same dialog, asked again, is another one
         self.house.log.info(
             "session_state", extra={"fields": {"session": self.id, "from": before, "to": target, "cause": cause}}
@@ -305,7 +311,7 @@ class Session:
         with self.change():
             self._note_look()
             self.store.save_session(self.record)
-            self.store.append("changed", self.id, {"id": asked.id, "for": asked.kind, "title": asked.title})
+            self.store.append(events.WaitingChanged(id=asked.id, for_=asked.kind, title=asked.title), self.id)
 
     def _note_look(self) -> None:
         if self.shown is not None:
@@ -368,7 +374,7 @@ class Session:
             moved = set_aside(path)
         except OSError as error:
             raise StorageFailed(f"{path} is damaged and cannot be put aside: {error.strerror}.") from error
-        self.store.append("quarantined", self.id, {"what": path.name, "movedTo": str(moved), "reason": reason})
+        self.store.append(events.Quarantined(what=path.name, moved_to=str(moved), reason=reason), self.id)
 
     def check_mentions(self, text: str, confined: bool) -> None:
         """Refuse a text for what it would have Claude read. Raise Forbidden."""

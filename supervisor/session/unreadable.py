@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from shared.bus import events
 from supervisor.store.store import Store
 
 
@@ -19,8 +20,8 @@ class Unreadable:
         """It cannot be read. Raise StorageFailed."""
         if self._known.get(path) != reason:
             self._known[path] = reason
-            data = {"what": path.name, "file": str(path), "reason": reason}
-            self._store.append("unreadable", self._session_id, data)
+            said = events.Unreadable(what=path.name, file=str(path), reason=reason)
+            self._store.append(said, self._session_id)
 
     def forget(self, path: Path) -> None:
         """It can."""

@@ -19,6 +19,7 @@ from typing import Any
 
 import msgspec
 
+from shared.bus.events import EventData, data_of
 from shared.bus.messages import Event
 from shared.errors import StorageFailed
 from supervisor import clock
@@ -290,10 +291,12 @@ class Store:
 
     # -- events --------------------------------------------------------------------------------------------------
 
-    def append(self, kind: str, session: str | None = None, data: dict[str, Any] | None = None) -> None:
-        """Add to the journal; published when the transaction commits."""
+    def append(self, event: EventData | str, session: str | None = None, data: dict[str, Any] | None = None) -> None:
+        """Add to the journal; published when the transaction commits. By its name and `data` only what has no type: a kind of
+        another release."""
+        kind, said = (event, data or {}) if isinstance(event, str) else (event.kind, data_of(event))
         with self.transaction():
-            self.journal.append(kind, session, data or {})
+            self.journal.append(kind, session, said)
 
     def head(self) -> int:
         """The newest sequence number that is committed."""

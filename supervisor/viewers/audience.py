@@ -15,6 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from shared.bus import events
 from shared.bus import terminal_protocol as protocol
 from shared.errors import Conflict, PilotlightError
 from supervisor.delivery.keyboard import Typist
@@ -150,7 +151,7 @@ class Audience:
         self._members.add(member)
         self._count()
         if member.count:
-            self._note("attached", member)
+            self._note(events.Attached, member)
         member.tell(
             {
                 **self._told.message(),
@@ -173,7 +174,7 @@ class Audience:
             self._give_keyboard(None, None)
         self._count()
         if member.count:
-            self._note("detached", member)
+            self._note(events.Detached, member)
         if not self._members:
             self.close()
             self._empty()
@@ -183,7 +184,7 @@ class Audience:
         grown = count > member.count
         member.count = count
         self._count()
-        self._note("attached" if grown else "detached", member)
+        self._note(events.Attached if grown else events.Detached, member)
 
     def close(self) -> None:
         """Stop following; the members have gone."""
@@ -199,10 +200,10 @@ class Audience:
         self.session.writer = self._writer.actor if self._writer else None
         self.session.pulse.ring()
 
-    def _note(self, kind: str, member: Member) -> None:
+    def _note(self, kind: type[events.Attached], member: Member) -> None:
         """Into the journal, with the number of those who look now."""
-        data = {"actor": member.actor, "mode": "write" if member.writes else "read", "viewers": self.session.viewers}
-        self.session.store.append(kind, self.session.id, data)
+        mode = "write" if member.writes else "read"
+        self.session.store.append(kind(actor=member.actor, mode=mode, viewers=self.session.viewers), self.session.id)
 
     # -- the keyboard ----------------------------------------------------------------------------------------------
 
@@ -235,11 +236,8 @@ class Audience:
     def _give_keyboard(self, member: Member | None, robbed: Member | None) -> None:
         self._writer, self._writer_since = member, now_ms()
         self._count()
-        self.session.store.append(
-            "writer",
-            self.session.id,
-            {"writer": member.actor if member else None, "from": robbed.actor if robbed else None},
-        )
+        change = events.WriterChange(writer=member.actor if member else None, from_=robbed.actor if robbed else None)
+        self.session.store.append(change, self.session.id)
         for other in self._members:
             other.tell({"type": "writer", **self._writer_message(other)})
         if member is not None and any(member.size):

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from shared import asciicast
+from shared.bus import events
 from shared.errors import StorageFailed
 from shared.foreign_file import Unreadable, odd
 from supervisor.pool.pool import Pool
@@ -210,7 +211,7 @@ class Recorder:
         elif identity in self._failing and recording.under_way:
             with session.store.transaction():
                 self._tell(session, self._failing[identity])
-                session.store.append("recording", identity, {"recording": True})
+                session.store.append(events.Recording(recording=True), identity)
             del self._failing[identity]
 
     def switch(self, session: Session, on: bool, actor: str) -> None:
@@ -218,7 +219,7 @@ class Recorder:
         with session.change(durable=True):
             session.record.options = {**session.record.options, OPTION: on}
             session.store.save_session(session.record)
-            session.store.append("recording", session.id, {"recording": on, "by": actor})
+            session.store.append(events.Recording(recording=on, by=actor), session.id)
         self._rest_until.pop(session.id, None)
         self.look()
 
@@ -261,7 +262,7 @@ class Recorder:
     @staticmethod
     def _tell(session: Session, why: str | None) -> None:
         if why is not None:
-            session.store.append("recording", session.id, {"recording": False, "error": why})
+            session.store.append(events.Recording(recording=False, error=why), session.id)
 
     def _oldest(self) -> float:
         """When a recording must have been written last to be kept, in seconds since the epoch."""

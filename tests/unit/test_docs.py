@@ -12,22 +12,12 @@ from typing import Any
 import pytest
 
 from api.terminals import messages
+from shared.bus import events
 from supervisor.bus.operations.history import TalkOps
 from supervisor.bus.operations.notifications import NotificationOps
 from supervisor.bus.operations.table import Ops
 from supervisor.bus.operations.terminal import TerminalOps
-from supervisor.lifecycle.conversation_conflict import SHARED
-from supervisor.notifications import feed
 from tests.harness import ROOT
-
-NAMED_ELSEWHERE = {
-    "viewers/audience.py": {"attached", "detached"},
-    "pool/health.py": {"run_dir_renewed", "bus_rebound", "viewers_rebound", "lock_renewed"},
-    "notifications/feed.py": {feed.FAILED},
-    "notifications/service.py": {feed.FAILED},
-    "lifecycle/conversation_conflict.py": {SHARED},
-}
-"""Kinds that do not stand where they are appended."""
 
 
 def first_column(page: str, heading: str) -> set[str]:
@@ -45,29 +35,36 @@ def appended() -> Iterator[tuple[str, ast.expr]]:
                 owner = node.func.value
                 name = owner.attr if isinstance(owner, ast.Attribute) else getattr(owner, "id", "")
                 if name.strip("_") == "store":
-                    yield str(path.relative_to(ROOT / "supervisor")), node.args[0]
+                    yield f"{path.relative_to(ROOT)}:{node.lineno}", node.args[0]
 
 
-def test_every_kind_of_event_is_told(tmp_path: Path) -> None:
-    kinds, indirect = {"tick"}, set()
-    for file, kind in appended():
-        if isinstance(kind, ast.Constant):
-            kinds.add(kind.value)
-        else:
-            indirect.add(file)
-    assert indirect == set(NAMED_ELSEWHERE)
-    for file, names in NAMED_ELSEWHERE.items():
-        source = (ROOT / "supervisor" / file).read_text() + (ROOT / "supervisor" / "daemon.py").read_text()
-        assert all(f'"{name}"' in source for name in names), file
-        kinds |= names
-    assert len(kinds) > 30
-    assert first_column("bus.md", "kind") == kinds
+def test_every_kind_of_event_is_told() -> None:
+    assert first_column("bus.md", "kind") == set(events.KINDS)
+    text = (ROOT / "docs" / "bus.md").read_text()
+    rows = re.findall(r"^\| `(\w+)` \| (.*) \|$", text[text.index("| data of |") :].partition("\n\n")[0], re.MULTILINE)
+    assert {kind: re.findall(r"`([\w?]+)`", told) for kind, told in rows} == events.members()
 
 
-def test_every_chore_that_is_told_of_is_an_event() -> None:
-    source = (ROOT / "supervisor" / "daemon.py").read_text()
-    chores = set(re.findall(r'\("(\w+)", [\w.]*heal\)', source))
-    assert chores == NAMED_ELSEWHERE["pool/health.py"]
+def test_nothing_is_said_that_has_no_type() -> None:
+    found = list(appended())
+    assert len(found) > 30
+    assert [where for where, said in found if isinstance(said, ast.Constant | ast.JoinedStr)] == []
+
+
+def test_every_kind_is_said_by_somebody() -> None:
+    source = "".join(path.read_text() for path in (ROOT / "supervisor").rglob("*.py"))
+    silent = {kind for kind, struct in events.KINDS.items() if f"events.{struct.__name__}" not in source}
+    assert silent == {"tick"} | repairs()
+
+
+def repairs() -> set[str]:
+    """What the health pass says by the name that `daemon` gives to a repair."""
+    return set(re.findall(r'\("(\w+)", [\w.]*heal\)', (ROOT / "supervisor" / "daemon.py").read_text()))
+
+
+def test_every_repair_that_is_told_of_is_an_event() -> None:
+    assert len(repairs()) == 4
+    assert repairs() <= set(events.KINDS)
 
 
 def test_every_operation_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from shared.bus import operations
+from shared.bus import events, operations
 from shared.bus.messages import CommandResult, HistoryEntry, HistoryPage, Request
 from shared.bus.operations import CreateSession, SendMessage
 from shared.errors import Conflict, InvalidRequest, NotFound, StorageFailed
@@ -117,7 +117,7 @@ class TalkOps:
         after = under_way.rank if under_way is not None and under_way.state == "queued" else None
         with self._store.transaction(durable=True):
             order = self._store.index.move(waiting, record.ord, arguments.position, after)
-            self._store.append("queue", session.id, {"message": record.id, "position": order.index(record.ord)})
+            self._store.append(events.QueueMoved(message=record.id, position=order.index(record.ord)), session.id)
         return {"messages": self._pool.receipts(session.id, self._store.queued(session.id, current, MAX_QUEUE_SHOWN))}
 
     # -- commands ----------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ import msgspec
 from msgspec.structs import replace as replace_fields
 
 from shared import __version__
-from shared.bus import messages, operations
+from shared.bus import events, messages, operations
 from shared.bus.messages import Request
 from shared.errors import (
     Busy,
@@ -221,7 +221,7 @@ class Ops:
                 if value is not msgspec.UNSET:
                     setattr(session.record, name, value)
             session.store.save_session(session.record)
-            session.store.append("updated", session.id, {"recycle": recycle})
+            session.store.append(events.Updated(recycle=recycle), session.id)
         if recycle and session.state is State.IDLE:
             await recycling.renew(session, self._find(session.id).lifecycle)
         return session.view()
@@ -277,7 +277,7 @@ class Ops:
         with session.change(durable=True):
             session.touch()
             session.store.save_session(session.record)
-            session.store.append("extended", session.id, {"by": request.actor})
+            session.store.append(events.Extended(by=request.actor), session.id)
         recap = recaps.Recap()
         if arguments.action == "recap":
             recap = await recaps.ask(self._pool, session, arguments.key, arguments.wait, self._await)

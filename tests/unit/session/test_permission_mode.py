@@ -42,7 +42,7 @@ def test_follow(options: dict[str, Any], heard: Any, becomes: dict[str, Any]) ->
     follow(session, heard)
     assert session.record.options == becomes
     changed = becomes.get("permission_mode") != options.get("permission_mode")
-    assert [event[0] for event in told] == (["updated"] if changed else [])
+    assert [event[0].kind for event in told] == (["updated"] if changed else [])
 
 
 def test_a_process_begins_in_the_mode_of_its_command_line() -> None:

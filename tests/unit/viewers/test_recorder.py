@@ -142,10 +142,10 @@ class Recorded:
             id=identity, dir=folder / identity, store=store, record=record, terminal="there", state=State.IDLE
         )
 
-    def _append(self, kind: str, session: str, data: Any) -> None:
+    def _append(self, said: Any, session: str) -> None:
         if self.refuses:
             raise StorageFailed("full")
-        self.told.append((session, data["recording"]))
+        self.told.append((session, said.recording))
 
     def _audience(self, identity: str) -> Any:
         def join(member: Recording) -> None:

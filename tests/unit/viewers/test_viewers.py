@@ -19,6 +19,7 @@ from cli.terminal.keyboard import Keyboard, prefix_byte, prefix_name
 from cli.terminal.tty import Cleaner
 from shared.access.tokens import Identity
 from shared.bus import terminal_protocol as protocol
+from shared.bus.events import data_of
 from shared.errors import Conflict, InvalidRequest, PilotlightError, Unauthorized
 from supervisor.delivery.keyboard import ReportFilter
 from supervisor.session.condition import Pulse
@@ -331,7 +332,7 @@ class Stage:
         self.session: Any = SimpleNamespace(
             id="s1", terminal=self.terminal, state=State.IDLE, waiting=None, pulse=Pulse(), current=None,
             record=SimpleNamespace(generation=1, end_reason=None), attached=0, viewers=0, writer=None,
-            store=SimpleNamespace(append=lambda kind, session, data: self.journal.append((kind, data))),
+            store=SimpleNamespace(append=lambda said, _: self.journal.append((said.kind, data_of(said)))),
         )  # fmt: skip
         self.household: Any = SimpleNamespace(session=self.session)
         pool: Any = SimpleNamespace(households=lambda: [self.household])
