@@ -84,6 +84,7 @@ function Flow({ talk, session }) {
     setFresh(0);
   };
   const scrolled = () => {
+    if (!box.current) return; // the view was left while it scrolled
     talk.follow = atEnd();
     if (talk.follow) setFresh(0);
     if (box.current.scrollTop < 400 && talk.next.value) {
