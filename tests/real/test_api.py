@@ -113,7 +113,7 @@ def test_text_that_cannot_be_sent_exactly_is_400_and_everything_else_arrives(api
     session = first["sessionId"]
     refused = []
     for text in (*CONTROLS, "plain", "!ls", "#note", "@file", "? what", "/exit", "a\ttab", "two\n\nlines  "):
-        status, answer = chat(api, text, sessionId=session)
+        status, answer = chat(api, text, exact=True, sessionId=session)
         if status == 400:
             refused.append(text)
             assert answer["code"] == "unsendable_text", answer
