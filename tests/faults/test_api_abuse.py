@@ -147,7 +147,9 @@ class TestTokens:
 
         assert log.count("request") > 20
         assert "Bearer" not in log
-        said = [line for line in log.splitlines() if (named in line or default in line) and '"path":"/api/' not in line]
+        said = [
+            line for line in log.splitlines() if (named in line or default in line) and '"path": "/api/' not in line
+        ]
         assert said == [], "only an address may quote what somebody wrote into it"
 
     @pytest.mark.parametrize("length", [0, 1, 10_000])

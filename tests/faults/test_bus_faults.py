@@ -26,9 +26,9 @@ ALLOWANCE_BYTES = 30 * MEGABYTE
 
 PUBLISHER = f"""
 import asyncio, logging, sys
-from shared.messages import Event
-from supervisor.bus import Bus
-from supervisor.bus_doors import LocalDoor
+from shared.bus.messages import Event
+from supervisor.bus.server import Bus
+from supervisor.bus.sockets import LocalDoor
 
 async def handle(request):
     if request.op == "publish":

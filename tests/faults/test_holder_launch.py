@@ -69,7 +69,7 @@ async def test_a_holder_belongs_to_nobody(lab: Lab) -> None:
 async def test_a_launcher_that_is_killed_leaves_holder_and_child(lab: Lab) -> None:
     script = (
         "import asyncio, sys, msgspec; from pathlib import Path\n"
-        "from supervisor.holder_client import SpawnSpec, launch\n"
+        "from supervisor.terminal.holder_client import SpawnSpec, launch\n"
         "async def main():\n"
         " spec = msgspec.json.decode(sys.argv[2], type=SpawnSpec)\n"
         f" await launch(Path(sys.argv[1]), spec, {DEADLINE}); print('ready', flush=True); await asyncio.sleep(60)\n"
@@ -137,8 +137,8 @@ async def test_a_spare_that_is_dead_or_stopped_costs_no_start(lab: Lab, spares: 
 async def test_a_spare_does_not_outlive_its_supervisor(lab: Lab) -> None:
     script = (
         "import asyncio, sys, msgspec; from pathlib import Path\n"
-        "from supervisor.holder_client import SpawnSpec, launch\n"
-        "from supervisor.holder_start import Spares\n"
+        "from supervisor.terminal.holder_client import SpawnSpec, launch\n"
+        "from supervisor.terminal.holder_launch import Spares\n"
         "async def main():\n"
         " spec, spares = msgspec.json.decode(sys.argv[2], type=SpawnSpec), Spares()\n"
         f" await launch(Path(sys.argv[1]), spec, {DEADLINE}, spares)\n"
@@ -416,9 +416,9 @@ async def test_nobody_listening_is_said_at_once(lab: Lab) -> None:
 
 
 async def test_a_holder_that_cannot_run_says_why(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    broken = lab.base / "holder/main.py"
+    broken = lab.base / "broken.py"
     broken.write_text("raise RuntimeError('no pexpect here')")
-    monkeypatch.setattr("supervisor.terminal.terminal.holder_launch.HOLDER", broken)
+    monkeypatch.setattr("supervisor.terminal.holder_launch.HOLDER", broken)
 
     with pytest.raises(HolderError, match="no pexpect here") as failure:
         await launch(lab.folder(), lab.spec(CAT), DEADLINE)
@@ -427,9 +427,9 @@ async def test_a_holder_that_cannot_run_says_why(lab: Lab, monkeypatch: pytest.M
 
 
 async def test_a_start_has_a_deadline(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    slow = lab.base / "holder/main.py"
+    slow = lab.base / "broken.py"
     slow.write_text("import time; time.sleep(60)")
-    monkeypatch.setattr("supervisor.terminal.terminal.holder_launch.HOLDER", slow)
+    monkeypatch.setattr("supervisor.terminal.holder_launch.HOLDER", slow)
 
     with pytest.raises(HolderError) as failure:
         await launch(lab.folder(), lab.spec(CAT), 0.3)

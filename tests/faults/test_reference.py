@@ -26,7 +26,9 @@ class Client:
 
     def ask(self, call: Call, path: str, body: Any = None) -> tuple[int, Any]:
         status, answer = self._house.http(call.method, path, body)
-        described = self._document["paths"][call.path.replace("<id>", "{id}")][call.method.lower()]["responses"]
+        described = self._document["paths"][call.path.replace("<", "{").replace(">", "}")][call.method.lower()][
+            "responses"
+        ]
         where = f"{call.method} {path}: {status} {answer!r:.300}"
         assert str(status) in described, where
         response = described[str(status)]
