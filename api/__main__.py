@@ -6,6 +6,7 @@ import logging
 import resource
 import sys
 import time
+from argparse import ArgumentParser
 
 from api.server.instance import claim, keep, listen
 from shared import config as configuration
@@ -15,6 +16,7 @@ from shared.logs import log_everything
 from shared.readiness import READY, STOPPING, notify
 
 FILES = 4096
+CONFIGURED = "It takes no arguments: PILOTLIGHT_HOME, PILOTLIGHT_PORT and config.yaml say where and how."
 
 
 def main() -> int:
@@ -64,4 +66,5 @@ def _raise_file_limit() -> None:
 
 
 if __name__ == "__main__":
+    ArgumentParser("python -m api", description=__doc__, epilog=CONFIGURED).parse_args()
     sys.exit(main())

@@ -34,7 +34,7 @@ from cli.setup.progress import StepFailed
 from cli.terminal import attach
 from shared import __version__
 from shared.bus.messages import ErrorBody
-from shared.errors import InternalError, PilotlightError, StartFailed
+from shared.errors import InternalError, InvalidRequest, PilotlightError, StartFailed
 
 INTERRUPTED = 130
 
@@ -103,10 +103,19 @@ def run(arguments: Sequence[str], app: App | None = None) -> int:
         # The reader (`| head`) has left; what Python would still flush has nowhere to go.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return DONE
+    except OSError as error:
+        if error.filename is None:
+            return _bug(app, error, as_json)
+        told = f"{os.fsdecode(error.filename)}: {error.strerror}."
+        return report(InvalidRequest(told, code="file_error"), as_json)
     except Exception as error:  # the edge: a person gets a sentence, the log gets the trace
-        return report(InternalError(f"A bug in pilotlight: {error!r}.{_keep_trace(app)}"), as_json)
+        return _bug(app, error, as_json)
     finally:
         app.close()
+
+
+def _bug(app: App, error: Exception, as_json: bool) -> int:
+    return report(InternalError(f"A bug in pilotlight: {error!r}.{_keep_trace(app)}"), as_json)
 
 
 def main() -> None:

@@ -53,4 +53,8 @@ def completion(context: click.Context, shell: str) -> None:
     if kind is None:
         raise InternalError(f"There is no completion for {shell} in this release of click.")
     root = context.find_root()
-    click.echo(kind(root.command, {}, "pilotlight", VARIABLE).source())
+    source = kind(root.command, {}, "pilotlight", VARIABLE).source()
+    if shell == "zsh":  # a fresh one has not loaded its completion system
+        first, rest = source.split("\n", 1)
+        source = f"{first}\n(( $+functions[compdef] )) || {{ autoload -Uz compinit && compinit -i }}\n{rest}"
+    click.echo(source)

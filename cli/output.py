@@ -7,6 +7,7 @@ input).
 from __future__ import annotations
 
 import json
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,12 +16,20 @@ from typing import Any
 import click
 import msgspec
 
+from cli.wording import at_the_prompt
 from shared.bus.messages import ErrorBody, SessionView, Waiting
 from shared.errors import PilotlightError
+from shared.plain_text import bounded, one_line, plain
 
 DONE, FAILED, USAGE, NOT_RUNNING, NOT_FOUND, REFUSED = range(6)
 _BY_STATUS = {404: NOT_FOUND, 503: NOT_RUNNING}
-_BY_CODE = {"invalid_config": FAILED, "unsafe_directory": FAILED, "ambiguous_id": USAGE}
+_BY_CODE = {
+    "invalid_config": FAILED,
+    "unsafe_directory": FAILED,
+    "ambiguous_id": USAGE,
+    "file_error": FAILED,
+    "invalid_setting": USAGE,
+}
 
 
 def exit_code(error: PilotlightError) -> int:
@@ -47,7 +56,7 @@ def report(error: PilotlightError, as_json: bool) -> int:
     """Tell the person, and the program if asked, what went wrong; return the exit code."""
     if as_json:
         emit({"error": error_body(error)})
-    say(f"pilotlight: {error.message}", err=True)
+    complain(error.message)
     return exit_code(error)
 
 
@@ -55,6 +64,11 @@ def say(text: str, err: bool = False) -> None:
     """Print what may hold words of Claude's, of its service, or of a folder's or file's name: they must not drive the
     terminal."""
     click.echo(safe_text(text), err=err)
+
+
+def complain(message: str) -> None:
+    """Say why something was refused or went wrong, with the commands that help."""
+    say(f"pilotlight: {at_the_prompt(message)}", err=True)
 
 
 def emit(value: Any) -> None:
@@ -74,7 +88,7 @@ def _inert(text: str) -> str:
 
 def table(rows: Sequence[Sequence[str]]) -> None:
     """Print columns; the first row is the heading."""
-    rows = [[_line(cell) for cell in row] for row in rows]
+    rows = [[one_line(cell) for cell in row] for row in rows]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     for row in rows:
         click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
@@ -123,19 +137,29 @@ def waiting_lines(waiting: Waiting) -> list[str]:
     return lines
 
 
+def how_to_answer(session_id: str, waiting: Waiting) -> str:
+    """The command that answers this."""
+    command = f"pilotlight answer {session_id[:8]}"
+    if len(waiting.questions or []) > 1:
+        return f"Answer with: {command} --to 1=ANSWER --to 2=ANSWER"
+    return f"Answer with: {command} {'--choice NUMBER' if waiting.choices else '--text TEXT'}"
+
+
 def printable(text: str, width: int) -> str:
     """One line without control characters, at most `width` long: what Claude shows must not drive the terminal."""
-    line = _line(text).strip()
-    return line if len(line) <= width else line[: width - 1] + "…"
-
-
-def _line(text: str) -> str:
-    return "".join(char if char.isprintable() else " " for char in text)
+    return bounded(one_line(text).strip(), width)
 
 
 def safe_text(text: str) -> str:
     """Text of several lines without escape sequences and other control characters."""
-    return "".join(char if char.isprintable() or char in "\n\t" else "�" for char in text)
+    return plain(text)
+
+
+def put(text: str, end: str = "\n") -> None:
+    """Print what Claude said: text on a terminal; elsewhere byte for byte, also codes of colours that are part of it."""
+    on_terminal = sys.stdout.isatty()
+    click.echo(safe_text(text) if on_terminal else text, nl=False, color=None if on_terminal else True)
+    click.echo(end, nl=False)
 
 
 def ago(moment: int, now: float | None = None) -> str:
@@ -147,7 +171,13 @@ def ago(moment: int, now: float | None = None) -> str:
     return f"{seconds / 86400:.0f} d ago"
 
 
+def until(moment: int, now: float | None = None) -> str:
+    """A time to come, in milliseconds since the epoch, as `in 23.9 h`."""
+    hours = max(0.0, moment / 1000 - (time.time() if now is None else now)) / 3600
+    return f"in {hours:.1f} h" if hours < 48 else f"in {hours / 24:.0f} d"
+
+
 def short_path(path: str) -> str:
     """The path with `~` for the home directory, on one line."""
     home = str(Path.home())
-    return _line("~" + path[len(home) :] if path == home or path.startswith(f"{home}/") else path)
+    return one_line("~" + path[len(home) :] if path == home or path.startswith(f"{home}/") else path)

@@ -58,7 +58,12 @@ class Settings:
         changed = dict(self._changed)
         for name, value in values.items():
             section, _, key = name.partition(".")
-            if section not in CHANGEABLE or not key or name in FROZEN:
+            if name in FROZEN:
+                raise InvalidRequest(
+                    f"{name!r} is set in the configuration file only: it says what is run, or where to.",
+                    code="unknown_setting",
+                )
+            if section not in CHANGEABLE or not key:
                 raise InvalidRequest(
                     f"{name!r} cannot be changed at run time. Changeable: keys of {', '.join(CHANGEABLE)}.",
                     code="unknown_setting",

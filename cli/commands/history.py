@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,20 @@ from cli.commands.sessions import absolute, create, tell_waiting
 from cli.completion import session_argument
 from cli.completion import sessions as complete_sessions
 from cli.context import KEYS_SECONDS, App, json_option, pass_app
-from cli.output import DONE, FAILED, ago, emit, printable, safe_text, say, short_path, table, waiting_lines
+from cli.output import (
+    DONE,
+    FAILED,
+    ago,
+    complain,
+    emit,
+    how_to_answer,
+    printable,
+    put,
+    safe_text,
+    short_path,
+    table,
+    waiting_lines,
+)
 from shared.bus.messages import CommandResult, HistoryEntry, MessageView, SessionView
 from shared.bus.operations import (
     CreateSession,
@@ -34,6 +46,7 @@ from shared.errors import NotFound
 
 READ_SECONDS = 30.0
 START_SECONDS = 30.0
+MOST_CONVERSATIONS = 1000
 _WHO = {"user": "you", "assistant": "claude", "command": "command", "system": "-"}
 
 
@@ -105,7 +118,7 @@ def export(app: App, session_id: str, kind: str, output: Path | None, as_json: b
     parts = _exported(app, request, app.call("export", request, timeout=READ_SECONDS))
     if output is None:
         for text in parts:
-            click.echo(safe_text(text) if sys.stdout.isatty() else text, nl=False)
+            put(text, end="")
     else:
         with output.open("w", encoding="utf-8") as file:
             file.writelines(parts)
@@ -145,20 +158,30 @@ def usage(app: App, by: str, session_id: str | None, as_json: bool) -> None:
 @click.argument("conversation", metavar="[CONVERSATION]", required=False)
 @click.option("--project", type=click.Path(), help="Only conversations that were held in this folder.")
 @click.option("--fork", is_flag=True, help="Go on in a copy, and leave the conversation as it is.")
+@click.option("--limit", type=click.IntRange(0), default=50, show_default=True, help="List so many (0: all).")
 @click.option("--title", help="A name for people.")
 @json_option
 @pass_app
 def import_(
-    app: App, conversation: str | None, project: str | None, fork: bool, title: str | None, as_json: bool
+    app: App,
+    conversation: str | None,
+    project: str | None,
+    fork: bool,
+    limit: int,
+    title: str | None,
+    as_json: bool,
 ) -> None:
     """Go on with a conversation that `claude` made elsewhere on this machine; without CONVERSATION list them."""
-    wanted = ListConversations(project_path=absolute(project) if project else None, limit=1000 if conversation else 50)
+    wanted = ListConversations(project_path=absolute(project) if project else None, limit=MOST_CONVERSATIONS)
     found = app.call("conversations.list", wanted, timeout=READ_SECONDS)["conversations"]
     if conversation is None:
+        shown = found[: limit or None]
         if as_json:
-            emit({"conversations": found})
+            emit({"conversations": shown})
         elif found:
-            _list(found)
+            _list(shown)
+            if len(shown) < len(found):
+                click.echo(f"{len(shown)} of {len(found)}, the newest; --limit 0 lists all.", err=True)
         else:
             click.echo("There are no other conversations.", err=True)
         return
@@ -276,11 +299,11 @@ def command(app: App, session_id: str, words: tuple[str, ...], wait: float, as_j
         emit(result)
         return DONE if result.state == "answered" or result.waiting else FAILED
     if result.error is not None:
-        say(f"pilotlight: {result.error.message}", err=True)
+        complain(result.error.message)
     elif result.waiting is not None:
         for line in waiting_lines(result.waiting):
             click.echo(line)
-        click.echo(f"Answer with: pilotlight answer {result.session.id[:8]} --choice NUMBER", err=True)
+        click.echo(how_to_answer(result.session.id, result.waiting), err=True)
         return DONE
     elif result.state == "answered":
         if result.output:

@@ -129,7 +129,7 @@ def settings(app: App, changes: tuple[str, ...], as_json: bool) -> None:
         if not equals:
             raise click.UsageError(f"Write {change!r} as NAME=VALUE.")
         values[name] = _value(text) if text else None
-    result = app.call("settings.patch", SettingsPatch(values=values)) if values else app.call("settings.get")
+    result = _changed(app, values) if values else app.call("settings.get")
     if as_json:
         emit(result)
         return
@@ -138,6 +138,13 @@ def settings(app: App, changes: tuple[str, ...], as_json: bool) -> None:
     for name, value in sorted(result["settings"].items()):
         rows.append((name, msgspec.json.encode(value).decode(), "changed" if name in changed else ""))
     table(rows)
+
+
+def _changed(app: App, values: dict[str, Any]) -> Any:
+    try:
+        return app.call("settings.patch", SettingsPatch(values=values))
+    except InvalidRequest as error:
+        raise InvalidRequest(error.message, code="invalid_setting") from None
 
 
 def _value(text: str) -> Any:

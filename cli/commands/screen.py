@@ -59,14 +59,15 @@ def keys(app: App, session_id: str, names: tuple[str, ...], text: str | None, as
 def resize(app: App, session_id: str, size: str, as_json: bool) -> None:
     """Change the size of the session ID's terminal, such as 120x40."""
     match = re.fullmatch(r"(\d{1,5})x(\d{1,5})", size)
-    if match is None:
-        raise click.UsageError("Write the size as 120x40.")
-    order = Resize(session_id=app.session(session_id).id, cols=int(match[1]), rows=int(match[2]))
+    cols, rows = (int(match[1]), int(match[2])) if match is not None else (0, 0)
+    if not (20 <= cols <= 500 and 5 <= rows <= 200):
+        raise click.UsageError("Write the size as 120x40: 20 to 500 columns, 5 to 200 rows.")
+    order = Resize(session_id=app.session(session_id).id, cols=cols, rows=rows)
     view = app.ask(SessionView, "session.resize", order)
     if as_json:
         emit(view)
     else:
-        click.echo(size)
+        click.echo(f"{cols}x{rows}")
 
 
 @click.command()

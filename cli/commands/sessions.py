@@ -17,8 +17,24 @@ import msgspec
 from cli.commands.follow import Ended, follow
 from cli.completion import session_argument
 from cli.context import KEYS_SECONDS, App, json_option, pass_app
-from cli.output import DONE, FAILED, ago, emit, printable, safe_text, say, sessions_table, state_text, waiting_lines
+from cli.output import (
+    DONE,
+    FAILED,
+    ago,
+    complain,
+    emit,
+    how_to_answer,
+    printable,
+    put,
+    safe_text,
+    say,
+    sessions_table,
+    state_text,
+    until,
+    waiting_lines,
+)
 from cli.setup.progress import Step
+from cli.wording import at_the_prompt
 from shared.bus.messages import MAX_ATTACHMENT_BYTES, Attachment, MessageView, Sent, SessionView
 from shared.bus.operations import CreateSession, ListMessages, MessageRef, SendMessage, SessionRef, StopSession
 from shared.errors import InvalidRequest, TooLarge
@@ -184,10 +200,11 @@ def show(app: App, session_id: str, as_json: bool) -> None:
         ("title", view.title),
         ("conversation", view.conversation_id),
         ("claude", f"pid {view.pid}, {view.claude_version or 'version unknown'}" if view.pid else None),
-        ("model", view.model),
-        ("permissions", view.permission_mode),
+        ("model", view.model or "as Claude's settings say"),
+        ("permissions", view.permission_mode or "as Claude's settings say"),
         ("created", ago(view.created_at)),
         ("active", ago(view.last_activity)),
+        ("expires", until(view.expires_at) if view.expires_at else None),
         ("messages", f"{view.message_count}, {view.queue_length} in the queue"),
         ("memory", f"{view.memory_bytes / 1e6:.0f} MB" if view.memory_bytes else None),
     ]
@@ -200,7 +217,7 @@ def show(app: App, session_id: str, as_json: bool) -> None:
         if message.reply:
             click.echo(safe_text(message.reply))
         if message.error:
-            say(message.error.message)
+            say(at_the_prompt(message.error.message))
 
 
 @click.command()
@@ -259,7 +276,7 @@ def tell_end(end: Ended, quiet: bool = False) -> int:
     message, view = end.message, end.session
     if message.state == "answered":
         if not quiet:
-            click.echo(safe_text(message.reply or "") if sys.stdout.isatty() else message.reply or "")
+            put(message.reply or "")
         return DONE
     if message.error is not None:
         told = message.error.message
@@ -271,7 +288,7 @@ def tell_end(end: Ended, quiet: bool = False) -> int:
         )
     else:
         told = f"No reply yet; the message is {message.state}. `pilotlight show {view.id[:8]}` will have it."
-    say(f"pilotlight: {told}", err=True)
+    complain(told)
     return FAILED
 
 
@@ -281,7 +298,7 @@ def tell_waiting(view: SessionView) -> None:
         return
     for line in waiting_lines(view.waiting):
         click.echo(line, err=True)
-    click.echo(f"Answer with: pilotlight answer {view.id[:8]} --choice NUMBER", err=True)
+    click.echo(how_to_answer(view.id, view.waiting), err=True)
 
 
 def absolute(project: str) -> str:

@@ -7,6 +7,7 @@ transcript, the offset at which the next entry begins, and how many entries ther
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,6 +17,7 @@ import msgspec
 
 from shared.bus.messages import HistoryEntry
 from shared.errors import InvalidRequest
+from shared.plain_text import escaped
 from supervisor.claude import transcript
 from supervisor.claude.tail import Tail
 from supervisor.claude.transcript import Spoken
@@ -28,6 +30,8 @@ LONGEST_PARTS = 4
 """This many times as much does with any entry instead."""
 
 _NO_LIMIT = 1 << 62
+_OPENS = re.compile(r" {0,3}(?:[-*+>] +)*(`{3,}(?=[^`]*$)|~{3,})")
+_CLOSES = re.compile(r" *(?:> +)*(`{3,}|~{3,})[ \t]*$")
 _SILENT = frozenset({"result", "output", "title"})
 
 
@@ -123,7 +127,8 @@ class Markdown:
         self._title, self._facts = title, facts
 
     def head(self) -> str:
-        return f"# {self._title}\n\n" + "\n".join(f"- {name}: {value}" for name, value in self._facts)
+        facts = "\n".join(f"- {name}: {escaped(value)}" for name, value in self._facts)
+        return f"# {escaped(self._title)}\n\n{facts}"
 
     def body(self, entries: Sequence[HistoryEntry], place: Place) -> str:
         pieces = ["---"] if entries and place.told and not place.offset else []
@@ -167,13 +172,17 @@ def written(form: Form, entries: Sequence[HistoryEntry], place: Place, last: boo
 
 
 def _section(entry: HistoryEntry) -> list[str]:
+    return [escaped(piece) for piece in _pieces(entry)]
+
+
+def _pieces(entry: HistoryEntry) -> list[str]:
     when = "" if entry.at is None else msgspec.to_builtins(_utc(entry.at))
     if entry.role == "system":
         return [f"*{entry.text.strip()}*"]
     if entry.role == "command":
         return [f"**`{entry.text}`** {when}", *([_fenced(entry.output)] if entry.output else [])]
     who = "Claude" if entry.role == "assistant" or entry.source == "claude" else "You"
-    parts = [f"## {who} · {when}", entry.text.strip()]
+    parts = [f"## {who} · {when}", _closed(entry.text.strip())]
     for call in entry.tool_calls:
         given = msgspec.json.format(msgspec.json.encode(call["input"]), indent=2).decode()
         parts += [f"**{call['name']}**", _fenced(given, "json")]
@@ -191,3 +200,22 @@ def _fenced(text: str, language: str = "") -> str:
     while fence in text:
         fence += "`"
     return f"{fence}{language}\n{text}\n{fence}"
+
+
+def _closed(text: str) -> str:
+    """What was said, with an end to what it leaves open: a fence would swallow the headings that follow, a comment too."""
+    return text + "".join(f"\n{end}" for end in _open_ends(text))
+
+
+def _open_ends(text: str) -> list[str]:
+    """What closes the block that is open at the end of a Markdown text (CommonMark 4.5, 4.6)."""
+    fence = ""
+    for line in text.splitlines():
+        if fence:
+            if (found := _CLOSES.match(line)) and found[1].startswith(fence):
+                fence = ""
+        elif found := _OPENS.match(line):
+            fence = found[1]
+    if fence:
+        return [fence]
+    return ["-->"] if text.rfind("<!--") > text.rfind("-->") else []

@@ -39,6 +39,13 @@ def test_what_decides_who_may_do_what_is_not_changed_at_run_time(store: Store, n
         Settings(Config(), store).patch({name: "x"}, "test")
 
 
+def test_a_setting_of_the_file_does_not_send_one_back_to_its_own_section(store: Store) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        Settings(Config(), store).patch({"notify.command": "x"}, "test")
+    assert "in the configuration file only" in refused.value.message
+    assert "Changeable" not in refused.value.message
+
+
 def test_changes_are_kept_published_and_taken_back(store: Store) -> None:
     settings = Settings(Config(), store)
     told: list[int] = []

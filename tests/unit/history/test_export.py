@@ -152,3 +152,48 @@ async def test_a_long_export_takes_little_memory_and_no_long_reply(table: Table,
     entries = json.loads("".join(texts))["entries"]
     assert [entry["text"] for entry in entries if entry["role"] == "user"] == [f"prompt {n}" for n in range(600)]
     assert all(call["result"] for entry in entries for call in entry["toolCalls"])
+
+
+def markdown(*entries: HistoryEntry) -> str:
+    """The body that these entries make."""
+    return Markdown("s", "T", []).body(entries, Place())
+
+
+@pytest.mark.parametrize(
+    ("left_open", "end"),
+    [
+        ("look:\n```python\nx = 1", "```"),
+        ("````\n```", "````"),
+        ("~~~~ sh\nls\n```", "~~~~"),
+        ("- item\n  ```\n  x", "```"),
+        ("> ```\n> x", "```"),
+        ("<!-- forgotten", "-->"),
+    ],
+)
+def test_what_a_reply_leaves_open_does_not_swallow_the_headings_that_follow(left_open: str, end: str) -> None:
+    told = markdown(
+        HistoryEntry(id="a", role="assistant", text=left_open, at=0),
+        HistoryEntry(id="b", role="user", text="Go on", at=0),
+    )
+    assert f"{left_open}\n{end}\n\n## " in told
+
+
+@pytest.mark.parametrize(
+    "whole", ["```\nx\n```", "~~~\n```\n~~~", "`code` and ``` in a line", "<!-- a --> b", "````\n```\n````"]
+)
+def test_what_is_whole_stays_as_it_is(whole: str) -> None:
+    assert f"\n\n{whole}\n\n## " in markdown(*(HistoryEntry(id="a", role="assistant", text=whole, at=0) for _ in "ab"))
+
+
+def test_nothing_in_a_markdown_file_drives_a_terminal_and_nothing_is_lost() -> None:
+    evil = "\x1b[31mred\x07 \u202egnp.exe\x9b"
+    call = {"id": "t", "name": evil, "input": {evil: 1}, "result": evil, "truncated": False}
+    told = markdown(
+        HistoryEntry(id="a", role="assistant", text=f"{evil} 👩\u200d💻\xa0", at=0, tool_calls=[call]),
+        HistoryEntry(id="b", role="command", text=evil, output=evil),
+        HistoryEntry(id="c", role="system", text=evil),
+    )
+    told += Markdown("s", evil, [("project", evil)]).head()
+    assert not {"\x1b", "\x07", "\u202e", "\x9b"} & set(told)
+    assert told.count(r"\x1b[31mred\x07 \u202egnp.exe\x9b") >= 7
+    assert "👩\u200d💻" in told

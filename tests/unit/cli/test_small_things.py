@@ -1,0 +1,142 @@
+"""What people stumble over at the prompt, one by one."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+
+import pytest
+
+from cli.__main__ import run
+from shared.errors import InvalidRequest
+from tests.harness import ROOT
+from tests.unit.cli.test_double import FIRST, TRUST, app_of, bus_with, message, session
+
+PEOPLE = "no\xa0break 全角\u3000空白 👩\u200d💻 \ue0b0"
+COLOURED = "\x1b[31mred\x1b[0m"
+
+
+def on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is printed from now on goes to a terminal."""
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+
+
+def test_what_people_write_is_shown_as_it_is(tmp_path, capsys, monkeypatch):
+    on_a_terminal(monkeypatch)
+    entry = {"id": "u", "role": "user", "text": PEOPLE, "output": PEOPLE, "toolCalls": []}
+    screen = {"sessionId": FIRST, "cols": 80, "rows": 24, "cursor": (0, 0), "text": PEOPLE}
+    said = message(reply=PEOPLE)
+    bus = bus_with(
+        message__get=said,
+        message__list={"messages": [said], "next": None},
+        history={"entries": [entry], "next": None},
+        session__screen=screen,
+    )
+    for words in (["send", "aaaa", "x"], ["history", "aaaa"], ["screen", "aaaa"], ["show", "aaaa"]):
+        run(words, app_of(tmp_path, bus))
+        assert PEOPLE in capsys.readouterr().out, words
+
+
+def test_a_pipe_gets_the_codes_that_are_part_of_a_text(tmp_path, capsys):
+    export = {"name": "x", "contentType": "text/markdown", "text": COLOURED, "next": None}
+    bus = bus_with(message__get=message(reply=COLOURED), export=export)
+    for words in (["send", "aaaa", "x"], ["message", "m_1"], ["export", "aaaa"]):
+        run(words, app_of(tmp_path, bus))
+        assert COLOURED in capsys.readouterr().out, words
+
+
+def test_a_terminal_does_not(tmp_path, capsys, monkeypatch):
+    on_a_terminal(monkeypatch)
+    run(["send", "aaaa", "x"], app_of(tmp_path, bus_with(message__get=message(reply=COLOURED))))
+    assert "\x1b" not in capsys.readouterr().out
+
+
+def test_a_fresh_zsh_loads_its_completion_system_first(tmp_path, capsys):
+    assert run(["completion", "zsh"], app_of(tmp_path)) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "#compdef pilotlight"
+    assert "autoload -Uz compinit && compinit" in lines[1]
+    assert any(line.strip().startswith("compdef ") for line in lines[2:])
+
+
+def test_answer_alone_shows_what_is_asked(tmp_path, capsys):
+    bus = bus_with(session(state="waiting", waiting=TRUST))
+    assert run(["answer", "aaaa"], app_of(tmp_path, bus)) == 0
+    told = capsys.readouterr()
+    assert "2. Yes, I trust this folder" in told.out
+    assert "pilotlight answer aaaa1111 --choice NUMBER" in told.err
+    assert run(["answer", "aaaa", "--json"], app_of(tmp_path, bus)) == 0
+    assert json.loads(capsys.readouterr().out)["waiting"]["id"] == "w1"
+    assert bus.asked("session.answer") == []
+
+
+def conversation(number: int) -> dict[str, object]:
+    """One that was held elsewhere."""
+    identity = f"{number:08x}-0000-4000-8000-000000000000"
+    return {
+        "id": identity,
+        "title": None,
+        "firstPrompt": "hi",
+        "pid": None,
+        "projectPath": "/tmp",
+        "lastActivity": 1,
+        "messages": 1,
+    }
+
+
+def test_import_says_how_many_there_are_besides_those_it_lists(tmp_path, capsys):
+    bus = bus_with(conversations__list={"conversations": [conversation(number) for number in range(277)]})
+    assert run(["import"], app_of(tmp_path, bus)) == 0
+    told = capsys.readouterr()
+    assert len(told.out.splitlines()) == 51
+    assert "50 of 277" in told.err
+    assert run(["import", "--limit", "0"], app_of(tmp_path, bus)) == 0
+    told = capsys.readouterr()
+    assert (len(told.out.splitlines()), told.err) == (278, "")
+
+
+@pytest.mark.parametrize("size", ["0x0", "19x24", "80x4", "501x24", "80x201", "80", "axb"])
+def test_a_size_that_cannot_be_is_wrong_usage(tmp_path, capsys, size):
+    bus = bus_with()
+    assert run(["resize", "aaaa", size], app_of(tmp_path, bus)) == 2
+    assert "20 to 500 columns, 5 to 200 rows" in capsys.readouterr().err
+    assert bus.calls == []
+
+
+@pytest.mark.parametrize("words", [["export", "aaaa"], ["record", "aaaa"]], ids=" ".join)
+def test_a_file_that_cannot_be_written_is_named_and_no_bug(tmp_path, capsys, words):
+    files = {"recording": False, "files": [str(tmp_path)], "bytes": 1}
+    bus = bus_with(export={"text": "x", "next": None}, session__recording=files)
+    assert run([*words, "-o", "/nope/x"], app_of(tmp_path, bus)) == 1
+    assert capsys.readouterr().err == "pilotlight: /nope/x: No such file or directory.\n"
+
+
+def test_show_says_model_mode_and_expiry(tmp_path, capsys):
+    soon = int((time.time() + 7200) * 1000)
+    bus = bus_with(session(model="opus", permission_mode="plan", expires_at=soon))
+    run(["show", "aaaa"], app_of(tmp_path, bus))
+    told = dict(line.split(None, 1) for line in capsys.readouterr().out.splitlines()[:9])
+    assert (told["model"], told["permissions"], told["expires"]) == ("opus", "plan", "in 2.0 h")
+    run(["show", "aaaa"], app_of(tmp_path, bus_with()))
+    assert "model        as Claude's settings say" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("code", ["invalid_config", "unknown_setting"])
+def test_a_setting_that_cannot_be_is_wrong_usage(tmp_path, capsys, code):
+    bus = bus_with(settings__patch=InvalidRequest("settings: no.", code=code))
+    assert run(["settings", "sessions.timeout_hours=abc"], app_of(tmp_path, bus)) == 2
+
+
+@pytest.mark.parametrize("module", ["api", "supervisor"])
+def test_help_of_a_process_starts_none(module, tmp_path):
+    def python(*words: str) -> subprocess.CompletedProcess[str]:
+        environment = {"PILOTLIGHT_HOME": str(tmp_path / "home"), "HOME": str(tmp_path)}
+        command = [sys.executable, "-m", module, *words]
+        return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=30)
+
+    told = python("--help")
+    assert (told.returncode, "PILOTLIGHT_HOME" in told.stdout) == (0, True)
+    assert python("--port", "1").returncode == 2
+    assert not (tmp_path / "home").exists()
