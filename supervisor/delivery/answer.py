@@ -22,7 +22,7 @@ from shared.bus.operations import Answer
 from shared.errors import Conflict, Forbidden, InvalidRequest, Unavailable
 from supervisor.claude.screen import Menu, Sight
 from supervisor.delivery import question_answer
-from supervisor.session.appearances import Appearance, is_over, stamp_of
+from supervisor.session.appearances import Appearance, stamp_of
 from supervisor.session.backoff import is_hold, release
 from supervisor.session.permission_rules import decide
 from supervisor.session.session import Session
@@ -248,7 +248,7 @@ async def _answer_dialog(session: Session, waiting: Waiting, request: Answer) ->
         if up is None or up.id != waiting.id:
             raise _too_late()
         await _type(session, up, text)
-        is_over(session)
+        session.dialog_over()
         return {"decision": "text"}
     name = _named(waiting.choices, request.text if request.choice is None else request.choice)
     label = next(choice.label for choice in waiting.choices if choice.id == name)
@@ -261,7 +261,7 @@ async def _answer_dialog(session: Session, waiting: Waiting, request: Answer) ->
         await _dismiss(session, up, ENTER if name == "enter" else ESCAPE)
     else:
         await _choose(session, up, name)
-    is_over(session)
+    session.dialog_over()
     return {"choice": name, "label": label}
 
 
@@ -374,7 +374,7 @@ async def _type(session: Session, up: Appearance, text: str) -> None:
 
 
 def _shows(session: Session, up: Appearance) -> bool:
-    return up.goes_on(session.sight(), stamp_of(session), up.size)
+    return up.goes_on(session.sight(), stamp_of(session.status), up.size)
 
 
 def _has_changed(session: Session, up: Appearance, answered: str) -> bool:

@@ -9,16 +9,14 @@ and a question is always a person's to answer.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from shared.bus import events
 from shared.config import PermissionRule
 from shared.errors import PilotlightError
 from supervisor.session.permission_rules import consider
+from supervisor.session.session import Session
 from supervisor.session.waiting import Permission
-
-if TYPE_CHECKING:
-    from supervisor.session.session import Session
 
 
 class Policy:

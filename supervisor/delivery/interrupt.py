@@ -13,10 +13,11 @@ from shared.errors import Conflict, Unavailable
 from supervisor.delivery import prompt_box
 from supervisor.delivery.answer import ESCAPE, GONE_SECONDS, press
 from supervisor.failpoints import pause_point
-from supervisor.session.receipts import WITHDRAWING
+from supervisor.session import receipts
 from supervisor.session.session import Session
 from supervisor.session.states import State
 from supervisor.session.turn import Outcome
+from supervisor.store.records import WITHDRAWING
 from supervisor.store.store import MessageRecord
 
 CTRL_C = b"\x03"
@@ -120,14 +121,14 @@ async def _take_back(session: Session, message: MessageRecord) -> None:
             await press(session, CTRL_C)  # once: it clears a box of many lines, and a second one would begin an exit
             await session.pulse.until(lambda: session.sight().kind == "prompt", DRAWN_SECONDS)
     if withdrawn and session.current is message and message.state == "submitted":
-        session.receipts.conclude(message, Outcome("interrupted", detail="withdrawn"))
+        receipts.conclude(session, message, Outcome("interrupted", detail="withdrawn"))
 
 
 async def take_out(session: Session, message: MessageRecord) -> None:
     """Take the text of a settled message out of the box, if the CLI has put it back there: a prompt that a hook has refused
     (2.1.330), a command that somebody has ended with Esc. The box is asked in any case: it may be drawn late."""
     async with session.answering:
-        if session.terminal is None or not session.receipts.is_withdrawn(message):
+        if session.terminal is None or not receipts.is_withdrawn(session, message):
             return
         await session.pulse.until(lambda: session.sight().kind == "draft", REDRAW_SECONDS)
         await _take_back(session, message)

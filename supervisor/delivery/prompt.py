@@ -26,6 +26,7 @@ from supervisor.failpoints import pause_point
 from supervisor.lifecycle import conversation_conflict, recycling, session_folder
 from supervisor.lifecycle.ending import error_body
 from supervisor.lifecycle.lifecycle import Lifecycle
+from supervisor.session import receipts
 from supervisor.session.session import Session
 from supervisor.session.states import State
 from supervisor.store.store import MessageRecord
@@ -111,8 +112,8 @@ class Sender:
     def _fail(self, message: MessageRecord, error: PilotlightError) -> None:
         session = self._session
         self._disarm(message)
-        if not session.receipts.is_settled(message):
-            session.receipts.step(message, "failed", error=error_body(error))
+        if not receipts.is_settled(session, message):
+            receipts.step(session, message, "failed", error=error_body(error))
         if session.current is message:
             session.current = None
 
@@ -125,14 +126,14 @@ class Sender:
         if not session.live:
             chat_mode.take(session, message.mode)
         await self._lifecycle.ensure_process()
-        if session.receipts.is_settled(message):
+        if receipts.is_settled(session, message):
             return
         session_folder.mend(session)
-        if session.receipts.is_claimed(message):
+        if receipts.is_claimed(session, message):
             session.current = message
         else:
             session_folder.require_files(message)
-            session.receipts.requeue(message)
+            receipts.requeue(session, message)
             conversation_conflict.refuse_beside(session)
             if not await self._place(message):
                 return
@@ -143,7 +144,7 @@ class Sender:
             await slash_commands.submit(session, message, terminal, self.typing)
         else:
             await self._submit(message, terminal, pressed)
-        if message.state == "submitted" or session.receipts.is_withdrawn(message):
+        if message.state == "submitted" or receipts.is_withdrawn(session, message):
             await pause_point("submitted")
             await self._settled(message)
 
@@ -236,7 +237,7 @@ class Sender:
         finally:
             # From here on no late Ctrl+G hands it over: either it was claimed before, or it never will be.
             self._disarm(message)
-            claimed = session.receipts.is_claimed(message)
+            claimed = receipts.is_claimed(session, message)
             if not claimed and session.current is message:
                 session.current = None
         return claimed
@@ -267,7 +268,7 @@ class Sender:
         if not self._ours(message, terminal):
             return False
         if message.state == "queued":
-            session.receipts.step(message, "typed")
+            receipts.step(session, message, "typed")
         await pause_point("typed")
         return True
 
@@ -339,7 +340,7 @@ class Sender:
             return
         if found == message.prompt.rstrip():
             await self._press_enter(message, terminal)
-        elif session.receipts.is_quiet():
+        elif receipts.is_quiet(session):
             raise PilotlightError(
                 "The prompt left the prompt box and was never seen as submitted. Send it again.", code="not_submitted"
             )
@@ -348,7 +349,7 @@ class Sender:
         """Wait for its fate; the session settles it. A process that is gone is brought back by the lifecycle."""
         session = self._session
         await session.pulse.until(lambda: session.current is not message, None)
-        if session.receipts.is_withdrawn(message):
+        if receipts.is_withdrawn(session, message):
             await interrupt.take_out(session, message)
 
 

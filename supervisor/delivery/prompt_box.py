@@ -9,14 +9,11 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from typing import TYPE_CHECKING
 
 from shared.errors import Conflict
 from supervisor.failpoints import pause_point
-
-if TYPE_CHECKING:
-    from supervisor.session.session import Session
-    from supervisor.terminal.terminal import Terminal
+from supervisor.session.session import Session
+from supervisor.terminal.terminal import Terminal
 
 CTRL_G = b"\x07"
 EDITOR_SECONDS = 3.0

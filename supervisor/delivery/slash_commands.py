@@ -13,17 +13,15 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from shared.errors import PilotlightError
 from supervisor.claude.prompts import may_be_draft_of
 from supervisor.claude.slash_commands import completions
 from supervisor.delivery import prompt_box
+from supervisor.session import receipts
+from supervisor.session.session import Session
 from supervisor.store.store import MessageRecord
 from supervisor.terminal.terminal import Terminal
-
-if TYPE_CHECKING:
-    from supervisor.session.session import Session
 
 ENTER, ESCAPE = b"\r", b"\x1b"
 ENTER_SECONDS = 0.5
@@ -84,10 +82,10 @@ async def submit(
             gone = gone or now
         started = session.record.turn_prompt
         if started not in (None, "unknown", turn, *message.earlier) and message.state == "typed":
-            session.receipts.step(message, "submitted", prompt_id=started)
+            receipts.step(session, message, "submitted", prompt_id=started)
         elif taken() or (gone and now - gone > ENTER_SECONDS):
             if message.state == "typed":
-                session.receipts.step(message, "submitted")
+                receipts.step(session, message, "submitted")
         elif now > end:
             raise PilotlightError("The CLI did not take the command. Look at its screen.", code="not_submitted")
         else:

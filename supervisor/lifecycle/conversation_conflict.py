@@ -8,14 +8,13 @@ process goes to sleep as soon as it is at rest. What must not regress: our own p
 from __future__ import annotations
 
 from shared import process
-from shared.bus import events
 from shared.errors import Conflict, StartFailed
 from shared.process import ProcessId
 from supervisor.claude import status_file
+from supervisor.lifecycle import shared_conversation
 from supervisor.lifecycle.lifecycle import Lifecycle
+from supervisor.lifecycle.shared_conversation import SHARED
 from supervisor.session.session import Session
-
-SHARED = "conversation_shared"
 
 
 def stranger(session: Session) -> int | None:
@@ -44,14 +43,9 @@ async def check(session: Session, lifecycle: Lifecycle) -> None:
     """Say it once, and leave the conversation to the other one as soon as ours is at rest."""
     pid = stranger(session)
     if pid is None:
-        if session.health == SHARED:
-            session.health = "ok"
+        shared_conversation.end(session)
         return
-    if session.health != SHARED:
-        session.store.append(
-            events.ConversationShared(conversation=session.record.conversation_id, pid=pid), session.id
-        )
-        session.health = SHARED
+    shared_conversation.begin(session, pid=pid)
     try:
         await lifecycle.hibernate(SHARED)
     except Conflict:

@@ -10,7 +10,7 @@ from shared.bus import events
 from shared.errors import PilotlightError
 from supervisor.lifecycle import orphans, restart_policy
 from supervisor.lifecycle.launch import has_transcript
-from supervisor.session import attachments
+from supervisor.session import attachments, receipts
 from supervisor.session.session import Session
 from supervisor.session.states import Event
 from supervisor.store.store import now_ms
@@ -21,7 +21,7 @@ def end(session: Session, cause: str, reason: str, detail: str | None, error: Pi
     body = None if error is None else error_body(error)
     with session.change():
         for message in session.store.open_messages(session.id):
-            session.receipts.step(message, "failed" if body else "cancelled", error=body)
+            receipts.step(session, message, "failed" if body else "cancelled", error=body)
         session.apply(
             Event.ENDED,
             cause,
@@ -40,7 +40,7 @@ def end(session: Session, cause: str, reason: str, detail: str | None, error: Pi
 
 def start_failed(session: Session, error: PilotlightError) -> bool:
     """A start has come to nothing: the session has ended, or sleeps when the cause may pass. Whether to try again."""
-    session.receipts.conclude_cut_off(time.monotonic())
+    receipts.conclude_cut_off(session, time.monotonic())
     code, record = error.error_code, session.record
     if error.retryable or code == "conversation_in_use":
         session.apply(Event.SLEPT, code, child=None, holder=None)

@@ -20,6 +20,7 @@ from supervisor.failpoints import pause_point
 from supervisor.lifecycle import ending, orphans, restart_policy
 from supervisor.lifecycle.launch import has_transcript
 from supervisor.lifecycle.restart_policy import Exit
+from supervisor.session import receipts
 from supervisor.session.background import Chores
 from supervisor.session.session import Session
 from supervisor.session.states import Event, State
@@ -106,7 +107,7 @@ class Deaths:
                 self._chores.do(self._reviver.finish_stop)
             return
         await pause_point("exited")
-        session.receipts.conclude_cut_off(time.monotonic())
+        receipts.conclude_cut_off(session, time.monotonic())
         self._decide(end, last_words)
 
     def _decide(self, end: Exit, last_words: str) -> None:

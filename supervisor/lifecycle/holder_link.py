@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from shared.bus import events
+from supervisor.lifecycle import shared_conversation
 from supervisor.lifecycle.launch import conversation_lock
 from supervisor.session.background import Chores
 from supervisor.session.session import Session
@@ -66,9 +67,9 @@ class Link:
             with session.change():
                 session.record.options = {**session.record.options, STALE: "upgrade"}
                 session.store.save_session(session.record)
-        if session.health == "unresponsive":
+        if "unresponsive" in session.health:
             session.store.append(events.Responsive(holder=session.record.holder), session.id)
-            session.health = "ok"
+            session.health.end("unresponsive")
         session.pulse.ring()
 
     def follow_conversation(self) -> None:
@@ -85,9 +86,7 @@ class Link:
         except HolderError as error:
             # An older holder cannot; then only the CLI's own status file keeps others away.
             if error.code == "locked":
-                shared = events.ConversationShared(conversation=session.record.conversation_id)
-                session.store.append(shared, session.id)
-                session.health = "conversation_shared"
+                shared_conversation.begin(session)
             elif error.code != "unknown_op":
                 raise
 
@@ -105,9 +104,9 @@ class Link:
         session.responsive = False
         generation = session.record.generation
         self._chores.do(lambda: self._reconnect(generation, socket))  # also when the database takes no word of it
-        if say and session.health != "unresponsive":
+        if say and "unresponsive" not in session.health:
             session.store.append(events.Unresponsive(holder=session.record.holder), session.id)
-            session.health = "unresponsive"
+            session.health.begin("unresponsive")
         session.apply(Event.LOST_SIGHT, "holder_unresponsive")
         session.pulse.ring()
 

@@ -28,6 +28,7 @@ from supervisor.lifecycle.exits import Deaths
 from supervisor.lifecycle.hibernation import await_flush, check_restful
 from supervisor.lifecycle.holder_link import Link
 from supervisor.lifecycle.restart_policy import Exit
+from supervisor.session import receipts
 from supervisor.session.background import Chores
 from supervisor.session.session import Session
 from supervisor.session.states import Event, State
@@ -280,7 +281,7 @@ class Lifecycle:
 
     def _stopped(self, intent: dict[str, Any]) -> None:
         session = self._session
-        session.receipts.conclude_cut_off(time.monotonic())
+        receipts.conclude_cut_off(session, time.monotonic())
         if intent["to"] == State.ENDED:
             ending.end(session, intent["cause"], intent["reason"], None, None)
         else:
@@ -367,6 +368,6 @@ def _restore_current(session: Session) -> None:
     for pending in outbox.glob("*.pending"):
         pending.unlink(missing_ok=True)
     for message in session.store.open_messages(session.id):
-        if message.state in ("typed", "submitted") or session.receipts.is_claimed(message):
+        if message.state in ("typed", "submitted") or receipts.is_claimed(session, message):
             session.current = message
             return

@@ -37,7 +37,7 @@ def mend(session: Session) -> bool:
         session.record.options = {**session.record.options, STALE: LOST}
         session.store.save_session(session.record)
         session.store.append(events.FolderLost(missing=missing), session.id)
-    session.health = LOST
+    session.health.begin(LOST)
     session.pulse.ring()
     return True
 

@@ -149,7 +149,7 @@ def _notify(config: NotifyConfig, error: str | None, failing: list[tuple[str, st
 
 
 def _holders(pool: Pool) -> dict[str, str]:
-    silent = [s.id for s in pool.sessions() if s.health == "unresponsive"]
+    silent = [s.id for s in pool.sessions() if "unresponsive" in s.health]
     if silent:
         return check("holders", "warn", f"{len(silent)} do not answer: {', '.join(silent)}")
     return check("holders", "ok", f"{len(pool.live())} answer")

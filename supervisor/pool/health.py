@@ -291,11 +291,11 @@ class Health:
             watched.screen, watched.screen_at = shown, now
         quiet = now - max(session.progress_at, watched.screen_at)
         stuck = session.state is State.BUSY and quiet >= config.health.stuck_minutes * 60.0
-        if stuck and session.health == "ok":
+        if stuck and "stuck" not in session.health:
             session.store.append(events.Stuck(quiet_seconds=round(quiet)), session.id)
-            session.health = "stuck"
-        elif not stuck and session.health == "stuck":
-            session.health = "ok"
+            session.health.begin("stuck")
+        elif not stuck:
+            session.health.end("stuck")
         watched.puzzled_passes = watched.puzzled_passes + 1 if session.state is State.UNKNOWN else 0
         if watched.puzzled_passes and session.attached == 0:
             await self._repaint(session)

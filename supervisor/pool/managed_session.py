@@ -22,10 +22,13 @@ from supervisor.lifecycle import recycling
 from supervisor.lifecycle.hibernation import check_restful
 from supervisor.lifecycle.lifecycle import Lifecycle
 from supervisor.pool.memory_limit import Pauses
+from supervisor.session import log_tails, receipts
 from supervisor.session.background import Chores
-from supervisor.session.receipts import WITHDRAWING
+from supervisor.session.log_reader import Logbook
+from supervisor.session.observer import Observer
 from supervisor.session.session import Session
 from supervisor.session.states import State
+from supervisor.store.records import WITHDRAWING
 
 QUIET_SECONDS = 3.0
 
@@ -46,6 +49,8 @@ class Household:
     def __init__(self, session: Session, places: Rooms, hurry: Callable[[], None]) -> None:
         self.session = session
         session.pulse.listener = hurry
+        self._logs, self._observer = Logbook(session), Observer(session)
+        session.attend(self._logs, self._observer)
         self.lifecycle = Lifecycle(session, places.admit, self._wake)
         self.sender = Sender(session, self.lifecycle, self.rest)
         self.policy = Policy(session)
@@ -61,6 +66,19 @@ class Household:
         """Bytes that its process tree counts for: as measured, or as expected until the first measurement."""
         self._renewal: asyncio.Task[None] | None = None
         self._places = places
+
+    def look(self, now: float) -> bool:
+        """Read what is new, judge, settle. Return whether the session is in a hurry (poll again soon)."""
+        session = self.session
+        if session.terminal is None:
+            return False
+        if not self._logs.read(log_tails.LOOK_SECONDS):
+            return True  # what it does is judged when all is known that it has said
+        self._observer.look(now)
+        self._logs.place.follow_status(now)
+        receipts.settle_current(session, now)
+        self._observer.forget_deaths(now)
+        return session.current is not None or session.state in (State.STARTING, State.STOPPING, State.BUSY)
 
     def _wake(self) -> None:
         self.sender.wake()

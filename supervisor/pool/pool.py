@@ -353,7 +353,7 @@ class Pool:
                 if session.terminal is None:
                     continue
                 try:
-                    hurry = session.look(now) or hurry
+                    hurry = household.look(now) or hurry
                     if not household.quiet(now):
                         calm = CALM_SECONDS
                     if session.relock:

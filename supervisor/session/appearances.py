@@ -8,23 +8,16 @@ regress: what decides something for Claude is the same only while its words are,
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from supervisor.claude import screen
-from supervisor.claude.screen import Menu, Sight
-
-if TYPE_CHECKING:
-    from supervisor.session.session import Session
-    from supervisor.session.waiting import Permission
+from supervisor.claude.screen import Sight
+from supervisor.claude.status_file import Status
+from supervisor.store.records import SessionRecord
 
 APPEARANCES, LOOK = "appearances", "asked_look"
 """In a session's options: how many dialogs it has shown, and what the one that is up looks like: identity, and since when
 Claude waits. The next supervisor recognises it by that."""
-
-_WORDED = 60
-"""How much of a long command is looked for in a dialog, which may show only its beginning."""
 
 
 @dataclass(frozen=True)
@@ -45,18 +38,19 @@ class Appearance:
         return screen.goes_on(self.sight, sight, self.own, resized=size != self.size)
 
 
-def stamp_of(session: Session) -> int | None:
+def stamp_of(status: Status | None) -> int | None:
     """Since when Claude says that it waits; None when it does not say that it does."""
-    status = session.status
     return (status.updated_at or None) if status is not None and status.status == "waiting" else None
 
 
-def appearance(session: Session, sight: Sight, size: tuple[int, int] | None) -> Appearance:
-    """The appearance that the screen shows, which may be the one that was there at the last look, before a restart too."""
-    known, record, stamp = session.shown, session.record, stamp_of(session)
+def appearance(
+    known: Appearance | None, record: SessionRecord, status: Status | None, sight: Sight, size: tuple[int, int] | None
+) -> Appearance:
+    """The appearance that the screen shows, which may be `known`, that of the last look, or that from before a restart."""
+    stamp = stamp_of(status)
     if known is not None and known.goes_on(sight, stamp, size):
         return replace(known, sight=sight, stamp=known.stamp or stamp, size=size)
-    own = _is_own(session, sight)
+    own = _is_own(record, status, sight)
     look = record.options.get(LOOK)
     if (
         known is None
@@ -72,89 +66,14 @@ def appearance(session: Session, sight: Sight, size: tuple[int, int] | None) -> 
     return Appearance(f"{sight.identity}.{record.generation}.{number}", sight, stamp, own, size)
 
 
-def is_over(session: Session) -> None:
-    """The dialog on the screen was answered here: if it is there once more, it is asked again."""
-    session.shown = None
-    session.record.options = {name: value for name, value in session.record.options.items() if name != LOOK}
+def forget(record: SessionRecord) -> None:
+    """The dialog on the screen is over: if it is there once more, it is asked again."""
+    record.options = {name: value for name, value in record.options.items() if name != LOOK}
 
 
-def _is_own(session: Session, sight: Sight) -> bool:
+def _is_own(record: SessionRecord, status: Status | None, sight: Sight) -> bool:
     """Whether the CLI shows it by itself, as /config does, and nothing that Claude does depends on it."""
-    status, subject = session.status, sight.menu.subject if sight.menu is not None else "dialog"
-    if subject not in ("dialog", "setup") or session.record.turn_prompt is not None:
+    subject = sight.menu.subject if sight.menu is not None else "dialog"
+    if subject not in ("dialog", "setup") or record.turn_prompt is not None:
         return False
     return status is None or status.waiting_for in (None, "dialog open")
-
-
-# -- whose request a dialog is ---------------------------------------------------------------------------------------------
-
-
-def shown_request(menu: Menu, pending: list[Permission]) -> Permission | None:
-    """The request whose dialog this is, told by the words of both; None when it is nobody's, or cannot be told."""
-    fits = [(_fit(menu, known), known) for known in pending]
-    best = max((fit for fit, _ in fits), default=0)
-    alike = [known for fit, known in fits if fit == best]
-    if best == 0:
-        return None
-    if len(alike) == 1 or any(known.input != alike[0].input for known in alike):
-        return alike[0] if len(alike) == 1 else None
-    there = next((known for known in alike if known.shown_as is not None), None)
-    if there is None or menu.counter is None or not overtaken(there, menu):
-        return there or alike[0]
-    return next(known for known in alike if known is not there)
-
-
-def overtaken(permission: Permission, menu: Menu) -> bool:
-    """Whether a request whose dialog was on the screen has been decided, now that another one's is. 2.1.330 puts those that
-    come late in front and counts what was decided ("2 of 3"); 2.1.197 shows one behind the other."""
-    if permission.shown_as is None:
-        return False
-    return menu.counter is None or menu.counter[0] > max(1, permission.shown_as[0])
-
-
-def _fit(menu: Menu, permission: Permission) -> int:
-    """How surely a dialog is a request's; 0 when it is not."""
-    rows = [_flat(row) for row in menu.text.split("\n")]
-    text, fit = "".join(rows), 0
-    if permission.kind == "plan":
-        return 1000 if menu.subject == "plan" else 0
-    for name, value in _telling(permission):
-        flat = _flat(value)
-        if not flat:
-            continue
-        if flat in rows or f"{name}:{flat}" in rows or _runs(rows, flat):
-            fit = max(fit, 1000 + len(flat))
-        elif name != "command" and re.search(rf"(?<![^\s\"'(:]){re.escape(value)}(?![^\s\"'),?:;])", menu.text):
-            fit = max(fit, len(flat))
-        elif len(flat) > _WORDED and flat[:_WORDED] in text:
-            fit = max(fit, _WORDED)
-        elif name.endswith("path") and _flat(value.rsplit("/", 1)[-1]) in text:
-            fit = max(fit, len(_flat(value.rsplit("/", 1)[-1])))
-    named = permission.agent is not None and f"from the {permission.agent} agent" in menu.text
-    return fit + 10_000 if fit and named else fit
-
-
-def _telling(permission: Permission) -> list[tuple[str, str]]:
-    questions = permission.input.get("questions")
-    if isinstance(questions, list):
-        return [("question", str(q.get("question", ""))) for q in questions if isinstance(q, dict)]
-    return [
-        (name, value) for name, value in permission.input.items() if isinstance(value, str) and name != "description"
-    ]
-
-
-def _flat(text: str) -> str:
-    return "".join(text.split())
-
-
-def _runs(rows: list[str], flat: str) -> bool:
-    """Whether some rows in a row are exactly this text: it was wrapped."""
-    for first, row in enumerate(rows):
-        said = row
-        for other in rows[first + 1 :]:
-            if not said or not flat.startswith(said):
-                break
-            said += other
-            if said == flat:
-                return True
-    return False

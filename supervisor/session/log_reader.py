@@ -11,7 +11,7 @@ import time
 from collections import deque
 from math import inf
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
@@ -21,9 +21,10 @@ from supervisor.claude.hook_log import DamagedSpool, EditorEvent, HookEvent, par
 from supervisor.claude.prompts import same_prompt
 from supervisor.claude.tail import Line
 from supervisor.claude.transcript import TranscriptLine, milliseconds, parse_transcript_line, read
-from supervisor.session import backoff, permission_mode, refused_prompt, tool_events
+from supervisor.session import backoff, permission_mode, receipts, refused_prompt, tool_events
 from supervisor.session.log_tails import LogTails
 from supervisor.session.permission_rules import consider
+from supervisor.session.session import Session
 from supervisor.session.transcript_file import ConversationPlace
 from supervisor.session.truncation import excerpt
 from supervisor.session.turn import StopReport, Turn
@@ -32,10 +33,6 @@ from supervisor.session.unreadable import Unreadable
 from supervisor.session.waiting import Permission, pipe_of, release
 from supervisor.store.records import CWD
 from supervisor.store.store import now_ms
-
-if TYPE_CHECKING:
-    from supervisor.session.session import Session
-
 
 REMEMBERED_IDS = 32
 MAX_DRAFT_BYTES = 16 * 1024 * 1024
@@ -75,7 +72,7 @@ class Logbook:
         session, message = self._session, self._session.current
         # Before it is typed, what is said is an earlier command's, however old the message is.
         if message is not None and message.kind == "command" and message.state in ("typed", "submitted"):
-            session.receipts.command_run(message).take(read(line.data))
+            receipts.command_run(session, message).take(read(line.data))
         parsed = parse_transcript_line(line.data)
         if parsed is not None:
             self._take_transcript_line(parsed)
@@ -87,7 +84,7 @@ class Logbook:
     def _progress(self) -> None:
         session = self._session
         session.progress_at = time.monotonic()
-        session.receipts.not_quiet()
+        receipts.not_quiet(session)
         session.pulse.ring()
 
     def _take_hook_line(self, line: Line) -> None:
@@ -133,7 +130,7 @@ class Logbook:
         if name != "SessionStart":
             self.place.follow(payload)
         if permission_mode.is_news(event, event.prompt_id in self.stops):
-            permission_mode.follow(session, payload.get("permission_mode"))
+            permission_mode.follow(session.record, session.store, payload.get("permission_mode"))
         if isinstance(payload.get("cwd"), str) and "agent_id" not in payload:
             session.record.options = {**session.record.options, CWD: payload["cwd"]}
         if name == "SessionStart":
@@ -209,13 +206,14 @@ class Logbook:
         return any(other == record.turn_prompt or other in self.stops for other in later)
 
     def _prove(self, prompt_id: str | None, prompt: str) -> None:
-        message, receipts = self._session.current, self._session.receipts
+        session = self._session
+        message = session.current
         # An earlier prompt may have had the same words: what is told late of the one must not be taken for the other's.
         if message is None or prompt_id in message.earlier:
             return
-        if receipts.is_proof(message, prompt):
-            receipts.step(message, "submitted", prompt_id=prompt_id)
-        elif prompt_id is not None and receipts.awaits_turn(message, prompt):
+        if receipts.is_proof(session, message, prompt):
+            receipts.step(session, message, "submitted", prompt_id=prompt_id)
+        elif prompt_id is not None and receipts.awaits_turn(session, message, prompt):
             message.prompt_id = prompt_id
             self._session.store.save_message(message)
             if not self._is_over(prompt_id):  # it has had its hook, while the turn before it ran
@@ -337,12 +335,13 @@ class Logbook:
 
     def _absorbed(self, turn: Turn, line: TranscriptLine) -> None:
         """A prompt that the CLI had queued gets no turn of its own: Claude answers it in the one that ran."""
-        message, receipts, at = self._session.current, self._session.receipts, milliseconds(line.at)
+        session = self._session
+        message, at = session.current, milliseconds(line.at)
         if message is None or message.kind != "prompt" or (at is not None and at < message.steps.get("typed", 0)):
             return
-        if receipts.is_proof(message, line.text or ""):
-            receipts.step(message, "submitted", prompt_id=turn.prompt_id)
-        elif receipts.awaits_turn(message, line.text or ""):
+        if receipts.is_proof(session, message, line.text or ""):
+            receipts.step(session, message, "submitted", prompt_id=turn.prompt_id)
+        elif receipts.awaits_turn(session, message, line.text or ""):
             message.prompt_id = turn.prompt_id
             self._session.store.save_message(message)
 

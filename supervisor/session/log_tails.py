@@ -12,17 +12,14 @@ from collections.abc import Callable
 from contextlib import suppress
 from math import inf
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from shared import foreign_file
 from shared.errors import PilotlightError
 from supervisor.claude.home import holds_conversation, transcript_path
 from supervisor.claude.hook_log import MAX_HOOK_LINE_BYTES
 from supervisor.claude.tail import Line, Tail
+from supervisor.session.session import Session
 from supervisor.session.unreadable import Unreadable
-
-if TYPE_CHECKING:
-    from supervisor.session.session import Session
 
 LOOK_SECONDS = 0.05
 """How long one look may read what a session has said: the others wait meanwhile."""

@@ -8,7 +8,6 @@ decided, here or at the terminal.
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -18,7 +17,9 @@ from shared.foreign_file import Unreadable
 from supervisor.claude import screen
 from supervisor.claude.status_file import read_status, status_path, status_stamp
 from supervisor.session import backoff, permission_mode, states
-from supervisor.session.appearances import Appearance, appearance, overtaken, shown_request
+from supervisor.session.appearances import Appearance, appearance
+from supervisor.session.session import Session
+from supervisor.session.shown_requests import overtaken, shown_request
 from supervisor.session.states import Event, Evidence, State
 from supervisor.session.waiting import (
     ASKED_SINCE,
@@ -30,9 +31,6 @@ from supervisor.session.waiting import (
 )
 from supervisor.store.records import MODE_NOW
 from supervisor.store.store import now_ms
-
-if TYPE_CHECKING:
-    from supervisor.session.session import Session
 
 STATUS_SECONDS = 0.2
 READY_SECONDS = 0.06
@@ -156,7 +154,7 @@ class Observer:
         session = self._session
         if sight.mode is not None and sight.mode != session.record.options.get(MODE_NOW):
             with session.change():
-                permission_mode.follow(session, sight.mode)
+                permission_mode.follow(session.record, session.store, sight.mode)
                 session.store.save_session(session.record)
 
     def _fresh_status(self) -> str | None:
@@ -176,10 +174,10 @@ class Observer:
         self._prompt_seen_at = self._prompt_seen_at or now
         if session.record.ready_once:
             silent = not session.session_started and now - self._prompt_seen_at >= HOOK_SILENCE_SECONDS
-            if silent and session.health == "ok":
-                session.health = "no_hooks"
-            elif session.session_started and session.health == "no_hooks":
-                session.health = "ok"
+            if silent:
+                session.health.begin("no_hooks")
+            elif session.session_started:
+                session.health.end("no_hooks")
         elif session.session_started or now - self._prompt_seen_at >= READY_SECONDS:
             with session.change():
                 session.record.ready_once = True
@@ -268,8 +266,9 @@ class Observer:
         return handed_waiting(known, session.shown if is_up else None)
 
     def _appearance(self, sight: screen.Sight) -> Appearance:
-        terminal = self._session.terminal
-        return appearance(self._session, sight, terminal.screen.size if terminal is not None else None)
+        session = self._session
+        size = session.terminal.screen.size if session.terminal is not None else None
+        return appearance(session.shown, session.record, session.status, sight, size)
 
     def _on_screen(self, sight: screen.Sight, now: float) -> Waiting | None:
         """The dialog that no hook explains."""

@@ -8,14 +8,10 @@ present one is still in; and what is heard late says nothing.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from shared.bus import events
 from supervisor.claude.hook_log import HookEvent
-from supervisor.store.records import MODE_NOW, PLANNED, SETTINGS_CHANGED, STALE
-
-if TYPE_CHECKING:
-    from supervisor.session.session import Session
+from supervisor.store.records import MODE_NOW, PLANNED, SETTINGS_CHANGED, STALE, SessionRecord
+from supervisor.store.store import Store
 
 HEARD = ("UserPromptSubmit", "PostToolUse", "Stop")
 """Hooks that say the mode as it is now; a tool's beginning says the one before."""
@@ -34,9 +30,9 @@ def is_news(event: HookEvent, stopped: bool) -> bool:
     return event.name in HEARD and not (stopped and event.name != "Stop") and "agent_id" not in event.payload
 
 
-def follow(session: Session, mode: object) -> None:
+def follow(record: SessionRecord, store: Store, mode: object) -> None:
     """The process is in this mode, as a hook or its screen says."""
-    options = session.record.options
+    options = record.options
     pending = options.get(STALE) == SETTINGS_CHANGED  # what was chosen is for the next process
     if not isinstance(mode, str) or options.get(MODE_NOW) == mode:
         return
@@ -47,5 +43,5 @@ def follow(session: Session, mode: object) -> None:
         planned = options.get(PLANNED)
         if planned is not None and (planned["before"] or DEFAULT) == mode:
             del options[PLANNED]
-        session.store.append(events.Updated(recycle=False, permission_mode=mode), session.id)
-    session.record.options = options
+        store.append(events.Updated(recycle=False, permission_mode=mode), record.id)
+    record.options = options

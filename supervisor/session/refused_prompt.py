@@ -6,15 +6,12 @@ that has come to say something was not refused.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from supervisor.claude import prompt_refusal
 from supervisor.claude.transcript import TranscriptLine, milliseconds
+from supervisor.session import receipts
+from supervisor.session.session import Session
 from supervisor.session.turn import Turn
 from supervisor.store.store import MessageRecord
-
-if TYPE_CHECKING:
-    from supervisor.session.session import Session
 
 
 def take(session: Session, turn: Turn, line: TranscriptLine) -> None:
@@ -25,7 +22,7 @@ def take(session: Session, turn: Turn, line: TranscriptLine) -> None:
         return
     why = _reason(message, turn, line) if message is not None else None
     if message is not None and why is not None:
-        session.receipts.refuse(message, why)
+        receipts.refuse(session, message, why)
     elif open_turn is not None and (open_turn == turn.prompt_id or session.logs.book.get(open_turn) is None):
         session.logs.turn_over()
 

@@ -14,8 +14,9 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from math import inf
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from msgspec import UNSET
 
@@ -27,20 +28,22 @@ from shared.paths import Paths
 from supervisor import clock
 from supervisor.claude import command_line, screen
 from supervisor.claude.status_file import Status
-from supervisor.session import lifetime, log_tails, mention_rules, permission_mode, states
+from supervisor.session import appearances, mention_rules, permission_mode, states
 from supervisor.session.appearances import LOOK, Appearance
 from supervisor.session.backoff import is_held
 from supervisor.session.command_run import CommandRun
 from supervisor.session.condition import Pulse
+from supervisor.session.conditions import Conditions
 from supervisor.session.fates import Fates
-from supervisor.session.log_reader import Logbook
 from supervisor.session.mention_rules import Reach
-from supervisor.session.observer import Observer
-from supervisor.session.receipts import WITHDRAWING, Receipts
 from supervisor.session.states import Event, State
+from supervisor.session.turn import StopReport
+from supervisor.session.turn_assembler import TurnBook
+from supervisor.session.unreadable import Unreadable
+from supervisor.session.view import Live, view_of
 from supervisor.session.waiting import ASKED_SINCE, Permission, expiry, pending
 from supervisor.store.quarantine import set_aside
-from supervisor.store.records import CWD, MODE_NOW, SETTINGS_CHANGED, STALE
+from supervisor.store.records import CWD, MODE_NOW, STALE, WITHDRAWING
 from supervisor.store.rollback import undone_on_failure
 from supervisor.store.store import MessageRecord, SessionRecord, Store, now_ms
 from supervisor.terminal.holder_launch import Spares
@@ -73,6 +76,40 @@ class House:
     def home(self) -> Path:
         """The home folder of its Claude."""
         return Path(command_line.environment(self.config().claude, self.environment)["HOME"])
+
+
+class Logs(Protocol):
+    """What a session's logs have told (log_reader)."""
+
+    book: TurnBook
+    unreadable: Unreadable
+    stops: dict[str, tuple[StopReport, float]]
+    """What the Stop hook of each of the last turns has said, and when it was read."""
+
+    stopped_at: int
+    """When the last Stop hook was read (ms since the epoch)."""
+
+    def read(self, seconds: float = inf) -> bool:
+        """Take in what is new, each line once; for about so long. Whether that was all."""
+
+    def begin_again(self) -> None:
+        """The hooks' log was removed, and will be written from its start."""
+
+    def turn_over(self) -> None:
+        """No turn is open any more."""
+
+    def settled(self) -> None:
+        """Remember that nothing before the present end of the transcript is open."""
+
+
+class Watch(Protocol):
+    """Whoever judges what the session is doing (observer)."""
+
+    def look_again(self) -> None:
+        """The status file has become old news."""
+
+    def look_at_status(self) -> None:
+        """Read the status file now."""
 
 
 class Session:
@@ -134,11 +171,17 @@ class Session:
         self.writer: str | None = None
         self.memory_bytes: int | None = None
         self.cpu_percent: float | None = None
-        self.health = "ok"
+        self.health = Conditions()
         self.progress_at = time.monotonic()
-        self.logs = Logbook(self)
-        self.observer = Observer(self)
-        self.receipts = Receipts(self)
+        self.quiet_since: float | None = None
+        """Since when nothing runs, by status file and screen, behind the message under way."""
+
+        self.logs: Logs
+        self.observer: Watch
+
+    def attend(self, logs: Logs, observer: Watch) -> None:
+        """From now on these find out what it does."""
+        self.logs, self.observer = logs, observer
 
     # -- what clients see ------------------------------------------------------------------------------------------
 
@@ -200,48 +243,19 @@ class Session:
 
     def view(self) -> SessionView:
         """As clients see it."""
-        record = self.record
-        live = self.live
-        auto = lifetime.keeps_alive(record, self.house.config())
-        timeout = lifetime.limit(self.house.config(), auto) * 1000
-        return SessionView(
-            id=record.id,
-            state=record.state,  # type: ignore[arg-type]
-            project_path=record.project_path,
-            created_at=record.created_at,
-            last_activity=record.last_activity,
-            message_count=record.message_count,
-            queue_length=self.store.count_open(record.id),
+        live = Live(
             waiting=self.waiting if self.state is State.WAITING else None,
             all_waiting=self.all_waiting,
-            title=record.title,
-            conversation_id=record.conversation_id,
-            pid=record.child[0] if live and record.child else None,
-            holder_pid=record.holder[0] if live and record.holder else None,
-            generation=record.generation,
-            expires_at=None if self.state is State.ENDED else int(record.last_activity + timeout),
-            ended_at=record.ended_at,
-            end_reason=record.end_reason,  # type: ignore[arg-type]
-            end_detail=record.end_detail,
-            current_message=self.current.id if self.current else None,
-            background_tasks=record.background if live else [],
-            draft=live and self.terminal is not None and self.sight().kind == "draft" and self.current is None,
+            current=self.current.id if self.current else None,
+            draft=self.live and self.terminal is not None and self.sight().kind == "draft" and self.current is None,
             attached=self.attached,
             viewers=self.viewers,
             writer=self.writer,
-            warned=record.warned,
-            auto_keep_alive=auto,
-            memory_bytes=self.memory_bytes if live else None,
-            cpu_percent=self.cpu_percent if live else None,
-            claude_version=record.options.get("release") if live else None,
-            model=record.options.get("model"),
-            permission_mode=record.options.get("permission_mode"),
-            effort=record.options.get("effort"),
-            add_dirs=list(record.options.get("add_dirs") or []),
-            settings_pending=live and record.options.get(STALE) == SETTINGS_CHANGED,
-            health=self.health,
-            trust=record.trust,
+            memory_bytes=self.memory_bytes,
+            cpu_percent=self.cpu_percent,
+            health=self.health.worst,
         )
+        return view_of(self.record, self.house.config(), self.store.count_open(self.id), live)
 
     def sight(self) -> screen.Sight:
         """What its screen shows."""
@@ -323,7 +337,10 @@ class Session:
         """What is done within is kept by the database as a whole, or has not been done: neither there nor in what we, our record,
         our logs and these messages say. The message under way is one of them."""
         under_way = [self.current] if self.current is not None else []
-        with undone_on_failure(self.record, self, self.logs, *under_way, *messages), self.store.transaction(durable):
+        with (
+            undone_on_failure(self.record, self, self.health, self.logs, *under_way, *messages),
+            self.store.transaction(durable),
+        ):
             yield
 
     def forget_process(self, release: str | None) -> None:
@@ -334,7 +351,13 @@ class Session:
         record.options = kept | ({"release": release} if release is not None else {})
         chosen = kept.get("permission_mode")
         record.options[MODE_NOW] = permission_mode.started_with(chosen, self.house.config().claude.args)
-        self.session_started, self.status, self.health, self.shown = False, None, "ok", None
+        self.session_started, self.status, self.shown = False, None, None
+        self.health.clear()
+
+    def dialog_over(self) -> None:
+        """The dialog on the screen was answered here: if it is there once more, it is asked again."""
+        self.shown = None
+        appearances.forget(self.record)
 
     def touch(self) -> None:
         """Something that counts as activity has happened: the expiry moves."""
@@ -353,18 +376,6 @@ class Session:
         if not self.live:
             return self.store.count_open(self.id) > 0
         return self.state in (State.STARTING, State.BUSY) or self.current is not None or self.in_background
-
-    def look(self, now: float) -> bool:
-        """Read what is new, judge, settle. Return whether the session is in a hurry (poll again soon)."""
-        if self.terminal is None:
-            return False
-        if not self.logs.read(log_tails.LOOK_SECONDS):
-            return True  # what it does is judged when all is known that it has said
-        self.observer.look(now)
-        self.logs.place.follow_status(now)
-        self.receipts.settle_current(now)
-        self.observer.forget_deaths(now)
-        return self.current is not None or self.state in (State.STARTING, State.STOPPING, State.BUSY)
 
     # -- what its helpers have in common -----------------------------------------------------------------------------
 

@@ -9,14 +9,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from shared.bus import events
 from supervisor.claude.home import find_transcript, transcript_path
-
-if TYPE_CHECKING:
-    from supervisor.session.log_tails import LogTails
-    from supervisor.session.session import Session
+from supervisor.session.log_tails import LogTails
+from supervisor.session.session import Session
 
 STEADY_SECONDS = 1.0
 """How long the status file must have named another conversation before it is followed without a hook."""

@@ -21,6 +21,9 @@ MODE_NOW = "mode_now"
 CWD = "cwd"
 """In a session's options: the folder that its Claude is in, as its last hook said."""
 
+WITHDRAWING = "withdrawing"
+"""In a session's options: the message whose prompt has no turn (any more), and which may come back into the box."""
+
 
 @dataclass
 class SessionRecord:

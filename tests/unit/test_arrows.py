@@ -122,3 +122,40 @@ def test_every_room_is_on_the_plan() -> None:
             path.stem for path in (ROOT / package).iterdir() if path.suffix == ".py" or (path / "__init__.py").is_file()
         }
         assert found - {"__init__"} <= set(plan), package
+
+
+def circles(graph: dict[str, set[str]]) -> list[list[str]]:
+    """One way round for each circle that a walk in depth first finds."""
+    found: list[list[str]] = []
+    state: dict[str, int] = {}
+
+    def walk(node: str, trail: list[str]) -> None:
+        state[node] = 1
+        for following in sorted(graph.get(node, ())):
+            if state.get(following) == 1:
+                found.append([*trail[trail.index(following) :], following])
+            elif following not in state:
+                walk(following, [*trail, following])
+        state[node] = 2
+
+    for node in sorted(graph):
+        if node not in state:
+            walk(node, [node])
+    return found
+
+
+def test_no_imports_go_round_in_a_circle() -> None:
+    trees = {".".join(path.with_suffix("").parts).removesuffix(".__init__"): tree for path, tree in modules()}
+
+    def module_of(name: str) -> str | None:
+        return name if name in trees else name.rpartition(".")[0] if name.rpartition(".")[0] in trees else None
+
+    graph = {
+        name: {found for one in imported(tree) if (found := module_of(one)) and found != name}
+        for name, tree in trees.items()
+    }
+    assert not circles(graph)
+
+
+def test_a_circle_is_found() -> None:
+    assert circles({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}}) == [["a", "b", "c", "a"]]

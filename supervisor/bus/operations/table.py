@@ -33,8 +33,10 @@ from supervisor.pool.health import Health
 from supervisor.pool.managed_session import Household
 from supervisor.pool.metrics import Metrics
 from supervisor.pool.pool import Pool
+from supervisor.session import receipts
 from supervisor.session.session import Session
 from supervisor.session.states import State
+from supervisor.session.view import view_of
 from supervisor.settings import Settings
 from supervisor.store import idempotency
 from supervisor.store.store import MessageRecord
@@ -197,10 +199,10 @@ class Ops:
         sessions = self._open()
         views = [session.view() for session in sessions]
         if arguments.include_ended or arguments.state == "ended":
-            known = {view.id for view in views}
+            known, config = {view.id for view in views}, self._pool.house.config()
             for record in self._pool.store.sessions(include_ended=True):
                 if record.id not in known and record.state == "ended":
-                    views.append(Session(record, self._pool.house).view())
+                    views.append(view_of(record, config, self._pool.store.count_open(record.id)))
         if arguments.state:
             views = [view for view in views if view.state == arguments.state]
         return {"sessions": views}
@@ -374,7 +376,7 @@ class Ops:
                 f"The message is {record.state}: only a queued one can be cancelled. Interrupt the session instead.",
                 code="not_cancellable",
             )
-        session.receipts.step(record, "cancelled")
+        receipts.step(session, record, "cancelled")
         return record.view()
 
     # -- events ----------------------------------------------------------------------------------------------------

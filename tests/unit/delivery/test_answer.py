@@ -95,6 +95,7 @@ class FakeDialog:
         self.permission: Permission | None = None
         self.permissions: list[Permission] = []
         self.drop_permission = self.permissions.remove
+        self.dialog_over = lambda: setattr(self, "shown", None)
         self.waiting: Waiting | None = None
         self.store = SimpleNamespace(append=lambda *_: None)
         self.current, self.writer, self.state = None, None, State.WAITING

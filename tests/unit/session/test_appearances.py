@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
 from supervisor.claude.screen import Menu, Sight
 from supervisor.claude.status_file import Status
 from supervisor.session import appearances
-from supervisor.session.appearances import appearance, overtaken, shown_request
-from supervisor.session.session import Session
+from supervisor.session.appearances import appearance
+from supervisor.session.shown_requests import overtaken, shown_request
 from supervisor.session.waiting import Permission
 from tests.unit.claude.test_screen import RELEASES, seen, shown
 
@@ -84,7 +84,7 @@ class Looked(SimpleNamespace):
     def look(self, sight: Sight, since: int | None = None, size: tuple[int, int] = (120, 40)) -> str:
         waits = "permission prompt" if sight.menu is not None and sight.menu.subject == "permission" else "dialog open"
         self.status = Status("waiting", waits, None, since) if since is not None else None
-        self.shown = appearance(cast("Session", self), sight, size)
+        self.shown = appearance(self.shown, self.record, self.status, sight, size)
         return self.shown.id
 
 
@@ -116,5 +116,6 @@ def test_the_next_supervisor_knows_the_appearance_unless_it_was_answered_in_betw
         assert another.look(BASH, since) != session.record.asked
     answered = Looked()
     answered.record = session.record
-    appearances.is_over(cast("Session", answered))
+    answered.shown = None
+    appearances.forget(answered.record)
     assert answered.look(BASH, 1000) != session.record.asked

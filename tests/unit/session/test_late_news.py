@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -22,6 +22,8 @@ from shared.errors import Conflict
 from supervisor.claude.screen import Sight
 from supervisor.claude.status_file import Status
 from supervisor.delivery import interrupt
+from supervisor.pool.managed_session import Household
+from supervisor.session import receipts
 from supervisor.session.session import TRUST_TRIES, House, Session
 from supervisor.session.states import Event
 from supervisor.store.store import MessageRecord, SessionRecord, Store, now_ms
@@ -43,6 +45,7 @@ class Claude:
         record.ready_once = True
         store.save_session(record)
         self.session = Session(record, house)
+        self.household = Household(self.session, cast(Any, SimpleNamespace(admit=None)), lambda: None)
         screen = SimpleNamespace(text=lambda: "")
         self.session.terminal = SimpleNamespace(  # type: ignore[assignment]
             settled=True, sight=lambda: Sight("prompt"), screen=screen
@@ -116,7 +119,7 @@ def test_a_queued_prompt_that_claude_is_given_in_the_midst_of_a_turn_is_answered
     claude.line("system", subtype="turn_duration", parentUuid="u3")
     claude.hook("Stop", prompt_id="theirs", last_assistant_message="to both")
     claude.read()
-    claude.session.receipts.settle_current(time.monotonic())
+    receipts.settle_current(claude.session, time.monotonic())
     assert (message.state, message.reply) == ("answered", "to both")
 
 
@@ -131,7 +134,7 @@ def test_an_interrupted_turn_that_is_told_only_when_it_is_over_is_interrupted(cl
     assert message.state == "submitted"
     assert claude.session.record.turn_prompt is None
     for after in (0.0, 0.1):
-        claude.session.receipts.settle_current(time.monotonic() + after)
+        receipts.settle_current(claude.session, time.monotonic() + after)
     assert message.state == "interrupted"
 
 
@@ -146,7 +149,7 @@ def test_a_turn_in_which_a_stop_hook_has_claude_go_on_is_over_when_claude_is_don
 
     def settle() -> tuple[str, str | None, str | None]:
         claude.read()
-        session.receipts.settle_current(time.monotonic())
+        receipts.settle_current(session, time.monotonic())
         return message.state, message.reply, session.record.turn_prompt
 
     session.status = Status("busy", None, None, now_ms())
@@ -156,7 +159,7 @@ def test_a_turn_in_which_a_stop_hook_has_claude_go_on_is_over_when_claude_is_don
     claude.line("user", "Stop hook feedback:\nsay more", isMeta=True, promptId="p", parentUuid="u2", uuid="u3")
     session.status = Status("idle", None, None, now_ms())  # and the rest is not in the transcript yet
     settle()
-    session.receipts.settle_current(time.monotonic() + 1)
+    receipts.settle_current(session, time.monotonic() + 1)
     assert message.state == "submitted"
     say("second", "u3", "u4")
     claude.hook("Stop", prompt_id="p", last_assistant_message="second", stop_hook_active=True)
@@ -182,7 +185,7 @@ def test_a_prompt_that_a_hook_has_refused_has_failed(claude: Claude, heard: str)
     assert (message.state, (message.error or {}).get("code")) == ("failed", "prompt_blocked")
     assert "No secrets" in (message.error or {})["message"]
     assert WORDS not in (message.error or {})["message"]
-    assert session.receipts.is_withdrawn(message), "its text is to be looked for in the box"
+    assert receipts.is_withdrawn(session, message), "its text is to be looked for in the box"
     assert (session.current, session.record.turn_prompt) == (None, "p" if heard == "behind" else None)
 
 
@@ -258,14 +261,14 @@ def test_what_an_earlier_command_says_late_is_not_said_by_the_next(claude: Claud
     message = claude.begin("m", "/cost", state="queued", kind="command")
     claude.line("user", "<local-command-stdout>of the first</local-command-stdout>", at=now_ms() - 200)
     claude.read()
-    claude.session.receipts.step(message, "typed")
+    receipts.step(claude.session, message, "typed")
     claude.read()
-    run = claude.session.receipts.command_run(message)
+    run = receipts.command_run(claude.session, message)
     assert (run.lines, run.outputs) == (0, [])
     claude.line("user", "<local-command-stdout>of the first</local-command-stdout>", at=now_ms() - 200)
     claude.line("user", "<local-command-stdout>of the second</local-command-stdout>", at=now_ms() + 10)
     claude.read()
-    assert claude.session.receipts.command_run(message).outputs == ["of the second"]
+    assert receipts.command_run(claude.session, message).outputs == ["of the second"]
 
 
 def test_each_dialog_that_nobody_has_answered_here_expires(claude: Claude) -> None:
@@ -334,7 +337,7 @@ async def test_a_message_is_not_withdrawn_for_what_a_person_has_typed(
     claude: Claude, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     session, message = claude.session, claude.begin("m")
-    session.receipts.step(message, "submitted", prompt_id="p")
+    receipts.step(session, message, "submitted", prompt_id="p")
     session.record.options = {interrupt.WITHDRAWING: "m"}  # by a supervisor that died before it pressed Esc
     session.terminal = SimpleNamespace(sight=lambda: Sight("draft", draft="a person's"))  # type: ignore[assignment]
 

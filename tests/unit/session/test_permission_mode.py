@@ -37,10 +37,10 @@ PLAN = {"permission_mode": "plan", MODE_NOW: "plan"}
 )
 def test_follow(options: dict[str, Any], heard: Any, becomes: dict[str, Any]) -> None:
     told: list[Any] = []
-    store = SimpleNamespace(append=lambda *event: told.append(event))
-    session: Any = SimpleNamespace(id="s", store=store, record=SimpleNamespace(options=dict(options)))
-    follow(session, heard)
-    assert session.record.options == becomes
+    store: Any = SimpleNamespace(append=lambda *event: told.append(event))
+    record: Any = SimpleNamespace(id="s", options=dict(options))
+    follow(record, store, heard)
+    assert record.options == becomes
     changed = becomes.get("permission_mode") != options.get("permission_mode")
     assert [event[0].kind for event in told] == (["updated"] if changed else [])
 

@@ -149,7 +149,7 @@ def test_a_look_at_a_long_log_gives_the_others_their_turn(claude: Claude, monkey
         claude.hook("MessageDisplay", delta=str(number))
     monkeypatch.setattr(log_tails, "LOOK_SECONDS", 0.0)
     looks = 0
-    while claude.session.look(0.0) or not judged:
+    while claude.household.look(0.0) or not judged:
         looks += 1
         assert looks < 50
     assert 9 <= looks < 13

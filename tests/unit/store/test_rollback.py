@@ -25,6 +25,7 @@ from shared.errors import StorageFailed
 from supervisor.delivery import chat_mode, interrupt
 from supervisor.lifecycle import ending
 from supervisor.lifecycle.holder_link import Link
+from supervisor.session import receipts
 from supervisor.session.states import Event
 from supervisor.session.turn import Outcome
 from supervisor.store.publishing import MAX_WAITING, Publisher
@@ -88,21 +89,21 @@ def answered(claude: Claude) -> None:
 
 def a_step(claude: Claude) -> Callable[[], Any]:
     message = claude.begin("m")
-    return lambda: claude.session.receipts.step(message, "submitted", prompt_id="p")
+    return lambda: receipts.step(claude.session, message, "submitted", prompt_id="p")
 
 
 def a_fate(claude: Claude) -> Callable[[], Any]:
     answered(claude)
     message = claude.session.current
     assert message is not None
-    return lambda: claude.session.receipts.conclude(message, Outcome("answered", reply="yes"))
+    return lambda: receipts.conclude(claude.session, message, Outcome("answered", reply="yes"))
 
 
 def a_failure_that_holds_the_queue(claude: Claude) -> Callable[[], Any]:
     answered(claude)
     message = claude.session.current
     assert message is not None
-    return lambda: claude.session.receipts.conclude(message, Outcome("failed", error="rate_limit", detail="Too many."))
+    return lambda: receipts.conclude(claude.session, message, Outcome("failed", error="rate_limit", detail="Too many."))
 
 
 def a_prompt(claude: Claude) -> Callable[[], Any]:
@@ -184,7 +185,7 @@ def a_silent_end(claude: Claude) -> Callable[[], Any]:
     claude.session.record.turn_prompt = "p"
     claude.store.save_session(claude.session.record)
     claude.session.progress_at = 0.0
-    return lambda: claude.session.receipts.settle_current(time.monotonic())
+    return lambda: receipts.settle_current(claude.session, time.monotonic())
 
 
 CHANGES = [
@@ -330,7 +331,7 @@ def broken(_: list[JournalEvent]) -> None:
 def test_a_subscriber_that_raises_undoes_nothing(claude: Claude) -> None:
     claude.store.publish = broken
     message = claude.begin("m")
-    claude.session.receipts.step(message, "submitted", prompt_id="p")
+    receipts.step(claude.session, message, "submitted", prompt_id="p")
     claude.session.apply(Event.WORKING, "evidence")
     assert message.state == "submitted"
     assert claude.session.record.state == "busy"
@@ -394,7 +395,7 @@ def refuse_an_answer(claude: Claude, message: MessageRecord) -> None:
     """What was told within a change that fails was not so."""
     try:
         with claude.session.change():
-            claude.session.receipts.step(message, "answered", reply="not so")
+            receipts.step(claude.session, message, "answered", reply="not so")
             raise KeyError
     except KeyError:
         assert message.state == "typed"
@@ -421,14 +422,14 @@ async def test_who_waits_for_a_fate_asks_the_database_when_there_is_one(claude: 
     await asyncio.sleep(0)
     assert not any(task.done() for task in waiting)
     del asked[:]
-    session.receipts.step(message, "answered", reply="yes")
+    receipts.step(session, message, "answered", reply="yes")
     assert await asyncio.gather(*waiting) == [True] * 20
     assert len([sql for sql in asked if sql.startswith("SELECT")]) == 20
     assert not session.fates._news
 
 
 async def test_who_asks_for_a_fate_that_is_settled_is_told_at_once(claude: Claude) -> None:
-    claude.session.receipts.step(claude.begin("m"), "answered", reply="yes")
+    receipts.step(claude.session, claude.begin("m"), "answered", reply="yes")
     with claude.session.fates.awaited("m") as settled:
         assert settled()
     with claude.session.fates.awaited("never") as settled:

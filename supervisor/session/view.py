@@ -1,0 +1,80 @@
+"""A session as clients see it: its record, and what is known of it while it is in memory. Pure.
+
+A row that has ended is shown by its record alone: nothing of it is read from its folder, and no Session is made for it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from shared.bus.messages import SessionView, Waiting
+from shared.config import Config
+from supervisor.session import lifetime, states
+from supervisor.session.states import State
+from supervisor.store.records import SETTINGS_CHANGED, STALE, SessionRecord
+
+
+@dataclass(frozen=True)
+class Live:
+    """What a session in memory knows beyond its record."""
+
+    waiting: Waiting | None = None
+    all_waiting: list[Waiting] = field(default_factory=list)
+    current: str | None = None
+    """The message under way."""
+
+    draft: bool = False
+    attached: int = 0
+    viewers: int = 0
+    writer: str | None = None
+    memory_bytes: int | None = None
+    cpu_percent: float | None = None
+    health: str = "ok"
+
+
+_NOT_IN_MEMORY = Live()
+
+
+def view_of(record: SessionRecord, config: Config, queue_length: int, known: Live = _NOT_IN_MEMORY) -> SessionView:
+    """As clients see it."""
+    live = State(record.state) in states.LIVE
+    auto = lifetime.keeps_alive(record, config)
+    timeout = lifetime.limit(config, auto) * 1000
+    return SessionView(
+        id=record.id,
+        state=record.state,  # type: ignore[arg-type]
+        project_path=record.project_path,
+        created_at=record.created_at,
+        last_activity=record.last_activity,
+        message_count=record.message_count,
+        queue_length=queue_length,
+        waiting=known.waiting,
+        all_waiting=known.all_waiting,
+        title=record.title,
+        conversation_id=record.conversation_id,
+        pid=record.child[0] if live and record.child else None,
+        holder_pid=record.holder[0] if live and record.holder else None,
+        generation=record.generation,
+        expires_at=None if record.state == State.ENDED else int(record.last_activity + timeout),
+        ended_at=record.ended_at,
+        end_reason=record.end_reason,  # type: ignore[arg-type]
+        end_detail=record.end_detail,
+        current_message=known.current,
+        background_tasks=record.background if live else [],
+        draft=known.draft,
+        attached=known.attached,
+        viewers=known.viewers,
+        writer=known.writer,
+        warned=record.warned,
+        auto_keep_alive=auto,
+        memory_bytes=known.memory_bytes if live else None,
+        cpu_percent=known.cpu_percent if live else None,
+        claude_version=record.options.get("release") if live else None,
+        model=record.options.get("model"),
+        permission_mode=record.options.get("permission_mode"),
+        effort=record.options.get("effort"),
+        add_dirs=list(record.options.get("add_dirs") or []),
+        settings_pending=live and record.options.get(STALE) == SETTINGS_CHANGED,
+        health=known.health,
+        trust=record.trust,
+    )

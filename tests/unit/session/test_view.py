@@ -1,0 +1,35 @@
+"""A session that has ended is shown by its row alone, as the session itself would show it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from shared.bus.messages import Waiting
+from shared.config import Config
+from supervisor.session.session import Session
+from supervisor.session.view import Live, view_of
+from supervisor.store.records import SessionRecord
+from supervisor.store.store import Store
+from tests.unit.session.test_late_news import Claude
+
+
+def row(state: str) -> SessionRecord:
+    record = SessionRecord("s", "/p", 1, 2, state, "c", 3, ended_at=4, title="T", end_reason="killed")
+    record.child, record.holder, record.background = [12, 1], [13, 1], [{"id": "b"}]
+    return record
+
+
+def test_an_ended_row_is_shown_as_its_session_would_show_it(tmp_path: Path) -> None:
+    store = Store(tmp_path / "pilotlight.db")
+    session = Session(row("ended"), Claude(tmp_path, store).session.house)
+    assert view_of(session.record, Config(), store.count_open("s")) == session.view()
+    store.close()
+
+
+def test_what_is_true_of_a_process_is_not_shown_without_one() -> None:
+    known = Live(waiting=Waiting("w", "dialog", "?", "?", [], 1), memory_bytes=5, cpu_percent=1.0, health="stuck")
+    live, asleep = (view_of(row(state), Config(), 7, known) for state in ("waiting", "hibernated"))
+    assert (live.pid, live.holder_pid, live.memory_bytes, live.background_tasks) == (12, 13, 5, [{"id": "b"}])
+    assert (asleep.pid, asleep.holder_pid, asleep.memory_bytes, asleep.background_tasks) == (None, None, None, [])
+    assert (live.queue_length, live.health, live.waiting) == (7, "stuck", known.waiting)
+    assert view_of(row("ended"), Config(), 0).expires_at is None
