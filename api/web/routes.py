@@ -24,7 +24,7 @@ _POLICY = (
 )
 POLICY = _POLICY.format(style="")
 TERMINAL_POLICY = _POLICY.format(style=" 'unsafe-inline'")
-WORKER_POLICY = "default-src 'none'; connect-src 'self'"
+WORKER_POLICY = "default-src 'none'; connect-src 'self'; img-src 'self'"
 _FOR_EVER = "public, max-age=31536000, immutable"
 
 
@@ -72,7 +72,7 @@ def terminal() -> Response:
 @routes.get("/sw.js")
 @public
 def service_worker() -> Response:
-    """What shows the shell when the server is away."""
+    """What shows the shell when the server is away, and what is pushed."""
     return _page("sw.js", WORKER_POLICY)
 
 

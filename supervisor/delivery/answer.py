@@ -22,6 +22,7 @@ from shared.bus.operations import Answer
 from shared.errors import Conflict, Forbidden, InvalidRequest, Unavailable
 from supervisor.claude.screen import Menu, Sight
 from supervisor.delivery import question_answer
+from supervisor.delivery.late_answer import too_late
 from supervisor.session.appearances import Appearance, stamp_of
 from supervisor.session.backoff import is_hold, release
 from supervisor.session.permission_rules import decide
@@ -83,7 +84,7 @@ def _wanted(session: Session, waiting_id: str | None) -> Waiting:
         for waiting in (session.waiting, *session.beside):
             if waiting_id in (None, waiting.id):
                 return waiting
-    raise _too_late()
+    raise too_late(session, waiting_id)
 
 
 def _waits(session: Session, waiting_id: str) -> bool:
@@ -94,12 +95,6 @@ def _unseen(session: Session) -> bool:
     """Whether it asked something when it was last seen, and nobody has looked since."""
     lost = session.state is State.UNKNOWN and session.record.asked is not None
     return session.waiting is None and (session.state is State.WAITING or lost)
-
-
-def _too_late() -> Conflict:
-    return Conflict(
-        "Nothing waits for this answer: it was given already, here or at the terminal.", code="already_answered"
-    )
 
 
 # -- requests of Claude's, answered through their hook -------------------------------------------------------------------
@@ -126,7 +121,7 @@ async def _answer_request(
         if gone() or not await permission.decide(decision):
             if permission.decided_at is None:
                 session.drop_permission(permission)
-            raise _too_late()
+            raise too_late(session, waiting.id)
         permission.decided_at = time.monotonic()
         # The hook has the answer, Claude not yet: a key that comes now would be first.
         shown = _words(session)
@@ -246,7 +241,7 @@ async def _answer_dialog(session: Session, waiting: Waiting, request: Answer) ->
     if request.choice is None and request.text and _takes_text(waiting):
         text = _plain(request.text)
         if up is None or up.id != waiting.id:
-            raise _too_late()
+            raise too_late(session, waiting.id)
         await _type(session, up, text)
         session.dialog_over()
         return {"decision": "text"}
@@ -256,7 +251,7 @@ async def _answer_dialog(session: Session, waiting: Waiting, request: Answer) ->
         await _retry(session, waiting)
         return {"choice": name}
     if up is None or up.id != waiting.id:
-        raise _too_late()
+        raise too_late(session, waiting.id)
     if name in ("enter", "escape"):
         await _dismiss(session, up, ENTER if name == "enter" else ESCAPE)
     else:
@@ -325,7 +320,7 @@ async def _dismiss(session: Session, up: Appearance, key: bytes) -> None:
         await _steady(session)
         session.observer.look_at_status()
         if not _shows(session, up):
-            raise _too_late()
+            raise too_late(session, up.id)
         answered = session.sight().identity
         await press(session, key)
     if not await session.pulse.until(lambda: _has_changed(session, up, answered), GONE_SECONDS):
@@ -355,7 +350,7 @@ async def _type(session: Session, up: Appearance, text: str) -> None:
             before = session.sight()
             session.observer.look_at_status()
             if before.kind not in ("notice", "other") or not _shows(session, up):
-                raise _too_late()
+                raise too_late(session, up.id)
             await press(session, text.encode())
             if not await session.pulse.until(lambda: session.sight().text != before.text, MOVE_SECONDS):
                 raise Unavailable(
@@ -386,7 +381,7 @@ def _present(session: Session, up: Appearance) -> Menu:
     session.observer.look_at_status()  # of two dialogs that look alike it says that there are two
     menu = session.sight().menu
     if menu is None or not _shows(session, up):
-        raise Conflict("The dialog was answered already, or another one is up.", code="already_answered")
+        raise too_late(session, up.id)
     return menu
 
 

@@ -20,6 +20,8 @@ from supervisor.store.store import Store, now_ms
 
 LINK_SECONDS = 3600
 EXTEND = "extend"
+LATEST = 1000
+"""How far back is looked for who answered."""
 
 
 class Link(Wire, frozen=True):
@@ -78,7 +80,7 @@ class Links:
 
     def who_answered(self, session: str, waiting: str) -> str | None:
         """How a request was answered, in words; None when the journal does not say."""
-        for event in reversed(self._store.events(0, 5000, session, ["answered", "expired"])):
+        for event in self._store.events_before(None, LATEST, session, ["answered", "expired"]):
             if event.data.get("id") == waiting:
                 by = event.data.get("by") or event.data.get("cause") or "somebody"
                 choice = event.data.get("choice")

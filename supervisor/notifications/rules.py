@@ -373,4 +373,4 @@ def notice_view(notice: Notice, recipient: Recipient | None, now: int) -> Notice
 def _link(here: Circumstances, session: str | None) -> str | None:
     if here.link is None:
         return None
-    return f"{here.link}/sessions/{session}" if session else here.link
+    return f"{here.link}/#/session/{session}" if session else here.link

@@ -70,12 +70,23 @@ class Journal:
         if kinds:
             where += f" AND kind IN ({','.join('?' * len(kinds))})"
             values += kinds
-        rows = self._db.execute(
-            f"SELECT seq,at,kind,session,data FROM events WHERE {where} ORDER BY seq LIMIT ?", (*values, limit)
-        )
-        return [
-            self._event(number, at, kind, owner, msgspec.json.decode(data)) for number, at, kind, owner, data in rows
-        ]
+        return self._read(f"{where} ORDER BY seq", limit, values)
+
+    def before(
+        self, seq: int | None, limit: int, session: str | None, kinds: list[str] | None, actor: str | None = None
+    ) -> list[Event]:
+        """Events in front of a number (None: all), newest first. `actor`: those that say that it did them."""
+        where, values = ("seq < ?", [seq]) if seq is not None else ("1", [])  # type: tuple[str, list[Any]]
+        if session:
+            where += " AND session = ?"
+            values.append(session)
+        if kinds:
+            where += f" AND kind IN ({','.join('?' * len(kinds))})"
+            values += kinds
+        if actor:
+            where += " AND ? IN (CAST(data AS TEXT) ->> '$.actor', CAST(data AS TEXT) ->> '$.by')"
+            values.append(actor)
+        return self._read(f"{where} ORDER BY seq DESC", limit, values)
 
     def count(self) -> dict[str, int]:
         """How many events of each kind are kept."""
@@ -102,6 +113,12 @@ class Journal:
             if excess <= 0:
                 return int(seq) + 1
         return self.head + 1
+
+    def _read(self, where: str, limit: int, values: list[Any]) -> list[Event]:
+        rows = self._db.execute(f"SELECT seq,at,kind,session,data FROM events WHERE {where} LIMIT ?", (*values, limit))
+        return [
+            self._event(number, at, kind, owner, msgspec.json.decode(data)) for number, at, kind, owner, data in rows
+        ]
 
     def _measure(self, where: str) -> int:
         row = self._db.execute(f"SELECT COUNT(*), SUM(LENGTH(data)) FROM events WHERE {where}").fetchone()

@@ -310,6 +310,12 @@ class Store:
         """Events behind `since`, oldest first."""
         return self.journal.since(since, limit, session, kinds)
 
+    def events_before(
+        self, seq: int | None, limit: int, session: str | None, kinds: list[str] | None, actor: str | None = None
+    ) -> list[Event]:
+        """Events in front of `seq` (None: all), newest first; of one actor, if it is named."""
+        return self.journal.before(seq, limit, session, kinds, actor)
+
     def count_events(self) -> dict[str, int]:
         """How many events of each kind are kept."""
         return self.journal.count()

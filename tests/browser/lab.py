@@ -87,6 +87,9 @@ def desk() -> Iterator[Desk]:
     model = DemoModel(port=0)
     model.start()
     house = House(folder, model, claude_binary(VERSIONS[-1]))
+    house.config["notify"] = {
+        "contact": "mailto:ada@example.org", "push_hosts": ["localhost"], "private_hosts": ["localhost"]
+    }  # fmt: skip
     try:
         house.start_supervisor()
         house.start_api()

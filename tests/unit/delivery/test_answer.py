@@ -97,7 +97,7 @@ class FakeDialog:
         self.drop_permission = self.permissions.remove
         self.dialog_over = lambda: setattr(self, "shown", None)
         self.waiting: Waiting | None = None
-        self.store = SimpleNamespace(append=lambda *_: None)
+        self.store = SimpleNamespace(append=lambda *_: None, events_before=lambda *_: [])
         self.current, self.writer, self.state = None, None, State.WAITING
         self.terminal = self
         self.on_draw: Callable[[int], None] = lambda pointer: None

@@ -4,14 +4,15 @@ import { html, signal, useEffect, useRef, useState } from "../vendor/preact.js";
 import { post } from "./api.js";
 import { Markdown } from "./markdown.js";
 import { Bar, go, useKeys } from "./shell.js";
-import { attempt, listeners, live, may, put, sessions, waiting } from "./store.js";
+import { attempt, listeners, live, may, me, put, sessions, waiting } from "./store.js";
 import { Btn, Empty, Icon, State } from "./ui.js";
-import { age, clock, many, minute, shortPath, span, titleOf, visible } from "./words.js";
+import { actorOf, age, clock, givenWord, many, minute, shortPath, span, titleOf, visible } from "./words.js";
 import { Input, Output } from "./tools.js";
 
 const STANDS_MS = 500;
 const gone = signal({}); // waiting id -> what became of it
 
+const CAUSES = { terminal: "Answered at the terminal", interrupted: "Interrupted", time: "It is over by itself", killed: "The session was ended", expired: "The session has expired", crashed: "Its process died" };
 const WORDS = { allow: "Allow once", always: "Allow always", deny: "Deny" };
 
 function told(id, text) {
@@ -20,15 +21,17 @@ function told(id, text) {
 
 listeners.add((event) => {
   if (event.kind === "answered") {
-    const id = event.data.waitingId || event.data.id;
-    const said = { allow: "Allowed", always: "Allowed always", deny: "Denied" }[event.data.choice] || "Answered";
-    if (id && !gone.value[id]) told(id, `${said}${event.data.by ? ` by ${event.data.by}` : " elsewhere"}, just now`);
+    const { id, by } = event.data;
+    if (id && !gone.value[id]) told(id, `${givenWord(event.data)} by ${actorOf(by, me.value)}, just now`);
   }
   if (event.kind === "expired") {
-    const id = event.data.waitingId || event.data.id;
-    if (id && !gone.value[id]) told(id, event.data.cause === "terminal" ? "Answered at the terminal" : "Not asked any more");
+    const { id, cause } = event.data;
+    if (id && !gone.value[id]) told(id, CAUSES[cause] || "Not asked any more");
   }
 });
+
+// What a late answer is told: who was first, and with what.
+const first = ({ data, message }) => (data.answeredBy ? `${givenWord(data)} by ${actorOf(data.answeredBy, me.value)} already${data.answeredAt ? `, at ${clock(data.answeredAt)}` : ""}` : data.cause ? CAUSES[data.cause] || "Not asked any more" : message);
 
 export async function give(session, body, said) {
   const asked = session.waiting;
@@ -38,7 +41,7 @@ export async function give(session, body, said) {
     put(answer.session);
     return true;
   } catch (error) {
-    if (error.status === 409) told(asked.id, error.message);
+    if (error.status === 409) told(asked.id, first(error));
     else await attempt(() => Promise.reject(error));
     return false;
   }

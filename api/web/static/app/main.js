@@ -44,6 +44,7 @@ const started = signal(false);
 async function start() {
   try {
     await begin();
+    if (!started.value) setTimeout(() => import("./push.js").then((push) => push.begin(), () => {}), 1500);
     started.value = true;
   } catch (error) {
     if (error.status !== 401) setTimeout(start, 2000);

@@ -2,6 +2,7 @@
 // takes is in force at once.
 import { html, useEffect, useState } from "../vendor/preact.js";
 import { del, get, patch, post } from "./api.js";
+import { Notifications } from "./notify.js";
 import { Bar, setTheme, theme } from "./shell.js";
 import { attempt, live, may, me, settings } from "./store.js";
 import { Bones, Btn, confirm, Copy, Icon } from "./ui.js";
@@ -111,6 +112,6 @@ export default function Settings() {
     document.getElementById(event.currentTarget.dataset.part)?.scrollIntoView();
   };
   return html`<main id="main" tabindex="-1"><${Bar} title="Settings" sub=${`In force at once, on ${me.value?.host || "this machine"}`}><a class="btn quiet" href="#/help">Help</a></${Bar}>
-    <div class="body"><div class="settings"><nav class="toc" aria-label="Parts of the settings">${[["limits", "Sessions and limits"], ["devices", "Devices"], ["appearance", "Appearance"]].map(([part, title]) => html`<a href=${`#/settings`} data-part=${part} key=${part} onClick=${jump}>${title}</a>`)}</nav>
-      <div><${Limits} /><${Devices} /><${Appearance} /></div></div></div></main>`;
+    <div class="body"><div class="settings"><nav class="toc" aria-label="Parts of the settings">${[["limits", "Sessions and limits"], ["devices", "Devices"], ["notifications", "Notifications"], ["appearance", "Appearance"]].map(([part, title]) => html`<a href=${`#/settings`} data-part=${part} key=${part} onClick=${jump}>${title}</a>`)}</nav>
+      <div><${Limits} /><${Devices} /><${Notifications} /><${Appearance} /></div></div></div></main>`;
 }

@@ -48,6 +48,18 @@ export function stateOf(session) {
   return { word, icon: found[1], color: found[2] };
 }
 
+// Who did something, as people are called: `device:Ada’s phone` is Ada’s phone; `mine` is this very device, or token.
+export function actorOf(by, mine) {
+  if (!by) return "somebody";
+  const [kind, ...rest] = by.split(":");
+  const name = rest.join(":");
+  if (mine && by === `${mine.kind}:${mine.name}`) return "you";
+  return { device: name, link: `a notification on ${name}`, token: `the token ${name}`, bus: `the key ${name}`, local: "this machine", cli: "the command line", policy: "a rule" }[kind] || by;
+}
+
+const GIVEN = { allow: "Allowed", always: "Allowed always", deny: "Denied", text: "Answered" };
+export const givenWord = (data) => GIVEN[data.decision || data.answer] || (data.label || data.answer || data.choice ? `“${shorten(String(data.label || data.answer || data.choice), 60)}”` : "Answered");
+
 const URGENT = ["permission", "question", "plan", "trust", "dialog", "login", "setup", "rate_limit"];
 const rank = (session) => (URGENT.indexOf(session.waiting.for) < 3 ? 0 : 1);
 export const byUrgency = (a, b) => rank(a) - rank(b) || (a.waiting.since || 0) - (b.waiting.since || 0);
