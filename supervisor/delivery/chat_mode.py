@@ -7,8 +7,7 @@ that somebody has chosen for the session: those clients send `normal` without ha
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+import msgspec
 
 from shared.access.tokens import PLAN
 from shared.bus import events
@@ -16,41 +15,43 @@ from shared.errors import Conflict
 from supervisor.lifecycle import recycling
 from supervisor.lifecycle.hibernation import check_restful
 from supervisor.session.session import Session
-from supervisor.store.records import MODE_NOW, PLANNED, SETTINGS_CHANGED, STALE
+from supervisor.store.options import SETTINGS_CHANGED, Intent, Planned
+from supervisor.store.records import SessionRecord
 
 PLANNING = "planning"
 
 
-def wanting(options: Mapping[str, Any], live: bool, mode: str | None) -> bool:
+def wanting(record: SessionRecord, live: bool, mode: str | None) -> bool:
     """Whether a message of this mode needs another permission mode than there is. A session may have left the plan mode of
     its options (a plan was approved, or somebody pressed Shift+Tab), or not have come into it yet."""
     if mode is None:
         return False
-    chosen, now = options.get("permission_mode"), options.get(MODE_NOW)
+    chosen, now = record.launch.permission_mode, record.process.mode_now
     if mode == PLANNING:
         return chosen != PLAN or (live and now != PLAN)
-    pending = live and now == PLAN != chosen and options.get(STALE) == SETTINGS_CHANGED
-    return PLANNED in options or pending
+    pending = live and now == PLAN != chosen and record.process.stale == SETTINGS_CHANGED
+    return record.intent.planned is not None or pending
 
 
 def take(session: Session, mode: str | None) -> None:
     """Note the permission mode that a message of this mode needs, for the next process."""
-    options = session.record.options
-    if not wanting(options, session.live, mode):
+    record = session.record
+    if not wanting(record, session.live, mode):
         return
-    planned = options.get(PLANNED)
+    planned = record.intent.planned
     with session.change():
         if mode == PLANNING:
-            chosen = options.get("permission_mode")
+            chosen = record.launch.permission_mode
             recycling.change(session, {"permission_mode": PLAN})
             if chosen != PLAN:
-                planned = {"before": chosen}
+                planned = Planned(chosen)
         elif planned is not None:
-            recycling.change(session, {"permission_mode": planned["before"]})
+            recycling.change(session, {"permission_mode": planned.before})
             planned = None
-        kept = {**session.record.options, **({PLANNED: planned} if planned is not None else {})}
-        session.record.options = kept | ({STALE: SETTINGS_CHANGED} if session.live else {})
-        session.store.save_session(session.record)
+        record.intent = msgspec.structs.replace(record.intent, planned=planned)
+        if session.live:
+            record.process = msgspec.structs.replace(record.process, stale=SETTINGS_CHANGED)
+        session.store.save_session(record)
         session.store.append(events.Updated(recycle=session.live, mode=mode), session.id)
 
 
@@ -65,9 +66,9 @@ def obstacle(session: Session) -> Conflict | None:
     return None
 
 
-def inherit(session: Session, options: Mapping[str, Any]) -> None:
-    """A fork of a session with these options is in the same plan mode, and leaves it in the same way."""
-    if PLANNED in options and PLANNED not in session.record.options:
+def inherit(session: Session, origin: Intent) -> None:
+    """A fork of a session is in the same plan mode, and leaves it in the same way."""
+    if origin.planned is not None and session.record.intent.planned is None:
         with session.change():
-            session.record.options = {**session.record.options, PLANNED: options[PLANNED]}
+            session.record.intent = msgspec.structs.replace(session.record.intent, planned=origin.planned)
             session.store.save_session(session.record)

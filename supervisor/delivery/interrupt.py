@@ -9,6 +9,8 @@ is never cleared.
 
 from __future__ import annotations
 
+import msgspec
+
 from shared.errors import Conflict, Unavailable
 from supervisor.delivery import prompt_box
 from supervisor.delivery.answer import ESCAPE, GONE_SECONDS, press
@@ -17,7 +19,6 @@ from supervisor.session import receipts
 from supervisor.session.session import Session
 from supervisor.session.states import State
 from supervisor.session.turn import Outcome
-from supervisor.store.records import WITHDRAWING
 from supervisor.store.store import MessageRecord
 
 CTRL_C = b"\x03"
@@ -106,9 +107,8 @@ async def _press_until_over(session: Session, turn: str | None, message: Message
 
 
 def _note(session: Session, message: str | None) -> None:
-    options = {name: value for name, value in session.record.options.items() if name != WITHDRAWING}
     with session.change():
-        session.record.options = options | ({WITHDRAWING: message} if message is not None else {})
+        session.record.process = msgspec.structs.replace(session.record.process, withdrawing=message)
         session.store.save_session(session.record)
 
 
@@ -137,8 +137,8 @@ async def take_out(session: Session, message: MessageRecord) -> None:
 
 async def finish(session: Session) -> None:
     """Go on with an interrupt of an earlier supervisor: what it withdrew must not stay in the box."""
-    identity = session.record.options.get(WITHDRAWING)
-    message = session.store.message(identity) if isinstance(identity, str) else None
+    identity = session.record.process.withdrawing
+    message = session.store.message(identity) if identity is not None else None
     if message is not None:
         async with session.answering:
             await session.pulse.until(

@@ -192,7 +192,7 @@ class Sender:
         """Have the process in the mode that this message asks for, and say whether that has changed anything. Raise Conflict
         when it cannot be had: the message is sent in no other."""
         session, end = self._session, time.monotonic() + MODE_SECONDS
-        while chat_mode.wanting(session.record.options, session.live, message.mode):
+        while chat_mode.wanting(session.record, session.live, message.mode):
             first = session.store.next_message(session.id)
             if not session.idle_for_messages or first is None or first.id != message.id:
                 return True

@@ -6,6 +6,8 @@ import shutil
 import time
 from typing import Any
 
+import msgspec
+
 from shared.bus import events
 from shared.errors import PilotlightError
 from supervisor.lifecycle import orphans, restart_policy
@@ -30,7 +32,7 @@ def end(session: Session, cause: str, reason: str, detail: str | None, error: Pi
             ended_at=now_ms(),
             child=None,
             holder=None,
-            options={name: value for name, value in session.record.options.items() if name != "stop"},
+            intent=msgspec.structs.replace(session.record.intent, stop=None),
         )
     shutil.rmtree(session.house.paths.temporary_dir(session.id), ignore_errors=True)
     orphans.drop_ring(session)

@@ -119,7 +119,7 @@ class Deaths:
             ready_once=record.ready_once,
             worked_before=record.failures > 0 or has_transcript(session),
             deaths=record.failures,
-            said_goodbye=record.options.get("last_end"),
+            said_goodbye=record.process.last_end,
         )
         health = session.house.config().health
         verdict = restart_policy.judge(end, life, health.restart_limit)

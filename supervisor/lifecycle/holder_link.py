@@ -6,13 +6,14 @@ import asyncio
 from pathlib import Path
 from typing import Any, Protocol
 
+import msgspec
+
 from shared.bus import events
 from supervisor.lifecycle import shared_conversation
 from supervisor.lifecycle.launch import conversation_lock
 from supervisor.session.background import Chores
 from supervisor.session.session import Session
 from supervisor.session.states import Event
-from supervisor.store.records import STALE
 from supervisor.terminal.holder_client import HolderError, HolderTimeout
 from supervisor.terminal.terminal import CONNECT_SECONDS, Terminal
 
@@ -63,9 +64,9 @@ class Link:
         session.terminal = terminal
         session.responsive = True
         session.relock = bool(session.record.conversations)
-        if terminal.outdated and STALE not in session.record.options:
+        if terminal.outdated and session.record.process.stale is None:
             with session.change():
-                session.record.options = {**session.record.options, STALE: "upgrade"}
+                session.record.process = msgspec.structs.replace(session.record.process, stale="upgrade")
                 session.store.save_session(session.record)
         if "unresponsive" in session.health:
             session.store.append(events.Responsive(holder=session.record.holder), session.id)

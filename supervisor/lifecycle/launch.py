@@ -12,6 +12,8 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+import msgspec
+
 from shared.errors import Conflict, StartFailed, StorageFailed
 from shared.foreign_file import Unreadable
 from supervisor.claude import command_line as command
@@ -39,7 +41,6 @@ _START_ERRORS = {
 def command_line(session: Session, resume: bool) -> command.Launch:
     """How its `claude` is started: with the conversation that there is, or a new one."""
     record, house = session.record, session.house
-    options = record.options
     return command.launch(
         config=house.config().claude,
         own=house.environment,
@@ -50,14 +51,7 @@ def command_line(session: Session, resume: bool) -> command.Launch:
         resume=resume,
         fork_from=record.fork_from if not resume else None,
         denied=protection.denied(house.paths, record.id),
-        options=command.Options(
-            model=options.get("model"),
-            permission_mode=options.get("permission_mode"),
-            effort=options.get("effort"),
-            add_dirs=tuple(options.get("add_dirs") or ()),
-            mcp_config=options.get("mcp_config"),
-            append_system_prompt=options.get("append_system_prompt"),
-        ),
+        options=command.Options(**msgspec.structs.asdict(record.launch)),
     )
 
 
@@ -124,7 +118,7 @@ def is_resumed(session: Session) -> bool:
 def refuse_lost(session: Session) -> None:
     """Raise Conflict when something was said in the session and its transcript is gone: nothing is promised of it."""
     record = session.record
-    if record.options.get("spoken") == record.conversation_id and not has_transcript(session):
+    if record.remembered.spoken == record.conversation_id and not has_transcript(session):
         raise Conflict(
             f"The transcript of the conversation ({record.transcript}) is gone, so it cannot be resumed.",
             code="transcript_missing",

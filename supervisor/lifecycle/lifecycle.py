@@ -14,7 +14,8 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, suppress
 from pathlib import Path
-from typing import Any
+
+import msgspec
 
 from shared import process
 from shared.bus import events
@@ -32,6 +33,7 @@ from supervisor.session import receipts
 from supervisor.session.background import Chores
 from supervisor.session.session import Session
 from supervisor.session.states import Event, State
+from supervisor.store.options import Stop
 from supervisor.terminal.holder_client import HolderError
 
 ADOPT_SECONDS = 0.5
@@ -122,7 +124,7 @@ class Lifecycle:
             return
         await command_line.learn_release(session.house.config().claude, session.house.environment)
         resume = launch.is_resumed(session)
-        if not resume and record.options.get("spoken") == record.conversation_id:
+        if not resume and record.remembered.spoken == record.conversation_id:
             raise StartFailed(
                 f"The transcript of the conversation ({record.transcript}) is gone, so it cannot be resumed.",
                 code="transcript_missing",
@@ -212,7 +214,7 @@ class Lifecycle:
                 return
             if self._session.state is State.IDLE:
                 await await_flush(self._session)
-            await self._stop_process({"to": State.ENDED, "reason": reason, "cause": cause})
+            await self._stop_process(Stop(State.ENDED, cause, reason))
 
     async def hibernate(self, cause: str) -> None:
         """End the process and keep the conversation. Raise Conflict unless the session is idle and at rest."""
@@ -223,7 +225,7 @@ class Lifecycle:
             check_restful(session)
             await await_flush(session)
             check_restful(session)
-            await self._stop_process({"to": State.HIBERNATED, "cause": cause})
+            await self._stop_process(Stop(State.HIBERNATED, cause))
         self._wake_sender()
 
     async def recycle(self, cause: str) -> None:
@@ -243,7 +245,7 @@ class Lifecycle:
         """End the process, at work or not, and keep the conversation asleep; what was cut off is `interrupted`."""
         async with self._one:
             if self._session.live:
-                await self._stop_process({"to": State.HIBERNATED, "cause": cause})
+                await self._stop_process(Stop(State.HIBERNATED, cause))
 
     async def give_up_start(self, after: float) -> None:
         """End a process that does not get to its prompt; what follows is decided as after any death."""
@@ -254,17 +256,17 @@ class Lifecycle:
                 with suppress(HolderError):  # the next pass tries again
                     await terminal.stop(teardown.STOP_GRACE_SECONDS)
 
-    async def _stop_process(self, intent: dict[str, Any]) -> None:
+    async def _stop_process(self, stop: Stop) -> None:
         """End the tree and do what was intended with the session; what is begun here is finished, whatever happens."""
         session = self._session
         try:
             if session.live:
-                session.apply(Event.STOP, intent["cause"], options={**session.record.options, "stop": intent})
+                session.apply(Event.STOP, stop.cause, intent=msgspec.structs.replace(session.record.intent, stop=stop))
                 await pause_point("stopping")
                 await teardown.end_tree(session, self._link, self._deaths.gone)
             elif orphans.living(session) is not None:
                 await teardown.end_tree(session, self._link, self._deaths.gone)
-            self._stopped(intent)
+            self._stopped(stop)
         except BaseException:
             if session.state is State.STOPPING:
                 self._chores.do(self.finish_stop)
@@ -276,17 +278,17 @@ class Lifecycle:
             session = self._session
             if session.state is State.STOPPING:
                 await teardown.end_tree(session, self._link, self._deaths.gone)
-                self._stopped(session.record.options.get("stop") or {"to": State.HIBERNATED, "cause": "stopped"})
+                self._stopped(session.record.intent.stop or Stop(State.HIBERNATED, "stopped"))
         self._wake_sender()
 
-    def _stopped(self, intent: dict[str, Any]) -> None:
+    def _stopped(self, stop: Stop) -> None:
         session = self._session
         receipts.conclude_cut_off(session, time.monotonic())
-        if intent["to"] == State.ENDED:
-            ending.end(session, intent["cause"], intent["reason"], None, None)
+        if stop.to == State.ENDED:
+            ending.end(session, stop.cause, stop.reason or "killed", None, None)
         else:
-            options = {name: value for name, value in session.record.options.items() if name != "stop"}
-            session.apply(Event.SLEPT, intent["cause"], child=None, holder=None, failures=0, options=options)
+            intent = msgspec.structs.replace(session.record.intent, stop=None)
+            session.apply(Event.SLEPT, stop.cause, child=None, holder=None, failures=0, intent=intent)
             orphans.drop_ring(session)
 
     async def end_late_holder(self) -> None:

@@ -18,21 +18,22 @@ from shared.foreign_file import SMALL, read_foreign
 from supervisor.claude.home import find_transcript
 from supervisor.lifecycle.lifecycle import Lifecycle
 from supervisor.session.session import Session
-from supervisor.store.records import PLANNED, SETTINGS_CHANGED, STALE
+from supervisor.store.options import SETTINGS_CHANGED, LaunchOptions
 
-NAMES = ("model", "permission_mode", "effort", "add_dirs", "mcp_config", "append_system_prompt")
+NOTHING_CHOSEN = LaunchOptions()
+NAMES = LaunchOptions.__struct_fields__
 PERMISSION_MODES = ("default", "acceptEdits", "auto", "bypassPermissions", "dontAsk", "plan")
 EFFORTS = ("low", "medium", "high", "xhigh", "max")
 MAX_SYSTEM_PROMPT = 100_000
 
 
-def options(given: Mapping[str, Any]) -> dict[str, Any]:
-    """The options as they are stored. Raise InvalidRequest for what the CLI would not start with."""
+def options(given: Mapping[str, Any], before: LaunchOptions = NOTHING_CHOSEN) -> LaunchOptions:
+    """These options in the place of those before. Raise InvalidRequest for what the CLI would not start with."""
     found: dict[str, Any] = {}
     for name, value in given.items():
-        check = _CHECKS[name]
-        found[name] = None if value is None or value == [] else check(value)
-    return found
+        nothing = value is None or value == []
+        found[name] = getattr(NOTHING_CHOSEN, name) if nothing else _CHECKS[name](value)
+    return msgspec.structs.replace(before, **found)
 
 
 def _word(name: str, value: str) -> str:
@@ -54,11 +55,11 @@ def _effort(value: str) -> str:
     return value
 
 
-def _folders(value: list[str]) -> list[str]:
+def _folders(value: list[str]) -> tuple[str, ...]:
     for folder in value:
         if not Path(folder).is_absolute() or not Path(folder).is_dir():
             raise InvalidRequest(f"`addDirs`: {folder} is not an absolute path of a folder.", code="invalid_option")
-    return value
+    return tuple(value)
 
 
 def _servers(value: str | dict[str, Any]) -> str:
@@ -107,31 +108,31 @@ _CHECKS: dict[str, Any] = {
 def change(session: Session, given: Mapping[str, Any]) -> bool:
     """Note new options for the next process. Whether the one that runs has others. Whoever chooses a permission mode has the
     last word: no chat's mode undoes it."""
-    changed = {name: value for name, value in options(given).items() if session.record.options.get(name) != value}
-    kept = {name: value for name, value in {**session.record.options, **changed}.items() if value is not None}
+    record, launch = session.record, options(given, session.record.launch)
+    changed = launch != record.launch
+    record.launch = launch
     if changed and session.live:
-        kept[STALE] = SETTINGS_CHANGED
+        record.process = msgspec.structs.replace(record.process, stale=SETTINGS_CHANGED)
     if "permission_mode" in given:
-        kept.pop(PLANNED, None)
-    session.record.options = kept
-    return bool(changed)
+        record.intent = msgspec.structs.replace(record.intent, planned=None)
+    return changed
 
 
 def is_stale(session: Session) -> bool:
     """Whether its process was started with options that were changed since, or its holder by another version of ours."""
-    return session.live and bool(session.record.options.get(STALE))
+    return session.live and bool(session.record.process.stale)
 
 
 def never_spoke(session: Session) -> bool:
     """Whether there is no conversation yet that a new process would have to go on with."""
     record = session.record
-    found = record.options.get("spoken") or find_transcript(session.house.claude_home, record.conversation_id)
+    found = record.remembered.spoken or find_transcript(session.house.claude_home, record.conversation_id)
     return not found
 
 
 async def renew(session: Session, lifecycle: Lifecycle) -> bool:
     """Start a process with the present options in the place of the one that runs; False: not now."""
-    cause = str(session.record.options.get(STALE) or SETTINGS_CHANGED)
+    cause = session.record.process.stale or SETTINGS_CHANGED
     try:
         if never_spoke(session):
             await lifecycle.replace(cause)  # nothing was said yet, so nothing can be resumed

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
+
 from shared.bus import events
 from shared.errors import Conflict
 from supervisor.claude.set_up import EDITOR_NAME
 from supervisor.lifecycle.launch import fill_directories
 from supervisor.session.session import Session
-from supervisor.store.records import STALE
 from supervisor.store.store import MessageRecord
 
 LOST = "folder_lost"
@@ -34,7 +35,7 @@ def mend(session: Session) -> bool:
     for permission in [known for known in session.permissions if not known.spool.exists()]:
         session.drop_permission(permission)
     with session.change(durable=True):
-        session.record.options = {**session.record.options, STALE: LOST}
+        session.record.process = msgspec.structs.replace(session.record.process, stale=LOST)
         session.store.save_session(session.record)
         session.store.append(events.FolderLost(missing=missing), session.id)
     session.health.begin(LOST)

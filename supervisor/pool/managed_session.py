@@ -28,7 +28,6 @@ from supervisor.session.log_reader import Logbook
 from supervisor.session.observer import Observer
 from supervisor.session.session import Session
 from supervisor.session.states import State
-from supervisor.store.records import WITHDRAWING
 
 QUIET_SECONDS = 3.0
 
@@ -87,7 +86,8 @@ class Household:
         """As `Lifecycle.adopt`; an interrupt that the earlier supervisor had begun is gone on with."""
         outcome = await self.lifecycle.adopt()
         session = self.session
-        if outcome == "adopted" and session.state is not State.STOPPING and WITHDRAWING in session.record.options:
+        withdrawing = session.record.process.withdrawing is not None
+        if outcome == "adopted" and session.state is not State.STOPPING and withdrawing:
             self._chores.do(lambda: interrupt.finish(session))
         return outcome
 

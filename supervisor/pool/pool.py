@@ -30,6 +30,7 @@ from supervisor.session.session import House, Session
 from supervisor.session.states import State
 from supervisor.store import idempotency
 from supervisor.store.message_index import OPEN_STATES
+from supervisor.store.options import LaunchOptions
 from supervisor.store.store import MessageRecord, SessionRecord, now_ms
 
 SEND = "message.send"
@@ -104,8 +105,7 @@ class Pool:
         identity = str(uuid.uuid4())
         origin = opening.origin(self.house, request, project, identity)
         now = now_ms()
-        checked = recycling.options({name: getattr(request, name) for name in recycling.NAMES})
-        options = {name: value for name, value in checked.items() if value is not None}
+        options = recycling.options({name: getattr(request, name) for name in recycling.NAMES})
         record = SessionRecord(
             id=identity,
             project_path=str(project),
@@ -116,7 +116,7 @@ class Pool:
             transcript=str(origin) if origin is not None else None,
             fork_from=request.resume if request.fork else None,
             title=request.title,
-            options=options,
+            launch=options,
             activity_clock=clock.now(),
             activity_boot=clock.BOOT,
             trust=request.trust,
@@ -173,7 +173,7 @@ class Pool:
         else:
             project = request.project_path or self._default_project()
             folder = str(opening.project_folder(project))
-            reach = Reach.of(self.house.paths, "new", folder, {}, self.house.home)
+            reach = Reach.of(self.house.paths, "new", folder, self.house.home, LaunchOptions())
             mention_rules.check(self.house.config(), reach, prompt, request.confined)
             household = self.create(
                 CreateSession(

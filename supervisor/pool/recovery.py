@@ -22,6 +22,7 @@ from supervisor.claude import command_line
 from supervisor.claude.home import find_transcript
 from supervisor.holder import files
 from supervisor.session.states import State
+from supervisor.store.options import LaunchOptions
 from supervisor.store.quarantine import set_aside
 from supervisor.store.store import Damaged, MessageRecord, SessionRecord, Store
 from supervisor.terminal.holder_client import HolderInfo, read_info
@@ -106,7 +107,7 @@ def record_of(folder: Path, paths: Paths, claude_home: Path) -> SessionRecord | 
         state=State.UNKNOWN if alive else State.HIBERNATED,
         conversation_id=conversation,
         generation=generation,
-        options=options,
+        launch=LaunchOptions(**options),
         transcript=str(transcript) if transcript is not None else None,
         ready_once=transcript is not None,
         socket=socket,

@@ -10,14 +10,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+import msgspec
+
 from supervisor.claude import screen
 from supervisor.claude.screen import Sight
 from supervisor.claude.status_file import Status
 from supervisor.store.records import SessionRecord
-
-APPEARANCES, LOOK = "appearances", "asked_look"
-"""In a session's options: how many dialogs it has shown, and what the one that is up looks like: identity, and since when
-Claude waits. The next supervisor recognises it by that."""
 
 
 @dataclass(frozen=True)
@@ -51,24 +49,19 @@ def appearance(
     if known is not None and known.goes_on(sight, stamp, size):
         return replace(known, sight=sight, stamp=known.stamp or stamp, size=size)
     own = _is_own(record, status, sight)
-    look = record.options.get(LOOK)
-    if (
-        known is None
-        and (record.asked or "").startswith("d_")
-        and isinstance(look, list)
-        and look[:1] == [sight.identity]
-    ):
+    look = record.remembered.asked_look
+    if known is None and (record.asked or "").startswith("d_") and look is not None and look[0] == sight.identity:
         there = stamp is None or look[1] is None or stamp == look[1]
         if there and record.asked is not None and record.asked.split(".")[1:2] == [str(record.generation)]:
             return Appearance(record.asked, sight, stamp, own, size)
-    number = int(record.options.get(APPEARANCES, 0)) + 1
-    record.options = {**record.options, APPEARANCES: number}
+    number = record.remembered.appearances + 1
+    record.remembered = msgspec.structs.replace(record.remembered, appearances=number)
     return Appearance(f"{sight.identity}.{record.generation}.{number}", sight, stamp, own, size)
 
 
 def forget(record: SessionRecord) -> None:
     """The dialog on the screen is over: if it is there once more, it is asked again."""
-    record.options = {name: value for name, value in record.options.items() if name != LOOK}
+    record.remembered = msgspec.structs.replace(record.remembered, asked_look=None)
 
 
 def _is_own(record: SessionRecord, status: Status | None, sight: Sight) -> bool:

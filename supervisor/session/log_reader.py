@@ -31,7 +31,6 @@ from supervisor.session.turn import StopReport, Turn
 from supervisor.session.turn_assembler import REMEMBERED_TURNS, TurnBook
 from supervisor.session.unreadable import Unreadable
 from supervisor.session.waiting import Permission, pipe_of, release
-from supervisor.store.records import CWD
 from supervisor.store.store import now_ms
 
 REMEMBERED_IDS = 32
@@ -132,7 +131,7 @@ class Logbook:
         if permission_mode.is_news(event, event.prompt_id in self.stops):
             permission_mode.follow(session.record, session.store, payload.get("permission_mode"))
         if isinstance(payload.get("cwd"), str) and "agent_id" not in payload:
-            session.record.options = {**session.record.options, CWD: payload["cwd"]}
+            self._now(cwd=payload["cwd"])
         if name == "SessionStart":
             self._conversation_started(payload)
         elif name == "UserPromptSubmit":
@@ -162,8 +161,13 @@ class Logbook:
         elif name in ("Stop", "StopFailure"):
             self._turn_stopped(name, payload, event.prompt_id)
         elif name == "SessionEnd":
-            session.record.options = {**session.record.options, "last_end": payload.get("reason")}
+            reason = payload.get("reason")
+            self._now(last_end=reason if isinstance(reason, str) else None)
             session.store.save_session(session.record)
+
+    def _now(self, **told: str | None) -> None:
+        record = self._session.record
+        record.process = msgspec.structs.replace(record.process, **told)
 
     def _conversation_started(self, payload: dict[str, Any]) -> None:
         session = self._session

@@ -7,16 +7,15 @@ secrets and other sessions are refused to everybody; the rest outside the projec
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from shared.config import Config
 from shared.errors import Forbidden
 from shared.paths import Paths
 from supervisor.claude import mentions, protection
-from supervisor.store.records import CWD
+from supervisor.store.options import LaunchOptions
 
 LONGEST = 200
 
@@ -32,10 +31,11 @@ class Reach:
     home: Path
 
     @classmethod
-    def of(cls, paths: Paths, session_id: str, project: str, options: Mapping[str, Any], home: Path) -> Reach:
-        """Of a session, or of one that a message is about to open."""
-        folders = [Path(project), *map(Path, options.get("add_dirs") or ())]
-        now = options.get(CWD)
+    def of(
+        cls, paths: Paths, session_id: str, project: str, home: Path, launch: LaunchOptions, now: str | None = None
+    ) -> Reach:
+        """Of a session, or of one that a message is about to open; Claude is in the folder `now`."""
+        folders = [Path(project), *map(Path, launch.add_dirs)]
         attached = paths.session_dir(session_id) / protection.ATTACHMENTS
         return cls(
             paths,

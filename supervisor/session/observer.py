@@ -22,14 +22,12 @@ from supervisor.session.session import Session
 from supervisor.session.shown_requests import overtaken, shown_request
 from supervisor.session.states import Event, Evidence, State
 from supervisor.session.waiting import (
-    ASKED_SINCE,
     Permission,
     handed_waiting,
     login_waiting,
     permission_waiting,
     screen_waiting,
 )
-from supervisor.store.records import MODE_NOW
 from supervisor.store.store import now_ms
 
 STATUS_SECONDS = 0.2
@@ -152,7 +150,7 @@ class Observer:
     def _look_at_mode(self, sight: screen.Sight) -> None:
         """A person's key may have changed the permission mode, which no hook tells before the next prompt."""
         session = self._session
-        if sight.mode is not None and sight.mode != session.record.options.get(MODE_NOW):
+        if sight.mode is not None and sight.mode != session.record.process.mode_now:
             with session.change():
                 permission_mode.follow(session.record, session.store, sight.mode)
                 session.store.save_session(session.record)
@@ -309,8 +307,8 @@ class Observer:
         if asked is not None and known is not None and known.id == asked.id:
             return msgspec.structs.replace(asked, since=known.since)
         if asked is not None and session.record.asked == asked.id:  # before our restart
-            since = session.record.options.get(ASKED_SINCE, asked.since)
-            return msgspec.structs.replace(asked, since=since)
+            since = session.record.remembered.asked_since
+            return asked if since is None else msgspec.structs.replace(asked, since=since)
         return asked
 
     def _held(self, sight: screen.Sight) -> Waiting | None:

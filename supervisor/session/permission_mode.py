@@ -8,9 +8,12 @@ present one is still in; and what is heard late says nothing.
 
 from __future__ import annotations
 
+import msgspec
+
 from shared.bus import events
 from supervisor.claude.hook_log import HookEvent
-from supervisor.store.records import MODE_NOW, PLANNED, SETTINGS_CHANGED, STALE, SessionRecord
+from supervisor.store.options import SETTINGS_CHANGED
+from supervisor.store.records import SessionRecord
 from supervisor.store.store import Store
 
 HEARD = ("UserPromptSubmit", "PostToolUse", "Stop")
@@ -32,16 +35,14 @@ def is_news(event: HookEvent, stopped: bool) -> bool:
 
 def follow(record: SessionRecord, store: Store, mode: object) -> None:
     """The process is in this mode, as a hook or its screen says."""
-    options = record.options
-    pending = options.get(STALE) == SETTINGS_CHANGED  # what was chosen is for the next process
-    if not isinstance(mode, str) or options.get(MODE_NOW) == mode:
+    known, chosen = record.process.mode_now, record.launch.permission_mode
+    if not isinstance(mode, str) or known == mode:
         return
-    known = options.get(MODE_NOW)
-    options = {**options, MODE_NOW: mode}
-    if known is not None and not pending and (options.get("permission_mode") or DEFAULT) != mode:
-        options["permission_mode"] = mode
-        planned = options.get(PLANNED)
-        if planned is not None and (planned["before"] or DEFAULT) == mode:
-            del options[PLANNED]
+    pending = record.process.stale == SETTINGS_CHANGED  # what was chosen is for the next process
+    record.process = msgspec.structs.replace(record.process, mode_now=mode)
+    if known is not None and not pending and (chosen or DEFAULT) != mode:
+        record.launch = msgspec.structs.replace(record.launch, permission_mode=mode)
+        planned = record.intent.planned
+        if planned is not None and (planned.before or DEFAULT) == mode:
+            record.intent = msgspec.structs.replace(record.intent, planned=None)
         store.append(events.Updated(recycle=False, permission_mode=mode), record.id)
-    record.options = options

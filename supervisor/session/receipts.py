@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import msgspec
 from msgspec import UNSET
 
 from shared.bus import events
@@ -24,7 +25,6 @@ from supervisor.session.command_run import CommandRun
 from supervisor.session.session import Session
 from supervisor.session.states import Event, State
 from supervisor.session.turn import Outcome, StopReport, agree, cut_off, settle
-from supervisor.store.records import WITHDRAWING
 from supervisor.store.store import MessageRecord, now_ms
 
 PROMPT_BLOCKED = "prompt_blocked"
@@ -212,7 +212,8 @@ def conclude(session: Session, message: MessageRecord, outcome: Outcome) -> None
             if message.kind == "prompt":
                 backoff.forgive(session.record)
             session.record.failures = 0
-            session.record.options = {**session.record.options, "spoken": session.record.conversation_id}
+            remembered, spoken = session.record.remembered, session.record.conversation_id
+            session.record.remembered = msgspec.structs.replace(remembered, spoken=spoken)
         session.store.save_session(session.record)
         session.logs.settled()
     session.claimed.discard(message.id)
@@ -239,13 +240,13 @@ def withdraw(session: Session, message: MessageRecord, outcome: Outcome) -> None
     """Settle a message whose text may be back in the box, where the next one would wait for it as for a person's draft:
     that is written down with its fate, and whoever has sent it takes it out."""
     with session.change(message):
-        session.record.options = {**session.record.options, WITHDRAWING: message.id}
+        session.record.process = msgspec.structs.replace(session.record.process, withdrawing=message.id)
         conclude(session, message, outcome)
 
 
 def is_withdrawn(session: Session, message: MessageRecord) -> bool:
     """Whether its text is still to be looked for in the box."""
-    return bool(session.record.options.get(WITHDRAWING) == message.id)
+    return session.record.process.withdrawing == message.id
 
 
 def is_claimed(session: Session, message: MessageRecord) -> bool:

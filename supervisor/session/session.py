@@ -18,6 +18,7 @@ from math import inf
 from pathlib import Path
 from typing import Any, Protocol
 
+import msgspec
 from msgspec import UNSET
 
 from shared.bus import events
@@ -29,7 +30,7 @@ from supervisor import clock
 from supervisor.claude import command_line, screen
 from supervisor.claude.status_file import Status
 from supervisor.session import appearances, mention_rules, permission_mode, states
-from supervisor.session.appearances import LOOK, Appearance
+from supervisor.session.appearances import Appearance
 from supervisor.session.backoff import is_held
 from supervisor.session.command_run import CommandRun
 from supervisor.session.condition import Pulse
@@ -41,9 +42,9 @@ from supervisor.session.turn import StopReport
 from supervisor.session.turn_assembler import TurnBook
 from supervisor.session.unreadable import Unreadable
 from supervisor.session.view import Live, view_of
-from supervisor.session.waiting import ASKED_SINCE, Permission, expiry, pending
+from supervisor.session.waiting import Permission, expiry, pending
+from supervisor.store.options import ProcessFacts
 from supervisor.store.quarantine import set_aside
-from supervisor.store.records import CWD, MODE_NOW, STALE, WITHDRAWING
 from supervisor.store.rollback import undone_on_failure
 from supervisor.store.store import MessageRecord, SessionRecord, Store, now_ms
 from supervisor.terminal.holder_launch import Spares
@@ -52,9 +53,6 @@ from supervisor.terminal.terminal import Terminal
 TRUST_TRIES = 3
 ENTERED_SECONDS = 1.0
 """How long after a person's Enter their prompt may take to be told by its hook (measured: 20-60 ms, 160 on a busy machine)."""
-
-OF_PROCESS = frozenset({"last_end", STALE, WITHDRAWING, "release", MODE_NOW, CWD})
-"""Options that are true of one process only."""
 
 _OVER = (State.STOPPING, State.ENDED)
 
@@ -287,13 +285,14 @@ class Session:
             if target is not State.UNKNOWN:
                 self.record.asked = asked.id if asked is not None else None
             if asked is not None and news:
-                self.record.options = {**self.record.options, ASKED_SINCE: asked.since}
+                self.record.remembered = msgspec.structs.replace(self.record.remembered, asked_since=asked.since)
                 self._note_look()
             self.store.save_session(self.record)
             for over in gone:
                 if over not in self.given:
-                    stop = self.record.options.get("stop") or {}
-                    reason = (stop.get("reason") or self.record.end_reason) if target in _OVER else None
+                    stop = self.record.intent.stop
+                    ending = (stop.reason if stop is not None else None) or self.record.end_reason
+                    reason = ending if target in _OVER else None
                     why = expiry(over, reason or cause, self.interrupting)
                     self.store.append(events.WaitingExpired(id=over, for_=self.told[over], cause=why), self.id)
             told = {known: kind for known, kind in self.told.items() if known not in gone}
@@ -329,8 +328,8 @@ class Session:
 
     def _note_look(self) -> None:
         if self.shown is not None:
-            look = [self.shown.sight.identity, self.shown.stamp]
-            self.record.options = {**self.record.options, LOOK: look}
+            look = (self.shown.sight.identity, self.shown.stamp)
+            self.record.remembered = msgspec.structs.replace(self.record.remembered, asked_look=look)
 
     @contextmanager
     def change(self, *messages: MessageRecord, durable: bool = False) -> Iterator[None]:
@@ -347,10 +346,9 @@ class Session:
         """A new process begins, of this release of the CLI: nothing that was known of the last one is true of it."""
         record = self.record
         record.ready_once, record.turn_prompt, record.background = False, None, []
-        kept = {name: value for name, value in record.options.items() if name not in OF_PROCESS}
-        record.options = kept | ({"release": release} if release is not None else {})
-        chosen = kept.get("permission_mode")
-        record.options[MODE_NOW] = permission_mode.started_with(chosen, self.house.config().claude.args)
+        chosen = record.launch.permission_mode
+        mode = permission_mode.started_with(chosen, self.house.config().claude.args)
+        record.process = ProcessFacts(release=release, mode_now=mode)
         self.session_started, self.status, self.shown = False, None, None
         self.health.clear()
 
@@ -390,7 +388,7 @@ class Session:
     def check_mentions(self, text: str, confined: bool) -> None:
         """Refuse a text for what it would have Claude read. Raise Forbidden."""
         house, record = self.house, self.record
-        reach = Reach.of(house.paths, self.id, record.project_path, record.options, house.home)
+        reach = Reach.of(house.paths, self.id, record.project_path, house.home, record.launch, record.process.cwd)
         mention_rules.check(house.config(), reach, text, confined)
 
     def drop_permission(self, only: Permission) -> None:

@@ -11,7 +11,8 @@ from shared.bus.messages import SessionView, Waiting
 from shared.config import Config
 from supervisor.session import lifetime, states
 from supervisor.session.states import State
-from supervisor.store.records import SETTINGS_CHANGED, STALE, SessionRecord
+from supervisor.store.options import SETTINGS_CHANGED
+from supervisor.store.records import SessionRecord
 
 
 @dataclass(frozen=True)
@@ -69,12 +70,12 @@ def view_of(record: SessionRecord, config: Config, queue_length: int, known: Liv
         auto_keep_alive=auto,
         memory_bytes=known.memory_bytes if live else None,
         cpu_percent=known.cpu_percent if live else None,
-        claude_version=record.options.get("release") if live else None,
-        model=record.options.get("model"),
-        permission_mode=record.options.get("permission_mode"),
-        effort=record.options.get("effort"),
-        add_dirs=list(record.options.get("add_dirs") or []),
-        settings_pending=live and record.options.get(STALE) == SETTINGS_CHANGED,
+        claude_version=record.process.release if live else None,
+        model=record.launch.model,
+        permission_mode=record.launch.permission_mode,
+        effort=record.launch.effort,
+        add_dirs=list(record.launch.add_dirs),
+        settings_pending=live and record.process.stale == SETTINGS_CHANGED,
         health=known.health,
         trust=record.trust,
     )

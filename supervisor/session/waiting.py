@@ -35,8 +35,6 @@ READER_TRIES, READER_PAUSE_SECONDS = 50, 0.01
 """The hook logs its request a moment before it opens its pipe; after this long nobody is going to read it."""
 
 DENY = Choice(id="deny", label="No")
-ASKED_SINCE = "asked_since"
-"""In a session's options: since when it asks what it asks. A dialog on the screen does not say it to the next supervisor."""
 
 
 @dataclass

@@ -6,23 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from shared.bus.messages import ErrorBody, MessageView
-
-PLANNED = "planned"
-"""In a session's options: a chat's mode has put it into plan mode; `before` is the permission mode that it had."""
-
-STALE = "stale"
-"""In a session's options: why its process is to be replaced between two turns, `settings_changed` or `upgrade`."""
-
-SETTINGS_CHANGED = "settings_changed"
-
-MODE_NOW = "mode_now"
-"""In a session's options: the permission mode that its process is in, as it was started or as its hooks say."""
-
-CWD = "cwd"
-"""In a session's options: the folder that its Claude is in, as its last hook said."""
-
-WITHDRAWING = "withdrawing"
-"""In a session's options: the message whose prompt has no turn (any more), and which may come back into the box."""
+from supervisor.store.options import Intent, LaunchOptions, ProcessFacts, Remembered
 
 
 @dataclass
@@ -39,7 +23,10 @@ class SessionRecord:
     message_count: int = 0
     ended_at: int | None = None
     title: str | None = None
-    options: dict[str, Any] = field(default_factory=dict)
+    launch: LaunchOptions = field(default_factory=LaunchOptions)
+    process: ProcessFacts = field(default_factory=ProcessFacts)
+    intent: Intent = field(default_factory=Intent)
+    remembered: Remembered = field(default_factory=Remembered)
     trust: bool = False
     resume: bool = False
     fork_from: str | None = None
@@ -69,6 +56,7 @@ class SessionRecord:
     """The ids of the last prompts that Claude has told anything of, in the order in which they were first heard of."""
 
     unknown: dict[str, Any] = field(default_factory=dict)
+    unknown_options: dict[str, Any] = field(default_factory=dict)
     """Members that a later version has written: kept."""
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from supervisor.store import options
 from supervisor.store.records import MessageRecord, SessionRecord
 from supervisor.store.sqlite import Damaged
 
@@ -27,7 +28,8 @@ SESSION_COLUMNS = (
 )
 MESSAGE_COLUMNS = ("id", "session_id", "state", "rank", "request_key", "text", "created_at")
 
-_OURS = ("ord", "unknown")
+_OPTIONS = "options"
+_OURS = ("ord", "unknown", "unknown_options")
 """Fields that are no members of the body."""
 
 _bodies = msgspec.json.Decoder(dict[str, Any])
@@ -36,13 +38,20 @@ _bodies = msgspec.json.Decoder(dict[str, Any])
 def body(record: SessionRecord | MessageRecord, columns: tuple[str, ...]) -> bytes:
     """What of a record is no column."""
     fields = {name: value for name, value in vars(record).items() if name not in columns and name not in _OURS}
+    if isinstance(record, SessionRecord):
+        fields[_OPTIONS] = options.flat([fields.pop(name) for name in options.KINDS], record.unknown_options)
     return msgspec.json.encode({**record.unknown, **fields})
 
 
 def session_of(row: tuple[Any, ...]) -> SessionRecord:
     """SESSION_COLUMNS and body. Raise Damaged."""
     known = SessionRecord.__dataclass_fields__
-    return SessionRecord(**dict(zip(SESSION_COLUMNS, row[:-1], strict=True)), **_fields(row, known))
+    fields = _fields(row, known)
+    stored = fields["unknown"].pop(_OPTIONS, {})
+    if not isinstance(stored, dict):
+        raise Damaged(f"The database is damaged: the options of {row[0]} cannot be read.")
+    columns = dict(zip(SESSION_COLUMNS, row[:-1], strict=True))
+    return SessionRecord(**columns, **{**fields, **options.of_flat(stored)})
 
 
 def message_of(row: tuple[Any, ...]) -> MessageRecord:

@@ -19,6 +19,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import msgspec
+
 from shared import asciicast
 from shared.bus import events
 from shared.errors import StorageFailed
@@ -36,8 +38,6 @@ AGAIN_SECONDS = 3.0
 """How long after a failure the recorder leaves a session alone."""
 
 HEADER_BYTES = 64 * 1024
-OPTION = "recording"
-"""Where a session's record keeps whether it is recorded; without it the configuration decides."""
 
 
 class Recording:
@@ -217,7 +217,7 @@ class Recorder:
     def switch(self, session: Session, on: bool, actor: str) -> None:
         """Record this session from now on, or no more; kept across restarts, with who wanted it."""
         with session.change(durable=True):
-            session.record.options = {**session.record.options, OPTION: on}
+            session.record.intent = msgspec.structs.replace(session.record.intent, recording=on)
             session.store.save_session(session.record)
             session.store.append(events.Recording(recording=on, by=actor), session.id)
         self._rest_until.pop(session.id, None)
@@ -233,7 +233,8 @@ class Recorder:
         }
 
     def _wanted(self, session: Session) -> bool:
-        return bool(session.record.options.get(OPTION, self._pool.house.config().sessions.recording))
+        own = session.record.intent.recording
+        return self._pool.house.config().sessions.recording if own is None else own
 
     def _begin(self, session: Session) -> None:
         config = self._pool.house.config().sessions

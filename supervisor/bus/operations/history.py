@@ -265,23 +265,23 @@ class TalkOps:
         source = self._sources(record)[-1]
         if not source.path.exists():
             raise Conflict("Nothing was said in this session yet: open a new one instead.", code="nothing_to_fork")
-        options = record.options
+        launch = record.launch
         wanted = CreateSession(
             project_path=record.project_path,
             title=arguments.title,
             resume=record.conversation_id,
             fork=True,
-            model=options.get("model"),
-            permission_mode=options.get("permission_mode"),
-            effort=options.get("effort"),
-            add_dirs=list(options.get("add_dirs") or []),
-            mcp_config=options.get("mcp_config"),
-            append_system_prompt=options.get("append_system_prompt"),
+            model=launch.model,
+            permission_mode=launch.permission_mode,
+            effort=launch.effort,
+            add_dirs=list(launch.add_dirs),
+            mcp_config=launch.mcp_config,
+            append_system_prompt=launch.append_system_prompt,
         )
         view = await self._ops.open(
             wanted, RequestKey("session.fork", session.id, arguments.key, digest(arguments.title))
         )
-        chat_mode.inherit(self._find(view.id).session, options)
+        chat_mode.inherit(self._find(view.id).session, record.intent)
         return view
 
 

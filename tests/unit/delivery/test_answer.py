@@ -23,6 +23,7 @@ from supervisor.session.condition import Pulse
 from supervisor.session.session import Session
 from supervisor.session.states import State
 from supervisor.session.waiting import Permission, permission_waiting
+from supervisor.store.options import Remembered
 
 
 def decision(tool: str, tool_input: dict[str, Any], choice: str) -> dict[str, Any]:
@@ -85,7 +86,7 @@ class FakeDialog:
         self.output_at = self.drawn_at = self.keyed_at = 0.0
         self.pulse, self.typing = Pulse(), asyncio.Lock()
         self.answering = asyncio.Lock()
-        self.record = SimpleNamespace(generation=1, asked=None, options={})
+        self.record = SimpleNamespace(generation=1, asked=None, remembered=Remembered())
         self.observer = SimpleNamespace(look_at_status=lambda: None)
         self.status: Status | None = None
         self.beside: list[Waiting] = []

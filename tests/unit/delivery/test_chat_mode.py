@@ -10,13 +10,17 @@ import pytest
 
 from supervisor.delivery import chat_mode
 from supervisor.lifecycle import recycling
+from supervisor.store.options import Intent, LaunchOptions, ProcessFacts
 
 
 class Sessions:
     """One session with these options, of which nothing but the options is looked at."""
 
     def __init__(self, live: bool = True, **options: Any) -> None:
-        self.record = SimpleNamespace(options=options)
+        mode_now = options.pop("mode_now", None)
+        self.record = SimpleNamespace(
+            launch=LaunchOptions(**options), process=ProcessFacts(mode_now=mode_now), intent=Intent()
+        )
         self.live = live
         self.id = "s"
         self.events: list[Any] = []
@@ -27,9 +31,7 @@ class Sessions:
 
     def process(self) -> None:
         """It gets a process with the present options."""
-        options = self.record.options
-        options.pop("stale", None)
-        options["mode_now"] = options.get("permission_mode")
+        self.record.process = ProcessFacts(mode_now=self.record.launch.permission_mode)
         self.live = True
 
     def send(self, mode: str | None) -> bool:
@@ -37,10 +39,10 @@ class Sessions:
         if not self.live:
             chat_mode.take(cast(Any, self), mode)
             self.process()
-        if wanted := chat_mode.wanting(self.record.options, self.live, mode):
+        if wanted := chat_mode.wanting(cast(Any, self.record), self.live, mode):
             chat_mode.take(cast(Any, self), mode)
             self.process()
-        assert not chat_mode.wanting(self.record.options, self.live, mode)
+        assert not chat_mode.wanting(cast(Any, self.record), self.live, mode)
         return wanted
 
     def choose(self, mode: str | None) -> None:
@@ -50,7 +52,7 @@ class Sessions:
 
     @property
     def mode(self) -> str | None:
-        return cast("str | None", self.record.options.get("permission_mode"))
+        return cast("str | None", self.record.launch.permission_mode)
 
 
 @pytest.mark.parametrize("before", [None, "acceptEdits", "bypassPermissions"])
@@ -66,7 +68,7 @@ def test_planning_is_undone_by_the_next_other_mode_to_what_was_before(before: st
     assert session.send(end)
     assert session.mode == before
     assert not session.send(end)
-    assert "planned" not in session.record.options
+    assert session.record.intent.planned is None
 
 
 def test_a_session_that_sleeps_wakes_in_the_mode_of_its_message() -> None:
@@ -90,7 +92,7 @@ def test_what_somebody_has_chosen_is_never_undone(chosen: str | None) -> None:
 def test_a_plan_mode_that_was_left_at_the_terminal_is_entered_anew() -> None:
     session = Sessions()
     session.send("planning")
-    session.record.options["mode_now"] = "acceptEdits"  # the plan was approved
+    session.record.process = ProcessFacts(mode_now="acceptEdits")  # the plan was approved
     assert session.send("planning")
     assert session.send("normal")
     assert session.mode is None
@@ -106,15 +108,15 @@ def test_a_process_that_could_not_be_replaced_yet_still_has_to_be() -> None:
     session = Sessions()
     session.send("planning")
     chat_mode.take(cast(Any, session), "normal")
-    assert chat_mode.wanting(session.record.options, True, "normal")
-    assert chat_mode.wanting(session.record.options, True, "planning")
-    assert not chat_mode.wanting(session.record.options, True, None)
+    assert chat_mode.wanting(cast(Any, session.record), True, "normal")
+    assert chat_mode.wanting(cast(Any, session.record), True, "planning")
+    assert not chat_mode.wanting(cast(Any, session.record), True, None)
 
 
 def test_a_fork_leaves_the_plan_mode_as_its_origin_does() -> None:
     origin = Sessions(permission_mode="acceptEdits", mode_now="acceptEdits")
     origin.send("planning")
     fork = Sessions(permission_mode="plan", mode_now="plan")
-    chat_mode.inherit(cast(Any, fork), origin.record.options)
+    chat_mode.inherit(cast(Any, fork), origin.record.intent)
     assert fork.send("normal")
     assert fork.mode == "acceptEdits"

@@ -7,6 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import pytest
 
 from supervisor.claude.screen import Menu, Sight
@@ -15,6 +16,7 @@ from supervisor.session import appearances
 from supervisor.session.appearances import appearance
 from supervisor.session.shown_requests import overtaken, shown_request
 from supervisor.session.waiting import Permission
+from supervisor.store.options import Remembered
 from tests.unit.claude.test_screen import RELEASES, seen, shown
 
 
@@ -78,7 +80,7 @@ class Looked(SimpleNamespace):
     """As much of a session as names a dialog."""
 
     def __init__(self) -> None:
-        record = SimpleNamespace(generation=1, asked=None, options={}, turn_prompt=None)
+        record = SimpleNamespace(generation=1, asked=None, remembered=Remembered(), turn_prompt=None)
         super().__init__(record=record, shown=None, status=None)
 
     def look(self, sight: Sight, since: int | None = None, size: tuple[int, int] = (120, 40)) -> str:
@@ -106,7 +108,8 @@ def test_an_appearance_has_one_id_while_it_is_up_and_the_next_one_another() -> N
 def test_the_next_supervisor_knows_the_appearance_unless_it_was_answered_in_between() -> None:
     session = Looked()
     session.record.asked = session.look(BASH, 1000)
-    session.record.options[appearances.LOOK] = [session.shown.sight.identity, session.shown.stamp]
+    look = (session.shown.sight.identity, session.shown.stamp)
+    session.record.remembered = msgspec.structs.replace(session.record.remembered, asked_look=look)
     after = Looked()
     after.record = session.record
     assert after.look(BASH, 1000) == session.record.asked

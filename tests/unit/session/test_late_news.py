@@ -26,6 +26,7 @@ from supervisor.pool.managed_session import Household
 from supervisor.session import receipts
 from supervisor.session.session import TRUST_TRIES, House, Session
 from supervisor.session.states import Event
+from supervisor.store.options import ProcessFacts
 from supervisor.store.store import MessageRecord, SessionRecord, Store, now_ms
 
 WORDS = "our words"
@@ -338,7 +339,7 @@ async def test_a_message_is_not_withdrawn_for_what_a_person_has_typed(
 ) -> None:
     session, message = claude.session, claude.begin("m")
     receipts.step(session, message, "submitted", prompt_id="p")
-    session.record.options = {interrupt.WITHDRAWING: "m"}  # by a supervisor that died before it pressed Esc
+    session.record.process = ProcessFacts(withdrawing="m")  # by a supervisor that died before it pressed Esc
     session.terminal = SimpleNamespace(sight=lambda: Sight("draft", draft="a person's"))  # type: ignore[assignment]
 
     async def contents(_: Session) -> str:

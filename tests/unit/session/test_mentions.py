@@ -18,6 +18,7 @@ from supervisor.bus.access import permit
 from supervisor.claude import mentions
 from supervisor.session import mention_rules
 from supervisor.session.mention_rules import Reach
+from supervisor.store.options import LaunchOptions
 
 OWN = "8f18b2f1-c3d4-4b4e-9059-4ce12da03470"
 
@@ -29,7 +30,9 @@ def reach(tmp_path: Path) -> Reach:
     (tmp_path / "outside" / "file").write_text("x")
     (tmp_path / "project" / "link").symlink_to(tmp_path / "outside")
     paths = resolve({"PILOTLIGHT_HOME": str(tmp_path / "pl")})
-    return Reach.of(paths, OWN, str(tmp_path / "project"), {"add_dirs": [str(tmp_path / "added")]}, tmp_path / "home")
+    return Reach.of(
+        paths, OWN, str(tmp_path / "project"), tmp_path / "home", LaunchOptions(add_dirs=(str(tmp_path / "added"),))
+    )
 
 
 def code(reach: Reach, text: str, confined: bool = True, rule: str = "project") -> str | None:
@@ -102,7 +105,9 @@ def test_secrets_are_refused_to_everybody_in_every_mode(reach: Reach, tmp_path: 
 def test_a_name_counts_from_the_folder_that_claude_is_in(reach: Reach, tmp_path: Path) -> None:
     (tmp_path / "project" / "sub" / "up").symlink_to(tmp_path / "outside")
     assert code(reach, "@up/file") is None  # nothing of that name in the project
-    moved = Reach.of(reach.paths, OWN, str(tmp_path / "project"), {"cwd": str(tmp_path / "project" / "sub")}, tmp_path)
+    moved = Reach.of(
+        reach.paths, OWN, str(tmp_path / "project"), tmp_path, LaunchOptions(), str(tmp_path / "project" / "sub")
+    )
     assert code(moved, "@up/file") == "mention_outside"
 
 

@@ -6,11 +6,13 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
+
 from shared.bus.messages import Waiting
-from supervisor.session.appearances import LOOK
 from supervisor.session.observer import HOOK_LAG_SECONDS, Observer
 from supervisor.session.states import Event, State
 from supervisor.session.waiting import Permission
+from supervisor.store.options import Remembered
 from tests.unit.claude.test_screen import seen
 
 
@@ -19,7 +21,13 @@ class Watched(SimpleNamespace):
 
     def __init__(self, **known: Any) -> None:
         record = SimpleNamespace(
-            child=None, turn_prompt=None, ready_once=True, generation=1, asked=None, options={}, held_until=None
+            child=None,
+            turn_prompt=None,
+            ready_once=True,
+            generation=1,
+            asked=None,
+            remembered=Remembered(),
+            held_until=None,
         )
         screen = SimpleNamespace(size=(120, 40))
         terminal = SimpleNamespace(settled=True, screen=screen, sight=lambda: seen("2.1.330", "permission-bash"))
@@ -105,5 +113,6 @@ def test_a_dialog_that_was_told_before_a_restart_is_told_at_once() -> None:
     after = Watched()
     after.record.turn_prompt = "p1"
     after.record.asked = before.asked[0].id
-    after.record.options = before.record.options | {LOOK: [before.shown.sight.identity, None]}
+    look = (before.shown.sight.identity, None)
+    after.record.remembered = msgspec.structs.replace(before.record.remembered, asked_look=look)
     assert asked(after, 50.0) == ["permission"]

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from supervisor.session.permission_mode import follow, started_with
-from supervisor.store.records import MODE_NOW, PLANNED, SETTINGS_CHANGED, STALE
+from supervisor.store.options import KINDS, SETTINGS_CHANGED, flat, of_flat
+
+MODE_NOW, PLANNED, STALE = "mode_now", "planned", "stale"
 
 PLAN = {"permission_mode": "plan", MODE_NOW: "plan"}
 
@@ -38,9 +40,9 @@ PLAN = {"permission_mode": "plan", MODE_NOW: "plan"}
 def test_follow(options: dict[str, Any], heard: Any, becomes: dict[str, Any]) -> None:
     told: list[Any] = []
     store: Any = SimpleNamespace(append=lambda *event: told.append(event))
-    record: Any = SimpleNamespace(id="s", options=dict(options))
+    record: Any = SimpleNamespace(id="s", **of_flat(options))
     follow(record, store, heard)
-    assert record.options == becomes
+    assert flat([getattr(record, name) for name in KINDS], record.unknown_options) == becomes
     changed = becomes.get("permission_mode") != options.get("permission_mode")
     assert [event[0].kind for event in told] == (["updated"] if changed else [])
 

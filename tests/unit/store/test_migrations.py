@@ -78,7 +78,7 @@ def test_a_database_of_an_earlier_version_keeps_all_that_it_says(earlier: Path) 
     record = store.session(AT_WORK)
     assert record is not None
     assert record.title == "Renamed 漢字"
-    assert record.options["model"] == "sonnet"
+    assert record.launch.model == "sonnet"
     assert [entry["id"] for entry in record.conversations] == [AT_WORK]
     waiting = [(message.state, message.text) for message in store.open_messages(AT_WORK)]
     assert waiting == [
@@ -208,7 +208,7 @@ def test_of_many_copies_the_newest_are_kept(tmp_path: Path) -> None:
 def test_members_that_we_do_not_know_are_kept_when_we_write(tmp_path: Path) -> None:
     path = tmp_path / "pilotlight.db"
     store = Store(path)
-    session = SessionRecord("s", "/p", 1, 1, "idle", "c", options={"later": {"deep": [1]}})
+    session = SessionRecord("s", "/p", 1, 1, "idle", "c", unknown_options={"later": {"deep": [1]}})
     session.unknown = {"colour": "green", "nested": {"a": [1, {"b": None}]}}
     message = MessageRecord("m", "s", "queued", 0.0, "hello", 1, unknown={"device": "phone"})
     store.save_session(session)

@@ -28,8 +28,8 @@ from supervisor.lifecycle.holder_link import Link
 from supervisor.session import receipts
 from supervisor.session.states import Event
 from supervisor.session.turn import Outcome
+from supervisor.store.options import Intent, Planned, Stop
 from supervisor.store.publishing import MAX_WAITING, Publisher
-from supervisor.store.records import PLANNED
 from supervisor.store.rollback import undone_on_failure
 from supervisor.store.sqlite import Connection
 from supervisor.store.store import MessageRecord, Store
@@ -164,7 +164,7 @@ def a_question(claude: Claude) -> Callable[[], Any]:
 def an_end(claude: Claude) -> Callable[[], Any]:
     claude.begin("m", state="queued")
     claude.session.current = None
-    claude.session.record.options = {"stop": {"to": "ended"}, "model": "sonnet"}
+    claude.session.record.intent = Intent(Stop("ended"))
     claude.store.save_session(claude.session.record)
     return lambda: ending.end(claude.session, "killed", "expired", None, None)
 
@@ -174,7 +174,7 @@ def a_mode(claude: Claude) -> Callable[[], Any]:
 
 
 def a_mode_that_is_inherited(claude: Claude) -> Callable[[], Any]:
-    return lambda: chat_mode.inherit(claude.session, {PLANNED: {"before": "default"}})
+    return lambda: chat_mode.inherit(claude.session, Intent(planned=Planned("default")))
 
 
 def a_withdrawal(claude: Claude) -> Callable[[], Any]:

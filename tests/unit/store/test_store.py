@@ -10,6 +10,7 @@ import pytest
 
 from shared.bus.messages import Event
 from shared.errors import StorageFailed
+from supervisor.store.options import Intent, LaunchOptions, Planned, ProcessFacts, Remembered, Stop
 from supervisor.store.store import Damaged, MessageRecord, SessionRecord, Store
 
 
@@ -216,7 +217,10 @@ def test_events_are_found_by_session_and_kind_and_number(store: Store) -> None:
 
 def test_a_session_comes_back_as_it_was_stored(store: Store) -> None:
     record = session()
-    record.child, record.background, record.options = [12, 34], [{"id": "b"}], {"model": "opus"}
+    record.child, record.background = [12, 34], [{"id": "b"}]
+    record.launch, record.process = LaunchOptions(model="opus", add_dirs=("/a",)), ProcessFacts(stale="upgrade")
+    record.intent = Intent(Stop("ended", "killed", "killed"), Planned("default"), False)
+    record.remembered = Remembered("c", 3, ("look", None), 5)
     store.save_session(record)
     assert store.session("s1") == record
     record.state = "ended"

@@ -17,6 +17,7 @@ from shared import asciicast
 from shared.config import Config, SessionsConfig
 from shared.errors import StorageFailed
 from supervisor.session.states import State
+from supervisor.store.options import Intent
 from supervisor.viewers import recorder as module
 from supervisor.viewers.recorder import NAME, OLD_NAME, Recorder, Recording
 
@@ -137,7 +138,7 @@ class Recorded:
     def _session(self, folder: Path, identity: str) -> Any:
         (folder / identity).mkdir()
         store = SimpleNamespace(append=self._append, transaction=nullcontext)
-        record = SimpleNamespace(options={})
+        record = SimpleNamespace(intent=Intent())
         return SimpleNamespace(
             id=identity, dir=folder / identity, store=store, record=record, terminal="there", state=State.IDLE
         )
