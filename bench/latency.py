@@ -56,7 +56,7 @@ class Raw:
         if select.select([self._child.child_fd], [], [], seconds)[0]:
             self._screen.feed(os.read(self._child.child_fd, 65536))
 
-    def _sight(self) -> screen.Sight:
+    def _sight(self) -> screen.ScreenReading:
         return screen.read(self._screen.lines(), self._screen.cursor, self._screen.is_faint)
 
     def _await(self, condition: Any, seconds: float) -> bool:

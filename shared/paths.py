@@ -117,7 +117,7 @@ class Paths:
         for folder in (self.home, self.sessions_dir, self.log_dir, self.run_dir, self.run_dir / "h"):
             make_private(folder)
 
-    def heal(self) -> bool:
+    def restore(self) -> bool:
         """Make the run directory anew if somebody deleted it, and say whether: what binds sockets needs it. Raise Unavailable
         when another user has made it meanwhile."""
         self.check_run_dir()

@@ -32,7 +32,7 @@ from supervisor.bus.operations.notifications import NotificationOps
 from supervisor.bus.operations.table import Ops
 from supervisor.bus.operations.terminal import TerminalOps
 from supervisor.bus.server import Bus
-from supervisor.bus.sockets import Door, LocalDoor, TcpDoor
+from supervisor.bus.sockets import Endpoint, LocalEndpoint, TcpEndpoint
 from supervisor.claude import command_line
 from supervisor.instance import Ownership
 from supervisor.notifications.feed import CommandFeed
@@ -43,9 +43,9 @@ from supervisor.pool.health import Health
 from supervisor.pool.metrics import Metrics
 from supervisor.pool.pool import Pool
 from supervisor.pool.recovery import open_store, restore
-from supervisor.pool.retention import Folders
+from supervisor.pool.retention import Retention
 from supervisor.pool.transcripts import Transcripts
-from supervisor.session.session import House
+from supervisor.session.session import Services
 from supervisor.settings import Settings
 from supervisor.store.publishing import Publisher
 from supervisor.store.store import now_ms
@@ -92,7 +92,7 @@ class Daemon:
         self._ready = False
         self._version: str | None = None
         self._node = node.Node("", "")
-        self._tcp: TcpDoor | None = None
+        self._tcp: TcpEndpoint | None = None
         self._claude: tuple[float, dict[str, Any]] = (0.0, {})
         self._done = asyncio.Event()
         self.config = overlay_demo(load(paths.config_file, environment), environment)
@@ -112,7 +112,7 @@ class Daemon:
         self._node = node.establish(self._paths.home, self.config.node.name, store.epoch)
         store.journal.node = self._node.id
         settings = Settings(self.config, store)
-        house = House(
+        services = Services(
             store=store,
             paths=self._paths,
             config=lambda: settings.config,
@@ -121,7 +121,7 @@ class Daemon:
             log=log,
             demo=bool(self._environment.get(DEMO)),
         )
-        pool = Pool(house)
+        pool = Pool(services)
         health, metrics = Health(pool), Metrics()
         notifications = Notifications(
             store, lambda: settings.config.notify, pool.look, self._paths.push_key, self._node.id, log
@@ -146,23 +146,23 @@ class Daemon:
         TerminalOps(pool, ops, recorder)
         NotificationOps(notifications, ops, lambda: settings.config.notify)
         self._tcp = self._tcp_door(log)
-        doors: list[Door] = [LocalDoor(self._paths.request_address, self._paths.event_address)]
+        doors: list[Endpoint] = [LocalEndpoint(self._paths.request_address, self._paths.event_address)]
         bus = Bus(doors + ([self._tcp] if self._tcp else []), ops.handle, log, with_effect("looks"), ops.audit.permit)
-        health.chores += [
-            ("run_dir_renewed", self._paths.heal),
+        health.background += [
+            ("run_dir_renewed", self._paths.restore),
             *(
-                (name, partial(self._in_run_dir, heal))
-                for name, heal in (
-                    ("bus_rebound", bus.heal),
-                    ("viewers_rebound", viewers.heal),
-                    ("lock_renewed", ownership.heal),
+                (name, partial(self._in_run_dir, restore))
+                for name, restore in (
+                    ("bus_rebound", bus.restore),
+                    ("viewers_rebound", viewers.restore),
+                    ("lock_renewed", ownership.restore),
                 )
             ),
             ("", metrics.note_pass),
-            ("", Folders(pool).tidy),
+            ("", Retention(pool).tidy),
             ("", Transcripts(pool).keep),
-            ("", store.give_back),
-            ("", resources.give_back),
+            ("", store.release_memory),
+            ("", resources.release_memory),
         ]
 
         publisher = Publisher(store.head(), log)
@@ -183,9 +183,9 @@ class Daemon:
             log.info("database_changed", extra={"fields": fields})
         if loss is not None:
             log.error("database_damaged", extra={"fields": {"movedTo": str(loss.moved_to), "why": loss.reason}})
-            restore(store, loss, self._paths, house.claude_home)
+            restore(store, loss, self._paths, services.claude_home)
         store.append(events.Started(pid=os.getpid(), version=__version__))
-        settings.confess(log)
+        settings.report_unusable(log)
         await talk.prepare()
         outcomes = await pool.recover()
         notifications.seed({s.id: s.waiting.id for s in pool.sessions() if s.waiting is not None})
@@ -217,7 +217,7 @@ class Daemon:
             notify(STOPPING)
             await _cancel({*tasks, stopping})
             await pool.close()
-            await house.spares.close()
+            await services.spares.close()
             with suppress(StorageFailed):
                 store.append(events.Stopped(pid=os.getpid()))
             log.info("supervisor_stopped", extra={"fields": {"pid": os.getpid()}})
@@ -226,10 +226,10 @@ class Daemon:
             store.close()
         return 0
 
-    def _in_run_dir(self, heal: Callable[[], bool]) -> bool:
+    def _in_run_dir(self, restore: Callable[[], bool]) -> bool:
         """Make something anew in the run directory, unless another user has made that meanwhile: raise Unavailable."""
         self._paths.check_run_dir()
-        return heal()
+        return restore()
 
     async def _learn_version(self, pool: Pool) -> None:
         """Ask the CLI for its version now and then: it may be updated under us."""
@@ -245,14 +245,14 @@ class Daemon:
             "node": NodeView(id=self._node.id, name=self._node.name),
             "epoch": pool.store.epoch,
             "ready": self._ready,
-            "demo": pool.house.demo,
+            "demo": pool.services.demo,
             "claudeVersion": self._version,
             "busTcp": self._tcp.facts() if self._tcp else None,
             **self._look_for_claude(pool),
         }
 
-    def _tcp_door(self, log: logging.Logger) -> TcpDoor | None:
-        return TcpDoor(self.config.bus, BusKeyring(self._paths), log) if self.config.bus.tcp_host else None
+    def _tcp_door(self, log: logging.Logger) -> TcpEndpoint | None:
+        return TcpEndpoint(self.config.bus, BusKeyring(self._paths), log) if self.config.bus.tcp_host else None
 
     def _look_for_claude(self, pool: Pool) -> dict[str, Any]:
         """Where the CLI is; looked up at most once a second, since it walks PATH."""

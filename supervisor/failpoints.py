@@ -21,7 +21,7 @@ def held(name: str) -> bool:
     return True
 
 
-async def pause_point(name: str) -> None:
+async def failpoint(name: str) -> None:
     """Wait here while a test holds `name`."""
     if _DIRECTORY is None:
         return

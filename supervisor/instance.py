@@ -55,7 +55,7 @@ class Ownership:
             raise
         return made
 
-    def heal(self) -> bool:
+    def restore(self) -> bool:
         """Make the lock file anew if it is not there any more. Return whether it had to be done."""
         try:
             seen, ours = os.stat(self._lock), os.fstat(self._file)

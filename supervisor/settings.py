@@ -37,7 +37,7 @@ class Settings:
         self._changed = self._usable(store.meta(_KEY))
         self.config = self._merge(self._changed)
 
-    def confess(self, log: logging.Logger) -> None:
+    def report_unusable(self, log: logging.Logger) -> None:
         """Say what of that which was changed at run time cannot be used, if so: the file's settings are in force there, and
         the next change writes over it."""
         for reason in self._unusable:

@@ -67,7 +67,7 @@ class Cli:
             start.argv[0], start.argv[1:], cwd=start.cwd, env=start.env, dimensions=(ROWS, COLUMNS), echo=False
         )
 
-    def settle(self, quiet: float = QUIET_SECONDS) -> dialogs.Sight:
+    def settle(self, quiet: float = QUIET_SECONDS) -> dialogs.ScreenReading:
         """Read until nothing was drawn for a while, or for long enough (a spinner never rests)."""
         end = time.monotonic() + quiet
         limit = end + 3.0
@@ -81,7 +81,7 @@ class Cli:
                 break
         return self.sight()
 
-    def sight(self) -> dialogs.Sight:
+    def sight(self) -> dialogs.ScreenReading:
         return dialogs.read(self.screen.lines(), self.screen.cursor, self.screen.is_faint)
 
     def until(self, text: str, timeout: float = 20.0) -> None:

@@ -18,7 +18,7 @@ from api.context import Api
 from api.events.reader import CONVERSATION, SILENCE, Filter, Position, Reader, frame_text, present
 from api.events.responses import Gone
 from api.events.text_order import TextOrder
-from api.http.outcomes import making_way, tell
+from api.http.outcomes import interrupt_allowance, tell
 from api.http.requests import MAX_WAIT_SECONDS
 from api.inbox import Inbox
 from shared.bus import events
@@ -38,15 +38,15 @@ def begin(here: Api, inbox: Inbox, gone: Gone, message: SendMessage, start: Posi
     place = start or present(here.call)
     limit = time.monotonic() + (message.wait or MAX_WAIT_SECONDS)
     sent = msgspec.convert(
-        here.hold("message.send", msgspec.structs.replace(message, wait=0.0), making_way(message)), Sent
+        here.hold("message.send", msgspec.structs.replace(message, wait=0.0), interrupt_allowance(message)), Sent
     )
-    own = _Own(sent.message.id)
+    own = _MessageFilter(sent.message.id)
     order = TextOrder(own.picks)
     reader = Reader(here.call, inbox, Filter(sent.session.id, CONVERSATION, own.picks), place, order)
-    return _Telling(here, sent, reader, own, limit).frames(gone)
+    return _MessageStream(here, sent, reader, own, limit).frames(gone)
 
 
-class _Own:
+class _MessageFilter:
     """Which events of the session are about this message, and whether all of its text has come."""
 
     def __init__(self, message_id: str) -> None:
@@ -93,8 +93,8 @@ class _Own:
         return text.endswith(reply.strip()) or reply.strip().endswith(text)
 
 
-class _Telling:
-    def __init__(self, here: Api, sent: Sent, reader: Reader, own: _Own, limit: float) -> None:
+class _MessageStream:
+    def __init__(self, here: Api, sent: Sent, reader: Reader, own: _MessageFilter, limit: float) -> None:
         self._here = here
         self._sent = sent
         self._reader = reader

@@ -37,11 +37,11 @@ def deliver(message: SendMessage) -> Response:
     with here.holds.held() as free:
         if message.wait and not free:
             message = msgspec.structs.replace(message, wait=0.0)
-        sent = msgspec.convert(here.hold("message.send", message, message.wait + making_way(message)), Sent)
+        sent = msgspec.convert(here.hold("message.send", message, message.wait + interrupt_allowance(message)), Sent)
     return outcome(sent)
 
 
-def making_way(message: SendMessage) -> float:
+def interrupt_allowance(message: SendMessage) -> float:
     """Seconds that it may take to end the turn that runs, before a message that asks for that is waited for."""
     return INTERRUPT_SECONDS if message.interrupt else 0.0
 

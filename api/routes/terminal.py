@@ -18,7 +18,7 @@ from api.auth.guard import need
 from api.context import api
 from api.http import requests
 from api.http.problems import json_response
-from api.terminals.relay import Viewers, Visit
+from api.terminals.relay import TerminalRequest, Viewers
 from api.terminals.websocket import valid_key
 from shared import asciicast
 from shared.bus.operations import RecordingRequest, Resize, ScreenRequest, SendKeys, SessionRef
@@ -180,14 +180,16 @@ def terminal(id: str) -> Response:
         raise InternalError("This server cannot serve WebSockets.", code="no_websocket")
     viewers: Viewers = current_app.extensions[_EXTENSION]
     viewers.reserve()
-    visit = Visit(session, asked.mode == "write", f"{here.actor} in a browser", asked.cols, asked.rows, here.identity)
+    visit = TerminalRequest(
+        session, asked.mode == "write", f"{here.actor} in a browser", asked.cols, asked.rows, here.identity
+    )
     return HandOver(viewers, connection, key, visit)
 
 
 class HandOver(Response):
     """Instead of a response: the connection changes hands, and the thread that served it is free."""
 
-    def __init__(self, viewers: Viewers, connection: socket.socket, key: str, visit: Visit) -> None:
+    def __init__(self, viewers: Viewers, connection: socket.socket, key: str, visit: TerminalRequest) -> None:
         super().__init__(status=101)
         self._viewers, self._connection, self._key, self._visit = viewers, connection, key, visit
 

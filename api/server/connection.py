@@ -102,7 +102,7 @@ class Connection(TConn):  # type: ignore[misc]
         else:
             super().close()
 
-    def give_back(self) -> None:
+    def hand_back(self) -> None:
         """The request is over."""
         if self._reader is not None:
             self._reader.end()

@@ -46,7 +46,7 @@ class Lock:
             self._content = msgspec.json.encode(content)
             os.pwrite(self._fd, self._content, 0)
 
-    def heal(self, elsewhere: Path) -> bool:
+    def restore(self, elsewhere: Path) -> bool:
         """Take it anew if the file is gone; `elsewhere` when another API has come meanwhile. Whether it had to be done. Raise
         Conflict or OSError when it cannot be."""
         with self._busy:
@@ -110,8 +110,8 @@ def _keep(lock: Lock, paths: Paths, port: int) -> None:
     while True:
         time.sleep(HEAL_SECONDS)
         try:
-            paths.heal()
-            if lock.heal(paths.further_api_lock(port)):
+            paths.restore()
+            if lock.restore(paths.further_api_lock(port)):
                 _log.warning("lock_renewed")
             trouble = ""
         except (PilotlightError, OSError) as error:

@@ -239,7 +239,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         try:
             return super().handle(conn)
         finally:
-            conn.give_back()
+            conn.hand_back()
 
     def _keepalive_after(self, conn: Connection, keepalive: bool) -> bool:
         """Whether the connection can be used again: not with a body that nobody read to its end, nor half a request. It was

@@ -41,7 +41,7 @@ SEND_BUFFER = 128 * 1024
 
 
 @dataclass(frozen=True)
-class Visit:
+class TerminalRequest:
     """Who wants to see what."""
 
     session: str
@@ -75,7 +75,7 @@ class Viewers:
                 )
             self._count += 1
 
-    def take(self, connection: socket.socket, key: str, visit: Visit) -> None:
+    def take(self, connection: socket.socket, key: str, visit: TerminalRequest) -> None:
         """Serve this connection from now on; the handshake was asked for with `key`, the place is reserved."""
         with self._lock:
             if self._loop is None:
@@ -101,7 +101,7 @@ class Viewers:
                     web.close(POLICY, "the token counts no more")
         asyncio.get_running_loop().call_later(LOOK_SECONDS, self._look)
 
-    async def _serve(self, connection: socket.socket, key: str, visit: Visit) -> None:
+    async def _serve(self, connection: socket.socket, key: str, visit: TerminalRequest) -> None:
         def own(web: WebSocket) -> Link:
             self._sockets[web] = visit.identity
             link = self._link(visit)
@@ -117,12 +117,12 @@ class Viewers:
             connection.close()
             self._gone()
 
-    def _link(self, visit: Visit) -> Link:
+    def _link(self, visit: TerminalRequest) -> Link:
         if visit.write:
             return Link(self._address, visit, self._left, lambda: None)
         found = self._shared.get(visit.session)
         if found is None:
-            shared = Visit(visit.session, False, "api")
+            shared = TerminalRequest(visit.session, False, "api")
             found = Link(self._address, shared, self._left, lambda: self._shared.pop(visit.session, None))
             self._shared[visit.session] = found
         return found
@@ -140,7 +140,7 @@ class Link(asyncio.Protocol):
     """One connection to the supervisor, made again when it breaks, and those who look through it."""
 
     def __init__(
-        self, address: Path, visit: Visit, left: Callable[[WebSocket], None], empty: Callable[[], object]
+        self, address: Path, visit: TerminalRequest, left: Callable[[WebSocket], None], empty: Callable[[], object]
     ) -> None:
         self._address = address
         self._visit = visit

@@ -149,7 +149,7 @@ def _keep_place(daemon: Daemon) -> Owner | None:
 def _leave_mark(app: App) -> None:
     """Say for `pilotlight down` who watches; again, if somebody deleted it, alone or with its folder."""
     with suppress(PilotlightError, OSError):
-        app.paths.heal()
+        app.paths.restore()
         mark = _mark(app)
         if not mark.exists():
             with draft_of(mark, msgspec.json.encode(identify(os.getpid()))) as draft:

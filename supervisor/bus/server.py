@@ -32,7 +32,7 @@ from shared.errors import (
     Unauthorized,
 )
 from supervisor.bus.replies import ACTS, LOOKS, Replies
-from supervisor.bus.sockets import Door
+from supervisor.bus.sockets import Endpoint
 
 Handler = Callable[[Request], Awaitable[Any]]
 Permit = Callable[[Request, BusClientKey], Request]
@@ -110,7 +110,7 @@ def _identity(frame: bytes) -> str:
 class _Peer:
     """Where a reply goes."""
 
-    door: Door
+    door: Endpoint
     identity: bytes
 
 
@@ -138,7 +138,7 @@ class Bus:
 
     def __init__(
         self,
-        doors: Sequence[Door],
+        doors: Sequence[Endpoint],
         handle: Handler,
         log: logging.Logger,
         looking: Container[str] = frozenset(),
@@ -198,7 +198,7 @@ class Bus:
                 self._readable.set()
                 await asyncio.sleep(0)
 
-    def _receive(self, door: Door) -> bool:
+    def _receive(self, door: Endpoint) -> bool:
         """Take one request from this door, if there is one; whether there was."""
         try:
             delivery = door.receive()
@@ -276,9 +276,9 @@ class Bus:
         for peer in peers:
             self._send(peer, data)
 
-    def heal(self) -> bool:
+    def restore(self) -> bool:
         """Open again what somebody has taken away; whether that had to be done."""
-        return any([door.heal() for door in self._doors])
+        return any([door.restore() for door in self._doors])
 
     def _refuse(self, peer: _Peer, identity: str, error: PilotlightError) -> None:
         self._send(peer, _encoder.encode(Reply(v=VERSION, id=identity, ok=False, error=error_body(error))))

@@ -50,7 +50,7 @@ class Delivery:
     client: BusClientKey | None = None
 
 
-class Door(Protocol):
+class Endpoint(Protocol):
     """One ROUTER and one XPUB."""
 
     def open(self, changed: Callable[[], None]) -> None:
@@ -68,7 +68,7 @@ class Door(Protocol):
     def subscribed(self) -> bool:
         """Whether somebody has subscribed since the last look."""
 
-    def heal(self) -> bool:
+    def restore(self) -> bool:
         """Open again what somebody has taken away; whether that had to be done."""
 
     def close(self, patience_ms: int) -> None:
@@ -120,7 +120,7 @@ def _bind(socket: zmq.Socket[Any], address: str) -> None:
         raise StorageFailed(f"The bus cannot be opened at {address}: {error}.") from error
 
 
-class LocalDoor:
+class LocalEndpoint:
     """Unix sockets in the run directory: whoever can open them is the user who runs pilotlight."""
 
     def __init__(self, request_address: str, event_address: str) -> None:
@@ -132,31 +132,31 @@ class LocalDoor:
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def open(self, changed: Callable[[], None]) -> None:
-        """See Door."""
+        """See Endpoint."""
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(int(self._router.get(zmq.FD)), changed)
         changed()
 
     def receive(self) -> Delivery | None:
-        """See Door."""
+        """See Endpoint."""
         if not _has_news(self._router):
             return None
         peer, *frames = self._router.recv_multipart(zmq.NOBLOCK)
         return Delivery(peer, frames)
 
     def reply(self, peer: bytes, data: bytes) -> None:
-        """See Door."""
+        """See Endpoint."""
         self._router.send_multipart([peer, data], zmq.NOBLOCK)
 
     def publish(self, frames: list[bytes]) -> None:
-        """See Door."""
+        """See Endpoint."""
         self._events.send_multipart(frames, zmq.NOBLOCK)
 
     def subscribed(self) -> bool:
-        """See Door."""
+        """See Endpoint."""
         return _has_subscriptions(self._events)
 
-    def heal(self) -> bool:
+    def restore(self) -> bool:
         """Bind again where somebody deleted a socket's file. Who was connected stays so; who comes anew finds us again.
         The old listener is kept: unbinding would remove the new file."""
         missing = [place for place in self._places if not _path(place[1]).exists()]
@@ -165,7 +165,7 @@ class LocalDoor:
         return bool(missing)
 
     def close(self, patience_ms: int) -> None:
-        """See Door."""
+        """See Endpoint."""
         if self._loop is not None:
             self._loop.remove_reader(int(self._router.get(zmq.FD)))
         self._router.close(0)
@@ -173,7 +173,7 @@ class LocalDoor:
         self._context.term()
 
 
-class TcpDoor:
+class TcpEndpoint:
     """For other machines. Closed (`error` says why) while its ports cannot be had; tried again every `CHECK_SECONDS`."""
 
     def __init__(self, config: BusConfig, keyring: BusKeyring, log: logging.Logger) -> None:
@@ -183,14 +183,14 @@ class TcpDoor:
         self._log = log
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._sockets: list[zmq.Socket[bytes]] = []
-        self._doorman = _Doorman(self._context, keyring, log)
+        self._doorman = _ZapHandler(self._context, keyring, log)
         self._changed: Callable[[], None] = lambda: None
         self._watch: asyncio.Task[None] | None = None
         self._key: KeyPair | None = None
         self.error: str | None = None
 
     def open(self, changed: Callable[[], None]) -> None:
-        """See Door."""
+        """See Endpoint."""
         self._changed = changed
         self._doorman.start()
         self._open_sockets()
@@ -203,7 +203,7 @@ class TcpDoor:
         return {"requests": requests, "events": events, "serverKey": key, "error": self.error}
 
     def receive(self) -> Delivery | None:
-        """See Door."""
+        """See Endpoint."""
         if not self._sockets or not _has_news(self._sockets[0]):
             return None
         peer, *frames = self._sockets[0].recv_multipart(zmq.NOBLOCK, copy=False)
@@ -213,25 +213,25 @@ class TcpDoor:
         return Delivery(peer.bytes, [frame.bytes for frame in frames], client)
 
     def reply(self, peer: bytes, data: bytes) -> None:
-        """See Door."""
+        """See Endpoint."""
         if self._sockets:
             self._sockets[0].send_multipart([peer, data], zmq.NOBLOCK)
 
     def publish(self, frames: list[bytes]) -> None:
-        """See Door."""
+        """See Endpoint."""
         if self._sockets:
             self._sockets[1].send_multipart(frames, zmq.NOBLOCK)
 
     def subscribed(self) -> bool:
-        """See Door."""
+        """See Endpoint."""
         return bool(self._sockets) and _has_subscriptions(self._sockets[1])
 
-    def heal(self) -> bool:
-        """See Door. This one tries by itself."""
+    def restore(self) -> bool:
+        """See Endpoint. This one tries by itself."""
         return False
 
     def close(self, patience_ms: int) -> None:
-        """See Door."""
+        """See Endpoint."""
         if self._watch is not None:
             self._watch.cancel()
         self._close_sockets(patience_ms)
@@ -295,7 +295,7 @@ class TcpDoor:
                 self._open_sockets()
 
 
-class _Doorman:
+class _ZapHandler:
     """Answers ZeroMQ's question whether a key may come in (ZAP, https://rfc.zeromq.org/spec/27/)."""
 
     def __init__(self, context: zmq.Context[zmq.Socket[bytes]], keyring: BusKeyring, log: logging.Logger) -> None:

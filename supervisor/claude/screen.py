@@ -99,7 +99,7 @@ class Menu:
 
 
 @dataclass(frozen=True)
-class Sight:
+class ScreenReading:
     """What the screen shows."""
 
     kind: str
@@ -123,7 +123,7 @@ class Sight:
         return self.menu.identity if self.menu is not None else _digest("\n".join([self.kind, *_spoken(self.text)]))
 
 
-def goes_on(before: Sight, now: Sight, own: bool = False, resized: bool = False) -> bool:
+def goes_on(before: ScreenReading, now: ScreenReading, own: bool = False, resized: bool = False) -> bool:
     """Whether a dialog that is on the screen may be the one that was there a moment ago, changed by a person's keys: the
     pointer or the cursor has moved, and only where it stands, or stood, there are other words. Of what the CLI offers by
     itself (`own`: settings, lists) only the title has to stay. `resized`: what was wrapped at another width is the same."""
@@ -144,7 +144,7 @@ def goes_on(before: Sight, now: Sight, own: bool = False, resized: bool = False)
     return [r for r in _ticking(before) if r not in filled] == [r for r in _ticking(now) if r not in filled]
 
 
-def _resembles(before: Sight, now: Sight) -> bool:
+def _resembles(before: ScreenReading, now: ScreenReading) -> bool:
     one, other = (
         _joined("".join([sight.text, *(c.label for c in sight.menu.choices)] if sight.menu else sight.text))
         for sight in (before, now)
@@ -163,7 +163,7 @@ def _spoken(text: str) -> list[str]:
     return [" ".join(rows[0].split()), *rows[1:]] if rows else []
 
 
-def _ticking(sight: Sight) -> list[str]:
+def _ticking(sight: ScreenReading) -> list[str]:
     """The rows of a notice; what counts the seconds, or turns round, does not make it another one."""
     return [row if _COUNTER.search(row) else re.sub(r"[\W\d_]+", " ", row).strip() for row in _spoken(sight.text)]
 
@@ -172,30 +172,30 @@ def _digest(text: str) -> str:
     return "d_" + hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def read(rows: list[str], cursor: tuple[int, int], is_faint: Callable[[int, int], bool]) -> Sight:
+def read(rows: list[str], cursor: tuple[int, int], is_faint: Callable[[int, int], bool]) -> ScreenReading:
     """Classify a screen. `rows` are right-trimmed; `cursor` is column and row."""
     if not any(rows):
-        return Sight("blank")
+        return ScreenReading("blank")
     box = _prompt_box(rows, cursor)
     if box is not None:
         top, bottom = box
         footer = "\n".join(rows[bottom + 1 :])
         draft = _draft(rows[top:bottom], top, is_faint)
         refused = bool(_NOT_LOGGED_IN.search(footer))
-        return Sight("draft" if draft else "prompt", draft=draft, not_logged_in=refused, mode=mode(footer))
+        return ScreenReading("draft" if draft else "prompt", draft=draft, not_logged_in=refused, mode=mode(footer))
     if _waits_for_editor(rows):
-        return Sight("editor", text="\n".join(rows).strip("\n"))
+        return ScreenReading("editor", text="\n".join(rows).strip("\n"))
     menu = _menu(rows, cursor)
     if menu is not None:
-        return Sight("menu", menu=menu, text=menu.text, keys=_keys(rows[_start(rows, cursor[1]) :]))
+        return ScreenReading("menu", menu=menu, text=menu.text, keys=_keys(rows[_start(rows, cursor[1]) :]))
     start = _start(rows, len(rows))
     own = rows[start:]
     filled = rows[cursor[1]].strip(" │┃") if cursor[1] < len(rows) else ""
     if start > 0 and not _is_below_box(rows, start - 1) and not any(_TRANSCRIPT.match(row) for row in own):
         text, keys = _plain(own), _keys(own)
         if keys and re.search(r"\w", text):
-            return Sight("notice", text=text, keys=keys, cursor_text=filled)
-    return Sight("other", text="\n".join(rows).strip("\n"), cursor_text=filled)
+            return ScreenReading("notice", text=text, keys=keys, cursor_text=filled)
+    return ScreenReading("other", text="\n".join(rows).strip("\n"), cursor_text=filled)
 
 
 def _waits_for_editor(rows: list[str]) -> bool:

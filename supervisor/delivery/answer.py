@@ -20,7 +20,7 @@ from shared.bus import events
 from shared.bus.messages import Choice, Waiting
 from shared.bus.operations import Answer
 from shared.errors import Conflict, Forbidden, InvalidRequest, Unavailable
-from supervisor.claude.screen import Menu, Sight
+from supervisor.claude.screen import Menu, ScreenReading
 from supervisor.delivery import question_answer
 from supervisor.delivery.late_answer import too_late
 from supervisor.session.appearances import Appearance, stamp_of
@@ -53,7 +53,7 @@ ALIASES = {"yes": "allow", "1": "allow", "no": "deny"}
 async def answer(session: Session, request: Answer, actor: str = "local") -> dict[str, Any]:
     """Answer the session's present question, and record who did and what that has changed. Raise Conflict when it was answered
     already or another one is up, Forbidden when a rule refuses what is to run instead."""
-    await session.pulse.until(lambda: not _unseen(session), SEEN_SECONDS)
+    await session.changed.wait_for(lambda: not _unseen(session), SEEN_SECONDS)
     async with session.answering:
         waiting = _wanted(session, request.waiting_id)
         permission = next((known for known in session.permissions if known.id == waiting.id), None)
@@ -74,7 +74,7 @@ async def answer(session: Session, request: Answer, actor: str = "local") -> dic
             session.given.discard(waiting.id)
             raise
         session.store.append(events.Answered(id=waiting.id, for_=waiting.kind, by=actor, **given), session.id)
-        await session.pulse.until(lambda: not _waits(session, waiting.id), GONE_SECONDS)
+        await session.changed.wait_for(lambda: not _waits(session, waiting.id), GONE_SECONDS)
         return {"id": waiting.id, **given}
 
 
@@ -108,16 +108,16 @@ async def _answer_request(
 
     def gone() -> bool:
         over = permission not in session.permissions or permission.decided_at is not None
-        return over or (permission.menu_seen and session.sight().kind in ("prompt", "draft"))
+        return over or (permission.menu_seen and session.screen_reading().kind in ("prompt", "draft"))
 
     def drawn() -> bool:
         return gone() or session.terminal is None or session.terminal.drawn_at > session.keyed_at
 
     async with session.typing:
-        await session.pulse.until(gone, session.keyed_at + KEYED_SECONDS - time.monotonic())
+        await session.changed.wait_for(gone, session.keyed_at + KEYED_SECONDS - time.monotonic())
         left = session.keyed_at + UNSHOWN_SECONDS - time.monotonic()
-        if not drawn() and await session.pulse.until(drawn, left):
-            await session.pulse.until(gone, KEYED_SECONDS)
+        if not drawn() and await session.changed.wait_for(drawn, left):
+            await session.changed.wait_for(gone, KEYED_SECONDS)
         if gone() or not await permission.decide(decision):
             if permission.decided_at is None:
                 session.drop_permission(permission)
@@ -125,7 +125,7 @@ async def _answer_request(
         permission.decided_at = time.monotonic()
         # The hook has the answer, Claude not yet: a key that comes now would be first.
         shown = _words(session)
-        await session.pulse.until(lambda: shown is None or _words(session) != shown, KEYED_SECONDS)
+        await session.changed.wait_for(lambda: shown is None or _words(session) != shown, KEYED_SECONDS)
     return _told(permission, decision)
 
 
@@ -134,7 +134,7 @@ def _ask_the_rules(session: Session, permission: Permission, decision: dict[str,
     changed = decision.get("updatedInput", permission.input)
     if permission.kind == "question" or changed == permission.input:
         return
-    rule = decide(session.house.config().permissions.rules, replace(permission, input=changed))
+    rule = decide(session.services.config().permissions.rules, replace(permission, input=changed))
     if rule is not None and rule.answer == "deny":
         raise Forbidden(
             f"A rule refuses what `updatedInput` asks for: {rule.message or f'{rule.tool}, {rule.pattern}'}. Answer otherwise.",
@@ -156,7 +156,7 @@ def _told(permission: Permission, decision: dict[str, Any]) -> dict[str, Any]:
 async def _answer_handed(session: Session, permission: Permission, request: Answer) -> dict[str, Any]:
     """Answer a request whose hook was let go, in its dialog."""
     up = session.shown
-    choices = up.sight.menu.choices if up is not None and up.sight.menu is not None else []
+    choices = up.screen_reading.menu.choices if up is not None and up.screen_reading.menu is not None else []
     if up is None or permission.shown_as is None or not choices:
         raise Unavailable("Claude has not shown its dialog yet. Ask again in a moment.", code="not_shown_yet")
     question_answer.refuse_both(request, refusal=False)
@@ -168,7 +168,7 @@ async def _answer_handed(session: Session, permission: Permission, request: Answ
 
 
 def _words(session: Session) -> tuple[str, str] | None:
-    menu = session.sight().menu
+    menu = session.screen_reading().menu
     return (menu.identity, menu.text) if menu is not None else None
 
 
@@ -269,10 +269,10 @@ async def _retry(session: Session, waiting: Waiting) -> None:
         await session.restart("retry")
 
 
-async def choose(session: Session, sight: Sight, choice: str) -> None:
+async def choose(session: Session, screen_reading: ScreenReading, choice: str) -> None:
     """Move the pointer of this menu on the screen to a choice and press Enter; see each step happen."""
     async with session.answering:
-        await _choose(session, Appearance("", sight), choice)
+        await _choose(session, Appearance("", screen_reading), choice)
 
 
 async def _steady(session: Session) -> None:
@@ -305,13 +305,13 @@ async def _choose(session: Session, up: Appearance, choice: str) -> None:
             await press(session, DOWN if before < wanted else UP)
 
         def moved(before: int = before) -> bool:
-            now = session.sight().menu
+            now = session.screen_reading().menu
             return now is None or now.pointer != before
 
-        await session.pulse.until(moved, MOVE_SECONDS)
+        await session.changed.wait_for(moved, MOVE_SECONDS)
     else:
         raise Unavailable("The dialog's pointer does not move. Answer at the terminal.", code="dialog_stuck")
-    if not await session.pulse.until(lambda: _has_changed(session, up, answered), GONE_SECONDS):
+    if not await session.changed.wait_for(lambda: _has_changed(session, up, answered), GONE_SECONDS):
         raise Unavailable("The dialog is still there. Answer at the terminal.", code="dialog_stuck")
 
 
@@ -321,9 +321,9 @@ async def _dismiss(session: Session, up: Appearance, key: bytes) -> None:
         session.observer.look_at_status()
         if not _shows(session, up):
             raise too_late(session, up.id)
-        answered = session.sight().identity
+        answered = session.screen_reading().identity
         await press(session, key)
-    if not await session.pulse.until(lambda: _has_changed(session, up, answered), GONE_SECONDS):
+    if not await session.changed.wait_for(lambda: _has_changed(session, up, answered), GONE_SECONDS):
         raise Unavailable("The dialog is still there. Answer at the terminal.", code="dialog_stuck")
 
 
@@ -347,39 +347,39 @@ async def _type(session: Session, up: Appearance, text: str) -> None:
     try:
         async with session.typing:
             await _steady(session)
-            before = session.sight()
+            before = session.screen_reading()
             session.observer.look_at_status()
             if before.kind not in ("notice", "other") or not _shows(session, up):
                 raise too_late(session, up.id)
             await press(session, text.encode())
-            if not await session.pulse.until(lambda: session.sight().text != before.text, MOVE_SECONDS):
+            if not await session.changed.wait_for(lambda: session.screen_reading().text != before.text, MOVE_SECONDS):
                 raise Unavailable(
                     "The dialog shows nothing of what is typed. Answer at the terminal.", code="dialog_stuck"
                 )
             await _steady(session)
-            typed = session.sight()
+            typed = session.screen_reading()
             if (typed.kind, typed.title) != (before.kind, before.title):
                 return  # it took the first key for an answer
             await press(session, ENTER)
-        if not await session.pulse.until(lambda: session.sight().text != typed.text, GONE_SECONDS):
+        if not await session.changed.wait_for(lambda: session.screen_reading().text != typed.text, GONE_SECONDS):
             raise Unavailable("The dialog is still there. Answer at the terminal.", code="dialog_stuck")
-        await session.pulse.until(lambda: session.sight().kind != typed.kind, STEADY_SECONDS)
+        await session.changed.wait_for(lambda: session.screen_reading().kind != typed.kind, STEADY_SECONDS)
     finally:
         session.filled = None
 
 
 def _shows(session: Session, up: Appearance) -> bool:
-    return up.goes_on(session.sight(), stamp_of(session.status), up.size)
+    return up.goes_on(session.screen_reading(), stamp_of(session.status), up.size)
 
 
 def _has_changed(session: Session, up: Appearance, answered: str) -> bool:
     """Whether an answer has done something: the dialog is gone, or shows it (a setting that was toggled)."""
-    return session.sight().identity != answered or not _shows(session, up)
+    return session.screen_reading().identity != answered or not _shows(session, up)
 
 
 def _present(session: Session, up: Appearance) -> Menu:
     session.observer.look_at_status()  # of two dialogs that look alike it says that there are two
-    menu = session.sight().menu
+    menu = session.screen_reading().menu
     if menu is None or not _shows(session, up):
         raise too_late(session, up.id)
     return menu

@@ -19,7 +19,7 @@ from supervisor.session.session import Session
 from supervisor.session.waiting import Permission
 
 
-class Policy:
+class AutoAnswer:
     """Gives one session the answers that rules have for it."""
 
     def __init__(self, session: Session) -> None:
@@ -28,7 +28,7 @@ class Policy:
 
     def tend(self) -> None:
         """Answer what a rule answers, soon; a request that was there before our restart is considered again."""
-        rules = self._session.house.config().permissions.rules
+        rules = self._session.services.config().permissions.rules
         for permission in self._session.permissions:
             consider(rules, permission)
             if permission.rule is not None and permission.id not in self._tasks:
@@ -44,18 +44,20 @@ class Policy:
         try:
             given = await permission.decide(_decision(permission, rule))
             fields = {"session": session.id, "tool": permission.tool, "decision": rule.answer, "given": given}
-            session.house.log.info("policy", extra={"fields": fields})
+            session.services.log.info("policy", extra={"fields": fields})
             if given:
                 session.store.append(_told(permission, rule), session.id)
         except PilotlightError as error:  # the answer is given, and what the database refuses stands in the log
-            session.house.log.error("policy_not_recorded", extra={"fields": {"session": session.id, "why": str(error)}})
+            session.services.log.error(
+                "policy_not_recorded", extra={"fields": {"session": session.id, "why": str(error)}}
+            )
         finally:
             # A hook that takes no answer has gone, or was answered at the terminal: what is on the screen then is a person's.
             permission.rule = None
             if permission in session.permissions and given:
                 session.drop_permission(permission)
             self._tasks.pop(permission.id, None)
-            session.pulse.ring()
+            session.changed.notify()
 
 
 def _decision(permission: Permission, rule: PermissionRule) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from shared.access.tokens import PLAN
 from shared.bus import events
 from shared.errors import Conflict
 from supervisor.lifecycle import recycling
-from supervisor.lifecycle.hibernation import check_restful
+from supervisor.lifecycle.hibernation import check_can_hibernate
 from supervisor.session.session import Session
 from supervisor.store.options import SETTINGS_CHANGED, Intent, Planned
 from supervisor.store.records import SessionRecord
@@ -60,7 +60,7 @@ def obstacle(session: Session) -> Conflict | None:
     if recycling.never_spoke(session):
         return None
     try:
-        check_restful(session)
+        check_can_hibernate(session)
     except Conflict as error:
         return error
     return None

@@ -14,7 +14,7 @@ import msgspec
 from shared.errors import Conflict, Unavailable
 from supervisor.delivery import prompt_box
 from supervisor.delivery.answer import ESCAPE, GONE_SECONDS, press
-from supervisor.failpoints import pause_point
+from supervisor.failpoints import failpoint
 from supervisor.session import receipts
 from supervisor.session.session import Session
 from supervisor.session.states import State
@@ -45,7 +45,7 @@ async def interrupt(session: Session) -> str:
             raise Conflict("Nothing runs that could be interrupted.", code="nothing_runs")
         message = session.current
         # The request may be on its way before the box is drawn empty, long before on a busy machine: the box itself knows.
-        drafted = not await session.pulse.until(lambda: session.sight().kind != "draft", REDRAW_SECONDS)
+        drafted = not await session.changed.wait_for(lambda: session.screen_reading().kind != "draft", REDRAW_SECONDS)
         if drafted and message is not None:
             async with session.typing:
                 drafted = await prompt_box.contents(session) not in (None, "", message.prompt.rstrip())
@@ -64,7 +64,7 @@ async def until_told(session: Session) -> None:
     message = session.current
     if message is not None:
         unheard = message.kind == "command" or session.state is State.WAITING
-        await session.pulse.until(
+        await session.changed.wait_for(
             lambda: (
                 session.record.turn_prompt is not None or session.current is not message or is_command_at_work(session)
             ),
@@ -88,20 +88,20 @@ async def _press_until_over(session: Session, turn: str | None, message: Message
         return session.record.turn_prompt != turn  # one that follows at once is not to be interrupted, too
 
     def withdrawn() -> bool:
-        return message is not None and not drafted and session.sight().kind == "draft"
+        return message is not None and not drafted and session.screen_reading().kind == "draft"
 
     for rung, patience in RUNGS:
         async with session.typing:  # not while the CLI has its editor open, which loses it
             if over():
                 raise Conflict("Nothing runs any more that could be interrupted.", code="nothing_runs")
             await press(session, ESCAPE)
-        await pause_point("escaped")
-        if await session.pulse.until(lambda: over() or withdrawn(), patience):
+        await failpoint("escaped")
+        if await session.changed.wait_for(lambda: over() or withdrawn(), patience):
             if turn is None:  # what a command was is back in the box
-                await session.pulse.until(lambda: withdrawn() or session.current is not message, DRAWN_SECONDS)
+                await session.changed.wait_for(lambda: withdrawn() or session.current is not message, DRAWN_SECONDS)
             if message is not None and withdrawn():
                 await _take_back(session, message)
-            await session.pulse.until(lambda: session.state is not State.WAITING, GONE_SECONDS)
+            await session.changed.wait_for(lambda: session.state is not State.WAITING, GONE_SECONDS)
             return rung
     raise Unavailable("The turn goes on in spite of Esc. Answer at the terminal.", code="not_interrupted")
 
@@ -117,9 +117,9 @@ async def _take_back(session: Session, message: MessageRecord) -> None:
     async with session.typing:
         withdrawn = await prompt_box.contents(session) == message.prompt.rstrip()
         if withdrawn:
-            await session.pulse.until(lambda: session.sight().kind == "draft", DRAWN_SECONDS)
+            await session.changed.wait_for(lambda: session.screen_reading().kind == "draft", DRAWN_SECONDS)
             await press(session, CTRL_C)  # once: it clears a box of many lines, and a second one would begin an exit
-            await session.pulse.until(lambda: session.sight().kind == "prompt", DRAWN_SECONDS)
+            await session.changed.wait_for(lambda: session.screen_reading().kind == "prompt", DRAWN_SECONDS)
     if withdrawn and session.current is message and message.state == "submitted":
         receipts.conclude(session, message, Outcome("interrupted", detail="withdrawn"))
 
@@ -130,7 +130,7 @@ async def take_out(session: Session, message: MessageRecord) -> None:
     async with session.answering:
         if session.terminal is None or not receipts.is_withdrawn(session, message):
             return
-        await session.pulse.until(lambda: session.sight().kind == "draft", REDRAW_SECONDS)
+        await session.changed.wait_for(lambda: session.screen_reading().kind == "draft", REDRAW_SECONDS)
         await _take_back(session, message)
         _note(session, None)
 
@@ -141,10 +141,10 @@ async def finish(session: Session) -> None:
     message = session.store.message(identity) if identity is not None else None
     if message is not None:
         async with session.answering:
-            await session.pulse.until(
-                lambda: session.sight().kind == "draft" or _superseded(session, message), DRAWN_SECONDS
+            await session.changed.wait_for(
+                lambda: session.screen_reading().kind == "draft" or _superseded(session, message), DRAWN_SECONDS
             )
-            drafted = session.sight().kind == "draft" and session.terminal is not None
+            drafted = session.screen_reading().kind == "draft" and session.terminal is not None
             if drafted and not _superseded(session, message):
                 current = session.current
                 await _take_back(session, current if current is not None and current.id == message.id else message)

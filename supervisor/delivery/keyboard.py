@@ -88,7 +88,7 @@ class ReportFilter:
         return key
 
 
-class Typist:
+class KeyboardQueue:
     """Types for whoever has the keyboard of one session."""
 
     def __init__(self, session: Callable[[], Session]) -> None:
@@ -156,7 +156,7 @@ async def keyboard(session: Session, patience: float) -> AsyncIterator[Terminal]
     without a process, Unavailable when a prompt does not get through within `patience` seconds."""
     end = time.monotonic() + patience
     while True:
-        await session.pulse.until(lambda: not sending(session), max(0.0, end - time.monotonic()))
+        await session.changed.wait_for(lambda: not sending(session), max(0.0, end - time.monotonic()))
         async with session.typing:
             if session.terminal is None:
                 raise Conflict(f"The session is {session.state}: it has no keyboard.", code="no_process")
@@ -188,10 +188,10 @@ def _stands(session: Session, message: MessageRecord) -> bool:
     milliseconds on a busy machine, and what was typed until then is gone with it (seen on 2.1.196 and 2.1.332)."""
     if session.emptied == message.id:
         return False
-    sight = session.sight()
-    if sight.kind == "draft" and may_be_draft_of(sight.draft, message.prompt):
+    screen_reading = session.screen_reading()
+    if screen_reading.kind == "draft" and may_be_draft_of(screen_reading.draft, message.prompt):
         return True
-    if sight.kind in ("prompt", "draft"):
+    if screen_reading.kind in ("prompt", "draft"):
         session.emptied = message.id
     return False
 

@@ -19,10 +19,10 @@ from collections.abc import Awaitable, Callable
 from shared.errors import Conflict, PilotlightError
 from supervisor.claude import command_line
 from supervisor.claude.prompts import may_be_draft_of
-from supervisor.claude.screen import Sight
+from supervisor.claude.screen import ScreenReading
 from supervisor.delivery import chat_mode, interrupt, prompt_box, slash_commands
 from supervisor.delivery.prompt_box import CTRL_G, EDITOR_SECONDS
-from supervisor.failpoints import pause_point
+from supervisor.failpoints import failpoint
 from supervisor.lifecycle import conversation_conflict, recycling, session_folder
 from supervisor.lifecycle.ending import error_body
 from supervisor.lifecycle.lifecycle import Lifecycle
@@ -88,7 +88,7 @@ class Sender:
                 message = current if current is not None and current.id == first.id else first
                 pause = await self._try(message)
             except Exception:  # the boundary: a session whose sender has died would keep its queue for ever
-                session.house.log.exception("sender_failed", extra={"fields": {"session": session.id}})
+                session.services.log.exception("sender_failed", extra={"fields": {"session": session.id}})
                 pause = RETRY_SECONDS
             if pause:
                 await asyncio.sleep(pause)
@@ -101,11 +101,11 @@ class Sender:
             await self._send(message)
         except PilotlightError as error:
             if error.retryable:
-                session.house.log.info("message_waits", extra={"fields": {**fields, "why": error.error_code}})
+                session.services.log.info("message_waits", extra={"fields": {**fields, "why": error.error_code}})
                 return min(5.0, float(error.data.get("retryAfter", RETRY_SECONDS)))
             self._fail(message, error)
         except HolderError as error:
-            session.house.log.warning("delivery_interrupted", extra={"fields": {**fields, "why": str(error)}})
+            session.services.log.warning("delivery_interrupted", extra={"fields": {**fields, "why": str(error)}})
             return RETRY_SECONDS
         return 0.0
 
@@ -145,7 +145,7 @@ class Sender:
         else:
             await self._submit(message, terminal, pressed)
         if message.state == "submitted" or receipts.is_withdrawn(session, message):
-            await pause_point("submitted")
+            await failpoint("submitted")
             await self._settled(message)
 
     def _ours(self, message: MessageRecord, terminal: Terminal) -> bool:
@@ -157,7 +157,7 @@ class Sender:
         session = self._session
         tries, generation = 0, session.record.generation
         while tries < EDITOR_TRIES:
-            await session.pulse.until(lambda: session.idle_for_messages or not session.live, None)
+            await session.changed.wait_for(lambda: session.idle_for_messages or not session.live, None)
             session_folder.mend(session)
             if await self._change_mode(message):
                 return False
@@ -180,7 +180,7 @@ class Sender:
                 if await self._call_editor(message, tries):
                     return True
             if message.id in session.drafts:
-                await session.pulse.until(lambda: session.sight().kind != "draft", DRAFT_SECONDS)
+                await session.changed.wait_for(lambda: session.screen_reading().kind != "draft", DRAFT_SECONDS)
             else:
                 tries += 1
         raise PilotlightError(
@@ -206,7 +206,7 @@ class Sender:
                     f"The message asks for the mode `{message.mode}`, which takes a new process. {refusal.message}",
                     code="mode_not_possible",
                 )
-            await session.pulse.until(lambda: not session.idle_for_messages, MODE_LOOK_SECONDS)
+            await session.changed.wait_for(lambda: not session.idle_for_messages, MODE_LOOK_SECONDS)
         return False
 
     async def _call_editor(self, message: MessageRecord, tries: int) -> bool:
@@ -224,11 +224,11 @@ class Sender:
         session.current = message
         try:
             self._arm(message)
-            await pause_point("armed")
+            await failpoint("armed")
             runs = session.editor_runs
             await terminal.press(f"{message.id}:{message.generation}:g{runs}.{tries}.{time.monotonic_ns()}", CTRL_G)
-            await pause_point("editor_called")
-            await session.pulse.until(
+            await failpoint("editor_called")
+            await session.changed.wait_for(
                 lambda: message.id in session.claimed or session.editor_runs > runs or session.terminal is not terminal,
                 EDITOR_SECONDS,
             )
@@ -245,7 +245,7 @@ class Sender:
     def _arm(self, message: MessageRecord) -> None:
         session = self._session
         outbox = session.dir / "outbox"
-        command_line.keep_temporary(session.house.paths.temporary_dir(session.id))
+        command_line.keep_temporary(session.services.paths.temporary_dir(session.id))
         for other in outbox.glob("*.pending"):
             other.unlink(missing_ok=True)
         temporary = outbox / f"{message.id}.new"
@@ -260,16 +260,20 @@ class Sender:
 
     async def _in_box(self, message: MessageRecord, terminal: Terminal) -> bool:
         session = self._session
-        await session.pulse.until(
-            lambda: session.sight().kind == "draft" or message.state != "queued" or not self._ours(message, terminal),
+        await session.changed.wait_for(
+            lambda: (
+                session.screen_reading().kind == "draft"
+                or message.state != "queued"
+                or not self._ours(message, terminal)
+            ),
             BOX_SECONDS,
         )
-        await pause_point("claimed")
+        await failpoint("claimed")
         if not self._ours(message, terminal):
             return False
         if message.state == "queued":
             receipts.step(session, message, "typed")
-        await pause_point("typed")
+        await failpoint("typed")
         return True
 
     async def _submit(self, message: MessageRecord, terminal: Terminal, pressed: bool) -> None:
@@ -282,16 +286,16 @@ class Sender:
         session = self._session
         emptied = unsure = None
         while message.state == "typed" and self._ours(message, terminal):
-            sight, now = session.sight(), time.monotonic()
-            ours = holds(sight, message.prompt)
-            unsure = (unsure or now) if sight.kind in ("other", "blank", "editor") else None
+            screen_reading, now = session.screen_reading(), time.monotonic()
+            ours = holds(screen_reading, message.prompt)
+            unsure = (unsure or now) if screen_reading.kind in ("other", "blank", "editor") else None
             if ours and (not pressed or await self._keeps_up(message, terminal)):
                 pressed, emptied = True, None
                 await self._press_enter(message, terminal)
-            elif sight.kind == "prompt" and not pressed:
+            elif screen_reading.kind == "prompt" and not pressed:
                 pressed, emptied = True, now
                 await self._press_enter(message, terminal)
-            elif sight.kind in ("draft", "prompt") and not ours:
+            elif screen_reading.kind in ("draft", "prompt") and not ours:
                 emptied = emptied or now
             elif unsure is not None and now - unsure > UNSURE_SECONDS:
                 unsure = None
@@ -301,14 +305,14 @@ class Sender:
             if emptied is not None and now - emptied > PROOF_SECONDS:
                 await self._insist(message, terminal)
                 emptied = now
-            await session.pulse.until(
+            await session.changed.wait_for(
                 lambda: message.state != "typed" or not self._ours(message, terminal), ENTER_SECONDS
             )
 
     async def _press_enter(self, message: MessageRecord, terminal: Terminal) -> None:
         async with self.typing:
             await terminal.press(f"{message.id}:{message.generation}:e{time.monotonic_ns()}", ENTER)
-        await pause_point("entered")
+        await failpoint("entered")
 
     async def _holds(self, message: MessageRecord, terminal: Terminal) -> bool:
         """Whether the box holds exactly this prompt, whatever the screen shows: some texts have 2.1.330 draw its cursor
@@ -327,7 +331,7 @@ class Sender:
             )
         if not focus or message.state != "typed" or not self._ours(message, terminal):
             return False
-        return await session.pulse.until(lambda: holds(session.sight(), message.prompt), BOX_SECONDS)
+        return await session.changed.wait_for(lambda: holds(session.screen_reading(), message.prompt), BOX_SECONDS)
 
     async def _insist(self, message: MessageRecord, terminal: Terminal) -> None:
         """The text has left the box, and nothing says that it was submitted. A CLI that still calls the editor has dealt
@@ -348,12 +352,12 @@ class Sender:
     async def _settled(self, message: MessageRecord) -> None:
         """Wait for its fate; the session settles it. A process that is gone is brought back by the lifecycle."""
         session = self._session
-        await session.pulse.until(lambda: session.current is not message, None)
+        await session.changed.wait_for(lambda: session.current is not message, None)
         if receipts.is_withdrawn(session, message):
             await interrupt.take_out(session, message)
 
 
-def holds(sight: Sight, prompt: str) -> bool:
+def holds(screen_reading: ScreenReading, prompt: str) -> bool:
     """Whether the box is seen to hold this prompt. A dialog that the first Enter has opened has no draft, and an empty one
     would resemble everything: a second Enter would confirm it (seen without hooks, on a busy machine)."""
-    return sight.kind == "draft" and may_be_draft_of(sight.draft, prompt)
+    return screen_reading.kind == "draft" and may_be_draft_of(screen_reading.draft, prompt)

@@ -11,7 +11,7 @@ import time
 import uuid
 
 from shared.errors import Conflict
-from supervisor.failpoints import pause_point
+from supervisor.failpoints import failpoint
 from supervisor.session.session import Session
 from supervisor.terminal.terminal import Terminal
 
@@ -36,7 +36,7 @@ async def contents(session: Session) -> str | None:
     try:
         pending.touch(mode=0o600)
         await session.terminal.press(f"{probe}:{time.monotonic_ns()}", CTRL_G)
-        if await session.pulse.until(lambda: probe in session.drafts or probe in session.claimed, EDITOR_SECONDS):
+        if await session.changed.wait_for(lambda: probe in session.drafts or probe in session.claimed, EDITOR_SECONDS):
             await back(session)
         if probe in session.claimed:
             return ""  # an empty box is handed an empty text
@@ -56,9 +56,11 @@ async def has_focus(session: Session, terminal: Terminal, identity: str) -> bool
     before the editor has run, since a person's keys come next."""
     runs = session.editor_runs
     await terminal.press(identity, CTRL_G)
-    await pause_point("probed")
-    await session.pulse.until(
-        lambda: session.editor_runs > runs or session.sight().menu is not None or session.terminal is not terminal,
+    await failpoint("probed")
+    await session.changed.wait_for(
+        lambda: (
+            session.editor_runs > runs or session.screen_reading().menu is not None or session.terminal is not terminal
+        ),
         EDITOR_SECONDS,
     )
     called = session.editor_runs > runs
@@ -73,6 +75,6 @@ async def back(session: Session) -> None:
     terminal, heard = session.terminal, time.monotonic()
     while terminal is not None and session.terminal is terminal and time.monotonic() - heard < BACK_SECONDS:
         drawn = terminal.drawn_at > heard and terminal.settled
-        if drawn and session.sight().kind in ("prompt", "draft"):
+        if drawn and session.screen_reading().kind in ("prompt", "draft"):
             return
         await asyncio.sleep(LOOK_SECONDS)

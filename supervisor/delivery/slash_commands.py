@@ -52,15 +52,15 @@ async def submit(
         return session.current is message and session.terminal is terminal
 
     def in_box() -> bool:
-        sight = session.sight()
-        return sight.kind == "draft" and may_be_draft_of(sight.draft, message.prompt)
+        screen_reading = session.screen_reading()
+        return screen_reading.kind == "draft" and may_be_draft_of(screen_reading.draft, message.prompt)
 
     def taken() -> bool:
         run = session.command
         return (
             message.state != "typed"
             or (run is not None and run.message == message.id and run.lines > 0)
-            or session.sight().kind in ("menu", "notice")
+            or session.screen_reading().kind in ("menu", "notice")
         )
 
     await _uncover(session, message, terminal, typing, in_box, lambda: not ours() or taken())
@@ -78,7 +78,7 @@ async def submit(
                 pressed = time.monotonic()
                 async with typing:
                     await terminal.press(f"{identity}:e{time.monotonic_ns()}", ENTER)
-        elif session.sight().kind == "prompt":
+        elif session.screen_reading().kind == "prompt":
             gone = gone or now
         started = session.record.turn_prompt
         if started not in (None, "unknown", turn, *message.earlier) and message.state == "typed":
@@ -89,7 +89,7 @@ async def submit(
         elif now > end:
             raise PilotlightError("The CLI did not take the command. Look at its screen.", code="not_submitted")
         else:
-            await session.pulse.until(
+            await session.changed.wait_for(
                 lambda: taken() or not ours() or session.record.turn_prompt != turn, ENTER_SECONDS / 2
             )
 
@@ -117,12 +117,14 @@ async def _uncover(
             bare_since, known = None, True
             async with typing:
                 await terminal.press(f"{message.id}:{message.generation}:l{time.monotonic_ns()}", ESCAPE)
-            await session.pulse.until(lambda: not completions(terminal.screen.lines()) or over(), SLOW_LIST_SECONDS)
+            await session.changed.wait_for(
+                lambda: not completions(terminal.screen.lines()) or over(), SLOW_LIST_SECONDS
+            )
         else:
             bare_since, known = bare_since or now, known or shown is False
             if now - bare_since >= (BARE_SECONDS if known else SLOW_LIST_SECONDS):
                 return
-        await session.pulse.until(
+        await session.changed.wait_for(
             lambda: over() or bool(in_box() and completions(terminal.screen.lines())), BARE_SECONDS / 5
         )
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 from shared.errors import PilotlightError
 from supervisor.claude import screen
 from supervisor.delivery.answer import choose
-from supervisor.session.background import Chores
+from supervisor.session.background import BackgroundTasks
 from supervisor.session.session import TRUST_TRIES, Session
 from supervisor.terminal.holder_client import HolderError
 
 
-class Trust:
+class TrustDialog:
     """Answers for one session."""
 
-    def __init__(self, session: Session, chores: Chores) -> None:
+    def __init__(self, session: Session, background: BackgroundTasks) -> None:
         self._session = session
-        self._chores = chores
+        self._background = background
         self._tended: int | None = None
         """The generation of the process whose dialog was tended; a new process asks anew."""
 
@@ -29,23 +29,23 @@ class Trust:
             or session.record.ready_once
         ):
             return
-        sight = session.sight()
-        choice = screen.trust_choice(sight.menu) if sight.menu is not None else None
+        screen_reading = session.screen_reading()
+        choice = screen.trust_choice(screen_reading.menu) if screen_reading.menu is not None else None
         if choice is None:
             return
         self._tended = session.record.generation
-        self._chores.do(lambda: self._answer(sight, choice.id))
+        self._background.do(lambda: self._answer(screen_reading, choice.id))
 
-    async def _answer(self, sight: screen.Sight, choice: str) -> None:
+    async def _answer(self, screen_reading: screen.ScreenReading, choice: str) -> None:
         session = self._session
         if session.waiting is not None:
             session.given.add(session.waiting.id)
         try:
-            await choose(session, sight, choice)
+            await choose(session, screen_reading, choice)
         except (PilotlightError, HolderError) as error:
             session.trust_failures += 1
             if session.trust_failures < TRUST_TRIES:
                 self._tended = None
-            session.house.log.warning(
+            session.services.log.warning(
                 "trust_not_answered", extra={"fields": {"session": session.id, "why": str(error)}}
             )

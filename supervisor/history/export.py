@@ -36,7 +36,7 @@ _SILENT = frozenset({"result", "output", "title"})
 
 
 @dataclass(frozen=True)
-class Place:
+class ExportPosition:
     """Where a part begins: the number of the transcript, the offset in it, and how many entries there were before."""
 
     source: int = 0
@@ -47,7 +47,7 @@ class Place:
         return f"{self.source}.{self.offset}.{self.told}"
 
     @classmethod
-    def parse(cls, text: str | None, sources: int) -> Place:
+    def parse(cls, text: str | None, sources: int) -> ExportPosition:
         """The place that `next` named. Raise InvalidRequest."""
         if text is None:
             return cls()
@@ -60,7 +60,7 @@ class Place:
         return place
 
 
-def part(sources: Sequence[Source], place: Place) -> tuple[list[HistoryEntry], Place | None]:
+def part(sources: Sequence[Source], place: ExportPosition) -> tuple[list[HistoryEntry], ExportPosition | None]:
     """The entries from a place on, oldest first, and where the next part begins; None when this was the last."""
     source = sources[place.source]
     taken, cut = _stretch(Tail(source.path, place.offset), place.offset)
@@ -72,8 +72,8 @@ def part(sources: Sequence[Source], place: Place) -> tuple[list[HistoryEntry], P
     entries = [finished(entry) for entry in in_time(found.entries[::-1])]
     told = place.told + len(entries)
     if cut is not None:
-        return entries, Place(place.source, cut, told)
-    return entries, Place(place.source + 1, 0, told) if place.source + 1 < len(sources) else None
+        return entries, ExportPosition(place.source, cut, told)
+    return entries, ExportPosition(place.source + 1, 0, told) if place.source + 1 < len(sources) else None
 
 
 def _stretch(tail: Tail, start: int) -> tuple[list[tuple[int, Spoken]], int | None]:
@@ -101,7 +101,7 @@ def _may_begin(line: Spoken, reply: str | None, size: int) -> bool:
     return size >= LONGEST_PARTS * PART_BYTES and line.kind not in _SILENT
 
 
-class Form(Protocol):
+class ExportFormat(Protocol):
     """How an export is written: what comes first, the entries, of which the first `told` are written already, what comes last."""
 
     name: str
@@ -110,7 +110,7 @@ class Form(Protocol):
     def head(self) -> str:
         """What comes first."""
 
-    def body(self, entries: Sequence[HistoryEntry], place: Place) -> str:
+    def body(self, entries: Sequence[HistoryEntry], place: ExportPosition) -> str:
         """The entries of the part that begins at this place."""
 
     def foot(self) -> str:
@@ -130,7 +130,7 @@ class Markdown:
         facts = "\n".join(f"- {name}: {escaped(value)}" for name, value in self._facts)
         return f"# {escaped(self._title)}\n\n{facts}"
 
-    def body(self, entries: Sequence[HistoryEntry], place: Place) -> str:
+    def body(self, entries: Sequence[HistoryEntry], place: ExportPosition) -> str:
         pieces = ["---"] if entries and place.told and not place.offset else []
         for entry in entries:
             pieces += _section(entry)
@@ -152,7 +152,7 @@ class Json:
     def head(self) -> str:
         return _indented(self._facts).removesuffix("\n}") + ',\n  "entries": ['
 
-    def body(self, entries: Sequence[HistoryEntry], place: Place) -> str:
+    def body(self, entries: Sequence[HistoryEntry], place: ExportPosition) -> str:
         texts = ["\n" + _indented(entry) for entry in entries]
         texts = [text.replace("\n", "\n    ") for text in texts]
         return ("," if texts and place.told else "") + ",".join(texts)
@@ -165,9 +165,9 @@ def _indented(value: Any) -> str:
     return msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
 
 
-def written(form: Form, entries: Sequence[HistoryEntry], place: Place, last: bool) -> str:
+def written(form: ExportFormat, entries: Sequence[HistoryEntry], place: ExportPosition, last: bool) -> str:
     """One part of the file."""
-    head = form.head() if place == Place() else ""
+    head = form.head() if place == ExportPosition() else ""
     return head + form.body(entries, place) + (form.foot() if last else "")
 
 

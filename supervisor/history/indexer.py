@@ -13,7 +13,7 @@ from typing import Any
 from supervisor.claude import transcript
 from supervisor.claude.tail import Tail
 from supervisor.claude.transcript import Spoken
-from supervisor.store.search_index import Entry, Volume
+from supervisor.store.search_index import Entry, TranscriptRef
 
 MAX_INDEXED = 20_000
 """Characters of one line that are searched."""
@@ -58,14 +58,14 @@ def entry_of(line: Spoken) -> Entry:
     )
 
 
-def volumes(session: str, sources: Sequence[tuple[str, Path]]) -> list[Volume]:
+def volumes(session: str, sources: Sequence[tuple[str, Path]]) -> list[TranscriptRef]:
     """The transcripts of one session, and those of its subagents."""
     found = []
     for conversation, path in sources:
-        found.append(Volume(session, conversation, path))
+        found.append(TranscriptRef(session, conversation, path))
         folder = path.with_suffix("") / "subagents"
         if folder.is_dir():
-            found += [Volume(session, conversation, side, side=True) for side in sorted(folder.glob("*.jsonl"))]
+            found += [TranscriptRef(session, conversation, side, side=True) for side in sorted(folder.glob("*.jsonl"))]
     return found
 
 

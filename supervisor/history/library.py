@@ -53,7 +53,7 @@ class Conversation:
         }
 
 
-class Library:
+class ConversationCatalog:
     """Reads the transcripts of one `claude` home; blocks, so call it on another thread than the loop's."""
 
     def __init__(self, claude_home: Path) -> None:

@@ -22,7 +22,7 @@ def stranger(session: Session) -> int | None:
     if not session.live or session.record.child is None:
         return None
     child = ProcessId(*session.record.child)
-    for pid in status_file.owners(session.house.claude_home, session.record.conversation_id):
+    for pid in status_file.owners(session.services.claude_home, session.record.conversation_id):
         # A `claude.command` that is a script may have the real one below it.
         if pid != child.pid and pid not in {below.pid for below in process.descendants(child)}:
             return pid

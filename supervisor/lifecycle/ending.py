@@ -34,7 +34,7 @@ def end(session: Session, cause: str, reason: str, detail: str | None, error: Pi
             holder=None,
             intent=msgspec.structs.replace(session.record.intent, stop=None),
         )
-    shutil.rmtree(session.house.paths.temporary_dir(session.id), ignore_errors=True)
+    shutil.rmtree(session.services.paths.temporary_dir(session.id), ignore_errors=True)
     orphans.drop_ring(session)
     if reason == "killed":
         attachments.discard(session.dir)
@@ -49,7 +49,7 @@ def start_failed(session: Session, error: PilotlightError) -> bool:
         orphans.drop_ring(session)
         return False
     worked = has_transcript(session)
-    verdict = restart_policy.judge_start(code, worked, record.failures, session.house.config().health.restart_limit)
+    verdict = restart_policy.judge_start(code, worked, record.failures, session.services.config().health.restart_limit)
     if verdict == "start_failed":
         end(session, code, "lost" if code == "transcript_missing" else "start_failed", error.message, error)
         return False

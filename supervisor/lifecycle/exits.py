@@ -16,12 +16,12 @@ from shared.bus import events
 from shared.errors import Conflict, StartFailed
 from shared.process import ProcessId
 from supervisor.claude import status_file
-from supervisor.failpoints import pause_point
+from supervisor.failpoints import failpoint
 from supervisor.lifecycle import ending, orphans, restart_policy
 from supervisor.lifecycle.launch import has_transcript
 from supervisor.lifecycle.restart_policy import Exit
 from supervisor.session import receipts
-from supervisor.session.background import Chores
+from supervisor.session.background import BackgroundTasks
 from supervisor.session.session import Session
 from supervisor.session.states import Event, State
 
@@ -43,12 +43,12 @@ class Reviver(Protocol):
         """Start again, after a pause that grows with the deaths."""
 
 
-class Deaths:
+class ExitHandler:
     """Of the processes of one session. `gone` is set whenever one was dealt with."""
 
-    def __init__(self, session: Session, chores: Chores, reviver: Reviver) -> None:
+    def __init__(self, session: Session, background: BackgroundTasks, reviver: Reviver) -> None:
         self._session = session
-        self._chores = chores
+        self._background = background
         self._reviver = reviver
         self.gone = asyncio.Event()
         self.overdue: float | None = None
@@ -57,11 +57,11 @@ class Deaths:
     def exited(self, generation: int, exit_info: dict[str, Any]) -> None:
         """The holder has said how its child ended."""
         end = Exit(exit_info.get("exit_status"), exit_info.get("signal"), self.overdue)
-        self._chores.do(lambda: self.after_exit(generation, end))
+        self._background.do(lambda: self.after_exit(generation, end))
 
     def lost(self, generation: int) -> None:
         """The holder has closed its connection."""
-        self._chores.do(lambda: self._after_lost(generation))
+        self._background.do(lambda: self._after_lost(generation))
 
     async def _after_lost(self, generation: int) -> None:
         """The holder cannot be reached: it has ended, and its child with it, or it is only slow to answer."""
@@ -96,17 +96,17 @@ class Deaths:
             await terminal.close()
         session.drop_permissions(agents=True)
         if record.child:
-            status_file.remove(session.house.claude_home, ProcessId(*record.child))
+            status_file.remove(session.services.claude_home, ProcessId(*record.child))
         if record.socket:
             Path(record.socket).unlink(missing_ok=True)  # a holder that was killed could not
-        session.pulse.ring()
+        session.changed.notify()
         if record.generation != generation or not session.live:
             return
         if session.state is State.STOPPING:
             if not self._reviver.busy:
-                self._chores.do(self._reviver.finish_stop)
+                self._background.do(self._reviver.finish_stop)
             return
-        await pause_point("exited")
+        await failpoint("exited")
         receipts.conclude_cut_off(session, time.monotonic())
         self._decide(end, last_words)
 
@@ -121,7 +121,7 @@ class Deaths:
             deaths=record.failures,
             said_goodbye=record.process.last_end,
         )
-        health = session.house.config().health
+        health = session.services.config().health
         verdict = restart_policy.judge(end, life, health.restart_limit)
         if verdict == "exited":
             over = Conflict("The session was ended at its terminal. Reopen it to go on.", code="session_ended")

@@ -18,14 +18,14 @@ UNDRAWN_SECONDS = 3.0
 """How long the CLI may take to draw what was typed; a key that it draws nothing for counts no longer."""
 
 
-def check_restful(session: Session) -> None:
+def check_can_hibernate(session: Session) -> None:
     """Raise Conflict with the reason why this session may not be put to sleep now."""
     reasons = {
         "it is " + session.state: session.state is not State.IDLE,
         "a message is under way": session.current is not None,
         "background tasks run": session.in_background,
         "somebody is attached": session.attached > 0,
-        "a draft is in its prompt box": session.sight().kind == "draft",
+        "a draft is in its prompt box": session.screen_reading().kind == "draft",
         "what was typed is not drawn yet": _undrawn(session),
         "its transcript does not exist yet": session.record.message_count > 0 and not has_transcript(session),
     }

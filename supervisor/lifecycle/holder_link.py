@@ -11,7 +11,7 @@ import msgspec
 from shared.bus import events
 from supervisor.lifecycle import shared_conversation
 from supervisor.lifecycle.launch import conversation_lock
-from supervisor.session.background import Chores
+from supervisor.session.background import BackgroundTasks
 from supervisor.session.session import Session
 from supervisor.session.states import Event
 from supervisor.terminal.holder_client import HolderError, HolderTimeout
@@ -30,23 +30,23 @@ class Hearer(Protocol):
         """The connection was closed from the other side."""
 
 
-class Link:
+class HolderLink:
     """The connection of one session."""
 
-    def __init__(self, session: Session, chores: Chores, hearer: Hearer) -> None:
+    def __init__(self, session: Session, background: BackgroundTasks, hearer: Hearer) -> None:
         self._session = session
-        self._chores = chores
+        self._background = background
         self._hearer = hearer
 
     async def connect(self, socket: Path, patience: float = CONNECT_SECONDS) -> None:
         """Take the session's terminal up. A holder that is too slow is tried again; one that is gone is told to the hearer."""
         session = self._session
         generation = session.record.generation
-        config = session.house.config().sessions
+        config = session.services.config().sessions
         terminal = Terminal(
             config.columns,
             config.rows,
-            on_change=session.pulse.ring,
+            on_change=session.changed.notify,
             on_exit=lambda exit_info: self._hearer.exited(generation, exit_info),
             on_lost=lambda: self._hearer.lost(generation),
         )
@@ -71,12 +71,12 @@ class Link:
         if "unresponsive" in session.health:
             session.store.append(events.Responsive(holder=session.record.holder), session.id)
             session.health.end("unresponsive")
-        session.pulse.ring()
+        session.changed.notify()
 
     def follow_conversation(self) -> None:
         """The process has gone on to another conversation: its holder locks that one, and lets go of the one before."""
         self._session.relock = False
-        self._chores.do(self._relock)
+        self._background.do(self._relock)
 
     async def _relock(self) -> None:
         session = self._session
@@ -96,7 +96,7 @@ class Link:
         session = self._session
         terminal, session.terminal = session.terminal, None
         if terminal is not None and session.record.socket:
-            self._chores.do(terminal.close)
+            self._background.do(terminal.close)
             self.unanswered(Path(session.record.socket))
 
     def unanswered(self, socket: Path, say: bool = True) -> None:
@@ -104,12 +104,12 @@ class Link:
         session = self._session
         session.responsive = False
         generation = session.record.generation
-        self._chores.do(lambda: self._reconnect(generation, socket))  # also when the database takes no word of it
+        self._background.do(lambda: self._reconnect(generation, socket))  # also when the database takes no word of it
         if say and "unresponsive" not in session.health:
             session.store.append(events.Unresponsive(holder=session.record.holder), session.id)
             session.health.begin("unresponsive")
         session.apply(Event.LOST_SIGHT, "holder_unresponsive")
-        session.pulse.ring()
+        session.changed.notify()
 
     async def _reconnect(self, generation: int, socket: Path) -> None:
         await asyncio.sleep(RECONNECT_SECONDS)

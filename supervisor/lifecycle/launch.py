@@ -40,24 +40,24 @@ _START_ERRORS = {
 
 def command_line(session: Session, resume: bool) -> command.Launch:
     """How its `claude` is started: with the conversation that there is, or a new one."""
-    record, house = session.record, session.house
+    record, services = session.record, session.services
     return command.launch(
-        config=house.config().claude,
-        own=house.environment,
+        config=services.config().claude,
+        own=services.environment,
         session_dir=session.dir,
-        temporary=house.paths.temporary_dir(record.id),
+        temporary=services.paths.temporary_dir(record.id),
         cwd=record.project_path,
         conversation_id=record.conversation_id,
         resume=resume,
         fork_from=record.fork_from if not resume else None,
-        denied=protection.denied(house.paths, record.id),
+        denied=protection.denied(services.paths, record.id),
         options=command.Options(**msgspec.structs.asdict(record.launch)),
     )
 
 
 def spec(session: Session, start: command.Launch, socket: Path) -> SpawnSpec:
     """What the holder is told."""
-    sessions = session.house.config().sessions
+    sessions = session.services.config().sessions
     return SpawnSpec(
         argv=start.argv,
         env=start.env,
@@ -72,7 +72,7 @@ def spec(session: Session, start: command.Launch, socket: Path) -> SpawnSpec:
 
 def fill_directories(session: Session) -> None:
     """What is missing of the session's folders. Raise StorageFailed."""
-    temporary = session.house.paths.temporary_dir(session.id)
+    temporary = session.services.paths.temporary_dir(session.id)
     try:
         temporary.mkdir(mode=0o700, parents=True, exist_ok=True)
         for name in ("", "spool", "outbox", "attachments"):
@@ -130,7 +130,7 @@ def _find_transcript(session: Session) -> bool:
     known = Path(record.transcript) if record.transcript else None
     if known is not None and known.stem == record.conversation_id and holds_conversation(known):
         return True
-    home = session.house.claude_home
+    home = session.services.claude_home
     guess = transcript_path(home, record.project_path, record.conversation_id)
     found = guess if os.path.lexists(guess) else find_transcript(home, record.conversation_id)
     if found is None or not holds_conversation(found):
@@ -141,7 +141,7 @@ def _find_transcript(session: Session) -> bool:
 
 def conversation_lock(session: Session) -> Path:
     """The file that a holder locks for as long as its `claude` writes the conversation, whichever home it belongs to."""
-    return lock_of(session.house.claude_home, session.record.conversation_id)
+    return lock_of(session.services.claude_home, session.record.conversation_id)
 
 
 def lock_of(claude_home: Path, conversation: str) -> Path:
@@ -151,7 +151,7 @@ def lock_of(claude_home: Path, conversation: str) -> Path:
 
 def refuse_second_process(session: Session) -> None:
     """A `claude` that somebody started by hand on this conversation keeps it. Raise StartFailed."""
-    pid = status_file.owner(session.house.claude_home, session.record.conversation_id)
+    pid = status_file.owner(session.services.claude_home, session.record.conversation_id)
     if pid is not None:
         raise StartFailed(
             f"Another `claude` (pid {pid}) has this conversation open. Close it there first.",
@@ -168,7 +168,7 @@ async def launch_holder(
     end = time.monotonic() + LAUNCH_SECONDS
     while True:
         try:
-            return await launch(session.dir, spec, LAUNCH_SECONDS, session.house.spares)
+            return await launch(session.dir, spec, LAUNCH_SECONDS, session.services.spares)
         except HolderTimeout as error:
             raise StartFailed(f"The session's holder did not start: {error}", code="holder_timeout") from error
         except HolderError as error:

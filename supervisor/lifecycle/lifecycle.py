@@ -23,14 +23,14 @@ from shared.errors import Conflict, PilotlightError, StartFailed, StartPostponed
 from shared.process import ProcessId
 from supervisor.claude import command_line, release
 from supervisor.claude.home import transcript_path
-from supervisor.failpoints import pause_point
+from supervisor.failpoints import failpoint
 from supervisor.lifecycle import ending, launch, orphans, restart_policy, teardown
-from supervisor.lifecycle.exits import Deaths
-from supervisor.lifecycle.hibernation import await_flush, check_restful
-from supervisor.lifecycle.holder_link import Link
+from supervisor.lifecycle.exits import ExitHandler
+from supervisor.lifecycle.hibernation import await_flush, check_can_hibernate
+from supervisor.lifecycle.holder_link import HolderLink
 from supervisor.lifecycle.restart_policy import Exit
 from supervisor.session import receipts
-from supervisor.session.background import Chores
+from supervisor.session.background import BackgroundTasks
 from supervisor.session.session import Session
 from supervisor.session.states import Event, State
 from supervisor.store.options import Stop
@@ -51,9 +51,9 @@ class Lifecycle:
         self._admit = admit
         self._wake_sender = wake
         self._one = asyncio.Lock()
-        self._chores = Chores(session.house.log, session.id)
-        self._deaths = Deaths(session, self._chores, self)
-        self._link = Link(session, self._chores, self._deaths)
+        self._background = BackgroundTasks(session.services.log, session.id)
+        self._deaths = ExitHandler(session, self._background, self)
+        self._link = HolderLink(session, self._background, self._deaths)
         self._rest_until = 0.0
         session.restart = self.replace
 
@@ -68,9 +68,11 @@ class Lifecycle:
                 raise self._ended()
             rest = self._rest_until - time.monotonic()
             if not self._startable():
-                await session.pulse.until(lambda: session.terminal is not None or self._startable(), 5.0)
+                await session.changed.wait_for(lambda: session.terminal is not None or self._startable(), 5.0)
             elif rest > 0:
-                await session.pulse.until(lambda: session.terminal is not None or session.state is State.ENDED, rest)
+                await session.changed.wait_for(
+                    lambda: session.terminal is not None or session.state is State.ENDED, rest
+                )
             else:
                 await self.start("message")
 
@@ -90,7 +92,7 @@ class Lifecycle:
         ended, or sleeps. Raise StartPostponed when the cause may pass: it is then tried again from here. A start that
         was begun goes on when its caller is cancelled."""
         begun = asyncio.ensure_future(self._start(cause))
-        self._chores.keep(begun)
+        self._background.keep(begun)
         await asyncio.shield(begun)
 
     async def _start(self, cause: str) -> None:
@@ -122,7 +124,7 @@ class Lifecycle:
         await orphans.end_strays(session)
         if await self._take_over():
             return
-        await command_line.learn_release(session.house.config().claude, session.house.environment)
+        await command_line.learn_release(session.services.config().claude, session.services.environment)
         resume = launch.is_resumed(session)
         if not resume and record.remembered.spoken == record.conversation_id:
             raise StartFailed(
@@ -134,22 +136,22 @@ class Lifecycle:
         launch.refuse_second_process(session)
         if not resume:
             # Lines about a conversation that never began would make the CLI say that its id is already in use.
-            home = session.house.claude_home
+            home = session.services.claude_home
             transcript_path(home, record.project_path, record.conversation_id).unlink(missing_ok=True)
         session.forget_process(release.known(start.argv[0]))
         self._deaths.overdue = None
         generation = record.generation + 1
-        socket = session.house.paths.holder_socket(record.id, generation)
+        socket = session.services.paths.holder_socket(record.id, generation)
         session.apply(
             Event.SPAWN, cause, generation=generation, socket=str(socket), child=None, holder=None, end_reason=None
         )
-        await pause_point("spawning")
+        await failpoint("spawning")
         info = await launch.launch_holder(session, launch.spec(session, start, socket), self._take_over)
         if info is None:
             return
-        await pause_point("launched")
+        await failpoint("launched")
         orphans.note_holder(session, info)
-        session.house.log.info(
+        session.services.log.info(
             "session_started",
             extra={"fields": {"session": record.id, "pid": info.child.pid, "resume": resume, "cause": cause}},
         )
@@ -186,10 +188,10 @@ class Lifecycle:
                 session.store.append(events.Adopted(pid=info.child.pid, generation=record.generation), session.id)
             await self._link.connect(Path(info.socket), ADOPT_SECONDS)
             if stopping:
-                self._chores.do(self.finish_stop)
+                self._background.do(self.finish_stop)
             return "adopted"
         if stopping:
-            self._chores.do(self.finish_stop)
+            self._background.do(self.finish_stop)
             return "asleep"
         if info is None and record.holder and process.alive(ProcessId(*record.holder)) and record.socket:
             await self._link.connect(Path(record.socket), ADOPT_SECONDS)
@@ -222,9 +224,9 @@ class Lifecycle:
             session = self._session
             if session.state is State.HIBERNATED:
                 return
-            check_restful(session)
+            check_can_hibernate(session)
             await await_flush(session)
-            check_restful(session)
+            check_can_hibernate(session)
             await self._stop_process(Stop(State.HIBERNATED, cause))
         self._wake_sender()
 
@@ -262,14 +264,14 @@ class Lifecycle:
         try:
             if session.live:
                 session.apply(Event.STOP, stop.cause, intent=msgspec.structs.replace(session.record.intent, stop=stop))
-                await pause_point("stopping")
+                await failpoint("stopping")
                 await teardown.end_tree(session, self._link, self._deaths.gone)
             elif orphans.living(session) is not None:
                 await teardown.end_tree(session, self._link, self._deaths.gone)
             self._stopped(stop)
         except BaseException:
             if session.state is State.STOPPING:
-                self._chores.do(self.finish_stop)
+                self._background.do(self.finish_stop)
             raise
 
     async def finish_stop(self) -> None:
@@ -336,7 +338,7 @@ class Lifecycle:
         self._link.unresponsive()
 
     def unanswered(self, socket: Path) -> None:
-        """As `Link.unanswered`."""
+        """As `HolderLink.unanswered`."""
         self._link.unanswered(socket)
 
     def follow_conversation(self) -> None:
@@ -346,7 +348,7 @@ class Lifecycle:
     def revive(self) -> None:
         """Start again, after a pause that grows with the deaths."""
         session = self._session
-        pause = restart_policy.pause(session.record.failures, session.house.config().health.restart_seconds)
+        pause = restart_policy.pause(session.record.failures, session.services.config().health.restart_seconds)
         self._rest_until = time.monotonic() + pause
         self._wake_by_itself("crashed", pause)
 
@@ -358,10 +360,10 @@ class Lifecycle:
                     await self.start(cause)
                 except PilotlightError as error:
                     fields = {"session": self._session.id, "why": error.error_code}
-                    self._session.house.log.warning("revive_failed", extra={"fields": fields})
+                    self._session.services.log.warning("revive_failed", extra={"fields": fields})
             self._wake_sender()
 
-        self._chores.do(wake)
+        self._background.do(wake)
 
 
 def _restore_current(session: Session) -> None:

@@ -61,7 +61,7 @@ def last_words(session: Session) -> str:
     said = dialogs.last_words(session.terminal.screen.lines()) if session.terminal is not None else ""
     if said:
         return said
-    sizes = session.house.config().sessions
+    sizes = session.services.config().sessions
     screen = Screen(sizes.columns, sizes.rows)
     try:
         screen.feed(read_tail(str(session.dir / files.RING), LAST_WORDS_BYTES).data)

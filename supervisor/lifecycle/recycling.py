@@ -126,7 +126,7 @@ def is_stale(session: Session) -> bool:
 def never_spoke(session: Session) -> bool:
     """Whether there is no conversation yet that a new process would have to go on with."""
     record = session.record
-    found = record.remembered.spoken or find_transcript(session.house.claude_home, record.conversation_id)
+    found = record.remembered.spoken or find_transcript(session.services.claude_home, record.conversation_id)
     return not found
 
 

@@ -39,7 +39,7 @@ def mend(session: Session) -> bool:
         session.store.save_session(session.record)
         session.store.append(events.FolderLost(missing=missing), session.id)
     session.health.begin(LOST)
-    session.pulse.ring()
+    session.changed.notify()
     return True
 
 

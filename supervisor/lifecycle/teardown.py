@@ -16,7 +16,7 @@ from shared.errors import Unavailable
 from shared.process import ProcessId
 from supervisor.claude import status_file
 from supervisor.lifecycle import orphans
-from supervisor.lifecycle.holder_link import Link
+from supervisor.lifecycle.holder_link import HolderLink
 from supervisor.session.session import Session
 from supervisor.terminal.holder_client import HolderError, HolderTimeout
 
@@ -26,7 +26,7 @@ LEAVES_SECONDS = 1.5
 """How long a holder may take to leave: killed, or by itself, which it does a second after its last words at the latest."""
 
 
-async def end_tree(session: Session, link: Link, gone: asyncio.Event) -> None:
+async def end_tree(session: Session, link: HolderLink, gone: asyncio.Event) -> None:
     """End it. `gone` is set whenever the end of its process was dealt with. Raise Unavailable when a process cannot be ended."""
     record = session.record
     info = orphans.holder_info(session)
@@ -62,7 +62,7 @@ async def end_tree(session: Session, link: Link, gone: asyncio.Event) -> None:
     if child is not None:
         if process.alive(child):
             raise Unavailable("The session's process cannot be ended.", code="unkillable")
-        status_file.remove(session.house.claude_home, child)
+        status_file.remove(session.services.claude_home, child)
 
 
 async def _left(holder: ProcessId) -> None:

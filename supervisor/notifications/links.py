@@ -74,7 +74,7 @@ class Links:
         self._store.notifications.save_link(hashed, msgspec.json.encode(replace(link, used_at=self._clock())))
         return link
 
-    def give_back(self, token: str, link: Link) -> None:
+    def restore(self, token: str, link: Link) -> None:
         """What it was for could not be done, and may be tried again."""
         self._store.notifications.save_link(_hash(token), msgspec.json.encode(link))
 

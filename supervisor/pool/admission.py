@@ -15,8 +15,8 @@ from contextlib import asynccontextmanager
 from shared.bus import events
 from shared.errors import Busy, Conflict
 from supervisor.pool import resources
-from supervisor.pool.managed_session import Household
-from supervisor.session.session import House, Session
+from supervisor.pool.managed_session import ManagedSession
+from supervisor.session.session import Services, Session
 from supervisor.session.states import State
 
 STARTS_AT_ONCE = 2
@@ -43,15 +43,15 @@ FRESH_BYTES = 150 * 1024 * 1024
 """What a start is expected to need (measured: 135-150 MB that it does not share)."""
 
 
-class Places:
-    """The places of one pool. `households` is the pool's own, which grows and shrinks; `closed`: no more starts."""
+class Admission:
+    """The slots of one pool. `managed_sessions` is the pool's own, which grows and shrinks; `closed`: no more starts."""
 
-    def __init__(self, house: House, households: Mapping[str, Household]) -> None:
-        self.house = house
-        self.store = house.store
+    def __init__(self, services: Services, managed_sessions: Mapping[str, ManagedSession]) -> None:
+        self.services = services
+        self.store = services.store
         self.closed = False
         self.cpu_percent = 0.0
-        self._households = households
+        self._managed_sessions = managed_sessions
         self._starting = asyncio.Semaphore(STARTS_AT_ONCE)
         self._reserved: set[str] = set()
         self._waiters: dict[str, float] = {}
@@ -59,11 +59,11 @@ class Places:
 
     def check(self) -> None:
         """Raise Busy when a new session could not be started now."""
-        total = self.house.config().limits.memory_total_gb * 1024**3
-        taken = [h.session for h in self._households.values() if self._has_place(h.session)]
+        total = self.services.config().limits.memory_total_gb * 1024**3
+        taken = [h.session for h in self._managed_sessions.values() if self._has_place(h.session)]
         if taken and self.memory + FRESH_BYTES > total and self.sleepiest() is None:
             raise self._no_memory(RETRY_AFTER_SECONDS)
-        limit = self.house.config().sessions.max_concurrent
+        limit = self.services.config().sessions.max_concurrent
         if len(taken) >= limit and self.sleepiest() is None:
             raise Busy(
                 f"All {limit} places are taken by sessions that are busy. Wait, end one, or raise "
@@ -85,10 +85,10 @@ class Places:
             self._waiters.pop(session.id, None)
             self.forget_rest("room_needed")  # who still waits asks again
             self._reserved.add(session.id)
-            household = self._households.get(session.id)
-            if household is not None:
-                household.up_since, household.rest_due = time.monotonic(), None
-                household.counted = self._expected(session)
+            managed = self._managed_sessions.get(session.id)
+            if managed is not None:
+                managed.up_since, managed.hibernate_reason = time.monotonic(), None
+                managed.counted = self._expected(session)
             yield
         finally:
             self._reserved.discard(session.id)
@@ -102,13 +102,13 @@ class Places:
     async def _release_when_up(self, session: Session) -> None:
         """The next start may begin once this one has got to its prompt, or to a dialog, or has failed."""
         try:
-            await session.pulse.until(lambda: session.state is not State.STARTING, STARTUP_SECONDS)
+            await session.changed.wait_for(lambda: session.state is not State.STARTING, STARTUP_SECONDS)
         finally:
             self._starting.release()
 
     async def _make_room(self, session: Session, asked: float) -> None:
         await self._await_resources(session, asked)
-        limit = self.house.config().sessions.max_concurrent
+        limit = self.services.config().sessions.max_concurrent
         while len(self._others(session)) >= limit:
             if self.sleepiest(session) is None:
                 self.ask_to_rest("room_needed", session)
@@ -122,7 +122,7 @@ class Places:
 
     def _others(self, session: Session) -> list[Session]:
         """Who has a place, apart from this one."""
-        sessions = (household.session for household in self._households.values())
+        sessions = (managed.session for managed in self._managed_sessions.values())
         return [other for other in sessions if self._has_place(other) and other is not session]
 
     def _has_place(self, session: Session) -> bool:
@@ -131,9 +131,9 @@ class Places:
     def sleepiest(self, but: Session | None = None) -> Session | None:
         """The least recently used session that may be put to sleep."""
         candidates = []
-        for household in self._households.values():
-            if household.session is not but and household.restful():
-                candidates.append(household.session)
+        for managed in self._managed_sessions.values():
+            if managed.session is not but and managed.restful():
+                candidates.append(managed.session)
         return max(candidates, key=lambda session: session.idle_age(), default=None)
 
     async def put_to_sleep(self, cause: str, but: Session | None = None) -> bool:
@@ -142,7 +142,7 @@ class Places:
         if sleepiest is None:
             return False
         try:
-            await self._households[sleepiest.id].lifecycle.hibernate(cause)
+            await self._managed_sessions[sleepiest.id].lifecycle.hibernate(cause)
         except Conflict:
             return False
         return True
@@ -153,15 +153,15 @@ class Places:
         now = time.monotonic()
         if but is not None:
             self._waiters[but.id] = now
-        for household in sorted(self._households.values(), key=lambda h: h.up_since):
+        for managed in sorted(self._managed_sessions.values(), key=lambda h: h.up_since):
             if enough <= 0:
                 return
-            session = household.session
+            session = managed.session
             if not session.live or session is but:
                 continue
-            if household.rest_due is None and now - household.up_since >= TURN_SECONDS:
-                household.rest_due = cause
-            enough -= household.counted if household.rest_due is not None else 0
+            if managed.hibernate_reason is None and now - managed.up_since >= TURN_SECONDS:
+                managed.hibernate_reason = cause
+            enough -= managed.counted if managed.hibernate_reason is not None else 0
 
     async def let_others_go_first(self, session: Session) -> None:
         """Wait until nobody else waits for the room that this session has given up, but not for long."""
@@ -174,24 +174,24 @@ class Places:
 
     def forget_rest(self, cause: str) -> None:
         """There is room again."""
-        for household in self._households.values():
-            if household.rest_due == cause:
-                household.rest_due = None
+        for managed in self._managed_sessions.values():
+            if managed.hibernate_reason == cause:
+                managed.hibernate_reason = None
 
     @property
     def memory(self) -> int:
         """Bytes of all process trees."""
-        return sum(h.counted for h in self._households.values() if self._has_place(h.session))
+        return sum(h.counted for h in self._managed_sessions.values() if self._has_place(h.session))
 
     def _expected(self, session: Session) -> int:
         """Bytes that its process will count for: as many as its last one did, unless that was too many."""
-        limit = int(self.house.config().limits.memory_per_session_mb * 1024**2)
+        limit = int(self.services.config().limits.memory_per_session_mb * 1024**2)
         return max(FRESH_BYTES, min(limit, session.memory_bytes or 0))
 
     async def _await_resources(self, session: Session, asked: float) -> None:
         """Hold a start back while the machine is overloaded, at most `CPU_PATIENCE_SECONDS` from when it was asked for;
         refuse it while memory is short and nothing can sleep."""
-        total = self.house.config().limits.memory_total_gb * 1024**3
+        total = self.services.config().limits.memory_total_gb * 1024**3
         needed = self._expected(session)
         while self.memory + needed > total and await self.put_to_sleep("memory_total", session):
             pass
@@ -200,7 +200,7 @@ class Places:
             raise self._no_memory(WAIT_AFTER_SECONDS)
         end = asked + CPU_PATIENCE_SECONDS
         meter = None
-        while self.cpu_percent > (limit := self.house.config().limits.cpu_percent) and time.monotonic() < end:
+        while self.cpu_percent > (limit := self.services.config().limits.cpu_percent) and time.monotonic() < end:
             if meter is None:
                 self.store.append(events.StartDelayed(cpu_percent=self.cpu_percent, limit=limit), session.id)
                 meter = resources.CpuMeter()
@@ -208,7 +208,7 @@ class Places:
             self.cpu_percent = meter.percent()
 
     def _no_memory(self, after: float) -> Busy:
-        limit = self.house.config().limits.memory_total_gb
+        limit = self.services.config().limits.memory_total_gb
         return Busy(
             f"The sessions use all of limits.memory_total_gb ({limit:g} GB) and none is idle. "
             "Wait, end one, or raise the limit.",

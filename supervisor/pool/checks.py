@@ -25,7 +25,7 @@ def check(name: str, status: str, detail: str) -> dict[str, str]:
 
 def run_checks(pool: Pool, memory_total: int, facts: dict[str, Any]) -> dict[str, Any]:
     """All findings; `healthy` when all are ok, `unhealthy` when one failed, else `degraded`."""
-    config = pool.house.config()
+    config = pool.services.config()
     checks = [
         check("supervisor", "ok", f"pid {os.getpid()}"),
         _bus(pool, facts.get("busTcp")),
@@ -52,7 +52,7 @@ def run_checks(pool: Pool, memory_total: int, facts: dict[str, Any]) -> dict[str
         "resources": {
             "system": {
                 "memoryTotalBytes": _machine_memory(),
-                "diskFreeBytes": resources.free_disk(pool.house.paths.home),
+                "diskFreeBytes": resources.free_disk(pool.services.paths.home),
                 "supervisorBytes": resources.own_memory(),
             },
             "sessions": {
@@ -66,7 +66,7 @@ def run_checks(pool: Pool, memory_total: int, facts: dict[str, Any]) -> dict[str
 
 
 def _bus(pool: Pool, tcp: dict[str, Any] | None) -> dict[str, str]:
-    paths = pool.house.paths
+    paths = pool.services.paths
     try:
         paths.check_run_dir()
     except PilotlightError as error:
@@ -94,10 +94,10 @@ def _cli(facts: dict[str, Any]) -> dict[str, str]:
 
 def has_login(pool: Pool) -> bool:
     """Whether credentials are to be found where the CLI would look; only their existence is looked at."""
-    env = command_line.environment(pool.house.config().claude, pool.house.environment)
+    env = command_line.environment(pool.services.config().claude, pool.services.environment)
     if any(env.get(name) for name in ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN")):
         return True
-    home: Path = pool.house.claude_home
+    home: Path = pool.services.claude_home
     if (home / ".credentials.json").exists():
         return True
     try:
@@ -116,9 +116,9 @@ def _login(pool: Pool) -> dict[str, str]:
 
 
 def _disk(pool: Pool) -> dict[str, str]:
-    free = resources.free_disk(pool.house.paths.home)
+    free = resources.free_disk(pool.services.paths.home)
     status = "fail" if free < NO_DISK_BYTES else "warn" if free < LOW_DISK_BYTES else "ok"
-    return check("disk", status, f"{free // 1024**2} MB free where {pool.house.paths.home} is")
+    return check("disk", status, f"{free // 1024**2} MB free where {pool.services.paths.home} is")
 
 
 def _database(pool: Pool) -> dict[str, str]:
@@ -168,7 +168,7 @@ def _files(pool: Pool) -> list[dict[str, str]]:
 async def claude_version(pool: Pool) -> str | None:
     """What `claude --version` says now, in a clean environment; None when it does not say it in time."""
     try:
-        return await command_line.learn_release(pool.house.config().claude, pool.house.environment, again=True)
+        return await command_line.learn_release(pool.services.config().claude, pool.services.environment, again=True)
     except PilotlightError:
         return None
 
@@ -176,7 +176,7 @@ async def claude_version(pool: Pool) -> str | None:
 def claude_facts(pool: Pool) -> dict[str, Any]:
     """Which CLI would be started, or why none can be."""
     try:
-        program = command_line.find(pool.house.config().claude, pool.house.environment)
+        program = command_line.find(pool.services.config().claude, pool.services.environment)
         release.refuse_old(program)
         return {"claudeCommand": program, "claudeError": None}
     except PilotlightError as error:

@@ -20,7 +20,7 @@ from shared.config import Config
 from shared.errors import PilotlightError, StorageFailed, Unavailable
 from supervisor.lifecycle import conversation_conflict, session_folder
 from supervisor.pool import resources
-from supervisor.pool.managed_session import Household
+from supervisor.pool.managed_session import ManagedSession
 from supervisor.pool.memory_limit import MEGABYTE, memory_action
 from supervisor.pool.pool import Pool
 from supervisor.session.lifetime import keeps_alive, lifetime
@@ -71,12 +71,12 @@ class Health:
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
-        self._house = pool.house
+        self._house = pool.services
         self._watched: dict[str, _Watched] = {}
         self._cpu = resources.CpuMeter()
         self._refused: tuple[float, str] | None = None
         self._short: set[str] = set()
-        self.chores: list[tuple[str, Callable[[], bool]]] = []
+        self.background: list[tuple[str, Callable[[], bool]]] = []
         self.changed = asyncio.Event()
         self.memory_total = 0
         self.passes = 0
@@ -114,21 +114,21 @@ class Health:
         config = self._house.config()
         self.passes += 1
         self._check_storage()
-        for name, chore in self.chores:
+        for name, chore in self.background:
             await self._guarded(name, self._do(name, chore))
         await self._guarded("adopt", self._pool.adopt_again())
-        for household in self._pool.households():
-            await self._guarded("late_holder", household.lifecycle.end_late_holder())
-        for household in self._pool.households():
-            if household.session.state is not State.ENDED:
-                await self._guarded("life", self._check_life(household, config))
+        for managed in self._pool.managed_sessions():
+            await self._guarded("late_holder", managed.lifecycle.end_late_holder())
+        for managed in self._pool.managed_sessions():
+            if managed.session.state is not State.ENDED:
+                await self._guarded("life", self._check_life(managed, config))
         await self._guarded("resources", self._check_resources(config))
-        for household in self._pool.households():
-            await self._guarded("folder", self._check_folder(household.session))
-        for household in self._pool.households():
-            if household.session.terminal is not None:
-                await self._guarded("strangers", conversation_conflict.check(household.session, household.lifecycle))
-        connected = [household for household in self._pool.households() if household.session.terminal is not None]
+        for managed in self._pool.managed_sessions():
+            await self._guarded("folder", self._check_folder(managed.session))
+        for managed in self._pool.managed_sessions():
+            if managed.session.terminal is not None:
+                await self._guarded("strangers", conversation_conflict.check(managed.session, managed.lifecycle))
+        connected = [managed for managed in self._pool.managed_sessions() if managed.session.terminal is not None]
         await asyncio.gather(*(self._guarded("progress", self._check_progress(h, config)) for h in connected))
         await self._guarded("prune", self._prune(config))
         self._pool.forget_ended()
@@ -174,8 +174,8 @@ class Health:
 
     # -- lifetime --------------------------------------------------------------------------------------------------
 
-    async def _check_life(self, household: Household, config: Config) -> None:
-        session = household.session
+    async def _check_life(self, managed: ManagedSession, config: Config) -> None:
+        session = managed.session
         if session.counts_as_active():
             session.touch()
             watched = self._watch(session)
@@ -192,50 +192,50 @@ class Health:
                 session.store.append(warning, session.id)
         elif life.verdict == "expire":
             try:
-                await household.lifecycle.stop("expired", "inactivity")
+                await managed.lifecycle.stop("expired", "inactivity")
             except PilotlightError as error:
                 self._house.log.warning("expiry_failed", extra={"fields": {"session": session.id, "why": str(error)}})
 
     # -- resources -------------------------------------------------------------------------------------------------
 
     async def _check_resources(self, config: Config) -> None:
-        live = [h for h in self._pool.households() if h.session.record.child and h.session.live]
+        live = [h for h in self._pool.managed_sessions() if h.session.record.child and h.session.live]
         roots = {h.session.id: _roots(h.session) for h in live}
         samples = await asyncio.to_thread(resources.sample, roots)
         cpu = self._cpu.percent()
         now = time.monotonic()
         self.memory_total = sum(sample.memory for sample in samples.values())
         self._pool.places.cpu_percent = cpu
-        for household in live:
-            session, found = household.session, samples[household.session.id]
-            session.memory_bytes = household.counted = found.memory
+        for managed in live:
+            session, found = managed.session, samples[managed.session.id]
+            session.memory_bytes = managed.counted = found.memory
             watched = self._watch(session)
             if watched.cpu is not None and now > watched.cpu[0]:
                 used = max(0.0, found.cpu_seconds - watched.cpu[1])
                 session.cpu_percent = round(used / (now - watched.cpu[0]) * 100.0, 1)
             watched.cpu = (now, found.cpu_seconds)
-            await self._guarded("memory", self._check_memory(household, found.memory, config))
+            await self._guarded("memory", self._check_memory(managed, found.memory, config))
         await self._check_room(config)
 
-    async def _check_memory(self, household: Household, used: int, config: Config) -> None:
-        session = household.session
-        action = memory_action(used, config.limits.memory_per_session_mb, household.restful())
-        now, due = time.monotonic(), household.rest_due == "memory"
-        household.memory.see(action, now, now - household.up_since)
+    async def _check_memory(self, managed: ManagedSession, used: int, config: Config) -> None:
+        session = managed.session
+        action = memory_action(used, config.limits.memory_per_session_mb, managed.restful())
+        now, due = time.monotonic(), managed.hibernate_reason == "memory"
+        managed.memory.see(action, now, now - managed.up_since)
         if action == "none":
-            household.rest_due = None if due else household.rest_due
+            managed.hibernate_reason = None if due else managed.hibernate_reason
             return
-        if action == "wait" and household.memory.over(action, now):
-            household.rest_due = household.rest_due or "memory"
-        if action == "wait" or not (due or household.memory.over(action, now)):
+        if action == "wait" and managed.memory.over(action, now):
+            managed.hibernate_reason = managed.hibernate_reason or "memory"
+        if action == "wait" or not (due or managed.memory.over(action, now)):
             return
-        household.rest_due = None
-        household.note_recycling(action)
+        managed.hibernate_reason = None
+        managed.note_recycling(action)
         try:
             if action == "recycle":
-                await household.lifecycle.recycle("memory")
+                await managed.lifecycle.recycle("memory")
             else:
-                await household.lifecycle.replace("memory")
+                await managed.lifecycle.replace("memory")
         except PilotlightError as error:
             self._house.log.warning("recycle_failed", extra={"fields": {"session": session.id, "why": str(error)}})
 
@@ -272,19 +272,19 @@ class Health:
 
     # -- progress --------------------------------------------------------------------------------------------------
 
-    async def _check_progress(self, household: Household, config: Config) -> None:
-        session = household.session
+    async def _check_progress(self, managed: ManagedSession, config: Config) -> None:
+        session = managed.session
         terminal = session.terminal
         assert terminal is not None
         if not await terminal.responds():
             if session.terminal is terminal:
-                household.lifecycle.unresponsive()
+                managed.lifecycle.unresponsive()
             return
         watched, now = self._watch(session), time.monotonic()
         if session.state is State.STARTING and session.record.child:
-            age, limit = now - household.up_since, config.claude.start_timeout_seconds
+            age, limit = now - managed.up_since, config.claude.start_timeout_seconds
             if start_overdue(age, min(age, now - terminal.output_at), limit):
-                await household.lifecycle.give_up_start(age)
+                await managed.lifecycle.give_up_start(age)
             return
         shown = signs_of_work(terminal.screen.lines())
         if shown != watched.screen:

@@ -15,16 +15,16 @@ from typing import Protocol
 from shared.bus import events
 from shared.errors import Conflict, PilotlightError
 from supervisor.delivery import interrupt
-from supervisor.delivery.auto_answer import Policy
+from supervisor.delivery.auto_answer import AutoAnswer
 from supervisor.delivery.prompt import Sender
-from supervisor.delivery.trust_dialog import Trust
+from supervisor.delivery.trust_dialog import TrustDialog
 from supervisor.lifecycle import recycling
-from supervisor.lifecycle.hibernation import check_restful
+from supervisor.lifecycle.hibernation import check_can_hibernate
 from supervisor.lifecycle.lifecycle import Lifecycle
 from supervisor.pool.memory_limit import Pauses
 from supervisor.session import log_tails, receipts
-from supervisor.session.background import Chores
-from supervisor.session.log_reader import Logbook
+from supervisor.session.background import BackgroundTasks
+from supervisor.session.log_reader import LogReader
 from supervisor.session.observer import Observer
 from supervisor.session.session import Session
 from supervisor.session.states import State
@@ -32,8 +32,8 @@ from supervisor.session.states import State
 QUIET_SECONDS = 3.0
 
 
-class Rooms(Protocol):
-    """What a household needs of the places."""
+class Admissions(Protocol):
+    """What a managed session needs of admission."""
 
     def admit(self, session: Session) -> AbstractAsyncContextManager[None]:
         """A place for a start."""
@@ -42,22 +42,22 @@ class Rooms(Protocol):
         """Wait for those that wait for room."""
 
 
-class Household:
+class ManagedSession:
     """One session with the two that act for it."""
 
-    def __init__(self, session: Session, places: Rooms, hurry: Callable[[], None]) -> None:
+    def __init__(self, session: Session, places: Admissions, poll_soon: Callable[[], None]) -> None:
         self.session = session
-        session.pulse.listener = hurry
-        self._logs, self._observer = Logbook(session), Observer(session)
+        session.changed.listener = poll_soon
+        self._logs, self._observer = LogReader(session), Observer(session)
         session.attend(self._logs, self._observer)
         self.lifecycle = Lifecycle(session, places.admit, self._wake)
         self.sender = Sender(session, self.lifecycle, self.rest)
-        self.policy = Policy(session)
-        self._chores = Chores(session.house.log, session.id)
-        self.trust = Trust(session, self._chores)
+        self.policy = AutoAnswer(session)
+        self._background = BackgroundTasks(session.services.log, session.id)
+        self.trust = TrustDialog(session, self._background)
         self.task: asyncio.Task[None] | None = None
         self.up_since = time.monotonic()
-        self.rest_due: str | None = None
+        self.hibernate_reason: str | None = None
         """Why its process has to go at the end of the turn, though messages wait: one that always has work is never idle."""
 
         self.memory = Pauses()
@@ -88,13 +88,13 @@ class Household:
         session = self.session
         withdrawing = session.record.process.withdrawing is not None
         if outcome == "adopted" and session.state is not State.STOPPING and withdrawing:
-            self._chores.do(lambda: interrupt.finish(session))
+            self._background.do(lambda: interrupt.finish(session))
         return outcome
 
     def restful(self) -> bool:
         """Whether it may be put to sleep now."""
         try:
-            check_restful(self.session)
+            check_can_hibernate(self.session)
         except Conflict:
             return False
         return self.session.store.count_open(self.session.id) == 0
@@ -116,11 +116,11 @@ class Household:
             await recycling.renew(self.session, self.lifecycle)
         except PilotlightError as error:
             fields = {"session": self.session.id, "why": error.error_code}
-            self.session.house.log.warning("renewal_failed", extra={"fields": fields})
+            self.session.services.log.warning("renewal_failed", extra={"fields": fields})
 
     async def rest(self) -> bool:
         """Between two turns: do what is due. Return whether the process has gone."""
-        cause, self.rest_due = self.rest_due, None
+        cause, self.hibernate_reason = self.hibernate_reason, None
         if cause is None:
             return False
         try:
@@ -131,13 +131,13 @@ class Household:
                 await self.lifecycle.hibernate(cause)
                 await self._places.let_others_go_first(self.session)
         except Conflict:
-            self.rest_due = cause
+            self.hibernate_reason = cause
             return False
         return True
 
     def note_recycling(self, action: str = "recycle") -> None:
         """Say it, and wait ever longer before the next: a limit may be below what its process needs to begin with."""
-        session, config = self.session, self.session.house.config()
+        session, config = self.session, self.session.services.config()
         limit = config.limits.memory_per_session_mb
         session.store.append(events.MemoryLimit(bytes=session.memory_bytes, limit_mb=limit, action=action), session.id)
         self.memory.begin(action, time.monotonic(), config.health.interval_seconds)

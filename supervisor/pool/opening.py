@@ -9,7 +9,7 @@ from shared.errors import Conflict, InvalidRequest, NotFound
 from supervisor.claude import status_file
 from supervisor.claude.home import find_transcript, transcript_path
 from supervisor.history.library import project_of
-from supervisor.session.session import House
+from supervisor.session.session import Services
 from supervisor.session.states import State
 
 
@@ -31,7 +31,7 @@ def project_folder(given: str) -> Path:
     return project
 
 
-def origin(house: House, request: CreateSession, project: Path, identity: str) -> Path | None:
+def origin(services: Services, request: CreateSession, project: Path, identity: str) -> Path | None:
     """The transcript of a session that goes on from an existing conversation: that one's, or the fork's own.
 
     Raise NotFound, InvalidRequest for another project than the conversation's, Conflict when it is open anywhere.
@@ -40,7 +40,7 @@ def origin(house: House, request: CreateSession, project: Path, identity: str) -
         if request.fork:
             raise InvalidRequest("`fork` needs a conversation in `resume`.", code="resume_required")
         return None
-    home = house.claude_home
+    home = services.claude_home
     path = find_transcript(home, request.resume)
     if path is None:
         raise NotFound(
@@ -54,7 +54,7 @@ def origin(house: House, request: CreateSession, project: Path, identity: str) -
         )
     if request.fork:
         return transcript_path(home, str(project), identity)
-    for record in house.store.sessions(include_ended=True):
+    for record in services.store.sessions(include_ended=True):
         if record.conversation_id == request.resume:
             what = "Reopen it" if record.state == State.ENDED else "Send to it"
             raise Conflict(

@@ -22,11 +22,11 @@ from supervisor.claude import normalization
 from supervisor.lifecycle import recycling
 from supervisor.lifecycle.launch import has_transcript
 from supervisor.pool import opening
-from supervisor.pool.admission import RETRY_AFTER_SECONDS, Places
-from supervisor.pool.managed_session import Household
+from supervisor.pool.admission import RETRY_AFTER_SECONDS, Admission
+from supervisor.pool.managed_session import ManagedSession
 from supervisor.session import attachments, mention_rules
 from supervisor.session.mention_rules import Reach
-from supervisor.session.session import House, Session
+from supervisor.session.session import Services, Session
 from supervisor.session.states import State
 from supervisor.store import idempotency
 from supervisor.store.message_index import OPEN_STATES
@@ -50,20 +50,20 @@ STORAGE_SECONDS = 1.0
 class Pool:
     """All sessions that are not ended, and a few that are."""
 
-    def __init__(self, house: House) -> None:
-        self.house = house
-        self.store = house.store
-        self._households: dict[str, Household] = {}
-        self.places = Places(house, self._households)
+    def __init__(self, services: Services) -> None:
+        self.services = services
+        self.store = services.store
+        self._managed_sessions: dict[str, ManagedSession] = {}
+        self.places = Admission(services, self._managed_sessions)
         self._hurry = asyncio.Event()
         self._unadopted: set[str] = set()
-        self.log: logging.Logger = house.log
+        self.log: logging.Logger = services.log
 
     # -- finding ---------------------------------------------------------------------------------------------------
 
-    def household(self, session_id: str) -> Household:
+    def managed(self, session_id: str) -> ManagedSession:
         """The session with its actors; ended ones are brought back from the store. Raise NotFound."""
-        known = self._households.get(session_id)
+        known = self._managed_sessions.get(session_id)
         if known is not None:
             return known
         record = self.store.session(session_id)
@@ -74,23 +74,23 @@ class Pool:
             )
         return self._admit_record(record)
 
-    def _admit_record(self, record: SessionRecord) -> Household:
-        household = Household(Session(record, self.house), self.places, self.hurry)
-        self._households[record.id] = household
-        return household
+    def _admit_record(self, record: SessionRecord) -> ManagedSession:
+        managed = ManagedSession(Session(record, self.services), self.places, self.poll_soon)
+        self._managed_sessions[record.id] = managed
+        return managed
 
     def look(self, session_id: str) -> SessionView | None:
         """A session as clients see it, if it is one of those that are at hand. Changes nothing."""
-        household = self._households.get(session_id)
-        return household.session.view() if household is not None else None
+        managed = self._managed_sessions.get(session_id)
+        return managed.session.view() if managed is not None else None
 
     def sessions(self) -> list[Session]:
         """Everything in memory."""
-        return [household.session for household in self._households.values()]
+        return [managed.session for managed in self._managed_sessions.values()]
 
-    def households(self) -> list[Household]:
+    def managed_sessions(self) -> list[ManagedSession]:
         """Everything in memory, with its actors."""
-        return list(self._households.values())
+        return list(self._managed_sessions.values())
 
     def live(self) -> list[Session]:
         """Those that have a process, or are getting one."""
@@ -98,12 +98,12 @@ class Pool:
 
     # -- creating --------------------------------------------------------------------------------------------------
 
-    def create(self, request: CreateSession) -> Household:
+    def create(self, request: CreateSession) -> ManagedSession:
         """A new session, still without a process. Raise InvalidRequest when the project is no directory."""
         project = opening.project_folder(request.project_path)
         self.places.check()
         identity = str(uuid.uuid4())
-        origin = opening.origin(self.house, request, project, identity)
+        origin = opening.origin(self.services, request, project, identity)
         now = now_ms()
         options = recycling.options({name: getattr(request, name) for name in recycling.NAMES})
         record = SessionRecord(
@@ -127,20 +127,20 @@ class Pool:
             if origin is not None and not request.fork:  # what was said before is nobody's answer
                 self.store.set_position(identity, f"transcript:{origin.name}", origin.stat().st_size)
             self.store.append(events.Created(project_path=record.project_path, from_=request.resume or UNSET), identity)
-        household = self._admit_record(record)
-        household.begin()
-        return household
+        managed = self._admit_record(record)
+        managed.begin()
+        return managed
 
     # -- sending ---------------------------------------------------------------------------------------------------
 
-    async def accept(self, request: SendMessage, actor: str) -> tuple[Household, MessageRecord, bool]:
+    async def accept(self, request: SendMessage, actor: str) -> tuple[ManagedSession, MessageRecord, bool]:
         """`send`, with the files of the message on disk before it is accepted."""
         if not request.attachments:
             return self.send(request, actor=actor)
         body = await asyncio.to_thread(idempotency.body_of, request)
         if idempotency.message_of(self.store, SEND, request, body) is not None:
             return self.send(request, body=body, actor=actor)
-        staged = await asyncio.to_thread(attachments.stage, self.house.paths.home, request.attachments)
+        staged = await asyncio.to_thread(attachments.stage, self.services.paths.home, request.attachments)
         try:
             return self.send(request, staged=staged, body=body, actor=actor)
         finally:
@@ -154,7 +154,7 @@ class Pool:
         actor: str = "local",
         op: str = SEND,
         body: str | None = None,
-    ) -> tuple[Household, MessageRecord, bool]:
+    ) -> tuple[ManagedSession, MessageRecord, bool]:
         """Accept a message: in the database and synced before this returns, with who sent it in the journal. Return also
         whether it was a repeat."""
         body = idempotency.body_of(request) if body is None else body
@@ -162,20 +162,20 @@ class Pool:
         told = {"op": op, "actor": actor} if op in SENDS else None
         if known is not None:
             self._audit(known, told, duplicate=True)
-            return self.household(known.session_id), known, True
+            return self.managed(known.session_id), known, True
         typed = normalization.prepare(request.text, request.exact) if kind == "prompt" else None
         prompt = typed.prompt if typed is not None else request.text
         if request.session_id:
-            household = self.household(request.session_id)
-            household.session.check_mentions(prompt, request.confined)
-            if household.session.state is State.ENDED:
-                self._reopen_for_message(household, request, actor)
+            managed = self.managed(request.session_id)
+            managed.session.check_mentions(prompt, request.confined)
+            if managed.session.state is State.ENDED:
+                self._reopen_for_message(managed, request, actor)
         else:
             project = request.project_path or self._default_project()
             folder = str(opening.project_folder(project))
-            reach = Reach.of(self.house.paths, "new", folder, self.house.home, LaunchOptions())
-            mention_rules.check(self.house.config(), reach, prompt, request.confined)
-            household = self.create(
+            reach = Reach.of(self.services.paths, "new", folder, self.services.home, LaunchOptions())
+            mention_rules.check(self.services.config(), reach, prompt, request.confined)
+            managed = self.create(
                 CreateSession(
                     project_path=project,
                     title=request.title,
@@ -184,8 +184,8 @@ class Pool:
                     model=request.model,
                 )
             )
-        session = household.session
-        if self.store.count_open(session.id) >= self.house.config().sessions.max_queue:
+        session = managed.session
+        if self.store.count_open(session.id) >= self.services.config().sessions.max_queue:
             raise Busy("The session's queue is full.", code="queue_full", data={"retryAfter": RETRY_AFTER_SECONDS})
         record = self._record(session, request, typed, kind)
         if request.key:
@@ -193,13 +193,13 @@ class Pool:
             record.request_key = idempotency.name(op, request.session_id, request.key)
             record.opened_in = None if request.session_id else request.project_path or ""
         self._accept(session, request, record, staged, told)
-        household.begin()
-        self.hurry()
-        return household, record, False
+        managed.begin()
+        self.poll_soon()
+        return managed, record, False
 
-    def _reopen_for_message(self, household: Household, request: SendMessage, actor: str) -> None:
+    def _reopen_for_message(self, managed: ManagedSession, request: SendMessage, actor: str) -> None:
         """Bring the session of this message back. Raise Conflict when that takes a person, Busy when there is no room."""
-        session = household.session
+        session = managed.session
         reason = session.record.end_reason
         if not request.reopen or reason not in REOPENED_BY_MESSAGE or not has_transcript(session):
             raise Conflict(
@@ -207,16 +207,16 @@ class Pool:
                 code="session_ended",
             )
         self.places.check()
-        self.reopen(household, actor)
+        self.reopen(managed, actor)
 
-    def reopen(self, household: Household, actor: str) -> None:
+    def reopen(self, managed: ManagedSession, actor: str) -> None:
         """Make an ended session one that sleeps, and say who did. Raise Conflict when it is open."""
-        session = household.session
+        session = managed.session
         said = events.Reopened(by=actor, after=session.record.end_reason)
         with session.change(durable=True):
-            household.lifecycle.reopen()
+            managed.lifecycle.reopen()
             self.store.append(said, session.id)
-        household.begin()
+        managed.begin()
 
     def _record(
         self, session: Session, request: SendMessage, typed: normalization.Prepared | None, kind: MessageKind
@@ -272,18 +272,18 @@ class Pool:
                 self.store.append(events.MessageStep(message=record.id, state=state, at=record.created_at), session.id)
 
     def _default_project(self) -> str:
-        configured = self.house.config().sessions.project_path
+        configured = self.services.config().sessions.project_path
         if configured:
             return configured
-        workspace = self.house.paths.home / "workspace"
+        workspace = self.services.paths.home / "workspace"
         workspace.mkdir(mode=0o700, exist_ok=True)
         return str(workspace)
 
-    def sent(self, household: Household, message_id: str, duplicate: bool = False) -> Sent:
+    def sent(self, managed: ManagedSession, message_id: str, duplicate: bool = False) -> Sent:
         """The present receipt of a message with its session."""
         record = self.store.message(message_id)
         assert record is not None
-        return Sent(message=self.receipt(record), session=household.session.view(), duplicate=duplicate)
+        return Sent(message=self.receipt(record), session=managed.session.view(), duplicate=duplicate)
 
     def receipts(self, session_id: str, page: list[MessageRecord]) -> list[MessageView]:
         """Messages of one session as clients see them, each with its place in the queue."""
@@ -294,19 +294,19 @@ class Pool:
         """One message as clients see it. `queue_position` is 0 for the one under way, then 1, 2 ...; None once it is settled."""
         return record.view(self.store.index.position(record))
 
-    # -- households ------------------------------------------------------------------------------------------------
+    # -- sessions ----------------------------------------------------------------------------------------------------
 
     def forget_ended(self) -> None:
         """Drop ended sessions from memory; the store keeps them."""
-        for identity, household in list(self._households.items()):
-            if household.session.state is State.ENDED and not self.store.count_open(identity):
-                if household.task is not None:
-                    household.task.cancel()
-                del self._households[identity]
+        for identity, managed in list(self._managed_sessions.items()):
+            if managed.session.state is State.ENDED and not self.store.count_open(identity):
+                if managed.task is not None:
+                    managed.task.cancel()
+                del self._managed_sessions[identity]
 
     # -- running ---------------------------------------------------------------------------------------------------
 
-    def hurry(self) -> None:
+    def poll_soon(self) -> None:
         """Poll soon."""
         self._hurry.set()
 
@@ -315,55 +315,55 @@ class Pool:
         outcomes: dict[str, int] = {}
         for record in self.store.sessions():
             self._admit_record(record)
-        adoptable = list(self._households.values())
-        results = await asyncio.gather(*(self._adopt(household) for household in adoptable))
+        adoptable = list(self._managed_sessions.values())
+        results = await asyncio.gather(*(self._adopt(managed) for managed in adoptable))
         for result in results:
             outcomes[result] = outcomes.get(result, 0) + 1
-        for household in adoptable:
-            household.begin()
+        for managed in adoptable:
+            managed.begin()
         return outcomes
 
-    async def _adopt(self, household: Household) -> str:
+    async def _adopt(self, managed: ManagedSession) -> str:
         try:
-            outcome = await household.adopt()
-            self._unadopted.discard(household.session.id)
+            outcome = await managed.adopt()
+            self._unadopted.discard(managed.session.id)
             return outcome
         except (PilotlightError, OSError) as error:
-            self._unadopted.add(household.session.id)
-            self.log.error("adoption_failed", extra={"fields": {"session": household.session.id, "why": str(error)}})
+            self._unadopted.add(managed.session.id)
+            self.log.error("adoption_failed", extra={"fields": {"session": managed.session.id, "why": str(error)}})
             return "failed"
 
     async def adopt_again(self) -> None:
         """Those whose adoption failed, since the disk or the database refused."""
         for identity in tuple(self._unadopted):
-            household = self._households.get(identity)
-            if household is None or household.session.terminal is not None:
+            managed = self._managed_sessions.get(identity)
+            if managed is None or managed.session.terminal is not None:
                 self._unadopted.discard(identity)
             else:
-                await self._adopt(household)
+                await self._adopt(managed)
 
     async def run(self) -> None:
         """Poll the live sessions until cancelled."""
         while True:
-            hurry, calm = False, REST_SECONDS
+            poll_soon, calm = False, REST_SECONDS
             refused: StorageFailed | None = None
             now = time.monotonic()
-            for household in list(self._households.values()):
-                session = household.session
+            for managed in list(self._managed_sessions.values()):
+                session = managed.session
                 if session.terminal is None:
                     continue
                 try:
-                    hurry = household.look(now) or hurry
-                    if not household.quiet(now):
+                    poll_soon = managed.look(now) or poll_soon
+                    if not managed.quiet(now):
                         calm = CALM_SECONDS
                     if session.relock:
-                        household.lifecycle.follow_conversation()
+                        managed.lifecycle.follow_conversation()
                     if recycling.is_stale(session):
-                        household.renew()
+                        managed.renew()
                     if session.permissions:
-                        household.policy.tend()
+                        managed.policy.tend()
                     if session.state is State.WAITING and session.record.trust:
-                        household.trust.tend()
+                        managed.trust.tend()
                 except StorageFailed as error:
                     refused = error
                 except Exception:  # the boundary: one session's bad luck must not blind the others
@@ -374,27 +374,27 @@ class Pool:
                 await asyncio.sleep(STORAGE_SECONDS)
                 continue
             with suppress(TimeoutError):
-                async with asyncio.timeout(HURRY_SECONDS if hurry else calm):
+                async with asyncio.timeout(HURRY_SECONDS if poll_soon else calm):
                     await self._hurry.wait()
                 await asyncio.sleep(HURRY_SECONDS)  # a terminal that floods must not have us look at every chunk
 
     async def close(self) -> None:
         """Let go of every holder; the sessions live on."""
         self.places.close()
-        for household in self._households.values():
-            if household.task is not None:
-                household.task.cancel()
-        for household in self._households.values():
-            terminal, household.session.terminal = household.session.terminal, None
+        for managed in self._managed_sessions.values():
+            if managed.task is not None:
+                managed.task.cancel()
+        for managed in self._managed_sessions.values():
+            terminal, managed.session.terminal = managed.session.terminal, None
             if terminal is not None:
                 await terminal.close()
 
     async def stop_all(self, cause: str) -> int:
         """End every process tree; the conversations sleep, queues and all. Return how many were live."""
         self.places.closed = True
-        live = [household for household in self._households.values() if household.session.live]
-        for household in self._households.values():
-            if household.task is not None:
-                household.task.cancel()
-        await asyncio.gather(*(household.lifecycle.suspend(cause) for household in live))
+        live = [managed for managed in self._managed_sessions.values() if managed.session.live]
+        for managed in self._managed_sessions.values():
+            if managed.task is not None:
+                managed.task.cancel()
+        await asyncio.gather(*(managed.lifecycle.suspend(cause) for managed in live))
         return len(live)

@@ -125,7 +125,7 @@ def free_memory_percent() -> float:
     return float(seen.available * 100.0 / seen.total) if seen.total else 100.0
 
 
-def give_back() -> bool:
+def release_memory() -> bool:
     """Return what this process has freed to the machine (glibc keeps it: of 15 MB of heap 12 were in use after a thousand
     sessions, measured). False: nothing that needs to be told."""
     if _malloc_trim is not None:

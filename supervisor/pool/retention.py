@@ -27,12 +27,12 @@ AT_ONCE = 50
 """How many go in one pass: the loop stands still for a fraction of a millisecond each."""
 
 
-class Folders:
+class Retention:
     """Looks for what can go, now and then."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
-        self._house = pool.house
+        self._house = pool.services
         self._swept_at: float | None = None
         self._removal: asyncio.Future[None] | None = None
 

@@ -36,7 +36,7 @@ class Transcripts:
         now = time.monotonic()
         if self._looked_at is None or now - self._looked_at >= LOOK_SECONDS:
             self._looked_at = now
-            period = set_up.cleanup_days(self._pool.house.claude_home)
+            period = set_up.cleanup_days(self._pool.services.claude_home)
             for record in self._pool.store.sessions(include_ended=True):
                 known = [left["transcript"] for left in record.conversations]
                 for path in [*known, *([record.transcript] if record.transcript else [])]:

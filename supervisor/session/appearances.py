@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import msgspec
 
 from supervisor.claude import screen
-from supervisor.claude.screen import Sight
+from supervisor.claude.screen import ScreenReading
 from supervisor.claude.status_file import Status
 from supervisor.store.records import SessionRecord
 
@@ -24,16 +24,16 @@ class Appearance:
     itself, and no turn waits for it."""
 
     id: str
-    sight: Sight
+    screen_reading: ScreenReading
     stamp: int | None = None
     own: bool = False
     size: tuple[int, int] | None = None
 
-    def goes_on(self, sight: Sight, stamp: int | None, size: tuple[int, int] | None = None) -> bool:
+    def goes_on(self, screen_reading: ScreenReading, stamp: int | None, size: tuple[int, int] | None = None) -> bool:
         """Whether what the screen shows now is still this one."""
         if self.stamp is not None and stamp is not None and self.stamp != stamp:
             return False
-        return screen.goes_on(self.sight, sight, self.own, resized=size != self.size)
+        return screen.goes_on(self.screen_reading, screen_reading, self.own, resized=size != self.size)
 
 
 def stamp_of(status: Status | None) -> int | None:
@@ -42,21 +42,30 @@ def stamp_of(status: Status | None) -> int | None:
 
 
 def appearance(
-    known: Appearance | None, record: SessionRecord, status: Status | None, sight: Sight, size: tuple[int, int] | None
+    known: Appearance | None,
+    record: SessionRecord,
+    status: Status | None,
+    screen_reading: ScreenReading,
+    size: tuple[int, int] | None,
 ) -> Appearance:
     """The appearance that the screen shows, which may be `known`, that of the last look, or that from before a restart."""
     stamp = stamp_of(status)
-    if known is not None and known.goes_on(sight, stamp, size):
-        return replace(known, sight=sight, stamp=known.stamp or stamp, size=size)
-    own = _is_own(record, status, sight)
+    if known is not None and known.goes_on(screen_reading, stamp, size):
+        return replace(known, screen_reading=screen_reading, stamp=known.stamp or stamp, size=size)
+    own = _is_own(record, status, screen_reading)
     look = record.remembered.asked_look
-    if known is None and (record.asked or "").startswith("d_") and look is not None and look[0] == sight.identity:
+    if (
+        known is None
+        and (record.asked or "").startswith("d_")
+        and look is not None
+        and look[0] == screen_reading.identity
+    ):
         there = stamp is None or look[1] is None or stamp == look[1]
         if there and record.asked is not None and record.asked.split(".")[1:2] == [str(record.generation)]:
-            return Appearance(record.asked, sight, stamp, own, size)
+            return Appearance(record.asked, screen_reading, stamp, own, size)
     number = record.remembered.appearances + 1
     record.remembered = msgspec.structs.replace(record.remembered, appearances=number)
-    return Appearance(f"{sight.identity}.{record.generation}.{number}", sight, stamp, own, size)
+    return Appearance(f"{screen_reading.identity}.{record.generation}.{number}", screen_reading, stamp, own, size)
 
 
 def forget(record: SessionRecord) -> None:
@@ -64,9 +73,9 @@ def forget(record: SessionRecord) -> None:
     record.remembered = msgspec.structs.replace(record.remembered, asked_look=None)
 
 
-def _is_own(record: SessionRecord, status: Status | None, sight: Sight) -> bool:
+def _is_own(record: SessionRecord, status: Status | None, screen_reading: ScreenReading) -> bool:
     """Whether the CLI shows it by itself, as /config does, and nothing that Claude does depends on it."""
-    subject = sight.menu.subject if sight.menu is not None else "dialog"
+    subject = screen_reading.menu.subject if screen_reading.menu is not None else "dialog"
     if subject not in ("dialog", "setup") or record.turn_prompt is not None:
         return False
     return status is None or status.waiting_for in (None, "dialog open")

@@ -10,7 +10,7 @@ from typing import Any
 AGAIN_SECONDS = 1.0
 
 
-class Chores:
+class BackgroundTasks:
     """The background tasks of one session; `name` is told when one fails."""
 
     def __init__(self, log: logging.Logger, name: str) -> None:

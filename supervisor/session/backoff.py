@@ -45,7 +45,7 @@ CAUSES = {"rate_limit": _LIMIT, "overloaded": _OVERLOAD, "server_error": _OVERLO
 
 
 @dataclass(frozen=True)
-class Hold:
+class Backoff:
     """One pause: for which error, which in a row, for how many seconds, and in the service's words."""
 
     code: str
@@ -54,7 +54,7 @@ class Hold:
     reason: str | None
 
 
-def after_failure(record: SessionRecord, code: str | None, text: str | None, wall: float) -> Hold | None:
+def after_failure(record: SessionRecord, code: str | None, text: str | None, wall: float) -> Backoff | None:
     """The pause that a failed message calls for; None for errors that say nothing about the next message. `wall` is the
     wall clock, in seconds since the epoch."""
     if code is None or code not in CAUSES:
@@ -67,10 +67,10 @@ def after_failure(record: SessionRecord, code: str | None, text: str | None, wal
     told = resume_at(text or "", wall, zone)
     if told is not None:
         pause = max(told + SLACK_SECONDS - wall, pause if refusals > 1 else 0.0)
-    return Hold(code, refusals, pause, text)
+    return Backoff(code, refusals, pause, text)
 
 
-def begin(record: SessionRecord, hold: Hold) -> None:
+def begin(record: SessionRecord, hold: Backoff) -> None:
     """Nothing is sent for a while. `held_until` is for people, and for after a reboot."""
     record.held_until, record.held_reason = math.ceil((clock.wall() + hold.seconds) * 1000), hold.reason
     record.held_clock, record.held_boot = clock.now() + hold.seconds, clock.BOOT

@@ -1,4 +1,4 @@
-"""Waiting for a condition instead of for time: everything that changes a session rings its pulse."""
+"""Waiting for a condition instead of for time: everything that changes a session notifies its condition."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import asyncio
 from collections.abc import Callable
 
 
-class Pulse:
+class Condition:
     """Wakes all who wait when something has changed; each then looks for itself."""
 
     def __init__(self) -> None:
         self._waiters: set[asyncio.Future[None]] = set()
         self.listener: Callable[[], None] = lambda: None
 
-    def ring(self) -> None:
+    def notify(self) -> None:
         """Something changed."""
         self.listener()
         waiters, self._waiters = self._waiters, set()
@@ -21,7 +21,7 @@ class Pulse:
             if not waiter.done():
                 waiter.set_result(None)
 
-    async def until(self, condition: Callable[[], bool], timeout: float | None) -> bool:
+    async def wait_for(self, condition: Callable[[], bool], timeout: float | None) -> bool:
         """Wait until `condition()` holds, at most `timeout` seconds (None: for ever); return whether it does."""
         loop = asyncio.get_running_loop()
         deadline = None if timeout is None else loop.time() + timeout

@@ -28,7 +28,7 @@ from supervisor.session.session import Session
 from supervisor.session.transcript_file import ConversationPlace
 from supervisor.session.truncation import excerpt
 from supervisor.session.turn import StopReport, Turn
-from supervisor.session.turn_assembler import REMEMBERED_TURNS, TurnBook
+from supervisor.session.turn_assembler import REMEMBERED_TURNS, TurnAssembler
 from supervisor.session.unreadable import Unreadable
 from supervisor.session.waiting import Permission, pipe_of, release
 from supervisor.store.store import now_ms
@@ -37,13 +37,13 @@ REMEMBERED_IDS = 32
 MAX_DRAFT_BYTES = 16 * 1024 * 1024
 
 
-class Logbook:
+class LogReader:
     """The logs of one session, and what they have told of its last turns. `stopped_at` is when the end of the last turn
     was read (ms since the epoch)."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self.book = TurnBook()
+        self.book = TurnAssembler()
         self.stops: dict[str, tuple[StopReport, float]] = {}
         self.stopped_at = 0
         self._prompts: dict[str, list[str]] = {}
@@ -84,7 +84,7 @@ class Logbook:
         session = self._session
         session.progress_at = time.monotonic()
         receipts.not_quiet(session)
-        session.pulse.ring()
+        session.changed.notify()
 
     def _take_hook_line(self, line: Line) -> None:
         session = self._session
@@ -153,7 +153,7 @@ class Logbook:
         elif name == "PermissionRequest":
             asked = Permission.from_hook(event.spool, payload)
             if all(known.id != asked.id for known in session.permissions):
-                consider(session.house.config().permissions.rules, asked)
+                consider(session.services.config().permissions.rules, asked)
                 session.permissions.append(asked)
         elif name == "SubagentStop":
             for asked in [known for known in session.permissions if known.agent_id == payload.get("agent_id")]:

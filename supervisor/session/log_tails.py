@@ -108,7 +108,7 @@ class LogTails:
 
     def _search_transcript(self) -> None:
         """Without hooks nobody says where the transcript is: it is where the CLI usually keeps it."""
-        record, home = self._session.record, self._session.house.claude_home
+        record, home = self._session.record, self._session.services.claude_home
         usual = transcript_path(home, record.project_path, record.conversation_id)
         with suppress(foreign_file.Unreadable):
             if record.ready_once and holds_conversation(usual):

@@ -96,7 +96,7 @@ class Observer:
         if now - self._status_at < STATUS_SECONDS or session.record.child is None:
             return
         self._status_at = now
-        path = status_path(session.house.claude_home, session.record.child[0])
+        path = status_path(session.services.claude_home, session.record.child[0])
         stamp = status_stamp(path)
         if stamp is not None and stamp == self._status_stamp and session.status is not None:
             return
@@ -118,20 +118,20 @@ class Observer:
         if session.state is State.STOPPING or (not terminal.settled and now - self._judged_at < JUDGE_SECONDS):
             return
         self._judged_at = now
-        sight = terminal.sight()
-        self._note_ready(sight, now)
-        if sight.kind in ("prompt", "draft"):
+        screen_reading = terminal.screen_reading()
+        self._note_ready(screen_reading, now)
+        if screen_reading.kind in ("prompt", "draft"):
             session.shown = None
-        self._watch_requests(sight, now)
-        asks = self._asked(sight, now)
-        held = self._held(sight)
+        self._watch_requests(screen_reading, now)
+        asks = self._asked(screen_reading, now)
+        held = self._held(screen_reading)
         puzzled = 0.0 if self._puzzled_since is None else now - self._puzzled_since
         verdict = states.judge(
             Evidence(
                 ready_once=session.record.ready_once,
                 turn_open=session.record.turn_prompt is not None or self._left_to_hook,
                 status=self._fresh_status(),
-                sight=sight.kind,
+                screen_reading=screen_reading.kind,
                 asks=asks,
                 held=held,
                 puzzled_for=puzzled,
@@ -144,15 +144,15 @@ class Observer:
         if verdict.event is not Event.LOST_SIGHT:
             self._puzzled_since = None
         if verdict.event is Event.READY and now - session.keyed_at < MODE_SECONDS:
-            self._look_at_mode(sight)
+            self._look_at_mode(screen_reading)
         session.apply(verdict.event, "evidence", verdict.waiting)
 
-    def _look_at_mode(self, sight: screen.Sight) -> None:
+    def _look_at_mode(self, screen_reading: screen.ScreenReading) -> None:
         """A person's key may have changed the permission mode, which no hook tells before the next prompt."""
         session = self._session
-        if sight.mode is not None and sight.mode != session.record.process.mode_now:
+        if screen_reading.mode is not None and screen_reading.mode != session.record.process.mode_now:
             with session.change():
-                permission_mode.follow(session.record, session.store, sight.mode)
+                permission_mode.follow(session.record, session.store, screen_reading.mode)
                 session.store.save_session(session.record)
 
     def _fresh_status(self) -> str | None:
@@ -164,9 +164,9 @@ class Observer:
             return None
         return session.status.status
 
-    def _note_ready(self, sight: screen.Sight, now: float) -> None:
+    def _note_ready(self, screen_reading: screen.ScreenReading, now: float) -> None:
         session = self._session
-        if sight.kind not in ("prompt", "draft"):
+        if screen_reading.kind not in ("prompt", "draft"):
             self._prompt_seen_at = None
             return
         self._prompt_seen_at = self._prompt_seen_at or now
@@ -196,16 +196,16 @@ class Observer:
                 session.record.failures = 0
                 session.store.save_session(session.record)
 
-    def _watch_requests(self, sight: screen.Sight, now: float) -> None:
+    def _watch_requests(self, screen_reading: screen.ScreenReading, now: float) -> None:
         """Notice on the screen that a request was answered: its dialog has gone, and the prompt box or another one's is there."""
         session = self._session
         pending = [known for known in session.permissions if known.rule is None and known.decided_at is None]
-        shown = shown_request(sight.menu, pending) if sight.menu is not None else None
-        if shown is not None and sight.menu is not None:
-            self._is_shown(shown, sight.menu, pending)
-        elif sight.kind == "menu" and pending and (pending[0].agent_id is None or pending[0].handed):
+        shown = shown_request(screen_reading.menu, pending) if screen_reading.menu is not None else None
+        if shown is not None and screen_reading.menu is not None:
+            self._is_shown(shown, screen_reading.menu, pending)
+        elif screen_reading.kind == "menu" and pending and (pending[0].agent_id is None or pending[0].handed):
             pending[0].menu_seen = True
-        boxed = sight.kind in ("prompt", "draft")
+        boxed = screen_reading.kind in ("prompt", "draft")
         asking = session.status is not None and session.status.status == "waiting"
         for known in [known for known in session.permissions if known.rule is None]:
             if known.decided_at is not None:
@@ -239,7 +239,7 @@ class Observer:
         elif known.taken_back:
             self._session.drop_permission(known)
 
-    def _asked(self, sight: screen.Sight, now: float) -> Waiting | None:
+    def _asked(self, screen_reading: screen.ScreenReading, now: float) -> Waiting | None:
         """What it waits for first. The rest stands in `beside`."""
         session = self._session
         pending = [known for known in session.permissions if known.rule is None]
@@ -248,40 +248,40 @@ class Observer:
         if on_screen:
             session.shown = session.shown if on_screen[0].handed else None
             self._menu_since = None  # the dialog is the request's; the hook of the next one has its own time
-        first = self._on_screen(sight, now) if not on_screen else None
+        first = self._on_screen(screen_reading, now) if not on_screen else None
         if on_screen and pending[0] is not on_screen[0]:
             pending.sort(key=lambda known: known is not on_screen[0])
-        asked = [*([first] if first is not None else []), *(self._request(known, sight) for known in pending)]
+        asked = [*([first] if first is not None else []), *(self._request(known, screen_reading) for known in pending)]
         session.beside = asked[1:]
         return asked[0] if asked else None
 
-    def _request(self, known: Permission, sight: screen.Sight) -> Waiting:
+    def _request(self, known: Permission, screen_reading: screen.ScreenReading) -> Waiting:
         if not known.handed:
             return permission_waiting(known)
         session = self._session
-        is_up = sight.menu is not None and known.shown_as is not None
-        session.shown = self._appearance(sight) if is_up else session.shown
+        is_up = screen_reading.menu is not None and known.shown_as is not None
+        session.shown = self._appearance(screen_reading) if is_up else session.shown
         return handed_waiting(known, session.shown if is_up else None)
 
-    def _appearance(self, sight: screen.Sight) -> Appearance:
+    def _appearance(self, screen_reading: screen.ScreenReading) -> Appearance:
         session = self._session
         size = session.terminal.screen.size if session.terminal is not None else None
-        return appearance(session.shown, session.record, session.status, sight, size)
+        return appearance(session.shown, session.record, session.status, screen_reading, size)
 
-    def _on_screen(self, sight: screen.Sight, now: float) -> Waiting | None:
+    def _on_screen(self, screen_reading: screen.ScreenReading, now: float) -> Waiting | None:
         """The dialog that no hook explains."""
         session = self._session
-        strange = sight.kind in ("other", "notice")
+        strange = screen_reading.kind in ("other", "notice")
         self._strange_since = (self._strange_since or now) if strange else None
-        if sight.menu is None:
+        if screen_reading.menu is None:
             self._menu_since = None
             if self._strange_since is None or now - self._strange_since < STRANGE_SECONDS:
                 return None
             waits = session.status is not None and session.status.status == "waiting"
-            if sight.kind == "other" and not waits:
+            if screen_reading.kind == "other" and not waits:
                 return None
-        session.shown = up = self._appearance(sight)
-        if sight.menu is not None:
+        session.shown = up = self._appearance(screen_reading)
+        if screen_reading.menu is not None:
             if self._menu_since is None or self._menu_id != up.id:
                 self._menu_since, self._menu_id = now, up.id
             if self._in_turn():
@@ -311,11 +311,11 @@ class Observer:
             return asked if since is None else msgspec.structs.replace(asked, since=since)
         return asked
 
-    def _held(self, sight: screen.Sight) -> Waiting | None:
+    def _held(self, screen_reading: screen.ScreenReading) -> Waiting | None:
         session = self._session
         held = backoff.waiting(session.record, now_ms())
         if held is not None:
             return self._same_since(held)
-        if sight.not_logged_in:
+        if screen_reading.not_logged_in:
             return self._same_since(login_waiting(session.record.generation, now_ms()))
         return None

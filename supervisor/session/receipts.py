@@ -61,7 +61,7 @@ def step(session: Session, message: MessageRecord, state: str, **fields: Any) ->
         session.store.append(reached, session.id)
     if state in SETTLED:
         session.fates.tell(message.id)
-    session.pulse.ring()
+    session.changed.notify()
 
 
 def _stop_report(session: Session, message: MessageRecord, now: float) -> StopReport | None:
@@ -111,12 +111,12 @@ def _settle_command(session: Session, message: MessageRecord, now: float) -> Non
     terminal = session.terminal
     assert terminal is not None
     idle = session.status is None or session.status.status in ("idle", "shell")
-    quiet = idle and session.record.turn_prompt is None and session.sight().kind in ("prompt", "draft")
+    quiet = idle and session.record.turn_prompt is None and session.screen_reading().kind in ("prompt", "draft")
     outcome = command_run(session, message).outcome(
         quiet,
         lambda: on_screen(terminal.screen.text(), message.prompt),
         now,
-        back=session.sight().draft.startswith(message.prompt.rstrip()),
+        back=session.screen_reading().draft.startswith(message.prompt.rstrip()),
     )
     if outcome is not None and outcome.state == "interrupted":
         withdraw(session, message, outcome)
@@ -132,7 +132,7 @@ def is_quiet(session: Session) -> bool:
     entered = steps.get("typed", steps.get("submitted", 0)) if "submitted" in steps else 0
     if session.status is not None and 0 < session.status.updated_at < entered:
         return False  # it speaks of the time before this prompt
-    return idle and session.sight().kind in ("prompt", "draft")
+    return idle and session.screen_reading().kind in ("prompt", "draft")
 
 
 def _notice_silent_end(session: Session, now: float) -> None:
@@ -172,7 +172,7 @@ def requeue(session: Session, message: MessageRecord) -> None:
         steps = {name: at for name, at in message.steps.items() if name != "typed"}
         step(session, message, "queued", steps=steps, generation=0)
     session.current = None
-    session.pulse.ring()
+    session.changed.notify()
 
 
 def conclude(session: Session, message: MessageRecord, outcome: Outcome) -> None:
@@ -223,7 +223,7 @@ def conclude(session: Session, message: MessageRecord, outcome: Outcome) -> None
     session.observer.look_again()
     if outcome.state == "answered" and session.state is State.BUSY and session.record.turn_prompt is None:
         session.apply(Event.READY, "answered")
-    session.pulse.ring()
+    session.changed.notify()
 
 
 def refuse(session: Session, message: MessageRecord, reason: str) -> None:
@@ -269,7 +269,7 @@ def awaits_turn(session: Session, message: MessageRecord, submitted: str) -> boo
     return queued and is_claimed(session, message) and same_prompt(submitted, message.prompt)
 
 
-def failure_body(outcome: Outcome, hold: backoff.Hold | None) -> ErrorBodyLike:
+def failure_body(outcome: Outcome, hold: backoff.Backoff | None) -> ErrorBodyLike:
     """The error of a message that Claude's service refused."""
     if outcome.error == PROMPT_BLOCKED:
         return {

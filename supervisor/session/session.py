@@ -33,13 +33,13 @@ from supervisor.session import appearances, mention_rules, permission_mode, stat
 from supervisor.session.appearances import Appearance
 from supervisor.session.backoff import is_held
 from supervisor.session.command_run import CommandRun
-from supervisor.session.condition import Pulse
+from supervisor.session.condition import Condition
 from supervisor.session.conditions import Conditions
 from supervisor.session.fates import Fates
 from supervisor.session.mention_rules import Reach
 from supervisor.session.states import Event, State
 from supervisor.session.turn import StopReport
-from supervisor.session.turn_assembler import TurnBook
+from supervisor.session.turn_assembler import TurnAssembler
 from supervisor.session.unreadable import Unreadable
 from supervisor.session.view import Live, view_of
 from supervisor.session.waiting import Permission, expiry, pending
@@ -47,7 +47,7 @@ from supervisor.store.options import ProcessFacts
 from supervisor.store.quarantine import set_aside
 from supervisor.store.rollback import undone_on_failure
 from supervisor.store.store import MessageRecord, SessionRecord, Store, now_ms
-from supervisor.terminal.holder_launch import Spares
+from supervisor.terminal.holder_launch import SparePool
 from supervisor.terminal.terminal import Terminal
 
 TRUST_TRIES = 3
@@ -58,7 +58,7 @@ _OVER = (State.STOPPING, State.ENDED)
 
 
 @dataclass
-class House:
+class Services:
     """What every session shares."""
 
     store: Store
@@ -68,7 +68,7 @@ class House:
     claude_home: Path
     log: logging.Logger
     demo: bool = False
-    spares: Spares = field(default_factory=Spares)
+    spares: SparePool = field(default_factory=SparePool)
 
     @property
     def home(self) -> Path:
@@ -79,7 +79,7 @@ class House:
 class Logs(Protocol):
     """What a session's logs have told (log_reader)."""
 
-    book: TurnBook
+    book: TurnAssembler
     unreadable: Unreadable
     stops: dict[str, tuple[StopReport, float]]
     """What the Stop hook of each of the last turns has said, and when it was read."""
@@ -113,11 +113,11 @@ class Watch(Protocol):
 class Session:
     """One conversation. All methods run on the supervisor's loop."""
 
-    def __init__(self, record: SessionRecord, house: House) -> None:
+    def __init__(self, record: SessionRecord, services: Services) -> None:
         self.record = record
-        self.house = house
-        self.store = house.store
-        self.dir = house.paths.session_dir(record.id)
+        self.services = services
+        self.store = services.store
+        self.dir = services.paths.session_dir(record.id)
         self.terminal: Terminal | None = None
         self.waiting: Waiting | None = None
         self.permissions: list[Permission] = pending(self.dir / "spool")
@@ -156,7 +156,7 @@ class Session:
         self.claimed: set[str] = set()
         self.drafts: set[str] = set()
         self.editor_runs = 0
-        self.pulse = Pulse()
+        self.changed = Condition()
         self.fates = Fates(self.store.is_open)
         self.status: Status | None = None
         self.session_started = False
@@ -224,7 +224,7 @@ class Session:
         """Whether a prompt may be typed now: idle, an empty box on a settled screen, nothing asked."""
         idle = self.state is State.IDLE and self.terminal is not None and not is_held(self.record)
         entering = self.entered_at is not None and time.monotonic() - self.entered_at < ENTERED_SECONDS
-        return idle and not entering and self.sight().kind == "prompt"
+        return idle and not entering and self.screen_reading().kind == "prompt"
 
     @property
     def in_background(self) -> bool:
@@ -237,7 +237,7 @@ class Session:
         self.keyed_at = time.monotonic()
         if b"\r" in data:
             self.entered_at = self.keyed_at
-            asyncio.get_running_loop().call_later(ENTERED_SECONDS, self.pulse.ring)
+            asyncio.get_running_loop().call_later(ENTERED_SECONDS, self.changed.notify)
 
     def view(self) -> SessionView:
         """As clients see it."""
@@ -245,7 +245,10 @@ class Session:
             waiting=self.waiting if self.state is State.WAITING else None,
             all_waiting=self.all_waiting,
             current=self.current.id if self.current else None,
-            draft=self.live and self.terminal is not None and self.sight().kind == "draft" and self.current is None,
+            draft=self.live
+            and self.terminal is not None
+            and self.screen_reading().kind == "draft"
+            and self.current is None,
             attached=self.attached,
             viewers=self.viewers,
             writer=self.writer,
@@ -253,11 +256,11 @@ class Session:
             cpu_percent=self.cpu_percent,
             health=self.health.worst,
         )
-        return view_of(self.record, self.house.config(), self.store.count_open(self.id), live)
+        return view_of(self.record, self.services.config(), self.store.count_open(self.id), live)
 
-    def sight(self) -> screen.Sight:
+    def screen_reading(self) -> screen.ScreenReading:
         """What its screen shows."""
-        return self.terminal.sight() if self.terminal is not None else screen.Sight("blank")
+        return self.terminal.screen_reading() if self.terminal is not None else screen.ScreenReading("blank")
 
     # -- the state ---------------------------------------------------------------------------------------------------
 
@@ -314,10 +317,10 @@ class Session:
                 if ended:
                     self.store.append(events.Ending(reason=self.record.end_reason, cause=cause), self.id)
         self.given.difference_update(gone)  # the same dialog, asked again, is another one
-        self.house.log.info(
+        self.services.log.info(
             "session_state", extra={"fields": {"session": self.id, "from": before, "to": target, "cause": cause}}
         )
-        self.pulse.ring()
+        self.changed.notify()
 
     def _note_change(self, asked: Waiting) -> None:
         """What is asked has changed while it is up: a pointer has moved, something was filled in."""
@@ -328,7 +331,7 @@ class Session:
 
     def _note_look(self) -> None:
         if self.shown is not None:
-            look = (self.shown.sight.identity, self.shown.stamp)
+            look = (self.shown.screen_reading.identity, self.shown.stamp)
             self.record.remembered = msgspec.structs.replace(self.record.remembered, asked_look=look)
 
     @contextmanager
@@ -347,7 +350,7 @@ class Session:
         record = self.record
         record.ready_once, record.turn_prompt, record.background = False, None, []
         chosen = record.launch.permission_mode
-        mode = permission_mode.started_with(chosen, self.house.config().claude.args)
+        mode = permission_mode.started_with(chosen, self.services.config().claude.args)
         record.process = ProcessFacts(release=release, mode_now=mode)
         self.session_started, self.status, self.shown = False, None, None
         self.health.clear()
@@ -387,9 +390,9 @@ class Session:
 
     def check_mentions(self, text: str, confined: bool) -> None:
         """Refuse a text for what it would have Claude read. Raise Forbidden."""
-        house, record = self.house, self.record
-        reach = Reach.of(house.paths, self.id, record.project_path, house.home, record.launch, record.process.cwd)
-        mention_rules.check(house.config(), reach, text, confined)
+        services, record = self.services, self.record
+        reach = Reach.of(services.paths, self.id, record.project_path, services.home, record.launch, record.process.cwd)
+        mention_rules.check(services.config(), reach, text, confined)
 
     def drop_permission(self, only: Permission) -> None:
         """A request was answered here or at the terminal; a hook that still waits is let go."""
@@ -406,7 +409,7 @@ class Session:
         self.permissions = [known for known in self.permissions if known not in over]
         for permission in over:
             permission.settle()
-        self.pulse.ring()
+        self.changed.notify()
 
 
 def require(record: SessionRecord | None) -> SessionRecord:

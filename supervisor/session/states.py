@@ -111,7 +111,7 @@ class Evidence:
     ready_once: bool = False
     turn_open: bool = False
     status: str | None = None
-    sight: str = "blank"
+    screen_reading: str = "blank"
     asks: Waiting | None = None
     held: Waiting | None = None
     puzzled_for: float = 0.0
@@ -139,7 +139,7 @@ def judge(evidence: Evidence) -> Verdict | None:
         return Verdict(Event.ASKING, evidence.asks)
     if evidence.turn_open:
         return Verdict(Event.WORKING)
-    if evidence.sight in ("prompt", "draft", "editor"):
+    if evidence.screen_reading in ("prompt", "draft", "editor"):
         if evidence.status == "busy":
             return Verdict(Event.WORKING)
         if not evidence.ready_once:

@@ -93,7 +93,7 @@ class ConversationPlace:
             with session.change():
                 self._go_on(named, None)
                 session.store.save_session(session.record)
-            session.pulse.ring()
+            session.changed.notify()
 
     def _known(self) -> Known:
         record = self._session.record
@@ -113,6 +113,6 @@ class ConversationPlace:
 
     def _where(self, conversation: str) -> str:
         """The file of a conversation that no hook has told of."""
-        home = self._session.house.claude_home
+        home = self._session.services.claude_home
         found = find_transcript(home, conversation)
         return str(found or transcript_path(home, self._session.record.project_path, conversation))

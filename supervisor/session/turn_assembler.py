@@ -18,7 +18,7 @@ REMEMBERED_LINES = 4096
 MAX_STRAYS = 256
 
 
-class TurnBook:
+class TurnAssembler:
     """The last turns of a conversation, filled line by line. Lines are remembered by the prompt of their turn, so that a turn
     that is forgotten, with all that its tools were given, is gone."""
 

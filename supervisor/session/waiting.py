@@ -233,7 +233,7 @@ def _who(permission: Permission) -> str:
 def handed_waiting(permission: Permission, up: Appearance | None) -> Waiting:
     """The same for a request whose hook was let go: with the choices of its dialog, if that is on the screen."""
     asked = permission_waiting(permission)
-    menu = up.sight.menu if up is not None else None
+    menu = up.screen_reading.menu if up is not None else None
     return msgspec.structs.replace(asked, choices=list(menu.choices) if menu is not None else [])
 
 
@@ -281,22 +281,25 @@ def _text(permission: Permission, asked: list[dict[str, Any]]) -> str:
 def screen_waiting(up: Appearance, ready_once: bool, since: int) -> Waiting:
     """The waiting that a dialog on the screen makes. Its id is the appearance's, so that an answer that comes late does not
     meet the same question asked again."""
-    sight, menu = up.sight, up.sight.menu
+    screen_reading, menu = up.screen_reading, up.screen_reading.menu
     if menu is not None:
         return Waiting(
             id=up.id,
             kind=menu.subject,
             title=menu.title,
             text=menu.text,
-            choices=[*menu.choices, *(key for key in sight.keys if key.id == "escape" and menu.subject == "dialog")],
+            choices=[
+                *menu.choices,
+                *(key for key in screen_reading.keys if key.id == "escape" and menu.subject == "dialog"),
+            ],
             since=since,
         )
     return Waiting(
         id=up.id,
-        kind="dialog" if ready_once or sight.kind == "other" else "setup",
-        title=sight.title,
-        text=sight.text,
-        choices=list(sight.keys),
+        kind="dialog" if ready_once or screen_reading.kind == "other" else "setup",
+        title=screen_reading.title,
+        text=screen_reading.text,
+        choices=list(screen_reading.keys),
         since=since,
     )
 

@@ -24,7 +24,7 @@ def now_ms() -> int:
     return int(clock.wall() * 1000)
 
 
-class Journal:
+class EventJournal:
     """The events. `head` is the newest number that is committed, `bytes` what all that are kept take, roughly."""
 
     def __init__(self, db: Connection) -> None:

@@ -61,7 +61,7 @@ _SPACELESS = re.compile("([\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\
 
 
 @dataclass(frozen=True)
-class Volume:
+class TranscriptRef:
     """One transcript to be searched. `side`: a subagent's, of which only the tokens count."""
 
     session: str
@@ -123,7 +123,7 @@ class Index:
 
     # -- reading in --------------------------------------------------------------------------------------------------
 
-    def update(self, volumes: Iterable[Volume], seconds: float, gentle: bool = False) -> bool:
+    def update(self, volumes: Iterable[TranscriptRef], seconds: float, gentle: bool = False) -> bool:
         """Read what is new, for about so long; whether all of it was read. Raise StorageFailed."""
         end = time.monotonic() + seconds
         for volume in volumes:
@@ -143,7 +143,7 @@ class Index:
             for path in set(known) - set(paths):
                 self._forget(db, path)
 
-    def _slice(self, volume: Volume, now: tuple[str, int, int], gentle: bool) -> bool:
+    def _slice(self, volume: TranscriptRef, now: tuple[str, int, int], gentle: bool) -> bool:
         """One transaction; whether the transcript is read to its end."""
         _, inode, size = now
         with self._lock, self._database() as db:
@@ -177,7 +177,7 @@ class Index:
                 self._whole[volume.path] = now
             return done
 
-    def _moved(self, db: sqlite3.Connection, volume: Volume, inode: int) -> int:
+    def _moved(self, db: sqlite3.Connection, volume: TranscriptRef, inode: int) -> int:
         """Claude takes a transcript along to another folder: what was read of it stays read. Return up to where that was."""
         for path, place in db.execute(
             "SELECT path, place FROM files WHERE session=? AND inode=?", (volume.session, inode)
@@ -303,7 +303,7 @@ class Index:
             Path(f"{self._path}{ending}").unlink(missing_ok=True)
 
 
-def _facts(volume: Volume) -> tuple[str, int, int] | None:
+def _facts(volume: TranscriptRef) -> tuple[str, int, int] | None:
     """Whose it is, inode and size; None when it is gone, or no file."""
     try:
         facts = volume.path.lstat()
@@ -314,7 +314,7 @@ def _facts(volume: Volume) -> tuple[str, int, int] | None:
     return volume.session, facts.st_ino, facts.st_size
 
 
-def _note(db: sqlite3.Connection, volume: Volume, entry: Entry) -> None:
+def _note(db: sqlite3.Connection, volume: TranscriptRef, entry: Entry) -> None:
     if entry.usage and entry.message_id and volume.session != ELSEWHERE:
         at = entry.at or int(time.time() * 1000)
         day = datetime.fromtimestamp(at / 1000).strftime("%Y-%m-%d")

@@ -23,7 +23,7 @@ from shared.bus.events import EventData, data_of
 from shared.bus.messages import Event
 from shared.errors import StorageFailed
 from supervisor import clock
-from supervisor.store.event_journal import Journal, now_ms
+from supervisor.store.event_journal import EventJournal, now_ms
 from supervisor.store.message_index import OPEN, ORDER, WAITING, MessageIndex
 from supervisor.store.migrations import STEPS, Step, migrate
 from supervisor.store.notification_tables import NotificationStore
@@ -73,7 +73,7 @@ class Store:
             self._db.execute("PRAGMA wal_autocheckpoint=500")
             self._db.execute("PRAGMA cache_size=-1000")  # kB; the machine keeps the file's pages anyway
             self._db.execute("INSERT OR IGNORE INTO meta VALUES('epoch', ?)", (uuid.uuid4().hex[:12],))
-            self.journal = Journal(self._db)
+            self.journal = EventJournal(self._db)
             self.index = MessageIndex(self._db)
             self.wal = WriteAheadLog(self._db, path)
             self.notifications = NotificationStore(self._db, self.transaction)
@@ -125,7 +125,7 @@ class Store:
         broken._db.close()
         return sessions, messages
 
-    def give_back(self) -> bool:
+    def release_memory(self) -> bool:
         """Let go of the pages that SQLite keeps, and of what the log has too much. False: nothing that needs to be told."""
         with suppress(StorageFailed):  # what is wrong with the database is found where it matters
             self._db.execute("PRAGMA shrink_memory")

@@ -32,7 +32,7 @@ from supervisor.holder.protocol import (
     encode_json,
 )
 from supervisor.terminal import holder_launch
-from supervisor.terminal.holder_launch import Spares
+from supervisor.terminal.holder_launch import SparePool
 from supervisor.terminal.holder_records import (
     ExitInfo,
     Hello,
@@ -63,7 +63,7 @@ _WRITE_MARGIN = 2.0
 _LOG_TAIL = 2000
 
 
-async def launch(folder: Path, spec: SpawnSpec, timeout: float, spares: Spares | None = None) -> HolderInfo:
+async def launch(folder: Path, spec: SpawnSpec, timeout: float, spares: SparePool | None = None) -> HolderInfo:
     """Starts a holder in `folder` (made 0700 if missing), out of the `spares` if there is one, and returns once its child
     runs.
 

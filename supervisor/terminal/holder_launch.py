@@ -74,7 +74,7 @@ async def begin(folder: Path) -> int:
     return await _gone(started)
 
 
-class Spares:
+class SparePool:
     """At most one spare. `close` it."""
 
     def __init__(self) -> None:

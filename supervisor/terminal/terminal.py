@@ -45,7 +45,11 @@ class Terminal:
         self._on_change, self._on_exit, self._on_lost = on_change, on_exit, on_lost
         self._client: HolderClient | None = None
         self._caught_up = asyncio.Event()
-        self._sight: tuple[int, tuple[int, int], screen.Sight] = (-1, (0, 0), screen.Sight("blank"))
+        self._screen_reading: tuple[int, tuple[int, int], screen.ScreenReading] = (
+            -1,
+            (0, 0),
+            screen.ScreenReading("blank"),
+        )
         self._listeners: list[Callable[[int, bytes], None]] = []
 
     async def connect(self, socket: Path, patience: float = CONNECT_SECONDS) -> None:
@@ -94,14 +98,14 @@ class Terminal:
         """Whether the screen is not in the middle of a redraw."""
         return time.monotonic() - self.output_at >= SETTLE_SECONDS
 
-    def sight(self) -> screen.Sight:
+    def screen_reading(self) -> screen.ScreenReading:
         """What the screen shows now."""
         cursor = self.screen.cursor
-        version, where, sight = self._sight
+        version, where, screen_reading = self._screen_reading
         if version != self.screen.version or where != cursor:
-            sight = screen.read(self.screen.lines(), cursor, self.screen.is_faint)
-            self._sight = (self.screen.version, cursor, sight)
-        return sight
+            screen_reading = screen.read(self.screen.lines(), cursor, self.screen.is_faint)
+            self._screen_reading = (self.screen.version, cursor, screen_reading)
+        return screen_reading
 
     async def press(self, identity: str, data: bytes) -> None:
         """Type bytes, at most once per identity, however often this is called."""

@@ -18,8 +18,8 @@ from typing import Any, Protocol
 from shared.bus import events
 from shared.bus import terminal_protocol as protocol
 from shared.errors import Conflict, PilotlightError
-from supervisor.delivery.keyboard import Typist
-from supervisor.pool.managed_session import Household
+from supervisor.delivery.keyboard import KeyboardQueue
+from supervisor.pool.managed_session import ManagedSession
 from supervisor.pool.pool import Pool
 from supervisor.session.session import Session
 from supervisor.session.states import State
@@ -112,9 +112,9 @@ class Status:
 class Audience:
     """The members of one session. `empty` is called when the last one has left."""
 
-    def __init__(self, pool: Pool, household: Household, empty: Callable[[], None]) -> None:
+    def __init__(self, pool: Pool, managed: ManagedSession, empty: Callable[[], None]) -> None:
         self._pool = pool
-        self._household = household
+        self._managed = managed
         self._empty = empty
         self._members: set[Member] = set()
         self._terminal: Terminal | None = None
@@ -128,16 +128,16 @@ class Audience:
         self._writer: Member | None = None
         self._writer_since = 0
         self._base: Size | None = None
-        self._typist = Typist(lambda: self._household.session)
-        self._told = Status.of(household.session)
+        self._typist = KeyboardQueue(lambda: self._managed.session)
+        self._told = Status.of(managed.session)
         self._resizing: asyncio.Task[None] | None = None
         self._wanted: Size | None = None
-        self._task = asyncio.create_task(self._follow(), name=f"audience-{household.session.id}")
+        self._task = asyncio.create_task(self._follow(), name=f"audience-{managed.session.id}")
 
     @property
     def session(self) -> Session:
         """The session, as it is in memory now."""
-        return self._household.session
+        return self._managed.session
 
     # -- coming and going ------------------------------------------------------------------------------------------
 
@@ -198,7 +198,7 @@ class Audience:
         self.session.attached = sum(member.count for member in self._members if member.writes)
         self.session.viewers = sum(member.count for member in self._members)
         self.session.writer = self._writer.actor if self._writer else None
-        self.session.pulse.ring()
+        self.session.changed.notify()
 
     def _note(self, kind: type[events.Attached], member: Member) -> None:
         """Into the journal, with the number of those who look now."""
@@ -255,7 +255,7 @@ class Audience:
         if size is None or terminal is None:
             return
         if self._base is None:
-            config = self.session.house.config().sessions
+            config = self.session.services.config().sessions
             self._base = terminal.preferred or (config.columns, config.rows)
         self._wanted = size
         if self._resizing is None or self._resizing.done():
@@ -276,7 +276,7 @@ class Audience:
         while True:
             self._look()
             patience = LOOK_AGAIN_SECONDS if self.session.state is State.ENDED else None
-            await self.session.pulse.until(self._changed, patience)
+            await self.session.changed.wait_for(self._changed, patience)
             self._find_again()
 
     def _changed(self) -> bool:
@@ -287,9 +287,9 @@ class Audience:
 
     def _find_again(self) -> None:
         """An ended session is dropped from memory, and is another object when it is reopened."""
-        for household in self._pool.households():
-            if household.session.id == self.session.id and household is not self._household:
-                self._household = household
+        for managed in self._pool.managed_sessions():
+            if managed.session.id == self.session.id and managed is not self._managed:
+                self._managed = managed
                 self._count()
 
     def _look(self) -> None:

@@ -234,10 +234,10 @@ class Recorder:
 
     def _wanted(self, session: Session) -> bool:
         own = session.record.intent.recording
-        return self._pool.house.config().sessions.recording if own is None else own
+        return self._pool.services.config().sessions.recording if own is None else own
 
     def _begin(self, session: Session) -> None:
-        config = self._pool.house.config().sessions
+        config = self._pool.services.config().sessions
         recording = Recording(
             session.dir, int(config.recording_max_mb * 1024 * 1024), config.recording_days * 24 * 3600.0
         )
@@ -267,11 +267,11 @@ class Recorder:
 
     def _oldest(self) -> float:
         """When a recording must have been written last to be kept, in seconds since the epoch."""
-        days = self._pool.house.config().sessions.recording_days
+        days = self._pool.services.config().sessions.recording_days
         return self._pool.store.removal_ms() / 1000.0 - days * 24 * 3600.0
 
     def _sweep(self, oldest: float) -> None:
-        for path in self._pool.house.paths.sessions_dir.glob("*/recording*.cast"):
+        for path in self._pool.services.paths.sessions_dir.glob("*/recording*.cast"):
             try:
                 if path.stat().st_mtime < oldest:
                     path.unlink()

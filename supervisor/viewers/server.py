@@ -17,7 +17,7 @@ import msgspec
 from shared.bus import terminal_protocol as protocol
 from shared.errors import Busy, InvalidRequest, PilotlightError
 from supervisor.delivery.keyboard import INTRODUCTION_SECONDS, ReportFilter
-from supervisor.pool.managed_session import Household
+from supervisor.pool.managed_session import ManagedSession
 from supervisor.pool.pool import Pool
 from supervisor.terminal.holder_client import HolderError
 from supervisor.viewers.audience import Audience, Size
@@ -79,7 +79,7 @@ class Viewers:
         self._path.chmod(0o600)
         return server
 
-    def heal(self) -> bool:
+    def restore(self) -> bool:
         """Listen anew where somebody deleted the socket's file. Return whether it has to be done."""
         if self._path.exists():
             return False
@@ -88,23 +88,23 @@ class Viewers:
 
     def audience(self, session_id: str) -> Audience:
         """The audience of a session; made when there is none. Raise NotFound."""
-        household = self._pool.household(session_id)
+        managed = self._pool.managed(session_id)
         found = self._audiences.get(session_id)
         if found is None:
-            found = self._audiences[session_id] = self._new_audience(household)
+            found = self._audiences[session_id] = self._new_audience(managed)
         return found
 
-    def _new_audience(self, household: Household) -> Audience:
-        identity = household.session.id
+    def _new_audience(self, managed: ManagedSession) -> Audience:
+        identity = managed.session.id
 
         def empty() -> None:
             self._audiences.pop(identity, None)
 
-        return Audience(self._pool, household, empty)
+        return Audience(self._pool, managed, empty)
 
     async def _restore_sizes(self) -> None:
         """A person whose size a terminal still has, and who did not come back after our restart, has left."""
-        config = self._pool.house.config().sessions
+        config = self._pool.services.config().sessions
         for session in self._pool.sessions():
             terminal = session.terminal
             if terminal is not None and session.writer is None and terminal.preferred is None:

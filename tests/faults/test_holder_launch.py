@@ -22,7 +22,7 @@ from shared.process import alive, identify, send_signal
 from supervisor.holder import lock as holder_lock
 from supervisor.holder.protocol import PROTOCOL
 from supervisor.terminal.holder_client import HolderError, launch, read_exit, read_info
-from supervisor.terminal.holder_launch import Spares
+from supervisor.terminal.holder_launch import SparePool
 from tests.faults.holder_lab import CAT, DEADLINE, ROOT, Lab, python, until
 
 IGNORES_HANGUP = python(
@@ -92,9 +92,9 @@ async def test_a_launcher_that_is_killed_leaves_holder_and_child(lab: Lab) -> No
 
 
 @pytest.fixture
-async def spares(lab: Lab) -> AsyncIterator[Spares]:
+async def spares(lab: Lab) -> AsyncIterator[SparePool]:
     """With a spare that waits, after one start."""
-    made = Spares()
+    made = SparePool()
     await launch(lab.folder("first"), lab.spec(CAT, "first"), DEADLINE, made)
     await until(lambda: made.pid is not None)
     yield made
@@ -102,7 +102,7 @@ async def spares(lab: Lab) -> AsyncIterator[Spares]:
     assert not psutil.Process().children()
 
 
-async def test_a_spare_becomes_a_holder_like_any_other(lab: Lab, spares: Spares) -> None:
+async def test_a_spare_becomes_a_holder_like_any_other(lab: Lab, spares: SparePool) -> None:
     spare = spares.pid
     info = await launch(lab.folder(), lab.spec(CAT), DEADLINE, spares)
     holder = psutil.Process(info.pid)
@@ -123,7 +123,9 @@ async def test_a_spare_becomes_a_holder_like_any_other(lab: Lab, spares: Spares)
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
-async def test_a_spare_that_is_dead_or_stopped_costs_no_start(lab: Lab, spares: Spares, number: signal.Signals) -> None:
+async def test_a_spare_that_is_dead_or_stopped_costs_no_start(
+    lab: Lab, spares: SparePool, number: signal.Signals
+) -> None:
     spare = identify(spares.pid or 0)
     assert spare is not None
     os.kill(spare.pid, number)
@@ -138,9 +140,9 @@ async def test_a_spare_does_not_outlive_its_supervisor(lab: Lab) -> None:
     script = (
         "import asyncio, sys, msgspec; from pathlib import Path\n"
         "from supervisor.terminal.holder_client import SpawnSpec, launch\n"
-        "from supervisor.terminal.holder_launch import Spares\n"
+        "from supervisor.terminal.holder_launch import SparePool\n"
         "async def main():\n"
-        " spec, spares = msgspec.json.decode(sys.argv[2], type=SpawnSpec), Spares()\n"
+        " spec, spares = msgspec.json.decode(sys.argv[2], type=SpawnSpec), SparePool()\n"
         f" await launch(Path(sys.argv[1]), spec, {DEADLINE}, spares)\n"
         " while spares.pid is None: await asyncio.sleep(0.01)\n"
         " print(spares.pid, flush=True); await asyncio.sleep(60)\n"

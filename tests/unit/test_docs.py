@@ -59,7 +59,7 @@ def test_every_kind_is_said_by_somebody() -> None:
 
 def repairs() -> set[str]:
     """What the health pass says by the name that `daemon` gives to a repair."""
-    return set(re.findall(r'\("(\w+)", [\w.]*heal\)', (ROOT / "supervisor" / "daemon.py").read_text()))
+    return set(re.findall(r'\("(\w+)", [\w.]*restore\)', (ROOT / "supervisor" / "daemon.py").read_text()))
 
 
 def test_every_repair_that_is_told_of_is_an_event() -> None:
@@ -69,7 +69,7 @@ def test_every_repair_that_is_told_of_is_an_event() -> None:
 
 def test_every_operation_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     paths = SimpleNamespace(home=tmp_path)
-    pool: Any = SimpleNamespace(store=None, house=SimpleNamespace(paths=paths, claude_home=tmp_path))
+    pool: Any = SimpleNamespace(store=None, services=SimpleNamespace(paths=paths, claude_home=tmp_path))
     anything: Any = None
     ops = Ops(pool, dict, anything, anything, anything, anything)
     talk = TalkOps(pool, ops)

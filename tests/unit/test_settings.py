@@ -62,8 +62,8 @@ def test_stored_settings_that_cannot_be_used_are_said_once_and_done_without(stor
     store.set_meta("settings", stored)
     settings = Settings(Config(), store)
     assert settings.config == Config()
-    settings.confess(logging.getLogger("settings"))
-    settings.confess(logging.getLogger("settings"))
+    settings.report_unusable(logging.getLogger("settings"))
+    settings.report_unusable(logging.getLogger("settings"))
     assert [event.data["what"] for event in store.events(0, 10, None, None)] == ["settings"]
 
 
@@ -100,7 +100,7 @@ def test_of_stored_settings_only_what_is_beyond_its_bounds_is_ignored(
 ) -> None:
     store.set_meta("settings", '{"events.keep_days": 1e12, "sessions.warning_hours": 30, "sessions.timeout_hours": 48}')
     settings = Settings(Config(), store)
-    settings.confess(logging.getLogger("settings"))
+    settings.report_unusable(logging.getLogger("settings"))
     assert (settings.config.events.keep_days, settings.config.sessions.timeout_hours) == (14.0, 48.0)
     assert settings.view()["changed"] == ["sessions.timeout_hours", "sessions.warning_hours"]
     (record,) = caplog.records

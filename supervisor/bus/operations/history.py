@@ -23,9 +23,9 @@ from supervisor.claude.slash_commands import check_command
 from supervisor.delivery import chat_mode
 from supervisor.history import export, reader
 from supervisor.history.indexer import TranscriptLines, volumes
-from supervisor.history.library import Library, glimpse
+from supervisor.history.library import ConversationCatalog, glimpse
 from supervisor.history.reader import Source
-from supervisor.pool.managed_session import Household
+from supervisor.pool.managed_session import ManagedSession
 from supervisor.pool.pool import Pool
 from supervisor.session import attachments
 from supervisor.session.states import State
@@ -54,8 +54,8 @@ class TalkOps:
     def __init__(self, pool: Pool, ops: Ops) -> None:
         self._pool = pool
         self._store = pool.store
-        self._index = search_index.Index(pool.house.paths.home / "search.db", TranscriptLines)
-        self._library = Library(pool.house.claude_home)
+        self._index = search_index.Index(pool.services.paths.home / "search.db", TranscriptLines)
+        self._library = ConversationCatalog(pool.services.claude_home)
         self._looking = asyncio.Lock()
         self._exporting = asyncio.Lock()
         """One part at a time: other threads that work take the loop's time."""
@@ -76,7 +76,7 @@ class TalkOps:
 
     async def prepare(self) -> None:
         """At the start, before anything is sent: remove files that no message owns."""
-        paths = self._pool.house.paths
+        paths = self._pool.services.paths
         attachments.sweep(paths.home, paths.sessions_dir, lambda message: self._store.message(message) is not None)
 
     async def run(self) -> None:
@@ -93,8 +93,8 @@ class TalkOps:
         finally:
             self._index.close()
 
-    def _find(self, session_id: str) -> Household:
-        return self._pool.household(session_id)
+    def _find(self, session_id: str) -> ManagedSession:
+        return self._pool.managed(session_id)
 
     # -- the queue -------------------------------------------------------------------------------------------------
 
@@ -125,17 +125,17 @@ class TalkOps:
     async def _command(self, arguments: operations.RunCommand, request: Request) -> Any:
         command = check_command(arguments.command)
         order = SendMessage(text=command, session_id=arguments.session_id, key=arguments.key)
-        household, message, duplicate = self._pool.send(order, kind="command", op=COMMAND, actor=request.actor)
-        session = household.session
+        managed, message, duplicate = self._pool.send(order, kind="command", op=COMMAND, actor=request.actor)
+        session = managed.session
 
         def asks() -> bool:
             return session.state is State.WAITING and session.waiting is not None
 
         with session.fates.awaited(message.id) as settled:
-            await session.pulse.until(lambda: settled() or asks(), max(0.0, arguments.wait))
+            await session.changed.wait_for(lambda: settled() or asks(), max(0.0, arguments.wait))
         current = session.current
         own = current is not None and current.id == message.id and current.state in ("typed", "submitted")
-        view = self._pool.sent(household, message.id).message
+        view = self._pool.sent(managed, message.id).message
         return CommandResult(
             message_id=view.id,
             state=view.state,
@@ -159,7 +159,7 @@ class TalkOps:
     async def _export(self, arguments: operations.ExportRequest, _: Request) -> Any:
         record = self._find(arguments.session_id).session.record
         sources = self._sources(record)
-        place = export.Place.parse(arguments.after, len(sources))
+        place = export.ExportPosition.parse(arguments.after, len(sources))
         async with self._exporting:
             found, following = await asyncio.to_thread(export.part, sources, place)
             form, entries = _form(arguments.format, record), self._with_receipts(record, found)
@@ -172,7 +172,7 @@ class TalkOps:
         found = [Source(item["id"], Path(item["transcript"])) for item in record.conversations]
         current = Path(record.transcript) if record.transcript else None
         if current is None or current.stem != record.conversation_id:
-            home = self._pool.house.claude_home
+            home = self._pool.services.claude_home
             guess = transcript_path(home, record.project_path, record.conversation_id)
             current = guess if guess.exists() else find_transcript(home, record.conversation_id) or guess
         return [*found, Source(record.conversation_id, current)]
@@ -210,7 +210,7 @@ class TalkOps:
                 return False
             paths = self._library.transcripts(ours)
             self._index.keep_elsewhere(paths)
-            others = (search_index.Volume(search_index.ELSEWHERE, path.stem, path) for path in paths)
+            others = (search_index.TranscriptRef(search_index.ELSEWHERE, path.stem, path) for path in paths)
             return self._index.update(others, end - time.monotonic(), gentle=True)
 
         async with self._looking:
@@ -292,7 +292,7 @@ def _conversations_of(records: list[SessionRecord]) -> set[str]:
     }
 
 
-def _form(name: str, record: SessionRecord) -> export.Form:
+def _form(name: str, record: SessionRecord) -> export.ExportFormat:
     if name == "json":
         facts = {"sessionId": record.id, "title": record.title, "projectPath": record.project_path}
         return export.Json(record.id, {**facts, "exportedAt": now_ms()})

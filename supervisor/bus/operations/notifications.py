@@ -126,7 +126,7 @@ class NotificationOps:
             ) from None
         except PilotlightError as error:
             if error.retryable:
-                self._service.links.give_back(arguments.token, link)
+                self._service.links.restore(arguments.token, link)
             raise
         return {"done": link.label or link.choice, "sessionId": link.session}
 

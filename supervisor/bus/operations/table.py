@@ -30,7 +30,7 @@ from supervisor.delivery.keyboard import keyboard, refuse_beside_writer
 from supervisor.lifecycle import recycling
 from supervisor.pool.checks import run_checks
 from supervisor.pool.health import Health
-from supervisor.pool.managed_session import Household
+from supervisor.pool.managed_session import ManagedSession
 from supervisor.pool.metrics import Metrics
 from supervisor.pool.pool import Pool
 from supervisor.session import receipts
@@ -174,19 +174,19 @@ class Ops:
         """A new session, or the one that this key has opened."""
         store = self._pool.store
         if (known := key.recall(store, idempotency.opened)) is not None:
-            return self._pool.household(known["id"]).session.view()
-        household = self._pool.create(arguments)
-        session = household.session
+            return self._pool.managed(known["id"]).session.view()
+        managed = self._pool.create(arguments)
+        session = managed.session
         key.remember(store, {"id": session.id})
         try:
-            await household.lifecycle.start("created")
+            await managed.lifecycle.start("created")
         except (Busy, StartPostponed) as error:  # whoever asked will ask again, for another one
             key.remember(store, None)
-            await household.lifecycle.stop("start_failed", error.error_code)
+            await managed.lifecycle.stop("start_failed", error.error_code)
             raise
         patience = max(arguments.wait, 0.0)
         if patience:
-            await session.pulse.until(
+            await session.changed.wait_for(
                 lambda: session.state is not State.STARTING and not session.answering_itself, patience
             )
         if session.state is State.ENDED:
@@ -199,7 +199,7 @@ class Ops:
         sessions = self._open()
         views = [session.view() for session in sessions]
         if arguments.include_ended or arguments.state == "ended":
-            known, config = {view.id for view in views}, self._pool.house.config()
+            known, config = {view.id for view in views}, self._pool.services.config()
             for record in self._pool.store.sessions(include_ended=True):
                 if record.id not in known and record.state == "ended":
                     views.append(view_of(record, config, self._pool.store.count_open(record.id)))
@@ -207,8 +207,8 @@ class Ops:
             views = [view for view in views if view.state == arguments.state]
         return {"sessions": views}
 
-    def _find(self, session_id: str) -> Household:
-        return self._pool.household(session_id)
+    def _find(self, session_id: str) -> ManagedSession:
+        return self._pool.managed(session_id)
 
     async def _get(self, arguments: operations.SessionRef, _: Request) -> Any:
         return self._find(arguments.session_id).session.view()
@@ -229,26 +229,26 @@ class Ops:
         return session.view()
 
     async def _kill(self, arguments: operations.StopSession, request: Request) -> Any:
-        household = self._find(arguments.session_id)
-        await household.lifecycle.stop(arguments.reason, f"asked by {request.actor}")
-        return household.session.view()
+        managed = self._find(arguments.session_id)
+        await managed.lifecycle.stop(arguments.reason, f"asked by {request.actor}")
+        return managed.session.view()
 
     async def _hibernate(self, arguments: operations.SessionRef, request: Request) -> Any:
-        household = self._find(arguments.session_id)
-        await household.lifecycle.hibernate(f"asked by {request.actor}")
-        return household.session.view()
+        managed = self._find(arguments.session_id)
+        await managed.lifecycle.hibernate(f"asked by {request.actor}")
+        return managed.session.view()
 
     async def _wake(self, arguments: operations.SessionRef, request: Request) -> Any:
-        household = self._find(arguments.session_id)
-        self._refuse_ended(household.session)
-        await household.lifecycle.start(f"asked by {request.actor}")
-        await household.session.pulse.until(lambda: household.session.state is not State.STARTING, START_WAIT_SECONDS)
-        return household.session.view()
+        managed = self._find(arguments.session_id)
+        self._refuse_ended(managed.session)
+        await managed.lifecycle.start(f"asked by {request.actor}")
+        await managed.session.changed.wait_for(lambda: managed.session.state is not State.STARTING, START_WAIT_SECONDS)
+        return managed.session.view()
 
     async def _reopen(self, arguments: operations.SessionRef, request: Request) -> Any:
-        household = self._find(arguments.session_id)
-        self._pool.reopen(household, request.actor)
-        return household.session.view()
+        managed = self._find(arguments.session_id)
+        self._pool.reopen(managed, request.actor)
+        return managed.session.view()
 
     async def _interrupt(self, arguments: operations.SessionRef, request: Request) -> Any:
         if 0 < request.sent < self._facts()["startedAt"]:
@@ -306,15 +306,15 @@ class Ops:
     # -- messages --------------------------------------------------------------------------------------------------
 
     async def _send(self, arguments: operations.SendMessage, request: Request) -> Any:
-        household, message, duplicate = await self._pool.accept(arguments, request.actor)
+        managed, message, duplicate = await self._pool.accept(arguments, request.actor)
         token = arguments.device_token
         pushed = token is not None and self.push_reply(message.id, token)
         interrupted = None
         if arguments.interrupt and not duplicate:
-            interrupted = await self._make_way(household.session)
+            interrupted = await self._make_way(managed.session)
         if arguments.wait > 0:
-            await self._await(message.id, household.session, arguments.wait)
-        sent = self._pool.sent(household, message.id, duplicate)
+            await self._await(message.id, managed.session, arguments.wait)
+        sent = self._pool.sent(managed, message.id, duplicate)
         return replace_fields(sent, interrupted=interrupted, pushed=pushed)
 
     async def _make_way(self, session: Session) -> str | None:
@@ -328,7 +328,7 @@ class Ops:
             if session.current is not current:
                 return None
         running = session.record.turn_prompt
-        await session.pulse.until(lambda: not session.answering.locked(), INTERRUPT_WAIT_SECONDS)
+        await session.changed.wait_for(lambda: not session.answering.locked(), INTERRUPT_WAIT_SECONDS)
         if session.record.turn_prompt != running or not (running or interrupt.is_command_at_work(session)):
             return None
         with suppress(Conflict, Unavailable, HolderError):
@@ -343,7 +343,7 @@ class Ops:
             return session.state is State.WAITING and waiting is not None and not session.answering_itself
 
         with session.fates.awaited(message_id) as settled:
-            await session.pulse.until(lambda: settled() or asks(), wait)
+            await session.changed.wait_for(lambda: settled() or asks(), wait)
         record = self._pool.store.message(message_id)
         assert record is not None
         return record

@@ -63,13 +63,13 @@ class TerminalOps:
         return session.view()
 
     async def _recording(self, arguments: operations.RecordingRequest, request: Request) -> Any:
-        session = self._pool.household(arguments.session_id).session
+        session = self._pool.managed(arguments.session_id).session
         if arguments.start is not None:
             self._recorder.switch(session, arguments.start, request.actor)
         return self._recorder.view(session)
 
     def _seen(self, session_id: str) -> tuple[Session, Terminal]:
-        session = self._pool.household(session_id).session
+        session = self._pool.managed(session_id).session
         if session.terminal is None:
             raise Conflict(f"The session is {session.state}: it has no screen.", code="no_process")
         return session, session.terminal

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from api.terminals.relay import Viewers, Visit
+from api.terminals.relay import TerminalRequest, Viewers
 from api.terminals.websocket import CLOSE, POLICY, TEXT, UNREAD_BYTES, WebSocket
 from tests.harness import PATIENCE
 
@@ -34,7 +34,7 @@ class Browser:
         self.connection, server = socket.socketpair()
         self.connection.settimeout(PATIENCE)
         viewers.reserve()
-        viewers.take(server, KEY, Visit("s", False, "test"))
+        viewers.take(server, KEY, TerminalRequest("s", False, "test"))
         self._file = self.connection.makefile("rb")
         while self._file.readline() != b"\r\n":
             pass

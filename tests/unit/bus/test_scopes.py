@@ -154,7 +154,7 @@ def test_the_supervisor_answers_what_is_declared_and_nothing_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pool: Any = SimpleNamespace(
-        store=None, house=SimpleNamespace(paths=SimpleNamespace(home=tmp_path), claude_home=tmp_path)
+        store=None, services=SimpleNamespace(paths=SimpleNamespace(home=tmp_path), claude_home=tmp_path)
     )
     anything: Any = None
     ops = Ops(pool, dict, anything, anything, anything, anything)

@@ -21,7 +21,7 @@ from shared.errors import Conflict, PilotlightError
 from supervisor.bus import server as bus_module
 from supervisor.bus import sockets
 from supervisor.bus.server import MAX_IN_FLIGHT, TICK_SECONDS, WELCOME_SECONDS, Bus
-from supervisor.bus.sockets import LocalDoor
+from supervisor.bus.sockets import LocalEndpoint
 
 PATIENCE = 30.0
 
@@ -47,7 +47,7 @@ class Lab:
 
     def open(self) -> Bus:
         """Start one, as a supervisor does."""
-        bus = Bus([LocalDoor(self.requests_at, self.events_at)], self._handle, self.log)
+        bus = Bus([LocalEndpoint(self.requests_at, self.events_at)], self._handle, self.log)
         self.running = [asyncio.create_task(bus.serve()), asyncio.create_task(bus.tick("epoch", lambda: 7))]
         return bus
 
@@ -331,8 +331,8 @@ async def test_a_deleted_socket_file_is_made_again(lab: Lab) -> None:
     old = lab.dealer()
     assert (await ask(old, frame("a")))["ok"]
     Path(lab.requests_at.removeprefix("ipc://")).unlink()
-    assert lab.bus.heal()
-    assert not lab.bus.heal()
+    assert lab.bus.restore()
+    assert not lab.bus.restore()
     assert (await ask(lab.dealer(), frame("b")))["ok"]
     assert (await ask(old, frame("c")))["ok"]
 

@@ -25,13 +25,13 @@ from shared.bus.messages import VERSION, Request
 from supervisor.bus import server as bus_module
 from supervisor.bus.replies import Bounds
 from supervisor.bus.server import Bus, by_our_clock
-from supervisor.bus.sockets import Delivery, LocalDoor
+from supervisor.bus.sockets import Delivery, LocalEndpoint
 from tests.unit.bus.test_server import PATIENCE, Lab, ask, frame, heard
 
 NOW = 1_800_000_000_000
 
 
-class Abroad(LocalDoor):
+class Abroad(LocalEndpoint):
     """The key is what stands before the dash of an id."""
 
     def receive(self) -> Delivery | None:
@@ -52,7 +52,7 @@ class World(Lab):
         super().__init__(folder)
 
     def open(self) -> Bus:
-        doors = [LocalDoor(self.requests_at, self.events_at), Abroad(self.abroad_at, self._abroad_events_at)]
+        doors = [LocalEndpoint(self.requests_at, self.events_at), Abroad(self.abroad_at, self._abroad_events_at)]
         bus = Bus(doors, self._handle, logging.getLogger("test.bus"), permit=lambda request, _: request)
         self.running = [asyncio.create_task(bus.serve())]
         return bus

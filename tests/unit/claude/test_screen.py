@@ -46,12 +46,12 @@ MENUS = {
 NOTICES = {"command-help": {"escape"}, "rewind": {"enter", "escape"}, "security": {"enter"}}
 
 
-def look(screen: dict[str, Any]) -> dialogs.Sight:
+def look(screen: dict[str, Any]) -> dialogs.ScreenReading:
     faint = {(x, row) for row, first, last in screen["faint"] for x in range(first, last + 1)}
     return dialogs.read(screen["rows"], tuple(screen["cursor"]), lambda x, y: (x, y) in faint)
 
 
-def seen(release: str, scene: str) -> dialogs.Sight:
+def seen(release: str, scene: str) -> dialogs.ScreenReading:
     return look(SCREENS[f"{release}-{scene}"])
 
 

@@ -67,7 +67,7 @@ def top_of(name: str) -> int:
     return max(i for i in range(at) if rows[i])
 
 
-def changed(name: str, rows: list[str], cursor: tuple[int, int] | None = None) -> reading.Sight:
+def changed(name: str, rows: list[str], cursor: tuple[int, int] | None = None) -> reading.ScreenReading:
     screen: dict[str, Any] = SCREENS[name]
     return look({**screen, "rows": [row.rstrip() for row in rows], "cursor": cursor or screen["cursor"], "faint": []})
 
@@ -140,7 +140,7 @@ def test_two_dialogs_that_differ_in_text_or_counter_are_two(
     at = next(i for i, row in enumerate(screen["rows"]) if row.strip() == "touch made.txt")
     title = next(i for i, row in enumerate(screen["rows"]) if row.strip() == "Bash command")
 
-    def of(command: list[str], counter: int) -> reading.Sight:
+    def of(command: list[str], counter: int) -> reading.ScreenReading:
         head = [*screen["rows"][:title], f" Bash command{counter:>90} of 3", *screen["rows"][title + 1 : at]]
         rows = [*head, *(f"   {row}" for row in command), *screen["rows"][at + 1 :]]
         x, y = screen["cursor"]

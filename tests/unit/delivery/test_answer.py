@@ -14,12 +14,12 @@ import pytest
 from shared.bus.messages import Choice, Waiting
 from shared.bus.operations import Answer
 from shared.errors import Conflict, InvalidRequest
-from supervisor.claude.screen import Menu, Sight
+from supervisor.claude.screen import Menu, ScreenReading
 from supervisor.claude.status_file import Status
 from supervisor.delivery.answer import DOWN, ENTER, KEYED_SECONDS, STEADY_SECONDS, UP, _decision, answer, choose
 from supervisor.delivery.keyboard import keyboard
 from supervisor.session.appearances import Appearance
-from supervisor.session.condition import Pulse
+from supervisor.session.condition import Condition
 from supervisor.session.session import Session
 from supervisor.session.states import State
 from supervisor.session.waiting import Permission, permission_waiting
@@ -84,7 +84,7 @@ class FakeDialog:
         self.slowness = 0.05
         self.gone = False
         self.output_at = self.drawn_at = self.keyed_at = 0.0
-        self.pulse, self.typing = Pulse(), asyncio.Lock()
+        self.changed, self.typing = Condition(), asyncio.Lock()
         self.answering = asyncio.Lock()
         self.record = SimpleNamespace(generation=1, asked=None, remembered=Remembered())
         self.observer = SimpleNamespace(look_at_status=lambda: None)
@@ -103,10 +103,10 @@ class FakeDialog:
         self.terminal = self
         self.on_draw: Callable[[int], None] = lambda pointer: None
 
-    def sight(self) -> Sight:
+    def screen_reading(self) -> ScreenReading:
         rows = [Choice(id=str(n + 1), label=f"row {n}") for n in range(3)]
         menu = Menu("Which?", "Which?", rows, self.drawn, "dialog", True)
-        return Sight("menu", menu=menu) if not self.gone else Sight("prompt")
+        return ScreenReading("menu", menu=menu) if not self.gone else ScreenReading("prompt")
 
     async def press(self, identity: str, data: bytes) -> None:
         if data == ENTER:
@@ -119,7 +119,7 @@ class FakeDialog:
         self.drawn, self.gone = pointer, gone
         self.output_at = self.drawn_at = time.monotonic()
         self.waiting = None if gone else self.waiting
-        self.pulse.ring()
+        self.changed.notify()
         self.on_draw(pointer)
 
     async def person(self, data: bytes) -> None:
@@ -130,22 +130,22 @@ class FakeDialog:
 
     async def answer(self, choice: str) -> None:
         session = cast("Session", self)
-        await choose(session, session.sight(), choice)
+        await choose(session, session.screen_reading(), choice)
 
 
 @pytest.mark.parametrize("state", [State.WAITING, State.UNKNOWN])
 async def test_an_answer_waits_until_a_supervisor_that_has_come_back_has_looked(state: State) -> None:
     dialog = FakeDialog()
-    menu = dialog.sight().menu
+    menu = dialog.screen_reading().menu
     assert menu is not None
     identity = f"{menu.identity}.1.1"
     dialog.state, dialog.record.asked = state, identity
 
     def look() -> None:
         dialog.state = State.WAITING
-        dialog.shown = Appearance(identity, dialog.sight())
+        dialog.shown = Appearance(identity, dialog.screen_reading())
         dialog.waiting = Waiting(id=identity, kind="dialog", title="Which?", text="", choices=menu.choices, since=0)
-        dialog.pulse.ring()
+        dialog.changed.notify()
 
     asyncio.get_running_loop().call_later(0.1, look)
     given = await answer(cast("Session", dialog), Answer(session_id="s", waiting_id=identity, choice="2"))

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from shared.bus.messages import HistoryEntry
 from shared.errors import InvalidRequest
 from supervisor.history import export, reader
-from supervisor.history.export import Form, Json, Markdown, Place
+from supervisor.history.export import ExportFormat, ExportPosition, Json, Markdown
 from supervisor.history.reader import Source
 from tests.unit.history.test_reader import assistant, conversation, result, text, tool, user, write
 from tests.unit.store.test_long_queue import Table
@@ -33,16 +33,16 @@ async def table(tmp_path: Path) -> AsyncIterator[Table]:
 FACTS = {"sessionId": "s", "title": None}
 
 
-def parts(sources: list[Source], form: Form) -> tuple[list[str], list[HistoryEntry]]:
+def parts(sources: list[Source], form: ExportFormat) -> tuple[list[str], list[HistoryEntry]]:
     """The file in parts, and all entries."""
     texts: list[str] = []
     entries: list[HistoryEntry] = []
-    place: Place | None = Place()
+    place: ExportPosition | None = ExportPosition()
     while place is not None:
         found, following = export.part(sources, place)
         texts.append(export.written(form, found, place, following is None))
         entries += found
-        place = None if following is None else Place.parse(str(following), len(sources))
+        place = None if following is None else ExportPosition.parse(str(following), len(sources))
     return texts, entries
 
 
@@ -111,13 +111,13 @@ def test_a_history_of_nothing_is_a_file_too(tmp_path: Path) -> None:
 )
 def test_a_wrong_cursor_is_refused(cursor: str) -> None:
     with pytest.raises(InvalidRequest):
-        Place.parse(cursor, 2)
+        ExportPosition.parse(cursor, 2)
 
 
 def test_markdown_fences_hold_whatever_a_tool_says() -> None:
     call = {"id": "t", "name": "Bash", "input": {"command": "ls"}, "result": "```\n````", "truncated": False}
     entries = [HistoryEntry(id="a", role="assistant", text="Hi", at=0, tool_calls=[call])]
-    told = Markdown("s", "T", [("session", "s")]).body(entries, Place())
+    told = Markdown("s", "T", [("session", "s")]).body(entries, ExportPosition())
     assert "`````\n```\n````\n`````" in told
     assert "1970-01-01 00:00:00 UTC" in told
 
@@ -132,7 +132,7 @@ async def test_a_long_export_takes_little_memory_and_no_long_reply(table: Table,
                 result(f"t{number}", "y" * 40_000),
             ):
                 file.write(json.dumps(line) + "\n")
-    record = table.pool.household("s").session.record
+    record = table.pool.managed("s").session.record
     record.transcript = str(path)
     record.conversation_id = "c"
     assert path.stat().st_size > 25 * export.PART_BYTES
@@ -156,7 +156,7 @@ async def test_a_long_export_takes_little_memory_and_no_long_reply(table: Table,
 
 def markdown(*entries: HistoryEntry) -> str:
     """The body that these entries make."""
-    return Markdown("s", "T", []).body(entries, Place())
+    return Markdown("s", "T", []).body(entries, ExportPosition())
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from typing import cast
 import pytest
 
 from shared.errors import Conflict
-from supervisor.lifecycle.hibernation import UNDRAWN_SECONDS, check_restful
+from supervisor.lifecycle.hibernation import UNDRAWN_SECONDS, check_can_hibernate
 from supervisor.session.session import Session
 from supervisor.session.states import State
 
@@ -22,7 +22,7 @@ def typed(keyed_ago: float, drawn_ago: float) -> Session:
         current=None,
         in_background=False,
         attached=0,
-        sight=lambda: SimpleNamespace(kind="prompt"),
+        screen_reading=lambda: SimpleNamespace(kind="prompt"),
         record=SimpleNamespace(message_count=0),
         keyed_at=now - keyed_ago,
         terminal=SimpleNamespace(drawn_at=now - drawn_ago),
@@ -32,6 +32,6 @@ def typed(keyed_ago: float, drawn_ago: float) -> Session:
 
 def test_keys_that_are_not_drawn_yet_may_be_a_draft() -> None:
     with pytest.raises(Conflict, match="not drawn yet"):
-        check_restful(typed(keyed_ago=0.1, drawn_ago=5))
-    check_restful(typed(keyed_ago=0.1, drawn_ago=0.05))
-    check_restful(typed(keyed_ago=UNDRAWN_SECONDS + 1, drawn_ago=60))
+        check_can_hibernate(typed(keyed_ago=0.1, drawn_ago=5))
+    check_can_hibernate(typed(keyed_ago=0.1, drawn_ago=0.05))
+    check_can_hibernate(typed(keyed_ago=UNDRAWN_SECONDS + 1, drawn_ago=60))

@@ -270,7 +270,7 @@ async def test_a_link_answers_once_for_one_request_and_an_hour(store: Store) -> 
     assert (link.session, link.waiting, link.choice) == ("s1", "w1", "allow")
     with pytest.raises(Conflict):
         links.redeem(allow)
-    links.give_back(allow, link)
+    links.restore(allow, link)
     assert links.redeem(allow).choice == "allow"
     now[0] += LINK_SECONDS * 1000
     with pytest.raises(Conflict):

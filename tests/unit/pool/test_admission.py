@@ -10,7 +10,7 @@ import pytest
 
 from shared.config import Config, LimitsConfig, SessionsConfig
 from shared.errors import Busy
-from supervisor.pool.admission import FRESH_BYTES, Places
+from supervisor.pool.admission import FRESH_BYTES, Admission
 
 GIGABYTE = 1024**3
 
@@ -48,8 +48,8 @@ class Rooms:
         return self._config
 
 
-def places(*tenants: Tenant, most: int = 10, gigabytes: float = 2.0) -> Places:
-    return Places(cast(Any, Rooms(most, gigabytes)), cast(Mapping[str, Any], {each.id: each for each in tenants}))
+def places(*tenants: Tenant, most: int = 10, gigabytes: float = 2.0) -> Admission:
+    return Admission(cast(Any, Rooms(most, gigabytes)), cast(Mapping[str, Any], {each.id: each for each in tenants}))
 
 
 def test_what_could_not_start_is_refused_before_it_is_made() -> None:

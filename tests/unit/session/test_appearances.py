@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from supervisor.claude.screen import Menu, Sight
+from supervisor.claude.screen import Menu, ScreenReading
 from supervisor.claude.status_file import Status
 from supervisor.session import appearances
 from supervisor.session.appearances import appearance
@@ -83,10 +83,14 @@ class Looked(SimpleNamespace):
         record = SimpleNamespace(generation=1, asked=None, remembered=Remembered(), turn_prompt=None)
         super().__init__(record=record, shown=None, status=None)
 
-    def look(self, sight: Sight, since: int | None = None, size: tuple[int, int] = (120, 40)) -> str:
-        waits = "permission prompt" if sight.menu is not None and sight.menu.subject == "permission" else "dialog open"
+    def look(self, screen_reading: ScreenReading, since: int | None = None, size: tuple[int, int] = (120, 40)) -> str:
+        waits = (
+            "permission prompt"
+            if screen_reading.menu is not None and screen_reading.menu.subject == "permission"
+            else "dialog open"
+        )
         self.status = Status("waiting", waits, None, since) if since is not None else None
-        self.shown = appearance(self.shown, self.record, self.status, sight, size)
+        self.shown = appearance(self.shown, self.record, self.status, screen_reading, size)
         return self.shown.id
 
 
@@ -108,7 +112,7 @@ def test_an_appearance_has_one_id_while_it_is_up_and_the_next_one_another() -> N
 def test_the_next_supervisor_knows_the_appearance_unless_it_was_answered_in_between() -> None:
     session = Looked()
     session.record.asked = session.look(BASH, 1000)
-    look = (session.shown.sight.identity, session.shown.stamp)
+    look = (session.shown.screen_reading.identity, session.shown.stamp)
     session.record.remembered = msgspec.structs.replace(session.record.remembered, asked_look=look)
     after = Looked()
     after.record = session.record

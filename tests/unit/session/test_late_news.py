@@ -19,12 +19,12 @@ from shared import paths
 from shared.bus.messages import Waiting
 from shared.config import Config
 from shared.errors import Conflict
-from supervisor.claude.screen import Sight
+from supervisor.claude.screen import ScreenReading
 from supervisor.claude.status_file import Status
 from supervisor.delivery import interrupt
-from supervisor.pool.managed_session import Household
+from supervisor.pool.managed_session import ManagedSession
 from supervisor.session import receipts
-from supervisor.session.session import TRUST_TRIES, House, Session
+from supervisor.session.session import TRUST_TRIES, Services, Session
 from supervisor.session.states import Event
 from supervisor.store.options import ProcessFacts
 from supervisor.store.store import MessageRecord, SessionRecord, Store, now_ms
@@ -39,17 +39,17 @@ class Claude:
         self._folder = folder
         self.store = store
         places = paths.resolve({"PILOTLIGHT_HOME": str(folder)})
-        house = House(store, places, Config, {}, folder, logging.getLogger("test"))
+        services = Services(store, places, Config, {}, folder, logging.getLogger("test"))
         for name in ("spool", "outbox"):
             (places.session_dir("s") / name).mkdir(parents=True)
         record = SessionRecord("s", str(folder), 0, 0, "idle", "c", 1, transcript=str(folder / "c.jsonl"))
         record.ready_once = True
         store.save_session(record)
-        self.session = Session(record, house)
-        self.household = Household(self.session, cast(Any, SimpleNamespace(admit=None)), lambda: None)
+        self.session = Session(record, services)
+        self.managed = ManagedSession(self.session, cast(Any, SimpleNamespace(admit=None)), lambda: None)
         screen = SimpleNamespace(text=lambda: "")
         self.session.terminal = SimpleNamespace(  # type: ignore[assignment]
-            settled=True, sight=lambda: Sight("prompt"), screen=screen
+            settled=True, screen_reading=lambda: ScreenReading("prompt"), screen=screen
         )
         self._events = 0
 
@@ -315,9 +315,9 @@ async def test_an_interrupt_ends_no_turn_that_follows_at_once(claude: Claude, fo
     async def press(_: str, data: bytes) -> None:
         pressed.append(data)
         session.record.turn_prompt = follows
-        session.pulse.ring()
+        session.changed.notify()
 
-    session.terminal = SimpleNamespace(press=press, sight=lambda: Sight("prompt"))  # type: ignore[assignment]
+    session.terminal = SimpleNamespace(press=press, screen_reading=lambda: ScreenReading("prompt"))  # type: ignore[assignment]
     session.record.turn_prompt = "this"
     assert await interrupt.interrupt(session) == "escape"
     assert pressed == [b"\x1b"]
@@ -340,7 +340,7 @@ async def test_a_message_is_not_withdrawn_for_what_a_person_has_typed(
     session, message = claude.session, claude.begin("m")
     receipts.step(session, message, "submitted", prompt_id="p")
     session.record.process = ProcessFacts(withdrawing="m")  # by a supervisor that died before it pressed Esc
-    session.terminal = SimpleNamespace(sight=lambda: Sight("draft", draft="a person's"))  # type: ignore[assignment]
+    session.terminal = SimpleNamespace(screen_reading=lambda: ScreenReading("draft", draft="a person's"))  # type: ignore[assignment]
 
     async def contents(_: Session) -> str:
         return "a person's"

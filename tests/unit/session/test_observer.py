@@ -30,7 +30,9 @@ class Watched(SimpleNamespace):
             held_until=None,
         )
         screen = SimpleNamespace(size=(120, 40))
-        terminal = SimpleNamespace(settled=True, screen=screen, sight=lambda: seen("2.1.330", "permission-bash"))
+        terminal = SimpleNamespace(
+            settled=True, screen=screen, screen_reading=lambda: seen("2.1.330", "permission-bash")
+        )
         super().__init__(
             state=State.BUSY,
             terminal=terminal,
@@ -95,15 +97,15 @@ def test_each_dialog_of_a_turn_is_given_time_for_its_hook() -> None:
     session = Watched()
     session.record.turn_prompt = "p1"
     observer = Observer(session)  # type: ignore[arg-type]
-    sight = session.terminal.sight()
-    assert observer._asked(sight, 100.0) is None
+    screen_reading = session.terminal.screen_reading()
+    assert observer._asked(screen_reading, 100.0) is None
     session.permissions = [Permission.from_hook(Path("nowhere"), {"tool_name": "Bash"})]
-    told = observer._asked(sight, 101.0)
+    told = observer._asked(screen_reading, 101.0)
     assert told is not None
     assert told.id == session.permissions[0].id
     session.permissions = []  # answered, and the next dialog is up already
-    assert observer._asked(sight, 110.0) is None
-    assert observer._asked(sight, 110.0 + HOOK_LAG_SECONDS) is not None
+    assert observer._asked(screen_reading, 110.0) is None
+    assert observer._asked(screen_reading, 110.0 + HOOK_LAG_SECONDS) is not None
 
 
 def test_a_dialog_that_was_told_before_a_restart_is_told_at_once() -> None:
@@ -113,6 +115,6 @@ def test_a_dialog_that_was_told_before_a_restart_is_told_at_once() -> None:
     after = Watched()
     after.record.turn_prompt = "p1"
     after.record.asked = before.asked[0].id
-    look = (before.shown.sight.identity, None)
+    look = (before.shown.screen_reading.identity, None)
     after.record.remembered = msgspec.structs.replace(before.record.remembered, asked_look=look)
     assert asked(after, 50.0) == ["permission"]

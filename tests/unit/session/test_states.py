@@ -18,13 +18,13 @@ EVERYTHING = [
         ready_once=ready,
         turn_open=turn,
         status=status,
-        sight=sight,
+        screen_reading=screen_reading,
         asks=asks,
         held=held,
         puzzled_for=puzzled,
         responsive=responsive,
     )
-    for ready, turn, status, sight, asks, held, puzzled, responsive in itertools.product(
+    for ready, turn, status, screen_reading, asks, held, puzzled, responsive in itertools.product(
         (False, True),
         (False, True),
         STATUSES,
@@ -111,7 +111,7 @@ def test_ready_needs_a_prompt_box_and_nothing_that_contradicts_it() -> None:
         if verdict is not None and verdict.event is Event.READY:
             assert seen.ready_once
             assert seen.responsive
-            assert seen.sight in ("prompt", "draft", "editor")
+            assert seen.screen_reading in ("prompt", "draft", "editor")
             assert seen.status != "busy"
             assert not seen.turn_open
             assert seen.asks is None

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from supervisor.claude.transcript import TranscriptLine
 from supervisor.session.turn import StopReport
-from supervisor.session.turn_assembler import REMEMBERED_TURNS, TurnBook
+from supervisor.session.turn_assembler import REMEMBERED_TURNS, TurnAssembler
 
 FIRST = [
     TranscriptLine("user", prompt_id="p1", text="one?", uuid="a1"),
@@ -29,7 +29,7 @@ SECOND = [
 ]
 
 
-def told(book: TurnBook) -> list[tuple[str | None, bool, int, dict[str, int] | None]]:
+def told(book: TurnAssembler) -> list[tuple[str | None, bool, int, dict[str, int] | None]]:
     turns = [book.get("p1"), book.get("p2")]
     return [(t.reply, t.ended, len(t.tools), t.total_usage) for t in turns if t is not None]
 
@@ -39,14 +39,14 @@ WHOLE = [("one", True, 0, {"output_tokens": 1}), ("two", True, 1, {"output_token
 
 @given(st.permutations([*FIRST, *SECOND]))
 def test_every_line_finds_its_turn_in_whatever_order_they_are_written(lines: list[TranscriptLine]) -> None:
-    book = TurnBook()
+    book = TurnAssembler()
     placed = [line for line in lines for _, line in book.take(line)]
     assert told(book) == WHOLE
     assert sorted(line.uuid or "" for line in placed) == sorted(line.uuid or "" for line in lines)
 
 
 def test_the_end_of_a_turn_behind_the_next_prompt_is_not_the_end_of_the_next() -> None:
-    book = TurnBook()
+    book = TurnAssembler()
     for line in [*FIRST[:2], SECOND[0], *FIRST[2:]]:
         book.take(line)
     second = book.get("p2")
@@ -55,7 +55,7 @@ def test_the_end_of_a_turn_behind_the_next_prompt_is_not_the_end_of_the_next() -
 
 
 def test_a_late_line_of_a_turn_that_was_read_before_is_nobodys() -> None:
-    book = TurnBook()
+    book = TurnAssembler()
     for line in [SECOND[0], *FIRST[3:]]:
         book.take(line)
     second = book.get("p2")
@@ -64,7 +64,7 @@ def test_a_late_line_of_a_turn_that_was_read_before_is_nobodys() -> None:
 
 
 def test_the_first_line_behind_a_compaction_belongs_to_the_turn_that_runs() -> None:
-    book = TurnBook()
+    book = TurnAssembler()
     book.take(FIRST[0])
     assert book.take(TranscriptLine("assistant", text="on", uuid="c1"))
     assert [turn.reply for turn, _ in book.take(TranscriptLine("turn_end", uuid="c2", parent="c1"))] == ["on"]
@@ -74,7 +74,7 @@ def test_the_first_line_behind_a_compaction_belongs_to_the_turn_that_runs() -> N
 def test_lines_whose_chain_is_broken_are_given_only_to_the_turn_whose_hook_has_told_their_words(
     said: str, reply: str | None
 ) -> None:
-    book = TurnBook()
+    book = TurnAssembler()
     book.take(FIRST[0])
     book.take(TranscriptLine("assistant", text="lost and found", uuid="d1", parent="never seen"))
     turn = book.get("p1")
@@ -85,7 +85,7 @@ def test_lines_whose_chain_is_broken_are_given_only_to_the_turn_whose_hook_has_t
 
 
 def test_only_the_last_turns_are_remembered() -> None:
-    book = TurnBook()
+    book = TurnAssembler()
     for number in range(REMEMBERED_TURNS + 3):
         book.take(TranscriptLine("user", prompt_id=f"q{number}", text="?", uuid=f"e{number}"))
     assert book.get("q2") is None
@@ -93,7 +93,7 @@ def test_only_the_last_turns_are_remembered() -> None:
 
 
 def test_a_turn_that_is_forgotten_is_gone_with_all_that_it_held() -> None:
-    book = TurnBook()
+    book = TurnAssembler()
     for line in FIRST:
         book.take(line)
     first = weakref.ref(book.get("p1"))

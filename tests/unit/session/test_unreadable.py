@@ -117,7 +117,7 @@ def test_a_transcript_that_is_no_file_is_said_once_and_read_when_it_is_one(
 def test_a_status_file_that_is_none_is_said_and_done_without(claude: Claude, put: Callable[[Path], None]) -> None:
     session = claude.session
     session.record.child = [4242, 1]
-    path = status_path(session.house.claude_home, 4242)
+    path = status_path(session.services.claude_home, 4242)
     path.parent.mkdir(exist_ok=True)
     put(path)
     now = time.monotonic()
@@ -149,7 +149,7 @@ def test_a_look_at_a_long_log_gives_the_others_their_turn(claude: Claude, monkey
         claude.hook("MessageDisplay", delta=str(number))
     monkeypatch.setattr(log_tails, "LOOK_SECONDS", 0.0)
     looks = 0
-    while claude.household.look(0.0) or not judged:
+    while claude.managed.look(0.0) or not judged:
         looks += 1
         assert looks < 50
     assert 9 <= looks < 13

@@ -21,7 +21,7 @@ def row(state: str) -> SessionRecord:
 
 def test_an_ended_row_is_shown_as_its_session_would_show_it(tmp_path: Path) -> None:
     store = Store(tmp_path / "pilotlight.db")
-    session = Session(row("ended"), Claude(tmp_path, store).session.house)
+    session = Session(row("ended"), Claude(tmp_path, store).session.services)
     assert view_of(session.record, Config(), store.count_open("s")) == session.view()
     store.close()
 

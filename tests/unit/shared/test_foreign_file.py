@@ -28,14 +28,14 @@ from supervisor.claude import tail as tails
 from supervisor.claude.hook_log import DamagedSpool
 from supervisor.claude.tail import Tail
 from supervisor.history.indexer import TranscriptLines
-from supervisor.history.library import Library, glimpse, project_of
+from supervisor.history.library import ConversationCatalog, glimpse, project_of
 from supervisor.history.reader import Source, lines_backwards, page
 from supervisor.holder.ring import read_tail
 from supervisor.lifecycle.recycling import options
 from supervisor.pool import checks, recovery
 from supervisor.session.waiting import pending
 from supervisor.store.quarantine import set_aside
-from supervisor.store.search_index import Index, Volume
+from supervisor.store.search_index import Index, TranscriptRef
 from supervisor.terminal.holder_records import read_exit, read_info
 from supervisor.viewers.recorder import Recording
 from tests.harness import ROOT
@@ -192,7 +192,7 @@ class _Readers:
 
     def others(self) -> Any:
         self.at("projects", "p", "00000000-0000-0000-0000-000000000000.jsonl")
-        return Library(self.home).others([], None, 10)
+        return ConversationCatalog(self.home).others([], None, 10)
 
     def glimpse(self) -> Any:
         path = self.at("t.jsonl")
@@ -200,7 +200,7 @@ class _Readers:
 
     def index(self) -> Any:
         index = Index(self.home / "search.db", TranscriptLines)
-        volume = Volume("s", "c", self.at("t.jsonl"))
+        volume = TranscriptRef("s", "c", self.at("t.jsonl"))
         while not index.update([volume], 60.0):
             pass
         index.close()
@@ -226,8 +226,8 @@ class _Readers:
 
     def login(self) -> Any:
         self.at("settings.json")
-        house = SimpleNamespace(config=config.Config, environment={}, claude_home=self.home)
-        return checks.has_login(SimpleNamespace(house=house))  # type: ignore[arg-type]
+        services = SimpleNamespace(config=config.Config, environment={}, claude_home=self.home)
+        return checks.has_login(SimpleNamespace(services=services))  # type: ignore[arg-type]
 
     def servers(self) -> Any:
         with suppress(PilotlightError):

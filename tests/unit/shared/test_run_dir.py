@@ -135,7 +135,7 @@ def test_what_was_asked_before_the_folder_was_there_is_not_told_to_whoever_makes
 
 def test_the_supervisor_makes_nothing_anew_in_the_folder_of_another_user(far_away: Paths, squatter: Squatter) -> None:
     with pytest.raises(Unavailable, match="not a directory of yours"):
-        far_away.heal()
+        far_away.restore()
     with pytest.raises(Unavailable, match="not a directory of yours"):
         far_away.prepare()
 

@@ -22,7 +22,7 @@ from supervisor.bus.operations.table import Ops
 from supervisor.pool.health import Health
 from supervisor.pool.metrics import Metrics
 from supervisor.pool.pool import Pool
-from supervisor.session.session import House
+from supervisor.session.session import Services
 from supervisor.settings import Settings
 from supervisor.store import message_index, migrations
 from supervisor.store import store as store_module
@@ -42,8 +42,8 @@ class Table:
         places.prepare()
         self.store = Store(places.database)
         config = Config(sessions=SessionsConfig(max_queue=10_000))
-        house = House(self.store, places, lambda: config, {}, folder, logging.getLogger("test"))
-        self.pool = Pool(house)
+        services = Services(self.store, places, lambda: config, {}, folder, logging.getLogger("test"))
+        self.pool = Pool(services)
         self.ops = Ops(self.pool, dict, self._stay, Settings(config, self.store), Health(self.pool), Metrics())
         TalkOps(self.pool, self.ops)
         self.store.save_session(SessionRecord("s", str(folder), 1, 1, "hibernated", "c"))
@@ -80,7 +80,7 @@ class Table:
 @pytest.fixture
 async def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Table]:
     # What waits is left waiting: what is tried is the queue, not the sending.
-    monkeypatch.setattr("supervisor.pool.managed_session.Household.begin", lambda _: None)
+    monkeypatch.setattr("supervisor.pool.managed_session.ManagedSession.begin", lambda _: None)
     made = Table(tmp_path)
     yield made
     await made.pool.close()
@@ -174,7 +174,7 @@ async def test_any_number_of_moves_to_one_place_leaves_the_order_that_was_asked_
 
 async def test_nothing_is_moved_before_what_is_being_handed_over(table: Table) -> None:
     table.fill(3)
-    session = table.pool.household("s").session
+    session = table.pool.managed("s").session
     session.current = table.store.message("m0")
     told = await table.ask("message.move", messageId="m2", position=0)
     assert [message.id for message in told["messages"]] == ["m2", "m1"]
@@ -213,14 +213,14 @@ async def test_a_page_of_one_state_costs_its_length(table: Table) -> None:
 async def test_others_are_answered_while_hundreds_wait_for_their_reply(table: Table, read: list[str]) -> None:
     table.fill(FEW)
     waiting = [asyncio.create_task(table.ask("message.get", messageId=f"m{n}", wait=60.0)) for n in range(FEW)]
-    pulse = table.pool.household("s").session.pulse
-    while len(pulse._waiters) < FEW:
+    changed = table.pool.managed("s").session.changed
+    while len(changed._waiters) < FEW:
         await asyncio.sleep(0)
     read.clear()
     asked: list[str] = []
     table.store._db.set_trace_callback(asked.append)
     for _ in range(5):
-        pulse.ring()
+        changed.notify()
         await asyncio.sleep(0)
         await asyncio.sleep(0)
     assert not read

@@ -24,7 +24,7 @@ from shared.bus.messages import Waiting
 from shared.errors import StorageFailed
 from supervisor.delivery import chat_mode, interrupt
 from supervisor.lifecycle import ending
-from supervisor.lifecycle.holder_link import Link
+from supervisor.lifecycle.holder_link import HolderLink
 from supervisor.session import receipts
 from supervisor.session.states import Event
 from supervisor.session.turn import Outcome
@@ -255,7 +255,7 @@ async def test_that_a_holder_does_not_answer_is_said_when_the_database_takes_wor
 ) -> None:
     tries: list[Any] = []
     socket = claude.session.dir / "holder.sock"
-    link = Link(claude.session, cast(Any, SimpleNamespace(do=tries.append)), cast(Any, None))
+    link = HolderLink(claude.session, cast(Any, SimpleNamespace(do=tries.append)), cast(Any, None))
     refusing.at = 1
     with pytest.raises(StorageFailed):
         link.unanswered(socket)
@@ -408,13 +408,13 @@ async def test_who_waits_for_a_fate_asks_the_database_when_there_is_one(claude: 
 
     async def wait() -> bool:
         with session.fates.awaited("m") as settled:
-            return await session.pulse.until(settled, 60.0)
+            return await session.changed.wait_for(settled, 60.0)
 
     waiting = [asyncio.create_task(wait()) for _ in range(20)]
     await asyncio.sleep(0)
     del asked[:]
     for _ in range(50):
-        session.pulse.ring()  # as every frame of output does
+        session.changed.notify()  # as every frame of output does
         await asyncio.sleep(0)
         await asyncio.sleep(0)
     assert asked == []

@@ -11,9 +11,9 @@ import pytest
 
 from supervisor.history import library as conversations
 from supervisor.history.indexer import TranscriptLines
-from supervisor.history.library import Library
+from supervisor.history.library import ConversationCatalog
 from supervisor.store import search_index
-from supervisor.store.search_index import ELSEWHERE, Index, Volume
+from supervisor.store.search_index import ELSEWHERE, Index, TranscriptRef
 from tests.harness import PATIENCE
 
 OURS = "00000000-0000-4000-8000-000000000001"
@@ -56,13 +56,13 @@ def hits(index: Index, query: str) -> list[str | None]:
 
 def test_what_was_said_elsewhere_is_found_on_request_and_costs_no_session(index: Index, tmp_path: Path) -> None:
     path = write(tmp_path, THEIRS, "kiwi")
-    assert index.update([Volume(ELSEWHERE, THEIRS, path)], PATIENCE, gentle=True)
+    assert index.update([TranscriptRef(ELSEWHERE, THEIRS, path)], PATIENCE, gentle=True)
     assert hits(index, "kiwi") == [None]
     assert index.search("kiwi", 10, None) == []
     assert index.usage("day", None) == []
 
     # The same conversation, taken over: it is ours with all that was said, once.
-    assert index.update([Volume("s", THEIRS, path)], PATIENCE)
+    assert index.update([TranscriptRef("s", THEIRS, path)], PATIENCE)
     assert hits(index, "kiwi") == ["s"]
     assert index.usage("session", None)[0]["replies"] == 1
     index.keep_elsewhere([])
@@ -71,7 +71,7 @@ def test_what_was_said_elsewhere_is_found_on_request_and_costs_no_session(index:
 
 def test_what_somebody_removed_is_forgotten(index: Index, tmp_path: Path) -> None:
     path = write(tmp_path, THEIRS, "kiwi")
-    index.update([Volume(ELSEWHERE, THEIRS, path)], PATIENCE)
+    index.update([TranscriptRef(ELSEWHERE, THEIRS, path)], PATIENCE)
     index.keep_elsewhere([path])
     assert hits(index, "kiwi") == [None]
     index.keep_elsewhere([])
@@ -82,7 +82,7 @@ def test_reading_goes_on_where_a_bite_ended(index: Index, tmp_path: Path, monkey
     monkeypatch.setattr(search_index, "SLICE_SECONDS", 0.0)
     path = write(tmp_path, THEIRS, *(f"kiwi{number}" for number in range(5)))
     bites = 0
-    while not index.update([Volume(ELSEWHERE, THEIRS, path)], 0.0):
+    while not index.update([TranscriptRef(ELSEWHERE, THEIRS, path)], 0.0):
         bites += 1
         assert len(hits(index, "kiwi")) == min(bites, 5), "each bite is whole, and what it read can be found"
     assert bites >= 5
@@ -92,7 +92,7 @@ def test_reading_goes_on_where_a_bite_ended(index: Index, tmp_path: Path, monkey
 def test_the_newest_conversations_are_searched_within_a_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     old, new = write(tmp_path, THEIRS, "old", at=1), write(tmp_path, THEIRS[:-1] + "3", "new", at=2)
     write(tmp_path, OURS, "ours", at=3)
-    library = Library(tmp_path)
+    library = ConversationCatalog(tmp_path)
     assert library.transcripts({OURS}) == [new, old]
     monkeypatch.setattr(conversations, "MAX_SEARCHED_BYTES", new.stat().st_size)
     assert library.transcripts({OURS}) == [new]

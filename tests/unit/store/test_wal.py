@@ -51,11 +51,11 @@ def test_what_another_program_keeps_is_said_and_given_back(store: Store, path: P
         reader.execute("SELECT COUNT(*) FROM events").fetchone()
         write(store, 8192)
         assert store.wal.size > 8000 * KILOBYTE
-        store.give_back()  # waits for nobody, and cannot do anything
+        store.release_memory()  # waits for nobody, and cannot do anything
         assert store.wal.size > 8000 * KILOBYTE
         said = finding(store)
         assert (said["status"], "pilotlight.db-wal" in said["detail"]) == ("warn", True)
-    store.give_back()
+    store.release_memory()
     assert store.wal.size <= wal.USUAL_BYTES
     assert finding(store)["status"] == "ok"
 
@@ -77,6 +77,6 @@ def test_a_reader_that_comes_now_and_then_is_not_waited_for(store: Store, path: 
         reader.execute("COMMIT")
         reader.execute("BEGIN")
         reader.execute("SELECT COUNT(*) FROM events").fetchone()
-        store.give_back()
+        store.release_memory()
         store.append("text", "s", {"delta": "goes on"})
         assert store._db.execute("PRAGMA busy_timeout").fetchone()[0] > 0

@@ -130,8 +130,8 @@ class Recorded:
         self.told: list[tuple[str, Any]] = []
         self.members: dict[str, Recording] = {}
         self.sessions = [self._session(folder, identity) for identity in ("first", "second")]
-        house = SimpleNamespace(config=lambda: Config(sessions=SessionsConfig(recording=True)))
-        pool: Any = SimpleNamespace(sessions=lambda: self.sessions, house=house)
+        services = SimpleNamespace(config=lambda: Config(sessions=SessionsConfig(recording=True)))
+        pool: Any = SimpleNamespace(sessions=lambda: self.sessions, services=services)
         viewers: Any = SimpleNamespace(audience=self._audience)
         self.recorder = Recorder(pool, viewers, logging.getLogger("recorder"))
 

@@ -22,7 +22,7 @@ from shared.bus import terminal_protocol as protocol
 from shared.bus.events import data_of
 from shared.errors import Conflict, InvalidRequest, PilotlightError, Unauthorized
 from supervisor.delivery.keyboard import ReportFilter
-from supervisor.session.condition import Pulse
+from supervisor.session.condition import Condition
 from supervisor.session.states import State
 from supervisor.terminal import render
 from supervisor.terminal.screen import Screen
@@ -330,20 +330,20 @@ class Stage:
         self.journal: list[tuple[str, Any]] = []
         self.terminal = FakeTerminal()
         self.session: Any = SimpleNamespace(
-            id="s1", terminal=self.terminal, state=State.IDLE, waiting=None, pulse=Pulse(), current=None,
+            id="s1", terminal=self.terminal, state=State.IDLE, waiting=None, changed=Condition(), current=None,
             record=SimpleNamespace(generation=1, end_reason=None), attached=0, viewers=0, writer=None,
             store=SimpleNamespace(append=lambda said, _: self.journal.append((said.kind, data_of(said)))),
         )  # fmt: skip
-        self.household: Any = SimpleNamespace(session=self.session)
-        pool: Any = SimpleNamespace(households=lambda: [self.household])
+        self.managed: Any = SimpleNamespace(session=self.session)
+        pool: Any = SimpleNamespace(managed_sessions=lambda: [self.managed])
         self.empty = False
-        self.audience = Audience(pool, self.household, self._left)
+        self.audience = Audience(pool, self.managed, self._left)
 
     def _left(self) -> None:
         self.empty = True
 
     async def settle(self) -> None:
-        self.session.pulse.ring()
+        self.session.changed.notify()
         for _ in range(5):
             await asyncio.sleep(0)
 
@@ -428,7 +428,7 @@ async def test_an_ended_session_that_is_reopened_is_another_object_and_is_follow
     await stage.settle()
     member.got.clear()
     other = Stage()
-    stage.household = other.household
+    stage.managed = other.managed
     stage.audience._find_again()
     await stage.settle()
     stage.audience._look()
