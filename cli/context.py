@@ -13,7 +13,7 @@ import msgspec
 
 from cli.daemons.owners import owner
 from shared import config as configuration
-from shared.bus.messages import SessionView
+from shared.bus.messages import Event, SessionView
 from shared.bus.operations import ListSessions, SessionRef
 from shared.config import Config
 from shared.errors import Conflict, InvalidRequest, NotFound, Unavailable
@@ -52,12 +52,31 @@ def client(paths: Paths) -> Bus:
     return BusClient(paths.request_address, actor="cli")
 
 
+class Listener(Protocol):
+    """What happens, as it happens (shared.bus.EventStream, or a double in tests)."""
+
+    def next_event(self, timeout: float) -> Event | None:
+        """The next event, or None after so many seconds."""
+        ...
+
+    def close(self) -> None:
+        """Release the socket."""
+        ...
+
+
+def _subscribe(paths: Paths, topic: str) -> Listener:
+    from shared.bus.client import EventStream
+
+    return EventStream(paths.event_address, topic)
+
+
 @dataclass
 class App:
     """The collaborators of one command."""
 
     environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
     connect: Callable[[Paths], Bus] = _connect
+    subscribe: Callable[[Paths, str], Listener] = _subscribe
 
     @cached_property
     def paths(self) -> Paths:
@@ -81,6 +100,10 @@ class App:
     def ask(self, kind: type[T], op: str, args: Any = None, *, timeout: float = SHORT_SECONDS) -> T:
         """One operation, its result as `kind`."""
         return msgspec.convert(self.call(op, args, timeout=timeout), kind)
+
+    def listen(self, topic: str) -> Listener:
+        """The events of this topic, from now on."""
+        return self.subscribe(self.paths, topic)
 
     def sessions(self, include_ended: bool = False) -> list[SessionView]:
         """All sessions, the most recently used first."""

@@ -92,6 +92,11 @@ def _open(app: App, reference: str, *, write: bool, prefix: str) -> int:
     return attachment.status
 
 
+def take(app: App, session_id: str) -> None:
+    """Attach from within another command, and come back."""
+    _open(app, session_id, write=True, prefix=DEFAULT_PREFIX)
+
+
 class Attachment:
     """One person at one session, over as many connections as it takes."""
 

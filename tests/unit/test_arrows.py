@@ -61,6 +61,7 @@ OWNERS = {
     "flask": {"api"},
     "gunicorn": {"api/server"},
     "click": {"cli"},
+    "prompt_toolkit": {"cli/chat"},
     "psutil": {"supervisor/pool", "cli/setup"},
 }
 """The one place of each library."""

@@ -1,42 +1,101 @@
-"""`pilotlight chat` with a person who types lines and a bus double."""
+"""`pilotlight chat` with a scripted person and a bus double."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import contextlib
+import io
+import sys
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from cli.__main__ import run
-from shared.bus.messages import Waiting
+from cli.chat.display import Pieces
+from cli.chat.person import Superseded
+from cli.chat.questions import asks
+from shared.bus import events
+from shared.bus.messages import Choice, CommandResult, Event, Waiting
 from tests.unit.cli.test_double import FIRST, SECOND, TRUST, FakeBus, app_of, bus_with, message, session
+
+
+class Scripted:
+    """Types these lines, raises these exceptions, then leaves; presses Ctrl-C in the turns that are named."""
+
+    def __init__(self, *lines: str | BaseException, presses: int = 0) -> None:
+        self._lines: Iterator[str | BaseException] = iter(lines)
+        self.presses = presses
+
+    def text(self) -> str:
+        line = next(self._lines, EOFError())
+        if isinstance(line, BaseException):
+            raise line
+        return line
+
+    def answer(self, prompt: str, over: Callable[[], bool]) -> str:
+        return self.text()
+
+    @contextlib.contextmanager
+    def away(self) -> Iterator[Callable[[], bool]]:
+        yield self._pressed
+
+    def _pressed(self) -> bool:
+        self.presses -= 1
+        return self.presses >= 0
 
 
 @pytest.fixture
 def person(monkeypatch: pytest.MonkeyPatch):
-    """Make `input` return these lines, raise these exceptions, then end."""
+    """Have somebody type."""
 
-    def types(*lines: str | BaseException) -> None:
-        script: Iterator[str | BaseException] = iter(lines)
-
-        def read(_prompt: str = "") -> str:
-            line = next(script, EOFError())
-            if isinstance(line, BaseException):
-                raise line
-            return line
-
-        monkeypatch.setattr("builtins.input", read)
+    def types(*lines: str | BaseException, presses: int = 0) -> None:
+        scripted = Scripted(*lines, presses=presses)
+        monkeypatch.setattr("cli.chat.person.whoever_types", lambda *_: scripted)
 
     return types
 
 
-def test_every_line_is_a_message_and_every_reply_is_printed(tmp_path, capsys, person):
-    person("hello", "", "/exit")
+def waits(asked: Waiting) -> FakeBus:
+    """A session that waits until it is answered."""
+    views = [session(state="waiting", waiting=asked)]
+    bus = bus_with(session__get=lambda _: views[-1])
+    bus.answers["session.answer"] = lambda _: views.append(session()) or {"session": session(), "answer": {}}
+    return bus
+
+
+def test_what_is_typed_is_a_message_however_many_lines_and_every_reply_is_printed(tmp_path, capsys, person):
+    person("hello", "", "one\ntwo\n\nthree", "/etc/hosts is odd")
     bus = bus_with()
 
     assert run(["chat", "aaaa"], app_of(tmp_path, bus)) == 0
 
-    assert [args["text"] for args in bus.asked("message.send")] == ["hello", "/exit"]
-    assert capsys.readouterr().out.count("hi\n") == 2
+    assert [args["text"] for args in bus.asked("message.send")] == ["hello", "one\ntwo\n\nthree", "/etc/hosts is odd"]
+    assert capsys.readouterr().out == "hi\nhi\nhi\n"
+
+
+@pytest.mark.parametrize("word", ["/exit", "/quit"])
+def test_exit_leaves_and_help_says_what_there_is(tmp_path, capsys, person, word):
+    person("/help", word, "never")
+    bus = bus_with()
+    assert run(["chat", "aaaa"], app_of(tmp_path, bus)) == 0
+    assert bus.asked("message.send") == []
+    assert "/attach" in capsys.readouterr().out
+
+
+def test_other_commands_are_claudes_and_their_words_are_printed(tmp_path, capsys, person):
+    person("/compact what matters")
+    result = CommandResult(message_id="m", state="answered", session=session(), output="Compacted")
+    bus = bus_with(session__command=result)
+    assert run(["chat", "aaaa"], app_of(tmp_path, bus)) == 0
+    assert bus.asked("session.command")[0]["command"] == "/compact what matters"
+    assert "Compacted\n" in capsys.readouterr().out
+
+
+def test_a_pipe_gets_replies_and_nothing_else(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", io.StringIO("hello\nyou\n"))
+    bus = bus_with()
+    assert run(["chat", "aaaa"], app_of(tmp_path, bus)) == 0
+    assert [args["text"] for args in bus.asked("message.send")] == ["hello", "you"]
+    assert capsys.readouterr().out == "hi\nhi\n"
 
 
 def test_without_an_id_the_latest_session_of_the_folder_goes_on(tmp_path, capsys, person):
@@ -46,7 +105,7 @@ def test_without_an_id_the_latest_session_of_the_folder_goes_on(tmp_path, capsys
         session(SECOND, project_path=str(tmp_path), last_activity=2),
     )
     assert run(["chat", "--project", str(tmp_path)], app_of(tmp_path, bus)) == 0
-    assert "Session aaaa2222" in capsys.readouterr().out
+    assert "Session aaaa2222" in capsys.readouterr().err
     assert bus.asked("session.create") == []
 
 
@@ -65,16 +124,11 @@ def test_ctrl_c_at_the_prompt_does_nothing_and_ctrl_d_leaves_the_session_alone(t
 
 
 def test_ctrl_c_during_a_turn_interrupts_it(tmp_path, capsys, person):
-    person("hello")
-    steps = iter([KeyboardInterrupt(), message("interrupted")])
-
-    def get(_args):
-        step = next(steps)
-        if isinstance(step, BaseException):
-            raise step
-        return step
-
-    bus = bus_with(message__get=get, session__interrupt={"session": session(), "rung": "escape"})
+    person("hello", presses=1)
+    states = iter(["interrupted"])
+    bus = bus_with(
+        message__get=lambda _: message(next(states)), session__interrupt={"session": session(), "rung": "escape"}
+    )
     assert run(["chat", "aaaa"], app_of(tmp_path, bus)) == 0
     assert len(bus.asked("session.interrupt")) == 1
     assert "(interrupted)" in capsys.readouterr().out
@@ -82,9 +136,7 @@ def test_ctrl_c_during_a_turn_interrupts_it(tmp_path, capsys, person):
 
 def test_a_dialog_is_answered_in_place_before_the_message_goes_on(tmp_path, capsys, person):
     person("what?", "2", "hello")
-    views = [session(state="waiting", waiting=TRUST)]
-    bus = bus_with(session__get=lambda _: views[-1])
-    bus.answers["session.answer"] = lambda _: views.append(session()) or {"session": session(), "answer": {}}
+    bus = waits(TRUST)
 
     assert run(["chat", "aaaa"], app_of(tmp_path, bus)) == 0
 
@@ -93,20 +145,108 @@ def test_a_dialog_is_answered_in_place_before_the_message_goes_on(tmp_path, caps
     assert [args["text"] for args in bus.asked("message.send")] == ["hello"]
 
 
-def test_several_questions_are_asked_one_by_one(tmp_path, capsys, person):
-    person("2", "1, 2", "my own")
-    options = [{"label": "Red"}, {"label": "Blue"}]
-    asked = Waiting(
+def test_what_is_answered_elsewhere_is_not_asked_for_ever(tmp_path, capsys, person):
+    views = iter([session(state="waiting", waiting=TRUST)] * 2)
+    person(Superseded())
+    bus = bus_with(session__get=lambda _: next(views, session()))
+    assert run(["chat", FIRST], app_of(tmp_path, bus)) == 0
+    assert bus.asked("session.answer") == []
+
+
+OPTIONS = [{"label": "Red", "description": "warm"}, {"label": "Blue"}]
+
+
+def question(*names: str, several: bool = False) -> Waiting:
+    """What Claude asks, as the supervisor puts it."""
+    own = [Choice(id=str(number), label=option["label"]) for number, option in enumerate(OPTIONS, 1)]
+    return Waiting(
         id="w2",
         kind="question",
-        title="Questions",
-        text="",
-        questions=[{"question": name, "options": options} for name in ("One?", "Two?", "Three?")],
+        title="Claude asks",
+        text="\n".join(names),
+        choices=[*(own if len(names) == 1 else []), Choice(id="deny", label="Decline to answer")],
+        questions=[{"question": name, "options": OPTIONS, "multiSelect": several} for name in names],
     )
-    views = [session(state="waiting", waiting=asked)]
-    bus = bus_with(session__get=lambda _: views[-1])
-    bus.answers["session.answer"] = lambda _: views.append(session()) or {"session": session(), "answer": {}}
+
+
+def test_each_thing_that_can_be_said_is_shown_once_under_one_number():
+    (ask,) = asks(question("Which?"))
+    assert ask.lines == ["Which?", "  1. Red - warm", "  2. Blue", "  3. Decline to answer"]
+
+
+@pytest.mark.parametrize(
+    ("said", "choice", "answers"),
+    [
+        ("3", "deny", None),
+        ("decline to answer", "deny", None),
+        ("2", None, {"Which?": "Blue"}),
+        ("red", None, {"Which?": "Red"}),
+        ("7", None, {"Which?": "7"}),
+        ("neither, really", None, {"Which?": "neither, really"}),
+        (KeyboardInterrupt(), "deny", None),
+    ],
+    ids=str,
+)
+def test_the_number_that_is_shown_is_the_one_that_chooses(tmp_path, capsys, person, said, choice, answers):
+    person(said)
+    bus = waits(question("Which?"))
+    assert run(["chat", "aaaa"], app_of(tmp_path, bus)) == 0
+    (asked,) = bus.asked("session.answer")
+    assert (asked["choice"], asked["answers"]) == (choice, answers)
+
+
+def test_several_questions_are_asked_one_by_one(tmp_path, capsys, person):
+    person("2", "red", "my own")
+    bus = waits(question("One?", "Two?", "Three?"))
 
     assert run(["chat", "aaaa"], app_of(tmp_path, bus)) == 0
 
-    assert bus.asked("session.answer")[0]["answers"] == {"One?": "Blue", "Two?": "Red, Blue", "Three?": "my own"}
+    assert bus.asked("session.answer")[0]["answers"] == {"One?": "Blue", "Two?": "Red", "Three?": "my own"}
+
+
+def test_where_several_may_be_chosen_numbers_have_commas(tmp_path, capsys, person):
+    person("1, 2")
+    bus = waits(question("Which?", several=True))
+    assert run(["chat", "aaaa"], app_of(tmp_path, bus)) == 0
+    assert bus.asked("session.answer")[0]["answers"] == {"Which?": ["Red", "Blue"]}
+
+
+def piece(index: int, delta: str, part: str = "c1", final: bool = False) -> Event:
+    """Text as it is heard."""
+    data = {"delta": delta, "index": index, "final": final, "messageId": part, "promptId": "p", "message": "m_1"}
+    return Event(v=1, epoch="e", seq=index + 1, at=1, kind="text", session=FIRST, data=data)
+
+
+def test_text_is_shown_as_it_comes_in_claudes_order_and_only_once(tmp_path, capsys, person):
+    person("hello")
+    shown: list[str] = []
+
+    def get(_):
+        shown.append(capsys.readouterr().out)
+        return message(reply="Let me see. Done.")
+
+    bus = bus_with(message__get=get)
+    bus.answers["heard"] = [piece(1, "me see."), piece(0, "Let "), piece(2, " Done.", final=True)]
+    assert run(["chat", "aaaa"], app_of(tmp_path, bus)) == 0
+    assert shown[0] == "Let me see. Done."
+    assert capsys.readouterr().out == "\n"
+
+
+@pytest.mark.parametrize(
+    ("heard", "reply", "missing"),
+    [
+        ([], "all of it", "all of it"),
+        (["all of it"], "all of it\n", ""),
+        (["all "], "all of it", " of it"),
+        (["first"], "first\n\nsecond", "\n\nsecond"),
+        (["other"], "the reply", "\n\nthe reply"),
+        (["second"], "first second", ""),
+    ],
+)
+def test_at_the_end_the_reply_stands_there(heard, reply, missing):
+    pieces = Pieces()
+    for index, delta in enumerate(heard):
+        said = events.read(piece(index, delta))
+        assert isinstance(said, events.Text)
+        pieces.take(said)
+    assert pieces.missing(reply) == missing

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from cli.context import App
-from shared.bus.messages import Choice, MessageView, Sent, SessionView, Waiting
+from shared.bus.messages import Choice, Event, MessageView, Sent, SessionView, Waiting
 from shared.errors import NotFound
 
 FIRST, SECOND = "aaaa1111-0000-4000-8000-000000000001", "aaaa2222-0000-4000-8000-000000000002"
@@ -100,7 +100,22 @@ def app_of(home: Path, bus: FakeBus | None = None, **environment: str) -> App:
     env = {"PILOTLIGHT_HOME": str(home), "HOME": str(home), "PATH": "/usr/bin:/bin", **environment}
     if bus is None:
         return App(environment=env)
-    return App(environment=env, connect=lambda _paths: bus)
+    return App(environment=env, connect=lambda _paths: bus, subscribe=lambda _paths, _topic: Heard(bus))
+
+
+class Heard:
+    """The events that the bus double was given under `heard`, then silence."""
+
+    def __init__(self, bus: FakeBus) -> None:
+        self._bus = bus
+
+    def next_event(self, timeout: float) -> Event | None:
+        """The next one."""
+        heard = self._bus.answers.setdefault("heard", [])
+        return heard.pop(0) if heard else None
+
+    def close(self) -> None:
+        """Nothing to release."""
 
 
 def test_the_double_answers_like_the_wire(tmp_path):
