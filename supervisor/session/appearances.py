@@ -29,11 +29,14 @@ class Appearance:
     own: bool = False
     size: tuple[int, int] | None = None
 
-    def goes_on(self, screen_reading: ScreenReading, stamp: int | None, size: tuple[int, int] | None = None) -> bool:
-        """Whether what the screen shows now is still this one."""
+    def goes_on(
+        self, screen_reading: ScreenReading, stamp: int | None, size: tuple[int, int] | None = None, own: bool = False
+    ) -> bool:
+        """Whether what the screen shows now is still this one. `own`: what is there now is known to be the CLI's own, which
+        it may not have been at the first look (the status file is behind the screen); its title is all that has to stay."""
         if self.stamp is not None and stamp is not None and self.stamp != stamp:
             return False
-        return screen.goes_on(self.screen_reading, screen_reading, self.own, resized=size != self.size)
+        return screen.goes_on(self.screen_reading, screen_reading, own or self.own, resized=size != self.size)
 
 
 def stamp_of(status: Status | None) -> int | None:
@@ -50,9 +53,11 @@ def appearance(
 ) -> Appearance:
     """The appearance that the screen shows, which may be `known`, that of the last look, or that from before a restart."""
     stamp = stamp_of(status)
-    if known is not None and known.goes_on(screen_reading, stamp, size):
-        return replace(known, screen_reading=screen_reading, stamp=known.stamp or stamp, size=size)
     own = _is_own(record, status, screen_reading)
+    if known is not None and known.goes_on(screen_reading, stamp, size, own):
+        return replace(
+            known, screen_reading=screen_reading, stamp=known.stamp or stamp, own=known.own or own, size=size
+        )
     look = record.remembered.asked_look
     if (
         known is None

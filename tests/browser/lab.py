@@ -24,7 +24,7 @@ PATIENCE_MS = 30_000
 """What is waited for on a machine that does much else; nothing waits longer than what it waits for takes."""
 expect.set_options(timeout=PATIENCE_MS)
 
-_NETWORK = ("Failed to load resource", "error occurred when fetching the script")
+_NETWORK = ("Failed to load resource", "error occurred when fetching the script", "net::ERR_CONNECTION_REFUSED")
 
 
 def _chromium() -> str:

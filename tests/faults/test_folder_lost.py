@@ -75,8 +75,9 @@ def test_a_request_that_waits_can_still_be_answered(house: House) -> None:
 
     before = until(lambda: waiting().get("for") == "permission" and waiting(), "it waits")
     lose(house, session)
-    until(lambda: waiting() and waiting()["id"] != before["id"], "Claude's own dialog is what waits now")
-    dialog = waiting()
+    dialog = until(
+        lambda: (now := waiting()) and now["id"] != before["id"] and now, "Claude's own dialog is what waits now"
+    )
     yes = next(choice["id"] for choice in dialog["choices"] if choice["label"].startswith("Yes"))
     house.call("session.answer", {"sessionId": session, "waitingId": dialog["id"], "choice": yes})
     assert house.message(asked["message"]["id"], wait=60)["state"] == "answered"

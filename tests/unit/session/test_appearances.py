@@ -109,6 +109,19 @@ def test_an_appearance_has_one_id_while_it_is_up_and_the_next_one_another() -> N
     assert session.look(seen("2.1.330", "permission-write"), 2000) not in (first, second)
 
 
+def test_what_the_cli_offers_by_itself_stays_the_same_though_the_status_file_was_behind() -> None:
+    session, settings = Looked(), seen("2.1.330", "command-config")
+    session.record.turn_prompt = "the last turn's, whose end was not read yet"
+    first = session.look(settings)
+    session.record.turn_prompt = None
+    assert session.look(changed(settings), 1000) == first  # a letter was typed into its filter
+
+
+def changed(settings: ScreenReading) -> ScreenReading:
+    assert settings.title.strip()
+    return replace(settings, menu=None, kind="notice", text=settings.title + "\n t \n another row")
+
+
 def test_the_next_supervisor_knows_the_appearance_unless_it_was_answered_in_between() -> None:
     session = Looked()
     session.record.asked = session.look(BASH, 1000)
