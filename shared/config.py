@@ -39,7 +39,7 @@ class ClaudeConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     env: dict[str, str] = field(default_factory=dict)
     pass_env: list[str] = field(default_factory=list)
     start_timeout_seconds: Annotated[float, Meta(ge=0.1, le=3600)] = 30.0
-    cross_session: Literal["refuse", "hold", "accept"] = "refuse"
+    cross_session: Literal["refuse", "hold", "ask", "accept"] = "refuse"
     agent_view: bool = False
 
 

@@ -24,7 +24,7 @@ MAX_ATTACHMENT_BYTES = 10 * 1024 * 1024
 MAX_ATTACHMENTS = 10
 
 SessionState = Literal["starting", "idle", "busy", "waiting", "hibernated", "stopping", "unknown", "ended"]
-WaitingFor = Literal["permission", "question", "plan", "trust", "setup", "login", "rate_limit", "dialog"]
+WaitingFor = Literal["permission", "question", "plan", "trust", "setup", "login", "rate_limit", "peer", "dialog"]
 EndReason = Literal["killed", "expired", "exited", "crashed", "start_failed", "lost"]
 MessageKind = Literal["prompt", "command"]
 ChatMode = Literal["normal", "planning", "code"]
@@ -221,7 +221,8 @@ class HistoryEntry(Wire, frozen=True):
     """One thing that was said in a session, from Claude's transcript; `at` is null when it does not say.
 
     `source`: `api` for a message of ours (then `message_id` and `attachments` are its own), `terminal` for what a person
-    typed, `claude` for Claude. `tool_calls`: {id, name, input, result?, isError?, truncated}.
+    typed, `peer` for what came in through Claude's inbox socket, `claude` for Claude. `tool_calls`: {id, name, input, result?,
+    isError?, truncated}.
     """
 
     id: str
@@ -229,7 +230,7 @@ class HistoryEntry(Wire, frozen=True):
     text: str
     at: int | None = None
     conversation_id: str = ""
-    source: Literal["api", "terminal", "claude"] = "claude"
+    source: Literal["api", "terminal", "peer", "claude"] = "claude"
     message_id: str | None = None
     prompt_id: str | None = None
     attachments: list[dict[str, Any]] = field(default_factory=list)

@@ -175,13 +175,14 @@ def settings(session_dir: Path, config: ClaudeConfig, denied: Sequence[str] = ()
         if event in TOOL_EVENTS:
             group["matcher"] = "*"
         hooks[event] = [group]
-    closed = {} if config.agent_view else {"disableAgentView": True}
+    closed: dict[str, Any] = {} if config.agent_view else {"disableAgentView": True}
+    if config.cross_session != "ask":  # by itself Claude asks about some; whatever is set, it does not ask
+        closed["crossSessionInbound"] = config.cross_session
     return {
         "tui": "default",
         "env": set_up.editor_settings(session_dir),
         "hooks": hooks,
         "disableAllHooks": False,
-        "crossSessionInbound": config.cross_session,
         "permissions": {"allow": protection.readable(session_dir), "deny": list(denied)},
         **closed,
     }

@@ -64,6 +64,9 @@ _SUBJECTS: list[tuple[WaitingFor, re.Pattern[str]]] = [
 """What a dialog is about, looked for in its text above the choices; only trust and
 login are also told by the choices."""
 
+_PEER_TITLE = re.compile(r"held message\b", re.I)
+"""The dialog about what a peer has sent, told by its title alone: its body is the sender's, and may look like any other."""
+
 _NOT_LOGGED_IN = re.compile(
     r"(?:^|\s{2})(?:not logged in|invalid api key|please log ?in)\b[^·]* · (?:please )?run /login$",
     re.IGNORECASE | re.MULTILINE,
@@ -300,6 +303,7 @@ def _menu(rows: list[str], cursor: tuple[int, int]) -> Menu | None:
     labels = "\n".join([*(choice.label for choice in choices), *tail])
     asks = "\n".join(row for row in text.split("\n") if row == title or row.rstrip().endswith("?"))
     subject = _subject(asks, _SUBJECTS) or _subject(f"{text}\n{labels}", _SUBJECTS[:2]) or "dialog"
+    subject = "peer" if _PEER_TITLE.match(title) else subject
     return Menu(title=title, text=text, choices=choices, pointer=pointer, subject=subject, numbered=numbered)
 
 

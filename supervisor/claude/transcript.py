@@ -21,7 +21,17 @@ _ARGS = re.compile(r"<command-args>(.*?)</command-args>", re.DOTALL)
 _OUTPUT = re.compile(r"^\s*<(local-command-(?:stdout|stderr)|bash-(?:stdout|stderr))>(.*?)(?:</\1>|$)", re.DOTALL)
 _SHELL = re.compile(r"^\s*<bash-input>(.*?)</bash-input>", re.DOTALL)
 _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
+_PEER = re.compile(
+    r"^Another Claude session sent a message:\n(?:<cross-session-message\b[^>]*>\n)?(.*?)(?:\n</cross-session-message>)?"
+    r"(?:\n\nThis came from another Claude session\b.*)?$",
+    re.DOTALL,
+)
+"""How 2.1.330 words for Claude what came in through its inbox socket."""
+
 _OWN = re.compile(r"^\s*<(task-notification|system-reminder|local-command-caveat)>")
+PEER = "peer"
+"""The origin of a prompt that came in through Claude's inbox socket, from another session or any process."""
+
 INTERRUPTED = "[Request interrupted by user"
 
 
@@ -31,7 +41,7 @@ USAGE_KEYS = ("input_tokens", "output_tokens", "cache_creation_input_tokens", "c
 @dataclass(frozen=True)
 class Spoken:
     """One line. `kind` is prompt, assistant, result, command, output, notice, compacted, interrupted or title; `at` in
-    milliseconds; `own` marks what Claude prompted itself with."""
+    milliseconds; `own` marks what Claude prompted itself with, `peer` what another session, or any process, sent it."""
 
     kind: str
     text: str = ""
@@ -46,6 +56,7 @@ class Spoken:
     stop_reason: str | None = None
     error: str | None = None
     own: bool = False
+    peer: bool = False
     side: bool = False
 
 
@@ -128,14 +139,28 @@ def _user(raw: dict[str, Any]) -> Spoken | None:
         return Spoken("result", results=results, **common)
     if text.startswith(INTERRUPTED):
         return Spoken("interrupted", text, **common)
+    origin = _origin(raw)
+    if text and origin == PEER:
+        return Spoken("prompt", _of_peer(text), own=True, peer=True, **common)
     if raw.get("isMeta") or raw.get("isCompactSummary") or not text:
         return None
     marked = _marked(text, common)
     if marked is not None:
         return marked
+    return Spoken("prompt", text, own=origin is not None or bool(_OWN.match(text)), **common)
+
+
+def _origin(raw: dict[str, Any]) -> str | None:
+    """Who a prompt is from, when it is not from a person."""
     origin = raw.get("origin")
-    human = not isinstance(origin, dict) or origin.get("kind") in (None, "human")
-    return Spoken("prompt", text, own=not human or bool(_OWN.match(text)), **common)
+    kind = origin.get("kind") if isinstance(origin, dict) else None
+    return str(kind) if kind not in (None, "human") else None
+
+
+def _of_peer(text: str) -> str:
+    """The words of a peer, less those that the CLI puts around them."""
+    found = _PEER.match(text)
+    return found.group(1) if found else text
 
 
 def _texts(blocks: list[dict[str, Any]]) -> list[str]:
@@ -185,16 +210,17 @@ def _queued(raw: dict[str, Any]) -> Spoken | None:
     text = _queued_prompt(attachment)
     if not text:
         return None
-    own = attachment.get("commandMode") not in (None, "prompt") or bool(_OWN.match(text))
-    return Spoken("prompt", text, own=own, **_common(raw))
+    origin = _origin(attachment)
+    own = origin is not None or attachment.get("commandMode") not in (None, "prompt") or bool(_OWN.match(text))
+    return Spoken("prompt", text, own=own, peer=origin == PEER, **_common(raw))
 
 
 @dataclass(frozen=True)
 class TranscriptLine:
     """What we use of one transcript line; unknown types have `kind` "other". An `absorbed` prompt was typed while a turn ran and
     given to Claude in the midst of it; a person's Stop hook that has Claude go on gives `feedback`, and a hook that refuses
-    a prompt `refused`. `parent` is the `uuid` of
-    the line before it in the conversation, which need not be the line before it in the file."""
+    a prompt `refused`. `peer`: a prompt that came in through Claude's inbox, from nobody here.
+    `parent` is the `uuid` of the line before it in the conversation, which need not be the line before it in the file."""
 
     kind: str
     prompt_id: str | None = None
@@ -209,6 +235,7 @@ class TranscriptLine:
     uuid: str | None = None
     parent: str | None = None
     sidechain: bool = False
+    peer: bool = False
 
 
 def parse_transcript_line(data: bytes) -> TranscriptLine | None:
@@ -238,7 +265,7 @@ def parse_transcript_line(data: bytes) -> TranscriptLine | None:
         return TranscriptLine("summary", text=_string(raw.get("summary")))
     attachment = raw.get("attachment")
     if kind == "attachment" and isinstance(attachment, dict) and attachment.get("type") == "queued_command":
-        return TranscriptLine("absorbed", text=_queued_prompt(attachment), **place)
+        return TranscriptLine("absorbed", text=_queued_prompt(attachment), peer=_origin(attachment) == PEER, **place)
     return TranscriptLine("other", **place)
 
 
@@ -273,9 +300,12 @@ def _user_line(raw: dict[str, Any], place: _Place) -> TranscriptLine:
     texts = [b.get("text", "") for b in blocks if isinstance(b, dict) and b.get("type") == "text"]
     results = [b for b in blocks if isinstance(b, dict) and b.get("type") == "tool_result"]
     text = "\n".join(t for t in texts if isinstance(t, str)) if texts else None
+    peer = _origin(raw) == PEER
     kind = "tool_result" if results else "meta" if raw.get("isMeta") or raw.get("isCompactSummary") else "user"
     if kind == "meta" and text and text.startswith("Stop hook feedback:"):
         kind = "feedback"
+    if kind == "meta" and peer:
+        kind = "user"
     if kind == "user" and text and re.match(r"\[Request interrupted by user( for tool use)?\]", text):
         kind = "interrupted"
     if results and text and "[Request interrupted by user" in text:
@@ -285,6 +315,7 @@ def _user_line(raw: dict[str, Any], place: _Place) -> TranscriptLine:
         prompt_id=_string(raw.get("promptId")),
         text=text,
         tool_results=results,
+        peer=peer,
         **place,
     )
 

@@ -182,6 +182,7 @@ def _pieces(entry: HistoryEntry) -> list[str]:
     if entry.role == "command":
         return [f"**`{entry.text}`** {when}", *([_fenced(entry.output)] if entry.output else [])]
     who = "Claude" if entry.role == "assistant" or entry.source == "claude" else "You"
+    who = "Another session" if entry.source == "peer" else who
     parts = [f"## {who} · {when}", _closed(entry.text.strip())]
     for call in entry.tool_calls:
         given = msgspec.json.format(msgspec.json.encode(call["input"]), indent=2).decode()

@@ -141,7 +141,7 @@ class Page:
             "text": line.text,
             "at": line.at,
             "conversation_id": conversation,
-            "source": "claude" if line.own or role in ("assistant", "system") else "terminal",
+            "source": "peer" if line.peer else "claude" if line.own or role in ("assistant", "system") else "terminal",
             "prompt_id": line.prompt_id,
             "model": line.model,
             "stop_reason": line.stop_reason,

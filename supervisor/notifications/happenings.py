@@ -100,6 +100,7 @@ def _waiting(event: Event, look: Look, _: Message) -> Happening | None:
         "plan": "has a plan for you",
         "trust": "asks whether to trust the folder",
         "login": "needs a login",
+        "peer": "holds a message of another session",
         "rate_limit": "has reached a usage limit",
     }
     return Happening(

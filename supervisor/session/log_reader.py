@@ -179,10 +179,12 @@ class LogReader:
         session = self._session
         session.touch()
         queued = prompt_id is not None and self._is_anothers(prompt_id, prompt)
+        turn = self.book.get(prompt_id)
         if not self._is_over(prompt_id):
             session.entered_at = None
             session.record.turn_prompt = prompt_id or "unknown"
-        self._prove(None if queued else prompt_id, prompt)
+        if queued or turn is None or not turn.peer:
+            self._prove(None if queued else prompt_id, prompt)
         self._disown(prompt_id)
         session.store.save_session(session.record)
         session.store.append(events.PromptTaken(prompt_id=prompt_id, message=self._message_of(prompt_id)), session.id)
@@ -194,6 +196,8 @@ class LogReader:
         self._prompts.setdefault(prompt_id, []).append(prompt)
         while len(self._prompts) > REMEMBERED_TURNS:
             del self._prompts[next(iter(self._prompts))]
+        if turn is not None and turn.peer:  # its prompt has words of the CLI's around those of the hook
+            return known or prompt.strip() not in turn.prompt
         if turn is not None:
             return known or not same_prompt(turn.prompt, prompt)
         return known or prompt_id == self._session.record.turn_prompt
@@ -234,6 +238,10 @@ class LogReader:
         id was taken for ours."""
         message, turn = self._session.current, self.book.get(prompt_id)
         if message is None or turn is None or message.prompt_id != prompt_id or message.kind != "prompt":
+            return
+        if turn.peer and not any(same_prompt(absorbed, message.prompt) for absorbed in turn.absorbed):
+            message.prompt_id, message.stop = None, None
+            self._session.store.save_message(message)
             return
         told = self._prompts.get(prompt_id or "", [])
         own = [turn.prompt, *turn.absorbed]
@@ -322,7 +330,10 @@ class LogReader:
             # 2.1.231 writes `/compact` down as a prompt, too; a turn that a command starts is told by its hook.
             if session.current is None or session.current.kind != "command":
                 self._disown(line.prompt_id)
-                self._prove(line.prompt_id, line.text or "")
+                if line.peer:
+                    self._begun_by_peer()
+                else:
+                    self._prove(line.prompt_id, line.text or "")
         elif line.kind == "absorbed":
             self._absorbed(turn, line)
         elif line.kind == "refused":
@@ -337,11 +348,20 @@ class LogReader:
             session.drop_permissions()
             session.store.save_session(session.record)
 
+    def _begun_by_peer(self) -> None:
+        """What a peer sent has begun a turn, and may have ended the one that ran: that one's end is told by nothing else."""
+        message = self._session.current
+        cut = self.book.get(message.prompt_id) if message is not None else None
+        if cut is not None and cut.cut_short and cut.ended_at is None:
+            cut.ended_at = time.monotonic()
+
     def _absorbed(self, turn: Turn, line: TranscriptLine) -> None:
         """A prompt that the CLI had queued gets no turn of its own: Claude answers it in the one that ran."""
         session = self._session
         message, at = session.current, milliseconds(line.at)
-        if message is None or message.kind != "prompt" or (at is not None and at < message.steps.get("typed", 0)):
+        if line.peer or message is None or message.kind != "prompt":
+            return
+        if at is not None and at < message.steps.get("typed", 0):
             return
         if receipts.is_proof(session, message, line.text or ""):
             receipts.step(session, message, "submitted", prompt_id=turn.prompt_id)

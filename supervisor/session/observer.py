@@ -200,10 +200,11 @@ class Observer:
         """Notice on the screen that a request was answered: its dialog has gone, and the prompt box or another one's is there."""
         session = self._session
         pending = [known for known in session.permissions if known.rule is None and known.decided_at is None]
-        shown = shown_request(screen_reading.menu, pending) if screen_reading.menu is not None else None
-        if shown is not None and screen_reading.menu is not None:
-            self._is_shown(shown, screen_reading.menu, pending)
-        elif screen_reading.kind == "menu" and pending and (pending[0].agent_id is None or pending[0].handed):
+        menu = screen_reading.menu if screen_reading.menu is not None and screen_reading.menu.subject != "peer" else None
+        shown = shown_request(menu, pending) if menu is not None else None
+        if shown is not None and menu is not None:
+            self._is_shown(shown, menu, pending)
+        elif menu is not None and pending and (pending[0].agent_id is None or pending[0].handed):
             pending[0].menu_seen = True
         boxed = screen_reading.kind in ("prompt", "draft")
         asking = session.status is not None and session.status.status == "waiting"
@@ -284,7 +285,7 @@ class Observer:
         if screen_reading.menu is not None:
             if self._menu_since is None or self._menu_id != up.id:
                 self._menu_since, self._menu_id = now, up.id
-            if self._in_turn():
+            if self._in_turn() and screen_reading.menu.subject != "peer":
                 told = session.record.asked == up.id
                 self._left_to_hook = not told and now - self._menu_since < HOOK_LAG_SECONDS
                 if self._left_to_hook:

@@ -13,6 +13,8 @@ _WORDED = 60
 
 def shown_request(menu: Menu, pending: list[Permission]) -> Permission | None:
     """The request whose dialog this is, told by the words of both; None when it is nobody's, or cannot be told."""
+    if menu.subject == "peer":
+        return None  # its body is a stranger's, and may have the words of a request
     fits = [(_fit(menu, known), known) for known in pending]
     best = max((fit for fit, _ in fits), default=0)
     alike = [known for fit, known in fits if fit == best]

@@ -48,6 +48,12 @@ class Turn:
     followed: bool = False
     """Another turn has begun."""
 
+    peer: bool = False
+    """What another session, or any process, has sent through Claude's inbox has begun it: it is nobody's here."""
+
+    cut_short: bool = False
+    """What a peer sent has begun another turn in the midst of it: there will be no end of it, and no Stop hook."""
+
     ended: bool = False
     ended_at: float | None = None
 
@@ -75,7 +81,7 @@ class Turn:
                         tool["isError"] = bool(result.get("is_error"))
         elif line.kind == "feedback":
             self.continued, self.stop_reason, self.rounds = True, None, self.rounds + 1
-        elif line.kind == "absorbed":
+        elif line.kind == "absorbed" and not line.peer:
             self.absorbed.append(line.text or "")
         elif line.kind == "interrupted":
             self.interrupted = True
@@ -137,6 +143,8 @@ def settle(turn: Turn | None, stop: StopReport | None, *, ended_for: float, quie
         return None
     if turn is None:
         return Outcome("interrupted", detail="withdrawn") if quiet_for >= QUIET_SECONDS else None
+    if turn.cut_short and not turn.ended and ended_for >= HOOK_GRACE_SECONDS:
+        return Outcome("interrupted", reply=turn.reply)
     if turn.api_error and (turn.ended or quiet_for >= HOOK_GRACE_SECONDS):
         return Outcome("failed", error=turn.api_error, detail=turn.reply)
     if turn.ended and ended_for >= HOOK_GRACE_SECONDS:

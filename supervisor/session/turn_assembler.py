@@ -58,15 +58,19 @@ class TurnAssembler:
         if line.prompt_id and line.prompt_id in self._turns:
             return self._turns[line.prompt_id]
         if line.kind == "user" and line.prompt_id:
-            return self._open(line.prompt_id, line.text or "")
+            return self._open(line)
         if line.parent is None:
             return self._latest  # the first line behind a compaction has no parent
         return self.get(self._lines.get(line.parent))
 
-    def _open(self, prompt_id: str, prompt: str) -> Turn:
+    def _open(self, line: TranscriptLine) -> Turn:
         if self._latest is not None:
             self._latest.followed = True
-        turn = self._turns[prompt_id] = self._latest = Turn(prompt_id, prompt)
+        before = self.get(self._lines.get(line.parent)) if line.peer and line.parent else None
+        if before is not None and not before.ended:
+            before.cut_short = True
+        turn = Turn(line.prompt_id, line.text or "", peer=line.peer)
+        self._turns[line.prompt_id or ""] = self._latest = turn
         while len(self._turns) > REMEMBERED_TURNS:
             self._turns.popitem(last=False)
         return turn

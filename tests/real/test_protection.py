@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import socket
-import uuid
+import os
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,8 @@ import pytest
 from demo.home import demo_environment, prepare_home
 from tests.conftest import MakeHouse
 from tests.harness import VERSIONS, House, claude_binary, until
+from tests.peer import of_session, reach_in
+from tests.real.test_history import history
 from tests.real.test_permissions import answered, tool
 
 DENY = {"tool": "Bash", "pattern": "touch*", "answer": "deny", "message": "The OWNER refuses it."}
@@ -70,26 +71,6 @@ def test_hooks_and_the_owners_rules_stay_though_a_project_or_a_person_switches_h
     assert not (house.project / "x").exists()
 
 
-def reach_in(house: House, session: str, text: str) -> None:
-    """What another `claude` of this account does to send a message: through the session's inbox socket."""
-    folder = house.claude_home / ".claude" / "sessions"
-    pid = house.session(session)["pid"]
-    inbox = json.loads((folder / f"{pid}.json").read_text())["messagingSocketPath"]
-    token = json.loads(next(folder.glob(f"{pid}.*.key")).read_text())["peerToken"]
-    message = {"role": "user", "content": text}
-    lines: list[dict[str, Any]] = [
-        {"type": "auth", "token": token},
-        {"type": "user", "msg_id": str(uuid.uuid4()), "from": "uds:/x.sock", "priority": "now", "message": message},
-    ]
-    with socket.socket(socket.AF_UNIX) as sender:
-        sender.settimeout(30)
-        sender.connect(inbox)
-        sender.sendall("".join(json.dumps(line) + "\n" for line in lines).encode())
-        sender.shutdown(socket.SHUT_WR)
-        while sender.recv(4096):  # until the other end has read it all
-            pass
-
-
 def of_peers(house: House) -> list[bytes]:
     return [body for body in house.model.bodies() if b"PEER" in body]
 
@@ -105,11 +86,68 @@ def test_another_process_starts_a_turn_only_where_the_configuration_says_so(make
 
     open_house = make_house(claude, name="open")
     open_house.config["claude"]["cross_session"] = "accept"
+    settings = open_house.project / ".claude" / "settings.json"
+    settings.parent.mkdir()
+    settings.write_text(json.dumps({"permissions": {"allow": ["Bash(cat *)"]}}))
+    gate = open_house.project / "gate"
+    os.mkfifo(gate)
     open_house.start_supervisor()
     session = open_house.ask("echo: one")[1]
     reach_in(open_house, session, "echo: PEER")
     until(lambda: of_peers(open_house), "the turn of the peer has begun")
     assert open_house.ask("echo: PEER", session)[0] == "PEER"  # a message of ours with the same words has its own reply
+
+    def meanwhile(text: str, words: str, priority: str) -> dict[str, Any]:
+        """A message of ours in whose turn a peer's words come in."""
+        before = len(of_kind(open_house, session, "tool"))
+        sent = open_house.send(tool("Bash", command=f"cat {gate}") + text, session, wait=0)["message"]["id"]
+        until(lambda: len(of_kind(open_house, session, "tool")) > before, "its tool runs")
+        reach_in(open_house, session, words, priority)
+        until(
+            lambda: is_opened(gate) or open_house.message(sent)["state"] != "submitted", "its tool goes on, or is ended"
+        )
+        return open_house.message(sent, wait=30)
+
+    assert meanwhile("echo: two", "echo: PEER two", "next")["reply"] == "two"
+    cut = meanwhile("echo: three", "echo: PEER three", "now")
+    assert (cut["state"], cut["reply"]) == ("interrupted", None), "the peer has got the reply"
+    said = [(entry["source"], entry["text"]) for entry in history(open_house, session)["entries"]]
+    peers = [text for source, text in said if source == "peer"]
+    assert peers == ["echo: PEER", "echo: PEER two", "echo: PEER three"]
+    assert said.count(("api", "echo: PEER")) == 1
+
+
+def is_opened(gate: Path) -> bool:
+    """Whether what reads the pipe has been let go."""
+    try:
+        end = os.open(gate, os.O_WRONLY | os.O_NONBLOCK)
+    except OSError:
+        return False
+    os.close(end)
+    return True
+
+
+def of_kind(house: House, session: str, kind: str) -> list[dict[str, Any]]:
+    return [event["data"] for event in house.events(session=session) if event["kind"] == kind]
+
+
+def test_a_message_of_another_session_that_claude_asks_about_is_delivered_once_somebody_says_so(
+    make_house: MakeHouse,
+) -> None:
+    house = make_house(claude_binary(VERSIONS[-1]))
+    house.config["claude"]["cross_session"] = "ask"
+    house.start_supervisor()
+    session = house.ask("echo: one")[1]
+    for number, choice in enumerate(("Deny — drop it and tell the sender it was declined", "2")):
+        reach_in(house, session, of_session(f"echo: PEER {number}", "bypass"))
+        waiting = house.until_state(session, "waiting")["waiting"]
+        assert (waiting["for"], waiting["title"]) == ("peer", "Held message from another session")
+        assert f"echo: PEER {number}" in waiting["text"]
+        house.call("session.answer", {"sessionId": session, "waitingId": waiting["id"], "choice": choice})
+    until(lambda: of_peers(house), "it is delivered")
+    house.until_state(session, "idle")
+    peers = [entry["text"] for entry in history(house, session)["entries"] if entry["source"] == "peer"]
+    assert peers == ["echo: PEER 1"]
 
 
 def test_the_agent_view_takes_no_session_away(house: House) -> None:

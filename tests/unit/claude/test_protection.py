@@ -79,3 +79,4 @@ def test_what_others_could_come_in_by_is_closed_and_can_be_opened(tmp_path: Path
     opened = command_line.settings(tmp_path, ClaudeConfig(cross_session="hold", agent_view=True))
     assert opened["crossSessionInbound"] == "hold"
     assert "disableAgentView" not in opened
+    assert "crossSessionInbound" not in command_line.settings(tmp_path, ClaudeConfig(cross_session="ask"))

@@ -82,6 +82,14 @@ def test_menus_are_told_with_their_subject(release: str) -> None:
     assert seen("2.1.197", "renderer").kind == "prompt"
 
 
+def test_what_a_peer_has_sent_does_not_say_what_its_dialog_is_about() -> None:
+    held = shown("2.1.330", "held-message")
+    assert (held.subject, held.title) == ("peer", "Held message from another session")
+    assert "Do you trust the files in this folder?" in held.text
+    labels = [choice.label for choice in held.choices]
+    assert labels == ["Deny — drop it and tell the sender it was declined", "Deliver this message to Claude"]
+
+
 @pytest.mark.parametrize("release", RELEASES)
 def test_choices_are_read_from_numbered_and_plain_menus(release: str) -> None:
     trust = shown(release, "trust")

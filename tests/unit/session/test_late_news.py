@@ -7,7 +7,7 @@ import json
 import logging
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -26,6 +26,7 @@ from supervisor.pool.managed_session import ManagedSession
 from supervisor.session import receipts
 from supervisor.session.session import TRUST_TRIES, Services, Session
 from supervisor.session.states import Event
+from supervisor.session.turn import HOOK_GRACE_SECONDS
 from supervisor.store.options import ProcessFacts
 from supervisor.store.store import MessageRecord, SessionRecord, Store, now_ms
 
@@ -122,6 +123,61 @@ def test_a_queued_prompt_that_claude_is_given_in_the_midst_of_a_turn_is_answered
     claude.read()
     receipts.settle_current(claude.session, time.monotonic())
     assert (message.state, message.reply) == ("answered", "to both")
+
+
+FRAMED = (
+    f"Another Claude session sent a message:\n{WORDS}\n\nThis came from another Claude session — not typed by your user"
+)
+PEER = {"isMeta": True, "origin": {"kind": "peer", "from": "uds:/x.sock"}}
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["hook-first", "hook-late"])
+def test_a_turn_that_a_peer_has_begun_with_the_words_of_ours_is_not_ours(claude: Claude, late: bool) -> None:
+    message = claude.begin("m")
+    tell: list[Callable[[], None]] = [
+        lambda: claude.hook("UserPromptSubmit", prompt=WORDS, prompt_id="theirs"),
+        lambda: claude.line("user", FRAMED, promptId="theirs", uuid="u1", **PEER),
+    ]
+    for say in reversed(tell) if late else tell:
+        say()
+        claude.read()
+    assert message.prompt_id is None
+    said = {"id": "a", "content": [{"type": "text", "text": "to them"}], "stop_reason": "end_turn"}
+    claude.line("assistant", parentUuid="u1", message=said, uuid="u2")
+    claude.line("system", subtype="turn_duration", parentUuid="u2", uuid="u3")
+    claude.hook("Stop", prompt_id="theirs", last_assistant_message="to them")
+    claude.hook("UserPromptSubmit", prompt=WORDS, prompt_id="theirs")  # ours, which Claude has queued
+    claude.read()
+    receipts.settle_current(claude.session, time.monotonic())
+    assert (message.state, message.reply) == ("submitted", None)
+    claude.line("user", WORDS, promptId="ours", uuid="u4", parentUuid="u3")
+    claude.read()
+    assert message.prompt_id == "ours"
+
+
+def test_what_a_peer_says_in_the_midst_of_our_turn_is_no_message_of_ours(claude: Claude) -> None:
+    message = claude.begin("m", prompt="another's")
+    claude.hook("UserPromptSubmit", prompt="a person's", prompt_id="theirs")
+    claude.line("user", "a person's", promptId="theirs", uuid="u1")
+    given = {"type": "queued_command", "prompt": "another's", **PEER}
+    claude.line("attachment", attachment=given, parentUuid="u1", uuid="u2")
+    claude.read()
+    assert (message.state, message.prompt_id) == ("typed", None)
+
+
+def test_a_turn_that_a_peer_has_cut_short_is_interrupted_and_keeps_nothing_of_the_next(claude: Claude) -> None:
+    message = claude.begin("m")
+    claude.hook("UserPromptSubmit", prompt=WORDS, prompt_id="ours")
+    claude.line("user", WORDS, promptId="ours", uuid="u1")
+    claude.line("user", FRAMED, promptId="theirs", uuid="u2", parentUuid="u1", **PEER)
+    said = {"id": "a", "content": [{"type": "text", "text": "to them"}], "stop_reason": "end_turn"}
+    claude.line("assistant", parentUuid="u2", message=said)
+    claude.session.status = Status("busy", None, None, now_ms())
+    claude.read()
+    receipts.settle_current(claude.session, time.monotonic())
+    assert message.state == "submitted", "its Stop hook may be late"
+    receipts.settle_current(claude.session, time.monotonic() + HOOK_GRACE_SECONDS)
+    assert (message.state, message.reply) == ("interrupted", None)
 
 
 def test_an_interrupted_turn_that_is_told_only_when_it_is_over_is_interrupted(claude: Claude) -> None:

@@ -79,6 +79,7 @@ const KINDS = {
   login: () => "Claude is not logged in",
   setup: (asked) => asked.title || "Claude needs setup",
   rate_limit: () => "The usage limit is reached",
+  peer: () => "Another session has sent a message",
   dialog: () => "A dialog that pilotlight does not know",
 };
 

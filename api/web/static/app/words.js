@@ -14,6 +14,7 @@ const WAITING = {
   setup: ["Needs setup", "setup"],
   login: ["Needs a login", "login"],
   rate_limit: ["Usage limit", "rate_limit"],
+  peer: ["Holds a message", "dialog"],
   dialog: ["Shows a dialog", "dialog"],
 };
 const STATES = {
@@ -60,7 +61,7 @@ export function actorOf(by, mine) {
 const GIVEN = { allow: "Allowed", always: "Allowed always", deny: "Denied", text: "Answered" };
 export const givenWord = (data) => GIVEN[data.decision || data.answer] || (data.label || data.answer || data.choice ? `“${shorten(String(data.label || data.answer || data.choice), 60)}”` : "Answered");
 
-const URGENT = ["permission", "question", "plan", "trust", "dialog", "login", "setup", "rate_limit"];
+const URGENT = ["permission", "question", "plan", "trust", "dialog", "login", "setup", "rate_limit", "peer"];
 const rank = (session) => (URGENT.indexOf(session.waiting.for) < 3 ? 0 : 1);
 export const byUrgency = (a, b) => rank(a) - rank(b) || (a.waiting.since || 0) - (b.waiting.since || 0);
 
