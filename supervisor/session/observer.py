@@ -200,7 +200,9 @@ class Observer:
         """Notice on the screen that a request was answered: its dialog has gone, and the prompt box or another one's is there."""
         session = self._session
         pending = [known for known in session.permissions if known.rule is None and known.decided_at is None]
-        menu = screen_reading.menu if screen_reading.menu is not None and screen_reading.menu.subject != "peer" else None
+        menu = (
+            screen_reading.menu if screen_reading.menu is not None and screen_reading.menu.subject != "peer" else None
+        )
         shown = shown_request(menu, pending) if menu is not None else None
         if shown is not None and menu is not None:
             self._is_shown(shown, menu, pending)
