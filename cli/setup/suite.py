@@ -2,11 +2,13 @@
 
 Tests see a clean environment: variables such as `CI`, `CLAUDECODE` or `ANTHROPIC_API_KEY` would change what the real
 CLI does (`CI` alone stops its redrawing), and the caller's limits would change ours. All checks run even when one of
-them fails; arguments go to pytest.
+them fails; arguments go to pytest. A few tests that fail beside all others are run once more, alone: what passes then
+is named as flaky, what fails again has failed (docs/decisions/0011-flaky-is-named.md).
 """
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -23,6 +25,10 @@ from shared.releases import TESTED
 
 _FOREIGN = re.compile(r"CI|(ANTHROPIC|CLAUDE|PILOTLIGHT(?!_TEST_)|AI_AGENT)(_.*|CODE)?|PYTHONPATH|NO_COLOR|FORCE_COLOR")
 MOST_WORKERS = 4
+MOST_FLAKY = 4
+"""How many tests may fail beside the others and pass alone; more of them are a failure of the whole run."""
+
+LAST_FAILED = ROOT / ".pytest_cache" / "v" / "cache" / "lastfailed"
 
 
 def main(arguments: list[str]) -> int:
@@ -37,7 +43,10 @@ def main(arguments: list[str]) -> int:
     except StepFailed as failure:
         print(f"pilotlight: {failure}", file=sys.stderr)
         return 1
+    LAST_FAILED.unlink(missing_ok=True)
     failed = [title for title, command in checks(arguments) if not _passes(title, command)]
+    if "pytest" in failed and not arguments and _pass_alone(last_failed()):
+        failed.remove("pytest")
     verdict = f"FAILED: {', '.join(failed)}" if failed else "all passed"
     print(f"== {verdict} ({time.monotonic() - started:.0f} s)", flush=True)
     return 1 if failed else 0
@@ -53,6 +62,26 @@ def checks(arguments: list[str]) -> list[tuple[str, list[str]]]:
         ("mypy", ["mypy"]),
         ("pytest", ["pytest", *workers, *arguments]),
     ]
+
+
+def last_failed() -> list[str]:
+    """The tests that failed in the run before, by node id; none when it did not get as far as to say."""
+    try:
+        return sorted(json.loads(LAST_FAILED.read_bytes()))
+    except (OSError, ValueError):
+        return []
+
+
+def _pass_alone(tests: list[str]) -> bool:
+    """Run the few that failed once more, one at a time; whether all of them passed."""
+    if not 0 < len(tests) <= MOST_FLAKY:
+        return False
+    alone = ["pytest", "-n", "0", *tests]
+    if not _passes(f"{len(tests)} once more, alone", alone):
+        return False
+    for test in tests:
+        print(f"== FLAKY, passed alone: {test}", flush=True)
+    return True
 
 
 def clean_environment(environment: Mapping[str, str]) -> dict[str, str]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import stat
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -185,6 +187,45 @@ def test_the_tests_see_a_clean_environment():
 def test_arguments_of_test_go_to_pytest_and_its_workers_can_be_chosen():
     assert suite.checks([])[-1][1][:2] == ["pytest", "-n"]
     assert suite.checks(["-n0", "tests/unit"])[-1][1] == ["pytest", "-n0", "tests/unit"]
+
+
+@pytest.mark.parametrize(
+    ("failing", "alone", "arguments", "code", "runs"),
+    [
+        (2, 0, [], 0, 2),  # passed alone: named as flaky
+        (2, 1, [], 1, 2),  # failed again
+        (suite.MOST_FLAKY + 1, 0, [], 1, 1),  # too many to be chance
+        (1, 0, ["tests/unit"], 1, 1),  # whoever looks for it has to see it fail
+        (0, 0, [], 1, 1),  # broke before it could say what failed
+    ],
+)
+def test_the_few_that_fail_beside_all_others_are_run_once_more_alone(
+    tmp_path, monkeypatch, capsys, failing, alone, arguments, code, runs
+):
+    told, calls = tmp_path / "lastfailed", []
+
+    def run(command, **_):
+        calls.append(command[2:])
+        if command[2] != "pytest":
+            return 0
+        if len([c for c in calls if c[0] == "pytest"]) > 1:
+            return alone
+        told.write_text(json.dumps({f"tests/test_x.py::test_{number}": True for number in range(failing)}))
+        return 1
+
+    monkeypatch.setattr(suite, "LAST_FAILED", told)
+    monkeypatch.setattr(suite.subprocess, "call", run)
+    for name in ("install", "axe", "chromium"):
+        monkeypatch.setattr(
+            suite, name, SimpleNamespace(ensure=lambda _: None) if name != "install" else lambda _: None
+        )
+    told.write_text('{"tests/test_old.py::test_of_another_run": true}')
+    assert suite.main(arguments) == code
+    again = [call for call in calls if call[0] == "pytest"]
+    assert len(again) == runs
+    if runs == 2:
+        assert again[1] == ["pytest", "-n", "0", *(f"tests/test_x.py::test_{number}" for number in range(failing))]
+    assert ("FLAKY" in capsys.readouterr().out) == (code == 0)
 
 
 def test_a_browser_is_found_or_named_and_a_missing_one_says_what_to_do(tmp_path, monkeypatch):
