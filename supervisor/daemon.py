@@ -45,7 +45,7 @@ from supervisor.pool.pool import Pool
 from supervisor.pool.recovery import open_store, restore
 from supervisor.pool.retention import Retention
 from supervisor.pool.transcripts import Transcripts
-from supervisor.session.session import Services
+from supervisor.session.services import Services
 from supervisor.settings import Settings
 from supervisor.store.publishing import Publisher
 from supervisor.store.store import now_ms

@@ -62,7 +62,7 @@ async def answer(session: Session, request: Answer, actor: str = "local") -> dic
                 "What is answered in its dialog runs as it was asked: leave `updatedInput` out.",
                 code="input_not_changeable",
             )
-        session.given.add(waiting.id)
+        session.begin_answer(waiting.id)
         try:
             if permission is not None and permission.handed:
                 given = await _answer_handed(session, permission, request)
@@ -71,7 +71,7 @@ async def answer(session: Session, request: Answer, actor: str = "local") -> dic
             else:
                 given = await _answer_dialog(session, waiting, request)
         except BaseException:
-            session.given.discard(waiting.id)
+            session.answer_failed(waiting.id)
             raise
         session.store.append(events.Answered(id=waiting.id, for_=waiting.kind, by=actor, **given), session.id)
         await session.changed.wait_for(lambda: not _waits(session, waiting.id), GONE_SECONDS)
@@ -243,7 +243,7 @@ async def _answer_dialog(session: Session, waiting: Waiting, request: Answer) ->
         if up is None or up.id != waiting.id:
             raise too_late(session, waiting.id)
         await _type(session, up, text)
-        session.dialog_over()
+        session.observer.dialog_over()
         return {"decision": "text"}
     name = _named(waiting.choices, request.text if request.choice is None else request.choice)
     label = next(choice.label for choice in waiting.choices if choice.id == name)
@@ -256,7 +256,7 @@ async def _answer_dialog(session: Session, waiting: Waiting, request: Answer) ->
         await _dismiss(session, up, ENTER if name == "enter" else ESCAPE)
     else:
         await _choose(session, up, name)
-    session.dialog_over()
+    session.observer.dialog_over()
     return {"choice": name, "label": label}
 
 

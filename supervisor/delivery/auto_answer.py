@@ -40,7 +40,7 @@ class AutoAnswer:
         session = self._session
         given = False
         if session.record.asked == permission.id:  # of a person, before a restart
-            session.given.add(permission.id)
+            session.begin_answer(permission.id)
         try:
             given = await permission.decide(_decision(permission, rule))
             fields = {"session": session.id, "tool": permission.tool, "decision": rule.answer, "given": given}

@@ -114,13 +114,12 @@ class Sender:
         self._disarm(message)
         if not receipts.is_settled(session, message):
             receipts.step(session, message, "failed", error=error_body(error))
-        if session.current is message:
-            session.current = None
+        receipts.let_go(session, message)
 
     async def _send(self, message: MessageRecord) -> None:
         session = self._session
         if message.state == "submitted":
-            session.current = message
+            receipts.take_up(session, message)
             await self._settled(message)
             return
         if not session.live:
@@ -130,7 +129,7 @@ class Sender:
             return
         session_folder.mend(session)
         if receipts.is_claimed(session, message):
-            session.current = message
+            receipts.take_up(session, message)
         else:
             session_folder.require_files(message)
             receipts.requeue(session, message)
@@ -179,7 +178,7 @@ class Sender:
                 message.rank = first.rank  # it may have been moved
                 if await self._call_editor(message, tries):
                     return True
-            if message.id in session.drafts:
+            if session.editor.has_found_draft(message.id):
                 await session.changed.wait_for(lambda: session.screen_reading().kind != "draft", DRAFT_SECONDS)
             else:
                 tries += 1
@@ -220,26 +219,27 @@ class Sender:
             session.store.save_message(message)
             session.store.save_session(session.record)
             session.logs.settled()  # the next supervisor does not read again what was said before this message
-        session.drafts.discard(message.id)
-        session.current = message
+        session.editor.call_again(message.id)
+        receipts.take_up(session, message)
         try:
             self._arm(message)
             await failpoint("armed")
-            runs = session.editor_runs
+            editor = session.editor
+            runs = editor.runs
             await terminal.press(f"{message.id}:{message.generation}:g{runs}.{tries}.{time.monotonic_ns()}", CTRL_G)
             await failpoint("editor_called")
             await session.changed.wait_for(
-                lambda: message.id in session.claimed or session.editor_runs > runs or session.terminal is not terminal,
+                lambda: editor.has_claimed(message.id) or editor.runs > runs or session.terminal is not terminal,
                 EDITOR_SECONDS,
             )
-            if message.id not in session.claimed and session.editor_runs > runs:
+            if not editor.has_claimed(message.id) and editor.runs > runs:
                 await prompt_box.back(session)
         finally:
             # From here on no late Ctrl+G hands it over: either it was claimed before, or it never will be.
             self._disarm(message)
             claimed = receipts.is_claimed(session, message)
-            if not claimed and session.current is message:
-                session.current = None
+            if not claimed:
+                receipts.let_go(session, message)
         return claimed
 
     def _arm(self, message: MessageRecord) -> None:

@@ -32,38 +32,39 @@ async def contents(session: Session) -> str | None:
         raise Conflict("The session has no process.", code="no_process")
     probe = f"probe-{uuid.uuid4().hex[:8]}"
     pending = session.dir / "outbox" / f"{probe}.pending"
-    session.found_drafts[probe] = None
+    editor = session.editor
+    editor.ask(probe)
     try:
         pending.touch(mode=0o600)
         await session.terminal.press(f"{probe}:{time.monotonic_ns()}", CTRL_G)
-        if await session.changed.wait_for(lambda: probe in session.drafts or probe in session.claimed, EDITOR_SECONDS):
+        if await session.changed.wait_for(
+            lambda: editor.has_found_draft(probe) or editor.has_claimed(probe), EDITOR_SECONDS
+        ):
             await back(session)
-        if probe in session.claimed:
+        if editor.has_claimed(probe):
             return ""  # an empty box is handed an empty text
-        found = session.found_drafts[probe]
+        found = editor.text(probe)
         return None if found is None else found.rstrip()
     finally:
         for file in (pending, pending.with_suffix(".claimed")):
             file.unlink(missing_ok=True)
-        session.found_drafts.pop(probe, None)
-        session.drafts.discard(probe)
-        session.claimed.discard(probe)
+        editor.forget(probe)
 
 
 async def has_focus(session: Session, terminal: Terminal, identity: str) -> bool:
     """Whether the CLI has dealt with every key so far and its prompt box has the focus: it calls its editor, which it never
     does while a dialog is up. Nobody else may type meanwhile, as with `contents`; also when what was asked about is settled
     before the editor has run, since a person's keys come next."""
-    runs = session.editor_runs
+    runs = session.editor.runs
     await terminal.press(identity, CTRL_G)
     await failpoint("probed")
     await session.changed.wait_for(
         lambda: (
-            session.editor_runs > runs or session.screen_reading().menu is not None or session.terminal is not terminal
+            session.editor.runs > runs or session.screen_reading().menu is not None or session.terminal is not terminal
         ),
         EDITOR_SECONDS,
     )
-    called = session.editor_runs > runs
+    called = session.editor.runs > runs
     if called:
         await back(session)
     return called

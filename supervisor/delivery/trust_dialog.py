@@ -39,7 +39,7 @@ class TrustDialog:
     async def _answer(self, screen_reading: screen.ScreenReading, choice: str) -> None:
         session = self._session
         if session.waiting is not None:
-            session.given.add(session.waiting.id)
+            session.begin_answer(session.waiting.id)
         try:
             await choose(session, screen_reading, choice)
         except (PilotlightError, HolderError) as error:

@@ -17,7 +17,7 @@ from shared.errors import Conflict, StartFailed
 from shared.process import ProcessId
 from supervisor.claude import status_file
 from supervisor.failpoints import failpoint
-from supervisor.lifecycle import ending, orphans, restart_policy
+from supervisor.lifecycle import ending, holder_link, orphans, restart_policy
 from supervisor.lifecycle.launch import has_transcript
 from supervisor.lifecycle.restart_policy import Exit
 from supervisor.session import receipts
@@ -68,9 +68,7 @@ class ExitHandler:
         session, record = self._session, self._session.record
         if record.generation != generation:
             return
-        terminal, session.terminal = session.terminal, None
-        if terminal is not None:
-            await terminal.close()
+        await holder_link.disconnect(session)
         holder = ProcessId(*record.holder) if record.holder else None
         child = ProcessId(*record.child) if record.child else None
         end = orphans.exit_on_disk(session, child)
@@ -91,9 +89,7 @@ class ExitHandler:
         last_words = orphans.last_words(session)
         session.logs.read()
         self.gone.set()
-        terminal, session.terminal = session.terminal, None
-        if terminal is not None:
-            await terminal.close()
+        await holder_link.disconnect(session)
         session.drop_permissions(agents=True)
         if record.child:
             status_file.remove(session.services.claude_home, ProcessId(*record.child))

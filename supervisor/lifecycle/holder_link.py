@@ -63,7 +63,7 @@ class HolderLink:
             return
         session.terminal = terminal
         session.responsive = True
-        session.relock = bool(session.record.conversations)
+        session.locked = None if session.record.conversations else session.record.conversation_id
         if terminal.outdated and session.record.process.stale is None:
             with session.change():
                 session.record.process = msgspec.structs.replace(session.record.process, stale="upgrade")
@@ -75,7 +75,7 @@ class HolderLink:
 
     def follow_conversation(self) -> None:
         """The process has gone on to another conversation: its holder locks that one, and lets go of the one before."""
-        self._session.relock = False
+        self._session.locked = self._session.record.conversation_id
         self._background.do(self._relock)
 
     async def _relock(self) -> None:
@@ -94,7 +94,7 @@ class HolderLink:
     def unresponsive(self) -> None:
         """The holder does not answer: say so, let its connection go and try again for ever."""
         session = self._session
-        terminal, session.terminal = session.terminal, None
+        terminal = _taken(session)
         if terminal is not None and session.record.socket:
             self._background.do(terminal.close)
             self.unanswered(Path(session.record.socket))
@@ -116,3 +116,15 @@ class HolderLink:
         session = self._session
         if session.terminal is None and session.live and session.record.generation == generation:
             await self.connect(socket)
+
+
+async def disconnect(session: Session) -> None:
+    """Let go of the session's terminal, if it has one; its holder lives on."""
+    if (terminal := _taken(session)) is not None:
+        await terminal.close()
+
+
+def _taken(session: Session) -> Terminal | None:
+    """Its terminal, which is the session's no more: whoever takes it closes it."""
+    terminal, session.terminal = session.terminal, None
+    return terminal

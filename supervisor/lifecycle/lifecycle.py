@@ -183,7 +183,8 @@ class Lifecycle:
         stopping = session.state is State.STOPPING
         if info is not None and process.alive(info.id) and info.socket == record.socket:
             orphans.note_holder(session, info)
-            session.session_started = record.ready_once
+            if record.ready_once:
+                session.hooks_heard()
             if not stopping:
                 session.store.append(events.Adopted(pid=info.child.pid, generation=record.generation), session.id)
             await self._link.connect(Path(info.socket), ADOPT_SECONDS)
@@ -373,5 +374,5 @@ def _restore_current(session: Session) -> None:
         pending.unlink(missing_ok=True)
     for message in session.store.open_messages(session.id):
         if message.state in ("typed", "submitted") or receipts.is_claimed(session, message):
-            session.current = message
+            receipts.take_up(session, message)
             return

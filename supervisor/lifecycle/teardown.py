@@ -15,7 +15,7 @@ from shared import process
 from shared.errors import Unavailable
 from shared.process import ProcessId
 from supervisor.claude import status_file
-from supervisor.lifecycle import orphans
+from supervisor.lifecycle import holder_link, orphans
 from supervisor.lifecycle.holder_link import HolderLink
 from supervisor.session.session import Session
 from supervisor.terminal.holder_client import HolderError, HolderTimeout
@@ -47,9 +47,7 @@ async def end_tree(session: Session, link: HolderLink, gone: asyncio.Event) -> N
         if answers and session.terminal is not None:
             with suppress(TimeoutError):
                 await asyncio.wait_for(gone.wait(), STOP_SECONDS)
-    terminal, session.terminal = session.terminal, None
-    if terminal is not None:
-        await terminal.close()
+    await holder_link.disconnect(session)
     session.logs.read()
     exited = child is None or not process.alive(child)
     if holder is not None and not (exited and answers):

@@ -16,7 +16,8 @@ from shared.bus import events
 from shared.errors import Busy, Conflict
 from supervisor.pool import resources
 from supervisor.pool.managed_session import ManagedSession
-from supervisor.session.session import Services, Session
+from supervisor.session.services import Services
+from supervisor.session.session import Session
 from supervisor.session.states import State
 
 STARTS_AT_ONCE = 2

@@ -9,7 +9,7 @@ from shared.errors import Conflict, InvalidRequest, NotFound
 from supervisor.claude import status_file
 from supervisor.claude.home import find_transcript, transcript_path
 from supervisor.history.library import project_of
-from supervisor.session.session import Services
+from supervisor.session.services import Services
 from supervisor.session.states import State
 
 

@@ -19,14 +19,15 @@ from shared.bus.operations import SENDS, CreateSession, SendMessage
 from shared.errors import Busy, Conflict, NotFound, PilotlightError, StorageFailed
 from supervisor import clock
 from supervisor.claude import normalization
-from supervisor.lifecycle import recycling
+from supervisor.lifecycle import holder_link, recycling
 from supervisor.lifecycle.launch import has_transcript
 from supervisor.pool import opening
 from supervisor.pool.admission import RETRY_AFTER_SECONDS, Admission
 from supervisor.pool.managed_session import ManagedSession
 from supervisor.session import attachments, mention_rules
 from supervisor.session.mention_rules import Reach
-from supervisor.session.session import Services, Session
+from supervisor.session.services import Services
+from supervisor.session.session import Session
 from supervisor.session.states import State
 from supervisor.store import idempotency
 from supervisor.store.message_index import OPEN_STATES
@@ -385,9 +386,7 @@ class Pool:
             if managed.task is not None:
                 managed.task.cancel()
         for managed in self._managed_sessions.values():
-            terminal, managed.session.terminal = managed.session.terminal, None
-            if terminal is not None:
-                await terminal.close()
+            await holder_link.disconnect(managed.session)
 
     async def stop_all(self, cause: str) -> int:
         """End every process tree; the conversations sleep, queues and all. Return how many were live."""

@@ -82,7 +82,7 @@ class LogReader:
 
     def _progress(self) -> None:
         session = self._session
-        session.progress_at = time.monotonic()
+        receipts.progress(session, time.monotonic())
         receipts.not_quiet(session)
         session.changed.notify()
 
@@ -93,13 +93,13 @@ class LogReader:
             if isinstance(event, HookEvent):
                 self._take_hook(event)
             elif isinstance(event, EditorEvent):
-                self._take_editor(event)
+                session.editor.told(event.what, event.message_id)
             session.store.set_position(session.id, "hooks", line.end)
         if isinstance(event, HookEvent) and event.answer is None:
             event.spool.unlink(missing_ok=True)
         if isinstance(event, EditorEvent) and event.draft is not None:
-            if event.message_id in session.found_drafts:
-                session.found_drafts[event.message_id] = _read_text(event.draft)
+            if session.editor.is_asked(event.message_id):
+                session.editor.answer(event.message_id, _read_text(event.draft))
             event.draft.unlink(missing_ok=True)
         self._progress()
 
@@ -111,16 +111,6 @@ class LogReader:
             release(pipe_of(error.spool))  # if it was a request, Claude asks at the terminal
             session.quarantine(error.spool, str(error))
             return None
-
-    def _take_editor(self, event: EditorEvent) -> None:
-        session = self._session
-        session.editor_runs += 1
-        if event.what == "claimed":
-            session.claimed.add(event.message_id)
-        elif event.what == "draft":
-            session.drafts.add(event.message_id)
-        elif event.what == "failed":
-            session.claimed.discard(event.message_id)
 
     def _take_hook(self, event: HookEvent) -> None:
         session = self._session
@@ -154,7 +144,7 @@ class LogReader:
             asked = Permission.from_hook(event.spool, payload)
             if all(known.id != asked.id for known in session.permissions):
                 consider(session.services.config().permissions.rules, asked)
-                session.permissions.append(asked)
+                session.add_permission(asked)
         elif name == "SubagentStop":
             for asked in [known for known in session.permissions if known.agent_id == payload.get("agent_id")]:
                 session.drop_permission(asked)
@@ -172,7 +162,7 @@ class LogReader:
     def _conversation_started(self, payload: dict[str, Any]) -> None:
         session = self._session
         if self.place.started(payload):
-            session.session_started = True
+            session.hooks_heard()
             session.store.save_session(session.record)
 
     def _prompt_submitted(self, prompt_id: str | None, prompt: str) -> None:
@@ -181,7 +171,7 @@ class LogReader:
         queued = prompt_id is not None and self._is_anothers(prompt_id, prompt)
         turn = self.book.get(prompt_id)
         if not self._is_over(prompt_id):
-            session.entered_at = None
+            session.prompt_told()
             session.record.turn_prompt = prompt_id or "unknown"
         if queued or turn is None or not turn.peer:
             self._prove(None if queued else prompt_id, prompt)
@@ -262,18 +252,7 @@ class LogReader:
         }
         session.store.append(msgspec.convert(excerpt(data), events.ToolUse), session.id)
         if name != "PreToolUse":
-            self._tool_ended(payload)
-
-    def _tool_ended(self, payload: dict[str, Any]) -> None:
-        """The end of a tool shows that one request was decided: the first for it, which may have been granted here and gone
-        when the next one for the same was already asked."""
-        session = self._session
-        ended = next((known for known in session.allowed if known.ended_with(payload)), None)
-        if ended is None:
-            ended = next((known for known in session.permissions if known.answered_by(payload)), None)
-            if ended is not None:
-                session.drop_permission(ended)
-        session.allowed = [known for known in session.allowed if known is not ended]
+            session.tool_ended(payload)
 
     def _turn_stopped(self, name: str, payload: dict[str, Any], prompt_id: str | None) -> None:
         session = self._session

@@ -16,7 +16,7 @@ from shared.bus.messages import Waiting
 from shared.foreign_file import Unreadable
 from supervisor.claude import screen
 from supervisor.claude.status_file import read_status, status_path, status_stamp
-from supervisor.session import backoff, permission_mode, states
+from supervisor.session import appearances, backoff, permission_mode, receipts, states
 from supervisor.session.appearances import Appearance, appearance
 from supervisor.session.session import Session
 from supervisor.session.shown_requests import overtaken, shown_request
@@ -91,6 +91,15 @@ class Observer:
         self.look_again()
         self._look_at_status(time.monotonic())
 
+    def dialog_over(self) -> None:
+        """The dialog on the screen was answered here: if it is there once more, it is asked again."""
+        self._session.shown = None
+        appearances.forget(self._session.record)
+
+    def forget_process(self) -> None:
+        """What the process before has shown is true of it only."""
+        self._session.status = self._session.shown = None
+
     def _look_at_status(self, now: float) -> None:
         session = self._session
         if now - self._status_at < STATUS_SECONDS or session.record.child is None:
@@ -109,7 +118,7 @@ class Observer:
             session.logs.unreadable.note(path, error.reason)
         if status != session.status:
             session.status = status
-            session.progress_at = now
+            receipts.progress(session, now)
 
     def _judge(self, now: float) -> None:
         session = self._session
@@ -232,7 +241,7 @@ class Observer:
             if known is not shown and overtaken(known, menu):
                 session.drop_permission(known)
         shown.menu_seen, shown.shown_as = True, menu.counter or (0, 0)
-        session.permissions = [shown, *(known for known in session.permissions if known is not shown)]
+        session.show_first(shown)
 
     def _watch_hidden(self, known: Permission) -> None:
         """The screen shows nothing of what a subagent in the background asks while its hook waits: somebody who is at the

@@ -42,6 +42,22 @@ def not_quiet(session: Session) -> None:
     session.quiet_since = None
 
 
+def progress(session: Session, now: float) -> None:
+    """It does something: it is not stuck."""
+    session.progress_at = now
+
+
+def take_up(session: Session, message: MessageRecord) -> None:
+    """From now on this is the message under way."""
+    session.current = message
+
+
+def let_go(session: Session, message: MessageRecord) -> None:
+    """It is not the message under way, if it was."""
+    if session.current is message:
+        session.current = None
+
+
 def step(session: Session, message: MessageRecord, state: str, **fields: Any) -> None:
     """Record that a message has reached a step, with its time, and say so."""
     with session.change(message):
@@ -165,7 +181,7 @@ def is_settled(session: Session, message: MessageRecord) -> bool:
 
 def requeue(session: Session, message: MessageRecord) -> None:
     """Its text never became a prompt: it waits its turn again."""
-    session.claimed.discard(message.id)
+    session.editor.let_go(message.id)
     for name in (f"{message.id}.claimed", f"{message.id}.pending"):
         (session.dir / "outbox" / name).unlink(missing_ok=True)
     if message.state != "queued":
@@ -216,7 +232,7 @@ def conclude(session: Session, message: MessageRecord, outcome: Outcome) -> None
             session.record.remembered = msgspec.structs.replace(remembered, spoken=spoken)
         session.store.save_session(session.record)
         session.logs.settled()
-    session.claimed.discard(message.id)
+    session.editor.let_go(message.id)
     (session.dir / "outbox" / f"{message.id}.claimed").unlink(missing_ok=True)
     session.current = None
     session.quiet_since = None
@@ -252,7 +268,7 @@ def is_withdrawn(session: Session, message: MessageRecord) -> bool:
 def is_claimed(session: Session, message: MessageRecord) -> bool:
     """Whether the editor of this very process has put the message's text into the box."""
     return message.generation == session.record.generation and (
-        message.id in session.claimed or (session.dir / "outbox" / f"{message.id}.claimed").exists()
+        session.editor.has_claimed(message.id) or (session.dir / "outbox" / f"{message.id}.claimed").exists()
     )
 
 

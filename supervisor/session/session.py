@@ -9,45 +9,38 @@ record is written before anything it says is published; `current` is the one mes
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from math import inf
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 from msgspec import UNSET
 
 from shared.bus import events
 from shared.bus.messages import SessionView, Waiting
-from shared.config import Config
-from shared.errors import NotFound, StorageFailed
-from shared.paths import Paths
+from shared.errors import StorageFailed
 from supervisor import clock
-from supervisor.claude import command_line, screen
+from supervisor.claude import screen
 from supervisor.claude.status_file import Status
-from supervisor.session import appearances, mention_rules, permission_mode, states
+from supervisor.session import mention_rules, permission_mode, states
 from supervisor.session.appearances import Appearance
 from supervisor.session.backoff import is_held
 from supervisor.session.command_run import CommandRun
 from supervisor.session.condition import Condition
 from supervisor.session.conditions import Conditions
+from supervisor.session.editor import Editor
 from supervisor.session.fates import Fates
 from supervisor.session.mention_rules import Reach
+from supervisor.session.services import Logs, Services, Watch
 from supervisor.session.states import Event, State
-from supervisor.session.turn import StopReport
-from supervisor.session.turn_assembler import TurnAssembler
-from supervisor.session.unreadable import Unreadable
 from supervisor.session.view import Live, view_of
 from supervisor.session.waiting import Permission, expiry, pending
 from supervisor.store.options import ProcessFacts
 from supervisor.store.quarantine import set_aside
 from supervisor.store.rollback import undone_on_failure
-from supervisor.store.store import MessageRecord, SessionRecord, Store, now_ms
-from supervisor.terminal.holder_launch import SparePool
+from supervisor.store.store import MessageRecord, SessionRecord, now_ms
 from supervisor.terminal.terminal import Terminal
 
 TRUST_TRIES = 3
@@ -57,125 +50,88 @@ ENTERED_SECONDS = 1.0
 _OVER = (State.STOPPING, State.ENDED)
 
 
-@dataclass
-class Services:
-    """What every session shares."""
-
-    store: Store
-    paths: Paths
-    config: Callable[[], Config]
-    environment: dict[str, str]
-    claude_home: Path
-    log: logging.Logger
-    demo: bool = False
-    spares: SparePool = field(default_factory=SparePool)
-
-    @property
-    def home(self) -> Path:
-        """The home folder of its Claude."""
-        return Path(command_line.environment(self.config().claude, self.environment)["HOME"])
-
-
-class Logs(Protocol):
-    """What a session's logs have told (log_reader)."""
-
-    book: TurnAssembler
-    unreadable: Unreadable
-    stops: dict[str, tuple[StopReport, float]]
-    """What the Stop hook of each of the last turns has said, and when it was read."""
-
-    stopped_at: int
-    """When the last Stop hook was read (ms since the epoch)."""
-
-    def read(self, seconds: float = inf) -> bool:
-        """Take in what is new, each line once; for about so long. Whether that was all."""
-
-    def begin_again(self) -> None:
-        """The hooks' log was removed, and will be written from its start."""
-
-    def turn_over(self) -> None:
-        """No turn is open any more."""
-
-    def settled(self) -> None:
-        """Remember that nothing before the present end of the transcript is open."""
-
-
-class Watch(Protocol):
-    """Whoever judges what the session is doing (observer)."""
-
-    def look_again(self) -> None:
-        """The status file has become old news."""
-
-    def look_at_status(self) -> None:
-        """Read the status file now."""
-
-
 class Session:
     """One conversation. All methods run on the supervisor's loop."""
 
     def __init__(self, record: SessionRecord, services: Services) -> None:
+        # Never another one.
         self.record = record
         self.services = services
         self.store = services.store
         self.dir = services.paths.session_dir(record.id)
-        self.terminal: Terminal | None = None
+        self.changed = Condition()
+        self.fates = Fates(self.store.is_open)
+        self.health = Conditions()
+        self.editor = Editor()
+        self.answering = asyncio.Lock()
+        self.typing = asyncio.Lock()
+        """Whoever holds it is the only one who presses keys."""
+
+        # Assigned by session/session.
+        self.logs: Logs
+        self.observer: Watch
         self.waiting: Waiting | None = None
         self.permissions: list[Permission] = pending(self.dir / "spool")
         self.allowed: list[Permission] = []
         """Requests that were granted here, in a turn that goes on: the end of their tool is still to be told."""
 
-        self.trust_failures = 0
-        self.answering = asyncio.Lock()
-        self.typing = asyncio.Lock()
-        """Whoever holds it is the only one who presses keys."""
-
         self.given: set[str] = set()
         """What is being answered here: when it has gone, it has not expired."""
 
+        self.told: dict[str, str | None] = {record.asked: None} if record.asked is not None else {}
+        """What was said to be waited for, and is: the id and the kind of each. Claude may show another one in between."""
+
+        self.entered_at: float | None = None
+        self.keyed_at = 0.0
+        self.session_started = False
+
+        # Assigned by session/observer.
+        self.status: Status | None = None
         self.shown: Appearance | None = None
         """The dialog on the screen that no hook explains, or whose hook was let go."""
 
         self.beside: list[Waiting] = []
         """What waits besides `waiting`, in Claude's order as far as it is known."""
 
-        self.told: dict[str, str | None] = {record.asked: None} if record.asked is not None else {}
-        """What was said to be waited for, and is: the id and the kind of each. Claude may show another one in between."""
-
-        self.filled: Waiting | None = None
-        """The dialog whose input line is being filled in: with a text in it, it is still the same."""
-
-        self.interrupting = False
-        self.restart: Callable[[str], Awaitable[None]] | None = None
-        self.last_answer: tuple[int, str, str] | None = None
-        self.found_drafts: dict[str, str | None] = {}
-        self.relock = False
-        self.entered_at: float | None = None
-        self.keyed_at = 0.0
-        self.command: CommandRun | None = None
+        # Assigned by session/receipts.
         self.current: MessageRecord | None = None
-        self.claimed: set[str] = set()
-        self.drafts: set[str] = set()
-        self.editor_runs = 0
-        self.changed = Condition()
-        self.fates = Fates(self.store.is_open)
-        self.status: Status | None = None
-        self.session_started = False
-        self.responsive = True
-        self.emptied: str | None = None
-        """The message whose prompt was seen to have left the box."""
-
-        self.attached = 0
-        self.viewers = 0
-        self.writer: str | None = None
-        self.memory_bytes: int | None = None
-        self.cpu_percent: float | None = None
-        self.health = Conditions()
+        self.command: CommandRun | None = None
         self.progress_at = time.monotonic()
         self.quiet_since: float | None = None
         """Since when nothing runs, by status file and screen, behind the message under way."""
 
-        self.logs: Logs
-        self.observer: Watch
+        # Assigned by delivery/answer.
+        self.last_answer: tuple[int, str, str] | None = None
+        self.filled: Waiting | None = None
+        """The dialog whose input line is being filled in: with a text in it, it is still the same."""
+
+        # Assigned by delivery/interrupt.
+        self.interrupting = False
+
+        # Assigned by delivery/keyboard.
+        self.emptied: str | None = None
+        """The message whose prompt was seen to have left the box."""
+
+        # Assigned by delivery/trust_dialog.
+        self.trust_failures = 0
+
+        # Assigned by lifecycle/lifecycle.
+        self.restart: Callable[[str], Awaitable[None]] | None = None
+
+        # Assigned by lifecycle/holder_link.
+        self.terminal: Terminal | None = None
+        self.responsive = True
+        self.locked: str | None = None
+        """The conversation that its holder locks, if that is known."""
+
+        # Assigned by viewers/audience.
+        self.attached = 0
+        self.viewers = 0
+        self.writer: str | None = None
+
+        # Assigned by pool/health.
+        self.memory_bytes: int | None = None
+        self.cpu_percent: float | None = None
 
     def attend(self, logs: Logs, observer: Watch) -> None:
         """From now on these find out what it does."""
@@ -239,16 +195,26 @@ class Session:
             self.entered_at = self.keyed_at
             asyncio.get_running_loop().call_later(ENTERED_SECONDS, self.changed.notify)
 
+    def prompt_told(self) -> None:
+        """A hook has told of the prompt that was entered."""
+        self.entered_at = None
+
+    def hooks_heard(self) -> None:
+        """The hooks of its process work: it has said that it has begun."""
+        self.session_started = True
+
+    @property
+    def relock(self) -> bool:
+        """Whether its process has gone on to another conversation than the one that its holder locks."""
+        return self.terminal is not None and self.locked != self.record.conversation_id
+
     def view(self) -> SessionView:
         """As clients see it."""
         live = Live(
             waiting=self.waiting if self.state is State.WAITING else None,
             all_waiting=self.all_waiting,
             current=self.current.id if self.current else None,
-            draft=self.live
-            and self.terminal is not None
-            and self.screen_reading().kind == "draft"
-            and self.current is None,
+            draft=self.live and self.current is None and self.screen_reading().kind == "draft",
             attached=self.attached,
             viewers=self.viewers,
             writer=self.writer,
@@ -340,7 +306,7 @@ class Session:
         our logs and these messages say. The message under way is one of them."""
         under_way = [self.current] if self.current is not None else []
         with (
-            undone_on_failure(self.record, self, self.health, self.logs, *under_way, *messages),
+            undone_on_failure(self.record, self, self.health, self.editor, self.logs, *under_way, *messages),
             self.store.transaction(durable),
         ):
             yield
@@ -352,13 +318,9 @@ class Session:
         chosen = record.launch.permission_mode
         mode = permission_mode.started_with(chosen, self.services.config().claude.args)
         record.process = ProcessFacts(release=release, mode_now=mode)
-        self.session_started, self.status, self.shown = False, None, None
+        self.session_started = False
+        self.observer.forget_process()
         self.health.clear()
-
-    def dialog_over(self) -> None:
-        """The dialog on the screen was answered here: if it is there once more, it is asked again."""
-        self.shown = None
-        appearances.forget(self.record)
 
     def touch(self) -> None:
         """Something that counts as activity has happened: the expiry moves."""
@@ -394,6 +356,32 @@ class Session:
         reach = Reach.of(services.paths, self.id, record.project_path, services.home, record.launch, record.process.cwd)
         mention_rules.check(services.config(), reach, text, confined)
 
+    def begin_answer(self, waiting: str) -> None:
+        """This is being answered here: when it has gone, it has not expired."""
+        self.given.add(waiting)
+
+    def answer_failed(self, waiting: str) -> None:
+        """It was not answered after all."""
+        self.given.discard(waiting)
+
+    def add_permission(self, asked: Permission) -> None:
+        """Claude asks for this, too."""
+        self.permissions.append(asked)
+
+    def show_first(self, shown: Permission) -> None:
+        """Claude's dialog is this request's."""
+        self.permissions = [shown, *(known for known in self.permissions if known is not shown)]
+
+    def tool_ended(self, payload: dict[str, Any]) -> None:
+        """The end of a tool shows that one request was decided: the first for it, which may have been granted here and gone
+        when the next one for the same was already asked."""
+        ended = next((known for known in self.allowed if known.ended_with(payload)), None)
+        if ended is None:
+            ended = next((known for known in self.permissions if known.answered_by(payload)), None)
+            if ended is not None:
+                self.drop_permission(ended)
+        self.allowed = [known for known in self.allowed if known is not ended]
+
     def drop_permission(self, only: Permission) -> None:
         """A request was answered here or at the terminal; a hook that still waits is let go."""
         self.allowed = [*self.allowed, *([only] if only.given is not None else [])]
@@ -410,10 +398,3 @@ class Session:
         for permission in over:
             permission.settle()
         self.changed.notify()
-
-
-def require(record: SessionRecord | None) -> SessionRecord:
-    """The record, or NotFound."""
-    if record is None:
-        raise NotFound("Session not found. `GET /api/sessions` lists them.", code="session_not_found")
-    return record

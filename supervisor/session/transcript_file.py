@@ -109,7 +109,6 @@ class ConversationPlace:
         record.conversation_id = conversation
         record.transcript = path or self._where(conversation)
         self._tails.forget_transcript()
-        session.relock = True
 
     def _where(self, conversation: str) -> str:
         """The file of a conversation that no hook has told of."""

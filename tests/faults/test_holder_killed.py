@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 
 from shared import process
-from supervisor.session.session import require
 from supervisor.session.states import State
 from supervisor.store.store import Store
 from tests.conftest import MakeHouse
@@ -166,7 +165,8 @@ def test_a_process_that_nobody_counts_is_ended(make_house: MakeHouse, one_cli: P
     holder, claude = both(house.session(session))
     house.kill_supervisor()
     with closing(Store(house.paths.database)) as store:
-        record = require(store.session(session))
+        record = store.session(session)
+        assert record is not None
         record.state, record.child, record.holder = State.HIBERNATED, None, None
         store.save_session(record)
     house.start_supervisor()

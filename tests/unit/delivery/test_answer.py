@@ -87,16 +87,15 @@ class FakeDialog:
         self.changed, self.typing = Condition(), asyncio.Lock()
         self.answering = asyncio.Lock()
         self.record = SimpleNamespace(generation=1, asked=None, remembered=Remembered())
-        self.observer = SimpleNamespace(look_at_status=lambda: None)
+        self.observer = SimpleNamespace(look_at_status=lambda: None, dialog_over=lambda: setattr(self, "shown", None))
         self.status: Status | None = None
         self.beside: list[Waiting] = []
         self.shown: Appearance | None = None
         self.id = "s"
-        self.given: set[str] = set()
+        self.begin_answer = self.answer_failed = lambda _: None
         self.permission: Permission | None = None
         self.permissions: list[Permission] = []
         self.drop_permission = self.permissions.remove
-        self.dialog_over = lambda: setattr(self, "shown", None)
         self.waiting: Waiting | None = None
         self.store = SimpleNamespace(append=lambda *_: None, events_before=lambda *_: [])
         self.current, self.writer, self.state = None, None, State.WAITING

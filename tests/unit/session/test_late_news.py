@@ -24,7 +24,8 @@ from supervisor.claude.status_file import Status
 from supervisor.delivery import interrupt
 from supervisor.pool.managed_session import ManagedSession
 from supervisor.session import receipts
-from supervisor.session.session import TRUST_TRIES, Services, Session
+from supervisor.session.services import Services
+from supervisor.session.session import TRUST_TRIES, Session
 from supervisor.session.states import Event
 from supervisor.session.turn import HOOK_GRACE_SECONDS
 from supervisor.store.options import ProcessFacts
@@ -62,7 +63,7 @@ class Claude:
         message.earlier = self.session.record.heard
         self.store.add_message(message)
         self.session.current = message
-        self.session.claimed.add(name)
+        self.session.editor.told("claimed", name)
         return message
 
     def hook(self, event: str, **payload: Any) -> None:
@@ -338,8 +339,8 @@ def test_each_dialog_that_nobody_has_answered_here_expires(claude: Claude) -> No
         session.apply(Event.ASKING, "evidence", Waiting(name, "dialog", "", "", [], 0))
 
     ask("a")
-    session.given.add("a")
-    session.given.add("b")  # a rule answers another one meanwhile
+    session.begin_answer("a")
+    session.begin_answer("b")  # a rule answers another one meanwhile
     ask("b")
     session.apply(Event.READY, "evidence")
     assert gone() == []

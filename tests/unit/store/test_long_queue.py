@@ -22,7 +22,7 @@ from supervisor.bus.operations.table import Ops
 from supervisor.pool.health import Health
 from supervisor.pool.metrics import Metrics
 from supervisor.pool.pool import Pool
-from supervisor.session.session import Services
+from supervisor.session.services import Services
 from supervisor.settings import Settings
 from supervisor.store import message_index, migrations
 from supervisor.store import store as store_module

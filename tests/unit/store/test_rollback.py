@@ -63,9 +63,9 @@ def refusing(monkeypatch: pytest.MonkeyPatch) -> Refusing:
 def in_memory(claude: Claude) -> dict[str, Any]:
     """What a session says of itself, apart from what it only looks at."""
     session, logs = claude.session, claude.session.logs
-    kept = ("current", "claimed", "drafts", "editor_runs", "permissions", "allowed", "waiting", "entered_at", "relock")
+    kept = ("current", "permissions", "allowed", "waiting", "entered_at", "locked")
     told = {name: copy.deepcopy(getattr(session, name)) for name in (*kept, "session_started")}
-    told["record"] = copy.deepcopy(session.record)
+    told["record"], told["editor"] = copy.deepcopy((session.record, vars(session.editor)))
     told["logs"] = copy.deepcopy((logs.stops, logs._prompts, logs.stopped_at))
     return told
 

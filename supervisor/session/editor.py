@@ -1,0 +1,68 @@
+"""What Claude's editor has told of the prompt box: which texts of ours it has put there, and what it has found there.
+
+The CLI calls its editor when Ctrl+G is pressed. That is ours, and hands over what waits in the session's `outbox`; the log of the
+hooks says what it did. What must not regress: a text counts as handed over when the editor says so, and no sooner.
+"""
+
+from __future__ import annotations
+
+
+class Editor:
+    """The editor of one session; the log's reader tells what it does, and whoever has called it asks here."""
+
+    def __init__(self) -> None:
+        self._claimed: set[str] = set()
+        self._found: set[str] = set()
+        self._texts: dict[str, str | None] = {}
+        self.runs = 0
+        """How often it was called."""
+
+    def told(self, what: str, name: str) -> None:
+        """It has run for this message or question: `claimed`, `draft` or `failed`."""
+        self.runs += 1
+        if what == "claimed":
+            self._claimed.add(name)
+        elif what == "draft":
+            self._found.add(name)
+        elif what == "failed":
+            self._claimed.discard(name)
+
+    def has_claimed(self, name: str) -> bool:
+        """Whether it has put this text into the box."""
+        return name in self._claimed
+
+    def has_found_draft(self, name: str) -> bool:
+        """Whether there was something in the box, so that it has put nothing there."""
+        return name in self._found
+
+    def call_again(self, name: str) -> None:
+        """It is called once more for this text: what it found the last time is no more news."""
+        self._found.discard(name)
+
+    def let_go(self, name: str) -> None:
+        """This text was dealt with, whatever became of it."""
+        self._claimed.discard(name)
+
+    # -- asking what is in the box -----------------------------------------------------------------------------------
+
+    def ask(self, name: str) -> None:
+        """Somebody wants to know what is in the box, and not only whether something is."""
+        self._texts[name] = None
+
+    def is_asked(self, name: str) -> bool:
+        """Whether somebody wants to know."""
+        return name in self._texts
+
+    def answer(self, name: str, text: str | None) -> None:
+        """That is in it; None when it could not be read."""
+        self._texts[name] = text
+
+    def text(self, name: str) -> str | None:
+        """What was found in it, if anything has been heard."""
+        return self._texts[name]
+
+    def forget(self, name: str) -> None:
+        """Nobody wants to know any more."""
+        self._texts.pop(name, None)
+        self._found.discard(name)
+        self._claimed.discard(name)
