@@ -73,6 +73,7 @@ class SessionsConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     rows: Annotated[int, Meta(ge=5, le=200)] = 40
     max_queue: Annotated[int, Meta(ge=1, le=1_000_000)] = 1000
     project_path: str | None = None
+    browse_roots: list[str] = field(default_factory=lambda: ["~"])
     auto_keep_alive: bool = False
     auto_keep_alive_max_hours: Hours = 168.0
     recording: bool = False

@@ -27,6 +27,7 @@ from shared.logs import open_log
 from shared.paths import Paths
 from shared.readiness import READY, STOPPING, notify
 from supervisor.bus.audit import AccessWatch
+from supervisor.bus.operations.desk import DeskOps
 from supervisor.bus.operations.history import TalkOps
 from supervisor.bus.operations.notifications import NotificationOps
 from supervisor.bus.operations.table import Ops
@@ -44,6 +45,7 @@ from supervisor.pool.metrics import Metrics
 from supervisor.pool.pool import Pool
 from supervisor.pool.recovery import open_store, restore
 from supervisor.pool.retention import Retention
+from supervisor.pool.samples import Samples
 from supervisor.pool.transcripts import Transcripts
 from supervisor.session.services import Services
 from supervisor.settings import Settings
@@ -140,7 +142,8 @@ class Daemon:
             health,
             metrics,
         )
-        talk = TalkOps(pool, ops)
+        talk, samples = TalkOps(pool, ops), Samples(pool, metrics)
+        DeskOps(pool, ops, settings, samples)
         viewers = Viewers(pool, self._paths.terminal_socket)
         recorder = Recorder(pool, viewers, log)
         TerminalOps(pool, ops, recorder)
@@ -159,6 +162,7 @@ class Daemon:
                 )
             ),
             ("", metrics.note_pass),
+            ("", samples.take),
             ("", Retention(pool).tidy),
             ("", Transcripts(pool).keep),
             ("", store.release_memory),

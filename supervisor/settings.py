@@ -9,8 +9,11 @@ from typing import Any
 import msgspec
 
 from shared.bus import events
+from shared.bus.messages import RuleView
+from shared.bus.operations import AddRule
 from shared.config import Config, typed, validate
 from shared.errors import InvalidRequest
+from supervisor.store.run_time_rules import RunTimeRules
 from supervisor.store.store import Store
 
 CHANGEABLE = ("sessions", "limits", "health", "events", "notify")
@@ -19,7 +22,7 @@ CHANGEABLE = ("sessions", "limits", "health", "events", "notify")
 FROZEN = frozenset(
     f"notify.{name}"
     for name in ("command", "channels", "contact", "url", "private_hosts", "push_hosts", "ca_file", "apns")
-)
+) | {"sessions.browse_roots"}
 HIDDEN = frozenset({"notify.channels", "notify.apns"})
 """What has secrets in it."""
 
@@ -34,8 +37,9 @@ class Settings:
         self._store = store
         self.listeners: list[Callable[[], None]] = []
         self._unusable: list[str] = []
+        self._added = RunTimeRules(store)
         self._changed = self._usable(store.meta(_KEY))
-        self.config = self._merge(self._changed)
+        self.config = self._added.apply(self._merge(self._changed))
 
     def report_unusable(self, log: logging.Logger) -> None:
         """Say what of that which was changed at run time cannot be used, if so: the file's settings are in force there, and
@@ -47,11 +51,28 @@ class Settings:
             self._unusable = []
 
     def view(self) -> dict[str, Any]:
-        """Every changeable key with its value, and which of them were changed at run time."""
+        """Every changeable key with its value, which of them were changed at run time, and what the file says of those."""
         tree = msgspec.to_builtins(self.config)
         flat = {f"{section}.{key}": value for section in CHANGEABLE for key, value in tree[section].items()}
         flat = {name: value for name, value in flat.items() if name not in HIDDEN}
-        return {"settings": flat, "changed": sorted(self._changed)}
+        file = msgspec.to_builtins(self._base)
+        theirs = {name: file[name.partition(".")[0]][name.partition(".")[2]] for name in self._changed}
+        return {"settings": flat, "changed": sorted(self._changed), "file": theirs}
+
+    def rules(self) -> list[RuleView]:
+        """What is answered without a person: the file's rules, then those of run time."""
+        return self._added.view(self._base)
+
+    def add_rule(self, asked: AddRule, actor: str) -> RuleView:
+        """One more, in force at once. Raise InvalidRequest, Conflict."""
+        made = self._added.add(asked, actor)
+        self.config = self._added.apply(self._merge(self._changed))
+        return made
+
+    def remove_rule(self, identity: str, actor: str) -> None:
+        """One of run time less. Raise NotFound."""
+        self._added.remove(identity, actor)
+        self.config = self._added.apply(self._merge(self._changed))
 
     def patch(self, values: dict[str, Any], actor: str) -> dict[str, Any]:
         """Change keys (`section.key`; null takes a change back). Raise InvalidRequest, changing nothing, when one is wrong."""
@@ -60,7 +81,7 @@ class Settings:
             section, _, key = name.partition(".")
             if name in FROZEN:
                 raise InvalidRequest(
-                    f"{name!r} is set in the configuration file only: it says what is run, or where to.",
+                    f"{name!r} is set in the configuration file only: it says what is run or shown, or where to.",
                     code="unknown_setting",
                 )
             if section not in CHANGEABLE or not key:
@@ -76,7 +97,7 @@ class Settings:
         with self._store.transaction(durable=True):
             self._store.set_meta(_KEY, msgspec.json.encode(changed).decode())
             self._store.append(events.SettingsChanged(values=values, by=actor))
-        self._changed, self.config = changed, config
+        self._changed, self.config = changed, self._added.apply(config)
         for listener in self.listeners:
             listener()
         return self.view()

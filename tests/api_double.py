@@ -220,6 +220,44 @@ class FakeSupervisor:
             raise NotFound("There is no such message.")
         return {"messages": [self.messages[args.message_id]]}
 
+    def op_message_update(self, args: operations.UpdateMessage) -> Any:
+        if args.message_id not in self.messages:
+            raise NotFound("There is no such message.")
+        self.messages[args.message_id]["text"] = args.text
+        return self.messages[args.message_id]
+
+    def op_events_page(self, args: operations.EventsPage) -> Any:
+        return {"events": self.journal[-args.limit :][::-1], "next": None, "epoch": self.epoch}
+
+    def op_samples(self, args: operations.SamplesRequest) -> Any:
+        return {"span": args.span, "total": [], "sessions": {}}
+
+    def op_folders_list(self, args: operations.ListFolders) -> Any:
+        return {"path": args.path, "parent": None, "folders": [], "roots": []}
+
+    def op_session_seen(self, args: operations.MarkSeen) -> Any:
+        return self._session(args.session_id)
+
+    def op_session_recycle(self, args: operations.SessionRef) -> Any:
+        return self._session(args.session_id)
+
+    def op_draft_get(self, args: operations.DraftRef) -> Any:
+        self._session(args.session_id)
+        return {"text": "", "at": 0, "by": None}
+
+    def op_draft_set(self, args: operations.KeepDraft) -> Any:
+        self._session(args.session_id)
+        return {"text": args.text, "at": now(), "by": "token:x"}
+
+    def op_rule_list(self, _: Any) -> Any:
+        return {"rules": []}
+
+    def op_rule_add(self, args: operations.AddRule) -> Any:
+        return msgspec.to_builtins(args) | {"id": "r_0a0a0a0a", "used": 0}
+
+    def op_rule_remove(self, args: operations.RuleRef) -> Any:
+        raise NotFound("There is no such rule.")
+
     def _recipient(self, identity: str) -> dict[str, Any]:
         if identity not in self.recipients:
             raise NotFound("There is no such recipient.", code="recipient_not_found")

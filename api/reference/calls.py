@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from api.reference import shapes
-from api.routes import chat, devices, events, history, legacy, messages, recipients, sessions, terminal
+from api.routes import chat, desk, devices, events, history, legacy, messages, recipients, sessions, terminal
 from shared import asciicast
 from shared.access.tokens import Scope
 from shared.bus import operations
@@ -31,6 +31,7 @@ HTML = "text/html; charset=utf-8"
 MARKDOWN = "text/markdown; charset=utf-8"
 JSON = "application/json"
 CAST = asciicast.MEDIA_TYPE
+BYTES = "application/octet-stream"
 
 ID = "123e4567-e89b-42d3-a456-426614174000"
 MESSAGE_ID = "m_4c039b79f8ee45cfbb8296d2ef93e0de"
@@ -322,6 +323,52 @@ CALLS: tuple[Call, ...] = (
         body=Body(history.QueuePosition, {"position": 0}, drop=()),
         errors=_ACT,
     ),
+    Call(
+        "PATCH",
+        "/api/messages/<id>",
+        "chat",
+        {200: shapes.Receipt},
+        "Messages",
+        body=Body(messages.MessageChange, {"text": "Another wording"}, drop=()),
+        errors=_ACT,
+    ),
+    Call("GET", "/api/messages/<id>/attachments/<number>", "read", {200: BYTES}, "Messages", errors=(404,)),
+    Call(
+        "PUT",
+        "/api/sessions/<id>/seen",
+        "read",
+        _ONE,
+        "Sessions",
+        body=Body(desk.SeenMark, {"at": 1795429790991}, drop=(), optional=True),
+        errors=(404, 507),
+    ),
+    Call("GET", "/api/sessions/<id>/draft", "chat", {200: shapes.Draft}, "Messages", errors=(404,)),
+    Call(
+        "PUT",
+        "/api/sessions/<id>/draft",
+        "chat",
+        {200: shapes.Draft},
+        "Messages",
+        body=Body(desk.DraftText, {"draft": "And then"}, drop=()),
+        errors=(404, 507),
+    ),
+    Call("POST", "/api/sessions/<id>/recycle", "admin", _ONE, "Sessions", body=_EMPTY, errors=(*_ACT, 502)),
+    Call("GET", "/api/folders", "chat", {200: shapes.FolderList}, "Sessions", query=desk.FoldersQuery),
+    Call(
+        "GET", "/api/events/page", "read", {200: shapes.EventPage}, "Events", query=desk.EventPageQuery, errors=(404,)
+    ),
+    Call("GET", "/api/metrics/samples", "read", {200: shapes.SampleSeries}, "Service", query=desk.SamplesQuery),
+    Call("GET", "/api/rules", "read", {200: shapes.PermissionRules}, "Service"),
+    Call(
+        "POST",
+        "/api/rules",
+        "admin",
+        {201: shapes.OnePermissionRule},
+        "Service",
+        body=Body(operations.AddRule, {"tool": "Bash", "pattern": "git status*", "answer": "allow"}, drop=()),
+        errors=(409, 507),
+    ),
+    Call("DELETE", "/api/rules/<id>", "admin", {200: shapes.Acknowledged}, "Service", body=_EMPTY, errors=(404, 507)),
     Call("GET", "/api/events", "read", {200: EVENTS}, "Events", query=events.EventsQuery, errors=(404,), streams=True),
     Call(
         "GET",

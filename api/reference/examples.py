@@ -15,7 +15,19 @@ from api.reference import shapes
 from api.reference.calls import ID as SESSION
 from api.reference.calls import MESSAGE_ID as MESSAGE
 from shared import __version__
-from shared.bus.messages import Choice, HistoryEntry, MessageView, NodeView, Screen, SessionView, Waiting
+from shared.bus.messages import (
+    Choice,
+    Event,
+    HistoryEntry,
+    LastWords,
+    MessageView,
+    NodeView,
+    RuleView,
+    Sample,
+    Screen,
+    SessionView,
+    Waiting,
+)
 from shared.notifications import NoticeView, Quiet, RecipientView, Rules
 
 REQUEST = "9934309e09c74685808c4ee2ffa2c98a"
@@ -42,6 +54,8 @@ _VIEW = SessionView(
     memory_bytes=412_000_000,
     cpu_percent=0.4,
     claude_version="2.1.330",
+    last_words=LastWords(role="assistant", text="BANANA", at=AT),
+    seen_at=AT,
 )
 _RECIPIENT = RecipientView(
     id="r_2f1c",
@@ -128,6 +142,10 @@ _PHONE = shapes.Device(
     created_at=AT - HOUR,
     last_used_at=AT,
     expires_at=AT + 90 * 24 * HOUR,
+)
+
+_RULE = RuleView(
+    tool="Bash", pattern="git status*", answer="allow", id="r_5f2c9a01", by="device:Ada's phone", at=AT, used=3
 )
 
 _ALL: tuple[msgspec.Struct, ...] = (
@@ -295,6 +313,34 @@ _ALL: tuple[msgspec.Struct, ...] = (
         until=AT + 300_000,
     ),
     shapes.LegacyEnded(success=YES, message="Interactive session terminated", session_id=SESSION),
+    shapes.EventPage(
+        success=YES,
+        events=[
+            Event(
+                v=1,
+                epoch="6f2a90b1c3d4",
+                seq=17,
+                at=AT,
+                kind="extended",
+                session=SESSION,
+                data={"by": "device:Ada's phone"},
+            )
+        ],
+        next=17,
+        epoch="6f2a90b1c3d4",
+    ),
+    shapes.SampleSeries(
+        success=YES,
+        span="hour",
+        total=[Sample(at=AT, memory_bytes=412_000_000, cpu_percent=0.4, messages=1, sessions=1)],
+        sessions={SESSION: [Sample(at=AT, memory_bytes=412_000_000, cpu_percent=0.4, messages=1)]},
+    ),
+    shapes.FolderList(
+        success=YES, folders=[shapes.Folder(path=PROJECT, name="project", kind="recent")], roots=["/home/me"]
+    ),
+    shapes.Draft(success=YES, text="And then", at=AT, by="device:Ada's phone"),
+    shapes.PermissionRules(success=YES, rules=[_RULE]),
+    shapes.OnePermissionRule(success=YES, rule=_RULE),
     shapes.Recipients(success=YES, recipients=[_RECIPIENT]),
     shapes.OneRecipient(success=YES, recipient=_RECIPIENT),
     shapes.Acknowledged(success=YES),
@@ -360,6 +406,7 @@ OTHERS: Mapping[str, Any] = {
     "text/event-stream": STREAM,
     "text/markdown": "# Fix the build\n\n## You\n\nWhat word did I ask you to remember?\n\n## Claude\n\nBANANA\n",
     "text/plain": '# TYPE pilotlight_sessions gauge\npilotlight_sessions{state="idle"} 1.0\n',
+    "application/octet-stream": "…",
     "application/x-asciicast": '{"version": 2, "width": 120, "height": 40, "timestamp": 1795429790}\n[0.5, "o", "> "]\n',
 }
 """What is none of our shapes, by its type."""

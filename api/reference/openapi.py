@@ -53,6 +53,7 @@ ATTACHMENT: Mapping[str, Any] = {
 
 _IDS: Mapping[str, tuple[Mapping[str, Any], str]] = {
     "/api/messages": ({"type": "string", "pattern": r"^m_[0-9A-Za-z_-]{1,64}$"}, MESSAGE_ID),
+    "/api/rules": ({"type": "string", "pattern": r"^r_[0-9a-f]{8}$"}, "r_5f2c9a01"),
     "/api/devices": ({"type": "string", "pattern": r"^[0-9a-f]{8}$"}, "5f2c9a01"),
 }
 """What the id in a path looks like, where it is not a session's."""
@@ -246,6 +247,9 @@ def _parameters(call: Call, schemas: _Schemas) -> list[dict[str, Any]]:
         )
         schema = dict(schema)
         found.append({"name": "id", "in": "path", "required": True, "schema": schema, "example": example})
+    if "<number>" in call.path:
+        schema = {"type": "integer", "minimum": 0, "maximum": MAX_ATTACHMENTS - 1}
+        found.append({"name": "number", "in": "path", "required": True, "schema": schema, "example": 0})
     if call.query is not None:
         query = schemas.plain(call.query)
         needed = query.get("required", [])

@@ -12,10 +12,13 @@ from msgspec import Struct
 
 from shared.access.tokens import Scope
 from shared.bus.messages import (
+    Event,
     HistoryEntry,
     MessageState,
     MessageView,
     NodeView,
+    RuleView,
+    Sample,
     Screen,
     SessionState,
     SessionView,
@@ -323,10 +326,11 @@ class Metrics(Success, frozen=True, kw_only=True):
 
 
 class SettingsInForce(Success, frozen=True, kw_only=True):
-    """Every setting that can be changed at run time, and the names of those that were."""
+    """Every setting that can be changed at run time, the names of those that were, and what the file says of them."""
 
     settings: dict[str, Any]
     changed: list[str]
+    file: dict[str, Any] = {}
 
 
 class Device(Shape, frozen=True, kw_only=True):
@@ -372,6 +376,59 @@ class Invitation(Success, frozen=True, kw_only=True):
     code: str
     scope: Scope
     until: int
+
+
+class EventPage(Success, frozen=True, kw_only=True):
+    """Events, newest first; `next` is the `before` of the page behind it."""
+
+    events: list[Event]
+    next: int | None
+    epoch: str
+
+
+class SampleSeries(Success, frozen=True, kw_only=True):
+    """Oldest first: all sessions together, and each by its id if that was asked for."""
+
+    span: Literal["hour", "day", "fortnight"]
+    total: list[Sample]
+    sessions: dict[str, list[Sample]]
+
+
+class Folder(Shape, frozen=True, kw_only=True):
+    """`recent`: a session was there; `elsewhere`: a conversation of Claude's; `project`: it looks like one."""
+
+    path: str
+    name: str
+    kind: Literal["recent", "elsewhere", "folder", "project"]
+
+
+class FolderList(Success, frozen=True, kw_only=True):
+    """`roots` may be looked into."""
+
+    folders: list[Folder]
+    roots: list[str]
+    path: str | None = None
+    parent: str | None = None
+
+
+class Draft(Success, frozen=True, kw_only=True):
+    """What was begun, when, and on which device; an empty text is none."""
+
+    text: str
+    at: int
+    by: str | None = None
+
+
+class PermissionRules(Success, frozen=True, kw_only=True):
+    """Answers given in advance; those without an id stand in the configuration file."""
+
+    rules: list[RuleView]
+
+
+class OnePermissionRule(Success, frozen=True, kw_only=True):
+    """The rule as it is in force."""
+
+    rule: RuleView
 
 
 class Recipients(Success, frozen=True, kw_only=True):

@@ -6,6 +6,7 @@ from flask import Flask
 
 from api.routes import (
     chat,
+    desk,
     devices,
     events,
     health,
@@ -24,6 +25,7 @@ def register(app: Flask) -> None:
     """Give the application all its routes."""
     for module in (
         chat,
+        desk,
         devices,
         sessions,
         messages,

@@ -8,11 +8,11 @@ from flask import Blueprint, Response
 from msgspec import Struct
 
 from api.context import api
-from api.http import forms, requests
+from api.http import files, forms, requests
 from api.http.problems import json_response
 from api.routes.chat import send
 from shared.bus.messages import Attachment, MessageState
-from shared.bus.operations import ListMessages, MessageRef, Nothing, SendMessage
+from shared.bus.operations import ListMessages, MessageRef, Nothing, SendMessage, UpdateMessage
 
 routes = Blueprint("messages", __name__)
 
@@ -30,6 +30,12 @@ class PostMessage(Struct, rename="camel", frozen=True, kw_only=True, forbid_unkn
     interrupt: bool = False
     exact: bool = False
     request_id: str | None = None
+
+
+class MessageChange(Struct, rename="camel", frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Another text."""
+
+    text: str
 
 
 class MessagesQuery(Struct, rename="camel", frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -95,6 +101,21 @@ def get_message(id: str) -> Response:
     with here.holds.held() as free:
         wait = wait if free else 0.0
         return _receipt(here.hold("message.get", MessageRef(message_id=message, wait=wait), wait))
+
+
+@routes.patch("/api/messages/<id>")
+def change_message(id: str) -> Response:
+    """Give a message that waits in the queue another text, in its place; 409 when it does not wait any more."""
+    change = requests.action(MessageChange, key=False)
+    order = UpdateMessage(message_id=requests.message_id(id), text=requests.chat_text(change.text))
+    return _receipt(api().call("message.update", order))
+
+
+@routes.get("/api/messages/<id>/attachments/<number>")
+def get_attachment(id: str, number: str) -> Response:
+    """A file that was sent with a message, by its place from 0: as a download, never as a page of this origin."""
+    view = api().call("message.get", MessageRef(message_id=requests.message_id(id)))
+    return files.download(view.get("attachments") or [], int(number) if number.isascii() and number.isdigit() else -1)
 
 
 @routes.delete("/api/messages/<id>")

@@ -180,6 +180,22 @@ class MessageStep(EventData, frozen=True, kw_only=True):
     error: str | UnsetType | None = UNSET
 
 
+class Seen(EventData, frozen=True, kw_only=True):
+    """A person has seen what was said up to a time."""
+
+    kind: ClassVar[str] = "seen"
+    until: int
+    by: str
+
+
+class MessageEdited(EventData, frozen=True, kw_only=True):
+    """A waiting message was given another text."""
+
+    kind: ClassVar[str] = "edited"
+    message: str
+    by: str
+
+
 class QueueMoved(EventData, frozen=True, kw_only=True):
     """A waiting message was moved."""
 

@@ -125,6 +125,43 @@ class Waiting(Wire, frozen=True):
     agent: str | None = None
     """The type of the subagent that asks; None when it is the conversation itself."""
 
+    preview: str | None = None
+    """Of an edit of a file in the project: what would change there, as a unified diff with line numbers."""
+
+
+class LastWords(Wire, frozen=True):
+    """The beginning of what was said last in a conversation, and by whom."""
+
+    role: Literal["user", "assistant"]
+    text: str
+    at: int
+
+
+class Sample(Wire, frozen=True):
+    """One measurement: memory in bytes, CPU in percent of one core, messages that were accepted since the one before, and how
+    many wait. `sessions`: how many were live."""
+
+    at: int
+    memory_bytes: int
+    cpu_percent: float
+    messages: int = 0
+    queue: int = 0
+    sessions: int = 0
+
+
+class RuleView(Wire, frozen=True):
+    """An answer given in advance. `id` null: it stands in the configuration file, and is changed there. `used`: how often it has
+    answered, as far as the journal goes back."""
+
+    tool: str
+    answer: Literal["allow", "deny"]
+    pattern: str = "*"
+    message: str | None = None
+    id: str | None = None
+    by: str | None = None
+    at: int | None = None
+    used: int = 0
+
 
 class SessionView(Wire, frozen=True):
     """One session as clients see it."""
@@ -167,6 +204,11 @@ class SessionView(Wire, frozen=True):
     settings_pending: bool = False
     health: str = "ok"
     trust: bool = False
+    last_words: LastWords | None = None
+    """What was said last, by either, cut to its beginning."""
+
+    seen_at: int = 0
+    """Up to when a person has seen what was said, on any device; 0: never."""
 
 
 class MessageView(Wire, frozen=True):

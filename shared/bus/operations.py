@@ -76,8 +76,8 @@ class MoveMessage(Wire, frozen=True, forbid_unknown_fields=True):
 
 
 class SessionRef(Wire, frozen=True, forbid_unknown_fields=True):
-    """`session.get`, `session.reopen`, `session.hibernate`, `session.wake` -> SessionView; `session.interrupt` ->
-    {session, rung}."""
+    """`session.get`, `session.reopen`, `session.hibernate`, `session.wake`, `session.recycle` ->
+    SessionView; `session.interrupt` -> {session, rung}."""
 
     session_id: str
     key: str | None = None
@@ -222,9 +222,82 @@ class EventsSince(Wire, frozen=True, forbid_unknown_fields=True):
     kinds: list[str] | None = None
 
 
+class EventsPage(Wire, frozen=True, forbid_unknown_fields=True):
+    """`events.page` -> {events, next, epoch}: the journal backwards, newest first. `next` is the `before` of the page behind
+    it; null at its end. `actor`: what this one did, as in `device:Ada's phone`."""
+
+    before: int | None = None
+    limit: int = 100
+    session_id: str | None = None
+    kinds: list[str] | None = None
+    actor: str | None = None
+
+
+class SamplesRequest(Wire, frozen=True, forbid_unknown_fields=True):
+    """`samples` -> {span, total: [Sample], sessions: {id: [Sample]}}: what was measured, oldest first. `sessions` has each live
+    session's last hour when `each` is true."""
+
+    span: Literal["hour", "day", "fortnight"] = "hour"
+    each: bool = False
+
+
+class MarkSeen(Wire, frozen=True, forbid_unknown_fields=True):
+    """`session.seen` -> SessionView: a person has seen what was said up to `at` (milliseconds; null: now). It never goes back,
+    wakes nothing and is no activity."""
+
+    session_id: str
+    at: int | None = None
+
+
+class DraftRef(Wire, frozen=True, forbid_unknown_fields=True):
+    """`draft.get` -> {text, at, by}: what somebody has begun to write to this session; an empty text is none."""
+
+    session_id: str
+
+
+class KeepDraft(Wire, frozen=True, forbid_unknown_fields=True):
+    """`draft.set` -> {text, at, by}: keep it for the other devices; an empty text forgets it."""
+
+    session_id: str
+    text: str
+
+
+class UpdateMessage(Wire, frozen=True, forbid_unknown_fields=True):
+    """`message.update` -> MessageView: another text for a message that waits in the queue, in its place; 409 when it does not
+    wait any more. Its files stay."""
+
+    message_id: str
+    text: str
+    confined: bool = False
+
+
+class ListFolders(Wire, frozen=True, forbid_unknown_fields=True):
+    """`folders.list` -> {path, parent, folders: [{path, name, kind}], roots}: where a session may be opened. Without a path the
+    recent and the trusted ones; with one what begins like it, within `roots`."""
+
+    path: str | None = None
+    limit: int = 50
+
+
+class AddRule(Wire, frozen=True, forbid_unknown_fields=True):
+    """`rule.add` -> RuleView: an answer given in advance from now on, beside those of the configuration file
+    (`permissions.rules`). One that refuses wins over one that allows."""
+
+    tool: str
+    answer: Literal["allow", "deny"]
+    pattern: str = "*"
+    message: str | None = None
+
+
+class RuleRef(Wire, frozen=True, forbid_unknown_fields=True):
+    """`rule.remove` -> {}: one that was added at run time counts no more."""
+
+    rule_id: str
+
+
 class Nothing(Wire, frozen=True, forbid_unknown_fields=True):
-    """No arguments: `ping`, `status`, `health`, `metrics`, `settings.get`; `recipient.list` -> {recipients: [RecipientView]};
-    `notification.key` -> {publicKey}: what a browser subscribes with."""
+    """No arguments: `ping`, `status`, `health`, `metrics`, `settings.get`; `rule.list` -> {rules: [RuleView]};
+    `recipient.list` -> {recipients: [RecipientView]}; `notification.key` -> {publicKey}: what a browser subscribes with."""
 
 
 class RefusedCall(Wire, frozen=True, forbid_unknown_fields=True):
@@ -370,8 +443,14 @@ OPERATIONS: dict[str, Operation] = {
         Operation("shutdown", Shutdown, "admin", "acts"),
         Operation("audit.refused", RefusedCall, None, "acts"),
         Operation("events.since", EventsSince, "read", "looks"),
+        Operation("events.page", EventsPage, "read", "looks"),
+        Operation("samples", SamplesRequest, "read", "looks"),
         Operation("session.list", ListSessions, "read", "looks"),
         Operation("session.get", SessionRef, "read", "looks"),
+        Operation("session.seen", MarkSeen, "read", "looks"),
+        Operation("draft.get", DraftRef, "chat", "looks"),
+        Operation("draft.set", KeepDraft, "chat", "looks"),
+        Operation("folders.list", ListFolders, "chat", "looks"),
         Operation("session.create", CreateSession, "chat", "acts"),
         Operation("session.fork", ForkSession, "chat", "acts"),
         Operation("session.update", UpdateSession, "chat", "acts"),
@@ -381,6 +460,7 @@ OPERATIONS: dict[str, Operation] = {
         Operation("session.keep_alive", KeepAlive, "chat", "acts"),
         Operation("session.answer", Answer, "answer", "acts"),
         Operation("session.hibernate", SessionRef, "admin", "acts"),
+        Operation("session.recycle", SessionRef, "admin", "acts"),
         Operation("session.kill", StopSession, "admin", "acts"),
         Operation("session.command", RunCommand, "admin", "sends"),
         Operation("session.screen", ScreenRequest, "read", "looks"),
@@ -391,12 +471,16 @@ OPERATIONS: dict[str, Operation] = {
         Operation("message.list", ListMessages, "read", "looks"),
         Operation("message.send", SendMessage, "chat", "sends"),
         Operation("message.cancel", MessageRef, "chat", "acts"),
+        Operation("message.update", UpdateMessage, "chat", "acts"),
         Operation("message.move", MoveMessage, "chat", "acts"),
         Operation("history", HistoryRequest, "read", "looks"),
         Operation("export", ExportRequest, "read", "looks"),
         Operation("search", SearchRequest, "read", "looks"),
         Operation("usage", UsageRequest, "read", "looks"),
         Operation("conversations.list", ListConversations, "admin", "looks"),
+        Operation("rule.list", Nothing, "read", "looks"),
+        Operation("rule.add", AddRule, "admin", "acts"),
+        Operation("rule.remove", RuleRef, "admin", "acts"),
         Operation("recipient.list", Nothing, "read", "looks"),
         Operation("recipient.add", AddRecipient, "read", "acts"),
         Operation("recipient.update", UpdateRecipient, "chat", "acts"),

@@ -130,9 +130,9 @@ def never_spoke(session: Session) -> bool:
     return not found
 
 
-async def renew(session: Session, lifecycle: Lifecycle) -> bool:
+async def renew(session: Session, lifecycle: Lifecycle, cause: str | None = None) -> bool:
     """Start a process with the present options in the place of the one that runs; False: not now."""
-    cause = session.record.process.stale or SETTINGS_CHANGED
+    cause = cause or session.record.process.stale or SETTINGS_CHANGED
     try:
         if never_spoke(session):
             await lifecycle.replace(cause)  # nothing was said yet, so nothing can be resumed

@@ -15,9 +15,10 @@ import re
 import shutil
 import unicodedata
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from shared.bus.messages import MAX_ATTACHMENT_BYTES, MAX_ATTACHMENTS, Attachment
 from shared.errors import InvalidRequest, PilotlightError, StorageFailed, TooLarge
@@ -193,6 +194,14 @@ def suffix(folder: Path, files: Sequence[Stored]) -> str:
     """What is added to the prompt so that Claude finds the files."""
     lines = [f"- {folder / file.name} ({file.mime_type}, {_human(file.size)})" for file in files]
     return "\n\nAttached files, readable with the Read tool:\n" + "\n".join(lines)
+
+
+def suffix_again(views: Sequence[Mapping[str, Any]]) -> str:
+    """The same for the files of a message that is stored."""
+    if not views:
+        return ""
+    files = [Stored(str(view["name"]), str(view["mimeType"]), int(view["size"])) for view in views]
+    return suffix(Path(str(views[0]["path"])).parent, files)
 
 
 def _human(size: int) -> str:

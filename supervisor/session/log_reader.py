@@ -21,7 +21,7 @@ from supervisor.claude.hook_log import DamagedSpool, EditorEvent, HookEvent, par
 from supervisor.claude.prompts import same_prompt
 from supervisor.claude.tail import Line
 from supervisor.claude.transcript import TranscriptLine, milliseconds, parse_transcript_line, read
-from supervisor.session import backoff, permission_mode, receipts, refused_prompt, tool_events
+from supervisor.session import backoff, last_words, permission_mode, receipts, refused_prompt, tool_events
 from supervisor.session.log_tails import LogTails
 from supervisor.session.permission_rules import consider
 from supervisor.session.session import Session
@@ -53,6 +53,8 @@ class LogReader:
         self._untold: deque[tuple[Turn, TranscriptLine]] = deque()
         """Lines that are in the book and whose effects have not been kept: the database may refuse them for a while."""
 
+        self._spoken = False
+
     def read(self, seconds: float = inf) -> bool:
         """Take in what Claude's hooks and transcript say, each line once; for about so long. Whether that was all."""
         end = time.monotonic() + seconds
@@ -65,6 +67,9 @@ class LogReader:
             with self._session.change():  # one for all that was read: a long transcript has thousands
                 while self._untold:
                     self._turn_told(*self._untold.popleft())
+                if self._spoken:
+                    self._session.store.save_session(self._session.record)
+                self._spoken = False
         return complete
 
     def _take_transcript(self, line: Line) -> None:
@@ -305,6 +310,7 @@ class LogReader:
 
     def _turn_told(self, turn: Turn, line: TranscriptLine) -> None:
         session = self._session
+        self._spoken |= last_words.take(session.record, line)
         if line.kind == "user":
             # 2.1.231 writes `/compact` down as a prompt, too; a turn that a command starts is told by its hook.
             if session.current is None or session.current.kind != "command":

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from shared.bus.messages import SessionView, Waiting
+from shared.bus.messages import LastWords, SessionView, Waiting
 from shared.config import Config
 from supervisor.session import lifetime, states
 from supervisor.session.states import State
@@ -78,4 +78,6 @@ def view_of(record: SessionRecord, config: Config, queue_length: int, known: Liv
         settings_pending=live and record.process.stale == SETTINGS_CHANGED,
         health=known.health,
         trust=record.trust,
+        last_words=LastWords(**record.last_words) if record.last_words else None,
+        seen_at=record.seen_at,
     )

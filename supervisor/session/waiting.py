@@ -27,6 +27,7 @@ from supervisor.claude.hook_log import MAX_SPOOL_BYTES
 from supervisor.claude.lenient_json import decode
 from supervisor.session.appearances import Appearance
 from supervisor.session.backoff import is_hold
+from supervisor.session.edit_preview import preview
 from supervisor.store.store import now_ms
 
 _KINDS: dict[str, WaitingFor] = {"AskUserQuestion": "question", "ExitPlanMode": "plan"}
@@ -69,6 +70,9 @@ class Permission:
     shown_as: tuple[int, int] | None = None
     """Its dialog was seen on the screen, with this counter; (0, 0) without one."""
 
+    preview: str | None = None
+    """What an edit would change in its file."""
+
     handed: bool = False
     """Its hook was let go without a decision, so that the person at the terminal sees its dialog."""
 
@@ -91,6 +95,7 @@ class Permission:
             agent=str(payload.get("agent_type") or "unknown") if payload.get("agent_id") else None,
             agent_id=str(payload["agent_id"]) if payload.get("agent_id") else None,
             hook=process.identify(int(pid)) if (pid := spool.name.partition(".")[0]).isdigit() else None,
+            preview=_preview(payload, tool_input) if isinstance(tool_input, dict) else None,
             handed=spool.with_name(spool.name + _HANDED).exists(),
         )
 
@@ -223,7 +228,13 @@ def permission_waiting(permission: Permission) -> Waiting:
         questions=asked or None,
         suggestions=permission.suggestions or None,
         agent=permission.agent,
+        preview=permission.preview,
     )
+
+
+def _preview(payload: dict[str, Any], tool_input: dict[str, Any]) -> str | None:
+    folder = payload.get("cwd")
+    return preview(str(payload.get("tool_name")), tool_input, folder if isinstance(folder, str) else None)
 
 
 def _who(permission: Permission) -> str:

@@ -55,6 +55,12 @@ class SessionRecord:
     heard: list[str] = field(default_factory=list)
     """The ids of the last prompts that Claude has told anything of, in the order in which they were first heard of."""
 
+    last_words: dict[str, Any] | None = None
+    """What was said last: `role`, `text` (its beginning) and `at`."""
+
+    seen_at: int = 0
+    """Up to when (milliseconds) a person has seen what was said."""
+
     unknown: dict[str, Any] = field(default_factory=dict)
     unknown_options: dict[str, Any] = field(default_factory=dict)
     """Members that a later version has written: kept."""

@@ -217,6 +217,13 @@ class Store:
             )
             self._note_prompt(record)
 
+    def rewrite_message(self, record: MessageRecord) -> None:
+        """Write another text of a message that waits."""
+        with self.transaction():
+            self._db.execute(
+                "UPDATE messages SET text=?, body=? WHERE id=?", (record.text, body(record, MESSAGE_COLUMNS), record.id)
+            )
+
     def _note_prompt(self, record: MessageRecord) -> None:
         if record.prompt_id:
             self.index.note_prompt(record.session_id, record.prompt_id, record.id)

@@ -13,6 +13,7 @@ import pytest
 
 from api.terminals import messages
 from shared.bus import events
+from supervisor.bus.operations.desk import DeskOps
 from supervisor.bus.operations.history import TalkOps
 from supervisor.bus.operations.notifications import NotificationOps
 from supervisor.bus.operations.table import Ops
@@ -75,6 +76,7 @@ def test_every_operation_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     talk = TalkOps(pool, ops)
     TerminalOps(pool, ops, anything)
     NotificationOps(anything, ops, anything)
+    DeskOps(pool, ops, anything, anything)
     talk._index.close()
     assert first_column("bus.md", "op") == set(ops._table)
 

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from shared.bus import events
+from shared.bus.operations import AddRule
 from shared.config import Config, validate
-from shared.errors import InvalidRequest
+from shared.errors import Conflict, InvalidRequest, NotFound
 from supervisor.settings import Settings
 from supervisor.store.store import Store
 
@@ -119,3 +121,32 @@ def test_what_has_secrets_in_it_is_not_shown(store: Store) -> None:
 
     assert "secret" not in str(view)
     assert "notify.answered_seconds" in view["settings"]
+
+
+def test_rules_of_run_time_are_in_force_at_once_kept_and_taken_back(store: Store) -> None:
+    base = validate({"permissions": {"rules": [{"tool": "Read", "answer": "allow"}]}}, "the test")
+    settings = Settings(base, store)
+    made = settings.add_rule(AddRule(tool="Bash", pattern="git status*", answer="allow"), "device:Ada’s phone")
+    assert [rule.tool for rule in settings.config.permissions.rules] == ["Read", "Bash"]
+    with pytest.raises(Conflict):
+        settings.add_rule(AddRule(tool="Bash", pattern="git status*", answer="allow"), "x")
+    with pytest.raises(InvalidRequest):
+        settings.add_rule(AddRule(tool=" ", answer="deny"), "x")
+    settings.patch({"sessions.timeout_hours": 48}, "x")
+    told = events.Answered(
+        id="w", for_="permission", by="policy", decision="allow", rule={"tool": "Bash", "pattern": "git status*"}
+    )
+    store.append(told, "s")
+
+    again = Settings(base, store)
+    assert [rule.pattern for rule in again.config.permissions.rules] == ["*", "git status*"]
+    assert [(rule.id, rule.by, rule.used) for rule in again.rules()] == [
+        (None, None, 0), (made.id, "device:Ada’s phone", 1)
+    ]  # fmt: skip
+    assert again.view()["file"] == {"sessions.timeout_hours": 24.0}
+    again.remove_rule(str(made.id), "x")
+    with pytest.raises(NotFound):
+        again.remove_rule(str(made.id), "x")
+    assert again.config.permissions == base.permissions
+    said = [event.data["values"].get("permissions.rules", {}) for event in store.events(0, 9, None, ["settings"])]
+    assert [rule["what"] for rule in said if rule] == ["added", "removed"]

@@ -19,6 +19,7 @@ from shared.bus.messages import VERSION, Request
 from shared.bus.operations import OPERATIONS, needed
 from shared.errors import Forbidden
 from supervisor.bus.access import permit
+from supervisor.bus.operations.desk import DeskOps
 from supervisor.bus.operations.history import TalkOps
 from supervisor.bus.operations.notifications import NotificationOps
 from supervisor.bus.operations.table import Ops
@@ -161,6 +162,7 @@ def test_the_supervisor_answers_what_is_declared_and_nothing_else(
     TalkOps(pool, ops)._index.close()
     TerminalOps(pool, ops, anything)
     NotificationOps(anything, ops, anything)
+    DeskOps(pool, ops, anything, anything)
     assert {name: kind for name, (kind, _) in ops._table.items()} == {
         name: operation.arguments for name, operation in OPERATIONS.items()
     }

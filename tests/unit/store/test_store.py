@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -353,3 +354,17 @@ def test_a_file_that_is_no_database_is_named_and_left_alone(path: Path) -> None:
 def test_a_directory_that_is_missing_is_a_storage_failure(tmp_path: Path) -> None:
     with pytest.raises(StorageFailed):
         Store(tmp_path / "missing" / "pilotlight.db")
+
+
+def test_the_journal_is_read_backwards_by_session_kind_and_actor(store: Store) -> None:
+    for number in range(6):
+        store.append("extended", "a" if number % 2 else "b", {"by": "cli" if number < 3 else "device:x"})
+    store.append("audit", None, {"actor": "device:x", "op": "session.kill"})
+
+    def seqs(*asked: Any) -> list[int]:
+        return [event.seq for event in store.events_before(*asked)]
+
+    assert seqs(None, 3, None, None) == [7, 6, 5]
+    assert seqs(5, 9, None, None) == [4, 3, 2, 1]
+    assert seqs(None, 9, "a", ["extended"]) == [6, 4, 2]
+    assert seqs(None, 9, None, None, "device:x") == [7, 6, 5, 4]
