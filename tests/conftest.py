@@ -31,6 +31,7 @@ ON_EACH = frozenset(
         "test_permissions",
         "test_persons_hooks",
         "test_protection",
+        "test_scheduled",
         "test_set_up",
     }
 )

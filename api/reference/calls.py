@@ -207,7 +207,15 @@ CALLS: tuple[Call, ...] = (
         body=_EMPTY,
         errors=_ACT,
     ),
-    Call("POST", "/api/sessions/<id>/hibernate", "admin", _ONE, "Sessions", body=_EMPTY, errors=_ACT),
+    Call(
+        "POST",
+        "/api/sessions/<id>/hibernate",
+        "admin",
+        _ONE,
+        "Sessions",
+        body=Body(operations.HibernateSession, {}, optional=True),
+        errors=_ACT,
+    ),
     Call("POST", "/api/sessions/<id>/wake", "chat", _ONE, "Sessions", body=_EMPTY, errors=(*_ACT, 502)),
     Call("POST", "/api/sessions/<id>/reopen", "chat", _ONE, "Sessions", body=_EMPTY, errors=(*_ACT, 502)),
     Call(

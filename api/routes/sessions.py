@@ -14,7 +14,15 @@ from api.http import requests
 from api.http.problems import json_response
 from shared.access.tokens import POWERFUL
 from shared.bus.messages import SessionState
-from shared.bus.operations import Answer, CreateSession, ListSessions, SessionRef, StopSession, UpdateSession
+from shared.bus.operations import (
+    Answer,
+    CreateSession,
+    HibernateSession,
+    ListSessions,
+    SessionRef,
+    StopSession,
+    UpdateSession,
+)
 
 routes = Blueprint("sessions", __name__)
 
@@ -114,8 +122,9 @@ def interrupt(id: str) -> Response:
 
 @routes.post("/api/sessions/<id>/hibernate")
 def hibernate(id: str) -> Response:
-    """End the process and keep the conversation; the next message wakes it."""
-    return _act("session.hibernate", id)
+    """End the process and keep the conversation; the next message wakes it, and so does what Claude has planned for later."""
+    order = requests.action(HibernateSession, sessionId=requests.session_id(id))
+    return _one(api().hold("session.hibernate", order, START_SECONDS))
 
 
 @routes.post("/api/sessions/<id>/wake")

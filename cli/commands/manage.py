@@ -13,7 +13,7 @@ from cli.completion import session_argument
 from cli.context import App, json_option, pass_app
 from cli.output import DONE, FAILED, emit, safe_text, state_text, table
 from shared.bus.messages import SessionView
-from shared.bus.operations import KeepAlive, SessionRef, SettingsPatch, UpdateSession
+from shared.bus.operations import HibernateSession, KeepAlive, SessionRef, SettingsPatch, UpdateSession
 from shared.errors import InvalidRequest
 
 START_SECONDS = 30.0
@@ -57,12 +57,23 @@ def _act(op: str, name: str, text: str, seconds: float) -> click.Command:
     return act
 
 
-hibernate = _act(
-    "session.hibernate",
-    "hibernate",
-    "End the process of the session ID and keep the conversation; the next message wakes it.",
-    STOP_SECONDS,
-)
+@click.command()
+@session_argument
+@click.option("--lose-scheduled", is_flag=True, help="Though Claude has planned to go on by itself, which is lost.")
+@json_option
+@pass_app
+def hibernate(app: App, session_id: str, lose_scheduled: bool, as_json: bool) -> None:
+    """End the process of the session ID and keep the conversation.
+
+    The next message wakes it, and so does what Claude has planned for later."""
+    order = HibernateSession(session_id=app.session(session_id).id, lose_scheduled=lose_scheduled)
+    view = app.ask(SessionView, "session.hibernate", order, timeout=STOP_SECONDS)
+    if as_json:
+        emit(view)
+    else:
+        click.echo(state_text(view))
+
+
 wake = _act("session.wake", "wake", "Start the process of the session ID, which hibernates.", START_SECONDS)
 reopen = _act("session.reopen", "reopen", "Go on with the session ID, which has ended.", START_SECONDS)
 

@@ -294,6 +294,14 @@ class Recording(EventData, frozen=True, kw_only=True):
 # -- health -------------------------------------------------------------------------------------------------------------
 
 
+class ScheduledLost(EventData, frozen=True, kw_only=True):
+    """What Claude had planned to do by itself is not done: its process has ended, or its time is over."""
+
+    kind: ClassVar[str] = "scheduled_lost"
+    tasks: list[dict[str, Any]]
+    cause: str
+
+
 class MemoryLimit(EventData, frozen=True, kw_only=True):
     """A session is over its limit of memory, and what is done about it."""
 

@@ -163,6 +163,21 @@ class RuleView(Wire, frozen=True):
     used: int = 0
 
 
+class ScheduledTask(Wire, frozen=True):
+    """What Claude has planned to do by itself (CronCreate, ScheduleWakeup, `/loop`).
+
+    `schedule` is a cron expression in the machine's own time, `due_at` when it is due next (ms since the epoch; None: cannot be
+    told), `prompt` its beginning. `survives_sleep`: it is not lost with the process, and wakes the session in time.
+    """
+
+    id: str
+    schedule: str
+    recurring: bool
+    prompt: str
+    due_at: int | None = None
+    survives_sleep: bool = False
+
+
 class SessionView(Wire, frozen=True):
     """One session as clients see it."""
 
@@ -188,6 +203,9 @@ class SessionView(Wire, frozen=True):
     end_detail: str | None = None
     current_message: str | None = None
     background_tasks: list[dict[str, Any]] = field(default_factory=list)
+    scheduled: list[ScheduledTask] = field(default_factory=list)
+    """What Claude has planned to do by itself."""
+
     draft: bool = False
     attached: int = 0
     viewers: int = 0

@@ -76,10 +76,19 @@ class MoveMessage(Wire, frozen=True, forbid_unknown_fields=True):
 
 
 class SessionRef(Wire, frozen=True, forbid_unknown_fields=True):
-    """`session.get`, `session.reopen`, `session.hibernate`, `session.wake`, `session.recycle` ->
-    SessionView; `session.interrupt` -> {session, rung}."""
+    """`session.get`, `session.reopen`, `session.wake`, `session.recycle` -> SessionView; `session.interrupt` ->
+    {session, rung}."""
 
     session_id: str
+    key: str | None = None
+
+
+class HibernateSession(Wire, frozen=True, forbid_unknown_fields=True):
+    """`session.hibernate` -> SessionView. What Claude has planned and would be lost, or is due within ten minutes, is refused
+    unless `lose_scheduled`; what is planned for later wakes the session in time."""
+
+    session_id: str
+    lose_scheduled: bool = False
     key: str | None = None
 
 
@@ -459,7 +468,7 @@ OPERATIONS: dict[str, Operation] = {
         Operation("session.interrupt", SessionRef, "chat", "acts"),
         Operation("session.keep_alive", KeepAlive, "chat", "acts"),
         Operation("session.answer", Answer, "answer", "acts"),
-        Operation("session.hibernate", SessionRef, "admin", "acts"),
+        Operation("session.hibernate", HibernateSession, "admin", "acts"),
         Operation("session.recycle", SessionRef, "admin", "acts"),
         Operation("session.kill", StopSession, "admin", "acts"),
         Operation("session.command", RunCommand, "admin", "sends"),

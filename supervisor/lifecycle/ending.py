@@ -10,7 +10,7 @@ import msgspec
 
 from shared.bus import events
 from shared.errors import PilotlightError
-from supervisor.lifecycle import orphans, restart_policy
+from supervisor.lifecycle import orphans, restart_policy, scheduled_work
 from supervisor.lifecycle.launch import has_transcript
 from supervisor.session import attachments, receipts
 from supervisor.session.session import Session
@@ -34,6 +34,7 @@ def end(session: Session, cause: str, reason: str, detail: str | None, error: Pi
             holder=None,
             intent=msgspec.structs.replace(session.record.intent, stop=None),
         )
+        scheduled_work.process_ends(session, cause, every=True)
     shutil.rmtree(session.services.paths.temporary_dir(session.id), ignore_errors=True)
     orphans.drop_ring(session)
     if reason == "killed":

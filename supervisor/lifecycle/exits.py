@@ -17,7 +17,7 @@ from shared.errors import Conflict, StartFailed
 from shared.process import ProcessId
 from supervisor.claude import status_file
 from supervisor.failpoints import failpoint
-from supervisor.lifecycle import ending, holder_link, orphans, restart_policy
+from supervisor.lifecycle import ending, holder_link, orphans, restart_policy, scheduled_work
 from supervisor.lifecycle.launch import has_transcript
 from supervisor.lifecycle.restart_policy import Exit
 from supervisor.session import receipts
@@ -137,6 +137,7 @@ class ExitHandler:
                 ending.end(session, "crashed", "crashed", over_words, StartFailed(over_words, code="claude_crashed"))
             else:
                 session.apply(Event.SLEPT, "crashed", failures=deaths, child=None, holder=None)
+                scheduled_work.process_ends(session, "crashed")
         if verdict == "revive":
             self._reviver.revive()
 

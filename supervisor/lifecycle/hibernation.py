@@ -7,6 +7,7 @@ import time
 
 from shared.errors import Conflict
 from supervisor.lifecycle.launch import has_transcript
+from supervisor.session import scheduled
 from supervisor.session.session import Session
 from supervisor.session.states import State
 
@@ -18,8 +19,9 @@ UNDRAWN_SECONDS = 3.0
 """How long the CLI may take to draw what was typed; a key that it draws nothing for counts no longer."""
 
 
-def check_can_hibernate(session: Session) -> None:
-    """Raise Conflict with the reason why this session may not be put to sleep now."""
+def check_can_hibernate(session: Session, brief: bool = False, lose_scheduled: bool = False) -> None:
+    """Raise Conflict with the reason why this session may not be put to sleep now. `brief`: it is woken at once; with
+    `lose_scheduled` what Claude has planned is no reason."""
     reasons = {
         "it is " + session.state: session.state is not State.IDLE,
         "a message is under way": session.current is not None,
@@ -29,6 +31,9 @@ def check_can_hibernate(session: Session) -> None:
         "what was typed is not drawn yet": _undrawn(session),
         "its transcript does not exist yet": session.record.message_count > 0 and not has_transcript(session),
     }
+    planned = None if lose_scheduled else scheduled.hindrance(session.record, brief)
+    if planned is not None:
+        reasons[f"{planned}. With `loseScheduled` it sleeps all the same"] = True
     for reason, holds in reasons.items():
         if holds:
             raise Conflict(f"The session cannot hibernate now: {reason}.", code="not_restful")

@@ -24,7 +24,7 @@ from shared.process import ProcessId
 from supervisor.claude import command_line, release
 from supervisor.claude.home import transcript_path
 from supervisor.failpoints import failpoint
-from supervisor.lifecycle import ending, launch, orphans, restart_policy, teardown
+from supervisor.lifecycle import ending, launch, orphans, restart_policy, scheduled_work, teardown
 from supervisor.lifecycle.exits import ExitHandler
 from supervisor.lifecycle.hibernation import await_flush, check_can_hibernate
 from supervisor.lifecycle.holder_link import HolderLink
@@ -219,21 +219,24 @@ class Lifecycle:
                 await await_flush(self._session)
             await self._stop_process(Stop(State.ENDED, cause, reason))
 
-    async def hibernate(self, cause: str) -> None:
-        """End the process and keep the conversation. Raise Conflict unless the session is idle and at rest."""
+    async def hibernate(self, cause: str, brief: bool = False, lose_scheduled: bool = False) -> None:
+        """End the process and keep the conversation. Raise Conflict unless the session is idle and at rest; for `brief` and
+        `lose_scheduled` see `check_can_hibernate`."""
         async with self._one:
             session = self._session
             if session.state is State.HIBERNATED:
                 return
-            check_can_hibernate(session)
+            check_can_hibernate(session, brief, lose_scheduled)
             await await_flush(session)
-            check_can_hibernate(session)
+            check_can_hibernate(session, brief, lose_scheduled)
             await self._stop_process(Stop(State.HIBERNATED, cause))
+            if lose_scheduled:
+                scheduled_work.process_ends(session, cause, every=True)
         self._wake_sender()
 
     async def recycle(self, cause: str) -> None:
         """A new process for the same conversation, between turns."""
-        await self.hibernate(cause)
+        await self.hibernate(cause, brief=True)
         await self.start(cause)
 
     async def replace(self, cause: str) -> None:
@@ -292,6 +295,7 @@ class Lifecycle:
         else:
             intent = msgspec.structs.replace(session.record.intent, stop=None)
             session.apply(Event.SLEPT, stop.cause, child=None, holder=None, failures=0, intent=intent)
+            scheduled_work.process_ends(session, stop.cause)
             orphans.drop_ring(session)
 
     async def end_late_holder(self) -> None:

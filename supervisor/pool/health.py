@@ -18,11 +18,12 @@ from shared import process
 from shared.bus import events
 from shared.config import Config
 from shared.errors import PilotlightError, StorageFailed, Unavailable
-from supervisor.lifecycle import conversation_conflict, session_folder
+from supervisor.lifecycle import conversation_conflict, scheduled_work, session_folder
 from supervisor.pool import resources
 from supervisor.pool.managed_session import ManagedSession
 from supervisor.pool.memory_limit import MEGABYTE, memory_action
 from supervisor.pool.pool import Pool
+from supervisor.session import scheduled
 from supervisor.session.lifetime import keeps_alive, lifetime
 from supervisor.session.session import Session
 from supervisor.session.states import State
@@ -107,6 +108,9 @@ class Health:
                 warning = config.sessions.warning_hours * 3600.0 - idle
                 if warning > 0:
                     soonest = min(soonest, max(0.05, warning))
+                planned = None if session.live else scheduled.wakes_in(session.record)
+                if planned is not None and planned > 0:
+                    soonest = min(soonest, max(0.05, planned))
         return soonest
 
     async def check(self) -> None:
@@ -122,6 +126,7 @@ class Health:
         for managed in self._pool.managed_sessions():
             if managed.session.state is not State.ENDED:
                 await self._guarded("life", self._check_life(managed, config))
+                await self._guarded("scheduled", self._check_scheduled(managed))
         await self._guarded("resources", self._check_resources(config))
         for managed in self._pool.managed_sessions():
             await self._guarded("folder", self._check_folder(managed.session))
@@ -196,6 +201,19 @@ class Health:
             except PilotlightError as error:
                 self._house.log.warning("expiry_failed", extra={"fields": {"session": session.id, "why": str(error)}})
 
+    async def _check_scheduled(self, managed: ManagedSession) -> None:
+        """Wake a session in time for what Claude has planned, and say what has come to nothing."""
+        session = managed.session
+        if session.state in (State.IDLE, State.HIBERNATED) and session.record.scheduled:
+            scheduled_work.overlook(session)
+            due = scheduled.wakes_in(session.record)
+            if not session.live and due is not None and due <= 0:
+                try:
+                    await managed.lifecycle.start("scheduled")
+                except PilotlightError as error:  # tried again in the next pass
+                    fields = {"session": session.id, "why": error.error_code}
+                    self._house.log.warning("scheduled_wake_failed", extra={"fields": fields})
+
     # -- resources -------------------------------------------------------------------------------------------------
 
     async def _check_resources(self, config: Config) -> None:
@@ -219,7 +237,7 @@ class Health:
 
     async def _check_memory(self, managed: ManagedSession, used: int, config: Config) -> None:
         session = managed.session
-        action = memory_action(used, config.limits.memory_per_session_mb, managed.restful())
+        action = memory_action(used, config.limits.memory_per_session_mb, managed.restful(brief=True))
         now, due = time.monotonic(), managed.hibernate_reason == "memory"
         managed.memory.see(action, now, now - managed.up_since)
         if action == "none":

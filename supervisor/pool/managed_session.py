@@ -91,10 +91,10 @@ class ManagedSession:
             self._background.do(lambda: interrupt.finish(session))
         return outcome
 
-    def restful(self) -> bool:
-        """Whether it may be put to sleep now."""
+    def restful(self, brief: bool = False) -> bool:
+        """Whether it may be put to sleep now; `brief`: to be woken at once."""
         try:
-            check_can_hibernate(self.session)
+            check_can_hibernate(self.session, brief)
         except Conflict:
             return False
         return self.session.store.count_open(self.session.id) == 0
@@ -108,7 +108,7 @@ class ManagedSession:
 
     def renew(self) -> None:
         """Give it a process with its present settings, if it is at rest; a queue sees to it by itself."""
-        if self.restful() and (self._renewal is None or self._renewal.done()):
+        if self.restful(brief=True) and (self._renewal is None or self._renewal.done()):
             self._renewal = asyncio.create_task(self._renew(), name=f"renewal-{self.session.id}")
 
     async def _renew(self) -> None:

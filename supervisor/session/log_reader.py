@@ -21,7 +21,15 @@ from supervisor.claude.hook_log import DamagedSpool, EditorEvent, HookEvent, par
 from supervisor.claude.prompts import same_prompt
 from supervisor.claude.tail import Line
 from supervisor.claude.transcript import TranscriptLine, milliseconds, parse_transcript_line, read
-from supervisor.session import backoff, last_words, permission_mode, receipts, refused_prompt, tool_events
+from supervisor.session import (
+    backoff,
+    last_words,
+    permission_mode,
+    receipts,
+    refused_prompt,
+    scheduled,
+    tool_events,
+)
 from supervisor.session.log_tails import LogTails
 from supervisor.session.permission_rules import consider
 from supervisor.session.session import Session
@@ -153,6 +161,9 @@ class LogReader:
         elif name == "SubagentStop":
             for asked in [known for known in session.permissions if known.agent_id == payload.get("agent_id")]:
                 session.drop_permission(asked)
+        elif name == "PostCompact":
+            scheduled.bind_to_process(session.record)
+            session.store.save_session(session.record)
         elif name in ("Stop", "StopFailure"):
             self._turn_stopped(name, payload, event.prompt_id)
         elif name == "SessionEnd":
@@ -256,6 +267,9 @@ class LogReader:
             **tool_events.told(name, payload, changed),
         }
         session.store.append(msgspec.convert(excerpt(data), events.ToolUse), session.id)
+        if name == "PostToolUse":
+            scheduled.take_tool(session.record, payload)
+            session.store.save_session(session.record)
         if name != "PreToolUse":
             session.tool_ended(payload)
 
@@ -272,6 +286,7 @@ class LogReader:
             tasks = payload.get("background_tasks")
             if isinstance(tasks, list):  # a StopFailure tells nothing of them
                 session.record.background = [t for t in tasks if isinstance(t, dict)]
+            scheduled.take_stop(session.record, payload, Path(session.record.project_path))
             session.drop_permissions()
         session.touch()
         if prompt_id:

@@ -334,11 +334,13 @@ class Session:
         return clock.age(self.record.activity_clock, self.record.activity_boot, self.record.last_activity)
 
     def counts_as_active(self) -> bool:
-        """Whether it is at work: a turn, a queue, or a background task. What a person types counts when it is typed; a
-        terminal that was left open does not."""
+        """Whether it is at work: a turn, a queue, a background task, or something that Claude has planned. What a person types
+        counts when it is typed; a terminal that was left open does not."""
         if not self.live:
-            return self.store.count_open(self.id) > 0
-        return self.state in (State.STARTING, State.BUSY) or self.current is not None or self.in_background
+            return self.store.count_open(self.id) > 0 or bool(self.record.scheduled)
+        if self.state in (State.STARTING, State.BUSY) or self.current is not None:
+            return True
+        return self.in_background or bool(self.record.scheduled)
 
     # -- what its helpers have in common -----------------------------------------------------------------------------
 

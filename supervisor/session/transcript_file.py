@@ -13,6 +13,7 @@ from typing import Any
 
 from shared.bus import events
 from supervisor.claude.home import find_transcript, transcript_path
+from supervisor.session import scheduled
 from supervisor.session.log_tails import LogTails
 from supervisor.session.session import Session
 
@@ -107,6 +108,7 @@ class ConversationPlace:
             left = {"id": record.conversation_id, "transcript": record.transcript}
             record.conversations = [*record.conversations, left]
         record.conversation_id = conversation
+        scheduled.bind_to_process(record)
         record.transcript = path or self._where(conversation)
         self._tails.forget_transcript()
 

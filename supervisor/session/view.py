@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from shared.bus.messages import LastWords, SessionView, Waiting
 from shared.config import Config
-from supervisor.session import lifetime, states
+from supervisor.session import lifetime, scheduled, states
 from supervisor.session.states import State
 from supervisor.store.options import SETTINGS_CHANGED
 from supervisor.store.records import SessionRecord
@@ -62,6 +62,7 @@ def view_of(record: SessionRecord, config: Config, queue_length: int, known: Liv
         end_detail=record.end_detail,
         current_message=known.current,
         background_tasks=record.background if live else [],
+        scheduled=scheduled.tasks(record),
         draft=known.draft,
         attached=known.attached,
         viewers=known.viewers,

@@ -38,6 +38,9 @@ class SessionRecord:
     ready_once: bool = False
     turn_prompt: str | None = None
     background: list[dict[str, Any]] = field(default_factory=list)
+    scheduled: list[dict[str, Any]] = field(default_factory=list)
+    """What Claude has planned to do by itself (session.scheduled); some of it outlives its process."""
+
     end_reason: str | None = None
     end_detail: str | None = None
     warned: bool = False

@@ -84,7 +84,7 @@ class Ops:
             "session.get": (m.SessionRef, self._get),
             "session.update": (m.UpdateSession, self._update),
             "session.kill": (m.StopSession, self._kill),
-            "session.hibernate": (m.SessionRef, self._hibernate),
+            "session.hibernate": (m.HibernateSession, self._hibernate),
             "session.wake": (m.SessionRef, self._wake),
             "session.reopen": (m.SessionRef, self._reopen),
             "session.interrupt": (m.SessionRef, self._interrupt),
@@ -233,9 +233,9 @@ class Ops:
         await managed.lifecycle.stop(arguments.reason, f"asked by {request.actor}")
         return managed.session.view()
 
-    async def _hibernate(self, arguments: operations.SessionRef, request: Request) -> Any:
+    async def _hibernate(self, arguments: operations.HibernateSession, request: Request) -> Any:
         managed = self._find(arguments.session_id)
-        await managed.lifecycle.hibernate(f"asked by {request.actor}")
+        await managed.lifecycle.hibernate(f"asked by {request.actor}", lose_scheduled=arguments.lose_scheduled)
         return managed.session.view()
 
     async def _wake(self, arguments: operations.SessionRef, request: Request) -> Any:
