@@ -52,7 +52,7 @@ def test_of_many_parts_the_first_are_told_in_their_order() -> None:
     assert shown["truncated"]
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(st.dictionaries(st.text(max_size=3000), ANY, max_size=20))
 def test_whatever_comes_it_stays_within_its_bounds(call: dict[str, Any]) -> None:
     shown = excerpt(call)
