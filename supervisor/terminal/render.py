@@ -10,9 +10,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from pyghostty import Terminal
-from pyghostty._ffi import check, ffi, lib
-from pyghostty.core import init_sized
+from supervisor.terminal.emulator import Terminal, check, ffi, init_sized, lib
 
 MODES_OFF = b"".join(
     b"\x1b[?%dl" % mode for mode in (1, 5, 6, 9, 1000, 1002, 1003, 1004, 1005, 1006, 1015, 1049, 2004, 2026, 2031)

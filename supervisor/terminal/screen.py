@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import re
 
-from pyghostty import Terminal
-
 from supervisor.terminal import render
+from supervisor.terminal.emulator import Terminal
 
 MIN_COLUMNS, MAX_COLUMNS = 20, 500
 MIN_ROWS, MAX_ROWS = 5, 200
