@@ -95,10 +95,12 @@ class Adopted(EventData, frozen=True, kw_only=True):
 
 
 class Crashed(EventData, frozen=True, kw_only=True):
-    """Its process died, the `failures`-th time in a row; `then` is what follows."""
+    """Its process died, the `failures`-th time in a row; `then` is what follows. `last_words`: what stood on its screen
+    about it, at most 600 characters."""
 
     kind: ClassVar[str] = "crashed"
     exit: str
+    last_words: str = ""
     failures: int
     generation: int
     then: str

@@ -376,12 +376,6 @@ def _choice(number: str, label: str, description: str, selected: bool) -> Choice
     )
 
 
-def last_words(rows: list[str]) -> str:
-    """What a process said before it ended, without its drawings, in one line."""
-    said = [row.strip() for row in rows if any(map(str.isalnum, row)) and not _DRAWING.search(row)]
-    return " ".join(" ".join(said).split())
-
-
 def trust_choice(menu: Menu) -> Choice | None:
     """The one choice of a trust dialog that trusts the folder; None unless it is beyond doubt."""
     if menu.subject != "trust":

@@ -16,6 +16,7 @@ from shared.bus import events
 from shared.errors import Conflict, StartFailed
 from shared.process import ProcessId
 from supervisor.claude import status_file
+from supervisor.claude.last_words import for_good
 from supervisor.failpoints import failpoint
 from supervisor.lifecycle import ending, holder_link, orphans, restart_policy, scheduled_work
 from supervisor.lifecycle.launch import has_transcript
@@ -115,6 +116,7 @@ class ExitHandler:
             ready_once=record.ready_once,
             worked_before=record.failures > 0 or has_transcript(session),
             deaths=record.failures,
+            for_good=for_good(last_words),
             said_goodbye=record.process.last_end,
         )
         health = session.services.config().health
@@ -129,11 +131,15 @@ class ExitHandler:
             )
             return
         deaths = record.failures + 1
-        crash = events.Crashed(exit=end.words, failures=deaths, generation=record.generation, then=verdict)
+        crash = events.Crashed(
+            exit=end.words, last_words=last_words, failures=deaths, generation=record.generation, then=verdict
+        )
+        told = {"session": session.id, "exit": end.words, "failures": deaths, "then": verdict, "last_words": last_words}
+        session.services.log.warning("claude_died", extra={"fields": told})
         with session.change():
             session.store.append(crash, session.id)
             if verdict == "give_up":
-                over_words = f"`claude` kept ending ({end.words}), {deaths} times in a row."
+                over_words = restart_policy.why_no_more(end, last_words, deaths)
                 ending.end(session, "crashed", "crashed", over_words, StartFailed(over_words, code="claude_crashed"))
             else:
                 session.apply(Event.SLEPT, "crashed", failures=deaths, child=None, holder=None)

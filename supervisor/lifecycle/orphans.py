@@ -8,7 +8,7 @@ from contextlib import suppress
 
 from shared import process
 from shared.process import ProcessId
-from supervisor.claude import screen as dialogs
+from supervisor.claude import last_words as claude_words
 from supervisor.holder import files
 from supervisor.holder.ring import read_tail
 from supervisor.lifecycle import strays
@@ -58,14 +58,15 @@ def exit_on_disk(session: Session, child: ProcessId | None) -> Exit | None:
 
 def last_words(session: Session) -> str:
     """What is on the screen; for a process that was gone before anybody looked, what its ring has kept."""
-    said = dialogs.last_words(session.terminal.screen.lines()) if session.terminal is not None else ""
+    talked = session.record.ready_once
+    said = claude_words.last_words(session.terminal.screen.lines(), talked) if session.terminal is not None else ""
     if said:
         return said
     sizes = session.services.config().sessions
     screen = Screen(sizes.columns, sizes.rows)
     try:
         screen.feed(read_tail(str(session.dir / files.RING), LAST_WORDS_BYTES).data)
-        return dialogs.last_words(screen.lines())
+        return claude_words.last_words(screen.lines(), talked)
     except (OSError, ValueError):
         return ""
     finally:

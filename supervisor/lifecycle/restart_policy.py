@@ -45,6 +45,8 @@ class Life:
     worked_before: bool
     deaths: int
     said_goodbye: str | None = None
+    for_good: bool = False
+    """It said that it cannot start, whatever one waits for."""
 
 
 def judge(end: Exit, life: Life, limit: int) -> str:
@@ -54,7 +56,8 @@ def judge(end: Exit, life: Life, limit: int) -> str:
     seen = end.status is not None or end.signal is not None
     if seen and not life.ready_once and not life.worked_before:
         return "start_failed"
-    return "give_up" if life.deaths + 1 >= limit else "revive"
+    hopeless = seen and not life.ready_once and life.for_good
+    return "give_up" if hopeless or life.deaths + 1 >= limit else "revive"
 
 
 PASSING = frozenset({"holder_timeout", "holder_failed", "spawn_failed"})
@@ -81,6 +84,14 @@ def pause(deaths: int, first: float, dice: Callable[[], float] = random.random) 
 
 def why_no_start(end: Exit, last_words: str) -> str:
     """The sentence about a `claude` that ended before it was ready."""
-    said = " ".join(last_words.split())[-600:]
     words = f"`claude` ended at once ({end.words})"
-    return f"{words}: {said}" if said else f"{words} and said nothing. Run it by hand in the project folder."
+    return (
+        f"{words}: {last_words}" if last_words else f"{words} and said nothing. Run it by hand in the project folder."
+    )
+
+
+def why_no_more(end: Exit, last_words: str, deaths: int) -> str:
+    """The sentence about a `claude` that is not started again."""
+    often = f"kept ending ({end.words}), {deaths} times in a row" if deaths > 1 else f"ended at once ({end.words})"
+    times = f"`claude` {often}"
+    return f"{times}: {last_words}" if last_words else f"{times}."

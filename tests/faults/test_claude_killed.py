@@ -140,7 +140,10 @@ def test_one_that_always_dies_is_given_up(make_house: MakeHouse, one_cli: Path) 
     pauses.release("exited")
     ended = house.until_state(session, "ended")
     assert (ended["endReason"], ended["pid"]) == ("crashed", None)
-    assert "4 times" in ended["endDetail"]
+    assert ended["endDetail"] == "`claude` kept ending (exit status 7), 4 times in a row: no more"
+    died = [event["data"]["lastWords"] for event in house.events(session=session) if event["kind"] == "crashed"]
+    assert died == ["", *["no more"] * 3]
+    assert '"last_words": "no more"' in (house.paths.log_dir / "supervisor.log").read_text()
     assert kinds(house, session, "crashed", "ended") == ["crashed"] * 4 + ["ended"]
     receipt = house.message(waits)
     assert (receipt["state"], receipt["error"]["code"]) == ("failed", "claude_crashed")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from demo.home import demo_environment, prepare_home
 from shared.errors import PilotlightError, StartFailed
 from shared.releases import OLDEST
 from tests.conftest import MakeHouse
@@ -178,6 +180,23 @@ def test_a_project_folder_that_is_gone_is_named_and_may_come_back(make_house: Ma
     house.project.mkdir()
     house.call("session.reopen", {"sessionId": session})
     assert house.ask("What word did I ask you to remember?", session)[0] == "BANANA"
+
+
+def test_a_wake_that_cannot_work_fails_at_once_with_the_reason(make_house: MakeHouse, cli: Path) -> None:
+    house = make_house(cli)
+    house.start_supervisor()
+    _, session = house.ask("Remember the word BANANA")
+    house.call("session.hibernate", {"sessionId": session})
+    house.kill_supervisor(signal.SIGTERM)
+    elsewhere = house.folder / "elsewhere"
+    prepare_home(elsewhere, trusted=[house.project])
+    house.config["claude"]["env"] |= demo_environment(elsewhere, house.model.url)
+    house.start_supervisor()
+    sent = house.send("echo: gone", session, wait=60)["message"]
+    assert sent["state"] == "failed"
+    assert "No conversation found with session ID" in sent["error"]["message"]
+    assert len(crashes(house, session)) == 1
+    assert "No conversation found" in house.session(session)["endDetail"]
 
 
 def crashes(house: House, session: str) -> list[dict[str, Any]]:

@@ -7,7 +7,16 @@ from itertools import product
 
 import pytest
 
-from supervisor.lifecycle.restart_policy import LONGEST_PAUSE_SECONDS, Exit, Life, judge, judge_start, pause
+from supervisor.claude.last_words import for_good, last_words
+from supervisor.lifecycle.restart_policy import (
+    LONGEST_PAUSE_SECONDS,
+    Exit,
+    Life,
+    judge,
+    judge_start,
+    pause,
+    why_no_more,
+)
 
 EXITS = [Exit(), Exit(status=0), Exit(status=7), Exit(signal=9)]
 
@@ -24,6 +33,23 @@ def test_verdicts(end: Exit, ready: bool, worked: bool, deaths: int, goodbye: st
         assert verdict == "start_failed"
     else:
         assert verdict == ("give_up" if deaths >= 5 else "revive")
+
+
+def test_what_cannot_work_is_not_tried_again_and_says_why() -> None:
+    said = "No conversation found with session ID: 4f0c"
+    end = Exit(status=1)
+    assert for_good(said)
+    assert judge(end, Life(False, True, 0, for_good=True), limit=9) == "give_up"
+    assert judge(end, Life(True, True, 0, for_good=True), limit=9) == "revive"
+    assert why_no_more(end, said, 1) == f"`claude` ended at once (exit status 1): {said}"
+    assert why_no_more(end, "", 9) == "`claude` kept ending (exit status 1), 9 times in a row."
+
+
+def test_last_words_are_one_bounded_line_and_no_conversation() -> None:
+    rows = ["▐▛███▜▌  Claude Code", "> my secret prompt", "● a reply", "FATAL ERROR: heap\u202e out of memory"]
+    assert last_words(rows, talked=True) == "FATAL ERROR: heap  out of memory"
+    assert last_words(["Invalid\x1b[31m settings ", "", "  in ~/.claude"]) == "Invalid [31m settings in ~/.claude"
+    assert len(last_words(["x" * 100] * 50)) == 600
 
 
 def test_pauses_grow_to_a_minute_with_some_jitter() -> None:
