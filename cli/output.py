@@ -100,7 +100,7 @@ def sessions_table(views: Sequence[SessionView]) -> None:
     rows = [
         (
             view.id[:8],
-            state_text(view),
+            state_text(view) + (" (held)" if view.held and view.waiting is None else ""),
             str(view.pid or "-"),
             str(view.message_count),
             str(view.queue_length),

@@ -9,7 +9,7 @@ from typing import Any
 import click
 import msgspec
 
-from cli.commands.sessions import absolute, create, tell_waiting
+from cli.commands.sessions import absolute, create, tell_held, tell_waiting
 from cli.completion import session_argument
 from cli.completion import sessions as complete_sessions
 from cli.context import KEYS_SECONDS, App, json_option, pass_app
@@ -246,6 +246,7 @@ def queue(app: App, session_id: str, moved: str | None, position: int, cancelled
     if as_json:
         emit({"messages": waiting})
         return
+    tell_held(app.session(session))
     for place, message in enumerate(waiting):
         click.echo(f"{place:>3}  {message.id[:10]}  {printable(message.text, 100)}")
 

@@ -152,6 +152,7 @@ def send(
             emit(sent)
         else:
             click.echo(sent.message.id)
+            tell_held(sent.session)
         return DONE
     with Step("Waiting for the reply", brief=True) as step:
         end = follow(app, sent.message, seconds, step.tick)
@@ -206,6 +207,7 @@ def show(app: App, session_id: str, as_json: bool) -> None:
         ("active", ago(view.last_activity)),
         ("expires", until(view.expires_at) if view.expires_at else None),
         ("messages", f"{view.message_count}, {view.queue_length} in the queue"),
+        ("held", at_the_prompt(view.held) if view.held else None),
         ("memory", f"{view.memory_bytes / 1e6:.0f} MB" if view.memory_bytes else None),
     ]
     for name, value in rows:
@@ -271,6 +273,12 @@ def tell_changes(message: MessageView) -> None:
         click.echo(f"Changed so that it reaches Claude: {', '.join(changes)}.", err=True)
 
 
+def tell_held(view: SessionView) -> None:
+    """Say why the queue does not move, if so."""
+    if view.held:
+        complain(view.held)
+
+
 def tell_end(end: Ended, quiet: bool = False) -> int:
     """Print what became of a message (only the exit code when `quiet`)."""
     message, view = end.message, end.session
@@ -287,7 +295,8 @@ def tell_end(end: Ended, quiet: bool = False) -> int:
             f"The session waits ({printable(view.waiting.title, 200)}): `pilotlight answer {view.id[:8]}` answers it."
         )
     else:
-        told = f"No reply yet; the message is {message.state}. `pilotlight show {view.id[:8]}` will have it."
+        why = f" {view.held}" if view.held else ""
+        told = f"No reply yet; the message is {message.state}.{why} `pilotlight show {view.id[:8]}` will have it."
     complain(told)
     return FAILED
 

@@ -228,6 +228,9 @@ class SessionView(Wire, frozen=True):
     seen_at: int = 0
     """Up to when a person has seen what was said, on any device; 0: never."""
 
+    held: str | None = None
+    """Why nothing of the queue is being sent, in a sentence; None while it moves, and when nothing waits."""
+
 
 class MessageView(Wire, frozen=True):
     """A receipt: what was sent, how far it came, when each step was reached, and the reply.

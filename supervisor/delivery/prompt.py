@@ -101,11 +101,13 @@ class Sender:
             await self._send(message)
         except PilotlightError as error:
             if error.retryable:
+                session.obstacle = error.message
                 session.services.log.info("message_waits", extra={"fields": {**fields, "why": error.error_code}})
                 return min(5.0, float(error.data.get("retryAfter", RETRY_SECONDS)))
             self._fail(message, error)
         except HolderError as error:
             session.services.log.warning("delivery_interrupted", extra={"fields": {**fields, "why": str(error)}})
+            session.obstacle = "The terminal of its process does not answer; it is tried again."
             return RETRY_SECONDS
         return 0.0
 
@@ -125,6 +127,7 @@ class Sender:
         if not session.live:
             chat_mode.take(session, message.mode)
         await self._lifecycle.ensure_process()
+        session.obstacle = None
         if receipts.is_settled(session, message):
             return
         session_folder.mend(session)

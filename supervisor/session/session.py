@@ -75,6 +75,9 @@ class Session:
         self.allowed: list[Permission] = []
         """Requests that were granted here, in a turn that goes on: the end of their tool is still to be told."""
 
+        self.obstacle: str | None = None
+        """Why the last try to send, or to start for it, came to nothing; it is tried again."""
+
         self.given: set[str] = set()
         """What is being answered here: when it has gone, it has not expired."""
 
@@ -221,6 +224,8 @@ class Session:
             memory_bytes=self.memory_bytes,
             cpu_percent=self.cpu_percent,
             health=self.health.worst,
+            reading=self.screen_reading().kind if self.live else "",
+            obstacle=self.obstacle,
         )
         return view_of(self.record, self.services.config(), self.store.count_open(self.id), live)
 

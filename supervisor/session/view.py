@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from shared.bus.messages import LastWords, SessionView, Waiting
 from shared.config import Config
-from supervisor.session import lifetime, scheduled, states
+from supervisor.session import held, lifetime, scheduled, states
 from supervisor.session.states import State
 from supervisor.store.options import SETTINGS_CHANGED
 from supervisor.store.records import SessionRecord
@@ -31,6 +31,11 @@ class Live:
     memory_bytes: int | None = None
     cpu_percent: float | None = None
     health: str = "ok"
+    reading: str = ""
+    """The kind of what the screen shows."""
+
+    obstacle: str | None = None
+    """Why the last try to send or to start came to nothing."""
 
 
 _NOT_IN_MEMORY = Live()
@@ -78,6 +83,15 @@ def view_of(record: SessionRecord, config: Config, queue_length: int, known: Liv
         add_dirs=list(record.launch.add_dirs),
         settings_pending=live and record.process.stale == SETTINGS_CHANGED,
         health=known.health,
+        held=held.why(
+            State(record.state),
+            queue_length,
+            asked=known.waiting,
+            reading=known.reading,
+            current=known.current is not None,
+            obstacle=known.obstacle,
+            failures=record.failures,
+        ),
         trust=record.trust,
         last_words=LastWords(**record.last_words) if record.last_words else None,
         seen_at=record.seen_at,

@@ -117,6 +117,7 @@ def test_a_command_waits_for_a_draft_and_for_its_turn(house: House) -> None:
     waiting = run(house, session, "/rename Later", wait=0)
     assert waiting["state"] == "queued"
     until(lambda: "my draft" in house.call("session.screen", {"sessionId": session})["text"], "the draft stays")
+    assert "begun to write in the prompt box" in house.session(session)["held"]
     house.call("session.keys", {"sessionId": session, "keys": ["C-u"]})
     done = house.message(waiting["messageId"], wait=30)
     assert (done["state"], done["kind"], done["reply"]) == ("answered", "command", "Session renamed to: Later")

@@ -140,3 +140,29 @@ def test_help_of_a_process_starts_none(module, tmp_path):
     assert (told.returncode, "PILOTLIGHT_HOME" in told.stdout) == (0, True)
     assert python("--port", "1").returncode == 2
     assert not (tmp_path / "home").exists()
+
+
+HELD = "All 10 places are taken by sessions that are busy."
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["send", "aaaa", "x", "--wait", "0"],
+        ["send", "aaaa", "x", "--wait", "0.01"],
+        ["show", "aaaa"],
+        ["message", "m_1"],
+        ["queue", "aaaa"],
+    ],
+    ids=" ".join,
+)
+def test_a_message_that_is_held_says_why(tmp_path, capsys, words):
+    bus = bus_with(session(queue_length=1, held=HELD), message__get=message("queued"))
+    run(words, app_of(tmp_path, bus))
+    told = capsys.readouterr()
+    assert HELD in told.out + told.err
+
+
+def test_ls_marks_sessions_that_are_held(tmp_path, capsys):
+    run(["ls"], app_of(tmp_path, bus_with(session(queue_length=1, held=HELD))))
+    assert "idle (held)" in capsys.readouterr().out
