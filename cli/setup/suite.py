@@ -28,6 +28,7 @@ MOST_WORKERS = 4
 MOST_FLAKY = 4
 """How many tests may fail beside the others and pass alone; more of them are a failure of the whole run."""
 
+PACKAGES = ("supervisor", "api", "shared", "cli", "demo")
 LAST_FAILED = ROOT / ".pytest_cache" / "v" / "cache" / "lastfailed"
 
 
@@ -57,6 +58,8 @@ def checks(arguments: list[str]) -> list[tuple[str, list[str]]]:
     chosen = any(re.fullmatch(r"-n.*|--numprocesses.*|-p|no:xdist|--pdb", argument) for argument in arguments)
     workers = [] if chosen else ["-n", str(min(MOST_WORKERS, (os.cpu_count() or 2) + 1)), "--dist", "worksteal"]
     return [
+        # The processes that the tests start write no byte code, and there are thousands of them.
+        ("byte code", ["compileall", "-q", *PACKAGES]),
         ("ruff check", ["ruff", "check", "."]),
         ("ruff format", ["ruff", "format", "--check", "."]),
         ("mypy", ["mypy"]),
