@@ -121,7 +121,7 @@ class FakeSupervisor:
 
     def _session(self, session_id: str) -> dict[str, Any]:
         if session_id not in self.sessions:
-            raise NotFound("There is no such session.")
+            raise NotFound("There is no such session.", code="session_not_found")
         return self.sessions[session_id]
 
     def op_ping(self, _: Any) -> Any:
@@ -159,7 +159,7 @@ class FakeSupervisor:
 
     def op_session_list(self, args: operations.ListSessions) -> Any:
         views = [v for v in self.sessions.values() if args.include_ended or v["state"] != "ended"]
-        return {"sessions": [v for v in views if args.state is None or v["state"] == args.state]}
+        return {"sessions": [v for v in views if args.state is None or v["state"] == args.state], "next": None}
 
     def op_session_kill(self, args: operations.StopSession) -> Any:
         view = self._session(args.session_id)
@@ -197,15 +197,15 @@ class FakeSupervisor:
     def op_search(self, args: operations.SearchRequest) -> Any:
         if args.session_id:
             self._session(args.session_id)
-        return {"hits": [], "complete": True}
+        return {"hits": [], "complete": True, "next": None}
 
     def op_usage(self, args: operations.UsageRequest) -> Any:
         if args.session_id:
             self._session(args.session_id)
-        return {"by": args.by, "rows": [], "total": {}, "complete": True}
+        return {"by": args.by, "rows": [], "total": {}, "complete": True, "next": None}
 
     def op_conversations_list(self, args: operations.ListConversations) -> Any:
-        return {"conversations": []}
+        return {"conversations": [], "next": None}
 
     def op_session_command(self, args: operations.RunCommand) -> Any:
         session = self._session(args.session_id)
@@ -217,7 +217,7 @@ class FakeSupervisor:
 
     def op_message_move(self, args: operations.MoveMessage) -> Any:
         if args.message_id not in self.messages:
-            raise NotFound("There is no such message.")
+            raise NotFound("There is no such message.", code="message_not_found")
         return {"messages": [self.messages[args.message_id]]}
 
     def op_message_update(self, args: operations.UpdateMessage) -> Any:
@@ -379,7 +379,7 @@ class FakeSupervisor:
 
     def op_message_get(self, args: operations.MessageRef) -> Any:
         if args.message_id not in self.messages:
-            raise NotFound("There is no such message.")
+            raise NotFound("There is no such message.", code="message_not_found")
         return self.messages[args.message_id]
 
     def op_message_cancel(self, args: operations.MessageRef) -> Any:

@@ -12,10 +12,11 @@ import binascii
 import re
 import uuid
 from collections.abc import Iterable
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 from flask import g, request
+from msgspec import Meta
 
 from shared.bus.messages import MAX_ATTACHMENT_BYTES, MAX_MESSAGE_BYTES, Attachment
 from shared.errors import InvalidRequest, NotFound, TooLarge
@@ -24,6 +25,9 @@ MAX_WAIT_SECONDS = 3600.0
 MAX_ID_LENGTH = 200
 MAX_DEPTH = 100
 """How deep a body may be nested. Python's own limit is near 1000, and further in it would be met again: as a bug of ours."""
+
+PageCursor = Annotated[str, Meta(pattern=r"^-?[0-9]{1,18}\.[0-9A-Za-z_-]{0,100}$")]
+"""The `next` of a page of a list."""
 
 T = TypeVar("T")
 _SESSION_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -105,14 +109,14 @@ def idempotency_key(in_body: Any = None) -> str:
 def session_id(text: str, message: str = "Session not found.") -> str:
     """A session id in its one spelling (iOS writes UUIDs in capitals). Raise NotFound when it cannot be one."""
     if not _SESSION_ID.fullmatch(text.lower()):
-        raise NotFound(message)
+        raise NotFound(message, code="session_not_found")
     return text.lower()
 
 
 def message_id(text: str) -> str:
     """A message id. Raise NotFound when it cannot be one."""
     if not _MESSAGE_ID.fullmatch(text):
-        raise NotFound("Message not found.")
+        raise NotFound("Message not found.", code="message_not_found")
     return text
 
 
@@ -127,6 +131,13 @@ def chat_text(text: str | None) -> str:
             data={"field": "message", "limit": MAX_MESSAGE_BYTES},
         )
     return text
+
+
+def page_limit(limit: int | None) -> int | None:
+    """How many a page may have at most; None: all there are."""
+    if limit is not None and not 1 <= limit <= 1000:
+        raise invalid("limit", "`limit` must be between 1 and 1000.")
+    return limit
 
 
 def not_blank(name: str, value: str | None) -> str | None:

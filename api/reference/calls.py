@@ -86,7 +86,7 @@ class Call:
 
 _CHAT = Body(
     chat.ChatRequest,
-    {"message": "Remember the word BANANA", "projectPath": "/home/me/project", "wait": 60},
+    {"message": "Remember the word BANANA", "projectPath": "/tmp", "wait": 60},
     drop=(),
     need=("message",),
 )
@@ -127,7 +127,7 @@ CALLS: tuple[Call, ...] = (
         "GET",
         "/api/sessions/<id>/messages",
         "read",
-        {200: shapes.Messages},
+        {200: shapes.MessageList},
         "Messages",
         query=messages.MessagesQuery,
         errors=(404,),
@@ -151,19 +151,17 @@ CALLS: tuple[Call, ...] = (
         body=_EMPTY,
         errors=_ACT,
     ),
-    Call("GET", "/api/sessions", "read", {200: shapes.Sessions}, "Sessions", query=sessions.SessionsQuery),
+    Call("GET", "/api/sessions", "read", {200: shapes.SessionList}, "Sessions", query=sessions.SessionsQuery),
     Call(
         "POST",
         "/api/sessions",
         "chat",
         {201: shapes.SessionResult},
         "Sessions",
-        body=Body(
-            operations.CreateSession, {"projectPath": "/home/me/project", "title": "Fix the build"}, drop=("key",)
-        ),
+        body=Body(operations.CreateSession, {"projectPath": "/tmp", "title": "Fix the build"}, drop=("key",)),
         errors=(404, 409, 502, 504, 507),
     ),
-    Call("GET", "/api/attention", "read", {200: shapes.Sessions}, "Sessions"),
+    Call("GET", "/api/attention", "read", {200: shapes.SessionList}, "Sessions"),
     Call("GET", "/api/sessions/<id>", "read", _ONE, "Sessions", errors=(404,)),
     Call(
         "PATCH",
@@ -268,7 +266,7 @@ CALLS: tuple[Call, ...] = (
         "POST",
         "/api/tickets",
         "read",
-        {201: shapes.Ticket},
+        {201: shapes.NewTicket},
         "Terminal",
         body=Body(terminal.TicketRequest, {"mode": "read", "session": ID}, drop=()),
         errors=(404,),
@@ -302,7 +300,12 @@ CALLS: tuple[Call, ...] = (
     ),
     Call("GET", "/api/usage", "read", {200: shapes.Usage}, "Messages", query=history.UsageQuery, errors=(404, 507)),
     Call(
-        "GET", "/api/conversations", "admin", {200: shapes.Conversations}, "Sessions", query=history.ConversationsQuery
+        "GET",
+        "/api/conversations",
+        "admin",
+        {200: shapes.ConversationList},
+        "Sessions",
+        query=history.ConversationsQuery,
     ),
     Call(
         "POST",
@@ -409,7 +412,7 @@ CALLS: tuple[Call, ...] = (
         body=_EMPTY,
         errors=(404,),
     ),
-    Call("GET", "/api/devices", "read", {200: shapes.Devices}, "Devices"),
+    Call("GET", "/api/devices", "read", {200: shapes.DeviceList}, "Devices"),
     Call(
         "POST",
         "/api/devices/invitations",
@@ -439,7 +442,7 @@ CALLS: tuple[Call, ...] = (
     Call("GET", "/api/sessions/active", "read", {200: shapes.LegacySessions}, "Legacy"),
     Call("GET", "/api/sessions/interactive/<id>/status", "read", {200: shapes.LegacyStatus}, "Legacy", errors=(404,)),
     Call("DELETE", "/api/sessions/interactive/<id>", "admin", {200: shapes.LegacyEnded}, "Legacy", errors=_ACT),
-    Call("GET", "/api/recipients", "read", {200: shapes.Recipients}, "Notifications"),
+    Call("GET", "/api/recipients", "read", {200: shapes.RecipientList}, "Notifications"),
     Call(
         "POST",
         "/api/recipients",
@@ -494,7 +497,7 @@ CALLS: tuple[Call, ...] = (
         body=Body(recipients.ReceiptStep, {"key": "mac-mini/6f2a:17", "step": "shown"}, drop=()),
         errors=(404, 507),
     ),
-    Call("GET", "/api/notifications", "read", {200: shapes.Notices}, "Notifications", query=recipients.NoticesQuery),
+    Call("GET", "/api/notifications", "read", {200: shapes.NoticeList}, "Notifications", query=recipients.NoticesQuery),
     Call("GET", "/api/notifications/key", "read", {200: shapes.PushKey}, "Notifications", errors=(409,)),
     Call(
         "POST",

@@ -31,7 +31,7 @@ from shared.bus.messages import (
 from shared.notifications import NoticeView, Quiet, RecipientView, Rules
 
 REQUEST = "9934309e09c74685808c4ee2ffa2c98a"
-PROJECT = "/home/me/project"
+PROJECT = "/tmp"
 AT = 1795429790991
 HOUR = 3_600_000
 YES: Literal[True] = True
@@ -169,8 +169,8 @@ _ALL: tuple[msgspec.Struct, ...] = (
         session_count=3,
         resources={"sessions": {"memoryBytes": 412_000_000, "memoryLimitBytes": 2_147_483_648, "live": 1, "limit": 10}},
         checks=[
-            {"name": "supervisor", "status": "ok", "detail": "pid 4242"},
-            {"name": "cli", "status": "ok", "detail": "/usr/local/bin/claude, version 2.1.330"},
+            shapes.HealthCheck(name="supervisor", status="ok", detail="pid 4242"),
+            shapes.HealthCheck(name="cli", status="ok", detail="/usr/local/bin/claude, version 2.1.330"),
         ],
         timestamp=AT,
         node=_NODE,
@@ -214,9 +214,9 @@ _ALL: tuple[msgspec.Struct, ...] = (
         usage=_USAGE,
     ),
     _receipt(_MESSAGE),
-    shapes.Messages(success=YES, messages=[_MESSAGE]),
+    shapes.MessageList(success=YES, messages=[_MESSAGE]),
     shapes.MessageQueue(success=YES, messages=[_QUEUED]),
-    shapes.Sessions(success=YES, sessions=[_WAITS]),
+    shapes.SessionList(success=YES, sessions=[_WAITS]),
     shapes.SessionResult(success=YES, session=_VIEW),
     shapes.InterruptResult(success=YES, session=_VIEW, rung="escape"),
     shapes.AnswerResult(success=YES, session=_view(state="busy"), answer={"waitingId": _ASKED.id, "choice": "allow"}),
@@ -231,7 +231,7 @@ _ALL: tuple[msgspec.Struct, ...] = (
         screen=Screen(session_id=SESSION, cols=40, rows=5, cursor=(2, 1), text="─" * 40 + "\n> \n" + "─" * 40),
     ),
     shapes.RecordingStatus(success=YES, recording=True, bytes=18_230),
-    shapes.Ticket(success=YES, ticket="zaxsFVcU5IXvwaiAqWM89K7hg0g94VLC", expires_in=30.0),
+    shapes.NewTicket(success=YES, ticket="zaxsFVcU5IXvwaiAqWM89K7hg0g94VLC", expires_in=30.0),
     shapes.History(
         success=YES,
         entries=[
@@ -243,38 +243,43 @@ _ALL: tuple[msgspec.Struct, ...] = (
     shapes.SearchResult(
         success=YES,
         hits=[
-            {
-                "sessionId": SESSION,
-                "conversationId": "8c82c545-a3b0-4826-a0d7-f798799fcf85",
-                "role": "assistant",
-                "id": "9c02",
-                "at": AT,
-                "title": "Fix the build",
-                "projectPath": PROJECT,
-                "snippet": "BANANA",
-                "marks": [[0, 6]],
-            }
+            shapes.SearchHit(
+                session_id=SESSION,
+                conversation_id="8c82c545-a3b0-4826-a0d7-f798799fcf85",
+                role="assistant",
+                id="9c02",
+                at=AT,
+                title="Fix the build",
+                project_path=PROJECT,
+                snippet="BANANA",
+                marks=[(0, 6)],
+            )
         ],
         complete=True,
+        next=None,
     ),
     shapes.Usage(
         success=YES,
         by="day",
-        rows=[{"day": "2026-11-23", "replies": 1, "usage": _USAGE, "from": "2026-11-23", "to": "2026-11-23"}],
+        rows=[shapes.UsageRow(day="2026-11-23", replies=1, usage=_USAGE, from_="2026-11-23", to="2026-11-23")],
         total=_USAGE,
         complete=True,
+        next=None,
     ),
-    shapes.Conversations(
+    shapes.ConversationList(
         success=YES,
         conversations=[
-            {
-                "conversationId": "b6f3a3d2-5a0e-4f0e-9d5b-0f5f3a1c7e21",
-                "projectPath": PROJECT,
-                "title": "Why is the build slow?",
-                "lastActivity": AT,
-                "pid": None,
-            }
+            shapes.Conversation(
+                id="b6f3a3d2-5a0e-4f0e-9d5b-0f5f3a1c7e21",
+                project_path=PROJECT,
+                title="Why is the build slow?",
+                first_prompt="The build takes ten minutes. Why?",
+                last_activity=AT,
+                messages=14,
+                pid=None,
+            )
         ],
+        next=None,
     ),
     shapes.CommandOutcome(
         success=YES,
@@ -303,7 +308,7 @@ _ALL: tuple[msgspec.Struct, ...] = (
         host="mac-mini",
         device=_PHONE,
     ),
-    shapes.Devices(success=YES, devices=[_PHONE], current=_PHONE.id),
+    shapes.DeviceList(success=YES, devices=[_PHONE], current=_PHONE.id),
     shapes.SignedOut(success=YES, device=_PHONE),
     shapes.Invitation(
         success=YES,
@@ -341,7 +346,7 @@ _ALL: tuple[msgspec.Struct, ...] = (
     shapes.Draft(success=YES, text="And then", at=AT, by="device:Ada's phone"),
     shapes.PermissionRules(success=YES, rules=[_RULE]),
     shapes.OnePermissionRule(success=YES, rule=_RULE),
-    shapes.Recipients(success=YES, recipients=[_RECIPIENT]),
+    shapes.RecipientList(success=YES, recipients=[_RECIPIENT]),
     shapes.OneRecipient(success=YES, recipient=_RECIPIENT),
     shapes.Acknowledged(success=YES),
     shapes.Tested(
@@ -352,7 +357,7 @@ _ALL: tuple[msgspec.Struct, ...] = (
         milliseconds=180,
         hops=[{"hop": "sent", "at": AT, "ok": True}, {"hop": "accepted", "at": AT + 180, "ok": True}],
     ),
-    shapes.Notices(success=YES, notices=[_NOTICE]),
+    shapes.NoticeList(success=YES, notices=[_NOTICE]),
     shapes.PushKey(success=YES, public_key="BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcx"),
     shapes.LinkUsed(success=YES, done="Allow once", session_id=SESSION),
 )

@@ -17,11 +17,12 @@ from flask import Flask
 
 from api.http.forms import FORM
 from api.http.requests import MAX_ID_LENGTH, MAX_WAIT_SECONDS
-from api.reference import examples, shapes
+from api.reference import descriptions, examples, shapes
 from api.reference.calls import CALLS, EVENTS, ID, MESSAGE_ID, Body, Call
+from api.reference.portable import portable
 from api.terminals import messages
 from shared import __version__
-from shared.bus.messages import MAX_ATTACHMENTS, MAX_MESSAGE_BYTES, Attachment
+from shared.bus.messages import MAX_ATTACHMENTS, MAX_MESSAGE_BYTES, Attachment, Event
 from shared.node import EPOCH_HEADER, NODE_HEADER
 
 REF = "#/components/schemas/{name}"
@@ -62,7 +63,7 @@ ERRORS: Mapping[int, tuple[str, str, bool]] = {
     400: ("invalid_field", "`wait` must be between 0 and 3600 seconds.", False),
     401: ("unauthorized", "A valid token is needed: send `Authorization: Bearer <token>`.", False),
     403: ("insufficient_scope", "This needs a token with the scope `chat`; `dashboard` has `read`.", False),
-    404: ("not_found", "Session not found.", False),
+    404: ("session_not_found", "Session not found.", False),
     408: ("body_too_slow", "The body of this request came too slowly. Send it again.", True),
     409: ("conflict", "This session waits for nothing: somebody else was first.", False),
     413: ("message_too_large", "`message` is over 100 kB. Send the long part as an attachment.", False),
@@ -80,11 +81,6 @@ _PARTS = frozenset({"string", "number", "integer", "boolean"})
 
 _MEDIA: Mapping[str, Mapping[str, Any]] = {
     "application/json": {"type": "object"},
-    "text/event-stream": {
-        "type": "object",
-        "description": "One event of the stream; `data` is JSON.",
-        "properties": {name: {"type": "string"} for name in ("id", "event", "data")},
-    },
 }
 _TAGS = {
     "Messages": "Talking to Claude.",
@@ -112,7 +108,11 @@ def document(app: Flask) -> dict[str, Any]:
     for call in CALLS:
         path = re.sub(r"<(\w+)>", r"{\1}", call.path)
         paths.setdefault(path, {})[call.method.lower()] = _operation(call, views[call.method, call.path], schemas)
-    return {
+    for name, schema in schemas.components.items():
+        _describe(name, schema)
+        if name in schemas.sent:
+            _tell_defaults(schema)
+    made: dict[str, Any] = {
         "openapi": "3.1.0",
         "info": {
             "title": "pilotlight",
@@ -139,9 +139,27 @@ def document(app: Flask) -> dict[str, Any]:
             },
         },
     }
+    return {name: portable(part) for name, part in made.items()}
+
+
+def _describe(name: str, schema: dict[str, Any]) -> None:
+    """Say what each member means, where its type does not."""
+    for member, said in schema.get("properties", {}).items():
+        if "description" not in said and (text := descriptions.member(name, member)) is not None:
+            schema["properties"][member] = {**said, "description": text}
 
 
 _NODE_HEADERS = {name: {"$ref": f"#/components/headers/{name}"} for name in (NODE_HEADER, EPOCH_HEADER)}
+
+
+def _tell_defaults(schema: dict[str, Any]) -> None:
+    """In a body, a default is said in words: of a member that has one some generators believe that it is always there."""
+    for member, said in schema["properties"].items():
+        rest = {name: value for name, value in said.items() if name != "default"}
+        if said.get("default") not in (None, [], {}):
+            default = msgspec.json.encode(said["default"]).decode()
+            rest["description"] = f"{said.get('description', '')} Default: `{default}`.".strip()
+        schema["properties"][member] = rest
 
 
 class _Schemas:
@@ -149,6 +167,8 @@ class _Schemas:
 
     def __init__(self) -> None:
         self.components: dict[str, Any] = {}
+        self.sent: set[str] = set()
+        """What clients send as a body."""
 
     def ref(self, kind: type[Any]) -> dict[str, Any]:
         (schema,), found = msgspec.json.schema_components([kind], ref_template=REF)
@@ -181,12 +201,15 @@ class _Schemas:
         schema["required"] = [*(n for n in schema.get("required", []) if n not in body.drop), *body.need]
         if body.one_of:
             said = {} if body.null_counts else {"not": {"type": "null"}, "minItems": 1}
-            schema["anyOf"] = [{"required": [name], "properties": {name: said}} for name in body.one_of]
+            # With `anyOf` a generator would make a type of each; nobody makes types of `if`.
+            given = [{"required": [name], "properties": {name: said}} for name in body.one_of]
+            schema |= {"if": {"not": {"anyOf": given}}, "then": {"not": {}}}
         if body.exclusive:
             schema["not"] = {"required": list(body.one_of), "properties": dict.fromkeys(body.one_of, said)}
         own = body.kind.__module__.startswith("api.")
         name = body.name or (body.kind.__name__ if own else f"{body.kind.__name__}Request")
         self.components[name] = schema
+        self.sent.add(name)
         return {"$ref": REF.format(name=name)}
 
     def form(self, body: dict[str, Any]) -> dict[str, Any]:
@@ -201,6 +224,7 @@ class _Schemas:
         if schema.get("additionalProperties") is not False:
             schema["additionalProperties"] = {"type": "string"}
         self.components[f"{name}Form"] = schema
+        self.sent.add(f"{name}Form")
         return {"$ref": REF.format(name=f"{name}Form")}
 
 
@@ -230,6 +254,14 @@ def _operation(call: Call, view: Callable[..., Any], schemas: _Schemas) -> dict[
             content[FORM] = {"schema": schemas.form(body), "example": {**call.body.example, "file": ["notes.txt"]}}
             operation["description"] += " Also as `multipart/form-data`: the same fields, and files as attachments."
         operation["requestBody"] = {"required": not call.body.optional, "content": content}
+    if call.streams and call.acts:
+        # Not among the answers: a generator would make one type of them, of which each client gets one half.
+        operation["x-event-stream"] = {
+            "accept": EVENTS.partition(";")[0],
+            "event": _streamed(schemas),
+            "done": schemas.ref(shapes.StreamEnd),
+            "example": examples.SENT_STREAM,
+        }
     if 101 in call.answers:
         operation["x-websocket"] = {
             "received": [schemas.ref(word) for word in messages.RECEIVED],
@@ -239,23 +271,55 @@ def _operation(call: Call, view: Callable[..., Any], schemas: _Schemas) -> dict[
     return operation
 
 
+def _named(path: str) -> str:
+    """What the id in this path is one of."""
+    kinds = {"/api/messages": "message", "/api/devices": "device", "/api/recipients": "recipient"}
+    return next((kind for start, kind in kinds.items() if path.startswith(start)), "session")
+
+
 def _parameters(call: Call, schemas: _Schemas) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
+    if "<token>" in call.path:
+        text = "What the link ends with."
+        found.append(
+            {
+                "name": "token",
+                "in": "path",
+                "required": True,
+                "schema": _KEY,
+                "example": "zaxsFVcU5IXv",
+                "description": text,
+            }
+        )
     if "<id>" in call.path:
         schema, example = next(
             (said for prefix, said in _IDS.items() if call.path.startswith(prefix)), (HINTS["sessionId"], ID)
         )
-        schema = dict(schema)
-        found.append({"name": "id", "in": "path", "required": True, "schema": schema, "example": example})
+        text = f"The id of the {_named(call.path)}."
+        found.append(
+            {
+                "name": "id",
+                "in": "path",
+                "required": True,
+                "schema": dict(schema),
+                "example": example,
+                "description": text,
+            }
+        )
     if "<number>" in call.path:
         schema = {"type": "integer", "minimum": 0, "maximum": MAX_ATTACHMENTS - 1}
-        found.append({"name": "number", "in": "path", "required": True, "schema": schema, "example": 0})
+        more = {"example": 0, "description": "Which of its files, counted from 0."}
+        found.append({"name": "number", "in": "path", "required": True, "schema": schema, **more})
     if call.query is not None:
         query = schemas.plain(call.query)
         needed = query.get("required", [])
         for name, schema in query["properties"].items():
             said = dict(HINTS[name]) if name in HINTS and "enum" not in schema else _without_null(schema)
-            found.append({"name": name, "in": "query", "required": name in needed, "schema": said})
+            if schema.get("default", 0) is None:
+                said.pop("default", None)
+            meaning = descriptions.parameter(f"{call.method} {call.path.replace('<id>', '{id}')}", name)
+            more = {} if meaning is None else {"description": meaning}
+            found.append({"name": name, "in": "query", "required": name in needed, "schema": said, **more})
     if call.acts and call.path != "/api/settings":
         text = (
             "Makes a repeat of this request harmless. `X-Request-Id` does the same. It counts for one call on one session; with "
@@ -287,7 +351,8 @@ def _responses(call: Call, schemas: _Schemas) -> dict[str, Any]:
         text = HTTPStatus(status).phrase
         if isinstance(kind, str):
             media = kind.partition(";")[0]
-            content: dict[str, Any] = {"schema": _MEDIA.get(media, {"type": "string"})}
+            event = _streamed(schemas) if call.streams else None
+            content: dict[str, Any] = {"schema": event or _MEDIA.get(media, {"type": "string"})}
             if media in examples.OTHERS:
                 content["example"] = examples.OTHERS[media]
             found[str(status)] = {"description": text, "content": {media: content}}
@@ -295,10 +360,6 @@ def _responses(call: Call, schemas: _Schemas) -> dict[str, Any]:
             doc = (kind.__doc__ or text).strip()
             content = {"schema": schemas.ref(kind), "example": examples.answer(kind, status)}
             found[str(status)] = {"description": doc, "content": {"application/json": content}}
-    if call.streams and call.acts:
-        schemas.ref(shapes.StreamEnd)
-        media = EVENTS.partition(";")[0]
-        found["200"]["content"][media] = {"schema": _MEDIA[media], "example": examples.SENT_STREAM}
     if call.path.endswith("/screen"):
         for media in ("text/plain", "text/html"):
             found["200"]["content"][media] = {"schema": {"type": "string"}}
@@ -311,6 +372,15 @@ def _responses(call: Call, schemas: _Schemas) -> dict[str, Any]:
         if "$ref" not in response:
             response["headers"] = dict(_NODE_HEADERS)
     return found
+
+
+def _streamed(schemas: _Schemas) -> dict[str, Any]:
+    """The fields of one event of a stream, as its reader finds them."""
+    schemas.ref(shapes.StreamedEvent)
+    kinds = [schemas.ref(Event), schemas.ref(shapes.EventGap)]
+    data = schemas.components["StreamedEvent"]["properties"]["data"]
+    data |= {"contentMediaType": "application/json", "contentSchema": {"anyOf": kinds}}
+    return schemas.ref(shapes.StreamedEvent)
 
 
 def _usual(call: Call) -> set[int]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from shared.access.tokens import Scope
 from shared.bus.messages import (
@@ -90,6 +90,24 @@ class StreamEnd(Shape, frozen=True, kw_only=True):
     error: str | None = None
 
 
+class StreamedEvent(Shape, frozen=True, kw_only=True):
+    """One event of a stream. `event` is its kind, or `gap`: what came between is not kept any more."""
+
+    id: str | None = None
+    event: str | None = None
+    data: str
+
+
+class EventGap(Shape, frozen=True, kw_only=True):
+    """The `data` of a `gap`: events behind `after` are not kept any more."""
+
+    after: int
+    oldest: int
+    head: int
+    epoch: str
+    reason: str
+
+
 class Receipt(MessageView, frozen=True, kw_only=True):
     """A message: how far it came, when each step was reached, and the reply."""
 
@@ -98,7 +116,7 @@ class Receipt(MessageView, frozen=True, kw_only=True):
     content: str
 
 
-class Messages(Success, frozen=True, kw_only=True):
+class MessageList(Success, frozen=True, kw_only=True):
     """A page of messages, oldest first; `next` is the `after` of the page behind it."""
 
     messages: list[MessageView]
@@ -131,10 +149,11 @@ class EndedSession(SessionResult, frozen=True, kw_only=True):
     session_id: str
 
 
-class Sessions(Success, frozen=True, kw_only=True):
-    """Sessions."""
+class SessionList(Success, frozen=True, kw_only=True):
+    """Sessions, the oldest first."""
 
     sessions: list[SessionView]
+    next: str | None = None
 
 
 class ScreenResult(Success, frozen=True, kw_only=True):
@@ -150,7 +169,7 @@ class RecordingStatus(Success, frozen=True, kw_only=True):
     bytes: int
 
 
-class Ticket(Success, frozen=True, kw_only=True):
+class NewTicket(Success, frozen=True, kw_only=True):
     """Leave to open one stream, for `expiresIn` seconds."""
 
     ticket: str
@@ -168,7 +187,7 @@ class KeepAliveResult(Success, frozen=True, kw_only=True):
 
 
 class LegacySession(Shape, frozen=True, kw_only=True):
-    """A session in the origin's words; times in milliseconds."""
+    """A session in the origin's words; times in milliseconds. `pid` is 0 while it sleeps."""
 
     session_id: str
     project_path: str
@@ -177,7 +196,7 @@ class LegacySession(Shape, frozen=True, kw_only=True):
     message_count: int
     expires_at: int
     state: SessionState
-    pid: int | None = None
+    pid: int
 
 
 class LegacyStats(Shape, frozen=True, kw_only=True):
@@ -243,6 +262,14 @@ class Unhealthy(Shape, frozen=True, kw_only=True):
     epoch: str | None = None
 
 
+class HealthCheck(Shape, frozen=True, kw_only=True):
+    """One thing that was looked at."""
+
+    name: str
+    status: str
+    detail: str
+
+
 class FullHealth(Shape, frozen=True, kw_only=True):
     """Check by check."""
 
@@ -252,7 +279,7 @@ class FullHealth(Shape, frozen=True, kw_only=True):
     active_sessions: int
     session_count: int
     resources: dict[str, Any]
-    checks: list[dict[str, Any]]
+    checks: list[HealthCheck]
     timestamp: int
     node: NodeView
     epoch: str
@@ -265,26 +292,66 @@ class History(Success, frozen=True, kw_only=True):
     next: str | None
 
 
+class SearchHit(Shape, frozen=True, kw_only=True):
+    """Where it was said, and around which words."""
+
+    session_id: str | None
+    conversation_id: str
+    role: str
+    id: str | None
+    at: int | None
+    title: str | None
+    project_path: str | None
+    snippet: str
+    marks: list[tuple[int, int]]
+
+
 class SearchResult(Success, frozen=True, kw_only=True):
     """The best matches first; `marks` are [start, end) in `snippet`. Not `complete`: ask again."""
 
-    hits: list[dict[str, Any]]
+    hits: list[SearchHit]
     complete: bool
+    next: str | None
+
+
+class UsageRow(Shape, frozen=True, kw_only=True):
+    """Tokens of one day (`day`) or of one session (`sessionId`)."""
+
+    day: str | None = None
+    session_id: str | None = None
+    replies: int
+    usage: dict[str, int]
+    from_: str = field(name="from")
+    to: str
 
 
 class Usage(Success, frozen=True, kw_only=True):
-    """Tokens: `rows` by day or session, newest first, and their `total`."""
+    """Tokens: `rows` by day or session, newest first, and the `total` of all of them, whatever the page."""
 
     by: Literal["day", "session"]
-    rows: list[dict[str, Any]]
+    rows: list[UsageRow]
     total: dict[str, int]
     complete: bool
+    next: str | None
 
 
-class Conversations(Success, frozen=True, kw_only=True):
+class Conversation(Shape, frozen=True, kw_only=True):
+    """A conversation that `claude` made elsewhere on this machine."""
+
+    id: str
+    project_path: str | None
+    title: str | None
+    first_prompt: str | None
+    last_activity: int
+    messages: int
+    pid: int | None
+
+
+class ConversationList(Success, frozen=True, kw_only=True):
     """Not ours; `pid` is a live process that has it open, and then it cannot be resumed."""
 
-    conversations: list[dict[str, Any]]
+    conversations: list[Conversation]
+    next: str | None
 
 
 class CommandOutcome(Success, frozen=True, kw_only=True):
@@ -345,7 +412,7 @@ class Device(Shape, frozen=True, kw_only=True):
     token_name: str | None = None
 
 
-class Devices(Success, frozen=True, kw_only=True):
+class DeviceList(Success, frozen=True, kw_only=True):
     """Browsers that are signed in, the one used last first; `current` is the one that asks."""
 
     devices: list[Device]
@@ -431,7 +498,7 @@ class OnePermissionRule(Success, frozen=True, kw_only=True):
     rule: RuleView
 
 
-class Recipients(Success, frozen=True, kw_only=True):
+class RecipientList(Success, frozen=True, kw_only=True):
     """All of them, those of the configuration first."""
 
     recipients: list[RecipientView]
@@ -457,7 +524,7 @@ class Tested(Success, frozen=True, kw_only=True):
     hops: list[dict[str, Any]]
 
 
-class Notices(Success, frozen=True, kw_only=True):
+class NoticeList(Success, frozen=True, kw_only=True):
     """What was told, and what was not and why, newest first."""
 
     notices: list[NoticeView]

@@ -55,6 +55,7 @@ class SearchQuery(Struct, rename="camel", frozen=True, kw_only=True, forbid_unkn
     q: Annotated[str, Meta(min_length=1, max_length=1000)]
     limit: int = 100
     session: str | None = None
+    after: requests.PageCursor | None = None
 
 
 class UsageQuery(Struct, rename="camel", frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -62,6 +63,8 @@ class UsageQuery(Struct, rename="camel", frozen=True, kw_only=True, forbid_unkno
 
     by: Literal["day", "session"] = "day"
     session: str | None = None
+    after: requests.PageCursor | None = None
+    limit: int | None = None
 
 
 class ConversationsQuery(Struct, rename="camel", frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -69,6 +72,7 @@ class ConversationsQuery(Struct, rename="camel", frozen=True, kw_only=True, forb
 
     project: str | None = None
     limit: int = 100
+    after: requests.PageCursor | None = None
 
 
 class CommandRequest(Struct, rename="camel", frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -91,7 +95,7 @@ class QueuePosition(Struct, rename="camel", frozen=True, kw_only=True, forbid_un
 
 
 @routes.get("/api/sessions/<id>/history")
-def history(id: str) -> Response:
+def get_history(id: str) -> Response:
     """What was said in a session, oldest first, from its end backwards.
 
     With tool calls and results, commands, token usage, and what a person typed at the terminal.
@@ -103,7 +107,7 @@ def history(id: str) -> Response:
 
 
 @routes.get("/api/sessions/<id>/export")
-def export(id: str) -> Response:
+def export_history(id: str) -> Response:
     """The whole history as a file, Markdown or JSON. It comes as it is read: one that breaks off is not whole."""
     session = requests.session_id(id)
     wanted = ExportRequest(session_id=session, format=requests.query(ExportQuery).format)
@@ -148,7 +152,9 @@ def search() -> Response:
     asked = requests.query(SearchQuery)
     session = requests.session_id(asked.session) if asked.session is not None else None
     everywhere = session is None and allows(g.identity.scope, "admin")
-    wanted = SearchRequest(query=asked.q, limit=_limit(asked.limit), session_id=session, everywhere=everywhere)
+    wanted = SearchRequest(
+        query=asked.q, limit=_limit(asked.limit), session_id=session, everywhere=everywhere, after=asked.after
+    )
     return json_response({"success": True, **api().call("search", wanted, timeout=READ_SECONDS)})
 
 
@@ -157,7 +163,7 @@ def usage() -> Response:
     """Tokens by day or by session; each reply counts once, whatever was forked or resumed."""
     asked = requests.query(UsageQuery)
     session = requests.session_id(asked.session) if asked.session is not None else None
-    wanted = UsageRequest(by=asked.by, session_id=session)
+    wanted = UsageRequest(by=asked.by, session_id=session, after=asked.after, limit=requests.page_limit(asked.limit))
     return json_response({"success": True, **api().call("usage", wanted, timeout=READ_SECONDS)})
 
 
@@ -165,7 +171,7 @@ def usage() -> Response:
 def conversations() -> Response:
     """Conversations that `claude` made elsewhere on this machine; `POST /api/sessions` with `resume` goes on with one."""
     asked = requests.query(ConversationsQuery)
-    wanted = ListConversations(project_path=asked.project, limit=_limit(asked.limit))
+    wanted = ListConversations(project_path=asked.project, limit=_limit(asked.limit), after=asked.after)
     return json_response({"success": True, **api().call("conversations.list", wanted, timeout=READ_SECONDS)})
 
 

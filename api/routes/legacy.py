@@ -25,6 +25,9 @@ routes = Blueprint("legacy", __name__)
 _NO_SESSION = "Session not found"
 _NO_INTERACTIVE = "Interactive session not found"
 _WORKING = frozenset({"starting", "busy", "waiting"})
+ASLEEP = 0
+"""The `pid` of a session without a process: the origin had none of those, and its clients read a number."""
+
 _RECAP_SECONDS = 50.0
 """The origin's clients wait a minute for an answer."""
 
@@ -58,10 +61,10 @@ def keep_alive() -> Response:
         try:
             result = here.hold("session.keep_alive", request, wait)
         except NotFound:
-            raise NotFound(_NO_SESSION) from None
+            raise NotFound(_NO_SESSION, code="session_not_found") from None
         except Conflict as error:
             if error.error_code == "session_ended":  # the origin forgot those that had ended
-                raise NotFound(_NO_SESSION) from None
+                raise NotFound(_NO_SESSION, code="session_not_found") from None
             raise
     answer: dict[str, Any] = {"success": True, "sessionId": session, "extended": True}
     skipped = result.get("recapSkipped") if free else "too_many_requests"
@@ -83,7 +86,7 @@ def active() -> Response:
     return json_response(
         {
             "success": True,
-            "sessions": [{**_common(view), "pid": view.pid, "state": view.state} for view in views],
+            "sessions": [{**_common(view), "state": view.state} for view in views],
             "stats": {
                 "totalSessions": len(views),
                 "maxSessions": most,
@@ -107,7 +110,6 @@ def interactive_status(id: str) -> Response:
             "timeRemaining": max(0, expires - now),
             "isExpired": expires <= now,
             "needsWarning": view.warned,
-            "pid": view.pid,
             "active": expires > now or view.state in _WORKING,
             "state": view.state,
         }
@@ -121,7 +123,7 @@ def end_interactive(id: str) -> Response:
     try:
         stop(StopSession(session_id=session, key=requests.idempotency_key()))
     except NotFound:
-        raise NotFound(_NO_INTERACTIVE) from None
+        raise NotFound(_NO_INTERACTIVE, code="session_not_found") from None
     return json_response({"success": True, "message": "Interactive session terminated", "sessionId": session})
 
 
@@ -131,9 +133,9 @@ def _interactive(id: str) -> SessionView:
     try:
         view = msgspec.convert(api().call("session.get", SessionRef(session_id=session)), SessionView)
     except NotFound:
-        raise NotFound(_NO_INTERACTIVE) from None
+        raise NotFound(_NO_INTERACTIVE, code="session_not_found") from None
     if view.state == "ended":
-        raise NotFound(_NO_INTERACTIVE)
+        raise NotFound(_NO_INTERACTIVE, code="session_not_found")
     return view
 
 
@@ -146,6 +148,7 @@ def _common(view: SessionView) -> dict[str, Any]:
         "lastActivity": view.last_activity,
         "messageCount": view.message_count,
         "expiresAt": view.expires_at if view.expires_at is not None else view.last_activity + lifetime,
+        "pid": view.pid or ASLEEP,
     }
 
 

@@ -35,18 +35,27 @@ ACT_SECONDS = 10.0
 
 
 class SessionsQuery(Struct, rename="camel", frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Which sessions; `state=ended` includes the ended ones by itself."""
+    """Which sessions; `state=ended` includes the ended ones by itself. Without `limit` all of them; `after` is the `next` of the
+    page before."""
 
     state: SessionState | None = None
     include_ended: bool = False
+    after: requests.PageCursor | None = None
+    limit: int | None = None
 
 
 @routes.get("/api/sessions")
 def list_sessions() -> Response:
     """All sessions that are not ended, and those too with `includeEnded=true`."""
     asked = requests.query(SessionsQuery)
-    wanted = ListSessions(state=asked.state, include_ended=asked.include_ended or asked.state == "ended")
-    return json_response({"success": True, "sessions": api().call("session.list", wanted)["sessions"]})
+    wanted = ListSessions(
+        state=asked.state,
+        include_ended=asked.include_ended or asked.state == "ended",
+        after=asked.after,
+        limit=requests.page_limit(asked.limit),
+    )
+    found = api().call("session.list", wanted)
+    return json_response({"success": True, "sessions": found["sessions"], "next": found.get("next")})
 
 
 @routes.get("/api/attention")

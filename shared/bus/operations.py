@@ -118,7 +118,7 @@ class ExportRequest(Wire, frozen=True, forbid_unknown_fields=True):
 
 
 class SearchRequest(Wire, frozen=True, forbid_unknown_fields=True):
-    """`search` -> {hits: [{sessionId, conversationId, role, id, at, title, projectPath, snippet, marks}], complete}.
+    """`search` -> {hits: [{sessionId, conversationId, role, id, at, title, projectPath, snippet, marks}], complete, next}.
 
     Words and "phrases"; `everywhere` also in conversations that `claude` made elsewhere, whose `sessionId` is null.
     """
@@ -127,20 +127,24 @@ class SearchRequest(Wire, frozen=True, forbid_unknown_fields=True):
     limit: int = 20
     session_id: str | None = None
     everywhere: bool = True
+    after: str | None = None
 
 
 class UsageRequest(Wire, frozen=True, forbid_unknown_fields=True):
-    """`usage` -> {by, rows: [{day | sessionId, replies, usage, from, to}], total, complete}."""
+    """`usage` -> {by, rows: [{day | sessionId, replies, usage, from, to}], total, complete, next}."""
 
     by: Literal["day", "session"] = "day"
     session_id: str | None = None
+    after: str | None = None
+    limit: int | None = None
 
 
 class ListConversations(Wire, frozen=True, forbid_unknown_fields=True):
-    """`conversations.list` -> {conversations}: those that `claude` made elsewhere on this machine, newest first."""
+    """`conversations.list` -> {conversations, next}: those that `claude` made elsewhere on this machine, newest first."""
 
     project_path: str | None = None
     limit: int = 50
+    after: str | None = None
 
 
 class ForkSession(Wire, frozen=True, forbid_unknown_fields=True):
@@ -161,10 +165,12 @@ class RunCommand(Wire, frozen=True, forbid_unknown_fields=True):
 
 
 class ListSessions(Wire, frozen=True, forbid_unknown_fields=True):
-    """`session.list` -> {sessions: [SessionView]}; ended ones on request."""
+    """`session.list` -> {sessions: [SessionView], next}, oldest first; ended ones on request. Without `limit` all of them."""
 
     state: SessionState | None = None
     include_ended: bool = False
+    after: str | None = None
+    limit: int | None = None
 
 
 class MessageRef(Wire, frozen=True, forbid_unknown_fields=True):
@@ -425,9 +431,9 @@ class UseLink(Wire, frozen=True, forbid_unknown_fields=True):
 THEMSELVES = ("webpush", "apns")
 """Devices that register themselves; whoever adds another kind says where pilotlight sends to."""
 
-Effect = Literal["looks", "acts", "sends"]
+Effect = Literal["looks", "acts", "sends", "opens"]
 """What an operation leaves behind: nothing that lasts; an `audit` event when it is asked for; one with the message that it
-accepts."""
+accepts, or with the session that it opens."""
 
 
 @dataclass(frozen=True)
@@ -460,8 +466,8 @@ OPERATIONS: dict[str, Operation] = {
         Operation("draft.get", DraftRef, "chat", "looks"),
         Operation("draft.set", KeepDraft, "chat", "looks"),
         Operation("folders.list", ListFolders, "chat", "looks"),
-        Operation("session.create", CreateSession, "chat", "acts"),
-        Operation("session.fork", ForkSession, "chat", "acts"),
+        Operation("session.create", CreateSession, "chat", "opens"),
+        Operation("session.fork", ForkSession, "chat", "opens"),
         Operation("session.update", UpdateSession, "chat", "acts"),
         Operation("session.wake", SessionRef, "chat", "acts"),
         Operation("session.reopen", SessionRef, "chat", "acts"),
@@ -528,3 +534,6 @@ def needed(op: str, args: Mapping[str, Any]) -> Scope:
 
 SENDS = with_effect("sends")
 """What gives Claude words of a client: recorded when it is accepted, since only then its session is known."""
+
+OPENS = with_effect("opens")
+"""What makes a session: recorded when there is one, under its id."""

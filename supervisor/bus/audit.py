@@ -1,8 +1,9 @@
 """Who did what: one `audit` event for everything that changes something, for what was refused, and for who may come in.
 
-What is asked is recorded before it is done; a message when it is accepted, in the same transaction (`Pool.send`), since only
-then its session is known. What must not regress: neither text nor keys are in it, whoever is refused over and over cannot
-flood the journal, and tokens and keys that were made or revoked while nobody watched are found at the next look.
+What is asked is recorded before it is done; a message when it is accepted, and a session when it is opened, in the same
+transaction (`Pool.send`, `Pool.create`), since only then the session is known. What must not regress: neither text nor keys are
+in it, whoever is refused over and over cannot flood the journal, and tokens and keys that were made or revoked while nobody
+watched are found at the next look.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from shared.access.devices import Devices
 from shared.access.tokens import DEFAULT_NAME, Keyring
 from shared.bus import events
 from shared.bus.messages import Request
-from shared.bus.operations import SENDS, RefusedCall, with_effect
+from shared.bus.operations import OPENS, SENDS, RefusedCall, with_effect
 from shared.errors import Forbidden, PilotlightError, StorageFailed, Unavailable
 from shared.foreign_file import SMALL, read_foreign
 from shared.paths import Paths
@@ -74,10 +75,15 @@ class Audit:
         self._append(request.op, request.actor, session, **more)
 
     def failed(self, request: Request, arguments: Any, error: PilotlightError) -> None:
-        """A message was not accepted."""
-        if request.op in SENDS:
+        """A message was not accepted, or a session not opened."""
+        if request.op in SENDS | OPENS:
+            session = getattr(arguments, "session_id", None)
             with suppress(StorageFailed):  # which may be why it was not
-                self._append(request.op, request.actor, arguments.session_id, refused=error.error_code)
+                self._append(request.op, request.actor, session, refused=error.error_code)
+
+    def opened_before(self, request: Request, session: str) -> None:
+        """Somebody asks again for a session that this key has opened."""
+        self._append(request.op, request.actor, session, duplicate=True)
 
     async def note(self, arguments: RefusedCall, request: Request) -> dict[str, Any]:
         """`audit.refused`."""

@@ -24,6 +24,9 @@ MAX_TITLE = 200
 MAX_SEARCHED_BYTES = 1 << 30
 """How much of what was said elsewhere is searched, newest first."""
 
+ExportPosition = tuple[int, str]
+"""Of a conversation in the list: the later, the smaller its number; then its id."""
+
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _SAID = (b'"role":"user"', b'"role":"assistant"')
 
@@ -60,19 +63,29 @@ class ConversationCatalog:
         self._home = claude_home
         self._known: dict[Path, tuple[tuple[int, int], Conversation | None]] = {}
 
-    def others(self, ours: Collection[str], project: str | None, limit: int) -> list[Conversation]:
-        """Those that are not ours and in which something was said, the most recent first."""
+    def others(
+        self, ours: Collection[str], project: str | None, limit: int, after: ExportPosition | None = None
+    ) -> tuple[list[Conversation], ExportPosition | None]:
+        """Those that are not ours and in which something was said, the most recent first, behind a place; and the place of the
+        last one, when there may be more."""
         found: list[Conversation] = []
+        last: ExportPosition | None = None
         stamped = self._stamped(ours)
         for mtime, size, path in stamped:
+            place = (-mtime, path.stem)
+            if after is not None and place <= after:
+                continue
             conversation = self._look(path, mtime, size)
             if conversation is not None and project in (None, conversation.project_path):
-                found.append(conversation)
-                if len(found) >= limit:
+                if len(found) == limit:
                     break
+                found.append(conversation)
+                last = place
+        else:
+            last = None
         for path in set(self._known) - {path for _, _, path in stamped}:
             del self._known[path]
-        return found
+        return found, last
 
     def transcripts(self, ours: Collection[str]) -> list[Path]:
         """The transcripts that are not ours and are searched: the newest MAX_SEARCHED_BYTES of them."""
@@ -95,7 +108,7 @@ class ConversationCatalog:
                     continue
                 if odd(facts.st_mode) is None:
                     stamped.append((facts.st_mtime_ns, facts.st_size, path))
-        return sorted(stamped, reverse=True)
+        return sorted(stamped, key=lambda facts: (-facts[0], facts[2].stem, facts[2]))
 
     def one(self, identity: str) -> Conversation | None:
         """One conversation by its id, ours or not; None when it has no transcript."""

@@ -15,7 +15,7 @@ from msgspec import UNSET, UnsetType
 
 from shared.bus import events
 from shared.bus.messages import MessageKind, MessageView, Sent, SessionView
-from shared.bus.operations import SENDS, CreateSession, SendMessage
+from shared.bus.operations import OPENS, SENDS, CreateSession, SendMessage
 from shared.errors import Busy, Conflict, NotFound, PilotlightError, StorageFailed
 from supervisor import clock
 from supervisor.claude import normalization
@@ -99,8 +99,9 @@ class Pool:
 
     # -- creating --------------------------------------------------------------------------------------------------
 
-    def create(self, request: CreateSession) -> ManagedSession:
-        """A new session, still without a process. Raise InvalidRequest when the project is no directory."""
+    def create(self, request: CreateSession, op: str, actor: str) -> ManagedSession:
+        """A new session, still without a process, with who has opened it in the journal. Raise InvalidRequest when the project is
+        no directory."""
         project = opening.project_folder(request.project_path)
         self.places.check()
         identity = str(uuid.uuid4())
@@ -128,6 +129,8 @@ class Pool:
             if origin is not None and not request.fork:  # what was said before is nobody's answer
                 self.store.set_position(identity, f"transcript:{origin.name}", origin.stat().st_size)
             self.store.append(events.Created(project_path=record.project_path, from_=request.resume or UNSET), identity)
+            if op in OPENS:  # a message that opens one is recorded with it
+                self.store.append(events.Audit(op=op, actor=actor, session=identity), identity)
         managed = self._admit_record(record)
         managed.begin()
         return managed
@@ -183,7 +186,9 @@ class Pool:
                     trust=request.trust,
                     permission_mode=request.permission_mode,
                     model=request.model,
-                )
+                ),
+                op,
+                actor,
             )
         session = managed.session
         if self.store.count_open(session.id) >= self.services.config().sessions.max_queue:

@@ -197,8 +197,11 @@ class Index:
 
     # -- asking ------------------------------------------------------------------------------------------------------
 
-    def search(self, query: str, limit: int, session: str | None, everywhere: bool = False) -> list[dict[str, Any]]:
-        """The best matches first, each with a snippet and where its marks are. Raise InvalidRequest, StorageFailed.
+    def search(
+        self, query: str, limit: int, session: str | None, everywhere: bool = False, skipped: int = 0
+    ) -> tuple[list[dict[str, Any]], bool]:
+        """The best matches behind the first `skipped`, each with a snippet and where its marks are, and whether there are more.
+        Raise InvalidRequest, StorageFailed.
 
         With `everywhere` also conversations from elsewhere; their `sessionId` is None. `path` is the transcript.
         """
@@ -213,10 +216,11 @@ class Index:
         with self._lock, self._database() as db:
             rows = db.execute(
                 f"SELECT e.session, e.conversation, e.role, e.uuid, e.at, e.path, snippet(words, 0, '\x02', '\x03', '…', ?) "
-                f"FROM words JOIN entries e ON e.id = words.rowid WHERE {where} ORDER BY rank LIMIT ?",
-                (SNIPPET_WORDS, *values, limit),
+                f"FROM words JOIN entries e ON e.id = words.rowid WHERE {where} ORDER BY rank, e.id "
+                "LIMIT ? OFFSET ?",
+                (SNIPPET_WORDS, *values, limit + 1, max(0, skipped)),
             ).fetchall()
-        return [
+        found = [
             {
                 "sessionId": owner or None,
                 "conversationId": conversation,
@@ -226,8 +230,9 @@ class Index:
                 "path": path,
                 **_marks(snippet),
             }
-            for owner, conversation, role, uuid, at, path, snippet in rows
+            for owner, conversation, role, uuid, at, path, snippet in rows[:limit]
         ]
+        return found, len(rows) > limit
 
     def usage(self, by: str, session: str | None) -> list[dict[str, Any]]:
         """Tokens by `day` (of this machine's time zone) or by `session`, newest day first."""

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import functools
+import http.server
+import re
+import threading
+from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import expect
 
 from tests.browser.lab import DESK, Desk
-from tests.harness import until
+from tests.harness import ROOT, until
 
 
 def test_the_keyboard_of_the_terminal_is_taken_and_given_back(face: Desk) -> None:
@@ -40,3 +45,36 @@ def test_the_keyboard_of_the_terminal_is_taken_and_given_back(face: Desk) -> Non
     page.keyboard.press("d")
     expect(page.get_by_text("You are looking.")).to_be_visible()
     assert not face.house.session(session)["writer"]
+
+
+class _Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: Any) -> None:
+        """Nothing."""
+
+
+def test_the_page_of_the_documentation_works_from_where_it_says(face: Desk, tmp_path: Path) -> None:
+    text = (ROOT / "docs" / "terminal.md").read_text()
+    page_text, setting = re.search(r"```html\n(.*?)```", text, re.S), re.search(r"allowed_origins: (\[.*\])", text)
+    assert page_text
+    assert setting
+    (tmp_path / "terminal.html").write_text(page_text[1])
+    with http.server.ThreadingHTTPServer(
+        ("127.0.0.1", 0), functools.partial(_Quiet, directory=str(tmp_path))
+    ) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        origin = f"http://localhost:{server.server_port}"
+        assert setting[1] == '["http://localhost:8000"]'
+        face.house.config["api"]["allowed_origins"] = [origin]
+        face.house.kill_api()
+        face.house.start_api()
+        _, session = face.house.ask("Hello", title="Documented")
+        page = face.context(DESK).new_page()
+        page.goto(f"{origin}/terminal.html#api={face.url}&session={session}&token={face.house.token}")
+        expect(page.locator("#screen")).to_contain_text("Hello")
+        page.keyboard.type("typed there")
+        until(
+            lambda: "typed there" in face.house.call("session.screen", {"sessionId": session})["text"],
+            "the keys are in the box",
+        )
+        page.close()
+        server.shutdown()

@@ -3,12 +3,17 @@ one that has ended, and with a `claude` that cannot be started. (`tests/unit/api
 
 from __future__ import annotations
 
+import json
+import re
 from typing import Any
 
 import jsonschema_rs
+import msgspec
 import pytest
 
 from api.reference.calls import CALLS, ID, MESSAGE_ID, Call
+from shared.bus.operations import OPERATIONS
+from shared.errors import NotFound
 from tests.conftest import MakeHouse
 from tests.faults.stand_in import Fake
 from tests.harness import House, claude_binary, releases
@@ -69,7 +74,7 @@ def test_every_call_answers_as_its_document_says(fake: Fake) -> None:
     for fate in ("lives", "sleeps", "has ended"):
         _, sent = client.chat(CHAT, wait=60)
         session, message = sent["sessionId"], sent["messageId"]
-        known = {ID: session, MESSAGE_ID: message, "/home/me/project": str(fake.house.project)}
+        known = {ID: session, MESSAGE_ID: message, "/tmp": str(fake.house.project)}
         assert sent["reply"] == "You said: hi"
         if fate != "lives":
             op = "session.hibernate" if fate == "sleeps" else "session.kill"
@@ -83,6 +88,42 @@ def test_every_call_answers_as_its_document_says(fake: Fake) -> None:
                     {"sessionId": session} if call is CHAT else {"wait": 0} if call.path.endswith("/commands") else {}
                 )
             client.ask(call, path + ("?q=hi" if call.path == "/api/search" else ""), body)
+
+
+NOBODY = "00000000-0000-4000-8000-000000000000"
+
+
+def test_an_unknown_session_has_one_name_and_what_is_opened_is_in_the_journal(fake: Fake) -> None:
+    house, client = fake.house, Client(fake.house)
+    for call in CALLS:
+        if "<id>" in call.path and "/sessions/" in call.path and 101 not in call.answers:
+            body = dict(call.body.example) if call.body is not None else None
+            for unknown in (NOBODY, "nobody"):
+                status, answer = client.ask(call, call.path.replace("<id>", unknown), body)
+                assert (status, answer["code"]) == (404, "session_not_found"), call.path
+        if call.query is not None and "session" in call.query.__struct_fields__ and not call.streams:
+            for unknown in (NOBODY, "nobody"):
+                asked = "q=x&" if call.path == "/api/search" else ""
+                status, answer = client.ask(call, f"{call.path}?{asked}session={unknown}")
+                assert (status, answer["code"]) == (404, "session_not_found"), call.path
+    needed: dict[str, Any] = {"query": "x", "text": "x", "cols": 80, "rows": 24, "command": "/x", "choice": "allow"}
+    for operation in OPERATIONS.values():
+        fields = {field.encode_name: field for field in msgspec.structs.fields(operation.arguments)}
+        if fields.get("sessionId") is None or operation.name in ("audit.refused", "events.since"):
+            continue
+        args = {name: value for name, value in needed.items() if name in fields} | {"sessionId": NOBODY}
+        with pytest.raises(NotFound) as refused:
+            house.call(operation.name, args)
+        assert refused.value.error_code == "session_not_found", operation.name
+
+    status, made = client.ask(CREATE, CREATE.path, {"projectPath": str(house.project)})
+    assert status == 201
+    told = [event for event in house.events() if event["kind"] == "audit" and event["data"]["op"] == "session.create"]
+    assert [(event["session"], event["data"]["session"]) for event in told] == [(made["session"]["id"],) * 2]
+    for name in ("supervisor", "api"):
+        lines = [json.loads(line) for line in (house.paths.log_dir / f"{name}.log").read_text().splitlines()]
+        assert lines
+        assert all(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", line["at"]) for line in lines), name
 
 
 def test_a_claude_that_ends_at_once_is_a_bad_gateway(fake: Fake) -> None:

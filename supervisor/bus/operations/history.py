@@ -17,6 +17,7 @@ from shared.bus import events, operations
 from shared.bus.messages import CommandResult, HistoryEntry, HistoryPage, Request
 from shared.bus.operations import CreateSession, SendMessage
 from shared.errors import Conflict, InvalidRequest, NotFound, StorageFailed
+from supervisor.bus.operations import paging
 from supervisor.bus.operations.table import Ops
 from supervisor.claude.home import find_transcript, transcript_path
 from supervisor.claude.slash_commands import check_command
@@ -36,8 +37,6 @@ from supervisor.store.store import SessionRecord, now_ms
 COMMAND = "session.command"
 MAX_ENTRIES = 1000
 MAX_QUEUE_SHOWN = 1000
-MAX_HITS = 1000
-MAX_CONVERSATIONS = 1000
 INDEX_SECONDS = 20.0
 """How often what is new is indexed when nobody searches."""
 
@@ -220,12 +219,13 @@ class TalkOps:
         search_index.expression(arguments.query)
         if arguments.session_id:
             self._find(arguments.session_id)
-        if not 1 <= arguments.limit <= MAX_HITS:
-            raise InvalidRequest(f"`limit` must be between 1 and {MAX_HITS}.", code="invalid_limit")
+        paging.check_limit(arguments.limit)
+        place = paging.place_of(arguments.after)
+        skipped = place[0] if place is not None else 0
         complete = await self._catch_up(CATCH_UP_SECONDS)
         everywhere = arguments.everywhere and arguments.session_id is None
-        hits = await asyncio.to_thread(
-            self._index.search, arguments.query, arguments.limit, arguments.session_id, everywhere
+        hits, more = await asyncio.to_thread(
+            self._index.search, arguments.query, arguments.limit, arguments.session_id, everywhere, skipped
         )
         foreign = {hit["path"] for hit in hits if hit["sessionId"] is None}
         seen = await asyncio.to_thread(lambda: {path: glimpse(Path(path)) for path in foreign})
@@ -236,7 +236,8 @@ class TalkOps:
             hit["title"], hit["projectPath"] = (
                 (record.title, record.project_path) if record else (title or first, project)
             )
-        return {"hits": hits, "complete": complete}
+        following = paging.cursor((skipped + len(hits), "")) if more else None
+        return {"hits": hits, "complete": complete, "next": following}
 
     async def _usage(self, arguments: operations.UsageRequest, _: Request) -> Any:
         if arguments.session_id:
@@ -247,19 +248,21 @@ class TalkOps:
         for row in rows:
             for name, count in row["usage"].items():
                 total[name] = total.get(name, 0) + count
-        return {"by": arguments.by, "rows": rows, "total": total, "complete": complete}
+        told, following = paging.page(rows, _place_of_usage, arguments.after, arguments.limit)
+        return {"by": arguments.by, "rows": told, "total": total, "complete": complete, "next": following}
 
     # -- other conversations -----------------------------------------------------------------------------------------
 
     async def _conversations(self, arguments: operations.ListConversations, _: Request) -> Any:
-        if not 1 <= arguments.limit <= MAX_CONVERSATIONS:
-            raise InvalidRequest(f"`limit` must be between 1 and {MAX_CONVERSATIONS}.", code="invalid_limit")
+        paging.check_limit(arguments.limit)
         ours = _conversations_of(self._store.sessions(include_ended=True))
         project = arguments.project_path
-        found = await asyncio.to_thread(self._library.others, ours, project, arguments.limit)
-        return {"conversations": [conversation.view() for conversation in found]}
+        after = paging.place_of(arguments.after)
+        found, last = await asyncio.to_thread(self._library.others, ours, project, arguments.limit, after)
+        following = paging.cursor(last) if last is not None else None
+        return {"conversations": [conversation.view() for conversation in found], "next": following}
 
-    async def _fork(self, arguments: operations.ForkSession, _: Request) -> Any:
+    async def _fork(self, arguments: operations.ForkSession, request: Request) -> Any:
         session = self._find(arguments.session_id).session
         record = session.record
         source = self._sources(record)[-1]
@@ -279,10 +282,15 @@ class TalkOps:
             append_system_prompt=launch.append_system_prompt,
         )
         view = await self._ops.open(
-            wanted, RequestKey("session.fork", session.id, arguments.key, digest(arguments.title))
+            wanted, RequestKey("session.fork", session.id, arguments.key, digest(arguments.title)), request
         )
         chat_mode.inherit(self._find(view.id).session, record.intent)
         return view
+
+
+def _place_of_usage(row: dict[str, Any]) -> paging.ExportPosition:
+    """The newest first."""
+    return -int(row["to"].replace("-", "")), row.get("day") or row["sessionId"]
 
 
 def _conversations_of(records: list[SessionRecord]) -> set[str]:

@@ -24,6 +24,7 @@ from shared.errors import (
     Unavailable,
 )
 from supervisor.bus.audit import Audit
+from supervisor.bus.operations import paging
 from supervisor.bus.operations import recap as recaps
 from supervisor.delivery import answer, interrupt
 from supervisor.delivery.keyboard import keyboard, refuse_beside_writer
@@ -166,16 +167,17 @@ class Ops:
 
     # -- sessions --------------------------------------------------------------------------------------------------
 
-    async def _create(self, arguments: operations.CreateSession, _: Request) -> Any:
+    async def _create(self, arguments: operations.CreateSession, request: Request) -> Any:
         key = idempotency.RequestKey("session.create", None, arguments.key, idempotency.asked(arguments))
-        return await self.open(arguments, key)
+        return await self.open(arguments, key, request)
 
-    async def open(self, arguments: operations.CreateSession, key: idempotency.RequestKey) -> Any:
+    async def open(self, arguments: operations.CreateSession, key: idempotency.RequestKey, request: Request) -> Any:
         """A new session, or the one that this key has opened."""
         store = self._pool.store
         if (known := key.recall(store, idempotency.opened)) is not None:
+            self.audit.opened_before(request, known["id"])
             return self._pool.managed(known["id"]).session.view()
-        managed = self._pool.create(arguments)
+        managed = self._pool.create(arguments, request.op, request.actor)
         session = managed.session
         key.remember(store, {"id": session.id})
         try:
@@ -205,7 +207,8 @@ class Ops:
                     views.append(view_of(record, config, self._pool.store.count_open(record.id)))
         if arguments.state:
             views = [view for view in views if view.state == arguments.state]
-        return {"sessions": views}
+        told, following = paging.page(views, lambda view: (view.created_at, view.id), arguments.after, arguments.limit)
+        return {"sessions": told, "next": following}
 
     def _find(self, session_id: str) -> ManagedSession:
         return self._pool.managed(session_id)

@@ -29,6 +29,14 @@ def test_keep_alive_extends(ask: Caller) -> None:
     assert ask.supervisor.last("session.keep_alive").action == "extend"
 
 
+def test_a_sleeper_has_the_pid_0_where_an_old_client_reads_a_number_and_nowhere_else(ask: Caller) -> None:
+    session = ask.supervisor.add_session(state="hibernated", pid=None)["id"]
+
+    assert ask("GET", f"/api/sessions/interactive/{session}/status").json["pid"] == 0
+    assert [view["pid"] for view in ask("GET", "/api/sessions/active").json["sessions"]] == [0]
+    assert ask("GET", f"/api/sessions/{session}").json["session"]["pid"] is None
+
+
 def test_keep_alive_recap(ask: Caller) -> None:
     session = ask.supervisor.add_session()["id"]
 

@@ -16,7 +16,8 @@ from schemathesis import Case, GenerationMode
 from schemathesis.checks import positive_data_acceptance
 
 from api.http import forms
-from api.reference import calls, openapi, page
+from api.reference import calls, descriptions, openapi, page
+from api.reference.portable import portable
 from api.terminals import messages
 from shared.access.tokens import SCOPES
 from tests.api_double import Caller, FakeSupervisor
@@ -163,6 +164,64 @@ def test_every_reference_leads_somewhere(document: Any) -> None:
     text = repr(document)
     for kind, name in set(re.findall(r"'#/components/(\w+)/(\w+)'", text)):
         assert name in document["components"][kind], name
+
+
+def test_everything_is_described(document: Any) -> None:
+    """To mend: say it in `api/reference/descriptions.py`, or take out what is said there of nothing."""
+    members = {
+        f"{name}.{member}": said
+        for name, schema in document["components"]["schemas"].items()
+        for member, said in schema.get("properties", {}).items()
+    }
+    parameters = {
+        f"{method.upper()} {path}?{parameter['name']}": parameter
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
+        for parameter in operation["parameters"]
+    }
+    silent = [name for name, said in {**members, **parameters}.items() if not said.get("description")]
+    assert silent == []
+    assert [name for name in descriptions.OF if name not in {**members, **parameters}] == []
+    names = {name.rpartition(".")[2] for name in members} | {name.rpartition("?")[2] for name in parameters}
+    assert [name for name in descriptions.MEMBERS if name not in names] == []
+
+
+def test_the_document_says_things_in_ways_that_every_generator_knows(document: Any) -> None:
+    assert portable(document) == document
+    for name, schema in document["components"]["schemas"].items():
+        properties = schema.get("properties", {})
+        # A class of this name and its member would be one variable.
+        assert re.sub(r"(?<!^)([A-Z])", r"_\1", name).lower() not in map(str.lower, properties), name
+        assert not {"anyOf", "oneOf"} & set(schema), name
+    for path, methods in document["paths"].items():
+        named = set(re.findall(r"{(\w+)}", path))
+        for operation in methods.values():
+            assert {part["name"] for part in operation["parameters"] if part["in"] == "path"} == named, path
+    kinds = document["paths"]["/api/chat"]["post"]["responses"]["200"]["content"]
+    assert list(kinds) == ["application/json"]
+
+
+@pytest.mark.parametrize(
+    ("schema", "accepted", "refused"),
+    [
+        ({"enum": [True]}, [True], [False, 1, None]),
+        ({"enum": ["a", "b", None]}, ["a", None], ["c", 1]),
+        ({"enum": [None, 3]}, [3, None], ["3", 4]),
+        ({"type": "array"}, [[], [1, "a"]], ["a", None]),
+        (
+            {"type": "array", "prefixItems": [{"type": "integer"}] * 2, "items": False, "minItems": 2, "maxItems": 2},
+            [[1, 2]],
+            [[1], [1, 2, 3], ["a", 2]],
+        ),
+        ({"properties": {"enum": {"enum": [1]}, "type": {"type": "array"}}}, [{"enum": 1, "type": []}], [{"enum": 2}]),
+    ],
+)
+def test_the_portable_form_accepts_the_same(schema: Any, accepted: list[Any], refused: list[Any]) -> None:
+    form = portable(schema)
+    assert form != schema
+    for made in (schema, form):
+        assert all(jsonschema_rs.is_valid(made, value) for value in accepted)
+        assert not any(jsonschema_rs.is_valid(made, value) for value in refused)
 
 
 PRIVATE_NAMES = """

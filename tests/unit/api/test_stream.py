@@ -185,7 +185,7 @@ def test_a_refusal_is_an_ordinary_answer(tmp_path: Path) -> None:
 
     answer = ask("POST", "/api/chat", {"message": "hi", "sessionId": SESSION}, headers={"Accept": "text/event-stream"})
 
-    assert (answer.status_code, answer.json["code"]) == (404, "not_found")
+    assert (answer.status_code, answer.json["code"]) == (404, "session_not_found")
     assert ask.feed.joined == ask.feed.left == 1
 
 

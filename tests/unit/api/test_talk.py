@@ -113,6 +113,23 @@ def test_what_is_asked_reaches_the_supervisor(ask: Caller, supervisor: FakeSuper
         assert ask("GET", path).status_code == 400
 
 
+def test_lists_are_read_page_by_page(ask: Caller, supervisor: FakeSupervisor) -> None:
+    after = "1795429790991.123e4567-e89b-42d3-a456-426614174000"
+    for path, op, limit in (
+        ("/api/sessions", "session.list", None),
+        ("/api/search?q=x", "search", 100),
+        ("/api/usage", "usage", None),
+        ("/api/conversations", "conversations.list", 100),
+    ):
+        mark = "&" if "?" in path else "?"
+        assert ask("GET", path).json["next"] is None
+        assert (supervisor.last(op).after, supervisor.last(op).limit) == (None, limit)
+        assert ask("GET", f"{path}{mark}after={after}&limit=7").status_code == 200
+        assert (supervisor.last(op).after, supervisor.last(op).limit) == (after, 7)
+        assert ask("GET", f"{path}{mark}after=there").status_code == 400
+        assert ask("GET", f"{path}{mark}limit=0").status_code == 400
+
+
 def test_an_export_comes_in_parts_and_gives_back_its_share(ask: Caller, supervisor: FakeSupervisor) -> None:
     session = supervisor.add_session()["id"]
     for _ in range(100):

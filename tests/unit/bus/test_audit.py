@@ -14,8 +14,8 @@ from shared.access.bus_keys import BusClientKey, BusKeyring
 from shared.access.devices import Devices
 from shared.access.tokens import Keyring
 from shared.bus.messages import VERSION, Request
-from shared.bus.operations import RecordingRequest, RefusedCall, SendMessage, StopSession
-from shared.errors import Forbidden, NotFound
+from shared.bus.operations import CreateSession, RecordingRequest, RefusedCall, SendMessage, StopSession
+from shared.errors import Busy, Forbidden, NotFound
 from shared.paths import Paths
 from supervisor.bus import audit as audit_module
 from supervisor.bus.access import permit
@@ -57,6 +57,18 @@ def test_a_send_is_recorded_once_with_its_fate(store: Store) -> None:
     audit.failed(request("message.send"), send, NotFound("No.", code="session_not_found"))
     audit.failed(request("session.kill"), StopSession(session_id="s"), NotFound("No."))
     assert told(store) == [{"op": "message.send", "actor": "local", "session": "s", "refused": "session_not_found"}]
+
+
+def test_an_opening_is_recorded_with_its_session_and_not_before(store: Store) -> None:
+    audit, create = Audit(store), CreateSession(project_path="/p")
+    audit.asked(request("session.create"), create)
+    assert told(store) == []
+    audit.failed(request("session.create"), create, Busy("No room."))
+    audit.opened_before(request("session.create", "token:phone"), "s")
+    assert told(store) == [
+        {"op": "session.create", "actor": "local", "session": None, "refused": "busy"},
+        {"op": "session.create", "actor": "token:phone", "session": "s", "duplicate": True},
+    ]
 
 
 async def test_refusals_are_told_up_to_a_bound_and_then_counted(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -66,4 +66,4 @@ def test_the_python_client_of_the_page_lists_sessions(make_house: MakeHouse, one
     output = house.folder / "listed"
     child = run(house, textwrap.dedent(found.group(1)), output)
     assert child.wait(30) == os.EX_OK, output.read_text()
-    assert output.read_text().strip() == "{'sessions': []}"
+    assert output.read_text().strip() == "{'sessions': [], 'next': None}"

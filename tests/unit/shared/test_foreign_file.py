@@ -192,7 +192,7 @@ class _Readers:
 
     def others(self) -> Any:
         self.at("projects", "p", "00000000-0000-0000-0000-000000000000.jsonl")
-        return ConversationCatalog(self.home).others([], None, 10)
+        return ConversationCatalog(self.home).others([], None, 10)[0]
 
     def glimpse(self) -> Any:
         path = self.at("t.jsonl")

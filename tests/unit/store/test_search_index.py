@@ -45,20 +45,20 @@ def write(folder: Path, name: str, *texts: str, at: int = 1_700_000_000) -> Path
         }
         for number, text in enumerate(texts)
     ]
-    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    path.write_text("".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines))
     os.utime(path, (at, at))
     return path
 
 
 def hits(index: Index, query: str) -> list[str | None]:
-    return [hit["sessionId"] for hit in index.search(query, 10, None, everywhere=True)]
+    return [hit["sessionId"] for hit in index.search(query, 10, None, everywhere=True)[0]]
 
 
 def test_what_was_said_elsewhere_is_found_on_request_and_costs_no_session(index: Index, tmp_path: Path) -> None:
     path = write(tmp_path, THEIRS, "kiwi")
     assert index.update([TranscriptRef(ELSEWHERE, THEIRS, path)], PATIENCE, gentle=True)
     assert hits(index, "kiwi") == [None]
-    assert index.search("kiwi", 10, None) == []
+    assert index.search("kiwi", 10, None) == ([], False)
     assert index.usage("day", None) == []
 
     # The same conversation, taken over: it is ours with all that was said, once.
@@ -67,6 +67,31 @@ def test_what_was_said_elsewhere_is_found_on_request_and_costs_no_session(index:
     assert index.usage("session", None)[0]["replies"] == 1
     index.keep_elsewhere([])
     assert hits(index, "kiwi") == ["s"]
+
+
+def test_hits_come_in_pages(index: Index, tmp_path: Path) -> None:
+    index.update([TranscriptRef("s", OURS, write(tmp_path, OURS, *(["kiwi"] * 5)))], PATIENCE)
+    whole, more = index.search("kiwi", 10, None)
+    assert (len(whole), more) == (5, False)
+    pages = [index.search("kiwi", 2, None, skipped=skipped) for skipped in (0, 2, 4)]
+    assert [more for _, more in pages] == [True, True, False]
+    assert [hit for hits, _ in pages for hit in hits] == whole
+
+
+def test_conversations_from_elsewhere_come_in_pages(tmp_path: Path) -> None:
+    names = [f"00000000-0000-4000-8000-00000000000{number}" for number in range(5)]
+    for number, name in enumerate(names):
+        write(tmp_path, name, "kiwi", at=1_700_000_000 + number // 2)  # two of one moment
+    library = ConversationCatalog(tmp_path)
+    found, after = [], None
+    while True:
+        told, after = library.others([], None, 2, after)
+        found += [conversation.id for conversation in told]
+        if after is None:
+            break
+    assert sorted(found) == names
+    assert found == [conversation.id for conversation in library.others([], None, 10)[0]]
+    assert found[0] == names[4]
 
 
 def test_what_somebody_removed_is_forgotten(index: Index, tmp_path: Path) -> None:
