@@ -24,7 +24,7 @@ MAX_TITLE = 200
 MAX_SEARCHED_BYTES = 1 << 30
 """How much of what was said elsewhere is searched, newest first."""
 
-ExportPosition = tuple[int, str]
+CatalogPosition = tuple[int, str]
 """Of a conversation in the list: the later, the smaller its number; then its id."""
 
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -64,12 +64,12 @@ class ConversationCatalog:
         self._known: dict[Path, tuple[tuple[int, int], Conversation | None]] = {}
 
     def others(
-        self, ours: Collection[str], project: str | None, limit: int, after: ExportPosition | None = None
-    ) -> tuple[list[Conversation], ExportPosition | None]:
+        self, ours: Collection[str], project: str | None, limit: int, after: CatalogPosition | None = None
+    ) -> tuple[list[Conversation], CatalogPosition | None]:
         """Those that are not ours and in which something was said, the most recent first, behind a place; and the place of the
         last one, when there may be more."""
         found: list[Conversation] = []
-        last: ExportPosition | None = None
+        last: CatalogPosition | None = None
         stamped = self._stamped(ours)
         for mtime, size, path in stamped:
             place = (-mtime, path.stem)

@@ -288,7 +288,7 @@ class TalkOps:
         return view
 
 
-def _place_of_usage(row: dict[str, Any]) -> paging.ExportPosition:
+def _place_of_usage(row: dict[str, Any]) -> paging.Place:
     """The newest first."""
     return -int(row["to"].replace("-", "")), row.get("day") or row["sessionId"]
 
