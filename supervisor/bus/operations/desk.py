@@ -123,7 +123,7 @@ class DeskOps:
         known = {record.conversation_id for record in records}
 
         def look() -> list[folders.Folder]:
-            elsewhere = [one.project_path for one in library.others(known, None, ELSEWHERE) if one.project_path]
+            elsewhere = [one.project_path for one in library.others(known, None, ELSEWHERE)[0] if one.project_path]
             return folders.used(recent, elsewhere, arguments.limit)
 
         return told | {"path": None, "parent": None, "folders": await asyncio.to_thread(look)}
