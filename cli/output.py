@@ -114,10 +114,10 @@ def sessions_table(views: Sequence[SessionView]) -> None:
 
 
 def state_text(view: SessionView) -> str:
-    """`waiting: trust`, `ended: killed`, or the plain state."""
-    if view.waiting is not None:
-        return f"{view.state}: {view.waiting.kind}"
-    return f"{view.state}: {view.end_reason}" if view.end_reason else view.state
+    """`waiting: trust`, `ended: killed`, or the plain state; and whether its hooks are off."""
+    reason = view.waiting.kind if view.waiting is not None else view.end_reason
+    state = f"{view.state}: {reason}" if reason else view.state
+    return f"{state}, hooks: off" if view.health == "no_hooks" else state
 
 
 def waiting_lines(waiting: Waiting) -> list[str]:

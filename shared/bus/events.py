@@ -372,6 +372,14 @@ class Unreadable(EventData, frozen=True, kw_only=True):
     reason: str
 
 
+class HooksOff(EventData, frozen=True, kw_only=True):
+    """A session's hooks are off: what Claude refuses by itself of the owner's rules, and what nobody refuses."""
+
+    kind: ClassVar[str] = "hooks_off"
+    refused: list[str]
+    left: list[str]
+
+
 class FolderLost(EventData, frozen=True, kw_only=True):
     """The folder of a live session was removed, or what is `missing` of it."""
 

@@ -20,6 +20,7 @@ from supervisor.claude import command_line as command
 from supervisor.claude import protection, status_file
 from supervisor.claude.home import find_transcript, holds_conversation, transcript_path
 from supervisor.holder import files
+from supervisor.session import hook_silence
 from supervisor.session.session import Session
 from supervisor.terminal.holder_client import HolderError, HolderInfo, HolderTimeout, SpawnSpec, launch
 
@@ -50,7 +51,7 @@ def command_line(session: Session, resume: bool) -> command.Launch:
         conversation_id=record.conversation_id,
         resume=resume,
         fork_from=record.fork_from if not resume else None,
-        denied=protection.denied(services.paths, record.id),
+        denied=[*protection.denied(services.paths, record.id), *hook_silence.refusals(session)],
         options=command.Options(**msgspec.structs.asdict(record.launch)),
     )
 

@@ -35,6 +35,7 @@ def run_checks(pool: Pool, memory_total: int, facts: dict[str, Any]) -> dict[str
         _database(pool),
         _memory(memory_total, config.limits),
         _holders(pool),
+        *_hooks(pool),
         *_files(pool),
         *_notify(config.notify, facts.get("notifyError"), facts.get("notifyFailing") or []),
     ]
@@ -153,6 +154,18 @@ def _holders(pool: Pool) -> dict[str, str]:
     if silent:
         return check("holders", "warn", f"{len(silent)} do not answer: {', '.join(silent)}")
     return check("holders", "ok", f"{len(pool.live())} answer")
+
+
+def _hooks(pool: Pool) -> list[dict[str, str]]:
+    """Only when there is something to be said."""
+    silent = [session.id for session in pool.sessions() if "no_hooks" in session.health]
+    if not silent:
+        return []
+    said = (
+        f"Hooks are off in {', '.join(silent)}: managed settings or claude.args switch them off. `permissions.rules` is not "
+        "asked there; Claude refuses by itself what it can (docs/security.md)."
+    )
+    return [check("hooks", "warn", said)]
 
 
 def _files(pool: Pool) -> list[dict[str, str]]:

@@ -12,7 +12,7 @@ OWNERS = {
     "folder_lost": "lifecycle/session_folder.py",
     "conversation_shared": "lifecycle/shared_conversation.py",
     "stuck": "pool/health.py",
-    "no_hooks": "session/observer.py",
+    "no_hooks": "session/hook_silence.py",
 }
 """Each condition and the module that begins and ends it, worst first."""
 

@@ -16,7 +16,7 @@ from shared.bus.messages import Waiting
 from shared.foreign_file import Unreadable
 from supervisor.claude import screen
 from supervisor.claude.status_file import read_status, status_path, status_stamp
-from supervisor.session import appearances, backoff, permission_mode, receipts, states
+from supervisor.session import appearances, backoff, hook_silence, permission_mode, receipts, states
 from supervisor.session.appearances import Appearance, appearance
 from supervisor.session.session import Session
 from supervisor.session.shown_requests import overtaken, shown_request
@@ -181,10 +181,10 @@ class Observer:
         self._prompt_seen_at = self._prompt_seen_at or now
         if session.record.ready_once:
             silent = not session.session_started and now - self._prompt_seen_at >= HOOK_SILENCE_SECONDS
-            if silent:
-                session.health.begin("no_hooks")
+            if silent and hook_silence.NO_HOOKS not in session.health:
+                hook_silence.begin(session)
             elif session.session_started:
-                session.health.end("no_hooks")
+                hook_silence.end(session)
         elif session.session_started or now - self._prompt_seen_at >= READY_SECONDS:
             with session.change():
                 session.record.ready_once = True

@@ -40,7 +40,7 @@ class ProcessFacts(msgspec.Struct, frozen=True, omit_defaults=True):
     """The folder that Claude is in, as its hooks say."""
 
     stale: str | None = None
-    """Why it is to be replaced between two turns: `settings_changed`, `upgrade` or `folder_lost`."""
+    """Why it is to be replaced between two turns: `settings_changed`, `upgrade`, `folder_lost` or `hooks_off`."""
 
     last_end: str | None = None
     """What its SessionEnd hook gave as the reason."""
@@ -83,6 +83,9 @@ class Remembered(msgspec.Struct, frozen=True, omit_defaults=True):
 
     asked_look: tuple[str, int | None] | None = None
     """What the dialog that is up looks like: identity, and since when Claude waits."""
+
+    hooks_off: bool = False
+    """Its last process had no hooks."""
 
     asked_since: int | None = None
     """Since when it asks what it asks. A dialog on the screen does not say it."""

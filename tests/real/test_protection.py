@@ -71,6 +71,26 @@ def test_hooks_and_the_owners_rules_stay_though_a_project_or_a_person_switches_h
     assert not (house.project / "x").exists()
 
 
+def test_where_hooks_are_off_claude_itself_refuses_what_the_owner_refuses_and_the_session_says_so(
+    make_house: MakeHouse, cli: Path
+) -> None:
+    house = make_house(cli)
+    house.config["permissions"] = {"rules": [DENY, {"tool": "mcp__*", "answer": "deny"}]}
+    house.config["permissions"]["rules"] += [{"tool": "WebFetch", "pattern": "*evil*", "answer": "deny"}]
+    house.config["claude"]["args"] = ["--bare"]  # like managed settings: nothing of ours wins over it
+    house.start_supervisor()
+    sent = house.send(tool("Bash", command="touch x"))
+    session = sent["session"]["id"]
+    assert sent["message"]["state"] == "answered", sent["session"]["waiting"]
+    assert "has been denied" in sent["message"]["reply"]
+    assert not (house.project / "x").exists()
+    until(lambda: house.session(session)["health"] == "no_hooks", "it says that its hooks are off")
+    told = of_kind(house, session, "hooks_off")
+    assert told == [{"refused": ["Bash(touch*)", "mcp__*"], "left": ["WebFetch(*evil*)"]}]
+    checks = {check["name"]: check["status"] for check in house.call("health")["checks"]}
+    assert checks["hooks"] == "warn"
+
+
 def of_peers(house: House) -> list[bytes]:
     return [body for body in house.model.bodies() if b"PEER" in body]
 
