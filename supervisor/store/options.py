@@ -84,11 +84,11 @@ class Remembered(msgspec.Struct, frozen=True, omit_defaults=True):
     asked_look: tuple[str, int | None] | None = None
     """What the dialog that is up looks like: identity, and since when Claude waits."""
 
-    hooks_off: bool = False
-    """Its last process had no hooks."""
-
     asked_since: int | None = None
     """Since when it asks what it asks. A dialog on the screen does not say it."""
+
+    hooks_off: bool = False
+    """Its last process had no hooks."""
 
 
 KINDS: dict[str, type[msgspec.Struct]] = {

@@ -43,6 +43,7 @@ ALL = {
     "appearances": 3,
     "asked_look": ["d_1", None],
     "asked_since": 5,
+    "hooks_off": True,
 }
 """Every option as it has always been stored."""
 
