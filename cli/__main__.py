@@ -19,6 +19,7 @@ from cli.commands import (
     down,
     events,
     history,
+    logs,
     manage,
     notify,
     rules,
@@ -53,6 +54,8 @@ def cli() -> None:
 for command in (
     up.up,
     down.down,
+    down.restart,
+    logs.logs,
     status.status,
     status.token,
     tokens.tokens,

@@ -43,7 +43,7 @@ from supervisor.pool.checks import claude_facts, claude_version
 from supervisor.pool.health import Health
 from supervisor.pool.metrics import Metrics
 from supervisor.pool.pool import Pool
-from supervisor.pool.recovery import open_store, restore
+from supervisor.pool.recovery import forgive, open_store, restore
 from supervisor.pool.retention import Retention
 from supervisor.pool.samples import Samples
 from supervisor.pool.transcripts import Transcripts
@@ -220,6 +220,8 @@ class Daemon:
         finally:
             notify(STOPPING)
             await _cancel({*tasks, stopping})
+            with suppress(StorageFailed):
+                forgive(pool.sessions())
             await pool.close()
             await services.spares.close()
             with suppress(StorageFailed):

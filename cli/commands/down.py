@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import click
 
-from cli.commands.up import daemons
+from cli.commands.status import look
+from cli.commands.up import daemons, introduce, start
 from cli.context import App, client, json_option, pass_app
+from cli.daemons import manager as service_manager
 from cli.daemons.demo_model import DemoModel
 from cli.daemons.foreground import live_sessions, release_watcher, stop_daemons
 from cli.daemons.owners import live_holders
@@ -17,6 +19,30 @@ SHUTDOWN_SECONDS = 120.0
 
 
 @click.command()
+@json_option
+@pass_app
+def restart(app: App, as_json: bool) -> int:
+    """Stop the supervisor and the API and start them again, as they were. Live sessions stay."""
+    api = Daemon(app, "api").owner()
+    port = int(api.url.rsplit(":", 1)[1]) if api is not None and api.url else None
+    release_watcher(app)
+    if (manager := service_manager.installed(app)) is not None:
+        service_manager.stop(manager)
+        stop_daemons(app, (Daemon(app, "supervisor"), Daemon(app, "api")), err=True)
+        service_manager.start(manager)
+        for name in ("supervisor", "api"):
+            Daemon(app, name).wait_healthy(f"Waiting for the {Daemon(app, name).title}")
+    else:
+        stop_daemons(app, (Daemon(app, "supervisor"), Daemon(app, "api")), err=True)
+        start(app, None, None, again=port)
+    if as_json:
+        emit(look(app))
+    else:
+        introduce(app)
+    return 0
+
+
+@click.command()
 @click.option("--all", "everything", is_flag=True, help="End all live sessions too (their conversations stay on disk).")
 @json_option
 @pass_app
@@ -25,7 +51,10 @@ def down(app: App, everything: bool, as_json: bool) -> int:
     supervisor, api = Daemon(app, "supervisor"), Daemon(app, "api")
     model = DemoModel(app)
     release_watcher(app)
+    manager = service_manager.installed(app)
     running = supervisor.owner() is not None or api.owner() is not None or bool(api.further())
+    if manager is not None and not everything:
+        service_manager.stop(manager)
     if not everything:
         stop_daemons(app, (supervisor, api), err=as_json)
         if as_json:
@@ -34,6 +63,8 @@ def down(app: App, everything: bool, as_json: bool) -> int:
             click.echo("pilotlight is not running.")
         return 0
     api.stop()
+    if manager is not None:
+        service_manager.stop(manager)
     ended = end_sessions(app, model)
     had_model = model.stop()
     model.forget()

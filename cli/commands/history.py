@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from cli.output import (
     table,
     waiting_lines,
 )
+from cli.setup.progress import Step
 from shared.bus.messages import CommandResult, HistoryEntry, MessageView, SessionView
 from shared.bus.operations import (
     CreateSession,
@@ -46,6 +48,7 @@ from shared.errors import NotFound
 
 READ_SECONDS = 30.0
 START_SECONDS = 30.0
+SEARCH_AGAIN_SECONDS = 0.5
 MOST_CONVERSATIONS = 1000
 _WHO = {"user": "you", "assistant": "claude", "command": "command", "system": "-"}
 
@@ -54,9 +57,10 @@ _WHO = {"user": "you", "assistant": "claude", "command": "command", "system": "-
 @click.argument("query", nargs=-1, required=True)
 @click.option("--session", "session_id", metavar="ID", shell_complete=complete_sessions, help="Only in this session.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True)
+@click.option("--wait", type=click.FloatRange(0), default=0.0, help="Seconds to wait until everything has been read.")
 @json_option
 @pass_app
-def search(app: App, query: tuple[str, ...], session_id: str | None, limit: int, as_json: bool) -> int:
+def search(app: App, query: tuple[str, ...], session_id: str | None, limit: int, wait: float, as_json: bool) -> int:
     """Find words, or "phrases in quotes", in everything that was said in any session, or to `claude` elsewhere.
 
     A plus marks a conversation from elsewhere: `pilotlight import ID` goes on with it.
@@ -64,6 +68,12 @@ def search(app: App, query: tuple[str, ...], session_id: str | None, limit: int,
     session = app.session(session_id).id if session_id else None
     wanted = SearchRequest(query=" ".join(query), limit=limit, session_id=session)
     result = app.call("search", wanted, timeout=READ_SECONDS)
+    end = time.monotonic() + wait
+    with Step("Reading transcripts", brief=True) as step:
+        while not result["complete"] and time.monotonic() < end:
+            step.tick()
+            time.sleep(min(SEARCH_AGAIN_SECONDS, max(0.0, end - time.monotonic())))
+            result = app.call("search", wanted, timeout=READ_SECONDS)
     if as_json:
         emit(result)
         return DONE
@@ -72,7 +82,7 @@ def search(app: App, query: tuple[str, ...], session_id: str | None, limit: int,
         where = f"{hit['sessionId'][:8]} " if hit["sessionId"] else f"{hit['conversationId'][:8]}+"
         click.echo(f"{where} {hit['role']:<9} {when:<12} {printable(hit['snippet'], 200)}")
     if not result["complete"]:
-        click.echo("Older transcripts are still being read: ask again for more.", err=True)
+        click.echo("Older transcripts are still being read: ask again, or with --wait 60, for more.", err=True)
     return DONE if result["hits"] else FAILED
 
 

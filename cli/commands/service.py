@@ -33,6 +33,8 @@ class Manager:
     units: list[Unit]
     install: list[list[str]]
     uninstall: list[list[str]]
+    start: list[list[str]]
+    stop: list[list[str]]
     status: list[str]
     available: bool
     advice: str
@@ -110,7 +112,7 @@ def status(app: App, dry_run: bool) -> int:
     if not manager.available:
         click.echo(manager.advice)
         return FAILED
-    return 0 if _run([manager.status], show=True) else NOT_RUNNING
+    return 0 if _run([manager.status], tolerate=True, show=True) else NOT_RUNNING
 
 
 def manager_of(app: App, platform: str = sys.platform) -> Manager:
@@ -129,6 +131,8 @@ def _launchd(units: list[Unit]) -> Manager:
         units=units,
         install=[["launchctl", "bootstrap", domain, str(unit.path)] for unit in units],
         uninstall=[["launchctl", "bootout", f"{domain}/{unit.name}"] for unit in reversed(units)],
+        start=[["launchctl", "bootstrap", domain, str(unit.path)] for unit in units],
+        stop=[["launchctl", "bootout", f"{domain}/{unit.name}"] for unit in reversed(units)],
         status=["launchctl", "print", f"{domain}/{units[0].name}"],
         available=shutil.which("launchctl") is not None,
         advice="launchctl was not found: this is not a Mac, or PATH is incomplete.",
@@ -141,6 +145,8 @@ def _systemd(units: list[Unit]) -> Manager:
         units=units,
         install=[["systemctl", "--user", "daemon-reload"], ["systemctl", "--user", "enable", "--now", *names]],
         uninstall=[["systemctl", "--user", "disable", "--now", *reversed(names)]],
+        start=[["systemctl", "--user", "start", *names]],
+        stop=[["systemctl", "--user", "stop", *reversed(names)]],
         status=["systemctl", "--user", "status", "--no-pager", *names],
         available=_systemd_answers(),
         advice="systemd does not answer for this account. Log in through a real login (ssh, not su), or on a server "
@@ -191,6 +197,8 @@ def _run(commands: list[list[str]], *, tolerate: bool = False, show: bool = Fals
             click.echo(done.stdout.rstrip())
         if done.returncode and not tolerate:
             click.echo(f"pilotlight: `{' '.join(command)}` failed: {done.stderr.strip() or done.returncode}", err=True)
+            return False
+        if done.returncode and show:  # of a status: something of it does not run
             return False
     return True
 

@@ -14,10 +14,13 @@ from pathlib import Path
 import click
 
 from cli.commands.devices import invite
+from cli.commands.service import Manager
 from cli.commands.status import look
 from cli.context import App, json_option, pass_app, refuse_when_unlike
+from cli.daemons import manager as service_manager
 from cli.daemons.demo_model import DemoModel
 from cli.daemons.foreground import watch
+from cli.daemons.owners import live_holders
 from cli.daemons.processes import Daemon
 from cli.output import emit, say
 from cli.setup import claude
@@ -25,20 +28,32 @@ from cli.setup.bootstrap import exclusive
 from shared.bus.messages import SupervisorStatus
 from shared.errors import Conflict, PilotlightError
 
+PORT_FILE = "port"
+
 
 @click.command()
 @click.option("--detach", is_flag=True, help="Return when everything is healthy.")
-@click.option("--demo", is_flag=True, help="The real CLI against the embedded demo model: no login needed.")
-@click.option("--port", type=click.IntRange(0, 65535), help="Port of the API (default: api.port, 3001; 0: any).")
+@click.option(
+    "--demo/--no-demo",
+    default=None,
+    help="The real CLI against the embedded demo model: no login needed. Remembered until --no-demo.",
+)
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    help="Port of the API, remembered (default: the last one said, else api.port, 3001; 0: any).",
+)
 @json_option
 @pass_app
-def up(app: App, detach: bool, demo: bool, port: int | None, as_json: bool) -> int:
+def up(app: App, detach: bool, demo: bool | None, port: int | None, as_json: bool) -> int:
     """Start the supervisor and the API.
 
     Without --detach it stays, restarts what dies, and stops both at Ctrl-C. Live sessions outlast all of that;
     `pilotlight down --all` ends them.
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if (manager := service_manager.installed(app)) is not None:
+        return _start_services(app, manager, as_json)
     started = start(app, demo, port)
     if as_json:
         emit(look(app))
@@ -49,11 +64,24 @@ def up(app: App, detach: bool, demo: bool, port: int | None, as_json: bool) -> i
     return watch(app, *started)
 
 
-def start(app: App, demo: bool, port: int | None) -> tuple[Daemon, Daemon]:
-    """Make everything run; what was started here has a child. Raise StartFailed, with nothing begun, when it cannot."""
+def _start_services(app: App, manager: Manager, as_json: bool) -> int:
+    service_manager.start(manager)
+    for name in ("supervisor", "api"):
+        daemon = Daemon(app, name)
+        daemon.wait_healthy(f"Waiting for the {daemon.title}")
+    if as_json:
+        emit(look(app))
+    else:
+        introduce(app)
+    return 0
+
+
+def start(app: App, demo: bool | None, port: int | None, again: int | None = None) -> tuple[Daemon, Daemon]:
+    """Make everything run, unless said otherwise at the port `again`; what was started here has a child. Raise
+    StartFailed, with nothing begun, when it cannot."""
     app.paths.prepare()
     with exclusive(app.paths.run_dir / "up.lock", "Another `pilotlight up` is at work"):
-        both = daemons(app, demo_model(app, demo), port)
+        both = daemons(app, demo_model(app, demo), (again or _remembered(app)) if port is None else port)
         try:
             for daemon in both:
                 _ensure(daemon, port)
@@ -62,13 +90,41 @@ def start(app: App, demo: bool, port: int | None) -> tuple[Daemon, Daemon]:
                 if daemon.child is not None:
                     daemon.stop()
             raise
+        if port is not None:
+            _remember(app, port)
     return both
 
 
-def demo_model(app: App, demo: bool) -> DemoModel | None:
+def _remembered(app: App) -> int | None:
+    """The port that `up --port` said last, unless the environment says one now."""
+    try:
+        port = int((app.paths.home / PORT_FILE).read_text())
+    except (OSError, ValueError):
+        return None
+    if app.environment.get("PILOTLIGHT_PORT"):
+        return None
+    click.echo(f"Port {port}, as `up --port` said last; `--port N` changes it.", err=True)
+    return port
+
+
+def _remember(app: App, port: int) -> None:
+    file = app.paths.home / PORT_FILE
+    if port:
+        file.write_text(f"{port}\n")
+    else:
+        file.unlink(missing_ok=True)
+
+
+def demo_model(app: App, demo: bool | None) -> DemoModel | None:
     """The demo model when this home is, or shall be, in demo mode."""
     model = DemoModel(app)
     supervisor = Daemon(app, "supervisor").owner()
+    if demo is False and model.wanted():
+        if supervisor is not None or live_holders(app.paths):
+            raise Conflict("The demo runs: `pilotlight down --all` first, then `up --no-demo`.")
+        model.leave()
+        told = f"No demo any more: its conversations stay in {model.folder}, and go on under `up --demo`."
+        click.echo(told, err=True)
     if demo and supervisor is not None and not model.wanted():
         raise Conflict("pilotlight runs without the demo model: `pilotlight down --all` first, then `up --demo`.")
     return model if demo or model.wanted() else None
@@ -93,7 +149,9 @@ def introduce(app: App) -> None:
     if (warning := _supervisor_warning(app)) is not None:
         say(f"But: {warning}")
     if DemoModel(app).wanted():
-        click.echo("It is the demo: the real CLI, answered by a scripted model on this machine.")
+        click.echo(
+            "It is the demo: the real CLI, answered by a scripted model on this machine (`up --no-demo` ends it)."
+        )
     click.echo(f"Dashboard: {invite(app, 'admin')[1]}")
     click.echo("  (signs this browser in, once, within five minutes; `pilotlight open` makes another link)")
     click.echo(f"Token: {paths.token_file} (`pilotlight token` prints it)\nTry:\n")

@@ -1,4 +1,4 @@
-"""The demo model process of one home: found again, restarted on the same port, forgotten by `down --all`.
+"""The demo model process of one home: found again, restarted on the same port, and a home that remembers that it is a demo.
 
 Live sessions hold the address of the model in their environment, so it has to come back where it was.
 """
@@ -40,7 +40,7 @@ class DemoModel:
         return self.app.paths.home / "demo"
 
     def wanted(self) -> bool:
-        """Whether this home was started with `--demo` and not yet stopped with `down --all`."""
+        """Whether this home was started with `--demo`; it stays so until `up --no-demo`."""
         return (self.folder / "mode").exists()
 
     def environment(self) -> dict[str, str]:
@@ -75,9 +75,13 @@ class DemoModel:
         return stop(process, signal.SIGTERM, 5) or stop(process, signal.SIGKILL, 5)
 
     def forget(self) -> None:
-        """Leave demo mode: the next `up` is a plain one."""
-        (self.folder / "mode").unlink(missing_ok=True)
+        """Let the next start choose another port."""
         (self.folder / "model.json").unlink(missing_ok=True)
+
+    def leave(self) -> None:
+        """The next `up` is a plain one."""
+        self.forget()
+        (self.folder / "mode").unlink(missing_ok=True)
 
     def _start(self, port: int) -> str:
         log = self.app.paths.log_dir / "demo.out"

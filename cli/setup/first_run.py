@@ -57,16 +57,20 @@ def _provide_claude(app: App) -> Path:
 
 def _mode(app: App, arguments: list[str], program: Path) -> list[str]:
     """`--demo` when `claude` has no login and nobody asked for either."""
-    if "--demo" in arguments or DemoModel(app).wanted() or owner(app.paths.supervisor_lock) is not None:
+    if {"--demo", "--no-demo"} & set(arguments) or owner(app.paths.supervisor_lock) is not None:
         return []
     found = login.find(app.config.claude, app.environment)
+    if DemoModel(app).wanted():
+        if found.where is not None:
+            _say(f"This home is a demo. There is a Claude login ({found.where}): `./run --no-demo` uses it.")
+        return []
     if found.where is not None:
         _say(f"Login: {found.where}")
         return []
     _say("No Claude login found: starting with the demo model (the real CLI, a scripted model on this machine).")
     _say(
         f"To use your own: log in once with {shlex.quote(str(program))}, "
-        "then .venv/bin/pilotlight down --all, then ./run again."
+        "then .venv/bin/pilotlight down --all, then ./run --no-demo."
     )
     if found.hint:
         _say(found.hint)

@@ -8,6 +8,7 @@ and which holder keeps it. What must not regress: a living `claude` is found aga
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +22,7 @@ from supervisor import clock
 from supervisor.claude import command_line
 from supervisor.claude.home import find_transcript
 from supervisor.holder import files
+from supervisor.session.session import Session
 from supervisor.session.states import State
 from supervisor.store.options import LaunchOptions
 from supervisor.store.quarantine import set_aside
@@ -122,3 +124,12 @@ def record_of(folder: Path, paths: Paths, claude_home: Path) -> SessionRecord | 
 
 def _pair(who: ProcessId) -> list[int]:
     return [who.pid, who.start_time]
+
+
+def forgive(sessions: Iterable[Session]) -> None:
+    """Whoever stops and starts the supervisor may have mended what `claude` died of: the next start is not put off."""
+    for session in sessions:
+        if session.state is State.HIBERNATED and session.record.failures > 1:
+            with session.change():
+                session.record.failures = 1
+                session.store.save_session(session.record)

@@ -230,3 +230,32 @@ def test_another_api_on_another_port_serves_too_is_shown_and_is_stopped(app, cap
 
     assert run(["down", "--all"], _fresh(app)) == 0
     assert more[0].wait(PATIENCE) == 0
+
+
+def _url(app: App, capsys: pytest.CaptureFixture[str]) -> str:
+    return str(_status(app, capsys)[1]["api"]["url"])
+
+
+def test_the_port_is_remembered_a_restart_keeps_it_and_the_logs_are_shown(app, capsys):
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    assert run(["up", "--detach", "--port", str(port)], _fresh(app)) == 0
+    before = _status(app, capsys)[1]
+    assert run(["down"], _fresh(app)) == 0
+    assert run(["up", "--detach"], _fresh(app)) == 0
+    assert f"Port {port}, as `up --port` said last" in capsys.readouterr().err
+    assert _url(app, capsys) == f"http://127.0.0.1:{port}"
+
+    assert run(["restart"], _fresh(app)) == 0
+    after = _status(app, capsys)[1]
+    assert after["api"]["url"] == before["api"]["url"]
+    assert after["supervisor"]["pid"] != before["supervisor"]["pid"]
+
+    assert run(["logs"], _fresh(app)) == 0
+    told = capsys.readouterr().out.splitlines()
+    assert any("supervisor" in line and "supervisor_ready" in line for line in told)
+    assert any("api" in line and "listening" in line for line in told)
+    assert told == sorted(told, key=lambda line: line[:19])
+    assert run(["logs", "api", "-n", "1", "--json"], _fresh(app)) == 0
+    assert json.loads(capsys.readouterr().out)
