@@ -42,6 +42,7 @@ from shared.bus.operations import (
     RunCommand,
     SearchRequest,
     SessionRef,
+    UpdateMessage,
     UsageRequest,
 )
 from shared.errors import NotFound
@@ -241,17 +242,32 @@ def fork(app: App, session_id: str, title: str | None, as_json: bool) -> None:
 @click.option("--move", "moved", metavar="MESSAGE", help="Move this message ...")
 @click.option("--to", "position", type=click.IntRange(0), default=0, show_default=True, help="... to this place.")
 @click.option("--cancel", "cancelled", metavar="MESSAGE", help="Cancel this message.")
+@click.option("--edit", "edited", metavar="MESSAGE", help="Give this message the text ...")
+@click.option("--text", help="... that is given here.")
 @json_option
 @pass_app
-def queue(app: App, session_id: str, moved: str | None, position: int, cancelled: str | None, as_json: bool) -> None:
-    """Show the messages that wait in the session ID; move or cancel one. The next to be sent has place 0."""
+def queue(
+    app: App,
+    session_id: str,
+    moved: str | None,
+    position: int,
+    cancelled: str | None,
+    edited: str | None,
+    text: str | None,
+    as_json: bool,
+) -> None:
+    """Show the messages that wait in the session ID; move, cancel or change one. The next to be sent has place 0."""
+    if (edited is None) is not (text is None):
+        raise click.UsageError("--edit and --text belong together.")
     session = app.session(session_id).id
     waiting = _waiting(app, session)
     if cancelled:
         app.call("message.cancel", MessageRef(message_id=_one(waiting, cancelled).id))
     if moved:
         app.call("message.move", MoveMessage(message_id=_one(waiting, moved).id, position=position))
-    if moved or cancelled:
+    if edited and text is not None:
+        app.call("message.update", UpdateMessage(message_id=_one(waiting, edited).id, text=text))
+    if moved or cancelled or edited:
         waiting = _waiting(app, session)
     if as_json:
         emit({"messages": waiting})

@@ -1,4 +1,4 @@
-"""The commands that change a session's life: extend, hibernate, wake, reopen, set; and the settings of all."""
+"""The commands that change a session's life: extend, hibernate, wake, recycle, reopen, set; and the settings of all."""
 
 from __future__ import annotations
 
@@ -75,6 +75,7 @@ def hibernate(app: App, session_id: str, lose_scheduled: bool, as_json: bool) ->
 
 
 wake = _act("session.wake", "wake", "Start the process of the session ID, which hibernates.", START_SECONDS)
+recycle = _act("session.recycle", "recycle", "Give the session ID a new process, between two turns.", STOP_SECONDS)
 reopen = _act("session.reopen", "reopen", "Go on with the session ID, which has ended.", START_SECONDS)
 
 
@@ -201,4 +202,4 @@ def _flat(name: str, value: Any) -> list[tuple[str, Any]]:
     return [(name, value)]
 
 
-COMMANDS = (extend, hibernate, wake, reopen, set_, settings, health, metrics)
+COMMANDS = (extend, hibernate, wake, recycle, reopen, set_, settings, health, metrics)

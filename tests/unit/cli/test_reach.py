@@ -26,6 +26,9 @@ FOR_PEOPLE = {"attach", "chat", "watch"}
 FOR_DEVICES = {"recipient.presence", "notification.key", "notification.link", "notification.receipt"}
 """What an app on a device does for itself."""
 
+FOR_SCREENS = {"draft.get", "draft.set", "events.page", "folders.list", "samples", "session.seen"}
+"""What a client with a screen of its own needs to draw it."""
+
 TEXT_BY_NATURE = {"completion", "service install", "service uninstall", "service status"}
 
 
@@ -62,7 +65,7 @@ def test_the_command_reaches_every_operation_that_the_api_reaches() -> None:
     reached = operations("api")
     assert {"session.wake", "message.move", "search", "session.keys"} <= reached
 
-    assert reached - operations("cli") == FOR_DEVICES
+    assert reached - operations("cli") == FOR_DEVICES | FOR_SCREENS
 
 
 def test_send_takes_files_and_goes_before_others(tmp_path, capsys):

@@ -166,3 +166,14 @@ def test_a_message_that_is_held_says_why(tmp_path, capsys, words):
 def test_ls_marks_sessions_that_are_held(tmp_path, capsys):
     run(["ls"], app_of(tmp_path, bus_with(session(queue_length=1, held=HELD))))
     assert "idle (held)" in capsys.readouterr().out
+
+
+def test_a_message_that_waits_gets_another_text_and_a_session_another_process(tmp_path, capsys):
+    waiting = message("queued", queue_position=0)
+    bus = bus_with(
+        message__list={"messages": [waiting], "next": None}, message__update=waiting, session__recycle=session()
+    )
+    assert run(["queue", "aaaa", "--edit", "m_1"], app_of(tmp_path, bus)) == 2
+    assert run(["queue", "aaaa", "--edit", "m_1", "--text", "better"], app_of(tmp_path, bus)) == 0
+    assert bus.asked("message.update") == [{"messageId": "m_1", "text": "better", "confined": False}]
+    assert run(["recycle", "aaaa"], app_of(tmp_path, bus)) == 0
