@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import uuid
+from dataclasses import dataclass
 from pathlib import Path
 
 from shared.bus.operations import CreateSession
-from shared.errors import Conflict, InvalidRequest, NotFound
+from shared.errors import Conflict, InvalidRequest, NotFound, StorageFailed
 from supervisor.claude import status_file
-from supervisor.claude.home import find_transcript, transcript_path
+from supervisor.claude.fork import copy
+from supervisor.claude.home import find_transcript, holds_conversation, transcript_path
 from supervisor.history.library import project_of
 from supervisor.session.services import Services
 from supervisor.session.states import State
@@ -31,20 +34,56 @@ def project_folder(given: str) -> Path:
     return project
 
 
-def origin(services: Services, request: CreateSession, project: Path, identity: str) -> Path | None:
-    """The transcript of a session that goes on from an existing conversation: that one's, or the fork's own.
+@dataclass(frozen=True)
+class Fork:
+    """A conversation that was copied: its id, which will be its session's, too, and its transcript."""
+
+    identity: str
+    transcript: Path
+
+    def discard(self) -> None:
+        """Nobody wants it."""
+        self.transcript.unlink(missing_ok=True)
+
+
+def fork(services: Services, request: CreateSession) -> Fork | None:
+    """The copy of the conversation as it is now that a fork begins with; None when none is asked for. It may be long: off the
+    loop. Raise as `origin`, and StorageFailed."""
+    if not request.fork:
+        return None
+    if request.resume is None:
+        raise InvalidRequest("`fork` needs a conversation in `resume`.", code="resume_required")
+    project = project_folder(request.project_path)
+    source = _existing(services.claude_home, request.resume, project)
+    identity = str(uuid.uuid4())
+    target = transcript_path(services.claude_home, str(project), identity)
+    try:
+        if not holds_conversation(source):
+            raise Conflict("Nothing was said in this conversation yet: open a new session.", code="nothing_to_fork")
+        copy(source, target, request.resume, identity)
+    except OSError as error:
+        raise StorageFailed(f"The conversation cannot be copied: {error}.") from error
+    return Fork(identity, target)
+
+
+def origin(services: Services, request: CreateSession, project: Path) -> Path | None:
+    """The transcript of the existing conversation that a session goes on with.
 
     Raise NotFound, InvalidRequest for another project than the conversation's, Conflict when it is open anywhere.
     """
     if request.resume is None:
-        if request.fork:
-            raise InvalidRequest("`fork` needs a conversation in `resume`.", code="resume_required")
         return None
     home = services.claude_home
-    path = find_transcript(home, request.resume)
+    path = _existing(home, request.resume, project)
+    _refuse_open(services, request.resume)
+    return path
+
+
+def _existing(home: Path, conversation: str, project: Path) -> Path:
+    path = find_transcript(home, conversation)
     if path is None:
         raise NotFound(
-            f"There is no conversation {request.resume[:80]!r} on this machine. `GET /api/conversations` lists them.",
+            f"There is no conversation {conversation[:80]!r} on this machine. `GET /api/conversations` lists them.",
             code="conversation_not_found",
         )
     held_in = project_of(path)
@@ -52,20 +91,21 @@ def origin(services: Services, request: CreateSession, project: Path, identity: 
         raise InvalidRequest(
             f"The conversation was held in {held_in}: give that as projectPath.", code="invalid_project_path"
         )
-    if request.fork:
-        return transcript_path(home, str(project), identity)
+    return path
+
+
+def _refuse_open(services: Services, conversation: str) -> None:
     for record in services.store.sessions(include_ended=True):
-        if record.conversation_id == request.resume:
+        if record.conversation_id == conversation:
             what = "Reopen it" if record.state == State.ENDED else "Send to it"
             raise Conflict(
                 f"Session {record.id} has this conversation. {what}, or fork it.",
                 code="conversation_known",
                 data={"sessionId": record.id},
             )
-    pid = status_file.owner(home, request.resume)
+    pid = status_file.owner(services.claude_home, conversation)
     if pid is not None:
         raise Conflict(
             f"Another `claude` (pid {pid}) has this conversation open. Close it there first, or fork it.",
             code="conversation_in_use",
         )
-    return path

@@ -20,7 +20,7 @@ from shared.errors import Busy, Conflict, NotFound, PilotlightError, StorageFail
 from supervisor import clock
 from supervisor.claude import normalization
 from supervisor.lifecycle import holder_link, recycling
-from supervisor.lifecycle.launch import has_transcript
+from supervisor.lifecycle.launch import has_transcript, refuse_lost
 from supervisor.pool import opening
 from supervisor.pool.admission import RETRY_AFTER_SECONDS, Admission
 from supervisor.pool.managed_session import ManagedSession
@@ -31,7 +31,7 @@ from supervisor.session.session import Session
 from supervisor.session.states import State
 from supervisor.store import idempotency
 from supervisor.store.message_index import OPEN_STATES
-from supervisor.store.options import LaunchOptions
+from supervisor.store.options import LaunchOptions, Remembered
 from supervisor.store.store import MessageRecord, SessionRecord, now_ms
 
 SEND = "message.send"
@@ -99,13 +99,18 @@ class Pool:
 
     # -- creating --------------------------------------------------------------------------------------------------
 
-    def create(self, request: CreateSession, op: str, actor: str) -> ManagedSession:
+    async def fork(self, request: CreateSession) -> opening.Fork | None:
+        """What `create` needs for a fork: the conversation as it is now."""
+        self.places.check()
+        return await asyncio.to_thread(opening.fork, self.services, request)
+
+    def create(self, request: CreateSession, op: str, actor: str, fork: opening.Fork | None = None) -> ManagedSession:
         """A new session, still without a process, with who has opened it in the journal. Raise InvalidRequest when the project is
         no directory."""
         project = opening.project_folder(request.project_path)
         self.places.check()
-        identity = str(uuid.uuid4())
-        origin = opening.origin(self.services, request, project, identity)
+        identity = fork.identity if fork is not None else str(uuid.uuid4())
+        origin = fork.transcript if fork is not None else opening.origin(self.services, request, project)
         now = now_ms()
         options = recycling.options({name: getattr(request, name) for name in recycling.NAMES})
         record = SessionRecord(
@@ -114,9 +119,10 @@ class Pool:
             created_at=now,
             last_activity=now,
             state=State.HIBERNATED,
-            conversation_id=request.resume if origin is not None and not request.fork and request.resume else identity,
+            conversation_id=identity if fork is not None or request.resume is None else request.resume,
             transcript=str(origin) if origin is not None else None,
-            fork_from=request.resume if request.fork else None,
+            fork_from=request.resume if fork is not None else None,
+            remembered=Remembered(spoken=identity) if fork is not None else Remembered(),
             title=request.title,
             launch=options,
             activity_clock=clock.now(),
@@ -126,7 +132,7 @@ class Pool:
         )
         with self.store.transaction(durable=True):
             self.store.save_session(record)
-            if origin is not None and not request.fork:  # what was said before is nobody's answer
+            if origin is not None:  # what was said before is nobody's answer
                 self.store.set_position(identity, f"transcript:{origin.name}", origin.stat().st_size)
             self.store.append(events.Created(project_path=record.project_path, from_=request.resume or UNSET), identity)
             if op in OPENS:  # a message that opens one is recorded with it
@@ -174,6 +180,8 @@ class Pool:
             managed.session.check_mentions(prompt, request.confined)
             if managed.session.state is State.ENDED:
                 self._reopen_for_message(managed, request, actor)
+            elif not managed.session.live:
+                refuse_lost(managed.session)
         else:
             project = request.project_path or self._default_project()
             folder = str(opening.project_folder(project))

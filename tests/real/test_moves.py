@@ -69,6 +69,34 @@ def test_what_can_be_reopened_is_kept_young_and_what_is_gone_is_not_promised(hou
     assert house.session(session)["state"] == "ended"
 
 
+def test_a_message_for_a_conversation_that_is_gone_is_not_accepted(house: House) -> None:
+    _, session = house.ask("echo: one")
+    house.until_state(session, "idle")
+    house.call("session.hibernate", {"sessionId": session})
+    next((house.claude_home / ".claude" / "projects").glob(f"*/{session}.jsonl")).unlink()
+    with pytest.raises(Conflict) as refused:
+        house.send("echo: two", session)
+    assert refused.value.error_code == "transcript_missing"
+    assert [view["state"] for view in house.call("message.list", {"sessionId": session})["messages"]] == ["answered"]
+
+
+def test_a_fork_stays_what_it_was_when_it_was_made(house: House) -> None:
+    _, session = house.ask("Remember the word MEDLAR")
+    fork = house.call("session.fork", {"sessionId": session})["id"]
+    assert said(house, fork) == said(house, session) != []  # before anything was said in it
+    house.until_state(fork, "idle")
+    house.call("session.hibernate", {"sessionId": fork})
+    house.ask("Remember the word SLOE", session)
+    assert house.ask("What word did I ask you to remember?", fork)[0] == "MEDLAR"
+    assert b"SLOE" not in house.model.bodies()[-1]
+    house.until_state(session, "idle")
+    house.call("session.kill", {"sessionId": session})
+    imported = {"projectPath": str(house.project), "resume": session, "fork": True}
+    other = house.call("session.create", imported)["id"]
+    assert house.ask("What word did I ask you to remember?", other)[0] == "SLOE"
+    assert house.session(other)["messageCount"] == 1
+
+
 def silence_hooks(house: House) -> None:
     """As they are where an administrator has switched them off: the shell that each is called with does nothing."""
     mute = house.folder / "mute" / "sh"

@@ -177,7 +177,7 @@ class Ops:
         if (known := key.recall(store, idempotency.opened)) is not None:
             self.audit.opened_before(request, known["id"])
             return self._pool.managed(known["id"]).session.view()
-        managed = self._pool.create(arguments, request.op, request.actor)
+        managed = await self._copied_or_new(arguments, key, request)
         session = managed.session
         key.remember(store, {"id": session.id})
         try:
@@ -196,6 +196,20 @@ class Ops:
                 self._refuse_ended(session)
             raise StartFailed(session.record.end_detail or "`claude` could not be started.")
         return session.view()
+
+    async def _copied_or_new(
+        self, arguments: operations.CreateSession, key: idempotency.RequestKey, request: Request
+    ) -> ManagedSession:
+        fork = await self._pool.fork(arguments) if arguments.fork else None
+        try:
+            if fork is not None and (known := key.recall(self._pool.store, idempotency.opened)) is not None:
+                fork.discard()
+                return self._pool.managed(known["id"])
+            return self._pool.create(arguments, request.op, request.actor, fork)
+        except BaseException:
+            if fork is not None:
+                fork.discard()
+            raise
 
     async def _list(self, arguments: operations.ListSessions, _: Request) -> Any:
         sessions = self._open()
