@@ -24,6 +24,7 @@ FIRST = (
     "app/stream.js",
     "app/words.js",
     "app/ui.js",
+    "app/plots.js",
     "app/shell.js",
     "app/sessions.js",
 )

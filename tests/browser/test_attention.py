@@ -76,21 +76,35 @@ def test_a_plan_is_read_and_sent_back(face: Desk) -> None:
     expect(page.get_by_text("Sent back by you")).to_be_visible()
 
 
-def test_one_that_was_answered_elsewhere_greys_and_a_late_answer_is_told(face: Desk) -> None:
-    session = waits(face, '[[tool Bash {"command": "touch late.txt"}]]', "Late")
-    first = face.sign_in(face.context(DESK), "answer", f"/attention/{session}")
-    second = face.sign_in(face.context(PHONE), "answer", f"/attention/{session}")
-    expect(
-        second.locator(f"#ask-{session}").get_by_role("button", name=re.compile("^Deny( D)?$"))
-    ).not_to_have_attribute("aria-disabled", "true")
-    second.context.set_offline(True)
-    first.locator(f"#ask-{session}").get_by_role("button", name=re.compile("^Deny( D)?$")).click()
+def test_an_edit_shows_where_and_one_answered_elsewhere_greys_and_a_late_answer_is_told_by_whom(face: Desk) -> None:
+    path = face.house.project / "poem.txt"
+    before = "".join(f"line {number}\n" for number in range(1, 31))
+    path.write_text(before)
+    given = json.dumps({"file_path": str(path), "content": before.replace("line 20\n", "line twenty\n")})
+    session = waits(face, f"[[tool Write {given}]]", "Late")
+    deny = re.compile("^Deny( D)?$")
+    late = face.context(PHONE)
+    late.route("**/api/events*", lambda route: route.abort())  # it hears of nothing
+    pages = [
+        face.sign_in(context, "answer", f"/attention/{session}")
+        for context in (face.context(DESK), face.context(PHONE), late)
+    ]
+    first, told, unaware = pages
+    rows = first.locator(f"#ask-{session} .diff > div")
+    expect(rows).to_have_count(8)
+    expect(rows.nth(3)).to_have_text(re.compile("^20−removedline 20$"))
+    expect(rows.nth(4)).to_have_text(re.compile("^20\\+addedline twenty$"))
+    for page in pages:
+        expect(page.locator(f"#ask-{session}").get_by_role("button", name=deny)).not_to_have_attribute(
+            "aria-disabled", "true"
+        )
+    first.locator(f"#ask-{session}").get_by_role("button", name=deny).click()
     expect(first.get_by_text("Denied by you, just now")).to_be_visible()
-    second.context.set_offline(False)
-    second.reload()
-    expect(second.get_by_text("Nobody waits for you")).to_be_visible()
+    expect(told.get_by_text("Nobody waits for you")).to_be_visible()
+    unaware.locator(f"#ask-{session}").get_by_role("button", name=deny).click()
+    expect(unaware.get_by_text(re.compile("Denied by .+ already, at"))).to_be_visible()
     face.house.until_state(session, "idle")
-    assert not (face.house.project / "late.txt").exists()
+    assert path.read_text() == before
 
 
 def test_nobody_waits_is_said(face: Desk) -> None:

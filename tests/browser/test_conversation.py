@@ -20,7 +20,10 @@ def say(page: Page, text: str) -> None:
 @pytest.mark.parametrize("size", [PHONE, DESK], ids=["phone", "desk"])
 def test_text_comes_while_it_is_said_and_stays_once(face: Desk, size: dict[str, int]) -> None:
     _, session = face.house.ask("Hello", title="Streaming")
+    face.house.call("session.seen", {"sessionId": session, "at": 1})
     page = face.sign_in(face.context(size), path=f"/session/{session}")
+    expect(page.get_by_text("While you were away")).to_be_visible()
+    until(lambda: (view := face.house.session(session))["seenAt"] >= view["lastWords"]["at"], "all was seen")
     say(page, "[[midgate half]] echo: " + LONG)
     flow = page.get_by_role("log")
     expect(flow.locator(".claude[aria-busy]")).to_contain_text("word after word")
@@ -79,6 +82,12 @@ def test_neither_process_nor_network_loses_or_doubles_a_word(face: Desk) -> None
     context.set_offline(False)
     expect(pages[0].get_by_role("log").get_by_text("You said: Said meanwhile")).to_have_count(1)
     expect(pages[0].get_by_label("Message to Claude")).to_have_value("written in a tunnel")
+    pages[0].get_by_label("Message to Claude").fill("begun here")
+    until(lambda: face.house.call("draft.get", {"sessionId": session})["text"] == "begun here", "the draft is shared")
+    other = face.sign_in(face.context(PHONE), path=f"/session/{session}")
+    expect(other.get_by_label("Message to Claude")).to_have_value("begun here")
+    say(other, "ended there")
+    until(lambda: not face.house.call("draft.get", {"sessionId": session})["text"], "a draft goes with its receipt")
 
 
 def test_a_file_that_is_dropped_reaches_claude(face: Desk) -> None:
@@ -94,3 +103,8 @@ def test_a_file_that_is_dropped_reaches_claude(face: Desk) -> None:
         "the message has its file",
     )
     expect(page.locator(".compose .att")).to_have_count(0)
+    sent = page.get_by_role("log").locator("a.att", has_text="photo.png")
+    expect(sent.locator("img.thumb")).to_have_count(1)
+    with page.expect_download() as file:
+        sent.click()
+    assert file.value.suggested_filename == "photo.png"

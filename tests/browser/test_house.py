@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from playwright.sync_api import expect
 
 from tests.browser.lab import DESK, PHONE, Desk
@@ -31,7 +33,7 @@ def test_a_setting_is_in_force_at_once_and_a_wrong_one_is_refused(face: Desk) ->
     field = page.get_by_label("Expire after, hours")
     field.fill("48")
     page.get_by_role("button", name="Save").click()
-    expect(page.get_by_text("Changed here.")).to_be_visible()
+    expect(page.get_by_text("Changed here; the file says 24.")).to_be_visible()
     assert face.house.call("settings.get")["settings"]["sessions.timeout_hours"] == 48
     field.fill("-1")
     page.get_by_role("button", name="Save").click()
@@ -39,6 +41,17 @@ def test_a_setting_is_in_force_at_once_and_a_wrong_one_is_refused(face: Desk) ->
     assert face.house.call("settings.get")["settings"]["sessions.timeout_hours"] == 48
     page.get_by_role("button", name="Use the file’s").click()
     until(lambda: face.house.call("settings.get")["settings"]["sessions.timeout_hours"] == 24, "the file counts again")
+    page.get_by_label("Pattern of the rule").fill("git status*")
+    page.get_by_role("button", name="Add rule").click()
+    expect(page.locator("#rules").get_by_text("Bash(git status*)")).to_be_visible()
+    (rule,) = face.house.call("rule.list")["rules"]
+    assert (rule["tool"], rule["pattern"], rule["answer"]) == ("Bash", "git status*", "allow")
+    page.locator("#rules").get_by_role("button", name="Remove").click()
+    expect(page.locator("#rules").get_by_text("None: you are asked")).to_be_visible()
+    page.evaluate("location.hash = '/health'")
+    expect(page.get_by_role("img", name="Memory of all sessions in hour")).to_be_visible()
+    page.get_by_role("button", name="Who did what").click()
+    expect(page.locator("#events li", has_text="rule.remove")).to_be_visible()
 
 
 def test_a_session_is_ended_after_one_question_and_reopened(face: Desk) -> None:
@@ -65,3 +78,5 @@ def test_words_that_were_said_are_found(face: Desk) -> None:
     expect(hit.locator("mark").first).to_have_text("xylophone")
     hit.click()
     expect(page.get_by_role("heading", name="Search me")).to_be_visible()
+    expect(page.get_by_role("log").get_by_text("A word like xylophone is rare").first).to_be_in_viewport()
+    assert re.search(r"/session/[0-9a-f-]{36}/\S+$", page.url), "the address says which entry"

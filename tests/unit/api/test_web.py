@@ -13,6 +13,7 @@ import pytest
 from api.reference import calls
 from api.web import assets, vendor
 from api.web.routes import POLICY, TERMINAL_POLICY
+from shared.bus import events
 from tests.api_double import Caller
 from tests.unit.api.test_openapi import furnished
 
@@ -109,6 +110,12 @@ def test_every_import_names_a_file_and_every_icon_a_symbol() -> None:
             r"innerHTML|outerHTML|insertAdjacentHTML|dangerouslySetInnerHTML|\beval\(|new Function", text
         )
         assert "http://" not in text.replace("http://www.w3.org/", ""), path.name
+
+
+def test_the_stream_hears_every_kind_of_event_that_there_is() -> None:
+    listed = re.search(r"const KINDS = \[(.*?)\];", (assets.STATIC / "app/stream.js").read_text(), re.DOTALL)
+    assert listed is not None
+    assert set(re.findall(r'"(\w+)"', listed[1])) == {*events.KINDS, "gap"}
 
 
 def test_the_first_view_is_within_its_budget(ask: Caller) -> None:

@@ -51,6 +51,8 @@ export const post = (path, body, options) => call("POST", path, body, options);
 export const patch = (path, body, options) => call("PATCH", path, body, options);
 export const del = (path, options) => call("DELETE", path, {}, options);
 
+export const put = (path, body, options) => call("PUT", path, body, options);
+
 export function newKey() {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");

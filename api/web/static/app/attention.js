@@ -112,7 +112,7 @@ function Permission({ asked, title, why, answer }) {
   const has = (id) => (asked.choices || []).find((choice) => choice.id === id);
   const others = (asked.choices || []).filter((choice) => !WORDS[choice.id]);
   const rule = has("always");
-  return html`<div class="asked"><${Title} asked=${asked} title=${title} /><${Input} tool=${asked.tool} input=${asked.input} />
+  return html`<div class="asked"><${Title} asked=${asked} title=${title} /><${Input} tool=${asked.tool} input=${asked.input} preview=${asked.preview} />
       ${!asked.input ? html`<p class="soft" dir="auto">${asked.text}</p>` : null}</div>
     <footer><span class="two">${has("allow") ? html`<${Btn} kind="you" why=${why} onClick=${() => answer({ choice: "allow" }, "Allowed by you, just now")}>Allow once <kbd class="for-keys">A</kbd></${Btn}>` : null}
       ${has("deny") ? html`<${Btn} why=${why} onClick=${() => answer({ choice: "deny" }, "Denied by you, just now")}>Deny <kbd class="for-keys">D</kbd></${Btn}>` : null}</span>

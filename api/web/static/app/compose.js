@@ -1,7 +1,7 @@
 // The dock: messages that wait, and the one that is being written. A draft goes only when its receipt is here; a retry after silence
 // has the same key, so nothing is sent twice. Enter sends (on touch it makes a new line), Escape stops the turn.
 import { html, useEffect, useRef, useState } from "../vendor/preact.js";
-import { away, call, del, newKey, post } from "./api.js";
+import { away, call, del, get, newKey, patch, post, put } from "./api.js";
 import { interrupt } from "./sessions.js";
 import { attempt, draftOf, keepDraft, may, note } from "./store.js";
 import { Icon, IconBtn, Item, Menu } from "./ui.js";
@@ -9,6 +9,7 @@ import { bytes, many } from "./words.js";
 
 const MOST_BYTES = 10 * 1024 * 1024;
 const MOST_FILES = 10;
+const DRAFT_PAUSE_MS = 2000;
 const touch = matchMedia("(pointer: coarse)");
 const COMMANDS = ["/compact", "/context", "/cost", "/clear", "/model", "/help"];
 
@@ -63,10 +64,31 @@ export function Composer({ session, talk }) {
   const [mode, setMode] = useState("");
   const tried = useRef(null); // {text, key}: what was sent without an answer
   const working = session.state === "busy" || session.state === "waiting";
+  const later = useRef(0);
+  const shared = useRef(""); // the draft as the server has it
+  const share = (value) => {
+    clearTimeout(later.current);
+    if (value === shared.current || !may("chat")) return;
+    shared.current = value;
+    put(`/api/sessions/${id}/draft`, { draft: value }).catch(() => (shared.current = null));
+  };
   const write = (value) => {
     setText(value);
     keepDraft(id, value);
+    clearTimeout(later.current);
+    later.current = setTimeout(() => share(value), value ? DRAFT_PAUSE_MS : 0);
   };
+  useEffect(() => {
+    if (!may("chat")) return undefined;
+    get(`/api/sessions/${id}/draft`).then((kept) => {
+      shared.current = kept.text;
+      if (kept.text && !draftOf(id) && !area.current?.value) {
+        setText(kept.text);
+        keepDraft(id, kept.text);
+      }
+    }, () => {});
+    return () => clearTimeout(later.current);
+  }, [id]);
   useEffect(() => {
     const field = area.current;
     field.style.height = "auto";
@@ -95,7 +117,15 @@ export function Composer({ session, talk }) {
     const key = tried.current?.text === text ? tried.current.key : newKey();
     tried.current = { text, key };
     try {
-      if (editing) await del(`/api/messages/${editing.id}`);
+      if (editing) {
+        talk.note(await patch(`/api/messages/${editing.id}`, { text: words }));
+        tried.current = null;
+        write("");
+        setEditing(null);
+        setBusy(false);
+        area.current?.focus();
+        return;
+      }
       const fields = { message: text, wait: 0, ...(mode ? { mode, sessionId: id } : {}), ...(stop && working ? { interrupt: true } : {}) };
       let body = fields;
       if (files.length) {
@@ -104,7 +134,6 @@ export function Composer({ session, talk }) {
         for (const file of files) body.append("file", file, file.name);
       }
       const answer = await call("POST", mode ? "/api/chat" : `/api/sessions/${id}/messages`, body, { key, patience: 120000 });
-      if (editing) await post(`/api/messages/${answer.messageId}/move`, { position: editing.index }).catch(() => {});
       tried.current = null;
       write("");
       setFiles([]);
@@ -114,7 +143,7 @@ export function Composer({ session, talk }) {
     } catch (error) {
       note(error.message, true);
       if (!error.retryable) tried.current = null;
-      if (error.code === "conflict" && editing) setEditing(null);
+      if (error.status === 409 && editing) setEditing(null);
     }
     setBusy(false);
     area.current?.focus();
@@ -162,6 +191,6 @@ export function Composer({ session, talk }) {
         ${session.state === "busy" ? html`<button type="button" class="btn tight" onClick=${() => interrupt(session)}><${Icon} icon="stop" size="s" />Stop<kbd class="for-keys">Esc</kbd></button>` : null}
         <button type="submit" class="icon-btn solid" aria-label=${working ? "Queue this message" : "Send this message"} aria-disabled=${cannot ? "true" : undefined} title=${cannot} disabled=${busy}><${Icon} icon="send" /></button></div>
     </form>
-    <div class="dock-foot mid"><div class="spread"><span>${text ? "Draft kept on this device" : ""}</span><span class="for-keys"><kbd>Enter</kbd> ${working ? "queue" : "send"} · ${working ? html`<kbd>⌘ Enter</kbd> stop the turn and send · ` : null}<kbd>Shift Enter</kbd> new line</span></div></div>`;
+    <div class="dock-foot mid"><div class="spread"><span>${text ? "Draft kept" : ""}</span><span class="for-keys"><kbd>Enter</kbd> ${working ? "queue" : "send"} · ${working ? html`<kbd>⌘ Enter</kbd> stop the turn and send · ` : null}<kbd>Shift Enter</kbd> new line</span></div></div>`;
 }
 

@@ -1,19 +1,23 @@
 // One conversation: what was said, what is being said, and what waits. At the bottom the view follows; scrolled up it stays where
 // the reader is, whatever is added above or below. An entry that has not changed is not drawn again.
 import { html, useEffect, useLayoutEffect, useRef, useState } from "../vendor/preact.js";
-import { patch, post } from "./api.js";
+import { patch, post, put as send } from "./api.js";
 import { Card } from "./attention.js";
 import { Composer } from "./compose.js";
 import { Markdown } from "./markdown.js";
+import { Spark, useSamples } from "./plots.js";
 import { extend, reopen, SessionMenu } from "./sessions.js";
-import { useKeys } from "./shell.js";
+import { route, useKeys } from "./shell.js";
 import { attempt, loaded, may, note, sessions, waiting } from "./store.js";
 import { Talk } from "./talk.js";
 import { Work } from "./tools.js";
 import { Bones, Btn, Copy, Empty, Icon, Item, Left, State } from "./ui.js";
-import { age, bytes, clock, dayOf, exactly, shortPath, shorten, STEPS, stateOf, titleOf } from "./words.js";
+import { age, bytes, clock, dayOf, exactly, shortPath, shorten, span, STEPS, stateOf, titleOf } from "./words.js";
 
 const NEAR = 80;
+const AWAY_MS = 300000; // who was gone for less than this has been there
+const SEEN_PAUSE_MS = 1000;
+const FOUND_MS = 2000;
 const drawn = new WeakMap();
 
 function Receipt({ message }) {
@@ -25,9 +29,16 @@ function Receipt({ message }) {
     <ol class="trail">${steps.map(([name, at], index) => html`<li key=${name}><${Icon} icon=${name} size="s" />${STEPS[name] || name} <time>${index ? `+${((at - first) / 1000).toFixed(at - first < 10000 ? 3 : 0)} s` : exactly(at)}</time></li>`)}</ol></details>`;
 }
 
-function Mine({ text, files, message, again }) {
+// A file that was sent, to look at again: pictures small, everything as a download.
+function SentFile({ file, at, id }) {
+  const href = id ? `/api/messages/${id}/attachments/${at}` : undefined;
+  const picture = href && /^image\/(png|jpeg|gif|webp)$/.test(file.mimeType || "");
+  return html`<a class="att" href=${href} download=${file.name}>${picture ? html`<img class="thumb" src=${href} alt="" loading="lazy" />` : html`<${Icon} icon="file" size="s" />`}<span class="clip" dir="auto">${file.name}</span></a>`;
+}
+
+function Mine({ text, files, message, id, again }) {
   const error = message && message.error;
-  return html`<div class="me"><div class="bubble" dir="auto">${text}${(files || []).length ? html`<span class="atts">${files.map((file) => html`<span class="att" key=${file.name}><${Icon} icon="file" size="s" /><span class="clip">${file.name}</span></span>`)}</span>` : null}</div>
+  return html`<div class="me"><div class="bubble" dir="auto">${text}${(files || []).length ? html`<span class="atts">${files.map((file, at) => html`<${SentFile} file=${file} at=${at} id=${id || message?.id} key=${file.name} />`)}</span>` : null}</div>
     ${message ? html`<${Receipt} message=${message} />` : null}
     ${error ? html`<div class="note bad" role="alert"><span><${Icon} icon="failed" size="s" /></span><p>${error.message}</p>${again ? html`<${Btn} kind="tight" onClick=${again}>Send again</${Btn}>` : null}</div>` : null}</div>`;
 }
@@ -40,7 +51,7 @@ function Sent({ entry, talk, late, answered }) {
     if (late && entry.messageId) want();
   }, []);
   const guess = { state: answered ? "answered" : "submitted", steps: entry.at ? { submitted: entry.at } : {}, createdAt: entry.at || 0 };
-  return html`<div data-entry=${entry.id} onPointerEnter=${entry.messageId ? want : undefined} onFocusIn=${entry.messageId ? want : undefined}><${Mine} text=${entry.text} files=${entry.attachments} message=${entry.messageId ? known || guess : null} /></div>`;
+  return html`<div data-entry=${entry.id} onPointerEnter=${entry.messageId ? want : undefined} onFocusIn=${entry.messageId ? want : undefined}><${Mine} text=${entry.text} files=${entry.attachments} id=${entry.messageId} message=${entry.messageId ? known || guess : null} /></div>`;
 }
 
 function Entry(entry) {
@@ -74,6 +85,8 @@ function Flow({ talk, session }) {
   const box = useRef(null);
   const [fresh, setFresh] = useState(0);
   const anchor = useRef(null);
+  const [since] = useState(session.seenAt); // what was seen before this visit
+  const [opened] = useState(Date.now());
   const entries = talk.entries.value;
   const version = talk.version.value;
   const busy = session.state === "busy";
@@ -108,16 +121,41 @@ function Flow({ talk, session }) {
     grown.observe(box.current.firstElementChild);
     return () => grown.disconnect();
   }, []);
+  const target = route.value.rest[0];
+  useEffect(() => {
+    if (!target || !talk.ready.value) return undefined;
+    let here = true;
+    talk.follow = false;
+    talk.find(target).then((found) => {
+      if (!here) return;
+      if (!found) note("That is not in what can be shown of this conversation any more.", true);
+      requestAnimationFrame(() => {
+        const entry = box.current?.querySelector(`[data-entry="${CSS.escape(target)}"]`);
+        entry?.scrollIntoView({ block: "center" });
+        entry?.classList.add("found");
+        setTimeout(() => entry?.classList.remove("found"), FOUND_MS);
+      });
+    });
+    return () => (here = false);
+  }, [target, talk.ready.value]);
+  const newest = session.lastWords?.at || 0;
+  useEffect(() => {
+    if (!talk.ready.value || newest <= session.seenAt || document.visibilityState !== "visible" || talk.follow === false) return undefined;
+    const timer = setTimeout(() => send(`/api/sessions/${session.id}/seen`, { at: newest }).catch(() => {}), SEEN_PAUSE_MS);
+    return () => clearTimeout(timer);
+  }, [newest, session.seenAt, version, talk.ready.value]);
   useKeys({ E: jump, Home: () => (box.current.scrollTop = 0), e: () => rename(session), t: () => (location.href = `/terminal#${session.id}`), "+": () => extend(session) });
   const again = (message) => () => attempt(() => post(`/api/sessions/${session.id}/messages`, { message: message.text, wait: 0 }).then((answer) => talk.fetch(answer.messageId)));
   const known = new Set(entries.map((entry) => entry.messageId).filter(Boolean));
   const mine = [...talk.receipts.value.values()].filter((one) => one.state !== "queued" && one.state !== "cancelled" && one.kind !== "command" && !known.has(one.id));
   let day = "";
   const rows = [];
+  const away = since && opened - since > AWAY_MS && entries.find((entry) => entry.at > since && entry.at < opened && entry.role === "assistant");
   entries.forEach((entry, at) => {
     const of = entry.at ? dayOf(entry.at) : day;
     if (of && of !== day) rows.push(html`<p class="day" key=${`day-${entry.id}`}>${of}</p>`);
     day = of;
+    if (entry === away) rows.push(html`<p class="away-line" key="away"><span>While you were away · ${span(opened - since)}</span></p>`);
     rows.push(entry.role === "user" ? html`<${Sent} key=${entry.id} entry=${entry} talk=${talk} late=${at >= entries.length - 6} answered=${entries[at + 1]?.role === "assistant"} />` : vnodeOf(entry));
   });
   return html`<div class="flow" ref=${box} tabindex="0" role="log" aria-label="Conversation" aria-live="off" onScroll=${scrolled}><div class="inner">
@@ -149,12 +187,13 @@ function List({ current }) {
 }
 
 function Facts({ session, talk }) {
+  useSamples();
   const rows = [["Folder", shortPath(session.projectPath)], ["Model", session.model || "Claude’s own choice"], ["Mode", session.permissionMode || "Normal"], ["Messages", `${session.messageCount}${session.queueLength ? `, ${session.queueLength} in the queue` : ""}`], ["Claude", session.claudeVersion], ["Process", session.pid], ["Looking", session.viewers ? `${session.viewers}${session.writer ? `, ${session.writer} types` : ""}` : null]];
   const setAlive = (event) => attempt(() => patch(`/api/sessions/${session.id}`, { autoKeepAlive: event.target.checked }));
   const said = { message: (data) => `Your message was ${STEPS[data.state]?.toLowerCase() || data.state}`, state: (data) => `Now ${data.to}`, waiting: () => "Waits for you", answered: () => "Answered what it asked", crashed: () => "Its process died", resumed: () => "It is back", ended: (data) => `Ended: ${data.reason}`, warning: () => "Will expire soon" };
   return html`<aside class="pane-facts" aria-label="About this session">
     <section class="box"><h2>Time left</h2><p class="spread"><span class="strong"><${Left} session=${session} /></span></p><label class="switch small"><input type="checkbox" role="switch" checked=${session.autoKeepAlive} disabled=${!may("chat")} onChange=${setAlive} /><span>Extend by itself</span></label></section>
-    <section class="box"><h2>Process</h2><dl class="facts"><dt>Memory</dt><dd class="num">${bytes(session.memoryBytes) || "none"}</dd><dt>CPU</dt><dd class="num">${session.cpuPercent != null ? `${Math.round(session.cpuPercent)} %` : "none"}</dd></dl></section>
+    <section class="box"><h2>Process</h2><div class="chart-line"><span class="small muted">Memory</span><${Spark} id=${session.id} /></div><div class="chart-line"><span class="small muted">CPU</span><${Spark} id=${session.id} field="cpuPercent" /></div><dl class="facts"><dt>Memory</dt><dd class="num">${bytes(session.memoryBytes) || "none"}</dd><dt>CPU</dt><dd class="num">${session.cpuPercent != null ? `${Math.round(session.cpuPercent)} %` : "none"}</dd></dl></section>
     <section class="box"><h2>Conversation</h2><dl class="facts">${rows.filter(([, value]) => value != null).map(([name, value]) => html`<dt>${name}</dt><dd dir="auto" class=${name === "Folder" ? "path" : ""}>${value}</dd>`)}</dl></section>
     ${talk.happened.value.length ? html`<section class="box"><h2>What happened</h2><ol class="log">${talk.happened.value.slice(-8).reverse().map((event) => html`<li key=${event.seq}><time>${clock(event.at)}</time><span>${(said[event.kind] || (() => event.kind))(event.data)}</span></li>`)}</ol></section>` : null}</aside>`;
 }

@@ -1,6 +1,7 @@
 // A change as lines, made here: the longest common run of lines between what was and what is to be. Above a bound it is shown whole,
 // as removed and added: nothing is guessed, nothing is hidden.
 import { html } from "../vendor/preact.js";
+import { visible } from "./words.js";
 
 const MOST_CELLS = 4000000;
 
@@ -46,6 +47,32 @@ export function Diff({ made }) {
     if (sign !== "+") old++;
     if (sign !== "-") fresh++;
     const [kind, mark, said] = KIND[sign];
-    return html`<div class=${kind}><span class="ln">${sign === "-" ? old : fresh}</span><span class="sg">${mark}${said ? html`<span class="sr">${said}</span>` : null}</span><span dir="ltr">${text}</span></div>`;
+    return html`<div class=${kind}><span class="ln">${sign === "-" ? old : fresh}</span><span class="sg">${mark}${said ? html`<span class="sr">${said}</span>` : null}</span><span dir="ltr">${visible(text)}</span></div>`;
   })}</div>`;
 }
+
+// A unified diff with its line numbers: [sign, text, number], and [“@”, where] between two places of the file.
+export function numbered(text) {
+  const rows = [];
+  let [old, fresh] = [0, 0];
+  for (const line of text.split("\n").slice(2)) {
+    const head = /^@@ -(\d+)(?:,\d+)? \+(\d+)/.exec(line);
+    if (head) {
+      if (rows.length) rows.push(["@", `line ${head[2]}`, ""]);
+      [old, fresh] = [Number(head[1]), Number(head[2])];
+    } else if (line[0] === "-") rows.push(["-", line.slice(1), old++]);
+    else if (line[0] === "+") rows.push(["+", line.slice(1), fresh++]);
+    else if (line[0] === " ") {
+      rows.push([" ", line.slice(1), fresh++]);
+      old++;
+    }
+  }
+  return rows;
+}
+
+export const Hunks = ({ rows }) =>
+  html`<div class="diff" tabindex="0" role="group" aria-label="Changed lines">${rows.map(([sign, text, number], index) => {
+    if (sign === "@") return html`<div class="hunk" key=${index}><span class="ln">…</span><span class="sg"></span><span class="muted">${text}</span></div>`;
+    const [kind, mark, said] = KIND[sign];
+    return html`<div class=${kind} key=${index}><span class="ln">${number}</span><span class="sg">${mark}${said ? html`<span class="sr">${said}</span>` : null}</span><span dir="ltr">${visible(text)}</span></div>`;
+  })}</div>`;

@@ -2,8 +2,9 @@
 import { html, useEffect, useState } from "../vendor/preact.js";
 import { get } from "./api.js";
 import { Bar } from "./shell.js";
-import { attempt, listeners, metrics, sessions } from "./store.js";
-import { Bones, Icon, IconBtn } from "./ui.js";
+import { attempt, listeners, metrics, sessions, settings } from "./store.js";
+import { Plots } from "./plots.js";
+import { Bones, Btn, Icon, IconBtn } from "./ui.js";
 import { age, bytes, many, minute, titleOf } from "./words.js";
 
 const ICON = { ok: ["ok", "is-ok", "well"], warn: ["warn", "is-warn", "needs a look"], fail: ["failed", "is-bad", "failed"] };
@@ -12,6 +13,7 @@ const GROUPS = {
   Limits: ["memory", "warning", "extended", "pressure", "start_delayed"], Failures: ["crashed", "stuck", "unresponsive", "quarantined", "notification_failed"], "Who did what": ["audit", "settings"],
 };
 const KEEP = 200;
+const MORE = 50;
 const kept = [];
 listeners.add((event) => {
   if (event.kind === "text" || event.kind === "tick") return;
@@ -30,19 +32,30 @@ function said({ kind, data }) {
 function Events() {
   const [group, setGroup] = useState("All");
   const [words, setWords] = useState("");
+  const [past, setPast] = useState([]);
+  const [next, setNext] = useState(undefined); // where the journal goes on; null at its end
+  const load = async (before, kept) => {
+    const kinds = GROUPS[group] ? `&kinds=${GROUPS[group].join(",")}` : "";
+    const answer = await attempt(() => get(`/api/events/page?limit=${MORE}${kinds}${before ? `&before=${before}` : ""}`));
+    if (!answer) return;
+    setPast([...kept, ...answer.events.filter((event) => event.kind !== "text")]);
+    setNext(answer.next);
+  };
+  useEffect(() => void load(null, []), [group]);
   const [, redraw] = useState(0);
   useEffect(() => {
     const timer = setInterval(() => redraw((n) => n + 1), 1000);
     return () => clearInterval(timer);
   }, []);
   const text = words.toLowerCase();
-  const shown = kept.filter((event) => (!GROUPS[group] || GROUPS[group].includes(event.kind)) && (!text || `${event.kind} ${event.session || ""} ${said(event)}`.toLowerCase().includes(text)));
-  return html`<section class="card" id="events" aria-labelledby="e-h"><div class="pad stack"><div class="spread"><h2 id="e-h">Events since this page was opened</h2></div>
+  const known = new Set(past.map((event) => event.seq));
+  const shown = [...kept.filter((event) => !known.has(event.seq)), ...past].filter((event) => (!GROUPS[group] || GROUPS[group].includes(event.kind)) && (!text || `${event.kind} ${event.session || ""} ${said(event)}`.toLowerCase().includes(text)));
+  return html`<section class="card" id="events" aria-labelledby="e-h"><div class="pad stack"><div class="spread"><h2 id="e-h">Events</h2></div>
     <div class="tools"><div class="chips" role="group" aria-label="Kinds of events">${Object.keys(GROUPS).map((name) => html`<button type="button" class="chip" key=${name} aria-pressed=${group === name ? "true" : "false"} onClick=${() => setGroup(name)}>${name}</button>`)}</div><label class="with-icon"><${Icon} icon="filter" /><span class="sr">Filter events</span><input class="input" type="search" placeholder="Session, actor or kind" value=${words} onInput=${(event) => setWords(event.target.value)} /></label></div></div>
-    <ol class="events">${shown.slice(0, 100).map((event) => {
+    <ol class="events">${shown.map((event) => {
       const one = event.session && sessions.value.get(event.session);
       return html`<li key=${event.seq}><time>${new Date(event.at).toLocaleTimeString()}</time><span class="kind">${event.kind}</span><span class="txt" dir="auto">${one ? html`<a href=${`#/session/${one.id}`}>${titleOf(one)}</a> ` : null}${said(event)}</span><span class="seq num">${event.seq.toLocaleString()}</span></li>`;
-    })}</ol>${shown.length ? null : html`<p class="pad muted">Nothing yet.</p>`}</section>`;
+    })}</ol>${shown.length ? null : html`<p class="pad muted">Nothing yet.</p>`}${next ? html`<p class="pad"><${Btn} kind="tight" onClick=${() => load(next, past)}>Older</${Btn}></p>` : null}</section>`;
 }
 
 function Tokens({ rows }) {
@@ -87,5 +100,5 @@ export default function Health() {
         <section class="card pad stack" aria-labelledby="v-h"><h2 id="v-h">Versions</h2><dl class="facts"><dt>pilotlight</dt><dd class="num">${report.version}</dd><dt>Claude Code</dt><dd class="num">${status?.claudeVersion || "unknown"}</dd><dt>API</dt><dd class="path">${location.origin}</dd>${status ? html`<dt>Supervisor</dt><dd class="num">process ${status.pid}, since ${age(status.startedAt)}</dd>` : null}${held.memoryBytes != null ? html`<dt>Memory</dt><dd class="num">${bytes(held.memoryBytes)} of ${bytes(held.memoryLimitBytes)}</dd>` : null}</dl></section>
         ${latency.length ? html`<section class="card pad stack" aria-labelledby="d-h"><h2 id="d-h">A message, step by step</h2><div class="matrix" tabindex="0" role="group" aria-label="Time of each step of a message"><table class="lat"><thead><tr><td></td><th scope="col">half</th><th scope="col">95 of 100</th><th scope="col">99 of 100</th></tr></thead><tbody class="num">${latency.map(([name, row]) => html`<tr key=${name}><th scope="row">${name.replace("_to_", " → ")}</th><td>${time(row.p50)}</td><td>${time(row.p95)}</td><td>${time(row.p99)}</td></tr>`)}</tbody></table></div></section>` : null}
       </div></div>
-      <${Tokens} rows=${usage} /><${Events} /></div></main>`;
+      <${Plots} limits=${settings.value} /><${Tokens} rows=${usage} /><${Events} /></div></main>`;
 }

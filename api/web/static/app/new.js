@@ -1,7 +1,7 @@
 // A new session: folder first, then the first message, then how. Trust is a person's choice, shown as it is. What the server refuses
 // stays on the page, with its reason.
-import { html, useState } from "../vendor/preact.js";
-import { newKey, post } from "./api.js";
+import { html, useEffect, useState } from "../vendor/preact.js";
+import { get, newKey, post } from "./api.js";
 import { Bar, go } from "./shell.js";
 import { keepDraft, draftOf, live, may, note, put, sessions, settings } from "./store.js";
 import { Icon } from "./ui.js";
@@ -33,9 +33,16 @@ export default function New({ id }) {
   const [trust, setTrust] = useState(false);
   const [busy, setBusy] = useState(false);
   const [wrong, setWrong] = useState(null);
+  const [places, setPlaces] = useState([]); // what lies where the path points to
+  useEffect(() => {
+    if ((path && !/^[~/]/.test(path)) || !may("chat")) return undefined;
+    const timer = setTimeout(() => get(`/api/folders?limit=12&path=${encodeURIComponent(path)}`).then((answer) => setPlaces(answer.folders), () => setPlaces([])), path ? 200 : 0);
+    return () => clearTimeout(timer);
+  }, [path]);
   const most = settings.value?.["sessions.max_concurrent"] || 10;
   const free = Math.max(0, most - live.value.length);
   const target = path.trim() || chosen;
+  const beside = places.filter((place) => !folders.some((one) => one.path === place.path));
   const shown = folders.filter((one) => !path || one.path.toLowerCase().includes(path.toLowerCase().replace(/^~/, ""))).slice(0, 8);
   const open = async (event) => {
     event?.preventDefault();
@@ -65,6 +72,7 @@ export default function New({ id }) {
         <label class="with-icon"><${Icon} icon="folder" /><span class="sr">Find a folder, or type a path</span><input class="input" dir="ltr" placeholder="Find a folder, or type a path" value=${path} onInput=${(event) => setPath(event.target.value)} spellcheck="false" autocapitalize="off" /></label>
         ${wrong ? html`<div class="note bad" role="alert"><span><${Icon} icon="failed" size="s" /></span><p>${wrong}</p></div>` : null}
         ${shown.length ? html`<div class="choices" role="radiogroup" aria-label="Folder">${shown.map((one) => html`<label class="choice" key=${one.path}><input class="tick" type="radio" name="p" checked=${target === one.path} onChange=${() => { setChosen(one.path); setPath(""); }} /><span class="grow"><b class="path">${shortPath(one.path)}</b><span class="d">${many(one.count, "session")}, ${one.live} live · ${age(one.at)}</span></span></label>`)}</div>` : html`<p class="small muted">${path ? `A new folder: ${folderName(path)}` : "Type the path of a folder on that machine, such as ~/shop."}</p>`}
+        ${beside.length ? html`<div class="stack"><span class="label small">${path ? "In there" : "Where Claude was used before"}</span><div class="chips" role="group" aria-label="Folders">${beside.map((place) => html`<button type="button" class="chip" key=${place.path} title=${place.path} onClick=${() => setPath(place.kind === "folder" ? `${place.path}/` : place.path)}><${Icon} icon=${place.kind === "project" ? "spark" : "folder"} size="s" />${path ? place.name : shortPath(place.path)}</button>`)}</div></div>` : null}
         <label class="switch small"><input type="checkbox" role="switch" checked=${trust} disabled=${!may("answer")} onChange=${(event) => setTrust(event.target.checked)} /><span>I trust the files in this folder<span class="d muted small"> Otherwise Claude asks first.</span></span></label></section>
       <div class="stack-l">
         <section class="set pad stack"><h2>First message</h2><div class="compose"><label class="sr" for="first">First message</label><textarea id="first" rows="4" dir="auto" placeholder="What should Claude do? You can also leave this empty." value=${text} onInput=${(event) => write(event.target.value)}></textarea></div></section>

@@ -71,7 +71,7 @@ export default function Search() {
   const show = (name) => (only ? name === "do" : scope === "all" || scope === name);
   const groups = [
     ["sessions", "Sessions", named.map((one) => ({ run: () => go(`/session/${one.id}`), state: one, text: found(titleOf(one), word), more: `${shortPath(one.projectPath)} · ${stateOf(one).word}` }))],
-    ["messages", "Messages", hits.hits.map((hit) => ({ run: () => hit.sessionId && go(`/session/${hit.sessionId}`), icon: hit.role === "user" ? "user" : "spark", text: marked(hit.snippet, hit.marks), more: `${hit.role === "user" ? "You" : "Claude"} · ${hit.title || shortPath(hit.projectPath)}`, end: hit.at ? `${dayOf(hit.at)}, ${clock(hit.at)}` : "" }))],
+    ["messages", "Messages", hits.hits.map((hit) => ({ run: () => hit.sessionId && go(`/session/${hit.sessionId}/${encodeURIComponent(hit.id)}`), icon: hit.role === "user" ? "user" : "spark", text: marked(hit.snippet, hit.marks), more: `${hit.role === "user" ? "You" : "Claude"} · ${hit.title || shortPath(hit.projectPath)}`, end: hit.at ? `${dayOf(hit.at)}, ${clock(hit.at)}` : "" }))],
     ["do", "Do", acts(word).slice(0, word || only ? 12 : 5).map((act) => ({ ...act, text: found(act.text, word) }))],
     ["elsewhere", "Elsewhere on this machine", others.map((one) => ({ icon: "history", text: found(one.title || "Untitled", word), more: `${shortPath(one.projectPath)} · made with claude in a terminal`, end: age(one.lastActivity), run: () => resume(one) }))],
   ].filter(([name, , list]) => show(name) && list.length);

@@ -4,6 +4,7 @@ import { html, signal, useEffect, useMemo, useRef } from "../vendor/preact.js";
 import { del, post } from "./api.js";
 import { Bar, go, useKeys } from "./shell.js";
 import { asOf, attempt, live, loaded, may, me, metrics, note, put, sessions, settings, waiting } from "./store.js";
+import { Spark, useSamples } from "./plots.js";
 import { Bones, Btn, Empty, Icon, Item, Left, Menu, Meter, State, confirm } from "./ui.js";
 import { age, bytes, many, minute, shortPath, stateOf, titleOf, visible } from "./words.js";
 
@@ -37,6 +38,8 @@ export const hibernate = (one) => attempt(() => post(`/api/sessions/${one.id}/hi
 export const wake = (one) => attempt(() => post(`/api/sessions/${one.id}/wake`));
 export const reopen = (one) => attempt(() => post(`/api/sessions/${one.id}/reopen`));
 export const interrupt = (one) => attempt(() => post(`/api/sessions/${one.id}/interrupt`));
+export const recycle = (one) => attempt(() => post(`/api/sessions/${one.id}/recycle`, {}, { patience: 90000 }), "It has a new process; the conversation goes on.");
+export const unseen = (one) => one.lastWords?.role === "assistant" && one.lastWords.at > one.seenAt && one.seenAt > 0;
 export async function fork(one) {
   const made = await attempt(() => post(`/api/sessions/${one.id}/fork`, {}, { patience: 60000 }), "A new session goes on from here.");
   if (made) go(`/session/${made.session.id}`);
@@ -119,10 +122,10 @@ function Row({ one }) {
   return html`<li class=${`row${chosen ? " selected" : ""}`} data-id=${one.id}>
     <span class="pick"><input class="tick" type="checkbox" checked=${chosen} onChange=${pick} aria-label=${`Select: ${titleOf(one)}`} /></span>
     <span class="st"><${State} session=${one} /></span>
-    <span class="main"><a class="title clip" dir="auto" href=${href} title=${titleOf(one)}>${titleOf(one)}</a><span class="words clip" dir="auto">${last ? html`<b>${last.role === "user" ? "You" : "Claude"}:</b> ${last.text}` : shortPath(one.projectPath)}</span></span>
+    <span class="main"><a class=${`title clip${unseen(one) ? " unseen" : ""}`} dir="auto" href=${href} title=${titleOf(one)}>${titleOf(one)}${unseen(one) ? html`<span class="sr">, not read yet</span>` : null}</a><span class="words clip" dir="auto">${last ? html`<b>${last.role === "user" ? "You" : "Claude"}:</b> ${last.text}` : shortPath(one.projectPath)}</span></span>
     <span class="meta"><${State} session=${one} plain />${queued}</span>
-    <span class=${`cell${asleep || ended ? " muted" : ""}`}>${asleep ? "Asleep" : ended ? "" : bytes(one.memoryBytes)}</span>
-    <span class="cell opt">${one.cpuPercent != null && !ended && !asleep ? `${Math.round(one.cpuPercent)} %` : ""}</span>
+    <span class=${`cell${asleep || ended ? " muted" : ""}`}>${asleep ? "Asleep" : ended ? "" : html`<${Spark} id=${one.id} />${bytes(one.memoryBytes)}`}</span>
+    <span class="cell opt">${one.cpuPercent != null && !ended && !asleep ? html`<${Spark} id=${one.id} field="cpuPercent" />${Math.round(one.cpuPercent)} %` : ""}</span>
     <span class="cell">${many(one.messageCount, "message")}${queued ? html`<br /><span class="muted">${queued}</span>` : null}</span>
     <span class="cell">${ended ? html`<span class="muted">${one.endDetail ? "" : ""}ended ${age(one.endedAt || one.lastActivity)} ago</span>` : html`<${Left} session=${one} />`}</span>
     <span class="cell opt muted">${age(one.lastActivity)}</span>
@@ -139,6 +142,7 @@ export function SessionMenu({ one, pick, more }) {
     ${one.state === "hibernated" ? html`<${Item} icon="wake" onClick=${() => wake(one)}>Wake</${Item}>` : null}
     ${["busy", "waiting"].includes(one.state) ? html`<${Item} icon="stop" onClick=${() => interrupt(one)}>Interrupt</${Item}>` : null}
     <${Item} icon="fork" onClick=${() => fork(one)}>Fork</${Item}>
+    ${one.state !== "ended" && one.state !== "hibernated" ? html`<${Item} icon="refresh" why=${admin || atRest} onClick=${() => recycle(one)}>New process</${Item}>` : null}
     <${Item} icon="terminal" href=${`/terminal#${one.id}`}>Terminal</${Item}>
     ${pick ? html`<${Item} icon="check" onClick=${pick}>Select</${Item}>` : null}
     ${one.state !== "ended" ? html`<hr /><${Item} icon="hibernated" why=${admin || (one.state === "hibernated" ? "asleep" : atRest)} onClick=${() => hibernate(one)}>Hibernate</${Item}>
@@ -242,6 +246,7 @@ function FirstRun() {
 
 export function Sessions() {
   const count = sessions.value.size;
+  useSamples();
   return html`<main id="main" tabindex="-1"><${Bar} title="Sessions" sub=${`${me.value?.host || ""} · ${many(count, "session")}`}>
       <a class="btn mid for-keys" href="#/search"><${Icon} icon="search" />Search or do anything <kbd>⌘K</kbd></a>
       <a class="icon-btn phone" href="#/search" aria-label="Search"><${Icon} icon="search" /></a>

@@ -6,7 +6,7 @@ import { Notifications } from "./notify.js";
 import { Bar, setTheme, theme } from "./shell.js";
 import { attempt, live, may, me, settings } from "./store.js";
 import { Bones, Btn, confirm, Copy, Icon } from "./ui.js";
-import { age, bytes, clock } from "./words.js";
+import { actorOf, age, bytes, clock, visible } from "./words.js";
 
 const FIELDS = [
   ["sessions.max_concurrent", "Live sessions at a time", "", "The least used idle one sleeps for the next."],
@@ -51,7 +51,7 @@ function Limits() {
     ${FIELDS.filter(([name]) => name in answer.settings).map(([name, title, unit, why]) => {
       const value = edited[name] ?? answer.settings[name];
       const changed = answer.changed.includes(name);
-      const back = changed && admin ? html`<span class="changed">Changed here. <button type="button" class="link" onClick=${() => apply({ [name]: null })}>Use the file’s</button></span>` : null;
+      const back = changed && admin ? html`<span class="changed">Changed here; the file says ${String(answer.file?.[name] ?? "otherwise")}. <button type="button" class="link" onClick=${() => apply({ [name]: null })}>Use the file’s</button></span>` : null;
       if (typeof value === "boolean") {
         return html`<div class="opt-row" key=${name}><label class="switch"><span class="grow"><span class="name">${title}</span><span class="why">${why}</span>${back}</span><input type="checkbox" role="switch" checked=${value} disabled=${!admin} onChange=${(event) => setEdited({ ...edited, [name]: event.target.checked })} /></label></div>`;
       }
@@ -61,6 +61,28 @@ function Limits() {
     ${wrong ? html`<div class="opt-row"><div class="note bad" role="alert"><span><${Icon} icon="failed" size="s" /></span><p>${wrong}</p></div></div>` : null}
     ${admin ? null : html`<div class="opt-row small muted">Changing these needs admin.</div>`}
     ${dirty ? html`<div class="opt-row"><div class="btns"><button type="submit" class="btn primary">Save</button><${Btn} onClick=${() => setEdited({})}>Discard</${Btn}></div></div>` : null}</form>`;
+}
+
+function Rules() {
+  const [rules, setRules] = useState(null);
+  const [made, setMade] = useState({ answer: "allow", tool: "Bash", pattern: "" });
+  const load = () => get("/api/rules").then((answer) => setRules(answer.rules), () => {});
+  useEffect(() => void load(), []);
+  const add = async (event) => {
+    event.preventDefault();
+    if (await attempt(() => post("/api/rules", { ...made, pattern: made.pattern.trim() || "*" }), "In force from now on.")) setMade({ ...made, pattern: "" });
+    load();
+  };
+  const remove = async (rule) => {
+    await attempt(() => del(`/api/rules/${rule.id}`).then(() => null), "It counts no more.");
+    load();
+  };
+  const write = (name) => (event) => setMade({ ...made, [name]: event.target.value });
+  return html`<section class="set" id="rules"><header><h2>Permission rules</h2><p>Answered without asking you. One that denies wins over one that allows.</p></header>
+    <div class="channels">${(rules || []).map((rule) => html`<div class="item" key=${rule.id || `${rule.tool} ${rule.pattern}`}><span class="ic"><${Icon} icon=${rule.answer === "allow" ? "check" : "x"} /></span><div class="grow"><b class="strong">${rule.answer === "allow" ? "Allow" : "Deny"}</b> <code dir="ltr">${rule.tool}(${visible(rule.pattern)})</code><div class="small muted">${rule.id ? `Added by ${actorOf(rule.by, me.value)}` : "In the configuration file"}, used ${rule.used === 1 ? "once" : `${rule.used} times`}</div></div><span class="end under">${rule.id && may("admin") ? html`<${Btn} kind="tight" onClick=${() => remove(rule)}>Remove</${Btn}>` : null}</span></div>`)}</div>
+    ${rules && !rules.length ? html`<p class="opt-row small muted">None: you are asked for everything that Claude may not do by itself.</p>` : null}
+    ${may("admin") ? html`<form class="opt-row btns" onSubmit=${add}><span class="select-box"><select class="select" value=${made.answer} onChange=${write("answer")} aria-label="What the rule answers"><option value="allow">Allow</option><option value="deny">Deny</option></select><${Icon} icon="down" /></span>
+      <input class="input tool-name" aria-label="Tool of the rule" value=${made.tool} onInput=${write("tool")} spellcheck="false" autocapitalize="off" required /><input class="input grow" aria-label="Pattern of the rule" placeholder="git status*" value=${made.pattern} onInput=${write("pattern")} spellcheck="false" autocapitalize="off" dir="ltr" /><button type="submit" class="btn">Add rule</button></form>` : null}</section>`;
 }
 
 function Devices() {
@@ -112,6 +134,6 @@ export default function Settings() {
     document.getElementById(event.currentTarget.dataset.part)?.scrollIntoView();
   };
   return html`<main id="main" tabindex="-1"><${Bar} title="Settings" sub=${`In force at once, on ${me.value?.host || "this machine"}`}><a class="btn quiet" href="#/help">Help</a></${Bar}>
-    <div class="body"><div class="settings"><nav class="toc" aria-label="Parts of the settings">${[["limits", "Sessions and limits"], ["devices", "Devices"], ["notifications", "Notifications"], ["appearance", "Appearance"]].map(([part, title]) => html`<a href=${`#/settings`} data-part=${part} key=${part} onClick=${jump}>${title}</a>`)}</nav>
-      <div><${Limits} /><${Devices} /><${Notifications} /><${Appearance} /></div></div></div></main>`;
+    <div class="body"><div class="settings"><nav class="toc" aria-label="Parts of the settings">${[["limits", "Sessions and limits"], ["rules", "Permission rules"], ["devices", "Devices"], ["notifications", "Notifications"], ["appearance", "Appearance"]].map(([part, title]) => html`<a href=${`#/settings`} data-part=${part} key=${part} onClick=${jump}>${title}</a>`)}</nav>
+      <div><${Limits} /><${Rules} /><${Devices} /><${Notifications} /><${Appearance} /></div></div></div></main>`;
 }

@@ -12,7 +12,7 @@ addEventListener("hashchange", () => (route.value = parsed()));
 
 function parsed() {
   const [view, id, ...rest] = location.hash.replace(/^#\/?/, "").split("/");
-  return { view: view || "sessions", id: id ? decodeURIComponent(id) : null, rest };
+  return { view: view || "sessions", id: id ? decodeURIComponent(id) : null, rest: rest.map(decodeURIComponent) };
 }
 
 export function go(path) {

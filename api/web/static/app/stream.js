@@ -9,9 +9,12 @@ import { away, call, signedOut, unreachable } from "./api.js";
 
 const HEARTBEAT_MS = 15000;
 const KINDS = [
-  "created", "updated", "state", "waiting", "answered", "expired", "ended", "reopened", "extended", "warning", "memory", "crashed",
-  "resumed", "message", "prompt", "text", "tool", "queue", "conversation", "settings", "started", "stopped", "attached", "detached",
-  "writer", "adopted", "pressure", "start_delayed", "stuck", "unresponsive", "responsive", "audit", "gap",
+  "adopted", "answered", "attached", "audit", "bus_rebound", "changed", "conversation", "conversation_shared", "crashed",
+  "created", "detached", "edited", "ended", "expired", "extended", "folder_lost", "hooks_off", "late_process_ended",
+  "lock_renewed", "memory", "message", "notification_failed", "pressure", "prompt", "quarantined", "queue", "recording",
+  "reopened", "responsive", "restored", "resumed", "run_dir_renewed", "scheduled_lost", "seen", "settings", "start_delayed",
+  "started", "state", "stopped", "storage_recovered", "stuck", "text", "tick", "tool", "unreadable", "unresponsive", "updated",
+  "viewers_rebound", "waiting", "warning", "writer", "gap",
 ];
 
 export const link = signal("catching up"); // live, catching up, away

@@ -53,11 +53,11 @@ export class Talk {
     }
   }
 
-  async earlier() {
+  async earlier(limit = PAGE * 2) {
     if (!this.next.value || this.loading) return;
     this.loading = true;
     try {
-      const page = await get(`/api/sessions/${this.id}/history?limit=${PAGE * 2}&before=${encodeURIComponent(this.next.value)}`);
+      const page = await get(`/api/sessions/${this.id}/history?limit=${limit}&before=${encodeURIComponent(this.next.value)}`);
       batch(() => {
         this.entries.value = [...page.entries, ...this.entries.value];
         this.next.value = page.next;
@@ -65,6 +65,17 @@ export class Talk {
     } finally {
       this.loading = false;
     }
+  }
+
+  // An entry that was said long ago, in big pages; whether it is there.
+  async find(id) {
+    const has = () => this.entries.value.some((entry) => entry.id === id);
+    while (!has() && this.next.value) {
+      const before = this.next.value;
+      await this.earlier(1000);
+      if (this.next.value === before) break;
+    }
+    return has();
   }
 
   async loadOpen() {
@@ -88,7 +99,8 @@ export class Talk {
     batch(() => {
       this.receipts.value = next;
       if (message.state !== "queued") this.queue.value = this.queue.value.filter((one) => one.id !== message.id);
-      else if (!this.queue.value.some((one) => one.id === message.id)) this.queue.value = [...this.queue.value, message];
+      else if (this.queue.value.some((one) => one.id === message.id)) this.queue.value = this.queue.value.map((one) => (one.id === message.id ? message : one));
+      else this.queue.value = [...this.queue.value, message];
       this.version.value++;
     });
   }
@@ -107,7 +119,7 @@ export class Talk {
       const id = data.id || data.messageId || data.message;
       if (id) this.fetch(id).then(() => !OPEN.includes(data.state) && this.settle());
       if (data.state === "queued" || data.state === "cancelled") this.loadOpenSoon();
-    } else if (kind === "queue") this.loadOpenSoon();
+    } else if (kind === "queue" || kind === "edited") this.loadOpenSoon();
     else if (kind === "state" && data.to !== "busy") this.settle();
     else if (["conversation", "reopened", "resumed", "adopted", "ended"].includes(kind)) this.settle();
   }

@@ -1,7 +1,7 @@
 // What a tool was asked to do, and what it said: the whole of it, as text. Edits are diffs; long output is cut with a button that
 // lays the rest out.
 import { html, useState } from "../vendor/preact.js";
-import { count, Diff, lines } from "./diff.js";
+import { count, Diff, Hunks, lines, numbered } from "./diff.js";
 import { Copy, Icon } from "./ui.js";
 import { many, visible } from "./words.js";
 
@@ -14,8 +14,13 @@ export const iconOf = (name) => ICONS[name] || "tool";
 export const aboutOf = (name, input) => String((input || {})[ABOUT[name]] ?? Object.values(input || {}).find((value) => typeof value === "string") ?? "");
 
 // Every member of an input, whole and exactly.
-export function Input({ tool, input }) {
+export function Input({ tool, input, preview }) {
   if (!input) return null;
+  if (preview) {
+    const rows = numbered(preview);
+    const [plus, minus] = count(rows);
+    return html`<div class="input-box"><div class="code-head"><span class="path clip">${input.file_path}</span><span class="plus">+${plus}</span><span class="minus">−${minus}</span></div><${Hunks} rows=${rows} />${others(input, ["file_path", "old_string", "new_string", "content", "edits"])}</div>`;
+  }
   if (tool === "Bash") {
     return html`<div class="input-box"><div class="code-head"><span class="clip" dir="auto">Bash${input.description ? ` · ${input.description}` : ""}</span><${Copy} text=${input.command || ""} label="Copy the command" /></div><pre tabindex="0" dir="ltr">${visible(input.command || "")}</pre>${others(input, ["command", "description"])}</div>`;
   }
