@@ -8,6 +8,8 @@ cycles     1,000 sessions started and ended with the scripted TUI
 idle       what 100 sleeping and 5 idle sessions cost
 terminal   echo through the WebSocket beside the raw pty; 50 viewers of one busy session
 notify     message to reply while channels hang, flood and lie, beside no channels at all
+dashboard  bytes, first paint, long tasks and a long conversation in a real browser
+screenshots  pictures of every view, in both themes and three sizes
 stream     from Claude displaying text to the client that streams it
 """
 
@@ -16,7 +18,19 @@ from __future__ import annotations
 import importlib
 import sys
 
-NAMES = ("latency", "soak", "density", "chaos", "cycles", "idle", "terminal", "notify", "stream")
+NAMES = (
+    "latency",
+    "soak",
+    "density",
+    "chaos",
+    "cycles",
+    "idle",
+    "terminal",
+    "notify",
+    "stream",
+    "dashboard",
+    "screenshots",
+)
 
 
 def main(argv: list[str]) -> int:

@@ -1,0 +1,128 @@
+"""Pictures of every view, in both themes and three sizes, into `.state/screenshots`, to be looked at beside the design.
+
+The house is real, with the demo's model; what stands in the conversations is written for the pictures.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+from bench.lab import parser
+from tests.browser.lab import DESK, PHONE, Desk, desk
+from tests.harness import ROOT, House
+
+TABLET: Any = {"width": 834, "height": 1112}
+SIZES = {"phone": PHONE, "tablet": TABLET, "desk": DESK}
+FOLDER = ROOT / ".state" / "screenshots"
+
+_POEM = "def total(items):\n    return sum(item.price for item in items)\n"
+_ANSWER = (
+    "The cart rounded each line and then the sum, so a discount of 10 % could be a cent off.\n\n"
+    "- rounding happens **once**, in `total()`\n- three tests for mixed rates\n\n"
+    "```python\ndef total(items):\n    return round(sum(item.net for item in items), 2)\n```\n\n"
+    "| case | before | after |\n|---|---|---|\n| 3 × 0.33 | 1.00 | 0.99 |\n| mixed | 12.35 | 12.34 |"
+)
+
+
+def main(argv: list[str]) -> int:
+    """Make them all, and say where they are."""
+    options = parser("screenshots", __doc__)
+    options.add_argument("--only", help="views whose name begins like this")
+    given = options.parse_args(argv)
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    with desk() as made:
+        views = _furnish(made)
+        for theme in ("light", "dark"):
+            for name, size in SIZES.items():
+                _shoot(made, views, theme, name, size, given.only or "")
+    print(FOLDER)
+    return 0
+
+
+def _shoot(made: Desk, views: dict[str, str], theme: Any, name: str, size: Any, only: str) -> None:
+    context = made.context(size, color_scheme=theme, device_scale_factor=1)
+    page = made.sign_in(context)
+    for view, path in views.items():
+        if not view.startswith(only):
+            continue
+        if path.startswith("/terminal"):
+            page.goto(f"{made.url}{path}")
+            page.wait_for_timeout(1500)
+        else:
+            if "/terminal" in page.url:
+                page.goto(f"{made.url}/")
+            page.evaluate("path => { location.hash = path }", path)
+            page.locator("#main h1").first.wait_for(state="attached")
+        if view == "search":
+            page.get_by_role("combobox").fill("round")
+        page.wait_for_timeout(900)
+        page.screenshot(path=FOLDER / f"{view}-{name}-{theme}.png")
+    context.close()
+    if "sign-in".startswith(only):
+        context = made.context(size, color_scheme=theme)
+        page = context.new_page()
+        page.goto(made.url)
+        page.wait_for_timeout(700)
+        page.screenshot(path=FOLDER / f"sign-in-{name}-{theme}.png")
+        context.close()
+
+
+def _furnish(made: Desk) -> dict[str, str]:
+    """Sessions in every state that a person meets; the paths of the views."""
+    house = made.house
+    _, shop = house.ask("Why is the total of the cart a cent off?", title="Rounding in the cart")
+    house.send(f"[[say {_ANSWER}]]", shop)
+    house.send('[[tool Bash {"command": "ls -l && echo 42 tests passed", "description": "Run the tests"}]]', shop)
+    file = house.project / "cart.py"
+    file.write_text(f"import decimal\n\n\nRATE = 0.2\n\n\n{_POEM}\n\ndef empty(items):\n    return not items\n")
+    edit = {
+        "file_path": str(file),
+        "content": file.read_text()
+        .replace("    return sum(item.price", "    return round(sum(item.price")
+        .replace("items)\n\n\ndef empty", "items, 2)\n\n\ndef empty"),
+    }
+    _asks(house, f"[[tool Write {json.dumps(edit)}]]", "Round once, in total()")
+    _asks(
+        house,
+        '[[tool Bash {"command": "git push origin fix/rounding", "description": "Push the branch"}]]',
+        "Push the branch",
+    )
+    options = [
+        {"label": "PostgreSQL", "description": "What production has"},
+        {"label": "SQLite", "description": "One file, no service"},
+    ]
+    question = {
+        "questions": [
+            {
+                "question": "Which database should the tests use?",
+                "header": "Database",
+                "options": options,
+                "multiSelect": False,
+            }
+        ]
+    }
+    _asks(house, f"[[tool AskUserQuestion {json.dumps(question)}]]", "Tests without a network")
+    busy = house.send("[[gate work]] Move the importer to the queue", wait=0, title="Move the importer")["session"][
+        "id"
+    ]
+    house.until_state(busy, "busy")
+    for text in ("Then run the long tests", "And write the changelog"):
+        house.send(text, busy, wait=0)
+    _, asleep = house.ask("What did we decide on names?", title="Names of the API")
+    house.call("session.hibernate", {"sessionId": asleep})
+    _, ended = house.ask("Try the old branch", title="An old branch")
+    house.call("session.kill", {"sessionId": ended})
+    house.call("rule.add", {"tool": "Bash", "pattern": "git status*", "answer": "allow"})
+    time.sleep(1)
+    return {
+        "sessions": "/sessions", "conversation": f"/session/{shop}", "queue": f"/session/{busy}", "attention": "/attention",
+        "new": "/new", "search": "/search", "health": "/health", "settings": "/settings", "help": "/help",
+        "terminal": f"/terminal#{shop}",
+    }  # fmt: skip
+
+
+def _asks(house: House, text: str, title: str) -> None:
+    session = house.send(text, wait=0, title=title)["session"]["id"]
+    house.until_state(session, "waiting")
