@@ -14,7 +14,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
@@ -25,13 +25,14 @@ import click
 from cli.completion import session_argument
 from cli.context import App, pass_app
 from cli.output import DONE, FAILED, printable
-from cli.terminal.keyboard import DEFAULT_PREFIX, HELP, Keyboard, prefix_byte, prefix_name
+from cli.terminal.keyboard import DEFAULT_PREFIX, GUARDED, HELP, HINT, Keyboard, prefix_byte, prefix_name
+from cli.terminal.scrollback import Scrollback
 from cli.terminal.tty import Cleaner, Tty
 from shared.access.private_folders import require_private
 from shared.bus import terminal_protocol as protocol
-from shared.bus.messages import SessionView
-from shared.bus.operations import SessionRef
-from shared.errors import Conflict, InvalidRequest
+from shared.bus.messages import Screen, SessionView
+from shared.bus.operations import ScreenRequest, SessionRef
+from shared.errors import Conflict, InvalidRequest, PilotlightError
 
 WAKE_SECONDS = 30.0
 RETRY_SECONDS = 0.2
@@ -49,6 +50,7 @@ STALL_SECONDS = 5.0
 
 _ENDING = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT)
 _OBSERVED = (*_ENDING, signal.SIGWINCH, signal.SIGCONT)
+WATCH_HINT = "q leaves, [ scrolls back"
 _LEAVES_A_WATCHER = (b"q", b"\x03", b"\x1b")
 
 
@@ -62,8 +64,9 @@ _LEAVES_A_WATCHER = (b"q", b"\x03", b"\x1b")
 def attach(app: App, session_id: str, read_only: bool, prefix: str) -> int:
     """Take the terminal of the session ID: see it, and type into it.
 
-    Ctrl+] and then d detaches; the session goes on. Ctrl+] s takes the keyboard from somebody else, Ctrl+] r draws the
-    screen again, Ctrl+] ? shows these keys. A session that sleeps is woken.
+    Ctrl+] and then d detaches; the session goes on. Ctrl+] [ scrolls back, Ctrl+] s takes the keyboard from somebody else,
+    Ctrl+] r draws the screen again, Ctrl+] ? shows these keys. A second Ctrl+C within two seconds would end Claude: it is kept
+    back, and Ctrl+] Ctrl+C sends it. A session that sleeps is woken.
     """
     return _open(app, session_id, write=not read_only, prefix=prefix)
 
@@ -85,7 +88,7 @@ def _open(app: App, reference: str, *, write: bool, prefix: str) -> int:
         raise Conflict(f"The session has ended ({view.end_reason}).", code="session_ended")
     if view.pid is None and write:
         view = app.ask(SessionView, "session.wake", SessionRef(session_id=view.id), timeout=WAKE_SECONDS)
-    attachment = Attachment(str(app.paths.terminal_socket), view.id, write, Keyboard(key))
+    attachment = Attachment(str(app.paths.terminal_socket), view.id, write, Keyboard(key), lambda: _past(app, view.id))
     with _signals() as wakeup, Tty(0, 1) as terminal:
         why = attachment.run(terminal, wakeup)
     click.echo(f"[{why}]")
@@ -97,14 +100,26 @@ def take(app: App, session_id: str) -> None:
     _open(app, session_id, write=True, prefix=DEFAULT_PREFIX)
 
 
+def _past(app: App, session_id: str) -> list[str]:
+    """What has scrolled away, and what is shown."""
+    seen = app.ask(Screen, "session.screen", ScreenRequest(session_id=session_id, history=True))
+    return seen.text.rstrip().split("\n")
+
+
 class Attachment:
     """One person at one session, over as many connections as it takes."""
 
-    def __init__(self, address: str, session: str, write: bool, keyboard: Keyboard) -> None:
+    def __init__(
+        self, address: str, session: str, write: bool, keyboard: Keyboard, past: Callable[[], list[str]] = list
+    ) -> None:
         self._address = address
         self._session = session
         self._write = write
         self._keyboard = keyboard
+        self._past = past
+        self._scrollback: Scrollback | None = None
+        """What is looked at instead of the session."""
+
         self._cleaner = Cleaner()
         self._connection: socket.socket | None = None
         self._decoder = protocol.Decoder()
@@ -198,6 +213,8 @@ class Attachment:
             self._hang_up()
 
     def _take(self, kind: bytes, payload: bytes) -> None:
+        if kind in (protocol.OUTPUT, protocol.SNAPSHOT) and self._scrollback is not None:
+            return  # drawn anew when the person is back
         if kind == protocol.OUTPUT:
             shown, switched = self._cleaner.feed(protocol.read_output(payload)[1])
             self._terminal.write(shown)
@@ -215,6 +232,8 @@ class Attachment:
         match message["type"]:
             case "welcome":
                 self._notice = None
+                if not self._state:
+                    self._say((HINT if self._write else WATCH_HINT).format(prefix=self._prefix))
                 self._told_state(message)
                 self._told_writer(message)
             case "state":
@@ -243,7 +262,7 @@ class Attachment:
         if not self._mine and writer is not None:
             taken = "has taken the keyboard" if was else "has the keyboard"
             self._say(f"{printable(writer['actor'], 60)} {taken}. {self._prefix} s takes it.", WRITER_SECONDS)
-        elif self._mine and not was:
+        elif self._mine and not was and self._notice is not None and "keyboard" in self._notice:
             self._notice = None
 
     # -- the person ------------------------------------------------------------------------------------------------
@@ -252,6 +271,12 @@ class Attachment:
         data = os.read(self._terminal.keyboard, 1 << 16)
         if not data:
             self._end("the terminal is gone", FAILED)
+            return
+        if self._scrollback is not None:
+            self._scroll(data)
+            return
+        if not self._write and data == b"[":
+            self._command("scroll")
             return
         if not self._write and data in _LEAVES_A_WATCHER:
             self._end("detached")
@@ -267,10 +292,30 @@ class Attachment:
             self._end("detached")
         elif command == "help":
             self._say(HELP.format(prefix=self._prefix))
+        elif command == "scroll":
+            self._scroll(None)
+        elif command.startswith("guarded "):
+            self._say(GUARDED.format(key=command.removeprefix("guarded "), prefix=self._prefix))
         elif command == "redraw":
             self._send(protocol.control({"type": "snapshot"}))
         elif command == "steal" and self._write:
             self._send(protocol.control({"type": "steal"}))
+
+    def _scroll(self, data: bytes | None) -> None:
+        """Look back, or move there; None: begin."""
+        if data is None:
+            cols, rows = self._terminal.size()
+            try:
+                self._scrollback = Scrollback(self._past(), rows, cols)
+            except PilotlightError as error:
+                self._say(error.message)
+                return
+        elif self._scrollback is not None and self._scrollback.key(data):
+            self._scrollback = None
+            self._send(protocol.control({"type": "snapshot"}))
+            return
+        if self._scrollback is not None:
+            self._terminal.write(b"\x1b[?25l" + self._scrollback.drawing())
 
     @property
     def _prefix(self) -> str:
@@ -297,7 +342,7 @@ class Attachment:
         self._show_notice()
 
     def _show_notice(self) -> None:
-        if self._notice is not None:
+        if self._notice is not None and self._scrollback is None:
             self._terminal.notice(self._notice)
             self._covered_at = None
 

@@ -6,14 +6,22 @@ nothing is for us: a text that holds the prefix must not detach anybody.
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from shared.errors import InvalidRequest
 
 DEFAULT_PREFIX = "C-]"
 _PASTE_BEGIN, _PASTE_END = b"\x1b[200~", b"\x1b[201~"
-_COMMANDS = {b"d": "detach", b"s": "steal", b"r": "redraw", b"?": "help"}
-HELP = "{prefix} then d: detach · s: take the keyboard · r: draw again · {prefix}: send {prefix} itself"
+_COMMANDS = {b"d": "detach", b"s": "steal", b"r": "redraw", b"[": "scroll", b"?": "help"}
+HELP = "{prefix} then d: detach · [: scroll back · s: take the keyboard · r: draw again · Ctrl+C: send it · {prefix}: itself"
+HINT = "{prefix} d leaves, and the session goes on; {prefix} ? lists more"
+GUARDED = "{key} again ends Claude. {prefix} d leaves the session, {prefix} {key} sends it."
+GUARD_SECONDS = 2.0
+"""Within so long a second Ctrl+C, or Ctrl+D, ends Claude (measured: it asks for the second one for a little less)."""
+
+_ENDS = {0x03: "Ctrl+C", 0x04: "Ctrl+D"}
 
 
 def prefix_byte(name: str) -> int:
@@ -37,9 +45,12 @@ class Keyboard:
     _prefixed: bool = False
     _pasting: bool = False
     _tail: bytes = field(default=b"", repr=False)
+    clock: Callable[[], float] = field(default=time.monotonic, repr=False)
+    _ending: tuple[int, float] = field(default=(0, float("-inf")), repr=False)
+    """Which of the keys that end Claude was pressed last, and when."""
 
     def feed(self, data: bytes) -> list[bytes | str]:
-        """Keys (bytes) and commands (`detach`, `steal`, `redraw`, `help`), in order."""
+        """Keys (bytes) and commands (`detach`, `steal`, `redraw`, `scroll`, `help`, `guarded Ctrl+C`), in order."""
         found: list[bytes | str] = []
         keys = bytearray()
         for byte in data:
@@ -52,13 +63,19 @@ class Keyboard:
                         found.append(bytes(keys))
                         keys.clear()
                     found.append(command)
-                elif byte == self.prefix:
+                elif byte == self.prefix or byte in _ENDS:
                     keys.append(byte)
                 else:
                     keys += bytes([self.prefix, byte])
                 continue
             if byte == self.prefix and not self._pasting:
                 self._prefixed = True
+                continue
+            if byte in _ENDS and not self._pasting and self._would_end(byte):
+                if keys:
+                    found.append(bytes(keys))
+                    keys.clear()
+                found.append(f"guarded {_ENDS[byte]}")
                 continue
             keys.append(byte)
             if self._tail == _PASTE_BEGIN:
@@ -68,3 +85,9 @@ class Keyboard:
         if keys:
             found.append(bytes(keys))
         return found
+
+    def _would_end(self, byte: int) -> bool:
+        before, at = self._ending
+        now = self.clock()
+        self._ending = (byte, now)
+        return before == byte and now - at < GUARD_SECONDS

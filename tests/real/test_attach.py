@@ -44,6 +44,20 @@ def test_attach_type_resize_detach_reattach_and_outlive_a_dead_supervisor(house:
     tmux.until_shown("❯ ")
     until(lambda: house.session(session)["writer"], "the person has the keyboard")
     until(lambda: house.call("session.screen", {"sessionId": session})["cols"] == 90, "the window's size")
+    tmux.until_shown("Ctrl+] d leaves, and the session goes on")
+
+    # What has scrolled away is there, and nothing of it reaches the session.
+    tmux.keys("C-]", "[")
+    tmux.until_shown("PgUp PgDn")
+    tmux.keys("g")
+    tmux.until_shown("Claude Code v")
+    tmux.keys("q")
+    tmux.until(lambda: "PgUp PgDn" not in tmux.text, "back at the session")
+
+    # Ctrl+C is Claude's, a second one would end it.
+    tmux.keys("C-c")
+    tmux.keys("C-c")
+    tmux.until_shown("Ctrl+C again ends Claude")
 
     tmux.type("echo: typed in tmux")
     tmux.until_shown("❯ echo: typed in tmux")
