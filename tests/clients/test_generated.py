@@ -1,0 +1,138 @@
+"""Clients that others generate from our OpenAPI document: made without a warning, compiled strictly, and talked through.
+
+Making and compiling takes most of the time, so what was made is kept in the ignored folder of this checkout for as long as the
+document, the programs here and the generators are the same.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cli.setup import generators
+from tests.api_double import Caller, FakeSupervisor
+from tests.conftest import MakeHouse
+from tests.harness import ROOT, VERSIONS, claude_binary
+
+HERE = Path(__file__).parent
+PROGRAMS = (
+    "talk.py",
+    "fetched.ts",
+    "hey.ts",
+    "mypy.ini",
+    "openapi-python-client.yaml",
+    "openapi-ts.config.mjs",
+    "tsconfig.json",
+)
+SECONDS = 110
+KEPT = 3
+"""How many of the documents of late are kept with their clients."""
+
+pytestmark = pytest.mark.timeout(400)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder with all three clients, made and compiled."""
+    ask = Caller(tmp_path_factory.mktemp("home"), FakeSupervisor())
+    document = ask("GET", "/api/openapi.json", headers={"Authorization": None}).data
+    tools = generators.folder()
+    assert (tools / "installed").is_file(), f"{tools} is missing; ./test installs it"
+    parts = [document, tools.name.encode(), *((HERE / name).read_bytes() for name in PROGRAMS)]
+    parts.append((ROOT / "requirements-test.lock").read_bytes())
+    base = ROOT / ".state" / "generated"
+    folder = base / hashlib.sha256(b"".join(parts)).hexdigest()[:16]
+    with one_at_a_time(base):
+        if not (folder / "compiled").is_file():
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            make(folder, document, tools)
+            (folder / "compiled").touch()
+        for old in sorted(base.glob("*/"), key=lambda path: path.stat().st_mtime)[:-KEPT]:
+            shutil.rmtree(old)
+    return folder
+
+
+@contextmanager
+def one_at_a_time(base: Path) -> Iterator[None]:
+    base.mkdir(parents=True, exist_ok=True)
+    with (base / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def make(folder: Path, document: bytes, tools: Path) -> None:
+    """Generate and compile, the two languages side by side."""
+    (folder / "openapi.json").write_bytes(document)
+    (folder / "package.json").write_text('{"type": "module"}')
+    (folder / "node_modules").symlink_to(tools / "node_modules")
+    for name in PROGRAMS:
+        shutil.copy(HERE / name, folder / name)
+
+    def python() -> None:
+        config = ("--meta", "none", "--config", "openapi-python-client.yaml", "--fail-on-warning")
+        generator = (
+            "openapi_python_client",
+            "generate",
+            "--path",
+            "openapi.json",
+            "--output-path",
+            "generated",
+            *config,
+        )
+        run(folder, sys.executable, "-m", *generator)
+        run(folder, sys.executable, "-m", "mypy", "--config-file", "mypy.ini", "talk.py", "generated")
+
+    def typescript() -> None:
+        run(folder, "node", "node_modules/.bin/openapi-typescript", "openapi.json", "-o", "schema.ts")
+        run(folder, "node", "node_modules/.bin/openapi-ts", "-f", "openapi-ts.config.mjs")
+        run(folder, "node", "node_modules/.bin/tsc", "-p", ".")
+
+    with ThreadPoolExecutor() as threads:
+        for done in [threads.submit(python), threads.submit(typescript)]:
+            done.result()
+
+
+def run(folder: Path, *command: str) -> str:
+    """What the command said; it must not fail."""
+    done = subprocess.run(command, cwd=folder, env=environment(folder), capture_output=True, text=True, timeout=SECONDS)
+    assert done.returncode == 0, f"{command}\n{done.stdout[-6000:]}\n{done.stderr[-6000:]}"
+    return done.stdout
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """The generator for Python looks for ruff on the PATH."""
+    return {"PATH": f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin", "HOME": str(folder), "NO_COLOR": "1"}
+
+
+def test_clients_made_by_three_generators_compile_strictly_and_talk(made: Path, make_house: MakeHouse) -> None:
+    house = make_house(claude_binary(VERSIONS[-1]))
+    house.start_supervisor()
+    house.start_api()
+    address = house.api_address()
+    assert address is not None
+    arguments = (f"http://{address[0]}:{address[1]}", house.token, str(house.project))
+    programs = {
+        "openapi-python-client": (sys.executable, "talk.py"),
+        "openapi-typescript": ("node", "built/fetched.js"),
+        "hey-api": ("node", "built/hey.js"),
+    }
+
+    def talk(program: tuple[str, str]) -> Any:
+        return json.loads(run(made, *program, *arguments).splitlines()[-1])
+
+    with ThreadPoolExecutor() as threads:
+        told = dict(zip(programs, threads.map(talk, programs.values()), strict=True))
+    expected = {"reply": "BANANA", "roles": ["user", "assistant"] * 2, "refused": "session_not_found"}
+    assert told == {name: expected | ({"streamed": True} if name == "hey-api" else {}) for name in programs}
