@@ -26,10 +26,13 @@ from shared.errors import InvalidRequest, PilotlightError, StorageFailed
 from shared.logs import open_log
 from shared.paths import Paths
 from shared.readiness import READY, STOPPING, notify
-from supervisor.bus.audit import AccessWatch
+from supervisor.bus.audit import AccessWatch, Audit
 from supervisor.bus.operations.desk import DeskOps
-from supervisor.bus.operations.history import TalkOps
+from supervisor.bus.operations.history import HistoryOps
+from supervisor.bus.operations.messages import MessageOps
 from supervisor.bus.operations.notifications import NotificationOps
+from supervisor.bus.operations.sessions import SessionOps
+from supervisor.bus.operations.system import SystemOps
 from supervisor.bus.operations.table import Ops
 from supervisor.bus.operations.terminal import TerminalOps
 from supervisor.bus.server import Bus
@@ -47,6 +50,7 @@ from supervisor.pool.recovery import forgive, open_store, restore
 from supervisor.pool.retention import Retention
 from supervisor.pool.samples import Samples
 from supervisor.pool.transcripts import Transcripts
+from supervisor.session import attachments
 from supervisor.session.services import Services
 from supervisor.settings import Settings
 from supervisor.store.publishing import Publisher
@@ -130,7 +134,9 @@ class Daemon:
         )
         feed = CommandFeed(lambda: settings.config.notify, store, notifications.courier, log)
         settings.listeners.append(health.changed.set)
-        ops = Ops(
+        viewers = Viewers(pool, self._paths.terminal_socket)
+        recorder = Recorder(pool, viewers, log)
+        system = SystemOps(
             pool,
             lambda: {
                 **self._facts(pool),
@@ -142,12 +148,22 @@ class Daemon:
             health,
             metrics,
         )
-        talk, samples = TalkOps(pool, ops), Samples(pool, metrics)
-        DeskOps(pool, ops, settings, samples)
-        viewers = Viewers(pool, self._paths.terminal_socket)
-        recorder = Recorder(pool, viewers, log)
-        TerminalOps(pool, ops, recorder)
-        NotificationOps(notifications, ops, lambda: settings.config.notify)
+        notices = NotificationOps(notifications, lambda: settings.config.notify, lambda request: ops.handle(request))
+        audit = Audit(store)
+        sessions = SessionOps(pool, audit, lambda: self._started_at)
+        history, samples = HistoryOps(pool, sessions.open), Samples(pool, metrics)
+        ops = Ops(
+            audit,
+            [
+                *system.rows(),
+                *sessions.rows(),
+                *MessageOps(pool, notices.push_reply).rows(),
+                *history.rows(),
+                *TerminalOps(pool, recorder).rows(),
+                *notices.rows(),
+                *DeskOps(pool, settings, samples).rows(),
+            ],
+        )
         self._tcp = self._tcp_door(log)
         doors: list[Endpoint] = [LocalEndpoint(self._paths.request_address, self._paths.event_address)]
         bus = Bus(doors + ([self._tcp] if self._tcp else []), ops.handle, log, with_effect("looks"), ops.audit.permit)
@@ -190,7 +206,9 @@ class Daemon:
             restore(store, loss, self._paths, services.claude_home)
         store.append(events.Started(pid=os.getpid(), version=__version__))
         settings.report_unusable(log)
-        await talk.prepare()
+        attachments.sweep(
+            self._paths.home, self._paths.sessions_dir, lambda message: store.message(message) is not None
+        )
         outcomes = await pool.recover()
         notifications.seed({s.id: s.waiting.id for s in pool.sessions() if s.waiting is not None})
         log.info("supervisor_ready", extra={"fields": {"pid": os.getpid(), **outcomes}})
@@ -204,7 +222,7 @@ class Daemon:
                 ("health", health.run()),
                 ("feed", feed.run()),
                 ("notifications", notifications.run()),
-                ("talk", talk.run()),
+                ("index", history.upkeep.run()),
                 ("viewers", viewers.serve()),
                 ("recorder", recorder.run()),
                 ("access", AccessWatch(store, self._paths, log).run()),

@@ -17,8 +17,10 @@ from shared.bus.messages import HistoryEntry
 from shared.errors import InvalidRequest
 from shared.foreign_file import before_hole, open_foreign
 from supervisor.claude import transcript
+from supervisor.claude.home import find_transcript, transcript_path
 from supervisor.claude.tail import MAX_LINE_BYTES
 from supervisor.claude.transcript import Spoken
+from supervisor.store.records import SessionRecord
 
 BLOCK = 1 << 18
 MAX_TEXT = 200_000
@@ -37,6 +39,16 @@ class Source:
 
     conversation: str
     path: Path
+
+
+def sources_of(record: SessionRecord, claude_home: Path) -> list[Source]:
+    """The transcripts of a session in the order in which they were begun."""
+    found = [Source(item["id"], Path(item["transcript"])) for item in record.conversations]
+    current = Path(record.transcript) if record.transcript else None
+    if current is None or current.stem != record.conversation_id:
+        guess = transcript_path(claude_home, record.project_path, record.conversation_id)
+        current = guess if guess.exists() else find_transcript(claude_home, record.conversation_id) or guess
+    return [*found, Source(record.conversation_id, current)]
 
 
 def lines_backwards(path: Path, end: int | None = None) -> Iterator[tuple[int, bytes]]:

@@ -6,19 +6,12 @@ import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
-
-import pytest
 
 from api.terminals import messages
 from shared.bus import events
-from supervisor.bus.operations.desk import DeskOps
-from supervisor.bus.operations.history import TalkOps
-from supervisor.bus.operations.notifications import NotificationOps
-from supervisor.bus.operations.table import Ops
-from supervisor.bus.operations.terminal import TerminalOps
 from tests.harness import ROOT
+from tests.unit.bus import every_operation
 
 
 def first_column(page: str, heading: str) -> set[str]:
@@ -68,17 +61,8 @@ def test_every_repair_that_is_told_of_is_an_event() -> None:
     assert repairs() <= set(events.KINDS)
 
 
-def test_every_operation_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    paths = SimpleNamespace(home=tmp_path)
-    pool: Any = SimpleNamespace(store=None, services=SimpleNamespace(paths=paths, claude_home=tmp_path))
-    anything: Any = None
-    ops = Ops(pool, dict, anything, anything, anything, anything)
-    talk = TalkOps(pool, ops)
-    TerminalOps(pool, ops, anything)
-    NotificationOps(anything, ops, anything)
-    DeskOps(pool, ops, anything, anything)
-    talk._index.close()
-    assert first_column("bus.md", "op") == set(ops._table)
+def test_every_operation_is_told(tmp_path: Path) -> None:
+    assert first_column("bus.md", "op") == set(every_operation.table(tmp_path))
 
 
 def test_every_word_of_the_terminal_is_told() -> None:

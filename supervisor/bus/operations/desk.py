@@ -1,5 +1,5 @@
 """What a person at the dashboard, or at any client with a screen, needs beside talking: the journal backwards, samples over time,
-what was seen, drafts, folders, a waiting message with another text, rules at run time. Added with `Ops.add`.
+what was seen, drafts, folders, a waiting message with another text, rules at run time.
 
 What must not regress: looking wakes no session and is no activity; a draft is no message, and is told in no event.
 """
@@ -15,7 +15,7 @@ import msgspec
 from shared.bus import events, operations
 from shared.bus.messages import MAX_MESSAGE_BYTES, Request
 from shared.errors import Conflict, InvalidRequest, NotFound, TooLarge
-from supervisor.bus.operations.table import Ops
+from supervisor.bus.operations.table import Row
 from supervisor.claude import normalization
 from supervisor.history.library import ConversationCatalog
 from supervisor.lifecycle import recycling
@@ -36,10 +36,13 @@ _DRAFT = "draft:"
 class DeskOps:
     """The handlers."""
 
-    def __init__(self, pool: Pool, ops: Ops, settings: Settings, samples: Samples) -> None:
+    def __init__(self, pool: Pool, settings: Settings, samples: Samples) -> None:
         self._pool, self._settings, self._samples = pool, settings, samples
+
+    def rows(self) -> list[Row]:
+        """What it answers."""
         m = operations
-        for name, kind, handler in (
+        return [
             ("events.page", m.EventsPage, self._page),
             ("samples", m.SamplesRequest, self._samples_of),
             ("session.seen", m.MarkSeen, self._seen),
@@ -51,8 +54,7 @@ class DeskOps:
             ("rule.list", m.Nothing, self._rules),
             ("rule.add", m.AddRule, self._add_rule),
             ("rule.remove", m.RuleRef, self._remove_rule),
-        ):
-            ops.add(name, kind, handler)
+        ]
 
     # -- what was -----------------------------------------------------------------------------------------------------
 

@@ -1,9 +1,9 @@
-"""The operations of notifications: recipients, their tests and rules, the log, the links of buttons. Added with `Ops.add`."""
+"""The operations of notifications: recipients, their tests and rules, the log, the links of buttons."""
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
@@ -13,7 +13,7 @@ from shared.bus.messages import VERSION, Request
 from shared.config import NotifyConfig
 from shared.errors import Conflict, InvalidRequest, NotFound, PilotlightError, Unavailable
 from shared.notifications import Rules
-from supervisor.bus.operations.table import Ops
+from supervisor.bus.operations.table import Row
 from supervisor.notifications.channels.contract import Barred
 from supervisor.notifications.links import EXTEND, Link
 from supervisor.notifications.recipient import Recipient
@@ -27,13 +27,17 @@ _SILENT = Rules(kinds=[])
 
 
 class NotificationOps:
-    """The handlers."""
+    """The handlers. `handle` answers what a link stands for."""
 
-    def __init__(self, service: Notifications, ops: Ops, config: Callable[[], NotifyConfig]) -> None:
-        self._service, self._ops, self._config = service, ops, config
-        ops.push_reply = self._push_reply
+    def __init__(
+        self, service: Notifications, config: Callable[[], NotifyConfig], handle: Callable[[Request], Awaitable[Any]]
+    ) -> None:
+        self._service, self._config, self._handle = service, config, handle
+
+    def rows(self) -> list[Row]:
+        """What it answers."""
         m = operations
-        for name, kind, handler in (
+        return [
             ("recipient.list", m.Nothing, self._list),
             ("recipient.add", m.AddRecipient, self._add),
             ("recipient.update", m.UpdateRecipient, self._update),
@@ -44,8 +48,7 @@ class NotificationOps:
             ("notification.log", m.ListNotices, self._log),
             ("notification.receipt", m.NoticeReceipt, self._receipt),
             ("notification.link", m.UseLink, self._link),
-        ):
-            ops.add(name, kind, handler)
+        ]
 
     # -- recipients ---------------------------------------------------------------------------------------------------
 
@@ -116,7 +119,7 @@ class NotificationOps:
         order = msgspec.structs.replace(_order(link), actor=f"link:{recipient.name if recipient else 'removed'}")
         order = msgspec.structs.replace(order, deadline=request.deadline)
         try:
-            await self._ops.handle(order)
+            await self._handle(order)
         except Conflict:
             who = self._service.links.who_answered(link.session, link.waiting)
             raise Conflict(
@@ -130,7 +133,8 @@ class NotificationOps:
             raise
         return {"done": link.label or link.choice, "sessionId": link.session}
 
-    def _push_reply(self, message: str, token: str) -> bool:
+    def push_reply(self, message: str, token: str) -> bool:
+        """Have what becomes of a message told to the device with this token. Whether it can be."""
         if self._config().apns is None:
             return False
         known = self._service.recipients.find(identity_of("apns", {"token": token}))

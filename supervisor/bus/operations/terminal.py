@@ -1,4 +1,4 @@
-"""The operations on a session's terminal beyond its keys; registered with `Ops.add`, so that `ops` stays one table."""
+"""The operations on a session's terminal beyond its keys."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from shared.bus import messages, operations
 from shared.bus.messages import Request
 from shared.errors import Conflict, Unavailable
-from supervisor.bus.operations.table import Ops
+from supervisor.bus.operations.table import Row
 from supervisor.holder import files
 from supervisor.holder.ring import read_tail
 from supervisor.pool.pool import Pool
@@ -22,12 +22,17 @@ from supervisor.viewers.recorder import Recorder
 class TerminalOps:
     """The handlers."""
 
-    def __init__(self, pool: Pool, ops: Ops, recorder: Recorder) -> None:
+    def __init__(self, pool: Pool, recorder: Recorder) -> None:
         self._pool = pool
         self._recorder = recorder
-        ops.add("session.screen", operations.ScreenRequest, self._screen)
-        ops.add("session.resize", operations.Resize, self._resize)
-        ops.add("session.recording", operations.RecordingRequest, self._recording)
+
+    def rows(self) -> list[Row]:
+        """What it answers."""
+        return [
+            ("session.screen", operations.ScreenRequest, self._screen),
+            ("session.resize", operations.Resize, self._resize),
+            ("session.recording", operations.RecordingRequest, self._recording),
+        ]
 
     async def _screen(self, arguments: operations.ScreenRequest, _: Request) -> Any:
         session, terminal = self._seen(arguments.session_id)

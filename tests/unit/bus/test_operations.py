@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -11,6 +11,7 @@ from shared.bus import operations
 from shared.bus.messages import VERSION, Request
 from shared.bus.operations import MessageRef
 from shared.errors import PilotlightError
+from supervisor.bus.audit import Audit
 from supervisor.bus.operations import table as ops_module
 from supervisor.bus.operations.table import Ops
 from supervisor.terminal.holder_records import HolderError
@@ -31,10 +32,7 @@ async def test_what_a_holder_refuses_is_no_bug(op: str, kind: Any, args: dict[st
         raise HolderError(code, "its own words", {"written": 0})
 
     store = SimpleNamespace(append=lambda *_: None, session=lambda _: None)
-    pool: Any = SimpleNamespace(store=store)
-    anything: Any = None
-    ops = Ops(pool, dict, anything, anything, anything, anything)
-    ops.add(op, kind, refuse)
+    ops = Ops(Audit(cast(Any, store)), [(op, kind, refuse)])
     with pytest.raises(PilotlightError) as error:
         await ops.handle(Request(v=VERSION, id="a", op=op, args=args))
     assert error.value.error_code == told
@@ -61,10 +59,16 @@ async def test_nobody_is_waited_for_longer_than_they_wait(
     async def note(arguments: MessageRef, _: Request) -> None:
         waits.append(arguments.wait)
 
-    anything: Any = SimpleNamespace(store=None)
-    ops = Ops(anything, dict, anything, anything, anything, anything)
-    ops.add("message.get", MessageRef, note)
+    ops = Ops(Audit(cast(Any, None)), [("message.get", MessageRef, note)])
     deadline = int((now + left) * 1000) if left else 0
     args = {"messageId": "m", "wait": asked}
     await ops.handle(Request(v=VERSION, id="a", op="message.get", args=args, deadline=deadline))
     assert waits == [expected]
+
+
+def test_an_operation_is_answered_by_one_alone() -> None:
+    async def nothing(*_: Any) -> None:
+        pass
+
+    with pytest.raises(ValueError, match=r"message\.get"):
+        Ops(Audit(cast(Any, None)), [("message.get", MessageRef, nothing)] * 2)

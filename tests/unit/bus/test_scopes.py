@@ -6,7 +6,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -19,13 +18,9 @@ from shared.bus.messages import VERSION, Request
 from shared.bus.operations import OPERATIONS, needed
 from shared.errors import Forbidden
 from supervisor.bus.access import permit
-from supervisor.bus.operations.desk import DeskOps
-from supervisor.bus.operations.history import TalkOps
-from supervisor.bus.operations.notifications import NotificationOps
-from supervisor.bus.operations.table import Ops
-from supervisor.bus.operations.terminal import TerminalOps
 from tests.api_double import Caller
 from tests.unit.api.test_openapi import furnished
+from tests.unit.bus import every_operation
 
 BESIDE: tuple[dict[str, Any], ...] = (
     {},
@@ -151,18 +146,5 @@ def test_the_table_of_the_documentation_is_the_one_that_counts() -> None:
         ]
 
 
-def test_the_supervisor_answers_what_is_declared_and_nothing_else(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    pool: Any = SimpleNamespace(
-        store=None, services=SimpleNamespace(paths=SimpleNamespace(home=tmp_path), claude_home=tmp_path)
-    )
-    anything: Any = None
-    ops = Ops(pool, dict, anything, anything, anything, anything)
-    TalkOps(pool, ops)._index.close()
-    TerminalOps(pool, ops, anything)
-    NotificationOps(anything, ops, anything)
-    DeskOps(pool, ops, anything, anything)
-    assert {name: kind for name, (kind, _) in ops._table.items()} == {
-        name: operation.arguments for name, operation in OPERATIONS.items()
-    }
+def test_the_supervisor_answers_what_is_declared_and_nothing_else(tmp_path: Path) -> None:
+    assert every_operation.table(tmp_path) == {name: operation.arguments for name, operation in OPERATIONS.items()}

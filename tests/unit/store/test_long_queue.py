@@ -17,13 +17,13 @@ import pytest
 from shared import paths
 from shared.bus.messages import VERSION, Request
 from shared.config import Config, SessionsConfig
-from supervisor.bus.operations.history import TalkOps
+from supervisor.bus.audit import Audit
+from supervisor.bus.operations.history import HistoryOps
+from supervisor.bus.operations.messages import MessageOps
+from supervisor.bus.operations.sessions import SessionOps
 from supervisor.bus.operations.table import Ops
-from supervisor.pool.health import Health
-from supervisor.pool.metrics import Metrics
 from supervisor.pool.pool import Pool
 from supervisor.session.services import Services
-from supervisor.settings import Settings
 from supervisor.store import message_index, migrations
 from supervisor.store import store as store_module
 from supervisor.store.records import MessageRecord, SessionRecord
@@ -44,16 +44,15 @@ class Table:
         config = Config(sessions=SessionsConfig(max_queue=10_000))
         services = Services(self.store, places, lambda: config, {}, folder, logging.getLogger("test"))
         self.pool = Pool(services)
-        self.ops = Ops(self.pool, dict, self._stay, Settings(config, self.store), Health(self.pool), Metrics())
-        TalkOps(self.pool, self.ops)
+        audit = Audit(self.store)
+        sessions = SessionOps(self.pool, audit, int)
+        history = HistoryOps(self.pool, sessions.open)
+        messages = MessageOps(self.pool, lambda message, token: False)
+        self.ops = Ops(audit, [row for subject in (sessions, history, messages) for row in subject.rows()])
         self.store.save_session(SessionRecord("s", str(folder), 1, 1, "hibernated", "c"))
         self.steps = 0
         self.store._db.set_progress_handler(self._step, STEPS)
         self._filled = 0
-
-    @staticmethod
-    async def _stay(_: bool) -> int:
-        return 0
 
     def _step(self) -> int:
         self.steps += 1

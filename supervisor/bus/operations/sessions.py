@@ -1,0 +1,216 @@
+"""The operations on sessions: opening, showing, changing, waking and ending them, and answering what they ask."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from shared.bus import events, operations
+from shared.bus.messages import Request
+from shared.errors import Busy, Conflict, StartFailed, StartPostponed, Unavailable
+from supervisor.bus.audit import Audit
+from supervisor.bus.operations import paging
+from supervisor.bus.operations import recap as recaps
+from supervisor.bus.operations.messages import settled
+from supervisor.bus.operations.table import Row
+from supervisor.delivery import answer, interrupt
+from supervisor.delivery.keyboard import keyboard, refuse_beside_writer
+from supervisor.lifecycle import recycling
+from supervisor.pool.managed_session import ManagedSession
+from supervisor.pool.pool import Pool
+from supervisor.session.session import Session
+from supervisor.session.states import State
+from supervisor.session.view import view_of
+from supervisor.store import idempotency
+from supervisor.terminal.keys import key_bytes
+
+START_WAIT_SECONDS = 15.0
+KEYS_WAIT_SECONDS = 8.0
+"""How long keys wait for a message to go through the box: less than clients wait for the answer."""
+
+
+class SessionOps:
+    """The handlers. `started_at` says when this supervisor began."""
+
+    def __init__(self, pool: Pool, audit: Audit, started_at: Callable[[], int]) -> None:
+        self._pool = pool
+        self._audit = audit
+        self._started_at = started_at
+
+    def rows(self) -> list[Row]:
+        """What it answers."""
+        m = operations
+        return [
+            ("session.create", m.CreateSession, self._create),
+            ("session.list", m.ListSessions, self._list),
+            ("session.get", m.SessionRef, self._get),
+            ("session.update", m.UpdateSession, self._update),
+            ("session.kill", m.StopSession, self._kill),
+            ("session.hibernate", m.HibernateSession, self._hibernate),
+            ("session.wake", m.SessionRef, self._wake),
+            ("session.reopen", m.SessionRef, self._reopen),
+            ("session.interrupt", m.SessionRef, self._interrupt),
+            ("session.answer", m.Answer, self._answer),
+            ("session.keep_alive", m.KeepAlive, self._keep_alive),
+            ("session.keys", m.SendKeys, self._keys),
+        ]
+
+    async def _create(self, arguments: operations.CreateSession, request: Request) -> Any:
+        key = idempotency.RequestKey("session.create", None, arguments.key, idempotency.asked(arguments))
+        return await self.open(arguments, key, request)
+
+    async def open(self, arguments: operations.CreateSession, key: idempotency.RequestKey, request: Request) -> Any:
+        """A new session, or the one that this key has opened."""
+        store = self._pool.store
+        if (known := key.recall(store, idempotency.opened)) is not None:
+            self._audit.opened_before(request, known["id"])
+            return self._pool.managed(known["id"]).session.view()
+        managed = await self._copied_or_new(arguments, key, request)
+        session = managed.session
+        key.remember(store, {"id": session.id})
+        try:
+            await managed.lifecycle.start("created")
+        except (Busy, StartPostponed) as error:  # whoever asked will ask again, for another one
+            key.remember(store, None)
+            await managed.lifecycle.stop("start_failed", error.error_code)
+            raise
+        patience = max(arguments.wait, 0.0)
+        if patience:
+            await session.changed.wait_for(
+                lambda: session.state is not State.STARTING and not session.answering_itself, patience
+            )
+        if session.state is State.ENDED:
+            if session.record.end_reason == "killed":
+                _refuse_ended(session)
+            raise StartFailed(session.record.end_detail or "`claude` could not be started.")
+        return session.view()
+
+    async def _copied_or_new(
+        self, arguments: operations.CreateSession, key: idempotency.RequestKey, request: Request
+    ) -> ManagedSession:
+        fork = await self._pool.fork(arguments) if arguments.fork else None
+        try:
+            if fork is not None and (known := key.recall(self._pool.store, idempotency.opened)) is not None:
+                fork.discard()
+                return self._pool.managed(known["id"])
+            return self._pool.create(arguments, request.op, request.actor, fork)
+        except BaseException:
+            if fork is not None:
+                fork.discard()
+            raise
+
+    async def _list(self, arguments: operations.ListSessions, _: Request) -> Any:
+        sessions = open_sessions(self._pool)
+        views = [session.view() for session in sessions]
+        if arguments.include_ended or arguments.state == "ended":
+            known, config = {view.id for view in views}, self._pool.services.config()
+            for record in self._pool.store.sessions(include_ended=True):
+                if record.id not in known and record.state == "ended":
+                    views.append(view_of(record, config, self._pool.store.count_open(record.id)))
+        if arguments.state:
+            views = [view for view in views if view.state == arguments.state]
+        told, following = paging.page(views, lambda view: (view.created_at, view.id), arguments.after, arguments.limit)
+        return {"sessions": told, "next": following}
+
+    def _find(self, session_id: str) -> ManagedSession:
+        return self._pool.managed(session_id)
+
+    async def _get(self, arguments: operations.SessionRef, _: Request) -> Any:
+        return self._find(arguments.session_id).session.view()
+
+    async def _update(self, arguments: operations.UpdateSession, _: Request) -> Any:
+        session = self._find(arguments.session_id).session
+        given = {name: value for name in recycling.NAMES if (value := getattr(arguments, name)) is not msgspec.UNSET}
+        with session.change(durable=True):
+            recycle = recycling.change(session, given)
+            for name in ("title", "auto_keep_alive"):
+                value = getattr(arguments, name)
+                if value is not msgspec.UNSET:
+                    setattr(session.record, name, value)
+            session.store.save_session(session.record)
+            session.store.append(events.Updated(recycle=recycle), session.id)
+        if recycle and session.state is State.IDLE:
+            await recycling.renew(session, self._find(session.id).lifecycle)
+        return session.view()
+
+    async def _kill(self, arguments: operations.StopSession, request: Request) -> Any:
+        managed = self._find(arguments.session_id)
+        await managed.lifecycle.stop(arguments.reason, f"asked by {request.actor}")
+        return managed.session.view()
+
+    async def _hibernate(self, arguments: operations.HibernateSession, request: Request) -> Any:
+        managed = self._find(arguments.session_id)
+        await managed.lifecycle.hibernate(f"asked by {request.actor}", lose_scheduled=arguments.lose_scheduled)
+        return managed.session.view()
+
+    async def _wake(self, arguments: operations.SessionRef, request: Request) -> Any:
+        managed = self._find(arguments.session_id)
+        _refuse_ended(managed.session)
+        await managed.lifecycle.start(f"asked by {request.actor}")
+        await managed.session.changed.wait_for(lambda: managed.session.state is not State.STARTING, START_WAIT_SECONDS)
+        return managed.session.view()
+
+    async def _reopen(self, arguments: operations.SessionRef, request: Request) -> Any:
+        managed = self._find(arguments.session_id)
+        self._pool.reopen(managed, request.actor)
+        return managed.session.view()
+
+    async def _interrupt(self, arguments: operations.SessionRef, request: Request) -> Any:
+        if 0 < request.sent < self._started_at():
+            # A client repeats what was not answered; the supervisor before us may have done it, and the turn is another one.
+            raise Unavailable(
+                "The supervisor was restarted meanwhile, and the turn that was to be interrupted may be over. Look at the "
+                "session, and ask again.",
+                code="supervisor_restarted",
+            )
+        session = self._find(arguments.session_id).session
+        _refuse_ended(session)
+        rung = await interrupt.interrupt(session)
+        return {"session": session.view(), "rung": rung}
+
+    async def _answer(self, arguments: operations.Answer, request: Request) -> Any:
+        session = self._find(arguments.session_id).session
+        store = self._pool.store
+        key = idempotency.RequestKey("session.answer", session.id, arguments.key, idempotency.asked(arguments))
+        if (known := key.recall(store, idempotency.answered(store, session.id))) is not None:
+            return {"session": session.view(), "answer": known, "duplicate": True}
+        given = await answer.answer(session, arguments, request.actor)
+        key.remember(store, given)
+        return {"session": session.view(), "answer": given}
+
+    async def _keep_alive(self, arguments: operations.KeepAlive, request: Request) -> Any:
+        session = self._find(arguments.session_id).session
+        _refuse_ended(session)
+        with session.change(durable=True):
+            session.touch()
+            session.store.save_session(session.record)
+            session.store.append(events.Extended(by=request.actor), session.id)
+        recap = recaps.Recap()
+        if arguments.action == "recap":
+            recap = await recaps.ask(self._pool, session, arguments.key, arguments.wait, settled)
+        return {"session": session.view(), "recap": recap.text, "recapSkipped": recap.skipped}
+
+    async def _keys(self, arguments: operations.SendKeys, request: Request) -> Any:
+        session = self._find(arguments.session_id).session
+        data = key_bytes(arguments.keys, arguments.text)
+        refuse_beside_writer(session)
+        async with keyboard(session, KEYS_WAIT_SECONDS) as terminal:
+            refuse_beside_writer(session)
+            session.person_presses(data)
+            await terminal.press(f"k:{arguments.key or request.id}", data)
+        session.touch()
+        return session.view()
+
+
+def _refuse_ended(session: Session) -> None:
+    if session.state is State.ENDED:
+        raise Conflict(
+            f"The session has ended ({session.record.end_reason}). Reopen it to go on.", code="session_ended"
+        )
+
+
+def open_sessions(pool: Pool) -> list[Session]:
+    """Those that have not ended, the oldest first."""
+    return sorted((s for s in pool.sessions() if s.state is not State.ENDED), key=lambda s: s.record.created_at)

@@ -1,0 +1,94 @@
+"""The operations on the supervisor itself: what it is, how it is, its settings, its journal, its end."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from shared import __version__
+from shared.bus import operations
+from shared.bus.messages import Request
+from supervisor.bus.operations.sessions import open_sessions
+from supervisor.bus.operations.table import Row
+from supervisor.pool.checks import run_checks
+from supervisor.pool.health import Health
+from supervisor.pool.metrics import Metrics
+from supervisor.pool.pool import Pool
+from supervisor.settings import Settings
+
+MAX_PAGE = 1000
+
+
+class SystemOps:
+    """The handlers. `facts` says what is true of the daemon itself; `shutdown` ends it."""
+
+    def __init__(
+        self,
+        pool: Pool,
+        facts: Callable[[], dict[str, Any]],
+        shutdown: Callable[[bool], Awaitable[int]],
+        settings: Settings,
+        health: Health,
+        metrics: Metrics,
+    ) -> None:
+        self._pool = pool
+        self._facts = facts
+        self._shutdown = shutdown
+        self._settings = settings
+        self._health = health
+        self._metrics = metrics
+
+    def rows(self) -> list[Row]:
+        """What it answers."""
+        m = operations
+        return [
+            ("ping", m.Nothing, self._ping),
+            ("status", m.Nothing, self._status),
+            ("shutdown", m.Shutdown, self._stop_daemon),
+            ("events.since", m.EventsSince, self._events),
+            ("health", m.Nothing, self._check_health),
+            ("metrics", m.Nothing, self._count),
+            ("settings.get", m.Nothing, self._get_settings),
+            ("settings.patch", m.SettingsPatch, self._patch_settings),
+        ]
+
+    async def _ping(self, _: Any, __: Request) -> Any:
+        facts = self._facts()
+        return {name: facts[name] for name in ("pid", "version", "startedAt", "node", "epoch", "ready")} | {
+            "head": self._pool.store.head()
+        }
+
+    async def _status(self, _: Any, __: Request) -> Any:
+        facts = self._facts()
+        return facts | {
+            "version": __version__,
+            "head": self._pool.store.head(),
+            "sessions": [session.view() for session in open_sessions(self._pool)],
+        }
+
+    async def _check_health(self, _: Any, __: Request) -> Any:
+        return run_checks(self._pool, self._health.memory_total, self._facts())
+
+    async def _count(self, _: Any, __: Request) -> Any:
+        return self._metrics.view(self._pool)
+
+    async def _get_settings(self, _: Any, __: Request) -> Any:
+        return self._settings.view()
+
+    async def _patch_settings(self, arguments: operations.SettingsPatch, request: Request) -> Any:
+        return self._settings.patch(arguments.values, request.actor)
+
+    async def _stop_daemon(self, arguments: operations.Shutdown, _: Request) -> Any:
+        return {"stopped": await self._shutdown(arguments.sessions)}
+
+    async def _events(self, arguments: operations.EventsSince, _: Request) -> Any:
+        store = self._pool.store
+        oldest = store.oldest()
+        limit = max(1, min(MAX_PAGE, arguments.limit))
+        return {
+            "epoch": store.epoch,
+            "head": store.head(),
+            "oldest": oldest,
+            "events": store.events(arguments.seq, limit, arguments.session_id, arguments.kinds),
+            "gap": arguments.seq + 1 < oldest,
+        }
