@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from msgspec import UNSET
 
 from shared.bus import events
 from shared.bus.messages import SessionView, Waiting
@@ -24,7 +23,7 @@ from shared.errors import StorageFailed
 from supervisor import clock
 from supervisor.claude import screen
 from supervisor.claude.status_file import Status
-from supervisor.session import mention_rules, permission_mode, states
+from supervisor.session import mention_rules, permission_mode, states, transition
 from supervisor.session.appearances import Appearance
 from supervisor.session.backoff import is_held
 from supervisor.session.command_run import CommandRun
@@ -75,9 +74,6 @@ class Session:
         self.allowed: list[Permission] = []
         """Requests that were granted here, in a turn that goes on: the end of their tool is still to be told."""
 
-        self.obstacle: str | None = None
-        """Why the last try to send, or to start for it, came to nothing; it is tried again."""
-
         self.given: set[str] = set()
         """What is being answered here: when it has gone, it has not expired."""
 
@@ -110,6 +106,10 @@ class Session:
 
         # Assigned by delivery/interrupt.
         self.interrupting = False
+
+        # Assigned by delivery/prompt.
+        self.obstacle: str | None = None
+        """Why the last try to send, or to start for it, came to nothing; it is tried again."""
 
         # Assigned by delivery/keyboard.
         self.emptied: str | None = None
@@ -271,22 +271,8 @@ class Session:
                     self.store.append(events.WaitingExpired(id=over, for_=self.told[over], cause=why), self.id)
             told = {known: kind for known, kind in self.told.items() if known not in gone}
             self.told = told | ({asked.id: asked.kind} if asked is not None and (news or asked.id in told) else {})
-            if target is not before or news:
-                ended = target is State.ENDED
-                change = events.StateChange(
-                    from_=before,
-                    to=target,
-                    cause=cause,
-                    generation=self.record.generation if target is State.STARTING else UNSET,
-                    waiting=UNSET if asked is None else {"id": asked.id, "for": asked.kind, "title": asked.title},
-                    reason=self.record.end_reason if ended else UNSET,
-                    detail=self.record.end_detail if ended else UNSET,
-                )
-                self.store.append(change, self.id)
-                if asked is not None and news:
-                    self.store.append(events.WaitingBegun(for_=asked.kind, title=asked.title, id=asked.id), self.id)
-                if ended:
-                    self.store.append(events.Ending(reason=self.record.end_reason, cause=cause), self.id)
+            for said in transition.told(self.record, before, cause, asked, news):
+                self.store.append(said, self.id)
         self.given.difference_update(gone)  # the same dialog, asked again, is another one
         self.services.log.info(
             "session_state", extra={"fields": {"session": self.id, "from": before, "to": target, "cause": cause}}
