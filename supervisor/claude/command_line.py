@@ -27,6 +27,9 @@ NEVER = "1000000000"
 """From which age and size on the CLI asks "Resume from summary?" before it goes on: it is our sleeping that makes a
 conversation old, so nobody is asked, unless `claude.env` or `claude.pass_env` sets them."""
 
+CONFIG_DIR = "CLAUDE_CONFIG_DIR"
+"""The CLI keeps everything of its own in this folder, if it is set; a relative one counts from where it is started."""
+
 HERE = Path(__file__).resolve().parent
 HOOK_PROGRAM = HERE / "hook.sh"
 EDITOR_PROGRAM = HERE / "editor.sh"
@@ -118,11 +121,19 @@ def environment(config: ClaudeConfig, own: Mapping[str, str]) -> dict[str, str]:
     env["DISABLE_AUTOUPDATER"] = "1"
     env.update({name: NEVER for name in RESUME_QUESTION if name not in env})
     env.update(config.env)
+    if env.get(CONFIG_DIR, "").startswith("~"):  # no shell has seen it: the CLI would make a folder of that name
+        env[CONFIG_DIR] = env[CONFIG_DIR].replace("~", env["HOME"], 1)
     return env
 
 
 def find(config: ClaudeConfig, own: Mapping[str, str]) -> str:
-    """The absolute path of the CLI. Raise StartFailed that says where it was looked for."""
+    """The absolute path of the CLI. Raise StartFailed that says where it was looked for, or that its home is nowhere."""
+    home = environment(config, own).get(CONFIG_DIR)
+    if home and not Path(home).is_absolute():
+        raise StartFailed(
+            f"{CONFIG_DIR} is {home!r}, which is another folder in each project. Make it an absolute path (claude.env).",
+            code="invalid_claude_home",
+        )
     wanted = config.command or own.get("PILOTLIGHT_CLAUDE")
     path = environment(config, own)["PATH"]
     if wanted:
@@ -320,7 +331,7 @@ def keep_temporary(folder: Path) -> None:
 def claude_home(config: ClaudeConfig, own: Mapping[str, str]) -> Path:
     """Where this CLI keeps transcripts and status files."""
     env = environment(config, own)
-    custom = env.get("CLAUDE_CONFIG_DIR")
+    custom = env.get(CONFIG_DIR)
     return Path(custom) if custom else Path(env["HOME"]) / ".claude"
 
 

@@ -102,11 +102,28 @@ def has_transcript(session: Session) -> bool:
         return False
 
 
+def other_home(session: Session) -> str | None:
+    """That the conversation lies in another home of Claude's than the one that it would be started with, in words."""
+    record, home = session.record, session.services.claude_home
+    if not record.transcript or Path(record.transcript).stem != record.conversation_id:
+        return None
+    if Path(record.transcript).is_relative_to(home) or Path(record.transcript).resolve().is_relative_to(home.resolve()):
+        return None
+    return (
+        f"The conversation is in {record.transcript}, and Claude's home is {home} now. Set CLAUDE_CONFIG_DIR (claude.env) as it "
+        "was, or bring the transcript there."
+    )
+
+
 def is_resumed(session: Session) -> bool:
     """As `has_transcript`, for a start. Raise StartFailed when there is something in the place of the transcript that cannot be
-    read: it is not for us to begin a new conversation there."""
+    read, or it is in another home: it is not for us to begin a new conversation there."""
     try:
-        return _find_transcript(session)
+        found = _find_transcript(session)
+        elsewhere = other_home(session) if found else None
+        if elsewhere is not None:
+            raise StartFailed(elsewhere, code="claude_home_changed")
+        return found
     except Unreadable as error:
         session.logs.unreadable.note(Path(error.filename), error.reason)
         raise StartFailed(
@@ -117,25 +134,29 @@ def is_resumed(session: Session) -> bool:
 
 
 def refuse_lost(session: Session) -> None:
-    """Raise Conflict when something was said in the session and its transcript is gone: nothing is promised of it."""
+    """Raise Conflict when something was said in the session and its transcript is gone, or in another home: nothing is
+    promised of it."""
     record = session.record
     if record.remembered.spoken == record.conversation_id and not has_transcript(session):
         raise Conflict(
             f"The transcript of the conversation ({record.transcript}) is gone, so it cannot be resumed.",
             code="transcript_missing",
         )
+    if (elsewhere := other_home(session)) is not None:
+        raise Conflict(elsewhere, code="claude_home_changed")
 
 
 def _find_transcript(session: Session) -> bool:
     record = session.record
     known = Path(record.transcript) if record.transcript else None
-    if known is not None and known.stem == record.conversation_id and holds_conversation(known):
+    whole = known is not None and known.stem == record.conversation_id and holds_conversation(known)
+    if whole and other_home(session) is None:
         return True
     home = session.services.claude_home
     guess = transcript_path(home, record.project_path, record.conversation_id)
     found = guess if os.path.lexists(guess) else find_transcript(home, record.conversation_id)
     if found is None or not holds_conversation(found):
-        return False
+        return whole
     record.transcript = str(found)
     return True
 

@@ -10,6 +10,7 @@ from shared.config import LimitsConfig, NotifyConfig
 from shared.errors import PilotlightError
 from shared.foreign_file import SMALL, read_foreign
 from supervisor.claude import command_line, release
+from supervisor.lifecycle.launch import other_home
 from supervisor.pool import resources
 from supervisor.pool.pool import Pool
 from supervisor.session.states import State
@@ -37,6 +38,7 @@ def run_checks(pool: Pool, memory_total: int, facts: dict[str, Any]) -> dict[str
         _holders(pool),
         *_hooks(pool),
         *_files(pool),
+        *_places(pool),
         *_notify(config.notify, facts.get("notifyError"), facts.get("notifyFailing") or []),
     ]
     worst = {c["status"] for c in checks}
@@ -176,6 +178,23 @@ def _files(pool: Pool) -> list[dict[str, str]]:
     session, path, why = found[0]
     more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
     return [check("files", "warn", f"Session {session}: {path} cannot be read, since {why}. Put it right.{more}")]
+
+
+def _places(pool: Pool) -> list[dict[str, str]]:
+    """Conversations that cannot go on where they are; only when there is something to be said."""
+    asleep = [session for session in pool.sessions() if session.state is State.HIBERNATED]
+    elsewhere = [(session.id, why) for session in asleep if (why := other_home(session)) is not None]
+    gone = [
+        (session.id, f"Its project folder {session.record.project_path} is gone: bring it back, or end the session.")
+        for session in asleep
+        if not Path(session.record.project_path).is_dir()
+    ]
+    found = []
+    for name, sessions in (("claude_home", elsewhere), ("projects", gone)):
+        if sessions:
+            more = f" (and {len(sessions) - 1} more)" if len(sessions) > 1 else ""
+            found.append(check(name, "warn", f"Session {sessions[0][0]}: {sessions[0][1]}{more}"))
+    return found
 
 
 async def claude_version(pool: Pool) -> str | None:

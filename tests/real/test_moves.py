@@ -80,6 +80,26 @@ def test_a_message_for_a_conversation_that_is_gone_is_not_accepted(house: House)
     assert [view["state"] for view in house.call("message.list", {"sessionId": session})["messages"]] == ["answered"]
 
 
+def test_a_conversation_in_another_home_of_claudes_is_named_and_goes_on_when_it_is_back(house: House) -> None:
+    _, session = house.ask("echo: one")
+    house.until_state(session, "idle")
+    house.call("session.hibernate", {"sessionId": session})
+    house.kill_supervisor()
+    there = dict(house.config["claude"]["env"])
+    house.config["claude"]["env"] = {**there, "CLAUDE_CONFIG_DIR": "~/other"}
+    house.start_supervisor()
+    with pytest.raises(Conflict) as refused:
+        house.send("echo: two", session)
+    assert refused.value.error_code == "claude_home_changed"
+    assert f"{house.claude_home}/other" in refused.value.message
+    checks = {check["name"]: check for check in house.call("health")["checks"]}
+    assert (checks["claude_home"]["status"], session in checks["claude_home"]["detail"]) == ("warn", True)
+    house.kill_supervisor()
+    house.config["claude"]["env"] = there
+    house.start_supervisor()
+    assert house.ask("echo: three", session)[0] == "three"
+
+
 def test_a_fork_stays_what_it_was_when_it_was_made(house: House) -> None:
     _, session = house.ask("Remember the word MEDLAR")
     fork = house.call("session.fork", {"sessionId": session})["id"]
