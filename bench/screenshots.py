@@ -75,6 +75,8 @@ def _furnish(made: Desk) -> dict[str, str]:
     _, shop = house.ask("Why is the total of the cart a cent off?", title="Rounding in the cart")
     house.send(f"[[say {_ANSWER}]]", shop)
     house.send('[[tool Bash {"command": "ls -l && echo 42 tests passed", "description": "Run the tests"}]]', shop)
+    house.send(f"[[say {_ANSWER}]]", shop)
+    _reword(house, shop)
     file = house.project / "cart.py"
     file.write_text(f"import decimal\n\n\nRATE = 0.2\n\n\n{_POEM}\n\ndef empty(items):\n    return not items\n")
     edit = {
@@ -83,9 +85,14 @@ def _furnish(made: Desk) -> dict[str, str]:
         .replace("    return sum(item.price", "    return round(sum(item.price")
         .replace("items)\n\n\ndef empty", "items, 2)\n\n\ndef empty"),
     }
-    _asks(house, f"[[tool Write {json.dumps(edit)}]]", "Round once, in total()")
     _asks(
         house,
+        f"Round once, where the sum is made, and keep the cents. [[tool Write {json.dumps(edit)}]]",
+        "Round once, in total()",
+    )
+    _asks(
+        house,
+        "Push it and open a pull request when the tests pass. "
         '[[tool Bash {"command": "git push origin fix/rounding", "description": "Push the branch"}]]',
         "Push the branch",
     )
@@ -103,10 +110,16 @@ def _furnish(made: Desk) -> dict[str, str]:
             }
         ]
     }
-    _asks(house, f"[[tool AskUserQuestion {json.dumps(question)}]]", "Tests without a network")
-    busy = house.send("[[gate work]] Move the importer to the queue", wait=0, title="Move the importer")["session"][
-        "id"
-    ]
+    _asks(
+        house,
+        f"Make the tests run without a network, whatever it takes. [[tool AskUserQuestion {json.dumps(question)}]]",
+        "Tests without a network",
+    )
+    busy = house.send(
+        "Move the importer to the queue, and keep the old command working for a while. [[gate work]]",
+        wait=0,
+        title="Move the importer",
+    )["session"]["id"]
     house.until_state(busy, "busy")
     for text in ("Then run the long tests", "And write the changelog"):
         house.send(text, busy, wait=0)
@@ -126,3 +139,21 @@ def _furnish(made: Desk) -> dict[str, str]:
 def _asks(house: House, text: str, title: str) -> None:
     session = house.send(text, wait=0, title=title)["session"]["id"]
     house.until_state(session, "waiting")
+
+
+def _reword(house: House, session: str) -> None:
+    """What was said in the demo model's own words, as a person would say it: in the transcript, while nobody reads it."""
+    house.call("session.hibernate", {"sessionId": session})
+    conversation = house.session(session)["conversationId"]
+    (path,) = house.claude_home.rglob(f"{conversation}.jsonl")
+    words = iter(("What is wrong with it?", "Run the tests.", "Then round once, and show me both."))
+    lines = []
+    for line in path.read_text().splitlines():
+        entry = json.loads(line)
+        content = entry.get("message", {}).get("content")
+        if entry.get("type") == "user" and isinstance(content, str) and content.startswith("[["):
+            entry["message"]["content"] = next(words)
+        lines.append(json.dumps(entry))
+    path.write_text("\n".join(lines) + "\n")
+    house.call("session.wake", {"sessionId": session})
+    house.until_state(session, "idle")

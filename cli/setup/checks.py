@@ -12,6 +12,7 @@ from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
 import msgspec
 import psutil
@@ -26,6 +27,7 @@ from shared.errors import PilotlightError
 from shared.paths import SOCKET_PATH_LIMIT
 
 LIBRARIES = ("pexpect", "pyzmq", "flask", "gunicorn", "psutil", "msgspec", "pyghostty", "click")
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _CLAUDE_SECONDS = 10
 _FILES_WANTED = 1024
 _PTYS_WANTED = 64
@@ -224,6 +226,30 @@ def notifications(app: App) -> list[Finding]:
     ]
 
 
+def reach(app: App) -> list[Finding]:
+    """How other devices reach the dashboard; nothing when only this machine is to."""
+    try:
+        api, url = app.config.api, app.config.notify.url
+    except PilotlightError:
+        return []
+    findings = []
+    open_to_others = api.host not in LOOPBACK
+    if open_to_others and not api.allowed_hosts:
+        text = f"listens on {api.host}, and refuses every name but localhost"
+        findings.append(Finding("reach", "warn", text, "Put the names that you use into api.allowed_hosts."))
+    if url is not None and (name := urlsplit(url).hostname) and name not in (*api.allowed_hosts, api.host, *LOOPBACK):
+        text = f"notifications lead to {name}, which is refused there"
+        findings.append(Finding("reach", "warn", text, f"Add {name} to api.allowed_hosts."))
+    secure = url is not None and urlsplit(url).scheme == "https"
+    if (open_to_others or api.allowed_hosts) and not secure:
+        text = "other devices come without HTTPS, as far as notify.url says: no push, no camera, no installed app there"
+        fix = "Tailscale, Caddy or mkcert give it; then set notify.url. docs/dashboard.md says how."
+        findings.append(Finding("reach", "warn", text, fix))
+    if secure and not findings:
+        findings.append(Finding("reach", "ok", f"{url}"))
+    return findings
+
+
 CHECKS: tuple[Callable[[App], list[Finding]], ...] = (
     versions,
     configuration,
@@ -234,6 +260,7 @@ CHECKS: tuple[Callable[[App], list[Finding]], ...] = (
     main_database,
     running,
     notifications,
+    reach,
 )
 
 

@@ -96,3 +96,22 @@ def test_for_people_it_is_a_line_each(tmp_path, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("ok    pilotlight")
     assert any(line.lstrip().startswith("->") for line in lines)
+
+
+def test_how_other_devices_reach_the_dashboard_is_said_when_they_are_to(tmp_path, capsys):
+    def reach(text):
+        home = tmp_path / "h"
+        home.mkdir(exist_ok=True)
+        (home / "config.yaml").write_text(text)
+        _doctor(app := app_of(home), capsys)
+        return [(finding.level, finding.text) for finding in CHECKS[-1](app)]
+
+    assert reach("{}") == []
+    told = reach("api: {host: 0.0.0.0}")
+    assert [level for level, _ in told] == ["warn", "warn"]
+    assert "refuses every name" in told[0][1]
+    assert "without HTTPS" in told[1][1]
+    told = reach("notify: {url: 'https://mini.example.org'}")
+    assert told == [("warn", "notifications lead to mini.example.org, which is refused there")]
+    whole = "api: {allowed_hosts: [mini.example.org]}\nnotify: {url: 'https://mini.example.org'}"
+    assert reach(whole) == [("ok", "https://mini.example.org")]

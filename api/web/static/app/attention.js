@@ -6,7 +6,7 @@ import { Markdown } from "./markdown.js";
 import { Bar, go, useKeys } from "./shell.js";
 import { attempt, listeners, live, may, me, put, sessions, waiting } from "./store.js";
 import { Btn, Empty, Icon, State } from "./ui.js";
-import { actorOf, age, clock, givenWord, many, minute, shortPath, span, titleOf, visible } from "./words.js";
+import { actorOf, age, clock, givenWord, many, minute, shortPath, span, stateOf, titleOf, visible } from "./words.js";
 import { Input, Output } from "./tools.js";
 
 const STANDS_MS = 500;
@@ -215,7 +215,7 @@ export default function Attention({ id }) {
   const busy = live.value.filter((one) => one.state === "busy");
   return html`<main id="main" tabindex="-1"><${Bar} title="Attention">${open.length ? html`<span class="count you">${open.length}</span>` : null}</${Bar}>
     <div class="body">${cards.length ? html`<div class="desk">
-      <nav class="index" aria-label="What waits">${open.map((one) => html`<a class="index-item" key=${one.id} href=${`#/attention/${one.id}`} onClick=${() => setAt(one.id)} aria-current=${current === one ? "true" : undefined}><${State} session=${one} /><span class="clip strong" dir="auto">${titleOf(one)}</span><span></span><span class="d clip" dir="auto">${one.waiting.title || one.waiting.for} · ${age(one.waiting.since || minute.value)}</span></a>`)}</nav>
+      <nav class="index" aria-label="What waits">${open.map((one) => html`<a class="index-item" key=${one.id} href=${`#/attention/${one.id}`} onClick=${() => setAt(one.id)} aria-current=${current === one ? "true" : undefined}><span class=${`state s-${stateOf(one).color}`}><${Icon} icon=${stateOf(one).icon} /><span class="sr">${stateOf(one).word}</span></span><span class="clip strong" dir="auto">${titleOf(one)}</span><span></span><span class="d clip" dir="auto">${one.waiting.title || one.waiting.for} · ${age(one.waiting.since || minute.value)}</span></a>`)}</nav>
       <div class="cards">${cards.map((one) => html`<${Card} session=${sessions.value.get(one.id)?.waiting?.id === one.waiting.id ? sessions.value.get(one.id) : one} now=${current === one} key=${one.waiting.id} />`)}</div>
       <aside class="keys box" aria-label="Keyboard"><h2>Keyboard</h2><ul class="keys-list"><li>Next, previous <span><kbd>J</kbd> <kbd>K</kbd></span></li><li>Allow once <kbd>A</kbd></li><li>Allow always <kbd>⇧A</kbd></li><li>Deny <kbd>D</kbd></li><li>Choose an option <span><kbd>1</kbd> – <kbd>9</kbd></span></li><li>Open the conversation <kbd>O</kbd></li></ul></aside>
     </div>` : html`<${Empty} icon="check" title="Nobody waits for you"><p class="soft">${busy.length ? `${many(busy.length, "session")} at work: ${busy.slice(0, 3).map(titleOf).join(", ")}.` : "Nothing is at work either."}</p><a class="btn" href="#/sessions">All sessions</a></${Empty}>`}</div></main>`;

@@ -9,6 +9,7 @@ const WIDE = 600;
 const HIGH = 158;
 const LEFT = 44;
 const CALM_HEIGHT = 600e6; // one scale for all rows: 0 to 600 MB
+const LEAST = 4; // fewer samples say nothing yet
 
 export const samples = signal({}); // session -> its last hour
 let asked = 0;
@@ -35,7 +36,7 @@ const path = (points) => points.map(([x, y], index) => `${index ? "L" : "M"}${x.
 
 export function Spark({ id, field = "memoryBytes" }) {
   const series = samples.value[id] || [];
-  if (series.length < 2) return null;
+  if (series.length < LEAST) return null;
   const cpu = field === "cpuPercent";
   const most = cpu ? 100 : Math.max(CALM_HEIGHT, ...series.map((one) => one[field]));
   const end = series.at(-1).at;
@@ -56,10 +57,10 @@ function above(value) {
   return [1, 2, 4, 5, 8, 10].map((part) => part * power).find((top) => top >= value) || value;
 }
 
-function Plot({ title, series, field, unit, limit, bars, span }) {
+function Plot({ title, series, field, unit, limit, bars, span, least = 4 }) {
   if (!series.length) return html`<section class="card plot"><div class="top"><h3>${title}</h3></div><p class="small muted">Nothing was measured yet.</p></section>`;
   const values = series.map((one) => one[field]);
-  const most = above(Math.max(...values, limit || 0, 1));
+  const most = above(Math.max(...values, limit || 0, least));
   const [from, to] = [series[0].at, Math.max(series.at(-1).at, series[0].at + 1)];
   const x = (at) => LEFT + ((at - from) / (to - from)) * (WIDE - LEFT);
   const y = (value) => HIGH - (Math.min(value, most) / most) * (HIGH - 6);
@@ -95,8 +96,8 @@ export function Plots({ limits }) {
   }, [span]);
   const memory = limits?.["limits.memory_total_gb"] ? limits["limits.memory_total_gb"] * 1073741824 : null;
   return html`<section class="stack" aria-labelledby="p-h"><div class="spread"><h2 id="p-h">Over time</h2><div class="seg" role="group" aria-label="How long">${Object.entries(SPANS).map(([name, title]) => html`<button type="button" key=${name} aria-pressed=${span === name ? "true" : "false"} onClick=${() => setSpan(name)}>${title}</button>`)}</div></div>
-    ${series ? html`<div class="grid-2 top"><${Plot} title="Memory of all sessions" series=${series} field="memoryBytes" unit=${gigabytes} limit=${memory} span=${span} />
-      <${Plot} title="CPU of all sessions" series=${series} field="cpuPercent" unit=${percent} span=${span} />
+    ${series ? html`<div class="grid-2 top"><${Plot} title="Memory of all sessions" series=${series} field="memoryBytes" least=${1e9} unit=${gigabytes} limit=${memory} span=${span} />
+      <${Plot} title="CPU of all sessions" series=${series} field="cpuPercent" least=${20} unit=${percent} span=${span} />
       <${Plot} title="Messages" series=${series} field="messages" unit=${plainly} bars span=${span} />
       <${Plot} title="Live sessions" series=${series} field="sessions" unit=${plainly} limit=${limits?.["sessions.max_concurrent"]} span=${span} /></div>` : null}</section>`;
 }
