@@ -7,6 +7,7 @@ chaos      random kills and stops of every process, for --minutes
 cycles     1,000 sessions started and ended with the scripted TUI
 idle       what 100 sleeping and 5 idle sessions cost
 terminal   echo through the WebSocket beside the raw pty; 50 viewers of one busy session
+scale      thousands of ended and hundreds of sleeping sessions: lookups, pages, and the loop behind them
 notify     message to reply while channels hang, flood and lie, beside no channels at all
 dashboard  bytes, first paint, long tasks and a long conversation in a real browser
 screenshots  pictures of every view, in both themes and three sizes
@@ -26,6 +27,7 @@ NAMES = (
     "cycles",
     "idle",
     "terminal",
+    "scale",
     "notify",
     "stream",
     "dashboard",
