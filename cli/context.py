@@ -24,6 +24,8 @@ KEYS_SECONDS = 45.0
 """What may take an operation that presses keys and watches what becomes of them: answers and interrupts."""
 
 T = TypeVar("T")
+ENOUGH_TO_CHOOSE = 20
+"""How many sessions that begin alike are looked at; more are as ambiguous."""
 
 
 class Bus(Protocol):
@@ -113,7 +115,9 @@ class App:
 
     def session(self, reference: str) -> SessionView:
         """The session with this id, or with this unique beginning of it; ended ones too."""
-        matches = [view for view in self.sessions(include_ended=True) if view.id.startswith(reference)]
+        wanted = ListSessions(include_ended=True, begins_with=reference, limit=ENOUGH_TO_CHOOSE)
+        found = msgspec.convert(self.call("session.list", wanted)["sessions"], list[SessionView]) if reference else []
+        matches = [view for view in found if view.id.startswith(reference)]
         exact = [view for view in matches if view.id == reference]
         if len(exact or matches) == 1:
             return self.ask(SessionView, "session.get", SessionRef(session_id=(exact or matches)[0].id))

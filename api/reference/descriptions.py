@@ -100,6 +100,7 @@ MEMBERS: Mapping[str, str] = {
     "html": "The screen as HTML, on request.",
     "id": "Its id.",
     "includeEnded": "Also those that have ended.",
+    "beginsWith": "The beginning of their ids.",
     "input": "What the tool is to be called with.",
     "interrupt": "At once, ending the turn that runs.",
     "isExpired": "Its time is over.",

@@ -40,6 +40,7 @@ class SessionsQuery(Struct, rename="camel", frozen=True, kw_only=True, forbid_un
 
     state: SessionState | None = None
     include_ended: bool = False
+    begins_with: str = ""
     after: requests.PageCursor | None = None
     limit: int | None = None
 
@@ -51,6 +52,7 @@ def list_sessions() -> Response:
     wanted = ListSessions(
         state=asked.state,
         include_ended=asked.include_ended or asked.state == "ended",
+        begins_with=asked.begins_with,
         after=asked.after,
         limit=requests.page_limit(asked.limit),
     )

@@ -169,6 +169,7 @@ class ListSessions(Wire, frozen=True, forbid_unknown_fields=True):
 
     state: SessionState | None = None
     include_ended: bool = False
+    begins_with: str = ""
     after: str | None = None
     limit: int | None = None
 

@@ -50,7 +50,7 @@ class IndexUpkeep:
 
     async def catch_up(self, seconds: float) -> bool:
         """Index what is new, what was said in our sessions first. Whether all of it was."""
-        records = self._store.sessions(include_ended=True)
+        records = await self._store.every_session()
         records.sort(key=lambda record: record.last_activity, reverse=True)
         ours = conversations_of(records)
 

@@ -95,14 +95,14 @@ def _existing(home: Path, conversation: str, project: Path) -> Path:
 
 
 def _refuse_open(services: Services, conversation: str) -> None:
-    for record in services.store.sessions(include_ended=True):
-        if record.conversation_id == conversation:
-            what = "Reopen it" if record.state == State.ENDED else "Send to it"
-            raise Conflict(
-                f"Session {record.id} has this conversation. {what}, or fork it.",
-                code="conversation_known",
-                data={"sessionId": record.id},
-            )
+    record = services.store.session_of_conversation(conversation)
+    if record is not None:
+        what = "Reopen it" if record.state == State.ENDED else "Send to it"
+        raise Conflict(
+            f"Session {record.id} has this conversation. {what}, or fork it.",
+            code="conversation_known",
+            data={"sessionId": record.id},
+        )
     pid = status_file.owner(services.claude_home, conversation)
     if pid is not None:
         raise Conflict(

@@ -94,7 +94,13 @@ def notifications(db: Connection) -> None:
         db.execute(statement)
 
 
-STEPS: tuple[Step, ...] = (first, notifications)
+def order(db: Connection) -> None:
+    """Pages of thousands of sessions are found without reading the others."""
+    db.execute("CREATE INDEX sessions_order ON sessions(created_at, id)")
+    db.execute("CREATE INDEX sessions_conversation ON sessions(conversation_id)")
+
+
+STEPS: tuple[Step, ...] = (first, notifications, order)
 
 
 @dataclass(frozen=True)

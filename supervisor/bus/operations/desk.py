@@ -119,7 +119,7 @@ class DeskOps:
         told = {"roots": [str(root) for root in roots]}
         if arguments.path:
             return told | await asyncio.to_thread(folders.browse, arguments.path, roots, arguments.limit)
-        records = sorted(self._pool.store.sessions(include_ended=True), key=lambda r: -r.last_activity)
+        records = sorted(await self._pool.store.every_session(), key=lambda record: -record.last_activity)
         recent = [record.project_path for record in records]
         library = ConversationCatalog(self._pool.services.claude_home)
         known = {record.conversation_id for record in records}

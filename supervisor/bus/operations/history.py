@@ -139,7 +139,7 @@ class HistoryOps:
 
     async def _conversations(self, arguments: operations.ListConversations, _: Request) -> Any:
         paging.check_limit(arguments.limit)
-        ours = conversations_of(self._store.sessions(include_ended=True))
+        ours = conversations_of(await self._store.every_session())
         project = arguments.project_path
         after = paging.place_of(arguments.after)
         found, last = await asyncio.to_thread(self.upkeep.library.others, ours, project, arguments.limit, after)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -26,6 +27,7 @@ from supervisor.session.view import view_of
 from supervisor.store import idempotency
 from supervisor.terminal.keys import key_bytes
 
+VIEWS_AT_ONCE = 100
 START_WAIT_SECONDS = 15.0
 KEYS_WAIT_SECONDS = 8.0
 """How long keys wait for a message to go through the box: less than clients wait for the answer."""
@@ -102,17 +104,29 @@ class SessionOps:
             raise
 
     async def _list(self, arguments: operations.ListSessions, _: Request) -> Any:
-        sessions = open_sessions(self._pool)
-        views = [session.view() for session in sessions]
+        paging.check_limit(arguments.limit)
+        since, beginning = paging.place_of(arguments.after), arguments.begins_with
+        here = {session.id: session for session in open_sessions(self._pool)}
+        rows = [session.record for session in here.values() if session.id.startswith(beginning)]
         if arguments.include_ended or arguments.state == "ended":
-            known, config = {view.id for view in views}, self._pool.services.config()
-            for record in self._pool.store.sessions(include_ended=True):
-                if record.id not in known and record.state == "ended":
-                    views.append(view_of(record, config, self._pool.store.count_open(record.id)))
+            store = self._pool.store
+            if arguments.limit is None:
+                ended = await store.every_session(True, beginning)
+            else:
+                # As many more as there may be in memory, too.
+                ended = store.page_of_sessions(since, arguments.limit + 1, True, beginning)
+            rows += [record for record in ended if record.id not in here]
         if arguments.state:
-            views = [view for view in views if view.state == arguments.state]
-        told, following = paging.page(views, lambda view: (view.created_at, view.id), arguments.after, arguments.limit)
-        return {"sessions": told, "next": following}
+            rows = [record for record in rows if record.state == arguments.state]
+        told, following = paging.page(rows, lambda row: (row.created_at, row.id), arguments.after, arguments.limit)
+        config = self._pool.services.config()
+        views = []
+        for number, record in enumerate(told):
+            if number % VIEWS_AT_ONCE == VIEWS_AT_ONCE - 1:
+                await asyncio.sleep(0)
+            session = here.get(record.id)
+            views.append(session.view() if session is not None else view_of(record, config, 0))
+        return {"sessions": views, "next": following}
 
     def _find(self, session_id: str) -> ManagedSession:
         return self._pool.managed(session_id)

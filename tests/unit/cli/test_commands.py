@@ -22,7 +22,9 @@ def test_ls_shows_the_most_recently_used_first(tmp_path, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split()[:2] == ["ID", "STATE"]
     assert [line.split()[0] for line in lines[1:]] == ["aaaa2222", "aaaa1111"]
-    assert bus.asked("session.list") == [{"state": None, "includeEnded": False, "after": None, "limit": None}]
+    assert bus.asked("session.list") == [
+        {"state": None, "includeEnded": False, "beginsWith": "", "after": None, "limit": None}
+    ]
 
 
 def test_ls_json_is_the_sessions(tmp_path, capsys):
