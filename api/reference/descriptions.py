@@ -92,6 +92,7 @@ MEMBERS: Mapping[str, str] = {
     "from": "The first day of it.",
     "front": "Before all that wait in the queue.",
     "generation": "Counts its processes.",
+    "held": "Why nothing of the queue is sent now, and what ends that; null when nothing is in its way.",
     "health": "`ok`, or what is wrong with it, in a word.",
     "hits": "A page of matches, the best first.",
     "holderPid": "The process that owns its terminal.",

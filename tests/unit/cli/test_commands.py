@@ -179,8 +179,8 @@ def test_answer_takes_the_number_the_id_or_the_label(tmp_path, capsys, choice):
 
 def test_answer_without_a_choice_lists_them(tmp_path, capsys):
     bus = bus_with(session(state="waiting", waiting=TRUST))
-    assert run(["answer", "aaaa"], app_of(tmp_path, bus)) == 2
-    assert "1. No, exit" in capsys.readouterr().err
+    assert run(["answer", "aaaa"], app_of(tmp_path, bus)) == 0
+    assert "1. No, exit" in capsys.readouterr().out
 
 
 def test_answer_with_an_unknown_choice_types_nothing(tmp_path, capsys):
