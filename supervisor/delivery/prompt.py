@@ -21,7 +21,7 @@ from supervisor.claude import command_line
 from supervisor.claude.prompts import may_be_draft_of
 from supervisor.claude.screen import ScreenReading
 from supervisor.delivery import chat_mode, interrupt, prompt_box, slash_commands
-from supervisor.delivery.prompt_box import CTRL_G, EDITOR_SECONDS
+from supervisor.delivery.prompt_box import EDITOR_SECONDS
 from supervisor.failpoints import failpoint
 from supervisor.lifecycle import conversation_conflict, recycling, session_folder
 from supervisor.lifecycle.ending import error_body
@@ -215,6 +215,7 @@ class Sender:
         session = self._session
         terminal = session.terminal
         assert terminal is not None
+        key = prompt_box.editor_key(session)
         session.logs.read()
         session.check_mentions(message.prompt, message.confined)
         with session.change(message):
@@ -229,7 +230,7 @@ class Sender:
             await failpoint("armed")
             editor = session.editor
             runs = editor.runs
-            await terminal.press(f"{message.id}:{message.generation}:g{runs}.{tries}.{time.monotonic_ns()}", CTRL_G)
+            await terminal.press(f"{message.id}:{message.generation}:g{runs}.{tries}.{time.monotonic_ns()}", key)
             await failpoint("editor_called")
             await session.changed.wait_for(
                 lambda: editor.has_claimed(message.id) or editor.runs > runs or session.terminal is not terminal,

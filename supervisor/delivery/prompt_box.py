@@ -10,12 +10,12 @@ import asyncio
 import time
 import uuid
 
-from shared.errors import Conflict
+from shared.errors import Conflict, PilotlightError
+from supervisor.claude import keybindings
 from supervisor.failpoints import failpoint
 from supervisor.session.session import Session
 from supervisor.terminal.terminal import Terminal
 
-CTRL_G = b"\x07"
 EDITOR_SECONDS = 3.0
 """How long the CLI may take to call the editor (measured: 25-130 ms, 400 ms the first time)."""
 
@@ -23,6 +23,15 @@ BACK_SECONDS = 0.5
 """How long the CLI may take to draw its box anew behind the editor (measured: 10-60 ms)."""
 
 LOOK_SECONDS = 0.005
+
+
+def editor_key(session: Session) -> bytes:
+    """What to press for the CLI's editor. Raise PilotlightError when nothing does."""
+    home = session.services.claude_home
+    key = keybindings.editor_key(home)
+    if key is None:
+        raise PilotlightError(keybindings.trouble(home) or "", code="editor_key_taken")
+    return key
 
 
 async def contents(session: Session) -> str | None:
@@ -36,7 +45,7 @@ async def contents(session: Session) -> str | None:
     editor.ask(probe)
     try:
         pending.touch(mode=0o600)
-        await session.terminal.press(f"{probe}:{time.monotonic_ns()}", CTRL_G)
+        await session.terminal.press(f"{probe}:{time.monotonic_ns()}", editor_key(session))
         if await session.changed.wait_for(
             lambda: editor.has_found_draft(probe) or editor.has_claimed(probe), EDITOR_SECONDS
         ):
@@ -56,7 +65,7 @@ async def has_focus(session: Session, terminal: Terminal, identity: str) -> bool
     does while a dialog is up. Nobody else may type meanwhile, as with `contents`; also when what was asked about is settled
     before the editor has run, since a person's keys come next."""
     runs = session.editor.runs
-    await terminal.press(identity, CTRL_G)
+    await terminal.press(identity, editor_key(session))
     await failpoint("probed")
     await session.changed.wait_for(
         lambda: (

@@ -9,7 +9,7 @@ from typing import Any
 from shared.config import LimitsConfig, NotifyConfig
 from shared.errors import PilotlightError
 from shared.foreign_file import SMALL, read_foreign
-from supervisor.claude import command_line, release
+from supervisor.claude import command_line, keybindings, release
 from supervisor.lifecycle.launch import other_home
 from supervisor.pool import resources
 from supervisor.pool.pool import Pool
@@ -39,6 +39,7 @@ def run_checks(pool: Pool, memory_total: int, facts: dict[str, Any]) -> dict[str
         *_hooks(pool),
         *_files(pool),
         *_places(pool),
+        *_keys(pool),
         *_notify(config.notify, facts.get("notifyError"), facts.get("notifyFailing") or []),
     ]
     worst = {c["status"] for c in checks}
@@ -195,6 +196,12 @@ def _places(pool: Pool) -> list[dict[str, str]]:
             more = f" (and {len(sessions) - 1} more)" if len(sessions) > 1 else ""
             found.append(check(name, "warn", f"Session {sessions[0][0]}: {sessions[0][1]}{more}"))
     return found
+
+
+def _keys(pool: Pool) -> list[dict[str, str]]:
+    """Only when there is something to be said."""
+    why = keybindings.trouble(pool.services.claude_home)
+    return [] if why is None else [check("keybindings", "fail", why)]
 
 
 async def claude_version(pool: Pool) -> str | None:

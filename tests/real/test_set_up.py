@@ -23,3 +23,25 @@ def test_an_editor_and_a_path_in_a_persons_settings_leave_ours_in_place(make_hou
     reply = house.ask(f"[[tool Bash {given}]]", sent["session"]["id"])[0]
     ours = house.paths.session_dir(sent["session"]["id"]) / "bin"
     assert f"{ours}/pilotlight-editor vi {theirs['PATH']}:{ours}" in reply
+
+
+def test_a_persons_key_bindings_that_take_ctrl_g_are_heeded(make_house: MakeHouse, cli: Path) -> None:
+    house = make_house(cli)
+    keys = house.claude_home / ".claude" / "keybindings.json"
+
+    def bind(**bound: str | None) -> None:
+        bindings = {name.replace("_", "+"): action for name, action in bound.items()}
+        keys.write_text(json.dumps({"bindings": [{"context": "Chat", "bindings": bindings}]}))
+
+    bind(ctrl_g="chat:stash")
+    house.start_supervisor()
+    _, session = house.ask("echo: one")
+    bind(ctrl_g="chat:stash", ctrl_x=None, ctrl_y="chat:externalEditor", **{"ctrl+x ctrl_e": None})
+    house.until_state(session, "idle")
+    house.call("session.hibernate", {"sessionId": session})
+    assert house.ask("echo: two", session)[0] == "two"
+    bind(ctrl_g=None, **{"ctrl+x ctrl_e": None})
+    failed = house.send("echo: three", session)["message"]
+    assert (failed["state"], failed["error"]["code"]) == ("failed", "editor_key_taken")
+    checks = {check["name"]: check for check in house.call("health")["checks"]}
+    assert (checks["keybindings"]["status"], str(keys) in checks["keybindings"]["detail"]) == ("fail", True)
