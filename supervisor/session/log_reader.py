@@ -27,6 +27,7 @@ from supervisor.session import (
     permission_mode,
     receipts,
     refused_prompt,
+    request_key,
     scheduled,
     tool_events,
 )
@@ -110,6 +111,8 @@ class LogReader:
             session.store.set_position(session.id, "hooks", line.end)
         if isinstance(event, HookEvent) and event.answer is None:
             event.spool.unlink(missing_ok=True)
+        elif isinstance(event, HookEvent):
+            request_key.file_of(event.spool).unlink(missing_ok=True)
         if isinstance(event, EditorEvent) and event.draft is not None:
             if session.editor.is_asked(event.message_id):
                 session.editor.answer(event.message_id, _read_text(event.draft))
@@ -155,6 +158,8 @@ class LogReader:
             self._tool_event(name, payload, event.prompt_id)
         elif name == "PermissionRequest":
             asked = Permission.from_hook(event.spool, payload)
+            asked.key = request_key.of(session.store, session.id, event.spool)
+            request_key.keep(session.store, session.id, event.spool)
             if all(known.id != asked.id for known in session.permissions):
                 consider(session.services.config().permissions.rules, asked)
                 session.add_permission(asked)

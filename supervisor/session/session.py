@@ -23,7 +23,7 @@ from shared.errors import StorageFailed
 from supervisor import clock
 from supervisor.claude import screen
 from supervisor.claude.status_file import Status
-from supervisor.session import mention_rules, permission_mode, states, transition
+from supervisor.session import mention_rules, permission_mode, request_key, states, transition
 from supervisor.session.appearances import Appearance
 from supervisor.session.backoff import is_held
 from supervisor.session.command_run import CommandRun
@@ -71,6 +71,8 @@ class Session:
         self.observer: Watch
         self.waiting: Waiting | None = None
         self.permissions: list[Permission] = pending(self.dir / "spool")
+        for known in self.permissions:
+            known.key = request_key.of(self.store, record.id, known.spool)
         self.allowed: list[Permission] = []
         """Requests that were granted here, in a turn that goes on: the end of their tool is still to be told."""
 
@@ -390,4 +392,5 @@ class Session:
         self.permissions = [known for known in self.permissions if known not in over]
         for permission in over:
             permission.settle()
+            request_key.forget(self.store, self.id, permission.spool)
         self.changed.notify()

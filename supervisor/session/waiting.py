@@ -73,6 +73,9 @@ class Permission:
     preview: str | None = None
     """What an edit would change in its file."""
 
+    key: str | None = None
+    """What its hook believes an answer by; None: it believes any (a hook of an earlier version's)."""
+
     handed: bool = False
     """Its hook was let go without a decision, so that the person at the terminal sees its dialog."""
 
@@ -131,6 +134,8 @@ class Permission:
         """Hand the decision to the waiting hook; False when nobody waits any more."""
         body = {"hookSpecificOutput": {"hookEventName": "PermissionRequest", "decision": decision}}
         data = msgspec.json.encode(body)
+        if self.key is not None:
+            data = self.key.encode() + b" " + data + b"\n"
         for _ in range(READER_TRIES):
             written = await asyncio.to_thread(self._write, data)
             if written is not None:
@@ -143,10 +148,12 @@ class Permission:
     def _write(self, data: bytes) -> bool | None:
         """True when a reader took it all, None when there is no reader yet."""
         try:
-            pipe = os.open(self.pipe, os.O_WRONLY | os.O_NONBLOCK)
+            pipe = os.open(self.pipe, os.O_WRONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
         except OSError as error:
             return None if error.errno == errno.ENXIO else False
         try:
+            if not is_ours(os.fstat(pipe)):
+                return False
             os.set_blocking(pipe, True)
             while data:
                 data = data[os.write(pipe, data) :]
@@ -172,6 +179,11 @@ class Permission:
         release(self.pipe)
         self.spool.with_name(self.spool.name + _HANDED).unlink(missing_ok=True)
         self.spool.unlink(missing_ok=True)
+
+
+def is_ours(seen: os.stat_result) -> bool:
+    """Whether this is a pipe that our account has made for itself alone."""
+    return stat.S_ISFIFO(seen.st_mode) and seen.st_uid == os.getuid() and not seen.st_mode & 0o077
 
 
 def pipe_of(spool: Path) -> Path:

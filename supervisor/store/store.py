@@ -424,6 +424,11 @@ class Store:
         row = self._db.execute("SELECT value FROM meta WHERE key=?", (key,)).fetchone()
         return str(row[0]) if row else None
 
+    def drop_meta(self, key: str) -> None:
+        """Forget one setting."""
+        with self.transaction():
+            self._db.execute("DELETE FROM meta WHERE key=?", (key,))
+
     def set_meta(self, key: str, value: str) -> None:
         """Store one setting."""
         with self.transaction():

@@ -301,7 +301,7 @@ async def test_the_end_of_a_tool_does_not_answer_the_next_request_for_the_same(c
     session = claude.session
     asked(claude, command="ls")
     (first,) = session.permissions
-    os.mkfifo(first.pipe)
+    os.mkfifo(first.pipe, 0o600)
     hook = os.open(first.pipe, os.O_RDONLY | os.O_NONBLOCK)
     assert await first.decide({"behavior": "allow"})
     os.close(hook)
