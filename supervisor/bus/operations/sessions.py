@@ -27,7 +27,7 @@ from supervisor.session.view import view_of
 from supervisor.store import idempotency
 from supervisor.terminal.keys import key_bytes
 
-VIEWS_AT_ONCE = 100
+VIEWS_AT_ONCE = 40
 START_WAIT_SECONDS = 15.0
 KEYS_WAIT_SECONDS = 8.0
 """How long keys wait for a message to go through the box: less than clients wait for the answer."""
