@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.harness import ROOT
 
-PACKAGES = ("api", "cli", "config", "demo", "launchd", "shared", "supervisor", "systemd")
+PACKAGES = ("api", "cli", "config", "demo", "launchd", "pilotlight", "shared", "supervisor", "systemd")
 _BUILD = "import sys; from setuptools import build_meta; getattr(build_meta, sys.argv[1])(sys.argv[2])"
 
 

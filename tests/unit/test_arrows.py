@@ -12,8 +12,15 @@ from pathlib import Path
 
 from tests.harness import ROOT
 
-PACKAGES = ("supervisor", "api", "cli", "shared", "demo")
-MAY = {"supervisor": {"shared"}, "api": {"shared"}, "cli": {"shared", "demo"}, "demo": {"shared"}, "shared": set()}
+PACKAGES = ("pilotlight", "supervisor", "api", "cli", "shared", "demo")
+MAY = {
+    "pilotlight": set(),
+    "supervisor": {"shared"},
+    "api": {"shared"},
+    "cli": {"shared", "demo"},
+    "demo": {"shared"},
+    "shared": set(),
+}
 """Which top-level package may import which other one."""
 
 SUPERVISOR = {

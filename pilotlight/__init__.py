@@ -1,0 +1,1 @@
+"""What other programs may import. Nothing here needs the rest of pilotlight, or any library."""
