@@ -17,6 +17,8 @@ from shared.foreign_file import SMALL, read_foreign
 
 EDITOR_NAME = "pilotlight-editor"
 CLEANUP_DAYS = 30.0
+MOST_STATE = 64 * 1024 * 1024
+"""It grows with every project."""
 
 
 def editor_settings(session_dir: Path) -> dict[str, str]:
@@ -52,6 +54,21 @@ def cleanup_days(claude_home: Path) -> float:
     """After how many days without a word Claude deletes a transcript."""
     days = _read(claude_home / "settings.json").get("cleanupPeriodDays")
     return float(days) if isinstance(days, int | float) and days > 0 else CLEANUP_DAYS
+
+
+def broken_state(environment: Mapping[str, str]) -> str | None:
+    """Why the file in which Claude keeps what it knows of this machine is of no use to it, in words: each start then
+    begins with a dialog that offers to leave or to forget all of it (measured on both)."""
+    file = Path(environment.get("CLAUDE_CONFIG_DIR") or environment.get("HOME", "")) / ".claude.json"
+    try:
+        found = msgspec.json.decode(read_foreign(file, MOST_STATE, follow=True))
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        return f"{file} cannot be read: {getattr(error, 'reason', None) or error.strerror}."
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        return f"{file} is damaged ({error}): put it right, or copy it back from `backups` in Claude's home."
+    return None if isinstance(found, dict) else f"{file} is damaged (no object): put it right, or away."
 
 
 def _read(file: Path) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 from shared.config import LimitsConfig, NotifyConfig
 from shared.errors import PilotlightError
 from shared.foreign_file import SMALL, read_foreign
-from supervisor.claude import command_line, keybindings, release
+from supervisor.claude import command_line, keybindings, release, set_up
 from supervisor.lifecycle.launch import other_home
 from supervisor.pool import resources
 from supervisor.pool.pool import Pool
@@ -40,6 +40,7 @@ def run_checks(pool: Pool, memory_total: int, facts: dict[str, Any]) -> dict[str
         *_files(pool),
         *_places(pool),
         *_keys(pool),
+        *_state(pool),
         *_notify(config.notify, facts.get("notifyError"), facts.get("notifyFailing") or []),
     ]
     worst = {c["status"] for c in checks}
@@ -196,6 +197,12 @@ def _places(pool: Pool) -> list[dict[str, str]]:
             more = f" (and {len(sessions) - 1} more)" if len(sessions) > 1 else ""
             found.append(check(name, "warn", f"Session {sessions[0][0]}: {sessions[0][1]}{more}"))
     return found
+
+
+def _state(pool: Pool) -> list[dict[str, str]]:
+    """Only when there is something to be said."""
+    why = set_up.broken_state(command_line.environment(pool.services.config().claude, pool.services.environment))
+    return [] if why is None else [check("claude_state", "fail", why)]
 
 
 def _keys(pool: Pool) -> list[dict[str, str]]:

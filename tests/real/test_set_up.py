@@ -45,3 +45,6 @@ def test_a_persons_key_bindings_that_take_ctrl_g_are_heeded(make_house: MakeHous
     assert (failed["state"], failed["error"]["code"]) == ("failed", "editor_key_taken")
     checks = {check["name"]: check for check in house.call("health")["checks"]}
     assert (checks["keybindings"]["status"], str(keys) in checks["keybindings"]["detail"]) == ("fail", True)
+    (house.claude_home / ".claude.json").write_text('{"numStartups": 10,')
+    checks = {check["name"]: check for check in house.call("health")["checks"]}
+    assert checks["claude_state"]["status"] == "fail"
