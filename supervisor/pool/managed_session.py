@@ -79,6 +79,18 @@ class ManagedSession:
         self._observer.forget_deaths(now)
         return session.current is not None or session.state in (State.STARTING, State.STOPPING, State.BUSY)
 
+    def tend(self) -> None:
+        """Begin what the last look has shown to be due."""
+        session = self.session
+        if session.relock:
+            self.lifecycle.follow_conversation()
+        if recycling.is_stale(session):
+            self.renew()
+        if session.permissions:
+            self.policy.tend()
+        if session.state is State.WAITING and session.record.trust:
+            self.trust.tend()
+
     def _wake(self) -> None:
         self.sender.wake()
 

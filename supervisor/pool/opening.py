@@ -34,6 +34,16 @@ def project_folder(given: str) -> Path:
     return project
 
 
+def default_project(services: Services) -> str:
+    """The folder of a session for which none was named."""
+    configured = services.config().sessions.project_path
+    if configured:
+        return configured
+    workspace = services.paths.home / "workspace"
+    workspace.mkdir(mode=0o700, exist_ok=True)
+    return str(workspace)
+
+
 @dataclass(frozen=True)
 class Fork:
     """A conversation that was copied: its id, which will be its session's, too, and its transcript."""

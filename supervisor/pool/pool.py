@@ -11,7 +11,7 @@ import time
 import uuid
 from contextlib import suppress
 
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET
 
 from shared.bus import events
 from shared.bus.messages import MessageKind, MessageView, Sent, SessionView
@@ -21,7 +21,7 @@ from supervisor import clock
 from supervisor.claude import normalization
 from supervisor.lifecycle import holder_link, recycling
 from supervisor.lifecycle.launch import has_transcript, refuse_lost
-from supervisor.pool import opening
+from supervisor.pool import accepting, opening
 from supervisor.pool.admission import RETRY_AFTER_SECONDS, Admission
 from supervisor.pool.managed_session import ManagedSession
 from supervisor.session import attachments, mention_rules
@@ -171,7 +171,7 @@ class Pool:
         known = idempotency.message_of(self.store, op, request, body)
         told = {"op": op, "actor": actor} if op in SENDS else None
         if known is not None:
-            self._audit(known, told, duplicate=True)
+            accepting.audit(self.store, known, told, duplicate=True)
             return self.managed(known.session_id), known, True
         typed = normalization.prepare(request.text, request.exact) if kind == "prompt" else None
         prompt = typed.prompt if typed is not None else request.text
@@ -183,7 +183,7 @@ class Pool:
             elif not managed.session.live:
                 refuse_lost(managed.session)
         else:
-            project = request.project_path or self._default_project()
+            project = request.project_path or opening.default_project(self.services)
             folder = str(opening.project_folder(project))
             reach = Reach.of(self.services.paths, "new", folder, self.services.home, LaunchOptions())
             mention_rules.check(self.services.config(), reach, prompt, request.confined)
@@ -201,12 +201,12 @@ class Pool:
         session = managed.session
         if self.store.count_open(session.id) >= self.services.config().sessions.max_queue:
             raise Busy("The session's queue is full.", code="queue_full", data={"retryAfter": RETRY_AFTER_SECONDS})
-        record = self._record(session, request, typed, kind)
+        record = accepting.record_of(session, request, typed, kind)
         if request.key:
             record.key, record.body = request.key, body
             record.request_key = idempotency.name(op, request.session_id, request.key)
             record.opened_in = None if request.session_id else request.project_path or ""
-        self._accept(session, request, record, staged, told)
+        accepting.accept(session, request, record, staged, told)
         managed.begin()
         self.poll_soon()
         return managed, record, False
@@ -231,67 +231,6 @@ class Pool:
             managed.lifecycle.reopen()
             self.store.append(said, session.id)
         managed.begin()
-
-    def _record(
-        self, session: Session, request: SendMessage, typed: normalization.Prepared | None, kind: MessageKind
-    ) -> MessageRecord:
-        now = now_ms()
-        changes = typed.changes if typed is not None else []
-        return MessageRecord(
-            id=f"m_{uuid.uuid4().hex}",
-            session_id=session.id,
-            state="queued",
-            rank=0.0,
-            text=request.text,
-            prompt=typed.prompt if typed is not None else request.text,
-            typed=typed.text if typed is not None and changes else None,
-            normalized=changes,
-            created_at=now,
-            steps={"accepted": now, "queued": now},
-            kind=kind,
-            mode=request.mode,
-            confined=request.confined,
-        )
-
-    def _audit(self, record: MessageRecord, told: dict[str, str] | None, duplicate: bool | UnsetType = UNSET) -> None:
-        if told is not None:
-            owner = record.session_id
-            said = events.Audit(
-                op=told["op"], actor=told["actor"], session=owner, message=record.id, duplicate=duplicate
-            )
-            self.store.append(said, owner)
-
-    def _accept(
-        self,
-        session: Session,
-        request: SendMessage,
-        record: MessageRecord,
-        staged: attachments.Staged | None,
-        told: dict[str, str] | None,
-    ) -> None:
-        if request.front or request.interrupt:
-            # Never 0, which asks the store for a place at the end.
-            record.rank = min(0.0, self.store.index.lowest_rank(session.id) or 0.0) - 1.0
-        if staged is not None:
-            folder = staged.move(session.dir, record.id)
-            record.attachments = [file.view(folder) for file in staged.files]
-            record.prompt += attachments.suffix(folder, staged.files)
-        with session.change(durable=True):
-            self.store.add_message(record)
-            session.record.message_count += 1
-            session.touch()
-            self.store.save_session(session.record)
-            self._audit(record, told)
-            for state in ("accepted", "queued"):
-                self.store.append(events.MessageStep(message=record.id, state=state, at=record.created_at), session.id)
-
-    def _default_project(self) -> str:
-        configured = self.services.config().sessions.project_path
-        if configured:
-            return configured
-        workspace = self.services.paths.home / "workspace"
-        workspace.mkdir(mode=0o700, exist_ok=True)
-        return str(workspace)
 
     def sent(self, managed: ManagedSession, message_id: str, duplicate: bool = False) -> Sent:
         """The present receipt of a message with its session."""
@@ -370,14 +309,7 @@ class Pool:
                     poll_soon = managed.look(now) or poll_soon
                     if not managed.quiet(now):
                         calm = CALM_SECONDS
-                    if session.relock:
-                        managed.lifecycle.follow_conversation()
-                    if recycling.is_stale(session):
-                        managed.renew()
-                    if session.permissions:
-                        managed.policy.tend()
-                    if session.state is State.WAITING and session.record.trust:
-                        managed.trust.tend()
+                    managed.tend()
                 except StorageFailed as error:
                     refused = error
                 except Exception:  # the boundary: one session's bad luck must not blind the others

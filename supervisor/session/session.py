@@ -1,9 +1,10 @@
 """One conversation: its record, what is known about its process, and its one state.
 
-The session holds what is known, and applies the state table. Its three helpers find out: `logs` takes in what Claude says,
-`observer` judges what the screen shows, `receipts` settles the fate of the message under way. What acts on the world is
-beside it: `lifecycle` starts and ends processes, `delivery` types prompts, `answers` answers screen. Invariants: the
-record is written before anything it says is published; `current` is the one message that is typed or submitted, or None.
+The session holds what is known, and applies the state table. Others find out, and it knows none of them: `log_reader` takes in
+what Claude says, `observer` judges what the screen shows, `receipts` settles the fate of the message under way, `lifecycle`
+starts and ends processes, `delivery` types. Each attribute is assigned by the module that is named above it in `__init__`.
+Invariants: the record is written before anything it says is published; `current` is the one message that is typed or submitted,
+or None.
 """
 
 from __future__ import annotations
