@@ -270,7 +270,8 @@ class Session:
                     stop = self.record.intent.stop
                     ending = (stop.reason if stop is not None else None) or self.record.end_reason
                     reason = ending if target in _OVER else None
-                    why = expiry(over, reason or cause, self.interrupting)
+                    lost = self.told[over] == "permission" and "folder_lost" in self.health
+                    why = expiry(over, reason or cause, self.interrupting, lost)
                     self.store.append(events.WaitingExpired(id=over, for_=self.told[over], cause=why), self.id)
             told = {known: kind for known, kind in self.told.items() if known not in gone}
             self.told = told | ({asked.id: asked.kind} if asked is not None and (news or asked.id in told) else {})

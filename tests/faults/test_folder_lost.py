@@ -78,6 +78,8 @@ def test_a_request_that_waits_can_still_be_answered(house: House) -> None:
     dialog = until(
         lambda: (now := waiting()) and now["id"] != before["id"] and now, "Claude's own dialog is what waits now"
     )
+    over = next(event["data"] for event in house.events(session=session) if event["kind"] == "expired")
+    assert (over["id"], over["cause"]) == (before["id"], "folder_lost")
     yes = next(choice["id"] for choice in dialog["choices"] if choice["label"].startswith("Yes"))
     house.call("session.answer", {"sessionId": session, "waitingId": dialog["id"], "choice": yes})
     assert house.message(asked["message"]["id"], wait=60)["state"] == "answered"
