@@ -24,7 +24,6 @@ FIRST = (
     "app/stream.js",
     "app/words.js",
     "app/ui.js",
-    "app/plots.js",
     "app/shell.js",
     "app/sessions.js",
 )

@@ -11,6 +11,7 @@ import click
 from cli.context import App, json_option, pass_app
 from cli.daemons.owners import owner
 from cli.output import ago, emit, table
+from cli.terminal.qr import drawing
 from shared.access.devices import Devices, Invitation, view
 from shared.access.tokens import SCOPES, Keyring, Scope
 from shared.errors import Unavailable
@@ -22,9 +23,10 @@ from shared.errors import Unavailable
 )
 @click.option("--name", help="How the device is listed (default: what the browser says it is).")
 @click.option("--browser/--no-browser", default=None, help="Open it here, too (default: at a terminal with a screen).")
+@click.option("--qr", is_flag=True, help="Also as a QR code, for a phone's camera.")
 @json_option
 @pass_app
-def open_dashboard(app: App, scope: str, name: str | None, browser: bool | None, as_json: bool) -> None:
+def open_dashboard(app: App, scope: str, name: str | None, browser: bool | None, qr: bool, as_json: bool) -> None:
     """Print a link that signs a browser in, and a code to type there. Both work once, for five minutes.
 
     answer: talk, and decide for Claude. admin: everything, such as ending sessions and the terminal's keyboard.
@@ -34,8 +36,10 @@ def open_dashboard(app: App, scope: str, name: str | None, browser: bool | None,
         emit({"url": url, "code": made.code, "scope": made.scope, "until": made.until})
         return
     click.echo(url)
+    if qr:
+        click.echo(drawing(url), err=True)
     click.echo(f"Code: {made.code}   (once, within five minutes; may {made.scope})", err=True)
-    if browser if browser is not None else sys.stdout.isatty() and _has_screen(app):
+    if browser if browser is not None else not qr and sys.stdout.isatty() and _has_screen(app):
         click.launch(url)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -33,7 +34,15 @@ def session(shared_desk: Desk) -> str:
         house.send(f"[[say {text}]]", session)
     call = json.dumps({"command": f"echo '{SCRIPT}' {BIDI}{LONG}", "description": SCRIPT})
     house.send(f"[[tool Bash {call}]]", session, wait=0)
-    house.until_state(session, "waiting")
+    short = json.dumps({"command": f"touch a{BIDI}"})
+    beside = str(house.send(f"[[tool Bash {short}]]", wait=0, title="Short and turned round")["session"]["id"])
+    house.call("rule.add", {"tool": SCRIPT, "pattern": BIDI + LONG[:1000], "answer": "deny", "message": SCRIPT})
+    house.call("draft.set", {"sessionId": session, "text": SCRIPT + BIDI + LONG})
+    target = {"url": "https://localhost:1/x"}
+    house.call("recipient.add", {"kind": "webhook", "name": (BIDI + SCRIPT)[:80], "target": target})
+    shared_desk.devices.redeem((BIDI + SCRIPT)[:60], link=shared_desk.devices.invite("read").link)
+    for waits in (session, beside):
+        house.until_state(waits, "waiting")
     return session
 
 
@@ -43,14 +52,24 @@ def test_hostile_words_everywhere_are_only_words(face: Desk, session: str, size:
     context = face.context(size)
     context.on("request", lambda request: asked.append(request.url))
     page = face.sign_in(context)
-    for path in ("/sessions", "/attention", f"/session/{session}", "/search"):
+    views = ("/sessions", "/attention", f"/session/{session}", "/search", "/settings", "/health", "/new", "/help")
+    for path in views:
         page.evaluate("path => { location.hash = path }", path)
         page.locator("#main h1").first.wait_for(state="attached")
         expect(page.locator(".bones")).to_have_count(0)
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
         assert page.evaluate("window.pwned") is None
         assert page.locator("#app script, #app iframe, #app img").count() == 0
+    page.evaluate("path => { location.hash = path }", "/sessions")
+    turned = page.locator(".ask-mini", has_text="Short and turned round")
+    expect(turned.locator("code")).to_contain_text("\\u202e")
+    expect(turned.get_by_role("button", name="Allow once")).to_have_count(
+        0
+    )  # what cannot be seen is not allowed in passing
+    page.evaluate("path => { location.hash = path }", "/settings")
+    expect(page.locator("#rules code")).to_contain_text("\\u202e")
     page.evaluate("path => { location.hash = path }", f"/session/{session}")
+    expect(page.get_by_label("Message to Claude")).to_have_value(re.compile("<script>window.pwned=1</script>"))
     expect(page.get_by_text("<script>window.pwned=1</script>").first).to_be_attached()
     hrefs = page.eval_on_selector_all("#main a[target]", "links => links.map(link => link.protocol)")
     assert set(hrefs) <= {"https:", "http:", "mailto:"}

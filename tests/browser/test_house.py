@@ -59,6 +59,11 @@ def test_a_session_is_ended_after_one_question_and_reopened(face: Desk) -> None:
     page = face.sign_in(face.context(DESK))
     row = page.locator(f"[data-id='{session}']")
     row.get_by_label("More: To be ended").click()
+    row.get_by_role("button", name="Fork").click()
+    page.wait_for_url(re.compile(f"#/session/(?!{session})"))  # a session of its own goes on from there
+    expect(page.get_by_label("Message to Claude")).to_be_visible()
+    page.evaluate("location.hash = '/sessions'")
+    row.get_by_label("More: To be ended").click()
     row.get_by_role("button", name="End session").click()
     expect(page.get_by_role("dialog")).to_contain_text("The conversation stays")
     expect(page.get_by_role("button", name="Keep it")).to_be_focused()

@@ -6,7 +6,19 @@ import re
 
 from playwright.sync_api import expect
 
+from cli.terminal.qr import matrix
 from tests.browser.lab import DESK, PHONE, Desk
+
+VERSION = "document.querySelector('meta[name=pilotlight-version]').content"
+QR = """async ([text, path]) => {
+  const { generate, mode, correction } = await import(path);
+  return [0, 1, 2, 3, 4, 5, 6, 7].map((mask) => {
+    const level = { minCorrectionLevel: correction.L, maxCorrectionLevel: correction.L };
+    const code = generate(mode.ascii(text), { ...level, mask });
+    return Array.from({ length: code.size }, (_, y) => Array.from({ length: code.size }, (_, x) => Boolean(code.get(x, y))));
+  });
+}"""
+"""What the vendored library makes of a text, with each mask."""
 
 
 def test_a_code_signs_in_once_and_revoking_ends_it(face: Desk) -> None:
@@ -31,6 +43,12 @@ def test_a_code_signs_in_once_and_revoking_ends_it(face: Desk) -> None:
 def test_a_link_leaves_nothing_in_the_address(face: Desk) -> None:
     page = face.sign_in(face.context(DESK))
     assert re.fullmatch(rf"{face.url}/#/sessions", page.url)
+    made = page.evaluate(
+        QR, [text := f"{page.url}/sign-in/{'x' * 32}", "/static/" + page.evaluate(VERSION) + "/vendor/lean-qr.js"]
+    )
+    assert made == [matrix(text, mask) for mask in range(8)], "`pilotlight open --qr` draws what lean-qr does"
+    long = "https://" + "a" * 240
+    assert page.evaluate(QR, [long, "/static/" + page.evaluate(VERSION) + "/vendor/lean-qr.js"])[3] == matrix(long, 3)
     assert page.evaluate("Object.keys(localStorage).concat(document.cookie).join()").count("pilotlight-") == 0
 
 

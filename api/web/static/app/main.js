@@ -75,6 +75,7 @@ function register() {
   if (!("serviceWorker" in navigator) || !isSecureContext) return;
   const policy = self.trustedTypes?.createPolicy("pilotlight", { createScriptURL: (url) => (url === "/sw.js" ? url : "") });
   navigator.serviceWorker.register(policy ? policy.createScriptURL("/sw.js") : "/sw.js").then((registration) => {
+    if (!registration) return; // a browser that was told not to keep any
     const look = () => {
       if (registration.waiting && navigator.serviceWorker.controller) updated.value = registration.waiting;
     };

@@ -24,13 +24,12 @@ export async function look() {
   }
 }
 
-export function useSamples() {
-  useEffect(() => {
-    look();
-    const timer = setInterval(look, FRESH_MS);
-    return () => clearInterval(timer);
-  }, []);
+export function watch() {
+  look();
+  const timer = setInterval(look, FRESH_MS);
+  return () => clearInterval(timer);
 }
+export const useSamples = () => useEffect(watch, []);
 
 const path = (points) => points.map(([x, y], index) => `${index ? "L" : "M"}${x.toFixed(1)} ${y.toFixed(1)}`).join("");
 

@@ -80,9 +80,11 @@ function presence() {
 export function begin() {
   for (const name of ["focus", "blur"]) addEventListener(name, presence);
   document.addEventListener("visibilitychange", presence);
+  let shown = -1;
   effect(() => {
     const count = waiting.value.length;
-    if (!loaded.value) return;
+    if (!loaded.value || count === shown) return;
+    shown = count;
     const done = count ? navigator.setAppBadge?.(count) : navigator.clearAppBadge?.();
     done?.catch(() => {});
   });

@@ -4,13 +4,13 @@ import { html, signal, useEffect, useMemo, useRef } from "../vendor/preact.js";
 import { del, post } from "./api.js";
 import { Bar, go, useKeys } from "./shell.js";
 import { asOf, attempt, live, loaded, may, me, metrics, note, put, sessions, settings, waiting } from "./store.js";
-import { Spark, useSamples } from "./plots.js";
-import { Bones, Btn, Empty, Icon, Item, Left, Menu, Meter, State, confirm } from "./ui.js";
+import { Age, Bones, Btn, Empty, Icon, Item, Left, Menu, Meter, State, confirm } from "./ui.js";
 import { age, bytes, many, minute, shortPath, stateOf, titleOf, visible } from "./words.js";
 
 const DAY = 86400000;
 const QUIET_MS = 5000;
 const MOST_ROWS = 60;
+const LATER_MS = 800;
 const filter = signal("all");
 const words = signal("");
 const sort = signal(localStorage.getItem("sort") || "activity");
@@ -107,6 +107,23 @@ function Ask({ one }) {
       : html`<a class="btn you" href=${`#/attention/${one.id}`}>${asked.for === "plan" ? "Read the plan" : asked.for === "question" ? "Answer" : "Look"}</a>`}</div></article>`;
 }
 
+// The small charts come behind the first view.
+const plots = signal(null);
+function usePlots() {
+  useEffect(() => {
+    if (!plots.value) setTimeout(() => import("./plots.js").then((module) => (plots.value = module), () => {}), LATER_MS);
+  }, []);
+  useEffect(() => plots.value?.watch(), [plots.value]);
+}
+const Spark = (given) => (plots.value ? html`<${plots.value.Spark} ...${given} />` : null);
+
+// A row whose session is the very same object is not drawn again: of 200 sessions ten change in a second.
+const drawn = new WeakMap();
+function rowOf(one) {
+  if (!drawn.has(one)) drawn.set(one, html`<${Row} one=${one} key=${one.id} />`);
+  return drawn.get(one);
+}
+
 function Row({ one }) {
   const href = `#/session/${one.id}`;
   const chosen = picked.value.has(one.id);
@@ -127,9 +144,9 @@ function Row({ one }) {
     <span class=${`cell${asleep || ended ? " muted" : ""}`}>${asleep ? "Asleep" : ended ? "" : html`<${Spark} id=${one.id} />${bytes(one.memoryBytes)}`}</span>
     <span class="cell opt">${one.cpuPercent != null && !ended && !asleep ? html`<${Spark} id=${one.id} field="cpuPercent" />${Math.round(one.cpuPercent)} %` : ""}</span>
     <span class="cell">${many(one.messageCount, "message")}${queued ? html`<br /><span class="muted">${queued}</span>` : null}</span>
-    <span class="cell">${ended ? html`<span class="muted">${one.endDetail ? "" : ""}ended ${age(one.endedAt || one.lastActivity)} ago</span>` : html`<${Left} session=${one} />`}</span>
-    <span class="cell opt muted">${age(one.lastActivity)}</span>
-    <span class="side"><span class="tiny muted">${age(one.lastActivity)}</span><${SessionMenu} one=${one} pick=${pick} /></span>
+    <span class="cell">${ended ? html`<span class="muted">ended <${Age} at=${one.endedAt || one.lastActivity} /> ago</span>` : html`<${Left} session=${one} />`}</span>
+    <span class="cell opt muted"><${Age} at=${one.lastActivity} /></span>
+    <span class="side"><span class="tiny muted"><${Age} at=${one.lastActivity} /></span><${SessionMenu} one=${one} pick=${pick} /></span>
   </li>`;
 }
 
@@ -231,7 +248,7 @@ function List() {
     <div class="rows-wide">${rows.length ? html`<div class="col-head"><span></span><span>State</span><span>Session</span><span>Memory</span><span class="opt">CPU</span><span>Messages</span><span>Time left</span><span class="opt">Active</span><span></span></div>` : null}
       ${groups.map(([path, members]) => html`<section class="group" key=${path || "all"} aria-label=${path ? shortPath(path) : "Sessions"}>
         ${path ? html`<div class="group-head"><${Icon} icon="folder" size="s" /><h3 class="clip path">${shortPath(path)}</h3><span>${many(members.length, "session")}</span><a class="btn quiet tight mid" href=${`#/new/${encodeURIComponent(path)}`} aria-label=${`New here: a session in ${shortPath(path)}`}><${Icon} icon="plus" size="s" />New here</a></div>` : null}
-        <ul>${members.map((one) => html`<${Row} one=${one} key=${one.id} />`)}</ul></section>`)}
+        <ul>${members.map(rowOf)}</ul></section>`)}
     </div>
     ${rows.length > listed.length ? html`<p class="fresh"><${Btn} onClick=${() => (shown.value += MOST_ROWS)}>Show ${rows.length - listed.length} more</${Btn}></p>` : null}
   </section>`;
@@ -246,7 +263,7 @@ function FirstRun() {
 
 export function Sessions() {
   const count = sessions.value.size;
-  useSamples();
+  usePlots();
   return html`<main id="main" tabindex="-1"><${Bar} title="Sessions" sub=${`${me.value?.host || ""} · ${many(count, "session")}`}>
       <a class="btn mid for-keys" href="#/search"><${Icon} icon="search" />Search or do anything <kbd>⌘K</kbd></a>
       <a class="icon-btn phone" href="#/search" aria-label="Search"><${Icon} icon="search" /></a>

@@ -24,6 +24,7 @@ const RANK = { read: 0, chat: 1, answer: 2, admin: 3 };
 export const may = (scope) => me.value !== null && RANK[me.value.scope] >= RANK[scope];
 
 const FLUSH_MS = 250;
+const MOST_SINGLY = 6; // more that have changed at once are read with all others
 const dirty = new Set();
 let flushing = 0;
 let all = false;
@@ -41,7 +42,7 @@ export async function begin() {
 export async function snapshot() {
   try {
     const answer = await get("/api/sessions?includeEnded=true");
-    const next = new Map(answer.sessions.map((one) => [one.id, one]));
+    const next = new Map(answer.sessions.map((one) => [one.id, same(sessions.value.get(one.id), one)]));
     batch(() => {
       sessions.value = next;
       loaded.value = true;
@@ -94,16 +95,19 @@ async function flush() {
   flushing = 0;
   const ids = [...dirty];
   dirty.clear();
-  if (all || ids.length > 4) {
+  if (all || ids.length > MOST_SINGLY) {
     all = false;
     await snapshot();
     return;
   }
   const found = await Promise.all(ids.map((id) => get(`/api/sessions/${id}`).then((answer) => answer.session, () => null)));
   const next = new Map(sessions.value);
-  for (const one of found) if (one) next.set(one.id, one);
+  for (const one of found) if (one) next.set(one.id, same(next.get(one.id), one));
   sessions.value = next;
 }
+
+// The very object that was there before, when nothing about it has changed: then its row is not drawn again.
+const same = (before, now) => (before && JSON.stringify(before) === JSON.stringify(now) ? before : now);
 
 export function put(session) {
   if (!session) return;

@@ -1,7 +1,7 @@
 // Small parts that every view uses. Icons are hidden from readers; whatever acts has a name; only ending and revoking ask again.
 import { Fragment, html, signal, useEffect, useRef } from "../vendor/preact.js";
 import { notes } from "./store.js";
-import { minute, span, stateOf } from "./words.js";
+import { age, minute, span, stateOf } from "./words.js";
 
 export const Icon = ({ icon, size = "" }) =>
   html`<svg class=${`i ${size}`} aria-hidden="true"><use href=${`#i-${icon}`} /></svg>`;
@@ -17,6 +17,9 @@ export function Left({ session }) {
   const left = session.expiresAt - minute.value;
   return html`<span class=${`left-time${session.warned ? " soon" : ""}`}>${span(left)} left</span>`;
 }
+
+// How long ago; alone, so that the clock redraws it and not what it stands in.
+export const Age = ({ at }) => html`${age(at)}`;
 
 // A button whose label is the text; `why` says why it cannot be used now.
 export function Btn({ icon, kind = "", why, onClick, children, ...rest }) {
