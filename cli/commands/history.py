@@ -10,7 +10,8 @@ from typing import Any
 import click
 import msgspec
 
-from cli.commands.sessions import absolute, create, tell_held, tell_waiting
+from cli.commands import conversations
+from cli.commands.sessions import tell_held
 from cli.completion import session_argument
 from cli.completion import sessions as complete_sessions
 from cli.context import KEYS_SECONDS, App, json_option, pass_app
@@ -24,18 +25,16 @@ from cli.output import (
     printable,
     put,
     safe_text,
-    short_path,
     table,
     waiting_lines,
 )
 from cli.setup.progress import Step
 from shared.bus.messages import CommandResult, HistoryEntry, MessageView, SessionView
 from shared.bus.operations import (
-    CreateSession,
+    ConversationHistory,
     ExportRequest,
     ForkSession,
     HistoryRequest,
-    ListConversations,
     ListMessages,
     MessageRef,
     MoveMessage,
@@ -50,7 +49,6 @@ from shared.errors import NotFound
 READ_SECONDS = 30.0
 START_SECONDS = 30.0
 SEARCH_AGAIN_SECONDS = 0.5
-MOST_CONVERSATIONS = 1000
 _WHO = {"user": "you", "assistant": "claude", "command": "command", "system": "-"}
 
 
@@ -94,9 +92,11 @@ def search(app: App, query: tuple[str, ...], session_id: str | None, limit: int,
 @json_option
 @pass_app
 def history(app: App, session_id: str, limit: int, before: str | None, as_json: bool) -> None:
-    """Show what was said in the session ID, with tools, commands and what was typed at the terminal."""
-    wanted = HistoryRequest(session_id=app.session(session_id).id, before=before, limit=limit)
-    page = app.call("history", wanted, timeout=READ_SECONDS)
+    """Show what was said in the session ID, with tools, commands and what was typed at the terminal.
+
+    ID may also be a conversation from elsewhere (`pilotlight import` lists them), which stays as it is.
+    """
+    page = _page(app, session_id, limit, before)
     if as_json:
         emit(page)
         return
@@ -113,6 +113,20 @@ def history(app: App, session_id: str, limit: int, before: str | None, as_json: 
             click.echo(safe_text(entry.output))
     if page["next"]:
         click.echo(f"Earlier: pilotlight history {session_id} --before {page['next']}", err=True)
+
+
+def _page(app: App, reference: str, limit: int, before: str | None) -> dict[str, Any]:
+    try:
+        session = app.session(reference)
+    except NotFound:
+        elsewhere = conversations.matching(app, reference)
+        if len(elsewhere) != 1:
+            raise
+        asked = ConversationHistory(conversation_id=elsewhere[0]["id"], before=before, limit=limit)
+        found: dict[str, Any] = app.call("conversation.history", asked, timeout=READ_SECONDS)
+        return found
+    wanted = HistoryRequest(session_id=session.id, before=before, limit=limit)
+    return dict(app.call("history", wanted, timeout=READ_SECONDS))
 
 
 @click.command()
@@ -163,63 +177,6 @@ def usage(app: App, by: str, session_id: str | None, as_json: bool) -> None:
         rows.append((first, str(row["replies"]), *(f"{row['usage'][name]:,}" for name in names)))
     rows.append(("total", "", *(f"{result['total'].get(name, 0):,}" for name in names)))
     table(rows)
-
-
-@click.command("import")
-@click.argument("conversation", metavar="[CONVERSATION]", required=False)
-@click.option("--project", type=click.Path(), help="Only conversations that were held in this folder.")
-@click.option("--fork", is_flag=True, help="Go on in a copy, and leave the conversation as it is.")
-@click.option("--limit", type=click.IntRange(0), default=50, show_default=True, help="List so many (0: all).")
-@click.option("--title", help="A name for people.")
-@json_option
-@pass_app
-def import_(
-    app: App,
-    conversation: str | None,
-    project: str | None,
-    fork: bool,
-    limit: int,
-    title: str | None,
-    as_json: bool,
-) -> None:
-    """Go on with a conversation that `claude` made elsewhere on this machine; without CONVERSATION list them."""
-    wanted = ListConversations(project_path=absolute(project) if project else None, limit=MOST_CONVERSATIONS)
-    found = app.call("conversations.list", wanted, timeout=READ_SECONDS)["conversations"]
-    if conversation is None:
-        shown = found[: limit or None]
-        if as_json:
-            emit({"conversations": shown})
-        elif found:
-            _list(shown)
-            if len(shown) < len(found):
-                click.echo(f"{len(shown)} of {len(found)}, the newest; --limit 0 lists all.", err=True)
-        else:
-            click.echo("There are no other conversations.", err=True)
-        return
-    matches = [item for item in found if item["id"].startswith(conversation)]
-    if len(matches) != 1:
-        raise NotFound(
-            f"{len(matches)} other conversations begin with {conversation!r}. `pilotlight import` lists them.",
-            code="conversation_not_found",
-        )
-    folder = matches[0]["projectPath"] or absolute(".")
-    order = CreateSession(project_path=folder, title=title, resume=matches[0]["id"], fork=fork, wait=20.0)
-    view = create(app, order)
-    if as_json:
-        emit(view)
-        return
-    click.echo(view.id)
-    tell_waiting(view)
-
-
-def _list(found: list[dict[str, Any]]) -> None:
-    rows: list[tuple[str, ...]] = [("ID", "ACTIVE", "MESSAGES", "OPEN IN", "PROJECT", "ABOUT")]
-    for item in found:
-        about = item["title"] or item["firstPrompt"] or ""
-        open_in = f"pid {item['pid']}" if item["pid"] else "-"
-        project = short_path(item["projectPath"] or "?")
-        rows.append((item["id"][:8], ago(item["lastActivity"]), str(item["messages"]), open_in, project, about[:60]))
-    table([tuple(printable(cell, 60) for cell in row) for row in rows])
 
 
 @click.command()
@@ -341,4 +298,4 @@ def command(app: App, session_id: str, words: tuple[str, ...], wait: float, as_j
     return FAILED
 
 
-COMMANDS = (search, history, export, usage, import_, fork, queue, interrupt, command)
+COMMANDS = (search, history, export, usage, fork, queue, interrupt, command)

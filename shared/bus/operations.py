@@ -33,6 +33,9 @@ class CreateSession(Wire, frozen=True, forbid_unknown_fields=True):
     auto_keep_alive: bool | None = None
     resume: str | None = None
     fork: bool = False
+    asleep: bool = False
+    """With `resume`: without a process, until the first message."""
+
     wait: float = 0.0
     key: str | None = None
 
@@ -145,6 +148,15 @@ class ListConversations(Wire, frozen=True, forbid_unknown_fields=True):
     project_path: str | None = None
     limit: int = 50
     after: str | None = None
+
+
+class ConversationHistory(Wire, frozen=True, forbid_unknown_fields=True):
+    """`conversation.history` -> HistoryPage of a conversation that `claude` made elsewhere on this machine; it stays as it
+    is."""
+
+    conversation_id: str
+    before: str | None = None
+    limit: int = 50
 
 
 class ForkSession(Wire, frozen=True, forbid_unknown_fields=True):
@@ -494,6 +506,7 @@ OPERATIONS: dict[str, Operation] = {
         Operation("search", SearchRequest, "read", "looks"),
         Operation("usage", UsageRequest, "read", "looks"),
         Operation("conversations.list", ListConversations, "admin", "looks"),
+        Operation("conversation.history", ConversationHistory, "admin", "looks"),
         Operation("rule.list", Nothing, "read", "looks"),
         Operation("rule.add", AddRule, "admin", "acts"),
         Operation("rule.remove", RuleRef, "admin", "acts"),

@@ -108,7 +108,8 @@ class Pool:
         """A new session, still without a process, with who has opened it in the journal. Raise InvalidRequest when the project is
         no directory."""
         project = opening.project_folder(request.project_path)
-        self.places.check()
+        if not request.asleep:
+            self.places.check()
         identity = fork.identity if fork is not None else str(uuid.uuid4())
         origin = fork.transcript if fork is not None else opening.origin(self.services, request, project)
         now = now_ms()

@@ -195,7 +195,19 @@ def test_a_conversation_from_elsewhere_is_resumed_only_when_it_is_free(house: Ho
     finally:
         hang_up(person)
     until(lambda: house.call("conversations.list")["conversations"][0]["pid"] is None, "nobody has it open")
-    session = house.call("session.create", wanted)["id"]
+
+    # It is read without being taken over, and taken over without a process.
+    page = house.call("conversation.history", {"conversationId": identity})
+    assert (page["entries"][0]["role"], page["entries"][0]["text"]) == ("user", "Remember the word QUINCE")
+    assert house.call("conversations.list")["conversations"][0]["id"] == identity
+    with pytest.raises(NotFound):
+        house.call("conversation.history", {"conversationId": "00000000-0000-4000-8000-000000000000"})
+    with pytest.raises(InvalidRequest):
+        house.call("session.create", {"projectPath": str(house.project), "asleep": True})
+    view = house.call("session.create", {**wanted, "asleep": True})
+    assert (view["state"], view["pid"], view["conversationId"]) == ("hibernated", None, identity)
+    session = view["id"]
+    assert [item["kind"] for item in house.events(session=session)] == ["created", "audit"]
     assert house.ask("What word did I ask you to remember?", session)[0] == "QUINCE"
     assert said(house, session)[0] == ("user", "Remember the word QUINCE")
     assert house.call("conversations.list")["conversations"] == []

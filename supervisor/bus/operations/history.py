@@ -15,9 +15,10 @@ import msgspec
 from shared.bus import operations
 from shared.bus.messages import HistoryEntry, HistoryPage, Request
 from shared.bus.operations import CreateSession
-from shared.errors import Conflict, InvalidRequest
+from shared.errors import Conflict, InvalidRequest, NotFound
 from supervisor.bus.operations import paging
 from supervisor.bus.operations.table import Row
+from supervisor.claude.home import find_transcript
 from supervisor.delivery import chat_mode
 from supervisor.history import export, reader
 from supervisor.history.index_upkeep import IndexUpkeep, conversations_of
@@ -56,6 +57,7 @@ class HistoryOps:
             ("search", m.SearchRequest, self._search),
             ("usage", m.UsageRequest, self._usage),
             ("conversations.list", m.ListConversations, self._conversations),
+            ("conversation.history", m.ConversationHistory, self._conversation_history),
             ("session.fork", m.ForkSession, self._fork),
         ]
 
@@ -145,6 +147,20 @@ class HistoryOps:
         found, last = await asyncio.to_thread(self.upkeep.library.others, ours, project, arguments.limit, after)
         following = paging.cursor(last) if last is not None else None
         return {"conversations": [conversation.view() for conversation in found], "next": following}
+
+    async def _conversation_history(self, arguments: operations.ConversationHistory, _: Request) -> Any:
+        if not 1 <= arguments.limit <= MAX_ENTRIES:
+            raise InvalidRequest(f"`limit` must be between 1 and {MAX_ENTRIES}.", code="invalid_limit")
+        path = await asyncio.to_thread(find_transcript, self._pool.services.claude_home, arguments.conversation_id)
+        if path is None:
+            raise NotFound(
+                f"There is no conversation {arguments.conversation_id[:80]!r} on this machine. `GET /api/conversations` "
+                "lists them.",
+                code="conversation_not_found",
+            )
+        source = Source(path.stem, path)
+        entries, following = await asyncio.to_thread(reader.page, [source], arguments.before, arguments.limit)
+        return HistoryPage(entries=entries, next=following)
 
     async def _fork(self, arguments: operations.ForkSession, request: Request) -> Any:
         session = self._find(arguments.session_id).session

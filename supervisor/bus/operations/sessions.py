@@ -72,6 +72,8 @@ class SessionOps:
         managed = await self._copied_or_new(arguments, key, request)
         session = managed.session
         key.remember(store, {"id": session.id})
+        if arguments.asleep:
+            return session.view()
         try:
             await managed.lifecycle.start("created")
         except (Busy, StartPostponed) as error:  # whoever asked will ask again, for another one

@@ -80,7 +80,7 @@ def test_only_administrators_search_what_was_said_elsewhere() -> None:
     assert permit(asked, owner("admin")).args == {"query": "x"}
 
 
-OF_TALKING = {"conversations.list", "draft.get", "draft.set", "folders.list"}
+OF_TALKING = {"conversations.list", "conversation.history", "draft.get", "draft.set", "folders.list"}
 """What changes nothing of a session's and is still not for those who may only read."""
 
 

@@ -10,7 +10,7 @@ import time
 import pytest
 
 from cli.__main__ import run
-from shared.errors import InvalidRequest
+from shared.errors import Conflict, InvalidRequest
 from tests.harness import ROOT
 from tests.unit.cli.test_double import FIRST, TRUST, app_of, bus_with, message, session
 
@@ -177,3 +177,32 @@ def test_a_message_that_waits_gets_another_text_and_a_session_another_process(tm
     assert run(["queue", "aaaa", "--edit", "m_1", "--text", "better"], app_of(tmp_path, bus)) == 0
     assert bus.asked("message.update") == [{"messageId": "m_1", "text": "better", "confined": False}]
     assert run(["recycle", "aaaa"], app_of(tmp_path, bus)) == 0
+
+
+def test_all_conversations_are_taken_over_asleep_and_one_that_cannot_be_stops_none(tmp_path, capsys):
+    def created(args):
+        if args["resume"].startswith("00000001"):
+            raise Conflict("Another `claude` (pid 7) has this conversation open.", code="conversation_in_use")
+        return session(state="hibernated", conversation_id=args["resume"])
+
+    found = {"conversations": [conversation(number) for number in range(3)], "next": None}
+    bus = bus_with(conversations__list=found, session__create=created)
+    assert run(["import", "--all", "--trust"], app_of(tmp_path, bus)) == 1
+    told = capsys.readouterr()
+    assert len(told.out.splitlines()) == 2
+    assert "00000001: Another `claude` (pid 7)" in told.err
+    assert "2 taken over, asleep; 1 not." in told.err
+    orders = bus.asked("session.create")
+    assert [(order["asleep"], order["trust"]) for order in orders] == [(True, True)] * 3
+
+
+def test_a_conversation_from_elsewhere_is_read_without_being_taken_over(tmp_path, capsys):
+    entry = {"id": "u", "role": "user", "text": "from elsewhere", "toolCalls": []}
+    bus = bus_with(
+        conversations__list={"conversations": [conversation(1)], "next": None},
+        conversation__history={"entries": [entry], "next": None},
+    )
+    assert run(["history", "00000001"], app_of(tmp_path, bus)) == 0
+    assert "from elsewhere" in capsys.readouterr().out
+    assert bus.asked("session.create") == []
+    assert run(["history", "ffff"], app_of(tmp_path, bus)) == 4
