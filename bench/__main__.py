@@ -9,6 +9,7 @@ idle       what 100 sleeping and 5 idle sessions cost
 terminal   echo through the WebSocket beside the raw pty; 50 viewers of one busy session
 scale      thousands of ended and hundreds of sleeping sessions: lookups, pages, and the loop behind them
 transcript one conversation of 300 MB: paged, searched, exported twice at once
+beside     this tree beside commit 2bb5f8a: messages, streams and rest, in turn
 notify     message to reply while channels hang, flood and lie, beside no channels at all
 dashboard  bytes, first paint, long tasks and a long conversation in a real browser
 screenshots  pictures of every view, in both themes and three sizes
@@ -30,6 +31,7 @@ NAMES = (
     "terminal",
     "scale",
     "transcript",
+    "beside",
     "notify",
     "stream",
     "dashboard",
