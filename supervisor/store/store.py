@@ -326,6 +326,15 @@ class Store:
         known = [self.message(identity) for identity in self.index.of_prompts(session_id, prompt_ids)]
         return {message.prompt_id: message for message in known if message is not None and message.prompt_id}
 
+    def commands(self, session_id: str, texts: Iterable[str]) -> list[MessageRecord]:
+        """The slash commands of a session that were these, in the order of sending."""
+        wanted = sorted(set(texts))[:1000]
+        marks = ",".join("?" * len(wanted))
+        found = (
+            self._messages(f"session_id=? AND text IN ({marks}) ORDER BY ord", session_id, *wanted) if wanted else []
+        )
+        return [message for message in found if message.kind == "command"]
+
     def step_latencies(self, limit: int = 1000) -> list[dict[str, int]]:
         """The steps of the newest answered messages, for percentiles."""
         rows = self._db.execute(

@@ -168,6 +168,10 @@ def test_history_search_usage_and_export(house: House) -> None:
     house.start_supervisor()
     assert whole(house, "search", query="東京都")["hits"]
 
+    given = house.call("session.command", {"sessionId": session, "command": "/context", "wait": 30})
+    commands = [entry for entry in history(house, session)["entries"] if entry["role"] == "command"]
+    assert [(entry["source"], entry["messageId"]) for entry in commands] == [("api", given["messageId"])]
+
 
 def test_a_conversation_from_elsewhere_is_resumed_only_when_it_is_free(house: House) -> None:
     identity = "0f0e0d0c-1111-4222-8333-444455556666"

@@ -23,6 +23,7 @@ from supervisor.delivery import chat_mode
 from supervisor.history import export, reader
 from supervisor.history.index_upkeep import IndexUpkeep, conversations_of
 from supervisor.history.library import glimpse
+from supervisor.history.own_commands import own_command
 from supervisor.history.reader import Source, sources_of
 from supervisor.pool.managed_session import ManagedSession
 from supervisor.pool.pool import Pool
@@ -91,7 +92,13 @@ class HistoryOps:
         was added about its files."""
         known = self._store.by_prompt(record.id, (entry.prompt_id for entry in entries if entry.prompt_id))
         told: list[HistoryEntry] = []
+        given = [entry.text for entry in entries if entry.role == "command" and entry.source == "terminal"]
+        commands = self._store.commands(record.id, given)
         for entry in entries:
+            if entry.role == "command" and (command := own_command(entry, commands)) is not None:
+                commands.remove(command)
+                told.append(msgspec.structs.replace(entry, source="api", message_id=command.id))
+                continue
             message = known.get(entry.prompt_id or "")
             own = message is not None and (entry.at is None or entry.at >= message.created_at)
             if message is not None and own and entry.role in ("user", "command") and entry.source == "terminal":
