@@ -172,8 +172,9 @@ class PermissionsConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only
 
 
 class ChatConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What a message may bring along."""
+    """How messages reach Claude, and what they may bring along."""
 
+    mode: Literal["interactive", "per_message"] = "interactive"
     mentions: Literal["project", "anywhere", "refuse"] = "project"
 
 

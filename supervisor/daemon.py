@@ -44,6 +44,7 @@ from supervisor.notifications.service import Notifications
 from supervisor.pool import resources
 from supervisor.pool.checks import claude_facts, claude_version
 from supervisor.pool.health import Health
+from supervisor.pool.managed_session import follow_delivery
 from supervisor.pool.metrics import Metrics
 from supervisor.pool.pool import Pool
 from supervisor.pool.recovery import forgive, open_store, restore
@@ -133,7 +134,7 @@ class Daemon:
             store, lambda: settings.config.notify, pool.look, self._paths.push_key, self._node.id, log
         )
         feed = CommandFeed(lambda: settings.config.notify, store, notifications.courier, log)
-        settings.listeners.append(health.changed.set)
+        settings.listeners += [health.changed.set, partial(follow_delivery, pool.managed_sessions)]
         viewers = Viewers(pool, self._paths.terminal_socket)
         recorder = Recorder(pool, viewers, log)
         system = SystemOps(

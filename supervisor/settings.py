@@ -16,13 +16,13 @@ from shared.errors import InvalidRequest
 from supervisor.store.run_time_rules import RunTimeRules
 from supervisor.store.store import Store
 
-CHANGEABLE = ("sessions", "limits", "health", "events", "notify")
+CHANGEABLE = ("sessions", "limits", "health", "events", "notify", "chat")
 """Sections that a client may change; what decides who may do what, or what is run, is changed in the file only."""
 
 FROZEN = frozenset(
     f"notify.{name}"
     for name in ("command", "channels", "contact", "url", "private_hosts", "push_hosts", "ca_file", "apns")
-) | {"sessions.browse_roots"}
+) | {"sessions.browse_roots", "chat.mentions"}
 HIDDEN = frozenset({"notify.channels", "notify.apns"})
 """What has secrets in it."""
 
@@ -81,7 +81,7 @@ class Settings:
             section, _, key = name.partition(".")
             if name in FROZEN:
                 raise InvalidRequest(
-                    f"{name!r} is set in the configuration file only: it says what is run or shown, or where to.",
+                    f"{name!r} is set in the configuration file only: it says what is run, read or shown, or where to.",
                     code="unknown_setting",
                 )
             if section not in CHANGEABLE or not key:

@@ -26,7 +26,7 @@ from shared.bus.operations import (
 
 routes = Blueprint("sessions", __name__)
 
-CHANGEABLE = frozenset({"title", "autoKeepAlive", "model", "effort", *POWERFUL}) - {"resume"}
+CHANGEABLE = frozenset({"title", "autoKeepAlive", "delivery", "model", "effort", *POWERFUL}) - {"resume"}
 STOP_SECONDS = 60.0
 """The whole stop ladder, with its last rung."""
 

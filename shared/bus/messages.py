@@ -28,6 +28,7 @@ WaitingFor = Literal["permission", "question", "plan", "trust", "setup", "login"
 EndReason = Literal["killed", "expired", "exited", "crashed", "start_failed", "lost"]
 MessageKind = Literal["prompt", "command"]
 ChatMode = Literal["normal", "planning", "code"]
+Delivery = Literal["interactive", "per_message"]
 MessageState = Literal["accepted", "queued", "typed", "submitted", "answered", "failed", "interrupted", "cancelled"]
 
 SETTLED: frozenset[str] = frozenset({"answered", "failed", "interrupted", "cancelled"})
@@ -212,6 +213,9 @@ class SessionView(Wire, frozen=True):
     writer: str | None = None
     warned: bool = False
     auto_keep_alive: bool = False
+    delivery: Delivery = "interactive"
+    """How its messages reach Claude: through the prompt box of one process, or by one process for each."""
+
     memory_bytes: int | None = None
     cpu_percent: float | None = None
     claude_version: str | None = None

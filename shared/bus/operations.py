@@ -14,7 +14,7 @@ from typing import Any, Literal
 from msgspec import UNSET, UnsetType, field
 
 from shared.access.tokens import PLAN, Scope, allows, powerful
-from shared.bus.messages import Attachment, ChatMode, EndReason, MessageState, SessionState, Wire
+from shared.bus.messages import Attachment, ChatMode, Delivery, EndReason, MessageState, SessionState, Wire
 from shared.notifications import Rules
 
 
@@ -31,6 +31,7 @@ class CreateSession(Wire, frozen=True, forbid_unknown_fields=True):
     mcp_config: str | dict[str, Any] | None = None
     append_system_prompt: str | None = None
     auto_keep_alive: bool | None = None
+    delivery: Delivery | None = None
     resume: str | None = None
     fork: bool = False
     asleep: bool = False
@@ -233,6 +234,7 @@ class UpdateSession(Wire, frozen=True, forbid_unknown_fields=True):
     session_id: str
     title: str | UnsetType | None = UNSET
     auto_keep_alive: bool | UnsetType | None = UNSET
+    delivery: Delivery | UnsetType | None = UNSET
     model: str | UnsetType | None = UNSET
     permission_mode: str | UnsetType | None = UNSET
     effort: str | UnsetType | None = UNSET

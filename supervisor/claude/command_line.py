@@ -11,7 +11,7 @@ import json
 import os
 import shlex
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -217,17 +217,19 @@ def launch(
     fork_from: str | None = None,
     options: Options,
     denied: Sequence[str] = (),
+    hooks: Callable[[dict[str, Any]], dict[str, Any]] = lambda hooks: hooks,
 ) -> Launch:
     """The command line for a new conversation (`--session-id`), an existing one (`--resume`), or a fork of one.
 
     `temporary` becomes TMPDIR, unless `claude.env` sets one: both releases keep task output there, 2.1.330 also its
     socket, and never remove all of it. `denied` are Claude's rules for what the session may not touch. What others must not
-    read in `ps` is written into files of `session_dir`.
+    read in `ps` is written into files of `session_dir`. `hooks` changes our hooks for another kind of process.
     """
     theirs, arguments = _take_settings(config.args)
     program = find(config, own)
     release.refuse_old(program)
-    merged = _merge(theirs, settings(session_dir, config, denied))
+    ours = settings(session_dir, config, denied)
+    merged = _merge(theirs, {**ours, "hooks": hooks(ours["hooks"])})
     home, persons = claude_home(config, own), theirs.get("env") or {}
     persons = {**set_up.environment(home, Path(cwd)), **persons}
     if "PATH" in persons:

@@ -14,6 +14,7 @@ from typing import Any
 from shared.bus import events
 from shared.config import PermissionRule
 from shared.errors import PilotlightError
+from supervisor.delivery.per_message import NOBODY_TO_ASK
 from supervisor.session.permission_rules import consider
 from supervisor.session.session import Session
 from supervisor.session.waiting import Permission
@@ -31,6 +32,8 @@ class AutoAnswer:
         rules = self._session.services.config().permissions.rules
         for permission in self._session.permissions:
             consider(rules, permission)
+            if self._session.printing and permission.rule is None and permission.given is None:
+                permission.rule = NOBODY_TO_ASK
             if permission.rule is not None and permission.id not in self._tasks:
                 self._tasks[permission.id] = asyncio.create_task(
                     self._answer(permission, permission.rule), name="policy"

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from shared.errors import Conflict, PilotlightError, Unavailable
 from supervisor.claude.prompts import may_be_draft_of
+from supervisor.lifecycle import one_message
 from supervisor.session.session import Session
 from supervisor.session.states import State
 from supervisor.store.store import MessageRecord
@@ -155,6 +156,8 @@ async def keyboard(session: Session, patience: float) -> AsyncIterator[Terminal]
     """The keyboard of a session, to the caller alone, once no prompt is on its way through the prompt box. Raise Conflict
     without a process, Unavailable when a prompt does not get through within `patience` seconds."""
     end = time.monotonic() + patience
+    if session.per_message or session.printing:
+        raise one_message.refusal("A terminal")
     while True:
         await session.changed.wait_for(lambda: not sending(session), max(0.0, end - time.monotonic()))
         async with session.typing:

@@ -1,4 +1,4 @@
-"""Typing a prompt and proving it: one sender a session, one message at a time.
+"""Typing a prompt and proving it: the interactive carrier.
 
 The text goes in through the CLI's external editor (`docs/decisions/0002-editor-delivery.md`): Ctrl+G makes the CLI call
 `editor.sh`, which claims the armed message by renaming it and writes it into the prompt box. That it ran proves that the
@@ -11,7 +11,6 @@ Claude's hook or transcript shows it.
 
 from __future__ import annotations
 
-import asyncio
 import os
 import time
 from collections.abc import Awaitable, Callable
@@ -20,17 +19,14 @@ from shared.errors import Conflict, PilotlightError
 from supervisor.claude import command_line
 from supervisor.claude.prompts import may_be_draft_of
 from supervisor.claude.screen import ScreenReading
-from supervisor.delivery import chat_mode, interrupt, prompt_box, slash_commands
+from supervisor.delivery import chat_mode, interrupt, prompt_box, queue, slash_commands
 from supervisor.delivery.prompt_box import EDITOR_SECONDS
 from supervisor.failpoints import failpoint
 from supervisor.lifecycle import conversation_conflict, recycling, session_folder
-from supervisor.lifecycle.ending import error_body
 from supervisor.lifecycle.lifecycle import Lifecycle
 from supervisor.session import receipts
 from supervisor.session.session import Session
-from supervisor.session.states import State
 from supervisor.store.store import MessageRecord
-from supervisor.terminal.holder_client import HolderError
 from supervisor.terminal.terminal import Terminal
 
 ENTER = b"\r"
@@ -51,74 +47,28 @@ DRAFT_SECONDS = 10.0
 UNSURE_SECONDS = 2.0
 """How long the screen may make no sense behind a text that was handed over, before the box itself is asked."""
 
-RETRY_SECONDS = 1.0
 MODE_SECONDS = 2.0
 """How long a message waits at a quiet prompt for what keeps its mode from it: somebody at the terminal, background tasks."""
 
 MODE_LOOK_SECONDS = 0.1
 
 
-class Sender:
-    """Takes messages from the queue of one session, in order, for ever. `rest` does what is due between two turns, and says
-    whether the process has gone for it."""
+class PromptCarrier:
+    """Delivers messages of one session through its prompt box. `rest` does what is due between two turns, and says whether the
+    process has gone for it."""
 
     def __init__(self, session: Session, lifecycle: Lifecycle, rest: Callable[[], Awaitable[bool]]) -> None:
         self._session = session
         self._lifecycle = lifecycle
         self._rest = rest
-        self._wanted = asyncio.Event()
         self.typing = session.typing
 
-    def wake(self) -> None:
-        """There may be something to send."""
-        self._wanted.set()
-
-    async def run(self) -> None:
-        """Send until cancelled. What goes wrong with one message does not stop the next."""
-        session = self._session
-        while True:
-            self._wanted.clear()
-            pause = 0.0
-            try:
-                first = None if session.state is State.ENDED else session.store.next_message(session.id)
-                if first is None:
-                    await self._wanted.wait()
-                    continue
-                current = session.current
-                message = current if current is not None and current.id == first.id else first
-                pause = await self._try(message)
-            except Exception:  # the boundary: a session whose sender has died would keep its queue for ever
-                session.services.log.exception("sender_failed", extra={"fields": {"session": session.id}})
-                pause = RETRY_SECONDS
-            if pause:
-                await asyncio.sleep(pause)
-
-    async def _try(self, message: MessageRecord) -> float:
-        """Send one message, or fail it when nothing else can come of it. Return how long to wait before going on."""
-        session = self._session
-        fields = {"session": session.id, "message": message.id}
-        try:
-            await self._send(message)
-        except PilotlightError as error:
-            if error.retryable:
-                session.obstacle = error.message
-                session.services.log.info("message_waits", extra={"fields": {**fields, "why": error.error_code}})
-                return min(5.0, float(error.data.get("retryAfter", RETRY_SECONDS)))
-            self._fail(message, error)
-        except HolderError as error:
-            session.services.log.warning("delivery_interrupted", extra={"fields": {**fields, "why": str(error)}})
-            session.obstacle = "The terminal of its process does not answer; it is tried again."
-            return RETRY_SECONDS
-        return 0.0
-
-    def _fail(self, message: MessageRecord, error: PilotlightError) -> None:
-        session = self._session
+    def put_back(self, message: MessageRecord) -> None:
+        """Nobody hands it over any more, unless that is done already."""
         self._disarm(message)
-        if not receipts.is_settled(session, message):
-            receipts.step(session, message, "failed", error=error_body(error))
-        receipts.let_go(session, message)
 
-    async def _send(self, message: MessageRecord) -> None:
+    async def carry(self, message: MessageRecord) -> None:
+        """As `Carrier.carry`."""
         session = self._session
         if message.state == "submitted":
             receipts.take_up(session, message)
@@ -127,8 +77,8 @@ class Sender:
         if not session.live:
             chat_mode.take(session, message.mode)
         await self._lifecycle.ensure_process()
-        session.obstacle = None
-        if receipts.is_settled(session, message):
+        queue.no_obstacle(session)
+        if receipts.is_settled(session, message) or session.printing:
             return
         session_folder.mend(session)
         if receipts.is_claimed(session, message):
@@ -159,7 +109,11 @@ class Sender:
         session = self._session
         tries, generation = 0, session.record.generation
         while tries < EDITOR_TRIES:
-            await session.changed.wait_for(lambda: session.idle_for_messages or not session.live, None)
+            await session.changed.wait_for(
+                lambda: session.idle_for_messages or not session.live or session.per_message, None
+            )
+            if session.per_message:
+                return False
             session_folder.mend(session)
             if await self._change_mode(message):
                 return False

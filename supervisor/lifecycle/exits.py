@@ -18,7 +18,7 @@ from shared.process import ProcessId
 from supervisor.claude import status_file
 from supervisor.claude.last_words import for_good
 from supervisor.failpoints import failpoint
-from supervisor.lifecycle import ending, holder_link, orphans, restart_policy, scheduled_work
+from supervisor.lifecycle import ending, holder_link, one_message, orphans, restart_policy, scheduled_work
 from supervisor.lifecycle.launch import has_transcript
 from supervisor.lifecycle.restart_policy import Exit
 from supervisor.session import receipts
@@ -105,7 +105,10 @@ class ExitHandler:
             return
         await failpoint("exited")
         receipts.conclude_cut_off(session, time.monotonic())
-        self._decide(end, last_words)
+        if session.printing:
+            one_message.ended(session, end, last_words, self._reviver.revive)
+        else:
+            self._decide(end, last_words)
 
     def _decide(self, end: Exit, last_words: str) -> None:
         session, record = self._session, self._session.record

@@ -17,11 +17,12 @@ import msgspec
 from shared.errors import Conflict, StartFailed, StorageFailed
 from shared.foreign_file import Unreadable
 from supervisor.claude import command_line as command
-from supervisor.claude import protection, status_file
+from supervisor.claude import print_mode, protection, status_file
 from supervisor.claude.home import find_transcript, holds_conversation, transcript_path
 from supervisor.holder import files
 from supervisor.session import hook_silence
 from supervisor.session.session import Session
+from supervisor.store.store import MessageRecord
 from supervisor.terminal.holder_client import HolderError, HolderInfo, HolderTimeout, SpawnSpec, launch
 
 RING_BYTES = 1 << 20
@@ -39,10 +40,11 @@ _START_ERRORS = {
 }
 
 
-def command_line(session: Session, resume: bool) -> command.Launch:
-    """How its `claude` is started: with the conversation that there is, or a new one."""
+def command_line(session: Session, resume: bool, message: MessageRecord | None = None) -> command.Launch:
+    """How its `claude` is started: with the conversation that there is, or a new one; for this one message only, if there is
+    one."""
     record, services = session.record, session.services
-    return command.launch(
+    start = command.launch(
         config=services.config().claude,
         own=services.environment,
         session_dir=session.dir,
@@ -53,7 +55,9 @@ def command_line(session: Session, resume: bool) -> command.Launch:
         fork_from=record.fork_from if not resume else None,
         denied=[*protection.denied(services.paths, record.id), *hook_silence.refusals(session)],
         options=command.Options(**msgspec.structs.asdict(record.launch)),
+        hooks=print_mode.hooks_in_order if message is not None else lambda hooks: hooks,
     )
+    return start if message is None else print_mode.wrapped(start, session.dir, message.id)
 
 
 def spec(session: Session, start: command.Launch, socket: Path) -> SpawnSpec:

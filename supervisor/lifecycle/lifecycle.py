@@ -24,7 +24,7 @@ from shared.process import ProcessId
 from supervisor.claude import command_line, release
 from supervisor.claude.home import transcript_path
 from supervisor.failpoints import failpoint
-from supervisor.lifecycle import ending, launch, orphans, restart_policy, scheduled_work, teardown
+from supervisor.lifecycle import ending, launch, one_message, orphans, restart_policy, scheduled_work, teardown
 from supervisor.lifecycle.exits import ExitHandler
 from supervisor.lifecycle.hibernation import await_flush, check_can_hibernate
 from supervisor.lifecycle.holder_link import HolderLink
@@ -34,6 +34,7 @@ from supervisor.session.background import BackgroundTasks
 from supervisor.session.session import Session
 from supervisor.session.states import Event, State
 from supervisor.store.options import Stop
+from supervisor.store.store import MessageRecord
 from supervisor.terminal.holder_client import HolderError
 
 ADOPT_SECONDS = 0.5
@@ -62,19 +63,26 @@ class Lifecycle:
     async def ensure_process(self) -> None:
         """Return with a live process, starting or waking one if need be; after crashes not before the pause is over.
         Raise StartFailed, Busy or Conflict."""
+        while self._session.terminal is None and not self._session.per_message:
+            await self._start_when_due(None)
+
+    async def start_for(self, message: MessageRecord) -> None:
+        """Return with a process that was started for this one message, unless there is one of whatever kind by then. Raise
+        as `ensure_process` does."""
+        while not self._session.live and self._session.per_message:
+            await self._start_when_due(message)
+
+    async def _start_when_due(self, message: MessageRecord | None) -> None:
         session = self._session
-        while session.terminal is None:
-            if session.state is State.ENDED:
-                raise self._ended()
-            rest = self._rest_until - time.monotonic()
-            if not self._startable():
-                await session.changed.wait_for(lambda: session.terminal is not None or self._startable(), 5.0)
-            elif rest > 0:
-                await session.changed.wait_for(
-                    lambda: session.terminal is not None or session.state is State.ENDED, rest
-                )
-            else:
-                await self.start("message")
+        if session.state is State.ENDED:
+            raise self._ended()
+        rest = self._rest_until - time.monotonic()
+        if not self._startable():
+            await session.changed.wait_for(lambda: session.terminal is not None or self._startable(), 5.0)
+        elif rest > 0:
+            await session.changed.wait_for(lambda: session.terminal is not None or session.state is State.ENDED, rest)
+        else:
+            await self.start("message", message)
 
     def _startable(self) -> bool:
         """Whether there is no process, and nobody is making or ending one."""
@@ -87,24 +95,26 @@ class Lifecycle:
         reason = self._session.record.end_reason
         return Conflict(f"The session has ended ({reason}). Reopen it to go on.", code="session_ended")
 
-    async def start(self, cause: str) -> None:
-        """Spawn a holder and its `claude`, unless they live. Raise StartFailed with the cause; the session has then
-        ended, or sleeps. Raise StartPostponed when the cause may pass: it is then tried again from here. A start that
-        was begun goes on when its caller is cancelled."""
-        begun = asyncio.ensure_future(self._start(cause))
+    async def start(self, cause: str, message: MessageRecord | None = None) -> None:
+        """Spawn a holder and its `claude`, unless they live; for this one message only, if there is one. Raise StartFailed with
+        the cause; the session has then ended, or sleeps. Raise StartPostponed when the cause may pass: it is then tried again
+        from here. A start that was begun goes on when its caller is cancelled."""
+        begun = asyncio.ensure_future(self._start(cause, message))
         self._background.keep(begun)
         await asyncio.shield(begun)
 
-    async def _start(self, cause: str) -> None:
+    async def _start(self, cause: str, message: MessageRecord | None) -> None:
         async with self._one:
             session = self._session
             if session.state is State.ENDED:
                 raise self._ended()
             if session.terminal is not None or (session.live and session.record.child):
                 return
+            if session.per_message and message is None:
+                raise one_message.refusal("A process that stays")
             try:
                 async with self._admit(session):
-                    await self._spawn(cause)
+                    await self._spawn(cause, message)
             except StartFailed as error:
                 if not ending.start_failed(session, error):
                     raise
@@ -117,7 +127,7 @@ class Lifecycle:
                     raise StorageFailed(f"The session's files cannot be written: {error}.") from error
                 raise
 
-    async def _spawn(self, cause: str) -> None:
+    async def _spawn(self, cause: str, message: MessageRecord | None) -> None:
         session, record = self._session, self._session.record
         if not Path(record.project_path).is_dir():
             raise StartFailed(f"The project folder {record.project_path} is gone.", code="project_path_missing")
@@ -132,15 +142,18 @@ class Lifecycle:
                 code="transcript_missing",
             )
         launch.make_directories(session)
-        start = launch.command_line(session, resume)
+        start = launch.command_line(session, resume, message)
         launch.refuse_second_process(session)
         if not resume:
             # Lines about a conversation that never began would make the CLI say that its id is already in use.
             home = session.services.claude_home
             transcript_path(home, record.project_path, record.conversation_id).unlink(missing_ok=True)
-        session.forget_process(release.known(start.argv[0]))
+        config, own = session.services.config().claude, session.services.environment
+        session.forget_process(release.known(command_line.find(config, own)))
         self._deaths.overdue = None
         generation = record.generation + 1
+        if message is not None:
+            one_message.lay_out(session, message, generation)
         socket = session.services.paths.holder_socket(record.id, generation)
         session.apply(
             Event.SPAWN, cause, generation=generation, socket=str(socket), child=None, holder=None, end_reason=None
@@ -156,6 +169,11 @@ class Lifecycle:
             extra={"fields": {"session": record.id, "pid": info.child.pid, "resume": resume, "cause": cause}},
         )
         await self._link.connect(socket)
+
+    async def take_over(self) -> bool:
+        """Connect to a process of this session that lives although the database does not know it. Whether there is one."""
+        async with self._one:
+            return await self._take_over()
 
     async def _take_over(self) -> bool:
         """Connect to a holder of this session that lives although the database does not know it."""
@@ -360,7 +378,7 @@ class Lifecycle:
     def _wake_by_itself(self, cause: str, pause: float = 0.0) -> None:
         async def wake() -> None:
             await asyncio.sleep(pause)
-            if self._session.state is State.HIBERNATED:
+            if self._session.state is State.HIBERNATED and not self._session.per_message:
                 try:
                     await self.start(cause)
                 except PilotlightError as error:

@@ -14,15 +14,17 @@ from typing import Protocol
 
 from shared.bus import events
 from shared.errors import Conflict, PilotlightError
-from supervisor.delivery import interrupt
+from supervisor.delivery import interrupt, per_message
 from supervisor.delivery.auto_answer import AutoAnswer
-from supervisor.delivery.prompt import Sender
+from supervisor.delivery.per_message import PerMessageCarrier
+from supervisor.delivery.prompt import PromptCarrier
+from supervisor.delivery.queue import Sender
 from supervisor.delivery.trust_dialog import TrustDialog
 from supervisor.lifecycle import recycling
 from supervisor.lifecycle.hibernation import check_can_hibernate
 from supervisor.lifecycle.lifecycle import Lifecycle
 from supervisor.pool.memory_limit import Pauses
-from supervisor.session import log_tails, receipts
+from supervisor.session import log_tails, print_stream, receipts
 from supervisor.session.background import BackgroundTasks
 from supervisor.session.log_reader import LogReader
 from supervisor.session.observer import Observer
@@ -51,7 +53,9 @@ class ManagedSession:
         self._logs, self._observer = LogReader(session), Observer(session)
         session.attend(self._logs, self._observer)
         self.lifecycle = Lifecycle(session, places.admit, self._wake)
-        self.sender = Sender(session, self.lifecycle, self.rest)
+        interactive = PromptCarrier(session, self.lifecycle, self.rest)
+        self.sender = Sender(session, interactive, PerMessageCarrier(session, self.lifecycle))
+        self._releasing: asyncio.Task[None] | None = None
         self.policy = AutoAnswer(session)
         self._background = BackgroundTasks(session.services.log, session.id)
         self.trust = TrustDialog(session, self._background)
@@ -73,6 +77,9 @@ class ManagedSession:
             return False
         if not self._logs.read(log_tails.LOOK_SECONDS):
             return True  # what it does is judged when all is known that it has said
+        if session.printing:
+            print_stream.note_turn(session)
+            return True
         self._observer.look(now)
         self._logs.place.follow_status(now)
         receipts.settle_current(session, now)
@@ -90,6 +97,22 @@ class ManagedSession:
             self.policy.tend()
         if session.state is State.WAITING and session.record.trust:
             self.trust.tend()
+
+    def follow_delivery(self) -> None:
+        """The way to deliver may be another one: an interactive process that is not wanted any more goes."""
+        session = self.session
+        session.changed.notify()
+        unwanted = session.per_message and session.live and not session.printing
+        if unwanted and (self._releasing is None or self._releasing.done()):
+            self._releasing = asyncio.create_task(self._release(), name=f"release-{session.id}")
+        self.sender.wake()
+
+    async def _release(self) -> None:
+        try:
+            await per_message.release(self.session, self.lifecycle)
+        except PilotlightError as error:
+            fields = {"session": self.session.id, "why": error.error_code}
+            self.session.services.log.warning("release_failed", extra={"fields": fields})
 
     def _wake(self) -> None:
         self.sender.wake()
@@ -158,4 +181,11 @@ class ManagedSession:
         """Start sending."""
         if self.task is None or self.task.done():
             self.task = asyncio.create_task(self.sender.run(), name=f"sender-{self.session.id}")
+        self.follow_delivery()
         self.sender.wake()
+
+
+def follow_delivery(managed_sessions: Callable[[], list[ManagedSession]]) -> None:
+    """The way to deliver may be another one, for all."""
+    for managed in managed_sessions():
+        managed.follow_delivery()

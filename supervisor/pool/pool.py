@@ -130,6 +130,7 @@ class Pool:
             activity_boot=clock.BOOT,
             trust=request.trust,
             auto_keep_alive=request.auto_keep_alive,
+            delivery=request.delivery,
         )
         with self.store.transaction(durable=True):
             self.store.save_session(record)

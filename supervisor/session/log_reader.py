@@ -33,6 +33,7 @@ from supervisor.session import (
 )
 from supervisor.session.log_tails import LogTails
 from supervisor.session.permission_rules import consider
+from supervisor.session.print_stream import PrintStream
 from supervisor.session.session import Session
 from supervisor.session.transcript_file import ConversationPlace
 from supervisor.session.truncation import excerpt
@@ -58,6 +59,7 @@ class LogReader:
         self._prompts: dict[str, list[str]] = {}
         self.unreadable = Unreadable(session.id, session.store)
         self._tails = LogTails(session, self.unreadable)
+        self._printed = PrintStream(session)
         self.place = ConversationPlace(session, self._tails)
         self._untold: deque[tuple[Turn, TranscriptLine]] = deque()
         """Lines that are in the book and whose effects have not been kept: the database may refuse them for a while."""
@@ -69,6 +71,8 @@ class LogReader:
         end = time.monotonic() + seconds
         if not self._tails.read_hooks(self._take_hook_line, end):
             return False
+        if self._session.printing:
+            self._printed.read()
         news, complete = self._tails.read_transcript(self._take_transcript, end)
         if news:
             self._progress()

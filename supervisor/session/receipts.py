@@ -237,7 +237,12 @@ def conclude(session: Session, message: MessageRecord, outcome: Outcome) -> None
     session.current = None
     session.quiet_since = None
     session.observer.look_again()
-    if outcome.state == "answered" and session.state is State.BUSY and session.record.turn_prompt is None:
+    if (
+        outcome.state == "answered"
+        and not session.printing
+        and session.state is State.BUSY
+        and session.record.turn_prompt is None
+    ):
         session.apply(Event.READY, "answered")
     session.changed.notify()
 

@@ -35,7 +35,7 @@ from supervisor.session.fates import Fates
 from supervisor.session.mention_rules import Reach
 from supervisor.session.services import Logs, Services, Watch
 from supervisor.session.states import Event, State
-from supervisor.session.view import Live, view_of
+from supervisor.session.view import Live, delivery_of, view_of
 from supervisor.session.waiting import Permission, expiry, pending
 from supervisor.store.options import ProcessFacts
 from supervisor.store.quarantine import set_aside
@@ -110,7 +110,7 @@ class Session:
         # Assigned by delivery/interrupt.
         self.interrupting = False
 
-        # Assigned by delivery/prompt.
+        # Assigned by delivery/queue.
         self.obstacle: str | None = None
         """Why the last try to send, or to start for it, came to nothing; it is tried again."""
 
@@ -159,6 +159,16 @@ class Session:
     def live(self) -> bool:
         """Whether a process exists, or is being made or ended."""
         return self.state in states.LIVE
+
+    @property
+    def per_message(self) -> bool:
+        """Whether its next message gets a process of its own (`claude -p`), which has no prompt box and ends with it."""
+        return delivery_of(self.record, self.services.config()) == "per_message"
+
+    @property
+    def printing(self) -> bool:
+        """Whether the process that there is was started for one message."""
+        return self.live and self.record.process.printing is not None
 
     @property
     def answering_itself(self) -> bool:

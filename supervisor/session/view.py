@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from shared.bus.messages import LastWords, SessionView, Waiting
+from shared.bus.messages import Delivery, LastWords, SessionView, Waiting
 from shared.config import Config
 from supervisor.session import held, lifetime, scheduled, states
 from supervisor.session.states import State
@@ -39,6 +39,11 @@ class Live:
 
 
 _NOT_IN_MEMORY = Live()
+
+
+def delivery_of(record: SessionRecord, config: Config) -> Delivery:
+    """How its next message reaches Claude: its own word, or the one for all where it has none."""
+    return record.delivery or config.chat.mode  # type: ignore[return-value]
 
 
 def view_of(record: SessionRecord, config: Config, queue_length: int, known: Live = _NOT_IN_MEMORY) -> SessionView:
@@ -74,6 +79,7 @@ def view_of(record: SessionRecord, config: Config, queue_length: int, known: Liv
         writer=known.writer,
         warned=record.warned,
         auto_keep_alive=auto,
+        delivery=delivery_of(record, config),
         memory_bytes=known.memory_bytes if live else None,
         cpu_percent=known.cpu_percent if live else None,
         claude_version=record.process.release if live else None,

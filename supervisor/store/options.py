@@ -45,6 +45,9 @@ class ProcessFacts(msgspec.Struct, frozen=True, omit_defaults=True):
     last_end: str | None = None
     """What its SessionEnd hook gave as the reason."""
 
+    printing: str | None = None
+    """The one message that it was started for (`claude -p`); None: it is interactive."""
+
     withdrawing: str | None = None
     """The message whose prompt has no turn (any more), and which may come back into the box."""
 

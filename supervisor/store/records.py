@@ -45,6 +45,9 @@ class SessionRecord:
     end_detail: str | None = None
     warned: bool = False
     auto_keep_alive: bool | None = None
+    delivery: str | None = None
+    """`interactive` or `per_message`; None: as the configuration says."""
+
     failures: int = 0
     held_until: int | None = None
     held_reason: str | None = None

@@ -14,7 +14,7 @@ from shared.bus.operations import SendMessage
 from shared.errors import Conflict, InvalidRequest, NotFound, Unavailable
 from supervisor.bus.operations.table import Row
 from supervisor.claude.slash_commands import check_command
-from supervisor.delivery import interrupt
+from supervisor.delivery import interrupt, per_message
 from supervisor.pool.pool import Pool
 from supervisor.session import receipts
 from supervisor.session.session import Session
@@ -75,7 +75,7 @@ class MessageOps:
         if session.record.turn_prompt != running or not (running or interrupt.is_command_at_work(session)):
             return None
         with suppress(Conflict, Unavailable, HolderError):
-            return await interrupt.interrupt(session)
+            return await per_message.interrupt_turn(session, self._pool.managed(session.id).lifecycle)
         return None
 
     async def _message(self, arguments: operations.MessageRef, _: Request) -> Any:

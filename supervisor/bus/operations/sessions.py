@@ -16,7 +16,7 @@ from supervisor.bus.operations import paging
 from supervisor.bus.operations import recap as recaps
 from supervisor.bus.operations.messages import settled
 from supervisor.bus.operations.table import Row
-from supervisor.delivery import answer, interrupt
+from supervisor.delivery import answer, per_message
 from supervisor.delivery.keyboard import keyboard, refuse_beside_writer
 from supervisor.lifecycle import recycling
 from supervisor.pool.managed_session import ManagedSession
@@ -75,7 +75,8 @@ class SessionOps:
         if arguments.asleep:
             return session.view()
         try:
-            await managed.lifecycle.start("created")
+            if not session.per_message:
+                await managed.lifecycle.start("created")
         except (Busy, StartPostponed) as error:  # whoever asked will ask again, for another one
             key.remember(store, None)
             await managed.lifecycle.stop("start_failed", error.error_code)
@@ -137,18 +138,20 @@ class SessionOps:
         return self._find(arguments.session_id).session.view()
 
     async def _update(self, arguments: operations.UpdateSession, _: Request) -> Any:
-        session = self._find(arguments.session_id).session
+        managed = self._find(arguments.session_id)
+        session = managed.session
         given = {name: value for name in recycling.NAMES if (value := getattr(arguments, name)) is not msgspec.UNSET}
         with session.change(durable=True):
             recycle = recycling.change(session, given)
-            for name in ("title", "auto_keep_alive"):
+            for name in ("title", "auto_keep_alive", "delivery"):
                 value = getattr(arguments, name)
                 if value is not msgspec.UNSET:
                     setattr(session.record, name, value)
             session.store.save_session(session.record)
             session.store.append(events.Updated(recycle=recycle), session.id)
+        managed.follow_delivery()
         if recycle and session.state is State.IDLE:
-            await recycling.renew(session, self._find(session.id).lifecycle)
+            await recycling.renew(session, managed.lifecycle)
         return session.view()
 
     async def _kill(self, arguments: operations.StopSession, request: Request) -> Any:
@@ -181,9 +184,10 @@ class SessionOps:
                 "session, and ask again.",
                 code="supervisor_restarted",
             )
-        session = self._find(arguments.session_id).session
+        managed = self._find(arguments.session_id)
+        session = managed.session
         _refuse_ended(session)
-        rung = await interrupt.interrupt(session)
+        rung = await per_message.interrupt_turn(session, managed.lifecycle)
         return {"session": session.view(), "rung": rung}
 
     async def _answer(self, arguments: operations.Answer, request: Request) -> Any:

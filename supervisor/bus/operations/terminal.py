@@ -11,6 +11,7 @@ from shared.errors import Conflict, Unavailable
 from supervisor.bus.operations.table import Row
 from supervisor.holder import files
 from supervisor.holder.ring import read_tail
+from supervisor.lifecycle import one_message
 from supervisor.pool.pool import Pool
 from supervisor.session.session import Session
 from supervisor.terminal.holder_client import HolderError
@@ -75,6 +76,8 @@ class TerminalOps:
 
     def _seen(self, session_id: str) -> tuple[Session, Terminal]:
         session = self._pool.managed(session_id).session
+        if session.printing:
+            raise one_message.refusal("A terminal")
         if session.terminal is None:
             raise Conflict(f"The session is {session.state}: it has no screen.", code="no_process")
         return session, session.terminal
