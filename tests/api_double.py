@@ -171,6 +171,7 @@ class FakeSupervisor:
         view.update({k: v for k, v in msgspec.to_builtins(args).items() if k != "sessionId"})
         view["addDirs"] = view.get("addDirs") or []
         view["autoKeepAlive"] = bool(view.get("autoKeepAlive"))
+        view["delivery"] = view.get("delivery") or "interactive"
         return view
 
     def op_session_answer(self, args: operations.Answer) -> Any:

@@ -29,6 +29,7 @@ MEMBERS: Mapping[str, str] = {
     "attached": "How many people have its terminal in theirs.",
     "attachments": "Files for Claude to read.",
     "autoKeepAlive": "Its life is prolonged by itself before it expires.",
+    "delivery": "How its messages reach Claude: typed into a process that stays, or a process for each; null: as configured.",
     "availableSlots": "How many more processes may run.",
     "backgroundTasks": "What Claude runs in the background, in its own words.",
     "by": "What the rows stand for.",

@@ -83,6 +83,7 @@ reopen = _act("session.reopen", "reopen", "Go on with the session ID, which has 
 @session_argument
 @click.option("--title", help="A name for people.")
 @click.option("--auto-keep-alive/--no-auto-keep-alive", default=None, help="Extend it by itself.")
+@click.option("--delivery", help="How messages reach Claude: `interactive` or `per_message`.")
 @option_flags
 @click.option("--unset", multiple=True, metavar="NAME", help="Take one back, such as `model` (several times).")
 @json_option
@@ -93,12 +94,14 @@ def set_(
     session_id: str,
     title: str | None,
     auto_keep_alive: bool | None,
+    delivery: str | None,
     unset: tuple[str, ...],
     as_json: bool,
     **options: Any,
 ) -> None:
     """Change the session ID: its title, or what `claude` is started with, from the next turn on."""
-    values: dict[str, Any] = {"title": title, "autoKeepAlive": auto_keep_alive, **started_with(options)}
+    values: dict[str, Any] = {"title": title, "autoKeepAlive": auto_keep_alive, "delivery": delivery}
+    values |= started_with(options)
     values = {name: value for name, value in values.items() if value is not None}
     for name in unset:
         values[name.replace("-", "_")] = None
