@@ -65,6 +65,22 @@ def test_the_examples_of_the_page_run(served: House) -> None:
         Client(url(served), "wrong").session("x")
 
 
+def test_the_example_in_javascript_runs(served: House) -> None:
+    program = ROOT / "docs" / "examples" / "talk.mjs"
+    environment = {
+        "PATH": "/usr/local/bin:/usr/bin:/bin",
+        "PILOTLIGHT_URL": url(served),
+        "PILOTLIGHT_TOKEN": served.token,
+    }
+    command = ["node", str(program), str(served.project)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=100)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[0] == "BANANA"
+    assert lines[1].endswith(" created")
+    assert lines[-1].endswith(" message")
+
+
 def test_an_api_that_is_killed_in_mid_turn_costs_no_reply_and_doubles_none(served: House) -> None:
     client = Client(url(served), served.token)
     session = client.create(str(served.project), wait=30)["id"]
