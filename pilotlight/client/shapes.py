@@ -737,6 +737,7 @@ class SessionView(TypedDict):
     writer: NotRequired[str | None]
     warned: NotRequired[bool]
     autoKeepAlive: NotRequired[bool]
+    delivery: NotRequired[Literal["interactive", "per_message"]]
     memoryBytes: NotRequired[int | None]
     cpuPercent: NotRequired[float | None]
     claudeVersion: NotRequired[str | None]
