@@ -1,4 +1,7 @@
-"""`python -m api`: the HTTP process in the foreground, for `pilotlight up` and for service managers."""
+"""`python -m api`: the HTTP process in the foreground, for `pilotlight up` and for service managers.
+
+With `gateway` it is the front door of the nodes in `nodes.yaml` instead of the API of one: the same server, and no supervisor.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import resource
 import sys
 import time
 from argparse import ArgumentParser
+from typing import TYPE_CHECKING, Literal
 
 from api.server.instance import claim, keep, listen
 from shared import config as configuration
@@ -15,11 +19,17 @@ from shared.errors import PilotlightError
 from shared.logs import log_everything
 from shared.readiness import READY, STOPPING, notify
 
+if TYPE_CHECKING:
+    from flask import Flask
+
+    from shared.config import Config
+    from shared.paths import Paths
+
 FILES = 4096
-CONFIGURED = "It takes no arguments: PILOTLIGHT_HOME, PILOTLIGHT_PORT and config.yaml say where and how."
+CONFIGURED = "PILOTLIGHT_HOME, PILOTLIGHT_PORT and config.yaml say where and how."
 
 
-def main() -> int:
+def main(mode: Literal["node", "gateway"] = "node") -> int:
     """Serve until told to stop. 0 after a polite stop, 1 with a sentence on standard error when it cannot start."""
     began = time.perf_counter()
     try:
@@ -31,11 +41,9 @@ def main() -> int:
         log_everything(name, paths.log_dir, config.log)
         listener, url = listen(config.api, paths)
 
-        from api.app import create_app
-        from api.bus import LazyBus
         from api.server.worker import Server, leave
 
-        app = create_app(config, paths, LazyBus(paths.request_address))
+        app = _application(mode, config, paths)
     except (PilotlightError, OSError) as error:
         print(f"pilotlight api: {error}", file=sys.stderr)
         return 1
@@ -57,6 +65,21 @@ def main() -> int:
     return 0
 
 
+def _application(mode: Literal["node", "gateway"], config: Config, paths: Paths) -> Flask:
+    from api.app import create_app
+
+    if mode == "node":
+        from api.bus import LazyBus
+
+        return create_app(config, paths, LazyBus(paths.request_address))
+    from api.gateway import app as front
+
+    gateway, bus, feed = front.collaborators(paths)
+    app = create_app(config, paths, bus, feed, lambda app: front.equip(app, gateway))
+    gateway.nodes.start()
+    return app
+
+
 def _raise_file_limit() -> None:
     """launchd gives 256 descriptors, which is less than the connections that are served."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -66,5 +89,6 @@ def _raise_file_limit() -> None:
 
 
 if __name__ == "__main__":
-    ArgumentParser("python -m api", description=__doc__, epilog=CONFIGURED).parse_args()
-    sys.exit(main())
+    parser = ArgumentParser("python -m api", description=__doc__, epilog=CONFIGURED)
+    parser.add_argument("mode", nargs="?", choices=("node", "gateway"), default="node")
+    sys.exit(main(parser.parse_args().mode))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from flask import Flask, Response, g
+from collections.abc import Callable
+
+from flask import Flask, Response, g, request
 
 from api import routes, web
 from api.auth import device_cookie, guard
@@ -13,9 +15,11 @@ from api.inbox import Source
 from api.reference import calls
 from api.reference import routes as reference
 from shared.access.devices import Devices
+from shared.access.persons import EXPECT_HEADER
 from shared.access.tokens import Keyring
 from shared.bus.messages import MAX_FRAME_BYTES
 from shared.config import Config
+from shared.errors import Misdirected
 from shared.node import EPOCH_HEADER, NODE_HEADER, NodeFile
 from shared.paths import Paths
 
@@ -30,8 +34,15 @@ _HEADERS = {
 }
 
 
-def create_app(config: Config, paths: Paths, bus: Bus, feed: Source | None = None) -> Flask:
-    """The application for one home; makes the token if there is none. `feed` defaults to the supervisor's events."""
+def create_app(
+    config: Config,
+    paths: Paths,
+    bus: Bus,
+    feed: Source | None = None,
+    register: Callable[[Flask], None] = routes.register,
+) -> Flask:
+    """The application for one home; makes the token if there is none. `feed` defaults to the supervisor's events, `register`
+    gives it the calls: those of a node, or a gateway's."""
     keyring = Keyring(paths)
     keyring.ensure()
     devices, cookie = Devices(paths, keyring), device_cookie.cookie_name(paths)
@@ -54,17 +65,23 @@ def create_app(config: Config, paths: Paths, bus: Bus, feed: Source | None = Non
     access_log.access_log(app)
     guard.register(app, config.api, keyring, devices, cookie, calls.scopes())
     problems.register(app)
-    routes.register(app)
+    register(app)
     app.register_blueprint(reference.routes)
     web.register(app)
 
     nodes = NodeFile(paths.home)
 
+    @app.before_request
+    def refuse_another_node_s() -> None:
+        wanted = request.headers.get(EXPECT_HEADER)
+        if wanted is not None and ((node := nodes.now()) is None or node.id != wanted):
+            raise Misdirected("Another node is meant than the one at this address. Look its address up again.")
+
     @app.after_request
     def name_node(response: Response) -> Response:
         if (node := nodes.now()) is not None:
-            response.headers[NODE_HEADER] = node.id
-            response.headers[EPOCH_HEADER] = node.epoch
+            response.headers.setdefault(NODE_HEADER, node.id)
+            response.headers.setdefault(EPOCH_HEADER, node.epoch)
         return response
 
     @app.after_request

@@ -22,6 +22,7 @@ from cli.commands import (
     history,
     logs,
     manage,
+    nodes,
     notify,
     rules,
     screen,
@@ -83,6 +84,7 @@ for command in (
     conversations.import_,
     *manage.COMMANDS,
     *screen.COMMANDS,
+    *nodes.COMMANDS,
     completion.completion,
 ):
     cli.add_command(command)

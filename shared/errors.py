@@ -8,6 +8,7 @@
     ├── NotFound              404
     ├── Conflict              409  not in this state
     ├── TooLarge              413
+    ├── Misdirected           421  meant for another node
     ├── Busy                  429  come back later
     ├── StartFailed           502  `claude` could not be started, and why
     ├── Unavailable           503  a part of pilotlight is down
@@ -79,6 +80,12 @@ class TooLarge(PilotlightError):
     """Over one of the size limits."""
 
     code, status = "too_large", 413
+
+
+class Misdirected(PilotlightError):
+    """This request is meant for another node than the one that it has reached; nothing was done."""
+
+    code, status, retryable = "misdirected", 421, True
 
 
 class Busy(PilotlightError):

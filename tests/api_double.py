@@ -69,6 +69,7 @@ class FakeSupervisor:
             "perSession": [{"id": "s1", "memoryBytes": 1000, "cpuPercent": 50.0, "queueLength": 2}],
         }
         self.epoch = "e1"
+        self.node = NODE
         self.journal: list[Event] = []
         self.oldest = 1
 
@@ -130,10 +131,10 @@ class FakeSupervisor:
     def op_status(self, _: Any) -> Any:
         live = [view for view in self.sessions.values() if view["state"] != "ended"]
         return {"pid": 1, "version": "0.1.0", "startedAt": 1, "epoch": self.epoch, "head": 0, "ready": True,
-                "sessions": live, "claudeCommand": "/c", "claudeError": None, "node": NODE}  # fmt: skip
+                "sessions": live, "claudeCommand": "/c", "claudeError": None, "node": self.node}  # fmt: skip
 
     def op_health(self, _: Any) -> Any:
-        return self.health | {"node": NODE, "epoch": self.epoch}
+        return self.health | {"node": self.node, "epoch": self.epoch}
 
     def op_metrics(self, _: Any) -> Any:
         return self.metrics

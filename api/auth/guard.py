@@ -24,6 +24,7 @@ from api.auth.rate_limit import Pace
 from api.context import api
 from api.http import forms
 from shared.access.devices import Devices
+from shared.access.persons import PERSON_HEADER, on_behalf
 from shared.access.tokens import Identity, Keyring, Scope, require
 from shared.bus.operations import RefusedCall, needed
 from shared.config import ApiConfig
@@ -175,7 +176,8 @@ def _identify(header: str, keyring: Keyring) -> Identity:
         raise Unauthorized(
             "A valid token is needed: send `Authorization: Bearer <token>`; `pilotlight token` prints it."
         )
-    return found
+    person = request.headers.get(PERSON_HEADER)
+    return found if person is None else on_behalf(found, value.strip(), person, request.method, request.path)
 
 
 def _verb(method: str) -> str:

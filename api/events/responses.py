@@ -49,9 +49,8 @@ def respond(here: Api, begin: Callable[[Inbox, Gone], Iterator[str]]) -> Respons
     inbox = here.feed.join()
     closed = _Once(here, inbox)
     barred = _barred(here)
-    hung_up = _watch(request.environ.get("gunicorn.socket"))
     try:
-        frames = begin(inbox, lambda: barred() or hung_up())
+        frames = begin(inbox, gone(here))
     except BaseException:
         closed()
         raise
@@ -69,6 +68,12 @@ def respond(here: Api, begin: Callable[[Inbox, Gone], Iterator[str]]) -> Respons
     response.headers["X-Accel-Buffering"] = "no"
     response.call_on_close(closed)
     return response
+
+
+def gone(here: Api) -> Gone:
+    """What says whether the client of this request has hung up, or may not listen any more."""
+    barred, hung_up = _barred(here), _watch(request.environ.get("gunicorn.socket"))
+    return lambda: barred() or hung_up()
 
 
 class _Once:

@@ -68,6 +68,7 @@ ERRORS: Mapping[int, tuple[str, str, bool]] = {
     409: ("conflict", "This session waits for nothing: somebody else was first.", False),
     413: ("message_too_large", "`message` is over 100 kB. Send the long part as an attachment.", False),
     415: ("unsupported_media_type", "Send the body as JSON, with `Content-Type: application/json`.", False),
+    421: ("misdirected", "Another node is meant than the one at this address. Look its address up again.", True),
     426: ("upgrade_required", "This is a WebSocket (version 13): open it as one.", False),
     429: ("rate_limited", "This token has made 600 calls within a minute (api.rate_per_minute). Slow down.", True),
     500: ("internal_error", "Something went wrong inside pilotlight. The log of the API has the trace.", False),

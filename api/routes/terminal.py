@@ -174,7 +174,7 @@ def terminal(id: str) -> Response:
         need("admin")
     here = api()
     here.call("session.get", SessionRef(session_id=session))
-    key = _handshake()
+    key = handshake()
     connection = request.environ.get("gunicorn.socket")
     if connection is None:
         raise InternalError("This server cannot serve WebSockets.", code="no_websocket")
@@ -204,7 +204,7 @@ class HandOver(Response):
         raise StopIteration
 
 
-def _handshake() -> str:
+def handshake() -> str:
     """The key of a WebSocket's request. Raise UpgradeRequired for any other."""
     headers = request.headers
     upgrades = {part.strip().lower() for part in headers.get("Connection", "").split(",")}

@@ -29,7 +29,6 @@ from gunicorn.app.base import BaseApplication
 from gunicorn.http import errors as http
 from gunicorn.workers.gthread import ThreadWorker
 
-from api.bus import LazyBus
 from api.context import Api
 from api.http import problems
 from api.server.connection import END_OF_HEAD as _END_OF_HEAD
@@ -286,8 +285,9 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         here: Api = self.wsgi.extensions["pilotlight"]
         here.stopping.set()
         here.feed.stop()
-        if isinstance(here.bus, LazyBus):
-            closing = threading.Timer(DRAIN_SECONDS, here.bus.close)
+        close = getattr(here.bus, "close", None)
+        if close is not None:
+            closing = threading.Timer(DRAIN_SECONDS, close)
             closing.daemon = True
             closing.start()
 

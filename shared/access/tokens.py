@@ -91,17 +91,20 @@ class TokenRecord(Struct, rename="camel", frozen=True, kw_only=True):
 
 @dataclass(frozen=True)
 class Identity:
-    """Whose token (or whose browser) it was, and what it may do; `proof` tells this token from a later one of the same name."""
+    """Whose token (or whose browser) it was, and what it may do; `proof` tells this token from a later one of the same name.
+    `person`: for whom it asks, proven; then `granted` is what the token itself may do, which is not less than `scope`."""
 
     name: str
     scope: Scope
     proof: str = field(default="", compare=False, repr=False)
     kind: Literal["token", "device"] = "token"
+    person: str = ""
+    granted: Scope | None = None
 
     @property
     def actor(self) -> str:
         """Who acts, for the record."""
-        return f"{self.kind}:{self.name}"
+        return f"{self.kind}:{self.name}{f' for {self.person}' if self.person else ''}"
 
 
 class _File(Struct, rename="camel", forbid_unknown_fields=True):
@@ -181,7 +184,7 @@ class NamedTokens:
     def holds(self, identity: Identity) -> bool:
         """Whether this very token still counts, with the scope that it had."""
         record = self._file.find(identity.proof)
-        return record is not None and (record.name, record.scope) == (identity.name, identity.scope)
+        return record is not None and (record.name, record.scope) == (identity.name, identity.granted or identity.scope)
 
     def knows(self, proof: str) -> bool:
         """Whether there is a token with this hash."""

@@ -54,7 +54,7 @@ API = {
     "routes": "http auth events terminals context inbox",
     "reference": "routes terminals auth http context",
     "web": "http auth context",
-    "gateway": "context inbox bus",
+    "gateway": "reference routes auth http events context inbox",
     "server": "http context bus",
     "app": "reference routes web auth http events context bus inbox",
     "__main__": "app server bus gateway",

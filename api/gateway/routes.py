@@ -1,0 +1,421 @@
+"""Every call of a node's API, at the gateway: to the node that the id names, to one that is chosen, or to all of them.
+
+The rules are those of `api/reference/calls.py`, so the guard asks for the same scopes; a test holds that each of them has its way
+here. `?node=NAME` names the node where a call names no session.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import quote
+
+from flask import Flask, Response, current_app, g, request
+
+from api.auth import tickets
+from api.auth.guard import need, public
+from api.context import api
+from api.events import responses
+from api.events.reader import Filter
+from api.gateway import cursor, ids, placement, scatter
+from api.gateway.events import Merged, Reader
+from api.gateway.here import forward, gateway, target
+from api.gateway.nodes import Node
+from api.gateway.terminals import Joints, join
+from api.http import forms, requests
+from api.http.problems import json_response
+from api.reference import calls
+from api.routes import devices
+from api.routes import terminal as terminals
+from api.routes.events import EventsQuery
+from shared import __version__
+from shared.errors import Conflict, InvalidRequest, NotFound, Unavailable
+
+_FORMS = frozenset({"/api/chat", "/api/sessions/<id>/messages"})
+_OWN = frozenset({"/", "/api/openapi.json", "/api/docs", "/api/sign-in", "/api/sign-out", "/api/me", "/api/devices",
+                  "/api/devices/invitations", "/api/devices/<id>"})  # fmt: skip
+"""What a gateway answers itself, as a node does: the routes are the same."""
+
+_IDS = ("sessionId", "session", "resume")
+_JOINTS = "pilotlight.joints"
+
+
+def register(app: Flask) -> None:
+    """Give the application a way for every call."""
+    here = app.extensions["pilotlight"]
+    app.extensions[_JOINTS] = Joints(here.stopping, here.admits)
+    tickets.register(app.extensions)
+    app.register_blueprint(devices.routes)
+    for call in calls.CALLS:
+        if call.path in _OWN:
+            continue
+        view = _SPECIAL.get((call.method, call.path)) or _general(call)
+        name = f"gateway {call.method} {call.path}"
+        app.add_url_rule(call.path, name, view, methods=[call.method])
+        if call.path.endswith("/terminal"):
+            app.add_url_rule(call.path, name, view, methods=["GET"], websocket=True)
+    app.add_url_rule("/api/nodes", "gateway nodes", nodes, methods=["GET"])
+
+
+def _general(call: calls.Call) -> Callable[..., Response]:
+    if call.method == "GET" and call.path in scatter.LISTS:
+        return listed
+    if call.path.startswith("/api/recipients/"):
+        return by_node_id
+    if "/<id>" in call.path:
+        return forms.accepted(_form_by_id) if call.path in _FORMS else by_id
+    return by_name
+
+
+# -- to one node ---------------------------------------------------------------------------------------------------------
+
+
+def by_id(id: str) -> Response:
+    """To the node of the session or message that the path names."""
+    node, inner = locate(id)
+    return _pass(node, inner, requests.json_object(required=False) if request.method != "GET" else None)
+
+
+def _form_by_id(id: str) -> Response:
+    node, inner = locate(id)
+    return _pass(node, inner, forms.json_object() if request.method != "GET" else None)
+
+
+def by_node_id(id: str) -> Response:
+    """To the node that the path names; what has such an id is known to no other."""
+    found = gateway().node_of(id)
+    if found is None:
+        raise NotFound("Here such an id names its node: <node>~<id>.")
+    return _pass(*found, requests.json_object(required=False) if request.method != "GET" else None)
+
+
+def by_name() -> Response:
+    """To the node that `?node=` names."""
+    node = _named(request.args.get("node"))
+    if node is None:
+        raise InvalidRequest(
+            "Each node has its own: say which with `?node=NAME`. GET /api/nodes lists them.", code="node_needed"
+        )
+    return _pass(node, "", requests.json_object(required=False) if request.method != "GET" else None)
+
+
+@forms.accepted
+def chat() -> Response:
+    """To the node of the session, or to the node that is chosen for a new one."""
+    tree = forms.json_object()
+    session = tree.get("sessionId")
+    if isinstance(session, str) and session.strip():
+        return _pass(locate(session)[0], "", tree)
+    return _placed(tree)
+
+
+def create() -> Response:
+    """To the node that is chosen."""
+    return _placed(requests.json_object(required=False))
+
+
+def keep_alive() -> Response:
+    """To the node of the session in the body."""
+    tree = requests.json_object(required=False)
+    session = tree.get("sessionId")
+    if not isinstance(session, str) or not session.strip():
+        raise InvalidRequest("Session ID is required", code="invalid_field", data={"field": "sessionId"})
+    return _pass(locate(session)[0], "", tree)
+
+
+def _pass(node: Node, inner: str, tree: dict[str, Any] | None) -> Response:
+    """This request, with the ids as the node knows them, at that node."""
+    assert request.url_rule is not None
+    path = request.url_rule.rule.replace("<id>", inner)
+    query = {name: value for name, value in request.args.items() if name != "node"}
+    query = ids.inward(query, _IDS, lambda id: ids.split(id)[1])
+    key = None
+    if request.method != "GET":
+        key = _key(tree or {})
+    if tree is not None:
+        tree = ids.inward(tree, _IDS, lambda id: ids.split(id)[1])
+    wait = _wait(query if tree is None else tree, path)
+    if wait <= 0:
+        return forward(node, path, query, tree, key=key, wait=0.0)
+    here = api()
+    with here.holds.held() as free:
+        if not free:
+            wait = 0.0
+            if tree is not None:
+                tree["wait"] = 0
+            else:
+                query["wait"] = "0"
+        return forward(node, path, query, tree, key=key, wait=wait)
+
+
+def _key(tree: dict[str, Any]) -> str:
+    """The key of this request, the caller's or one for it: the same whenever it is asked for."""
+    known: str | None = g.get("request_id")
+    return known or requests.idempotency_key(tree.get("requestId"))
+
+
+def _wait(asked: dict[str, Any], path: str) -> float:
+    """How long the node may be held, in seconds."""
+    default = api().config.api.wait_seconds if path == "/api/chat" else 0.0
+    try:
+        return min(float(asked.get("wait", default) or 0.0), requests.MAX_WAIT_SECONDS)
+    except (TypeError, ValueError):
+        return 0.0  # the node refuses it
+
+
+def locate(id: str) -> tuple[Node, str]:
+    """The node of a session or message, and its id there; a bare id is looked for at all. Raise NotFound or Unavailable."""
+    there = gateway()
+    found = there.node_of(id)
+    if found is not None:
+        return found
+    known = there.located.get(id.lower())
+    if known is not None:
+        return there.nodes.get(known), id
+    kind = "messages" if id.startswith("m_") else "sessions"
+    parts = scatter.gather(f"/api/{kind}/{quote(id, safe='')}", {}, keep=False, refuse=False)
+    owners = [part.node for part in parts if part.status == 200 and part.body is not None]
+    if owners:
+        there.located.note(id.lower(), owners[0].name)
+        return owners[0], id
+    missing = [part.node.name for part in parts if part.state != "ok" or part.status >= 500]
+    if missing:
+        raise Unavailable(
+            f"No node that answers knows it, and {', '.join(missing)} cannot be asked now.",
+            code="node_unreachable",
+            data={"nodes": missing, "retryAfter": 2},
+        )
+    raise NotFound("Message not found." if kind == "messages" else "Session not found.")
+
+
+# -- to a node that is chosen ----------------------------------------------------------------------------------------------
+
+
+def _placed(tree: dict[str, Any]) -> Response:
+    named = tree.pop("node", None) or request.args.get("node")
+    resumed, _ = ids.split(str(tree.get("resume") or ""))
+    key, there = _key(tree), gateway()
+    if named or resumed:
+        node, choice = _named(named or resumed), placement.Choice(str(named or resumed), "it was named")
+    elif before := there.placed.get(key):
+        node, choice = there.nodes.get(before), placement.Choice(before, f"{before} has had this request before")
+    else:
+        choice = placement.choose(_rooms(str(tree.get("projectPath") or "")))
+        node = there.nodes.get(choice.node)
+    assert node is not None
+    there.placed.note(key, node.name)
+    response = _pass(node, "", tree)
+    if response.is_json and isinstance(body := response.get_json(), dict):
+        told = json_response(
+            {**body, "placement": {"node": choice.node, "reason": choice.reason}}, response.status_code
+        )
+        told.headers.extend(
+            {name: value for name, value in response.headers.items() if name not in ("Content-Type", "Content-Length")}
+        )
+        return told
+    response.headers["Pilotlight-Placement"] = choice.node
+    return response
+
+
+def _rooms(project: str) -> list[placement.Room]:
+    rooms = []
+    for part in scatter.gather("/api/sessions/active", {}, keep=False):
+        if part.body is None or part.status != 200:
+            continue
+        stats = part.tree["stats"]
+        has = any(one.get("projectPath") == project for one in part.tree["sessions"])
+        rooms.append(placement.Room(part.node.name, stats["availableSlots"], stats["maxSessions"], has))
+    return rooms
+
+
+def _named(name: Any) -> Node | None:
+    return gateway().nodes.get(str(name).lower()) if name else None
+
+
+# -- to all ------------------------------------------------------------------------------------------------------------------
+
+
+def listed() -> Response:
+    """From all nodes, or from the one that `?node=` names."""
+    assert request.url_rule is not None
+    if (node := _named(request.args.get("node"))) is not None:
+        return _pass(node, "", None)
+    session = request.args.get("session")
+    if session is not None:
+        return _pass(locate(session)[0], "", None)
+    path = request.url_rule.rule
+    return json_response(scatter.merged(path, scatter.gather(path, request.args.to_dict())))
+
+
+def metrics() -> Response:
+    """For Prometheus, each sample with the label `node`."""
+    text = scatter.exposition(scatter.gather("/metrics", {}, keep=False))
+    return Response(text, content_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+@public
+def health() -> Response:
+    """Healthy (200) when a node answers; unhealthy (503) otherwise."""
+    up = [node for node in gateway().nodes.all() if node.state == "ok"]
+    body = {
+        "status": "healthy" if up else "unhealthy",
+        "version": __version__,
+        "aicliCodeAvailable": bool(up),
+        "timestamp": _now(),
+        "node": {"id": "", "name": "gateway"},
+        "epoch": "",
+        "nodes": {"ok": len(up), "all": len(gateway().nodes.all())},
+    }
+    return json_response(body, 200 if up else 503)
+
+
+def full_health() -> Response:
+    """Node by node."""
+    parts = scatter.gather("/api/health", {}, keep=False)
+    told = [(part, part.tree) for part in parts]
+    checks = [
+        {
+            "name": part.node.name,
+            "status": {"healthy": "ok", "degraded": "warn"}.get(tree.get("status", ""), "fail"),
+            "detail": part.reason or tree.get("status") or "It does not answer.",
+        }
+        for part, tree in told
+    ]
+    bad = sum(check["status"] == "fail" for check in checks)
+    status = (
+        "unhealthy" if bad == len(checks) else "degraded" if any(c["status"] != "ok" for c in checks) else "healthy"
+    )
+    body = {
+        "status": status,
+        "version": __version__,
+        "aicliCodeAvailable": any(tree.get("aicliCodeAvailable") for _, tree in told),
+        "activeSessions": sum(tree.get("activeSessions", 0) for _, tree in told),
+        "sessionCount": sum(tree.get("sessionCount", 0) for _, tree in told),
+        "resources": {part.node.name: tree.get("resources") for part, tree in told},
+        "checks": checks,
+        "timestamp": _now(),
+        "node": {"id": "", "name": "gateway"},
+        "epoch": "",
+        "nodes": [part.view() for part in parts],
+    }
+    return json_response(body, 503 if status == "unhealthy" else 200)
+
+
+def nodes() -> Response:
+    """The nodes, each with its state and since when that is known."""
+    return json_response({"success": True, "nodes": [node.view() for node in gateway().nodes.all()]})
+
+
+@public
+def link(token: str) -> Response:
+    """A link in a notification: of the node that knows it."""
+    refused: Response | None = None
+    for node in gateway().nodes.all():
+        if node.state == "ok":
+            g.identity = None
+            response = forward_link(node, token)
+            if response.status_code != 404:
+                return response
+            refused = response
+    if refused is None:
+        raise Unavailable("No node answers now.", code="node_unreachable", data={"retryAfter": 2})
+    return refused
+
+
+def forward_link(node: Node, token: str) -> Response:
+    """The link, at this node: the link itself is what lets in."""
+    path = target(f"/api/notifications/links/{token}", {})
+    reply = gateway().upstream.send(
+        node, "POST", path, {"Content-Type": "application/json"}, b"{}", timeout=60, acts=True
+    )
+    response = Response(reply.read(), reply.status, content_type=reply.headers.get("Content-Type", "application/json"))
+    return response
+
+
+# -- streams -------------------------------------------------------------------------------------------------------------------
+
+
+@tickets.takes("events")
+def events() -> Response:
+    """Follow all journals: from `Last-Event-ID` or `since`, or from now on."""
+    asked = requests.query(EventsQuery)
+    last, field = request.headers.get("Last-Event-ID") or asked.since, "Last-Event-ID"
+    start = cursor.parse(last, field if request.headers.get("Last-Event-ID") else "since") if last else None
+    kinds = frozenset(kind.strip() for kind in asked.kinds.split(",") if kind.strip()) if asked.kinds else None
+    session = None
+    if asked.session is not None:
+        node, inner = locate(asked.session)
+        session = ids.outside(node.name, inner)
+    here = api()
+    source = here.feed
+    assert isinstance(source, Merged)
+    wanted = Filter(session=session, kinds=kinds)
+    return responses.respond(here, lambda inbox, gone: Reader(source, inbox, wanted, start).texts(gone))
+
+
+@tickets.takes("events")
+def stream(id: str) -> Response:
+    """Follow one conversation, at its node."""
+    node, inner = locate(id)
+    assert request.url_rule is not None
+    query = {name: value for name, value in request.args.items() if name != "ticket"}
+    return forward(node, request.url_rule.rule.replace("<id>", inner), query, None, key=None, wait=0.0)
+
+
+def ticket() -> Response:
+    """Leave to open one stream here, of a session or of everything."""
+    wish = requests.action(terminals.TicketRequest, key=False)
+    session = None
+    if wish.session is not None or wish.mode != "events":
+        node, inner = locate(wish.session or "")
+        session = (wish.session or "").lower()
+        if scatter.missing(node, f"/api/sessions/{inner}"):
+            raise NotFound("Session not found.")
+    if wish.mode == "write":
+        need("admin")
+    secret = tickets.tickets().issue(g.identity, wish.mode, session)
+    return json_response({"success": True, "ticket": secret, "expiresIn": tickets.TICKET_SECONDS}, 201)
+
+
+@tickets.takes("terminal")
+def terminal(id: str) -> Response:
+    """The terminal of a session, joined to the node's."""
+    asked = requests.query(terminals.TerminalQuery)
+    if asked.mode == "write":
+        need("admin")
+    terminals.handshake()
+    node, inner = locate(id)
+    query = {name: value for name, value in request.args.items() if name not in ("ticket", "node")}
+    joints: Joints = current_app.extensions[_JOINTS]
+    return join(joints, node, target(f"/api/sessions/{inner}/terminal", query), g.identity)
+
+
+def _now() -> int:
+    return int(time.time() * 1000)
+
+
+def push_key() -> Response:
+    """Each node signs its own pushes."""
+    if request.args.get("node"):
+        return by_name()
+    raise Conflict(
+        "Pushes are sent by the nodes, each with a key of its own: sign up at each, or use a channel of the configuration.",
+        code="not_at_a_gateway",
+    )
+
+
+_SPECIAL: dict[tuple[str, str], Callable[..., Response]] = {
+    ("POST", "/api/chat"): chat,
+    ("POST", "/api/sessions"): create,
+    ("POST", "/api/sessions/keep-alive"): keep_alive,
+    ("GET", "/metrics"): metrics,
+    ("GET", "/health"): health,
+    ("GET", "/api/health"): full_health,
+    ("GET", "/api/events"): events,
+    ("GET", "/api/sessions/<id>/stream"): stream,
+    ("POST", "/api/tickets"): ticket,
+    ("GET", "/api/sessions/<id>/terminal"): terminal,
+    ("GET", "/api/notifications/key"): push_key,
+    ("POST", "/api/notifications/links/<token>"): link,
+}

@@ -1,0 +1,288 @@
+"""Requests to nodes: kept connections, deadlines, and an honest word when it is not known what became of one.
+
+What must not regress: before a connection stands nothing was done (503, `node_unreachable`); once a request that acts may have
+been read, its failure is "unknown" (504, `outcome_unknown`) and never "failed"; the one repeat that is made here, when a kept
+connection turns out to be dead, goes to the same node with the same key. A link that was cut is noticed by the
+kernel's keep-alive.
+"""
+
+from __future__ import annotations
+
+import http.client
+import select
+import socket
+import ssl
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from functools import lru_cache
+from urllib.parse import urlsplit
+
+import msgspec
+
+from api.gateway.nodes import Address, Answer, Node, away
+from shared.access.persons import EXPECT_HEADER
+from shared.errors import DeadlineExceeded, Unavailable
+
+CONNECT_SECONDS = 2.0
+PROBE_SECONDS = 2.0
+KEPT = 16
+"""Connections that are kept for a node."""
+
+_DEAD_AFTER = {"TCP_KEEPIDLE": 5, "TCP_KEEPINTVL": 3, "TCP_KEEPCNT": 4, "TCP_USER_TIMEOUT": 15_000}
+CHUNK = 64 * 1024
+
+
+class Reply:
+    """A node's answer. Read it whole, or leave it: then its connection is closed."""
+
+    def __init__(self, kept: Kept, connection: http.client.HTTPConnection, response: http.client.HTTPResponse) -> None:
+        self.status = response.status
+        self.headers = response.headers
+        self._kept, self._connection, self._response = kept, connection, response
+
+    def read(self) -> bytes:
+        """All of it; the connection is kept. Raise DeadlineExceeded when it breaks off."""
+        try:
+            body = self._response.read()
+        except (OSError, http.client.HTTPException) as error:
+            self.close()
+            raise DeadlineExceeded(f"The node's answer broke off ({error}).", code="outcome_unknown") from None
+        if self._response.will_close:
+            self.close()
+        else:
+            self._kept.give(self._connection)
+        return body
+
+    def chunks(self) -> Iterator[bytes]:
+        """As it comes. It ends early when the node does."""
+        with suppress(OSError, http.client.HTTPException, ValueError):
+            while data := self._response.read1(CHUNK):
+                yield data
+
+    def lines(self) -> Iterator[bytes]:
+        """The same, line by line."""
+        with suppress(OSError, http.client.HTTPException, ValueError):
+            while line := self._response.readline(1024 * 1024 * 64):
+                yield line
+
+    def hang_up(self) -> None:
+        """End whoever reads it, from another thread."""
+        if (sock := self._connection.sock) is not None:
+            with suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """Leave it."""
+        self._response.close()
+        self._connection.close()
+
+
+class Kept:
+    """The connections to one address that nobody uses."""
+
+    def __init__(self, address: Address) -> None:
+        self._address = address
+        self._lock = threading.Lock()
+        self._idle: list[http.client.HTTPConnection] = []
+
+    def take(self) -> http.client.HTTPConnection | None:
+        """One that stands, as far as can be seen."""
+        while True:
+            with self._lock:
+                if not self._idle:
+                    return None
+                connection = self._idle.pop()
+            if connection.sock is not None and not select.select([connection.sock], [], [], 0)[0]:
+                return connection
+            connection.close()
+
+    def give(self, connection: http.client.HTTPConnection) -> None:
+        """Keep it for the next."""
+        with self._lock:
+            if len(self._idle) < KEPT:
+                self._idle.append(connection)
+                return
+        connection.close()
+
+    def fresh(self, timeout: float) -> http.client.HTTPConnection:
+        """A new one. Raise OSError."""
+        connection = http.client.HTTPConnection("placeholder")
+        connection.sock = connect(self._address, min(timeout, CONNECT_SECONDS))
+        return connection
+
+
+class Upstream:
+    """Everything that is asked of nodes goes through here."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._kept: dict[Address, Kept] = {}
+        self._asking: set[http.client.HTTPConnection] = set()
+
+    def close(self) -> None:
+        """End what still waits for a node: it is told that nobody knows, before this process goes."""
+        with self._lock:
+            asking = list(self._asking)
+        for connection in asking:
+            if connection.sock is not None:
+                with suppress(OSError):
+                    connection.sock.shutdown(socket.SHUT_RDWR)
+
+    def send(
+        self,
+        node: Node,
+        method: str,
+        target: str,
+        headers: Mapping[str, str],
+        body: bytes | None = None,
+        *,
+        timeout: float,
+        acts: bool = False,
+    ) -> Reply:
+        """The head of the answer. Raise Unavailable when nothing was done, DeadlineExceeded when that is not known."""
+        told = {EXPECT_HEADER: node.id, **headers} if node.id else dict(headers)
+        kept = self._of(node.address)
+        connection = kept.take()
+        if connection is not None:
+            with suppress(ConnectionError, http.client.RemoteDisconnected):
+                return self._ask(kept, connection, node, method, target, told, body, timeout, acts, again=True)
+        try:
+            connection = kept.fresh(timeout)
+        except OSError as error:
+            raise away(node, str(error)) from None
+        return self._ask(kept, connection, node, method, target, told, body, timeout, acts, again=False)
+
+    def _ask(
+        self,
+        kept: Kept,
+        connection: http.client.HTTPConnection,
+        node: Node,
+        method: str,
+        target: str,
+        headers: dict[str, str],
+        body: bytes | None,
+        timeout: float,
+        acts: bool,
+        *,
+        again: bool,
+    ) -> Reply:
+        assert connection.sock is not None
+        connection.sock.settimeout(timeout)
+        with self._lock:
+            self._asking.add(connection)
+        try:
+            _write(connection, node.address, method, target, headers, body)
+            response = connection.getresponse()
+        except (OSError, http.client.HTTPException) as error:
+            connection.close()
+            if again and isinstance(error, ConnectionError):
+                raise
+            raise _unknown(node, error) if acts else away(node, str(error) or type(error).__name__) from None
+        finally:
+            with self._lock:
+                self._asking.discard(connection)
+        if response.status == 421:
+            connection.close()
+            raise away(node, "another node is at its address")
+        return Reply(kept, connection, response)
+
+    def _of(self, address: Address) -> Kept:
+        with self._lock:
+            return self._kept.setdefault(address, Kept(address))
+
+
+def _write(
+    connection: http.client.HTTPConnection,
+    address: Address,
+    method: str,
+    target: str,
+    headers: dict[str, str],
+    body: bytes | None,
+) -> None:
+    connection.putrequest(method, urlsplit(address.url).path + target, skip_host=True, skip_accept_encoding=True)
+    for name, value in {"Host": host_of(address), "Authorization": f"Bearer {address.token}", **headers}.items():
+        connection.putheader(name, value)
+    if body is not None:
+        connection.putheader("Content-Length", str(len(body)))
+    connection.endheaders(body)
+
+
+def host_of(address: Address) -> str:
+    """What the Host header says."""
+    return address.host or urlsplit(address.url).netloc.rpartition("@")[2]
+
+
+def connect(address: Address, timeout: float) -> socket.socket:
+    """A connection, with TLS where that is asked for. Raise OSError."""
+    sock = dial(address, timeout)
+    parts = urlsplit(address.url)
+    if parts.scheme == "https":
+        try:
+            return context(address.ca_file).wrap_socket(sock, server_hostname=parts.hostname)
+        except OSError:
+            sock.close()
+            raise
+    return sock
+
+
+def dial(address: Address, timeout: float) -> socket.socket:
+    """A TCP connection that notices when the link is cut. Raise OSError."""
+    parts = urlsplit(address.url)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    sock = socket.create_connection((address.at or parts.hostname or "", port), timeout)
+    try:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for name, value in _DEAD_AFTER.items():
+            if hasattr(socket, name):  # macOS calls some of them otherwise, and has defaults for those
+                sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+@lru_cache(64)
+def context(ca_file: str | None) -> ssl.SSLContext:
+    """What a node's certificate is held against."""
+    return ssl.create_default_context(cafile=ca_file)
+
+
+def _unknown(node: Node, error: Exception) -> DeadlineExceeded:
+    return DeadlineExceeded(
+        f"The node {node.name} did not answer ({error or type(error).__name__}); it is not known whether it has taken this. "
+        "Send it again with the same request id: nothing is done twice.",
+        code="outcome_unknown",
+        data={"node": node.name, "retryAfter": 1},
+    )
+
+
+class _Who(msgspec.Struct):
+    id: str
+    name: str
+
+
+class _Health(msgspec.Struct):
+    node: _Who | None = None
+    epoch: str | None = None
+    status: str = ""
+
+
+def probe(address: Address) -> Answer:
+    """Who is at this address. Raise OSError or Unavailable."""
+    node = Node(address.name or address.at or "?", "ok", address)
+    connection = Kept(address).fresh(PROBE_SECONDS)
+    try:
+        assert connection.sock is not None
+        connection.sock.settimeout(PROBE_SECONDS)
+        _write(connection, address, "GET", "/health", {}, None)
+        body = connection.getresponse().read()
+        health = msgspec.json.decode(body, type=_Health)
+    except (http.client.HTTPException, msgspec.MsgspecError) as error:
+        raise away(node, f"what answers there is no pilotlight: {error}") from None
+    finally:
+        connection.close()
+    if health.node is None:
+        raise Unavailable("It does not say which node it is: it was never started, or is older than this gateway.")
+    return Answer(health.node.id, health.node.name, health.epoch or "", health.status == "healthy")
