@@ -40,3 +40,18 @@ def text(places: Mapping[str, Place]) -> str:
     return ",".join(
         f"{node}:{f'{place.epoch}:' if place.epoch else ''}{place.seq}" for node, place in sorted(places.items())
     )
+
+
+def further(pages: Mapping[str, str]) -> str | None:
+    """The place behind a page of a list that has pages at these nodes; None at its end."""
+    return ",".join(f"{node}:{page}" for node, page in sorted(pages.items())) or None
+
+
+def pages(text: str | None) -> dict[str, str] | None:
+    """The same read back: what each node said was its own. Raise InvalidRequest."""
+    if text is None:
+        return None
+    found = {name: page for name, mark, page in (part.partition(":") for part in text.split(",")) if mark and page}
+    if not found or any(re.fullmatch(NAME, name) is None for name in found):
+        raise InvalidRequest("`after` must be the `next` of the page before.", data={"field": "after"})
+    return found

@@ -37,7 +37,7 @@ _OWN = frozenset({"/", "/api/openapi.json", "/api/docs", "/api/sign-in", "/api/s
                   "/api/devices/invitations", "/api/devices/<id>"})  # fmt: skip
 """What a gateway answers itself, as a node does: the routes are the same."""
 
-_IDS = ("sessionId", "session", "resume")
+_IDS = ("sessionId", "session", "resume", "beginsWith")
 _JOINTS = "pilotlight.joints"
 
 
@@ -61,7 +61,7 @@ def register(app: Flask) -> None:
 def _general(call: calls.Call) -> Callable[..., Response]:
     if call.method == "GET" and call.path in scatter.LISTS:
         return listed
-    if call.path.startswith("/api/recipients/"):
+    if call.path.startswith(("/api/recipients/", "/api/rules/")):
         return by_node_id
     if "/<id>" in call.path:
         return forms.accepted(_form_by_id) if call.path in _FORMS else by_id
@@ -71,7 +71,7 @@ def _general(call: calls.Call) -> Callable[..., Response]:
 # -- to one node ---------------------------------------------------------------------------------------------------------
 
 
-def by_id(id: str) -> Response:
+def by_id(id: str, **rest: str) -> Response:
     """To the node of the session or message that the path names."""
     node, inner = locate(id)
     return _pass(node, inner, requests.json_object(required=False) if request.method != "GET" else None)
@@ -128,6 +128,8 @@ def _pass(node: Node, inner: str, tree: dict[str, Any] | None) -> Response:
     """This request, with the ids as the node knows them, at that node."""
     assert request.url_rule is not None
     path = request.url_rule.rule.replace("<id>", inner)
+    for name, value in (request.view_args or {}).items():
+        path = path.replace(f"<{name}>", value)
     query = {name: value for name, value in request.args.items() if name != "node"}
     query = ids.inward(query, _IDS, lambda id: ids.split(id)[1])
     key = None
@@ -244,8 +246,12 @@ def listed() -> Response:
     session = request.args.get("session")
     if session is not None:
         return _pass(locate(session)[0], "", None)
-    path = request.url_rule.rule
-    return json_response(scatter.merged(path, scatter.gather(path, request.args.to_dict())))
+    begin = ids.split(request.args.get("beginsWith", ""))[0]
+    if begin is not None:
+        return _pass(gateway().nodes.get(begin), "", None)
+    path, query = request.url_rule.rule, request.args.to_dict()
+    parts = scatter.gather(path, query, pages=cursor.pages(query.pop("after", None)))
+    return json_response(scatter.merged(path, parts))
 
 
 def metrics() -> Response:

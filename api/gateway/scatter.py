@@ -18,7 +18,7 @@ from typing import Any, Literal
 import msgspec
 from flask import g
 
-from api.gateway import ids
+from api.gateway import cursor, ids
 from api.gateway.here import Gateway, gateway, person, target
 from api.gateway.nodes import Node
 from shared.access.tokens import Identity
@@ -55,14 +55,21 @@ class Part:
         return msgspec.json.decode(self.body or b"{}")
 
 
-def gather(path: str, query: dict[str, str], *, keep: bool = True, refuse: bool = True) -> list[Part]:
+def gather(
+    path: str,
+    query: dict[str, str],
+    *,
+    keep: bool = True,
+    refuse: bool = True,
+    pages: dict[str, str] | None = None,
+) -> list[Part]:
     """What every node answers to this GET. `keep`: what it said last stands in for one that does not. `refuse`: raise the refusal
-    when all that answer refuse."""
+    when all that answer refuse. `pages`: only these nodes, each behind its own page."""
     there, identity = gateway(), g.identity
     seconds = max(LONG_SECONDS if path in _LONG else 0.0, there.nodes.file.timeout_seconds)
-    nodes = there.nodes.all()
+    nodes = [node for node in there.nodes.all() if pages is None or node.name in pages]
     asked = {
-        node.name: _pool.submit(_ask, there, node, path, query, identity, seconds)
+        node.name: _pool.submit(_ask, there, node, path, _page(query, pages, node), identity, seconds)
         for node in nodes
         if node.state == "ok"
     }
@@ -79,6 +86,10 @@ def gather(path: str, query: dict[str, str], *, keep: bool = True, refuse: bool 
     ):
         raise refusal(told[0])
     return parts
+
+
+def _page(query: dict[str, str], pages: dict[str, str] | None, node: Node) -> dict[str, str]:
+    return query if pages is None else {**query, "after": pages[node.name]}
 
 
 def missing(node: Node, path: str) -> bool:
@@ -132,7 +143,9 @@ def _part(
 def merged(path: str, parts: list[Part]) -> dict[str, Any]:
     """One answer of the shape that one node's has, with `nodes` beside."""
     said = [(part.node.name, part.tree) for part in parts if part.body is not None and part.status == 200]
-    return {"success": True, **_MERGES[path](said), "nodes": [part.view() for part in parts]}
+    pages = {node: tree["next"] for node, tree in said if isinstance(tree.get("next"), str)}
+    further = {"next": cursor.further(pages)} if any("next" in tree for _, tree in said) else {}
+    return {"success": True, **further, **_MERGES[path](said), "nodes": [part.view() for part in parts]}
 
 
 Said = list[tuple[str, dict[str, Any]]]
@@ -230,6 +243,34 @@ def _recipients(said: Said) -> dict[str, Any]:
     return {"recipients": found}
 
 
+def _rules(said: Said) -> dict[str, Any]:
+    return {
+        "rules": [
+            {**rule, "id": ids.outside(node, rule["id"]) if rule.get("id") else None, "node": node}
+            for node, tree in said
+            for rule in tree["rules"]
+        ]
+    }
+
+
+def _folders(said: Said) -> dict[str, Any]:
+    whole = {name: value for _, tree in said for name, value in tree.items() if name not in ("success", "folders")}
+    return {**whole, "folders": [{**one, "node": node} for node, tree in said for one in tree["folders"]]}
+
+
+def _event_page(said: Said) -> dict[str, Any]:
+    """The newest of each; the page before them is asked for with `node`."""
+    events = [
+        {**event, "session": ids.outside(node, event["session"]) if event.get("session") else None, "node": node}
+        | {"data": ids.outward(event.get("data"), node)}
+        for node, tree in said
+        for event in tree["events"]
+    ]
+    further = {node: tree["next"] for node, tree in said if tree.get("next") is not None}
+    events.sort(key=lambda event: event.get("at") or 0, reverse=True)
+    return {"events": events, "next": None, "nextByNode": further, "epoch": ""}
+
+
 def _notices(said: Said) -> dict[str, Any]:
     found = [
         ids.outward(one, node) | {"recipient": ids.outside(node, one["recipient"]), "node": node}
@@ -251,6 +292,9 @@ _MERGES: dict[str, Callable[[Said], dict[str, Any]]] = {
     "/api/settings": _settings,
     "/api/recipients": _recipients,
     "/api/notifications": _notices,
+    "/api/rules": _rules,
+    "/api/folders": _folders,
+    "/api/events/page": _event_page,
 }
 LISTS = frozenset(_MERGES)
 """The calls that are answered from all nodes."""

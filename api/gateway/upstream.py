@@ -232,6 +232,8 @@ def dial(address: Address, timeout: float) -> socket.socket:
     port = parts.port or (443 if parts.scheme == "https" else 80)
     sock = socket.create_connection((address.at or parts.hostname or "", port), timeout)
     try:
+        if sock.getsockname() == sock.getpeername():  # a port of this machine at which nobody listens may meet itself
+            raise ConnectionRefusedError("nobody listens there")
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         for name, value in _DEAD_AFTER.items():

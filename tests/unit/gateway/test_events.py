@@ -15,6 +15,7 @@ from api.gateway import cursor
 from api.gateway.cursor import Place
 from shared.errors import InvalidRequest
 from tests.gateway_double import Gateway, Node
+from tests.harness import until
 
 PATIENCE = 10.0
 
@@ -31,6 +32,8 @@ class Listener:
         self._ready = threading.Event()
         threading.Thread(target=self._read, daemon=True).start()
         assert self._ready.wait(PATIENCE)
+        answer = {node.name for node in ask.gateway.nodes.all() if node.state == "ok"}
+        until(lambda: answer <= set(ask.feed.heads()), "every node that answers is followed")
 
     def _read(self) -> None:
         for chunk in self._response.iter_encoded():

@@ -55,6 +55,19 @@ def test_what_one_was_told_is_no_answer_for_another(ask: Gateway, two: Node) -> 
     assert (answer.json["sessions"], states(answer)["n2"]) == ([], "unreachable")
 
 
+def test_pages_of_a_list_go_on_at_each_node(
+    ask: Gateway, one: Node, two: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    views = [one.supervisor.add_session() for _ in range(2)]
+    pages = {None: {"sessions": views[:1], "next": "1.x"}, "1.x": {"sessions": views[1:], "next": None}}
+    monkeypatch.setattr(one.supervisor, "op_session_list", lambda asked: pages[asked.after])
+    first = ask("GET", "/api/sessions?limit=1").json
+    assert (len(first["sessions"]), first["next"]) == (1, "n1:1.x")
+    rest = ask("GET", "/api/sessions?limit=1&after=n1:1.x").json
+    assert ([view["id"] for view in rest["sessions"]], rest["next"]) == ([f"n1~{views[1]['id']}"], None)
+    assert ask("GET", "/api/sessions?after=1").status_code == 400
+
+
 def test_a_refusal_of_all_is_a_refusal(ask: Gateway) -> None:
     answer = ask("GET", "/api/sessions?state=sleepy")
     assert (answer.status_code, answer.json["code"]) == (400, "invalid_field")
