@@ -19,8 +19,9 @@ from typing import Any
 from shared.config import ClaudeConfig
 from shared.errors import StartFailed
 from shared.foreign_file import SMALL, read_foreign
-from supervisor.claude import private_arguments, protection, release, set_up
-from supervisor.claude.set_up import EDITOR_NAME
+from supervisor.claude import private_arguments, release
+from supervisor.claude.settings import protection, set_up
+from supervisor.claude.settings.set_up import EDITOR_NAME
 
 RESUME_QUESTION = ("CLAUDE_CODE_RESUME_THRESHOLD_MINUTES", "CLAUDE_CODE_RESUME_TOKEN_THRESHOLD")
 NEVER = "1000000000"

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 
-from supervisor.claude.prompts import same_prompt
+from supervisor.claude.texts.prompts import same_prompt
 
 _BLOCKED = "UserPromptSubmit operation blocked by hook:"
 _STOPPED = "Operation stopped by hook:"

@@ -18,7 +18,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from shared.errors import Conflict, PilotlightError, Unavailable
-from supervisor.claude.prompts import may_be_draft_of
+from supervisor.claude.texts.prompts import may_be_draft_of
 from supervisor.lifecycle import one_message
 from supervisor.session.session import Session
 from supervisor.session.states import State

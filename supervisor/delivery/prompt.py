@@ -17,8 +17,8 @@ from collections.abc import Awaitable, Callable
 
 from shared.errors import Conflict, PilotlightError
 from supervisor.claude import command_line
-from supervisor.claude.prompts import may_be_draft_of
 from supervisor.claude.screen import ScreenReading
+from supervisor.claude.texts.prompts import may_be_draft_of
 from supervisor.delivery import chat_mode, interrupt, prompt_box, queue, slash_commands
 from supervisor.delivery.prompt_box import EDITOR_SECONDS
 from supervisor.failpoints import failpoint

@@ -11,7 +11,7 @@ import time
 import uuid
 
 from shared.errors import Conflict, PilotlightError
-from supervisor.claude import keybindings
+from supervisor.claude.settings import keybindings
 from supervisor.failpoints import failpoint
 from supervisor.session.session import Session
 from supervisor.terminal.terminal import Terminal

@@ -15,8 +15,8 @@ import time
 from collections.abc import Callable
 
 from shared.errors import PilotlightError
-from supervisor.claude.prompts import may_be_draft_of
-from supervisor.claude.slash_commands import completions
+from supervisor.claude.texts.prompts import may_be_draft_of
+from supervisor.claude.texts.slash_commands import completions
 from supervisor.delivery import prompt_box
 from supervisor.session import receipts
 from supervisor.session.session import Session

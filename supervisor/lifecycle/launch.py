@@ -17,8 +17,9 @@ import msgspec
 from shared.errors import Conflict, StartFailed, StorageFailed
 from shared.foreign_file import Unreadable
 from supervisor.claude import command_line as command
-from supervisor.claude import print_mode, protection, status_file
+from supervisor.claude import print_mode, status_file
 from supervisor.claude.home import find_transcript, holds_conversation, transcript_path
+from supervisor.claude.settings import protection
 from supervisor.holder import files
 from supervisor.session import hook_silence
 from supervisor.session.session import Session

@@ -14,7 +14,7 @@ import msgspec
 from shared.bus import events
 from shared.errors import Conflict, PilotlightError, StartFailed
 from supervisor.claude import command_line, print_mode
-from supervisor.claude.prompts import WHITE
+from supervisor.claude.texts.prompts import WHITE
 from supervisor.lifecycle import ending, restart_policy, scheduled_work
 from supervisor.lifecycle.restart_policy import Exit
 from supervisor.session import print_stream, receipts

@@ -13,7 +13,7 @@ import msgspec
 
 from shared.bus import events
 from shared.errors import Conflict
-from supervisor.claude.set_up import EDITOR_NAME
+from supervisor.claude.settings.set_up import EDITOR_NAME
 from supervisor.lifecycle.launch import fill_directories
 from supervisor.session.session import Session
 from supervisor.store.store import MessageRecord

@@ -12,7 +12,7 @@ from msgspec import UNSET, UnsetType
 from shared.bus import events
 from shared.bus.messages import MessageKind
 from shared.bus.operations import SendMessage
-from supervisor.claude import normalization
+from supervisor.claude.texts import normalization
 from supervisor.session import attachments
 from supervisor.session.session import Session
 from supervisor.store.store import MessageRecord, Store, now_ms

@@ -9,7 +9,8 @@ from typing import Any
 from shared.config import LimitsConfig, NotifyConfig
 from shared.errors import PilotlightError
 from shared.foreign_file import SMALL, read_foreign
-from supervisor.claude import command_line, keybindings, release, set_up
+from supervisor.claude import command_line, release
+from supervisor.claude.settings import keybindings, set_up
 from supervisor.lifecycle.launch import other_home
 from supervisor.pool import resources
 from supervisor.pool.pool import Pool

@@ -18,7 +18,7 @@ from shared.bus.messages import MessageKind, MessageView, Sent, SessionView
 from shared.bus.operations import OPENS, SENDS, CreateSession, SendMessage
 from shared.errors import Busy, Conflict, NotFound, PilotlightError, StorageFailed
 from supervisor import clock
-from supervisor.claude import normalization
+from supervisor.claude.texts import normalization
 from supervisor.lifecycle import holder_link, recycling
 from supervisor.lifecycle.launch import has_transcript, refuse_lost
 from supervisor.pool import accepting, opening

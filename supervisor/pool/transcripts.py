@@ -12,7 +12,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from supervisor.claude import set_up
+from supervisor.claude.settings import set_up
 from supervisor.pool.pool import Pool
 
 LOOK_SECONDS = 3600.0

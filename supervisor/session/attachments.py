@@ -22,7 +22,7 @@ from typing import Any
 
 from shared.bus.messages import MAX_ATTACHMENT_BYTES, MAX_ATTACHMENTS, Attachment
 from shared.errors import InvalidRequest, PilotlightError, StorageFailed, TooLarge
-from supervisor.claude.prompts import check_prompt
+from supervisor.claude.texts.prompts import check_prompt
 
 MAX_NAME_BYTES = 120
 FOLDER = "attachments"

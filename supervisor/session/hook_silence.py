@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from shared.bus import events
-from supervisor.claude import deny_rules, hooks_off
+from supervisor.claude.settings import deny_rules, hooks_off
 
 if TYPE_CHECKING:
     from supervisor.session.session import Session

@@ -18,8 +18,8 @@ import msgspec
 from shared.bus import events
 from shared.foreign_file import read_foreign
 from supervisor.claude.hook_log import DamagedSpool, EditorEvent, HookEvent, parse_log_line
-from supervisor.claude.prompts import same_prompt
 from supervisor.claude.tail import Line
+from supervisor.claude.texts.prompts import same_prompt
 from supervisor.claude.transcript import TranscriptLine, milliseconds, parse_transcript_line, read
 from supervisor.session import (
     backoff,

@@ -14,7 +14,8 @@ from pathlib import Path
 from shared.config import Config
 from shared.errors import Forbidden
 from shared.paths import Paths
-from supervisor.claude import mentions, protection
+from supervisor.claude.settings import protection
+from supervisor.claude.texts import mentions
 from supervisor.store.options import LaunchOptions
 
 LONGEST = 200

@@ -17,8 +17,8 @@ from shared.bus import events
 from shared.bus.messages import SETTLED
 from shared.errors import ErrorBodyLike
 from supervisor import clock
-from supervisor.claude.prompts import same_prompt
-from supervisor.claude.slash_commands import on_screen
+from supervisor.claude.texts.prompts import same_prompt
+from supervisor.claude.texts.slash_commands import on_screen
 from supervisor.failpoints import held
 from supervisor.session import backoff
 from supervisor.session.command_run import CommandRun

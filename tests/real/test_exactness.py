@@ -19,8 +19,8 @@ from typing import Any
 import pytest
 
 from shared.errors import Conflict, InvalidRequest, PilotlightError
-from supervisor.claude import invisible
-from supervisor.claude.prompts import LONG, check_prompt
+from supervisor.claude.texts import invisible
+from supervisor.claude.texts.prompts import LONG, check_prompt
 from supervisor.delivery.prompt import PROOF_SECONDS
 from tests.harness import House
 

@@ -9,7 +9,7 @@ import pytest
 
 from shared.access.tokens import Keyring
 from shared.errors import Forbidden
-from supervisor.claude import mentions
+from supervisor.claude.texts import mentions
 from tests.conftest import MakeHouse
 from tests.harness import House
 

@@ -16,7 +16,7 @@ from shared.bus import events, operations
 from shared.bus.messages import MAX_MESSAGE_BYTES, Request
 from shared.errors import Conflict, InvalidRequest, NotFound, TooLarge
 from supervisor.bus.operations.table import Row
-from supervisor.claude import normalization
+from supervisor.claude.texts import normalization
 from supervisor.history.library import ConversationCatalog
 from supervisor.lifecycle import recycling
 from supervisor.pool import folders

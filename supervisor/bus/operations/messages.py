@@ -13,7 +13,7 @@ from shared.bus.messages import CommandResult, Request
 from shared.bus.operations import SendMessage
 from shared.errors import Conflict, InvalidRequest, NotFound, Unavailable
 from supervisor.bus.operations.table import Row
-from supervisor.claude.slash_commands import check_command
+from supervisor.claude.texts.slash_commands import check_command
 from supervisor.delivery import interrupt, per_message
 from supervisor.pool.pool import Pool
 from supervisor.session import receipts

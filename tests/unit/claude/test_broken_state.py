@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from supervisor.claude.set_up import broken_state
+from supervisor.claude.settings.set_up import broken_state
 
 
 def test_a_damaged_file_is_named_and_a_missing_one_is_not(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from supervisor.claude.set_up import CLEANUP_DAYS, cleanup_days
+from supervisor.claude.settings.set_up import CLEANUP_DAYS, cleanup_days
 from supervisor.pool.transcripts import DAY_SECONDS, is_due
 
 

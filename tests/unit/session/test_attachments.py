@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from shared.bus.messages import MAX_ATTACHMENT_BYTES, Attachment
 from shared.errors import InvalidRequest, TooLarge
-from supervisor.claude.prompts import check_prompt
+from supervisor.claude.texts.prompts import check_prompt
 from supervisor.session import attachments
 
 

@@ -15,7 +15,7 @@ from shared.config import ChatConfig, Config
 from shared.errors import Forbidden
 from shared.paths import resolve
 from supervisor.bus.access import permit
-from supervisor.claude import mentions
+from supervisor.claude.texts import mentions
 from supervisor.session import mention_rules
 from supervisor.session.mention_rules import Reach
 from supervisor.store.options import LaunchOptions

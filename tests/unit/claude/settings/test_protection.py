@@ -9,7 +9,8 @@ import pytest
 
 from shared.config import ClaudeConfig
 from shared.paths import Paths, resolve
-from supervisor.claude import command_line, protection
+from supervisor.claude import command_line
+from supervisor.claude.settings import protection
 
 OWN = str(uuid.UUID("8f18b2f1-c3d4-4b4e-9059-4ce12da03470"))
 

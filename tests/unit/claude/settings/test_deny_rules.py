@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from shared.config import PermissionRule
-from supervisor.claude import hooks_off
-from supervisor.claude.deny_rules import translated
+from supervisor.claude.settings import hooks_off
+from supervisor.claude.settings.deny_rules import translated
 
 
 def deny(tool: str, pattern: str = "*") -> PermissionRule:

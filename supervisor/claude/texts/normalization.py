@@ -19,8 +19,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from shared.errors import UnsendableText
-from supervisor.claude.invisible import without_lost
-from supervisor.claude.prompts import WHITE, check_prompt, leading_blanks
+from supervisor.claude.texts.invisible import without_lost
+from supervisor.claude.texts.prompts import WHITE, check_prompt, leading_blanks
 
 ROUNDS = 8
 """How often what was dropped may let letters compose, and those let more be dropped; two have been seen."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from supervisor.claude.keybindings import ACTION, editor_key, trouble
+from supervisor.claude.settings.keybindings import ACTION, editor_key, trouble
 
 
 def bind(home: Path, *blocks: Any) -> None:

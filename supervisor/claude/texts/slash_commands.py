@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 from shared.errors import InvalidRequest
-from supervisor.claude.prompts import check_prompt
+from supervisor.claude.texts.prompts import check_prompt
 
 MAX_COMMAND = 4000
 _COMMAND = re.compile(r"/(?P<name>[A-Za-z0-9][\w:.-]*)(?P<args>[ \t]+\S.*)?")

@@ -12,9 +12,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from shared.errors import InvalidRequest, PilotlightError, TooLarge, UnsendableText
-from supervisor.claude.invisible import first_lost, is_invisible, without_lost
-from supervisor.claude.normalization import prepare
-from supervisor.claude.prompts import CUT, LONG, check_prompt
+from supervisor.claude.texts.invisible import first_lost, is_invisible, without_lost
+from supervisor.claude.texts.normalization import prepare
+from supervisor.claude.texts.prompts import CUT, LONG, check_prompt
 
 PATIENCE_SECONDS = 0.1
 TRIES = 30

@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from shared.errors import InvalidRequest, TooLarge, UnsendableText
-from supervisor.claude.prompts import CUT, LONG, check_prompt
+from supervisor.claude.texts.prompts import CUT, LONG, check_prompt
 
 PATIENCE_SECONDS = 0.02
 """How long 100 kB may take; the machine that measures may be three times slower than ours, and slower still for a while."""

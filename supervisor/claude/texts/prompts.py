@@ -24,7 +24,7 @@ import unicodedata
 
 from shared.bus.messages import MAX_MESSAGE_BYTES
 from shared.errors import InvalidRequest, TooLarge, UnsendableText
-from supervisor.claude.invisible import SKINS, first_lost, is_invisible
+from supervisor.claude.texts.invisible import SKINS, first_lost, is_invisible
 
 EXIT_WORDS = frozenset({"exit", "quit", ":q", ":q!", ":wq", ":wq!"})
 """Texts that end the process when they are the whole prompt."""

@@ -6,7 +6,8 @@ import json
 from pathlib import Path
 
 from shared.config import ClaudeConfig
-from supervisor.claude import command_line, set_up
+from supervisor.claude import command_line
+from supervisor.claude.settings import set_up
 
 CONFIG = ClaudeConfig(command="/bin/sh")
 
