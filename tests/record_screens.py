@@ -28,8 +28,8 @@ from demo.server import DemoModel
 from shared.config import ClaudeConfig
 from supervisor.claude import command_line
 from supervisor.claude import screen as dialogs
-from supervisor.session import waiting
 from supervisor.terminal.screen import Screen
+from supervisor.waiting import waiting
 from tests.harness import VERSIONS, claude_binary
 from tests.peer import has_inbox, of_session, send_as_peer
 

@@ -23,13 +23,13 @@ from shared.errors import Conflict, Forbidden, InvalidRequest, Unavailable
 from supervisor.claude.screen import Menu, ScreenReading
 from supervisor.delivery import question_answer
 from supervisor.delivery.late_answer import too_late
-from supervisor.session.appearances import Appearance, stamp_of
-from supervisor.session.backoff import is_hold, release
-from supervisor.session.permission_rules import decide
 from supervisor.session.session import Session
-from supervisor.session.states import State
-from supervisor.session.truncation import excerpt
-from supervisor.session.waiting import Permission
+from supervisor.state.states import State
+from supervisor.turn.truncation import excerpt
+from supervisor.waiting.appearances import Appearance, stamp_of
+from supervisor.waiting.backoff import is_hold, release
+from supervisor.waiting.permission_rules import decide
+from supervisor.waiting.waiting import Permission
 
 UP, DOWN, ENTER, ESCAPE = b"\x1b[A", b"\x1b[B", b"\r", b"\x1b"
 MOVE_SECONDS = 1.0

@@ -15,9 +15,9 @@ from shared.bus import events
 from shared.config import PermissionRule
 from shared.errors import PilotlightError
 from supervisor.delivery.per_message import NOBODY_TO_ASK
-from supervisor.session.permission_rules import consider
 from supervisor.session.session import Session
-from supervisor.session.waiting import Permission
+from supervisor.waiting.permission_rules import consider
+from supervisor.waiting.waiting import Permission
 
 
 class AutoAnswer:

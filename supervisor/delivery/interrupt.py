@@ -17,9 +17,9 @@ from supervisor.delivery.answer import ESCAPE, GONE_SECONDS, press
 from supervisor.failpoints import failpoint
 from supervisor.session import receipts
 from supervisor.session.session import Session
-from supervisor.session.states import State
-from supervisor.session.turn import Outcome
+from supervisor.state.states import State
 from supervisor.store.store import MessageRecord
+from supervisor.turn.turn import Outcome
 
 CTRL_C = b"\x03"
 RUNGS = (("escape", 3.0), ("escape_again", 10.0))

@@ -21,7 +21,7 @@ from shared.errors import Conflict, PilotlightError, Unavailable
 from supervisor.claude.texts.prompts import may_be_draft_of
 from supervisor.lifecycle import one_message
 from supervisor.session.session import Session
-from supervisor.session.states import State
+from supervisor.state.states import State
 from supervisor.store.store import MessageRecord
 from supervisor.terminal.holder_client import HolderError
 from supervisor.terminal.keys import SUSPEND

@@ -16,10 +16,10 @@ from supervisor.delivery import chat_mode, interrupt, queue
 from supervisor.lifecycle import one_message, session_folder
 from supervisor.lifecycle.lifecycle import Lifecycle
 from supervisor.session import receipts
-from supervisor.session.backoff import is_held
 from supervisor.session.session import Session
-from supervisor.session.states import State
+from supervisor.state.states import State
 from supervisor.store.store import MessageRecord
+from supervisor.waiting.backoff import is_held
 
 STRANGE_SECONDS = 3.0
 """How long a screen without a turn must make no sense before its process is ended for `per_message`."""

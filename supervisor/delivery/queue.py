@@ -13,7 +13,7 @@ from shared.errors import PilotlightError
 from supervisor.lifecycle.ending import error_body
 from supervisor.session import receipts
 from supervisor.session.session import Session
-from supervisor.session.states import State
+from supervisor.state.states import State
 from supervisor.store.store import MessageRecord
 from supervisor.terminal.holder_client import HolderError
 

@@ -14,7 +14,7 @@ from supervisor.lifecycle import orphans, restart_policy, scheduled_work
 from supervisor.lifecycle.launch import has_transcript
 from supervisor.session import attachments, receipts
 from supervisor.session.session import Session
-from supervisor.session.states import Event
+from supervisor.state.states import Event
 from supervisor.store.store import now_ms
 
 

@@ -24,7 +24,7 @@ from supervisor.lifecycle.restart_policy import Exit
 from supervisor.session import receipts
 from supervisor.session.background import BackgroundTasks
 from supervisor.session.session import Session
-from supervisor.session.states import Event, State
+from supervisor.state.states import Event, State
 
 
 class Reviver(Protocol):

@@ -9,7 +9,7 @@ from shared.errors import Conflict
 from supervisor.lifecycle.launch import has_transcript
 from supervisor.session import scheduled
 from supervisor.session.session import Session
-from supervisor.session.states import State
+from supervisor.state.states import State
 
 FLUSH_SECONDS = 1.0
 FLUSHED_SECONDS = 0.25

@@ -13,7 +13,7 @@ from supervisor.lifecycle import shared_conversation
 from supervisor.lifecycle.launch import conversation_lock
 from supervisor.session.background import BackgroundTasks
 from supervisor.session.session import Session
-from supervisor.session.states import Event
+from supervisor.state.states import Event
 from supervisor.terminal.holder_client import HolderError, HolderTimeout
 from supervisor.terminal.terminal import CONNECT_SECONDS, Terminal
 

@@ -21,7 +21,7 @@ from supervisor.claude import print_mode, status_file
 from supervisor.claude.home import find_transcript, holds_conversation, transcript_path
 from supervisor.claude.settings import protection
 from supervisor.holder import files
-from supervisor.session import hook_silence
+from supervisor.observation import hook_silence
 from supervisor.session.session import Session
 from supervisor.store.store import MessageRecord
 from supervisor.terminal.holder_client import HolderError, HolderInfo, HolderTimeout, SpawnSpec, launch

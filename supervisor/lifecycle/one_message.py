@@ -17,9 +17,10 @@ from supervisor.claude import command_line, print_mode
 from supervisor.claude.texts.prompts import WHITE
 from supervisor.lifecycle import ending, restart_policy, scheduled_work
 from supervisor.lifecycle.restart_policy import Exit
-from supervisor.session import print_stream, receipts
+from supervisor.observation import print_stream
+from supervisor.session import receipts
 from supervisor.session.session import Session
-from supervisor.session.states import Event
+from supervisor.state.states import Event
 from supervisor.store.store import MessageRecord
 
 

@@ -18,7 +18,7 @@ from supervisor.pool import resources
 from supervisor.pool.managed_session import ManagedSession
 from supervisor.session.services import Services
 from supervisor.session.session import Session
-from supervisor.session.states import State
+from supervisor.state.states import State
 
 STARTS_AT_ONCE = 2
 RETRY_AFTER_SECONDS = 10

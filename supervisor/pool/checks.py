@@ -14,7 +14,7 @@ from supervisor.claude.settings import keybindings, set_up
 from supervisor.lifecycle.launch import other_home
 from supervisor.pool import resources
 from supervisor.pool.pool import Pool
-from supervisor.session.states import State
+from supervisor.state.states import State
 
 LOW_DISK_BYTES = 500 * 1024 * 1024
 NO_DISK_BYTES = 20 * 1024 * 1024

@@ -24,9 +24,9 @@ from supervisor.pool.managed_session import ManagedSession
 from supervisor.pool.memory_limit import MEGABYTE, memory_action
 from supervisor.pool.pool import Pool
 from supervisor.session import scheduled
-from supervisor.session.lifetime import keeps_alive, lifetime
 from supervisor.session.session import Session
-from supervisor.session.states import State
+from supervisor.state.lifetime import keeps_alive, lifetime
+from supervisor.state.states import State
 from supervisor.terminal.holder_client import HolderError
 
 ROOMY = 0.95

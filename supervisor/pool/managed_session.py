@@ -23,13 +23,14 @@ from supervisor.delivery.trust_dialog import TrustDialog
 from supervisor.lifecycle import recycling
 from supervisor.lifecycle.hibernation import check_can_hibernate
 from supervisor.lifecycle.lifecycle import Lifecycle
+from supervisor.observation import log_tails, print_stream
+from supervisor.observation.log_reader import LogReader
+from supervisor.observation.observer import Observer
 from supervisor.pool.memory_limit import Pauses
-from supervisor.session import log_tails, print_stream, receipts
+from supervisor.session import receipts
 from supervisor.session.background import BackgroundTasks
-from supervisor.session.log_reader import LogReader
-from supervisor.session.observer import Observer
 from supervisor.session.session import Session
-from supervisor.session.states import State
+from supervisor.state.states import State
 
 QUIET_SECONDS = 3.0
 

@@ -8,7 +8,7 @@ from typing import Any
 from shared.bus import events
 from shared.bus.messages import Event
 from supervisor.pool.pool import Pool
-from supervisor.session.states import State
+from supervisor.state.states import State
 from supervisor.store.store import now_ms
 
 STEPS = (("queued", "typed"), ("typed", "submitted"), ("submitted", "answered"), ("accepted", "answered"))

@@ -13,7 +13,7 @@ from supervisor.claude.fork import copy
 from supervisor.claude.home import find_transcript, holds_conversation, transcript_path
 from supervisor.history.library import project_of
 from supervisor.session.services import Services
-from supervisor.session.states import State
+from supervisor.state.states import State
 
 
 def project_folder(given: str) -> Path:

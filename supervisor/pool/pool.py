@@ -28,7 +28,7 @@ from supervisor.session import attachments, mention_rules
 from supervisor.session.mention_rules import Reach
 from supervisor.session.services import Services
 from supervisor.session.session import Session
-from supervisor.session.states import State
+from supervisor.state.states import State
 from supervisor.store import idempotency
 from supervisor.store.message_index import OPEN_STATES
 from supervisor.store.options import LaunchOptions, Remembered

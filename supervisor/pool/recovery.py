@@ -23,7 +23,7 @@ from supervisor.claude import command_line
 from supervisor.claude.home import find_transcript
 from supervisor.holder import files
 from supervisor.session.session import Session
-from supervisor.session.states import State
+from supervisor.state.states import State
 from supervisor.store.options import LaunchOptions
 from supervisor.store.quarantine import set_aside
 from supervisor.store.store import Damaged, MessageRecord, SessionRecord, Store

@@ -16,7 +16,7 @@ from itertools import islice
 from supervisor.holder import lock
 from supervisor.lifecycle.launch import lock_of
 from supervisor.pool.pool import Pool
-from supervisor.session.states import State
+from supervisor.state.states import State
 from supervisor.store.records import SessionRecord
 
 DISCARDED = ".discarded"

@@ -20,12 +20,12 @@ from supervisor import clock
 from supervisor.claude.texts.prompts import same_prompt
 from supervisor.claude.texts.slash_commands import on_screen
 from supervisor.failpoints import held
-from supervisor.session import backoff
-from supervisor.session.command_run import CommandRun
 from supervisor.session.session import Session
-from supervisor.session.states import Event, State
-from supervisor.session.turn import Outcome, StopReport, agree, cut_off, settle
+from supervisor.state.states import Event, State
 from supervisor.store.store import MessageRecord, now_ms
+from supervisor.turn.command_run import CommandRun
+from supervisor.turn.turn import Outcome, StopReport, agree, cut_off, settle
+from supervisor.waiting import backoff
 
 PROMPT_BLOCKED = "prompt_blocked"
 """The error of a message that a person's hook has refused."""

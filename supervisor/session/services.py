@@ -12,11 +12,11 @@ from typing import Protocol
 from shared.config import Config
 from shared.paths import Paths
 from supervisor.claude import command_line
-from supervisor.session.turn import StopReport
-from supervisor.session.turn_assembler import TurnAssembler
 from supervisor.session.unreadable import Unreadable
 from supervisor.store.store import Store
 from supervisor.terminal.holder_launch import SparePool
+from supervisor.turn.turn import StopReport
+from supervisor.turn.turn_assembler import TurnAssembler
 
 
 @dataclass

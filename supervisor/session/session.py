@@ -24,24 +24,26 @@ from shared.errors import StorageFailed
 from supervisor import clock
 from supervisor.claude import screen
 from supervisor.claude.status_file import Status
-from supervisor.session import mention_rules, permission_mode, request_key, states, transition
-from supervisor.session.appearances import Appearance
-from supervisor.session.backoff import is_held
-from supervisor.session.command_run import CommandRun
+from supervisor.session import mention_rules, permission_mode
 from supervisor.session.condition import Condition
-from supervisor.session.conditions import Conditions
 from supervisor.session.editor import Editor
 from supervisor.session.fates import Fates
 from supervisor.session.mention_rules import Reach
 from supervisor.session.services import Logs, Services, Watch
-from supervisor.session.states import Event, State
 from supervisor.session.view import Live, delivery_of, view_of
-from supervisor.session.waiting import Permission, expiry, pending
+from supervisor.state import states, transition
+from supervisor.state.conditions import Conditions
+from supervisor.state.states import Event, State
 from supervisor.store.options import ProcessFacts
 from supervisor.store.quarantine import set_aside
 from supervisor.store.rollback import undone_on_failure
 from supervisor.store.store import MessageRecord, SessionRecord, now_ms
 from supervisor.terminal.terminal import Terminal
+from supervisor.turn.command_run import CommandRun
+from supervisor.waiting import request_key
+from supervisor.waiting.appearances import Appearance
+from supervisor.waiting.backoff import is_held
+from supervisor.waiting.waiting import Permission, expiry, pending
 
 TRUST_TRIES = 3
 ENTERED_SECONDS = 1.0
@@ -87,7 +89,7 @@ class Session:
         self.keyed_at = 0.0
         self.session_started = False
 
-        # Assigned by session/observer.
+        # Assigned by observation/observer.
         self.status: Status | None = None
         self.shown: Appearance | None = None
         """The dialog on the screen that no hook explains, or whose hook was let go."""

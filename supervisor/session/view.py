@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 
 from shared.bus.messages import Delivery, LastWords, SessionView, Waiting
 from shared.config import Config
-from supervisor.session import held, lifetime, scheduled, states
-from supervisor.session.states import State
+from supervisor.session import scheduled
+from supervisor.state import held, lifetime, states
+from supervisor.state.states import State
 from supervisor.store.options import SETTINGS_CHANGED
 from supervisor.store.records import SessionRecord
 

@@ -22,7 +22,7 @@ from supervisor.delivery.keyboard import KeyboardQueue
 from supervisor.pool.managed_session import ManagedSession
 from supervisor.pool.pool import Pool
 from supervisor.session.session import Session
-from supervisor.session.states import State
+from supervisor.state.states import State
 from supervisor.store.store import now_ms
 from supervisor.terminal.holder_client import HolderError
 from supervisor.terminal.terminal import Terminal

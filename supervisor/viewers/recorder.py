@@ -27,7 +27,7 @@ from shared.errors import StorageFailed
 from shared.foreign_file import Unreadable, odd
 from supervisor.pool.pool import Pool
 from supervisor.session.session import Session
-from supervisor.session.states import State
+from supervisor.state.states import State
 from supervisor.viewers.audience import Audience, Size
 from supervisor.viewers.server import Viewers
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from shared import process
-from supervisor.session.states import State
+from supervisor.state.states import State
 from supervisor.store.store import Store
 from tests.conftest import MakeHouse
 from tests.faults.pausing import Pauses, fates, first_tries, kinds

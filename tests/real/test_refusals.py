@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from shared.errors import Conflict
-from supervisor.session.backoff import CAUSES
+from supervisor.waiting.backoff import CAUSES
 from tests.conftest import MakeHouse
 from tests.harness import House, until
 

@@ -23,8 +23,8 @@ from supervisor.pool import folders
 from supervisor.pool.pool import Pool
 from supervisor.pool.samples import Samples
 from supervisor.session import attachments
-from supervisor.session.states import State
 from supervisor.settings import Settings
+from supervisor.state.states import State
 from supervisor.store.store import now_ms
 
 MAX_PAGE = 1000

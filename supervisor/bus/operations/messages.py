@@ -18,7 +18,7 @@ from supervisor.delivery import interrupt, per_message
 from supervisor.pool.pool import Pool
 from supervisor.session import receipts
 from supervisor.session.session import Session
-from supervisor.session.states import State
+from supervisor.state.states import State
 from supervisor.store.store import MessageRecord
 from supervisor.terminal.holder_client import HolderError
 

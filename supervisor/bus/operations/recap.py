@@ -13,7 +13,7 @@ from shared.bus.messages import SETTLED
 from shared.bus.operations import SendMessage
 from supervisor.pool.pool import Pool
 from supervisor.session.session import Session
-from supervisor.session.states import State
+from supervisor.state.states import State
 from supervisor.store.idempotency import body_of, message_of
 from supervisor.store.store import MessageRecord
 

@@ -22,8 +22,8 @@ from supervisor.lifecycle import recycling
 from supervisor.pool.managed_session import ManagedSession
 from supervisor.pool.pool import Pool
 from supervisor.session.session import Session
-from supervisor.session.states import State
 from supervisor.session.view import view_of
+from supervisor.state.states import State
 from supervisor.store import idempotency
 from supervisor.terminal.keys import key_bytes
 

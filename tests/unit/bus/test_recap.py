@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 
 from supervisor.bus.operations import recap
-from supervisor.session.states import State
+from supervisor.state.states import State
 
 
 class Pool:

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from supervisor.claude.command_line import HOOK_PROGRAM
-from supervisor.session import request_key
-from supervisor.session.waiting import Permission, pending
 from supervisor.store.store import Store
+from supervisor.waiting import request_key
+from supervisor.waiting.waiting import Permission, pending
 from tests.harness import until
 
 ALLOW = {"hookSpecificOutput": {"hookEventName": "PermissionRequest", "decision": {"behavior": "allow"}}}

@@ -18,12 +18,12 @@ from supervisor.claude.screen import Menu, ScreenReading
 from supervisor.claude.status_file import Status
 from supervisor.delivery.answer import DOWN, ENTER, KEYED_SECONDS, STEADY_SECONDS, UP, _decision, answer, choose
 from supervisor.delivery.keyboard import keyboard
-from supervisor.session.appearances import Appearance
 from supervisor.session.condition import Condition
 from supervisor.session.session import Session
-from supervisor.session.states import State
-from supervisor.session.waiting import Permission, permission_waiting
+from supervisor.state.states import State
 from supervisor.store.options import Remembered
+from supervisor.waiting.appearances import Appearance
+from supervisor.waiting.waiting import Permission, permission_waiting
 
 
 def decision(tool: str, tool_input: dict[str, Any], choice: str) -> dict[str, Any]:

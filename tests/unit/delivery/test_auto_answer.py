@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from shared.config import PermissionRule
-from supervisor.session.permission_rules import decide
-from supervisor.session.waiting import Permission
+from supervisor.waiting.permission_rules import decide
+from supervisor.waiting.waiting import Permission
 
 
 def asked(tool: str, **given: Any) -> Permission:

@@ -10,7 +10,7 @@ import pytest
 from shared.bus.operations import Answer
 from shared.errors import InvalidRequest
 from supervisor.delivery.answer import _decision
-from supervisor.session.waiting import Permission, permission_waiting
+from supervisor.waiting.waiting import Permission, permission_waiting
 
 COLOR = {"question": "Which color?", "options": [{"label": "Red"}, {"label": "Blue"}], "multiSelect": False}
 SIZES = {"question": "Which sizes?", "options": [{"label": "S"}, {"label": "M"}, {"label": "L"}], "multiSelect": True}

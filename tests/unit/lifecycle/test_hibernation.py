@@ -11,7 +11,7 @@ import pytest
 from shared.errors import Conflict
 from supervisor.lifecycle.hibernation import UNDRAWN_SECONDS, check_can_hibernate
 from supervisor.session.session import Session
-from supervisor.session.states import State
+from supervisor.state.states import State
 
 
 def typed(keyed_ago: float, drawn_ago: float) -> Session:

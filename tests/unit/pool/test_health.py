@@ -16,7 +16,7 @@ from shared.config import Config, SessionsConfig
 from supervisor.pool import resources
 from supervisor.pool.health import signs_of_work, start_overdue
 from supervisor.pool.memory_limit import GROWN_SECONDS, LONGEST_PAUSE_SECONDS, MEGABYTE, Pauses, memory_action
-from supervisor.session.lifetime import lifetime
+from supervisor.state.lifetime import lifetime
 
 HOUR = 3600.0
 CONFIG = Config(sessions=SessionsConfig(timeout_hours=24, warning_hours=20, auto_keep_alive_max_hours=168))

@@ -10,9 +10,9 @@ import pytest
 
 from shared.bus import events
 from shared.bus.messages import Event
-from supervisor.session import tool_events
-from supervisor.session.truncation import excerpt
 from supervisor.store.store import Store
+from supervisor.turn import tool_events
+from supervisor.turn.truncation import excerpt
 
 SAID: list[tuple[events.EventData, str]] = [
     (

@@ -33,11 +33,11 @@ from supervisor.history.reader import Source, lines_backwards, page
 from supervisor.holder.ring import read_tail
 from supervisor.lifecycle.recycling import options
 from supervisor.pool import checks, recovery
-from supervisor.session.waiting import pending
 from supervisor.store.quarantine import set_aside
 from supervisor.store.search_index import Index, TranscriptRef
 from supervisor.terminal.holder_records import read_exit, read_info
 from supervisor.viewers.recorder import Recording
+from supervisor.waiting.waiting import pending
 from tests.harness import ROOT
 
 SPARSE = 3 << 29

@@ -26,14 +26,14 @@ from supervisor.delivery import chat_mode, interrupt
 from supervisor.lifecycle import ending
 from supervisor.lifecycle.holder_link import HolderLink
 from supervisor.session import receipts
-from supervisor.session.states import Event
-from supervisor.session.turn import Outcome
+from supervisor.state.states import Event
 from supervisor.store.options import Intent, Planned, Stop
 from supervisor.store.publishing import MAX_WAITING, Publisher
 from supervisor.store.rollback import undone_on_failure
 from supervisor.store.sqlite import Connection
 from supervisor.store.store import MessageRecord, Store
-from tests.unit.session.test_late_news import WORDS, Claude
+from supervisor.turn.turn import Outcome
+from tests.unit.observation.test_late_news import WORDS, Claude
 
 ROOT = Path(__file__).parents[3]
 

@@ -16,7 +16,7 @@ import pytest
 from shared import asciicast
 from shared.config import Config, SessionsConfig
 from shared.errors import StorageFailed
-from supervisor.session.states import State
+from supervisor.state.states import State
 from supervisor.store.options import Intent
 from supervisor.viewers import recorder as module
 from supervisor.viewers.recorder import NAME, OLD_NAME, Recorder, Recording

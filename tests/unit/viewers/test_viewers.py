@@ -23,7 +23,7 @@ from shared.bus.events import data_of
 from shared.errors import Conflict, InvalidRequest, PilotlightError, Unauthorized
 from supervisor.delivery.keyboard import ReportFilter
 from supervisor.session.condition import Condition
-from supervisor.session.states import State
+from supervisor.state.states import State
 from supervisor.terminal import render
 from supervisor.terminal.screen import Screen
 from supervisor.viewers import audience as audience_module
