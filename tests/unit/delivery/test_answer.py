@@ -86,6 +86,7 @@ class FakeDialog:
         self.output_at = self.drawn_at = self.keyed_at = 0.0
         self.changed, self.typing = Condition(), asyncio.Lock()
         self.answering = asyncio.Lock()
+        self.per_message, self.printing = False, None
         self.record = SimpleNamespace(generation=1, asked=None, remembered=Remembered())
         self.observer = SimpleNamespace(look_at_status=lambda: None, dialog_over=lambda: setattr(self, "shown", None))
         self.status: Status | None = None

@@ -25,6 +25,7 @@ from supervisor.store.store import SessionRecord
 
 ALL = {
     "model": "opus",
+    "printing": "m1",
     "permission_mode": "plan",
     "effort": "high",
     "add_dirs": ["/a", "/b"],
