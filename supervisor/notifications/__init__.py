@@ -1,8 +1,20 @@
-"""Notifications: the journal told to people.
+"""Notifications: the journal told to people. Told by the daemon, with every event that is committed.
 
-rules        which event for whom, in which words           outbox    what is to be told, kept until it was
-recipients      who is told: registrations, presence, mute     courier   the thread that the network has for itself
-links        answers through a link, once                   channels  the ways out
+courier     the network's own thread
+feed        the configured command
+happenings  what is worth telling
+links       answers through a link, once
+outbox      what is to be sent, kept until it was
+recipient   one who is told
+recipients  all registrations
+replies     pushed to a device token
+rules       which event, in which words
+secrets     of channels
+service     wiring
+workshop    channels made
+channels/   the ways out
 
-May import: store.   Told by: the daemon, with every event that is committed.
+May import: store.
+
+1. A stale button says by whom it was answered. (tests/real/test_notifications.py)
 """

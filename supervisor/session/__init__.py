@@ -1,1 +1,21 @@
-"""Session."""
+"""Session: one conversation. It knows nobody who acts for it.
+
+attachments      files of a message, checked
+background       what is done beside
+condition        waiting for a change
+editor           what the editor told
+fates            waiting for a fate
+last_words       what was said last
+mention_rules    what `@path` may name
+permission_mode  the mode it is in
+receipts         the message under way
+scheduled        what is planned
+services         what it is given
+session          the record and the one state
+unreadable       what is done without
+view             as clients see it
+
+May import: state, turn, waiting, terminal, store, claude, clock, failpoints.
+
+1. Nothing assigns its attributes but their owner. (tests/unit/session/test_ownership.py)
+"""
