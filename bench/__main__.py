@@ -11,6 +11,7 @@ scale      thousands of ended and hundreds of sleeping sessions: lookups, pages,
 transcript one conversation of 300 MB: paged, searched, exported twice at once
 beside     this tree beside commit 2bb5f8a: messages, streams and rest, in turn
 notify     message to reply while channels hang, flood and lie, beside no channels at all
+machines   what a gateway adds to messages and lists, and how it grows to 20 nodes
 dashboard  bytes, first paint, long tasks and a long conversation in a real browser
 screenshots  pictures of every view, in both themes and three sizes
 stream     from Claude displaying text to the client that streams it
@@ -34,6 +35,7 @@ NAMES = (
     "beside",
     "notify",
     "stream",
+    "machines",
     "dashboard",
     "screenshots",
 )

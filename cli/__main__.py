@@ -18,6 +18,7 @@ from cli.commands import (
     devices,
     doctor,
     down,
+    drain,
     events,
     history,
     logs,
@@ -85,6 +86,7 @@ for command in (
     *manage.COMMANDS,
     *screen.COMMANDS,
     *nodes.COMMANDS,
+    drain.drain,
     completion.completion,
 ):
     cli.add_command(command)

@@ -67,6 +67,7 @@ class SessionsConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """Lifetime and number of sessions."""
 
     max_concurrent: Annotated[int, Meta(ge=1, le=10_000)] = 10
+    draining: bool = False
     timeout_hours: Hours = 24.0
     warning_hours: Hours = 20.0
     columns: Annotated[int, Meta(ge=20, le=500)] = 120

@@ -227,7 +227,9 @@ def _rooms(project: str) -> list[placement.Room]:
             continue
         stats = part.tree["stats"]
         has = any(one.get("projectPath") == project for one in part.tree["sessions"])
-        rooms.append(placement.Room(part.node.name, stats["availableSlots"], stats["maxSessions"], has))
+        rooms.append(
+            placement.Room(part.node.name, stats["availableSlots"], stats["maxSessions"], has)
+        )  # none while it drains
     return rooms
 
 

@@ -82,7 +82,9 @@ def active() -> Response:
     views = msgspec.convert(here.call("session.list", ListSessions())["sessions"], list[SessionView])
     views = [view for view in views if view.state != "ended"]
     live = sum(view.state != "hibernated" for view in views)
-    most = _max_sessions(here.call("settings.get"), here.config.sessions.max_concurrent)
+    settings = here.call("settings.get")
+    most = _max_sessions(settings, here.config.sessions.max_concurrent)
+    free = 0 if settings["settings"].get("sessions.draining") else max(0, most - live)
     return json_response(
         {
             "success": True,
@@ -90,7 +92,7 @@ def active() -> Response:
             "stats": {
                 "totalSessions": len(views),
                 "maxSessions": most,
-                "availableSlots": max(0, most - live),
+                "availableSlots": free,
                 "memoryUsage": sum(view.memory_bytes or 0 for view in views),
             },
         }

@@ -58,6 +58,15 @@ class Admission:
         self._waiters: dict[str, float] = {}
         self._background: set[asyncio.Task[None]] = set()
 
+    def refuse_when_draining(self) -> None:
+        """Raise Busy while nothing is to begin here."""
+        if self.services.config().sessions.draining:
+            raise Busy(
+                "This node is being drained: it starts nothing. `pilotlight drain --off` ends that.",
+                code="draining",
+                data={"retryAfter": WAIT_AFTER_SECONDS},
+            )
+
     def check(self) -> None:
         """Raise Busy when a new session could not be started now."""
         total = self.services.config().limits.memory_total_gb * 1024**3
@@ -79,6 +88,7 @@ class Admission:
         every place is taken by work."""
         if self.closed:
             raise Busy("pilotlight is shutting down.", code="shutting_down", data={"retryAfter": RETRY_AFTER_SECONDS})
+        self.refuse_when_draining()
         asked = time.monotonic()
         await self._starting.acquire()
         try:

@@ -107,6 +107,7 @@ class Pool:
     def create(self, request: CreateSession, op: str, actor: str, fork: opening.Fork | None = None) -> ManagedSession:
         """A new session, still without a process, with who has opened it in the journal. Raise InvalidRequest when the project is
         no directory."""
+        self.places.refuse_when_draining()
         project = opening.project_folder(request.project_path)
         if not request.asleep:
             self.places.check()

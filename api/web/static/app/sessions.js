@@ -3,7 +3,7 @@
 import { html, signal, useEffect, useMemo, useRef } from "../vendor/preact.js";
 import { del, post } from "./api.js";
 import { Bar, go, useKeys } from "./shell.js";
-import { asOf, attempt, live, loaded, may, me, metrics, note, put, sessions, settings, waiting } from "./store.js";
+import { asOf, attempt, live, loaded, may, me, metrics, nodes, note, put, sessions, settings, waiting } from "./store.js";
 import { Age, Bones, Btn, Empty, Icon, Item, Left, Menu, Meter, State, confirm } from "./ui.js";
 import { age, bytes, many, minute, shortPath, stateOf, titleOf, visible } from "./words.js";
 
@@ -117,6 +117,9 @@ function usePlots() {
 }
 const Spark = (given) => (plots.value ? html`<${plots.value.Spark} ...${given} />` : null);
 
+// Behind a gateway an id begins with the name of its node.
+const nodeOf = (one) => (one.id.includes("~") ? one.id.split("~")[0] : null);
+
 // A row whose session is the very same object is not drawn again: of 200 sessions ten change in a second.
 const drawn = new WeakMap();
 function rowOf(one) {
@@ -204,10 +207,14 @@ function List() {
     .filter((one) => !text || `${titleOf(one)} ${one.projectPath} ${one.lastWords?.text || ""}`.toLowerCase().includes(text));
   const listed = rows.slice(0, shown.value);
   const groups = useMemo(() => {
-    if (!grouped.value) return [[null, listed]];
+    if (!grouped.value) return [["all", null, null, listed]];
     const map = new Map();
-    for (const one of listed) map.set(one.projectPath, [...(map.get(one.projectPath) || []), one]);
-    return [...map];
+    for (const one of listed) {
+      const key = `${nodeOf(one) || ""} ${one.projectPath}`;
+      if (!map.has(key)) map.set(key, [key, nodeOf(one), one.projectPath, []]);
+      map.get(key)[3].push(one);
+    }
+    return [...map.values()].sort((a, b) => (a[1] || "").localeCompare(b[1] || ""));
   }, [listed.map((one) => one.id).join(), all, grouped.value]);
   const shift = (step) => {
     const links = [...root.current.querySelectorAll(".row .title")];
@@ -245,9 +252,10 @@ function List() {
     <${Bulk} />
     ${fresh.length ? html`<p class="fresh"><button type="button" class="btn tight" onClick=${() => (order.value = sorted())}>${fresh.length} new</button></p>` : null}
     ${!rows.length ? html`<${Empty} icon="filter" title=${text ? `Nothing matches ‘${words.value}’` : "Nothing here"}><${Btn} onClick=${() => { words.value = ""; filter.value = "all"; }}>Show all</${Btn}></${Empty}>` : null}
+    ${nodes.value.filter((node) => node.state !== "ok").map((node) => html`<p class="fresh muted" role="status" key=${node.name}>${node.name} is away${node.asOf ? html`: as it was <${Age} at=${node.asOf} /> ago` : ""}</p>`)}
     <div class="rows-wide">${rows.length ? html`<div class="col-head"><span></span><span>State</span><span>Session</span><span>Memory</span><span class="opt">CPU</span><span>Messages</span><span>Time left</span><span class="opt">Active</span><span></span></div>` : null}
-      ${groups.map(([path, members]) => html`<section class="group" key=${path || "all"} aria-label=${path ? shortPath(path) : "Sessions"}>
-        ${path ? html`<div class="group-head"><${Icon} icon="folder" size="s" /><h3 class="clip path">${shortPath(path)}</h3><span>${many(members.length, "session")}</span><a class="btn quiet tight mid" href=${`#/new/${encodeURIComponent(path)}`} aria-label=${`New here: a session in ${shortPath(path)}`}><${Icon} icon="plus" size="s" />New here</a></div>` : null}
+      ${groups.map(([key, node, path, members]) => html`<section class="group" key=${key} aria-label=${path ? `${node ? `${node}: ` : ""}${shortPath(path)}` : "Sessions"}>
+        ${path ? html`<div class="group-head"><${Icon} icon="folder" size="s" /><h3 class="clip path">${node ? `${node}: ` : ""}${shortPath(path)}</h3><span>${many(members.length, "session")}</span><a class="btn quiet tight mid" href=${`#/new/${encodeURIComponent(path)}`} aria-label=${`New here: a session in ${shortPath(path)}`}><${Icon} icon="plus" size="s" />New here</a></div>` : null}
         <ul>${members.map(rowOf)}</ul></section>`)}
     </div>
     ${rows.length > listed.length ? html`<p class="fresh"><${Btn} onClick=${() => (shown.value += MOST_ROWS)}>Show ${rows.length - listed.length} more</${Btn}></p>` : null}

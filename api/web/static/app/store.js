@@ -8,6 +8,7 @@ import { byUrgency } from "./words.js";
 
 export const me = signal(null);
 export const sessions = signal(new Map());
+export const nodes = signal([]); // behind a gateway: {name, state, asOf}; none at a single machine
 export const loaded = signal(false);
 export const asOf = signal(0); // when the list was last known to be true
 export const settings = signal(null);
@@ -45,6 +46,7 @@ export async function snapshot() {
     const next = new Map(answer.sessions.map((one) => [one.id, same(sessions.value.get(one.id), one)]));
     batch(() => {
       sessions.value = next;
+      nodes.value = answer.nodes || [];
       loaded.value = true;
       asOf.value = Date.now();
     });

@@ -14,12 +14,12 @@ const KINDS = [
   "lock_renewed", "memory", "message", "notification_failed", "pressure", "prompt", "quarantined", "queue", "recording",
   "reopened", "responsive", "restored", "resumed", "run_dir_renewed", "scheduled_lost", "seen", "settings", "start_delayed",
   "started", "state", "stopped", "storage_recovered", "stuck", "text", "tick", "tool", "unreadable", "unresponsive", "updated",
-  "viewers_rebound", "waiting", "warning", "writer", "gap",
+  "viewers_rebound", "waiting", "warning", "writer", "gap", "node",
 ];
 
 export const link = signal("catching up"); // live, catching up, away
 let place = null; // `epoch:seq` of the last event seen
-let seen = 0;
+const seen = new Map(); // the number of the last event, of each node behind a gateway
 let source = null;
 let heard = 0;
 let leading = false;
@@ -114,12 +114,13 @@ function receive(message) {
     return;
   }
   const { kind, body } = message;
-  if (kind === "gap") {
-    seen = 0;
-    refresh("gap");
+  if (kind === "gap" || kind === "node") {
+    if (body.node) seen.delete(body.node);
+    else seen.clear();
+    refresh(kind);
     return;
   }
-  if (body.seq <= seen) return;
-  seen = body.seq;
+  if (body.seq <= (seen.get(body.node) || 0)) return;
+  seen.set(body.node, body.seq);
   told(body);
 }
