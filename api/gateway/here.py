@@ -171,8 +171,9 @@ def _answer(node: Node, reply: Reply, release: Callable[[], None]) -> Response:
         )
     kind = reply.headers.get("Content-Type", "")
     if "json" in kind.partition(";")[0] and "attachment" not in reply.headers.get("Content-Disposition", ""):
-        body = ids.outward(msgspec.json.decode(reply.read()), node.name)
-        response = json_response(body, reply.status)
+        said = reply.read()  # nothing, when it is a HEAD
+        body = ids.outward(msgspec.json.decode(said), node.name) if said else None
+        response = json_response(body, reply.status) if said else Response(b"", reply.status)
         release()
     elif int(reply.headers.get("Content-Length") or WHOLE_BYTES + 1) <= WHOLE_BYTES:
         response = Response(reply.read(), reply.status)

@@ -41,6 +41,13 @@ def test_a_message_goes_to_the_node_of_its_session_with_the_key_of_its_sender(
     assert "message.send" not in one.supervisor.ops()
 
 
+def test_only_the_head_is_asked_for(ask: Gateway, two: Node) -> None:
+    session = two.supervisor.add_session()["id"]
+    assert ask("HEAD", f"/api/sessions/n2~{session}").status_code == 200
+    assert ask("HEAD", f"/api/sessions/n2~{UNKNOWN}").status_code == 404
+    assert ask("HEAD", "/api/sessions").status_code == 200
+
+
 def test_a_receipt_is_asked_for_under_the_id_that_was_given(ask: Gateway, two: Node) -> None:
     session = two.supervisor.add_session()["id"]
     message = send(ask, f"n2~{session}", wait=1).json["messageId"]
