@@ -115,7 +115,7 @@ def test_every_import_names_a_file_and_every_icon_a_symbol() -> None:
 def test_the_stream_hears_every_kind_of_event_that_there_is() -> None:
     listed = re.search(r"const KINDS = \[(.*?)\];", (assets.STATIC / "app/stream.js").read_text(), re.DOTALL)
     assert listed is not None
-    assert set(re.findall(r'"(\w+)"', listed[1])) == {*events.KINDS, "gap"}
+    assert set(re.findall(r'"(\w+)"', listed[1])) == {*events.KINDS, "gap", "node"}
 
 
 def test_the_first_view_is_within_its_budget(ask: Caller) -> None:
