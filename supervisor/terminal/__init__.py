@@ -13,5 +13,5 @@ terminal        connection and screen
 
 May import: claude, holder.
 
-1. What a holder sends is drawn as the terminal would. (tests/faults/test_holder_terminal.py)
+1. A client of a holder that comes back misses and repeats nothing. (tests/faults/test_holder_terminal.py)
 """
