@@ -12,6 +12,7 @@ import click
 from cli import completion
 from cli.commands import (
     attention,
+    backup,
     bus_keys,
     chat,
     conversations,
@@ -80,6 +81,8 @@ for command in (
     events.events,
     doctor.doctor,
     service.service,
+    backup.backup,
+    backup.restore,
     sessions.message,
     *history.COMMANDS,
     conversations.import_,
@@ -90,6 +93,9 @@ for command in (
     completion.completion,
 ):
     cli.add_command(command)
+
+for command in (down.restart, logs.logs):
+    service.service.add_command(command)
 
 
 def run(arguments: Sequence[str], app: App | None = None) -> int:

@@ -5,7 +5,17 @@ from __future__ import annotations
 import os
 import socket
 
-READY, STOPPING = "READY=1", "STOPPING=1"
+READY, STOPPING, ALIVE = "READY=1", "STOPPING=1", "WATCHDOG=1"
+
+
+def watchdog_seconds() -> float | None:
+    """How often systemd wants to be told that we are alive (sd_watchdog_enabled(3)), at the latest; None: it does not."""
+    try:
+        seconds = int(os.environ.get("WATCHDOG_USEC", "")) / 1_000_000
+        meant = int(os.environ.get("WATCHDOG_PID", os.getpid())) == os.getpid()
+    except ValueError:
+        return None
+    return seconds if meant and seconds > 0 else None
 
 
 def notify(state: str) -> None:

@@ -1,4 +1,4 @@
-"""`python -m supervisor`: the supervisor in the foreground, for service managers."""
+"""`python -m supervisor`: the supervisor in the foreground, for service managers; and what works on its home without it."""
 
 from __future__ import annotations
 
@@ -6,13 +6,46 @@ import os
 import sys
 from argparse import ArgumentParser
 
-from shared import paths
-from supervisor.daemon import run_daemon
+import msgspec
 
-if __name__ == "__main__":
-    ArgumentParser(
+from shared import paths
+from shared.bus.messages import ErrorBody
+from shared.errors import PilotlightError
+
+
+def main() -> int:
+    parser = ArgumentParser(
         "python -m supervisor",
         description=__doc__,
-        epilog="It takes no arguments: PILOTLIGHT_HOME and config.yaml say where and how.",
-    ).parse_args()
-    sys.exit(run_daemon(paths.resolve(), os.environ))
+        epilog="Without arguments it serves: PILOTLIGHT_HOME and config.yaml say where and how.",
+    )
+    what = parser.add_subparsers(dest="what", title="instead of serving (`pilotlight backup` and `restore` call these)")
+    making = what.add_parser("backup", help="write all that the home holds into FILE")
+    making.add_argument("file", metavar="FILE")
+    making.add_argument("--transcripts", action="store_true", help="with Claude's transcripts of its sessions")
+    what.add_parser("restore", help="put it back into an empty home").add_argument("file", metavar="FILE")
+    arguments = parser.parse_args()
+    if arguments.what is None:
+        from supervisor.daemon import run_daemon  # the others do not need all that
+
+        return run_daemon(paths.resolve(), os.environ)
+    from supervisor import backup
+
+    try:
+        told = backup.run(arguments, paths.resolve(), os.environ)
+    except PilotlightError as error:
+        told = {
+            "error": ErrorBody(
+                code=error.error_code,
+                message=error.message,
+                status=error.status,
+                retryable=error.retryable,
+                data=error.data,
+            )
+        }
+    sys.stdout.buffer.write(msgspec.json.encode(told) + b"\n")
+    return 1 if "error" in told else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -25,7 +25,7 @@ from shared.config import Config, load
 from shared.errors import InvalidRequest, PilotlightError, StorageFailed
 from shared.logs import open_log
 from shared.paths import Paths
-from shared.readiness import READY, STOPPING, notify
+from shared.readiness import ALIVE, READY, STOPPING, notify, watchdog_seconds
 from supervisor.bus.audit import AccessWatch, Audit
 from supervisor.bus.operations.desk import DeskOps
 from supervisor.bus.operations.history import HistoryOps
@@ -228,6 +228,7 @@ class Daemon:
                 ("recorder", recorder.run()),
                 ("access", AccessWatch(store, self._paths, log).run()),
                 ("version", self._learn_version(pool)),
+                ("watchdog", _feed_watchdog()),
             )
         ]
         notify(READY)
@@ -291,6 +292,16 @@ class Daemon:
         stopped = await pool.stop_all("shutdown") if sessions else 0
         asyncio.get_running_loop().call_later(0.2, self._done.set)
         return stopped
+
+
+async def _feed_watchdog() -> None:
+    """Tell systemd that the loop turns, thrice as often as it asks for: a supervisor that hangs is ended and started again, and
+    no session notices."""
+    seconds = watchdog_seconds()
+    while True:
+        if seconds is not None:
+            notify(ALIVE)
+        await asyncio.sleep(3600.0 if seconds is None else seconds / 3)
 
 
 async def _cancel(tasks: set[asyncio.Task[Any]]) -> None:

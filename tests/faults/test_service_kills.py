@@ -166,15 +166,16 @@ def test_ready_is_told_when_sessions_are_adopted_and_requests_are_answered(
     _, session = house.ask("echo: hello")
     pid = house.session(session)["pid"]
     house.kill_supervisor()
-    house.extra_env["NOTIFY_SOCKET"] = manager.getsockname()
+    house.extra_env |= {"NOTIFY_SOCKET": manager.getsockname(), "WATCHDOG_USEC": "600000"}
     supervisor = house.start_supervisor(ready=False)
     assert manager.recv(100) == b"READY=1"
+    assert [manager.recv(100) for _ in range(3)] == [b"WATCHDOG=1"] * 3
     assert house.call("ping", timeout=PATIENCE)["ready"]
     assert [event["data"]["pid"] for event in house.events(session=session) if event["kind"] == "adopted"] == [pid]
     supervisor.send_signal(signal.SIGTERM)
-    assert manager.recv(100) == b"STOPPING=1"
+    assert next(told for told in iter(lambda: manager.recv(100), b"") if told != b"WATCHDOG=1") == b"STOPPING=1"
     assert supervisor.wait(20) == 0
-    del house.extra_env["NOTIFY_SOCKET"]
+    del house.extra_env["NOTIFY_SOCKET"], house.extra_env["WATCHDOG_USEC"]
     house.start_supervisor()
 
 

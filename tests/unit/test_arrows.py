@@ -45,7 +45,8 @@ SUPERVISOR = {
     "settings": "store",
     "bus": "viewers notifications pool delivery lifecycle session state history terminal holder store claude settings",
     "daemon": "bus viewers notifications pool session store claude settings instance",
-    "__main__": "daemon",
+    "backup": "store claude instance",
+    "__main__": "daemon backup",
 }
 API = {
     "context": "inbox",

@@ -15,7 +15,7 @@ import pytest
 from tests.distribution import PACKAGES, build
 from tests.harness import ROOT
 
-ABOUT = {"README.md", "setup.cfg", "pyproject.toml", "PKG-INFO", "MANIFEST.in"}
+ABOUT = {"README.md", "setup.cfg", "pyproject.toml", "PKG-INFO", "MANIFEST.in", "LICENSE"}
 UNSEEN = {"pyyaml": "msgspec.yaml reads with it"}
 """What is needed without being imported by name, and why."""
 

@@ -57,6 +57,7 @@ def test_the_units_say_what_keeps_sessions_alive():
         assert unit.path == Path(f"/home/x/.config/systemd/user/pilotlight-{module}.service")
         assert (service["KillMode"], service["OOMPolicy"], service["Restart"]) == ("process", "continue", "on-failure")
         assert service["WorkingDirectory"].replace("%%", "%") == AWKWARD.root
+        assert service.get("WatchdogSec") == ("60" if module == "supervisor" else None)
         program, *rest = service["ExecStart"].rsplit(" ", 2)
         assert _argument(program) == AWKWARD.python
         assert rest == ["-m", module]
