@@ -3,7 +3,8 @@
 The events are the journal's own, under its ids, so a client that lost the connection sends the same request again, with
 the same Idempotency-Key and `Last-Event-ID`: the message is not sent twice and no event comes twice. Invariants: the
 place in the journal is taken before the message is sent, so nothing that happens to it is missed; there is exactly one
-`done`, and it is the last frame. A stream without `done` was cut off (the API restarts): come back.
+`done`, and it is the last frame: at the message's fate, or as soon as its text is whole (`until`). A stream without `done` was
+cut off (the API restarts): come back.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from api.http.outcomes import interrupt_allowance, tell
 from api.http.requests import MAX_WAIT_SECONDS
 from api.inbox import Inbox
 from shared.bus import events
-from shared.bus.messages import SETTLED, Event, MessageView, Sent, SessionView
+from shared.bus.messages import SETTLED, Event, MessageView, Sent, SessionView, Until, has_come
 from shared.bus.operations import MessageRef, SendMessage, SessionRef
 from shared.errors import PilotlightError
 
@@ -40,17 +41,17 @@ def begin(here: Api, inbox: Inbox, gone: Gone, message: SendMessage, start: Posi
     sent = msgspec.convert(
         here.hold("message.send", msgspec.structs.replace(message, wait=0.0), interrupt_allowance(message)), Sent
     )
-    own = _MessageFilter(sent.message.id)
+    own = _MessageFilter(sent.message.id, message.until)
     order = TextOrder(own.picks)
     reader = Reader(here.call, inbox, Filter(sent.session.id, CONVERSATION, own.picks), place, order)
-    return _MessageStream(here, sent, reader, own, limit).frames(gone)
+    return _MessageStream(here, sent, reader, own, limit, message.until).frames(gone)
 
 
 class _MessageFilter:
     """Which events of the session are about this message, and whether all of its text has come."""
 
-    def __init__(self, message_id: str) -> None:
-        self._id = message_id
+    def __init__(self, message_id: str, until: Until) -> None:
+        self._id, self._until = message_id, until
         self._parts: dict[str, dict[int, str]] = {}
         self._ends: dict[str, int] = {}
         self._latest: str | None = None
@@ -60,7 +61,7 @@ class _MessageFilter:
         """Receipts, text and tools of this message; states of the session. None when it is not known yet: what Claude does
         may be heard before the prompt that it does it for."""
         said = events.read(event)
-        if not isinstance(said, events.Text | events.ToolUse | events.MessageStep):
+        if not isinstance(said, events.Text | events.ToolUse | events.MessageStep | events.ReplyChanged):
             return True
         whose, prompt = said.message or None, said.prompt_id or None
         own: bool | None = whose == self._id
@@ -79,9 +80,11 @@ class _MessageFilter:
         return own
 
     def settled_by(self, event: Event) -> bool:
-        """Whether this is the receipt's last step."""
+        """Whether this is the receipt's last step, or the one that is waited for."""
         said = events.read(event)
-        return isinstance(said, events.MessageStep) and said.state in SETTLED
+        if not isinstance(said, events.MessageStep):
+            return False
+        return said.state in SETTLED or (said.state == self._until == "replied")
 
     def complete(self, reply: str) -> bool:
         """Whether every piece of Claude's latest message is there, up to the final one, and it is the one that the reply ends
@@ -94,18 +97,18 @@ class _MessageFilter:
 
 
 class _MessageStream:
-    def __init__(self, here: Api, sent: Sent, reader: Reader, own: _MessageFilter, limit: float) -> None:
+    def __init__(self, here: Api, sent: Sent, reader: Reader, own: _MessageFilter, limit: float, until: Until) -> None:
         self._here = here
         self._sent = sent
         self._reader = reader
         self._own = own
-        self._limit = limit
+        self._limit, self._until = limit, until
         self._final: MessageView | None = None
-        self._settled = sent.message.state in SETTLED
+        self._settled = has_come(sent.message, until)
 
     def frames(self, gone: Gone) -> Iterator[str]:
         """The stream."""
-        status, body = tell(self._sent)
+        status, body = tell(self._sent, self._until)
         yield frame_text("accepted", {"status": status, **body})
         looked = time.monotonic()
         heard: float | None = None
@@ -136,7 +139,7 @@ class _MessageStream:
 
     def _look_settled(self) -> bool:
         try:
-            return self._receipt().state in SETTLED
+            return has_come(self._receipt(), self._until)
         except PilotlightError:
             return False  # the supervisor is away; its next tick or the next look tells
 
@@ -147,16 +150,16 @@ class _MessageStream:
             view = msgspec.convert(self._here.call("session.get", session), SessionView)
         except PilotlightError:
             return  # cut off: the client comes back with the id that it has
-        status, body = tell(msgspec.structs.replace(self._sent, message=receipt, session=view))
+        status, body = tell(msgspec.structs.replace(self._sent, message=receipt, session=view), self._until)
         done: dict[str, Any] = {"status": status, **body, "receipt": receipt}
         yield self._reader.id_line + frame_text("done", done)
 
     def _receipt(self) -> MessageView:
-        """What is known of the message; once that is its fate, it is not asked for again."""
+        """What is known of the message; once that is what is waited for, it is not asked for again."""
         if self._final is not None:
             return self._final
         found = self._here.call("message.get", MessageRef(message_id=self._sent.message.id))
         receipt = msgspec.convert(found, MessageView)
-        if receipt.state in SETTLED:
+        if has_come(receipt, self._until):
             self._final = receipt
         return receipt

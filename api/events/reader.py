@@ -22,7 +22,7 @@ from shared.bus.messages import Event
 from shared.bus.operations import EventsSince
 from shared.errors import InvalidRequest, Unavailable
 
-CONVERSATION = frozenset({"text", "tool", "message", "state", "waiting", "ended"})
+CONVERSATION = frozenset({"text", "tool", "message", "reply_changed", "state", "waiting", "ended"})
 """The kinds that tell a conversation as it goes on."""
 
 HEARTBEAT_SECONDS = 15.0

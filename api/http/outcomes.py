@@ -1,6 +1,7 @@
 """Sending a message and telling what became of it: shared by `/api/chat` and `/api/sessions/<id>/messages`.
 
-Answered is 200, accepted but not settled is 202, failed is the status of its error; every one carries messageId,
+Answered is 200, and so is replied for who asked for no more (`until`), accepted but not
+settled is 202, failed is the status of its error; every one carries messageId,
 sessionId and state. `content` is the reply under the name that the origin's clients decode, and empty until there is one:
 they take an answer without it for an error. A caller that asked to wait while all holding threads are taken gets the 202 at
 once instead of an error: its message is accepted either way.
@@ -16,7 +17,7 @@ from flask import Response
 
 from api.context import api
 from api.http.problems import body_of, json_response, respond
-from shared.bus.messages import ErrorBody, MessageView, Sent, SessionView
+from shared.bus.messages import ErrorBody, MessageView, Sent, SessionView, Until, has_come
 from shared.bus.operations import SendMessage
 
 INTERRUPT_SECONDS = 30.0
@@ -38,7 +39,7 @@ def deliver(message: SendMessage) -> Response:
         if message.wait and not free:
             message = msgspec.structs.replace(message, wait=0.0)
         sent = msgspec.convert(here.hold("message.send", message, message.wait + interrupt_allowance(message)), Sent)
-    return outcome(sent)
+    return outcome(sent, message.until)
 
 
 def interrupt_allowance(message: SendMessage) -> float:
@@ -46,13 +47,13 @@ def interrupt_allowance(message: SendMessage) -> float:
     return INTERRUPT_SECONDS if message.interrupt else 0.0
 
 
-def outcome(sent: Sent) -> Response:
+def outcome(sent: Sent, until: Until = "answered") -> Response:
     """The response for a message in whatever state it is."""
-    status, body = tell(sent)
+    status, body = tell(sent, until)
     return json_response(body, status) if body["success"] else respond(status, body)
 
 
-def tell(sent: Sent) -> tuple[int, dict[str, Any]]:
+def tell(sent: Sent, until: Until = "answered") -> tuple[int, dict[str, Any]]:
     """The status and the body of that response; `requestId` is the key under which the message is known."""
     message, session = sent.message, sent.session
     body = _members(message, session)
@@ -66,7 +67,7 @@ def tell(sent: Sent) -> tuple[int, dict[str, Any]]:
         problem = body_of(error)
         return problem["status"], {**problem, **body, "message": error.message}
     body |= {"success": True, "content": message.reply or ""}
-    if message.state == "answered":
+    if has_come(message, until):
         return 200, {**body, "message": "Claude replied.", "reply": message.reply or ""}
     return 202, {**body, "message": _progress(message, session)}
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+_UNTIL = "`replied`: hold for the whole text only, where it is known before the message is `answered` (the default)."
+
 MEMBERS: Mapping[str, str] = {
     "accepted": "Whether the recipient's service has taken it.",
     "action": "`extend` the session's life, or also ask Claude for a summary (`recap`).",
@@ -355,6 +357,8 @@ OF: Mapping[str, str] = {
     "TicketRequest.session": "The session; null with `events` for all.",
     "Usage.rows": "A page of them, the newest first.",
     "UsageRow.sessionId": "The session, when rows stand for sessions.",
+    "ChatRequest.until": _UNTIL,
+    "PostMessage.until": _UNTIL,
     "Waiting.since": "Since when it waits, in milliseconds since the epoch.",
     "Waiting.text": "What is asked, in full.",
     "Waiting.title": "What is asked, in a few words.",
@@ -392,6 +396,7 @@ OF: Mapping[str, str] = {
     "GET /api/events?kinds": "Only these kinds, with commas between them.",
     "GET /api/events?session": "Only events of this session.",
     "GET /api/events?since": "The id of an event: what came after it is told first.",
+    "GET /api/messages/{id}?until": _UNTIL,
     "GET /api/messages/{id}?wait": "Seconds to hold until the message is settled.",
     "GET /api/notifications?recipient": "Only what this recipient was told.",
     "GET /api/search?session": "Only in this session.",

@@ -14,7 +14,7 @@ from api.events import message_stream, responses
 from api.http import forms, requests
 from api.http.outcomes import deliver
 from shared.access.tokens import allows
-from shared.bus.messages import Attachment, ChatMode
+from shared.bus.messages import Attachment, ChatMode, Until
 from shared.bus.operations import SendMessage
 
 routes = Blueprint("chat", __name__)
@@ -33,6 +33,7 @@ class ChatRequest(Struct, rename="camel", frozen=True, kw_only=True):
     attachments: list[Attachment] | None = None
     device_token: str | None = None
     wait: float | None = None
+    until: Until | None = None
     trust: bool | None = None
     title: str | None = None
     mode: ChatMode | None = None
@@ -53,6 +54,10 @@ def chat() -> Response:
     the answer comes at once then, and says `deliveryMethod: apns`; without, the default wait is at most 50 seconds. With `Accept:
     text/event-stream` the reply is streamed while Claude writes it, and the last event, `done`, is what this call would have
     answered.
+
+    With `until: replied` the answer comes with the whole text, as soon as Claude has displayed it and says that it has stopped,
+    where that is known before its transcript has it: `state` is `submitted` then, and `usage` and `toolCalls` follow with the
+    receipt. The default waits until the message is `answered`.
 
     A session that has ended by itself (expired, exited, crashed) is brought back from its transcript; one that somebody has
     ended stays so (409): `POST /api/sessions/{id}/reopen` is for that.
@@ -82,6 +87,7 @@ def chat() -> Response:
             title=body.title,
             trust=bool(body.trust),
             wait=requests.wait_seconds(body.wait, default),
+            until=body.until or "answered",
             key=key,
             attachments=requests.attachments(body.attachments),
             reopen=True,

@@ -11,7 +11,7 @@ from api.context import api
 from api.http import files, forms, requests
 from api.http.problems import json_response
 from api.routes.chat import send
-from shared.bus.messages import Attachment, MessageState
+from shared.bus.messages import Attachment, MessageState, Until
 from shared.bus.operations import ListMessages, MessageRef, Nothing, SendMessage, UpdateMessage
 
 routes = Blueprint("messages", __name__)
@@ -19,12 +19,14 @@ routes = Blueprint("messages", __name__)
 
 class PostMessage(Struct, rename="camel", frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A message for a session; `text` is another name for `message`. `front`: before those that wait already.
+    `until: replied`: answered with the whole text, before tool calls and usage are known.
     `interrupt`: at once, ending the turn that runs. `exact`: refuse a text that would not reach Claude as it is, instead of
     changing what is harmless."""
 
     message: str | None = None
     text: str | None = None
     wait: float | None = None
+    until: Until | None = None
     attachments: list[Attachment] | None = None
     front: bool = False
     interrupt: bool = False
@@ -47,9 +49,10 @@ class MessagesQuery(Struct, rename="camel", frozen=True, kw_only=True, forbid_un
 
 
 class ReceiptQuery(Struct, rename="camel", frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`wait`: seconds to hold until the message is settled."""
+    """`wait`: seconds to hold until the message is settled, or with `until: replied` its whole text is there."""
 
     wait: float | None = None
+    until: Until | None = None
 
 
 @routes.get("/api/sessions/<id>/messages")
@@ -83,6 +86,7 @@ def post_message(id: str) -> Response:
             text=requests.chat_text(body.message if body.message is not None else body.text),
             session_id=session,
             wait=requests.wait_seconds(body.wait, 0.0),
+            until=body.until or "answered",
             key=key,
             attachments=requests.attachments(body.attachments),
             front=body.front,
@@ -96,11 +100,13 @@ def post_message(id: str) -> Response:
 def get_message(id: str) -> Response:
     """The receipt: state, the time of each step, the reply (`content` is the same, and never null)."""
     message = requests.message_id(id)
-    wait = requests.wait_seconds(requests.query(ReceiptQuery).wait, 0.0)
+    asked = requests.query(ReceiptQuery)
+    wait = requests.wait_seconds(asked.wait, 0.0)
     here = api()
     with here.holds.held() as free:
         wait = wait if free else 0.0
-        return _receipt(here.hold("message.get", MessageRef(message_id=message, wait=wait), wait))
+        order = MessageRef(message_id=message, wait=wait, until=asked.until or "answered")
+        return _receipt(here.hold("message.get", order, wait))
 
 
 @routes.patch("/api/messages/<id>")

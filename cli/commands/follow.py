@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from cli.context import App
-from shared.bus.messages import SETTLED, MessageView, SessionView
+from shared.bus.messages import SETTLED, MessageView, SessionView, Until, has_come
 from shared.bus.operations import MessageRef, SessionRef
 from shared.errors import Unavailable
 
@@ -25,6 +25,8 @@ class Ended:
 
     message: MessageView
     session: SessionView
+    has_come: bool
+    """Whether the message has come as far as it was followed."""
 
     @property
     def settled(self) -> bool:
@@ -32,15 +34,18 @@ class Ended:
         return self.message.state in SETTLED
 
 
-def follow(app: App, message: MessageView, seconds: float, tick: Callable[[], None]) -> Ended:
-    """Wait until `message` settles, its session waits for a person, or the time (`seconds`) is over."""
+def follow(
+    app: App, message: MessageView, seconds: float, tick: Callable[[], None], until: Until = "answered"
+) -> Ended:
+    """Wait until `message` settles or has come as far as `until`, its session waits for a person, or the time
+    (`seconds`) is over."""
     deadline = time.monotonic() + seconds
     answered = time.monotonic()
     while True:
         now = time.monotonic()
         turn = max(0.0, min(TURN_SECONDS, deadline - now))
         try:
-            message = app.ask(MessageView, "message.get", MessageRef(message_id=message.id, wait=turn))
+            message = app.ask(MessageView, "message.get", MessageRef(message_id=message.id, wait=turn, until=until))
             session = app.ask(SessionView, "session.get", SessionRef(session_id=message.session_id))
         except Unavailable:
             # A supervisor that is being restarted is back within a second; one that stays away is an error.
@@ -51,6 +56,7 @@ def follow(app: App, message: MessageView, seconds: float, tick: Callable[[], No
         answered = time.monotonic()
         # `message.get` comes back early for a question to a person, not for one that pilotlight answers itself (trust).
         asked = session.waiting is not None and answered - now < turn
-        if message.state in SETTLED or asked or answered >= deadline:
-            return Ended(message, session)
+        come = has_come(message, until)
+        if come or asked or answered >= deadline:
+            return Ended(message, session, come)
         tick()

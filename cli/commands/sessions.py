@@ -35,7 +35,7 @@ from cli.output import (
 )
 from cli.setup.progress import Step
 from cli.wording import at_the_prompt
-from shared.bus.messages import MAX_ATTACHMENT_BYTES, Attachment, MessageView, Sent, SessionView
+from shared.bus.messages import MAX_ATTACHMENT_BYTES, Attachment, MessageView, Sent, SessionView, Until
 from shared.bus.operations import CreateSession, ListMessages, MessageRef, SendMessage, SessionRef, StopSession
 from shared.errors import InvalidRequest, TooLarge
 
@@ -112,6 +112,12 @@ def ls(app: App, everything: bool, as_json: bool) -> None:
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="A file for Claude to read (several times; 10 MB each).",
 )
+@click.option(
+    "--until",
+    type=click.Choice(["replied", "answered"]),
+    default="answered",
+    help="Wait for the whole text only, or (default) until Claude's transcript has it, with usage and tool calls.",
+)
 @click.option("--front", is_flag=True, help="Before the messages that wait.")
 @click.option("--interrupt", is_flag=True, help="At once, ending the turn that runs.")
 @click.option("--exact", is_flag=True, help="Refuse a text that would not arrive as it is, instead of changing it.")
@@ -124,6 +130,7 @@ def send(
     text: str,
     wait: float | None,
     files: tuple[Path, ...],
+    until: Until,
     front: bool,
     interrupt: bool,
     exact: bool,
@@ -155,7 +162,7 @@ def send(
             tell_held(sent.session)
         return DONE
     with Step("Waiting for the reply", brief=True) as step:
-        end = follow(app, sent.message, seconds, step.tick)
+        end = follow(app, sent.message, seconds, step.tick, until)
         step.note(end.message.state)
     if as_json:
         emit({"message": end.message, "session": end.session})
@@ -282,7 +289,7 @@ def tell_held(view: SessionView) -> None:
 def tell_end(end: Ended, quiet: bool = False) -> int:
     """Print what became of a message (only the exit code when `quiet`)."""
     message, view = end.message, end.session
-    if message.state == "answered":
+    if end.has_come and message.error is None and message.state in ("answered", "submitted"):
         if not quiet:
             put(message.reply or "")
         return DONE

@@ -182,6 +182,16 @@ class MessageStep(EventData, frozen=True, kw_only=True):
     error: str | UnsetType | None = UNSET
 
 
+class ReplyChanged(EventData, frozen=True, kw_only=True):
+    """The reply of a message that was `replied` is another one, or there is none: by Claude's transcript it is in this state
+    now, which is `submitted` when Claude goes on."""
+
+    kind: ClassVar[str] = "reply_changed"
+    message: str
+    state: str
+    prompt_id: str | UnsetType = UNSET
+
+
 class Seen(EventData, frozen=True, kw_only=True):
     """A person has seen what was said up to a time."""
 

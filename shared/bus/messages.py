@@ -31,6 +31,9 @@ ChatMode = Literal["normal", "planning", "code"]
 Delivery = Literal["interactive", "per_message"]
 MessageState = Literal["accepted", "queued", "typed", "submitted", "answered", "failed", "interrupted", "cancelled"]
 
+Until = Literal["replied", "answered"]
+"""How far a message is waited for: `replied` is the whole text, before its tool calls and usage are known."""
+
 SETTLED: frozenset[str] = frozenset({"answered", "failed", "interrupted", "cancelled"})
 """Message states that never change again."""
 
@@ -243,6 +246,9 @@ class MessageView(Wire, frozen=True):
     `normalized` says what was changed: `nfc` (decomposed letters were composed), `lines:N` (line separators that became line
     feeds), `control:N` and `invisible:N` (characters that were dropped), `leading:N` (blanks put before a long text),
     `trailing:N` (white space that was dropped at the end). More words may come.
+
+    `replied` in `steps`: `reply` is there, and its state will be `answered` when Claude's transcript says the same, tool calls
+    and usage with it. Not every message takes this step. Should the transcript say something else, it wins (`reply_changed`).
     """
 
     id: str
@@ -262,6 +268,11 @@ class MessageView(Wire, frozen=True):
     attachments: list[dict[str, Any]] = field(default_factory=list)
     typed_text: str | None = None
     normalized: list[str] = field(default_factory=list)
+
+
+def has_come(message: MessageView, until: Until) -> bool:
+    """Whether a message has come as far as it is waited for."""
+    return message.state in SETTLED or (until == "replied" and "replied" in message.steps)
 
 
 class Attachment(Wire, frozen=True):

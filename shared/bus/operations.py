@@ -14,7 +14,7 @@ from typing import Any, Literal
 from msgspec import UNSET, UnsetType, field
 
 from shared.access.tokens import PLAN, Scope, allows, powerful
-from shared.bus.messages import Attachment, ChatMode, Delivery, EndReason, MessageState, SessionState, Wire
+from shared.bus.messages import Attachment, ChatMode, Delivery, EndReason, MessageState, SessionState, Until, Wire
 from shared.notifications import Rules
 
 
@@ -49,6 +49,7 @@ class SendMessage(Wire, frozen=True, forbid_unknown_fields=True):
     sent in no other; `planning` is Claude's plan mode, `normal` and `code` undo what a `planning` has done, and nothing else.
     `exact`: a text that would not arrive as it is (but for white space at its end) is refused; without it, what is harmless is
     changed, and the receipt says so (`normalized`).
+    `until`: `wait` is over with the whole text (`replied`), where that is known before the message is `answered`.
     `confined`: its `@path` must lie in the project (`chat.mentions`), as for every key below the scope `answer`.
     """
 
@@ -69,6 +70,7 @@ class SendMessage(Wire, frozen=True, forbid_unknown_fields=True):
     device_token: str | None = None
     exact: bool = False
     confined: bool = False
+    until: Until = "answered"
 
 
 class MoveMessage(Wire, frozen=True, forbid_unknown_fields=True):
@@ -188,10 +190,11 @@ class ListSessions(Wire, frozen=True, forbid_unknown_fields=True):
 
 
 class MessageRef(Wire, frozen=True, forbid_unknown_fields=True):
-    """`message.get` (waits up to `wait` for it to settle), `message.cancel` -> MessageView."""
+    """`message.get` (waits up to `wait` for it to settle, or `until` it is `replied`), `message.cancel` -> MessageView."""
 
     message_id: str
     wait: float = 0.0
+    until: Until = "answered"
 
 
 class ListMessages(Wire, frozen=True, forbid_unknown_fields=True):

@@ -168,6 +168,11 @@ def find(config: ClaudeConfig, own: Mapping[str, str]) -> str:
     )
 
 
+def hook_command(session_dir: Path, event: str) -> str:
+    """What Claude runs for an event of one session, as it stands in its settings and, for Stop, in its transcript."""
+    return f"sh {shlex.quote(str(HOOK_PROGRAM))} {shlex.quote(str(session_dir))} {event}"
+
+
 def settings(session_dir: Path, config: ClaudeConfig, denied: Sequence[str] = ()) -> dict[str, Any]:
     """The `--settings` of one session: the classic renderer, our hooks, leave to read what was attached, and what is closed:
     hooks that a project or person would switch off (and the owner's rules with them: ours wins, measured), what `denied` names,
@@ -177,8 +182,7 @@ def settings(session_dir: Path, config: ClaudeConfig, denied: Sequence[str] = ()
     """
     hooks: dict[str, Any] = {}
     for event in (*ASYNC_EVENTS, "PermissionRequest"):
-        command = f"sh {shlex.quote(str(HOOK_PROGRAM))} {shlex.quote(str(session_dir))} {event}"
-        entry: dict[str, Any] = {"type": "command", "command": command}
+        entry: dict[str, Any] = {"type": "command", "command": hook_command(session_dir, event)}
         if event == "PermissionRequest":
             entry["timeout"] = ANSWER_PATIENCE_SECONDS
         elif event != "SessionEnd":

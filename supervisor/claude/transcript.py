@@ -236,6 +236,8 @@ class TranscriptLine:
     parent: str | None = None
     sidechain: bool = False
     peer: bool = False
+    hooks: tuple[str, ...] | None = None
+    """The commands of the Stop hooks that were run (`stop_hooks`)."""
 
 
 def parse_transcript_line(data: bytes) -> TranscriptLine | None:
@@ -259,6 +261,8 @@ def parse_transcript_line(data: bytes) -> TranscriptLine | None:
         return _assistant_line(raw, place)
     if kind == "system" and raw.get("subtype") == "turn_duration":
         return TranscriptLine("turn_end", **place)
+    if kind == "system" and raw.get("subtype") == "stop_hook_summary":
+        return TranscriptLine("stop_hooks", hooks=_commands(raw), **place)
     if kind == "system" and raw.get("subtype") == "informational" and raw.get("preventContinuation"):
         return TranscriptLine("refused", text=_string(raw.get("content")), **place)
     if kind == "summary":
@@ -267,6 +271,16 @@ def parse_transcript_line(data: bytes) -> TranscriptLine | None:
     if kind == "attachment" and isinstance(attachment, dict) and attachment.get("type") == "queued_command":
         return TranscriptLine("absorbed", text=_queued_prompt(attachment), peer=_origin(attachment) == PEER, **place)
     return TranscriptLine("other", **place)
+
+
+def _commands(raw: dict[str, Any]) -> tuple[str, ...] | None:
+    """What each hook of a summary runs; None when it does not say it of all."""
+    infos = raw.get("hookInfos")
+    if not isinstance(infos, list) or raw.get("hookCount", len(infos)) != len(infos):
+        return None
+    commands = [info.get("command") for info in infos if isinstance(info, dict)]
+    known = tuple(command for command in commands if isinstance(command, str))
+    return known if len(known) == len(infos) else None
 
 
 def _queued_prompt(attachment: dict[str, Any]) -> str | None:

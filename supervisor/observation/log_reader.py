@@ -30,6 +30,7 @@ from supervisor.session.session import Session
 from supervisor.session.unreadable import Unreadable
 from supervisor.store.store import now_ms
 from supervisor.turn import tool_events
+from supervisor.turn.early_reply import EarlyReply
 from supervisor.turn.truncation import excerpt
 from supervisor.turn.turn import StopReport, Turn
 from supervisor.turn.turn_assembler import REMEMBERED_TURNS, TurnAssembler
@@ -49,6 +50,7 @@ class LogReader:
         self._session = session
         self.book = TurnAssembler()
         self.stops: dict[str, tuple[StopReport, float]] = {}
+        self.early = EarlyReply(session.dir)
         self.stopped_at = 0
         self._prompts: dict[str, list[str]] = {}
         self.unreadable = Unreadable(session.id, session.store)
@@ -130,6 +132,7 @@ class LogReader:
         session = self._session
         payload, name = event.payload, event.name
         self._hear(event.prompt_id)
+        self.early.take(name, event.prompt_id, payload)
         if name != "SessionStart":
             self.place.follow(payload)
         if permission_mode.is_news(event, event.prompt_id in self.stops):
@@ -321,6 +324,8 @@ class LogReader:
         if line.sidechain or self._is_copy(line):
             return
         self._hear(line.prompt_id)
+        if line.kind == "stop_hooks":
+            self.early.listed(line, session.record.generation)
         if line.kind == "summary" and line.text and not session.record.title:
             session.record.title = line.text
         placed = self.book.take(line)

@@ -8,6 +8,7 @@ goes back into the queue when its text never became a prompt.
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -24,7 +25,8 @@ from supervisor.session.session import Session
 from supervisor.state.states import Event, State
 from supervisor.store.store import MessageRecord, now_ms
 from supervisor.turn.command_run import CommandRun
-from supervisor.turn.turn import Outcome, StopReport, agree, cut_off, settle
+from supervisor.turn.early_reply import is_reopened, is_same, whole_reply
+from supervisor.turn.turn import Outcome, StopReport, Turn, agree, cut_off, settle
 from supervisor.waiting import backoff
 
 PROMPT_BLOCKED = "prompt_blocked"
@@ -112,8 +114,49 @@ def settle_current(session: Session, now: float) -> None:
         ended_for=now - turn.ended_at if turn is not None and turn.ended_at is not None else 0.0,
         quiet_for=now - session.quiet_since if session.quiet_since is not None else 0.0,
     )
-    if outcome is not None and not held("settled"):
+    if outcome is None:
+        _reply_early(session, message, turn, stop)
+    elif not held("settled"):
         conclude(session, message, outcome)
+
+
+def _reply_early(session: Session, message: MessageRecord, turn: Turn | None, stop: StopReport | None) -> None:
+    """Say that the whole text is there before the message is settled, or take that back."""
+    replied, early = "replied" in message.steps, session.logs.early
+    if replied and (is_reopened(turn) or message.prompt_id is None):
+        _take_back(session, message)
+    if replied or stop is None or message.kind != "prompt":
+        return
+    reply = whole_reply(message.prompt, turn, stop, early.of(message.prompt_id))
+    record = session.record
+    if reply is None or not early.is_alone(record.generation, session.services.claude_home, Path(record.project_path)):
+        return
+    with session.change(message):
+        message.reply, message.steps = reply, {**message.steps, "replied": now_ms()}
+        session.store.save_message(message)
+        reached = events.MessageStep(
+            message=message.id, state="replied", at=message.steps["replied"], prompt_id=message.prompt_id or UNSET
+        )
+        session.store.append(reached, session.id)
+    session.fates.tell(message.id)
+    session.changed.notify()
+
+
+def _take_back(session: Session, message: MessageRecord) -> None:
+    """Claude goes on with a message that was replied."""
+    with session.change(message):
+        message.reply, message.steps = None, _not_replied(message)
+        session.store.save_message(message)
+        session.store.append(_changed(message, message.state), session.id)
+    session.changed.notify()
+
+
+def _not_replied(message: MessageRecord) -> dict[str, int]:
+    return {name: at for name, at in message.steps.items() if name != "replied"}
+
+
+def _changed(message: MessageRecord, state: str) -> events.ReplyChanged:
+    return events.ReplyChanged(message=message.id, state=state, prompt_id=message.prompt_id or UNSET)
 
 
 def command_run(session: Session, message: MessageRecord) -> CommandRun:
@@ -207,18 +250,25 @@ def conclude(session: Session, message: MessageRecord, outcome: Outcome) -> None
             "retryable": False,
             "data": {},
         }
+    reply = outcome.reply
+    if "replied" in message.steps and outcome.state == "answered" and (turn is None or turn.reply is None):
+        reply = message.reply  # the transcript will not say it: what was displayed stands
+    changed = "replied" in message.steps and not (outcome.state == "answered" and is_same(message.reply, reply))
     with session.change(message):
         step(
             session,
             message,
             outcome.state,
-            reply=outcome.reply,
+            reply=reply,
+            steps=_not_replied(message) if changed else message.steps,
             error=error,
             tool_calls=list(turn.tools) if turn else [],
             usage=turn.total_usage if turn else None,
             stop=None,
             earlier=[],
         )
+        if changed:
+            session.store.append(_changed(message, outcome.state), session.id)
         session.touch()
         if session.record.turn_prompt == message.prompt_id:
             session.logs.turn_over()

@@ -15,6 +15,7 @@ from supervisor.claude import command_line
 from supervisor.session.unreadable import Unreadable
 from supervisor.store.store import Store
 from supervisor.terminal.holder_launch import SparePool
+from supervisor.turn.early_reply import EarlyReply
 from supervisor.turn.turn import StopReport
 from supervisor.turn.turn_assembler import TurnAssembler
 
@@ -46,6 +47,7 @@ class Logs(Protocol):
     stops: dict[str, tuple[StopReport, float]]
     """What the Stop hook of each of the last turns has said, and when it was read."""
 
+    early: EarlyReply
     stopped_at: int
     """When the last Stop hook was read (ms since the epoch)."""
 

@@ -62,7 +62,7 @@ class Session:
         self.store = services.store
         self.dir = services.paths.session_dir(record.id)
         self.changed = Condition()
-        self.fates = Fates(self.store.is_open)
+        self.fates = Fates(self.store.is_awaited)
         self.health = Conditions()
         self.editor = Editor()
         self.answering = asyncio.Lock()

@@ -21,7 +21,7 @@ from typing import Any
 import msgspec
 
 from shared.bus.events import EventData, data_of
-from shared.bus.messages import Event
+from shared.bus.messages import Event, Until
 from shared.errors import StorageFailed
 from supervisor import clock
 from supervisor.store.event_journal import EventJournal, now_ms
@@ -296,6 +296,12 @@ class Store:
         """Those that wait, in their order, but not `current`; with long ones (PAGE_BYTES) only the first."""
         where = f"session_id=? AND {OPEN} AND {WAITING} ORDER BY {ORDER} LIMIT {int(limit)}"
         return self._messages(where, session_id, current, most=PAGE_BYTES)
+
+    def is_awaited(self, message_id: str, until: Until) -> bool:
+        """Whether a message has still to come as far as somebody waits for."""
+        if until == "replied" and (found := self.message(message_id)) is not None and "replied" in found.steps:
+            return False
+        return self.is_open(message_id)
 
     def is_open(self, message_id: str) -> bool:
         """Whether a message has still to be settled."""

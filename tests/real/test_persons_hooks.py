@@ -53,7 +53,8 @@ def test_a_turn_in_which_a_stop_hook_has_claude_go_on_is_one_turn(make_house: Ma
     def goes_on_working() -> None:
         seen = house.session(session)
         assert (seen["state"], seen["currentMessage"]) == ("busy", message)
-        assert house.message(message)["state"] == "submitted"
+        receipt = house.message(message)
+        assert (receipt["state"], receipt["reply"]) == ("submitted", None)
         with pytest.raises(Conflict):
             house.call("session.hibernate", {"sessionId": session})
 
@@ -71,6 +72,7 @@ def test_a_turn_in_which_a_stop_hook_has_claude_go_on_is_one_turn(make_house: Ma
 
     settled = house.message(message, wait=30)
     assert (settled["state"], settled["reply"]) == ("answered", "the second")
+    assert "replied" not in settled["steps"]
     assert [tool["name"] for tool in settled["toolCalls"]] == ["Read", "Read"]
     first = settled["usage"]["output_tokens"]
     assert house.message(behind, wait=30)["reply"] == "behind"
@@ -81,7 +83,7 @@ def test_a_turn_in_which_a_stop_hook_has_claude_go_on_is_one_turn(make_house: Ma
     assert house.model.wait_for_gate("round", 30)
     assert house.call("session.interrupt", {"sessionId": session})
     assert house.message(running, wait=30)["state"] == "interrupted"
-    assert house.ask("echo: and on", session)[0] == "and on"
+    assert house.ask("echo: and on", session, until="replied")[0] == "and on"
 
     (house.folder / "go").unlink()
     running = house.send("echo: all said", session, wait=0)["message"]["id"]

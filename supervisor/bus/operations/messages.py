@@ -9,7 +9,7 @@ from typing import Any
 from msgspec.structs import replace as replace_fields
 
 from shared.bus import events, messages, operations
-from shared.bus.messages import CommandResult, Request
+from shared.bus.messages import CommandResult, Request, Until
 from shared.bus.operations import SendMessage
 from shared.errors import Conflict, InvalidRequest, NotFound, Unavailable
 from supervisor.bus.operations.table import Row
@@ -56,7 +56,7 @@ class MessageOps:
         if arguments.interrupt and not duplicate:
             interrupted = await self._make_way(managed.session)
         if arguments.wait > 0:
-            await settled(message.id, managed.session, arguments.wait)
+            await settled(message.id, managed.session, arguments.wait, arguments.until)
         sent = self._pool.sent(managed, message.id, duplicate)
         return replace_fields(sent, interrupted=interrupted, pushed=pushed)
 
@@ -83,7 +83,9 @@ class MessageOps:
         if record is None:
             raise NotFound(f"Message {arguments.message_id} not found.", code="message_not_found")
         if arguments.wait > 0 and record.state not in messages.SETTLED:
-            record = await settled(record.id, self._pool.managed(record.session_id).session, arguments.wait)
+            record = await settled(
+                record.id, self._pool.managed(record.session_id).session, arguments.wait, arguments.until
+            )
         return self._pool.receipt(record)
 
     async def _messages(self, arguments: operations.ListMessages, _: Request) -> Any:
@@ -156,14 +158,14 @@ class MessageOps:
         )
 
 
-async def settled(message_id: str, session: Session, wait: float) -> MessageRecord:
-    """The message once it is settled, or the session waits for a person, or the time is up."""
+async def settled(message_id: str, session: Session, wait: float, until: Until = "answered") -> MessageRecord:
+    """The message once it is settled, or has come as far as `until`, or the session waits for a person, or the time is up."""
 
     def asks() -> bool:
         waiting = session.waiting
         return session.state is State.WAITING and waiting is not None and not session.answering_itself
 
-    with session.fates.awaited(message_id) as is_settled:
+    with session.fates.awaited(message_id, until) as is_settled:
         await session.changed.wait_for(lambda: is_settled() or asks(), wait)
     record = session.store.message(message_id)
     assert record is not None

@@ -7,6 +7,7 @@ else asks for an editor; nothing of theirs is changed on disk.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 import msgspec
 
 from shared.foreign_file import SMALL, read_foreign
+from supervisor.claude import hooks_off
 
 EDITOR_NAME = "pilotlight-editor"
 CLEANUP_DAYS = 30.0
@@ -35,19 +37,34 @@ def editor(*environments: Mapping[str, str]) -> str:
     return next((found for found in wanted if found and Path(found).name != EDITOR_NAME), "")
 
 
+def _files(claude_home: Path, project: Path) -> tuple[Path, ...]:
+    own = project / ".claude"
+    return (claude_home / "settings.json", own / "settings.json", own / "settings.local.json")
+
+
 def environment(claude_home: Path, project: Path) -> dict[str, str]:
     """The variables that the person's and the project's settings set; what cannot be read sets none: Claude says so itself."""
     found: dict[str, str] = {}
-    for file in (
-        claude_home / "settings.json",
-        project / ".claude" / "settings.json",
-        project / ".claude" / "settings.local.json",
-    ):
+    for file in _files(claude_home, project):
         settings = _read(file)
         values = settings.get("env")
         if isinstance(values, dict):
             found |= {name: value for name, value in values.items() if isinstance(value, str)}
     return found
+
+
+def changed_at(claude_home: Path, project: Path) -> int:
+    """When the settings that may name hooks were changed last (ms since the epoch): the person's, the project's, those of the
+    machine's administrator."""
+    managed = (hooks_off.MANAGED / "managed-settings.json", hooks_off.MANAGED / "managed-settings.d")
+    return max((_changed(file) for file in (*_files(claude_home, project), *managed)), default=0)
+
+
+def _changed(file: Path) -> int:
+    try:
+        return os.stat(file).st_mtime_ns // 1_000_000
+    except OSError:
+        return 0
 
 
 def cleanup_days(claude_home: Path) -> float:

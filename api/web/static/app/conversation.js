@@ -26,7 +26,7 @@ function Receipt({ message }) {
   const first = steps.length ? steps[0][1] : 0;
   const last = steps.length ? steps[steps.length - 1][1] : message.createdAt;
   return html`<details class=${`receipt ${state}${state === "answered" ? "" : " say"}`}><summary><${Icon} icon=${state} /><span class="word">${STEPS[state]}</span> <time>${clock(last)}</time><span class="sr">, show every step</span></summary>
-    <ol class="trail">${steps.map(([name, at], index) => html`<li key=${name}><${Icon} icon=${name} size="s" />${STEPS[name] || name} <time>${index ? `+${((at - first) / 1000).toFixed(at - first < 10000 ? 3 : 0)} s` : exactly(at)}</time></li>`)}</ol></details>`;
+    <ol class="trail">${steps.map(([name, at], index) => html`<li key=${name}><${Icon} icon=${name === "replied" ? "answered" : name} size="s" />${STEPS[name] || name} <time>${index ? `+${((at - first) / 1000).toFixed(at - first < 10000 ? 3 : 0)} s` : exactly(at)}</time></li>`)}</ol></details>`;
 }
 
 // A file that was sent, to look at again: pictures small, everything as a download.

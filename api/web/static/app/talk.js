@@ -7,7 +7,7 @@ import { listeners, sessions } from "./store.js";
 
 const PAGE = 50;
 const FRAME_MS = 100;
-const OPEN = ["accepted", "queued", "typed", "submitted"];
+const OPEN = ["accepted", "queued", "typed", "submitted", "replied"];
 
 export class Talk {
   constructor(id) {
@@ -119,7 +119,8 @@ export class Talk {
       const id = data.id || data.messageId || data.message;
       if (id) this.fetch(id).then(() => !OPEN.includes(data.state) && this.settle());
       if (data.state === "queued" || data.state === "cancelled") this.loadOpenSoon();
-    } else if (kind === "queue" || kind === "edited") this.loadOpenSoon();
+    } else if (kind === "reply_changed") this.fetch(data.message);
+    else if (kind === "queue" || kind === "edited") this.loadOpenSoon();
     else if (kind === "state" && data.to !== "busy") this.settle();
     else if (["conversation", "reopened", "resumed", "adopted", "ended"].includes(kind)) this.settle();
   }

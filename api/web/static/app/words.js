@@ -34,7 +34,7 @@ const ENDS = {
   lost: ["Lost", "lost", "failed"],
 };
 export const STEPS = {
-  accepted: "Accepted", queued: "Queued", typed: "Typed", submitted: "Submitted",
+  accepted: "Accepted", queued: "Queued", typed: "Typed", submitted: "Submitted", replied: "Replied",
   answered: "Answered", failed: "Failed", interrupted: "Interrupted", cancelled: "Cancelled",
 };
 
