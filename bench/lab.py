@@ -7,6 +7,7 @@ folder, ended and checked for leftovers at the end.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import shutil
 import sys
@@ -80,6 +81,17 @@ def percentile(values: Sequence[float], percent: float) -> float:
 def memory_mb(pid: int) -> float:
     """Proportional memory of one process in MB."""
     return resources.memory_of(pid) / MEGABYTE
+
+
+def cpu_seconds(root: int) -> float:
+    """CPU of a process and of all below it, those that have ended and were waited for included."""
+    total = 0.0
+    with contextlib.suppress(psutil.NoSuchProcess):
+        for one in (found := psutil.Process(root), *found.children(recursive=True)):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                times = one.cpu_times()
+                total += times.user + times.system + times.children_user + times.children_system
+    return total
 
 
 def private_mb(pid: int) -> float:

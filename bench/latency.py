@@ -1,11 +1,13 @@
-"""Message to reply with an instant model: pilotlight over HTTP beside the same CLI driven raw, and one process a message.
+"""Message to reply with an instant model: pilotlight over HTTP beside the same CLI driven raw, in tmux, and one process for each.
 
-All three in turn, message by message, so that a noisy machine is noisy for each. Raw is a paste, the sight of it in the
-box, Enter, and the Stop hook; pilotlight is `POST /api/chat` until the reply; the third is `claude -p --resume`.
+All in turn, message by message, so that a noisy machine is noisy for each. Raw is a paste, the sight of it in the box, Enter,
+and the Stop hook; pilotlight is `POST /api/chat` until the reply, `answered` and `replied`; tmux, where it is installed, is its
+pane looked at every 50 ms; the last is `claude -p --resume`. CPU is that of all processes, hooks included, a message.
 """
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import os
@@ -13,13 +15,15 @@ import select
 import subprocess
 import time
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pexpect
 import zmq
 
-from bench import lab
+from bench import bare, lab
 from supervisor.claude import screen
 from supervisor.terminal.screen import Screen
 from tests.harness import House, claude_binary, until
@@ -31,6 +35,9 @@ BUS_MS = 0.3
 SUPERVISOR_MB = 60.0
 HOLDER_MB = 10.0
 READY_SECONDS = 1.0
+AFTER_SECONDS = 0.25
+"""How long CPU counts for a message that is over: the transcript, and the screen that comes to rest."""
+
 STEPS = ("accepted", "typed", "submitted", "answered")
 
 
@@ -51,6 +58,8 @@ class Raw:
             dimensions=(40, 120),
         )
         self._await(lambda: self._sight().kind == "prompt", 30.0)
+        assert self._child.pid is not None
+        self.pid: int = self._child.pid
 
     def _pump(self, seconds: float) -> None:
         if select.select([self._child.child_fd], [], [], seconds)[0]:
@@ -81,8 +90,9 @@ class Raw:
                 return took
 
     def close(self) -> None:
-        """End it."""
-        self._child.close(force=True)
+        """End it; on a busy machine pexpect does not wait long enough for its end."""
+        with contextlib.suppress(pexpect.ExceptionPexpect, OSError):
+            self._child.close(force=True)
 
 
 def main(argv: list[str]) -> int:
@@ -104,19 +114,31 @@ def _measure(house: House, arguments: Any) -> tuple[dict[str, Any], dict[str, bo
     conversation = str(uuid.uuid4())
     _one_process(claude, env, house.project, ["--session-id", conversation], "echo: warm")
     raw.ask("echo: warm raw")
-    raws, ours, processes = [], [], []
-    steps: dict[str, list[float]] = {}
+    tmux = bare.Tmux(claude, env, house.project, house.folder) if bare.Tmux.is_there() else None
+    raws, ours, texts, panes, processes = [], [], [], [], []
+    spent, steps = Spent(), dict[str, list[float]]()
+    own = _processes(house, session)
     progress = lab.Progress("messages", arguments.messages)
     try:
         for number in range(arguments.messages):
-            raws.append(raw.ask(f"echo: raw message {number:04d}"))
-            answer, took = _chat(house, f"echo: our message {number:04d}", session)
+            with spent.of("raw", [raw.pid]):
+                raws.append(raw.ask(f"echo: raw message {number:04d}"))
+            with spent.of("pilotlight", own):
+                answer, took = _chat(house, f"echo: our message {number:04d}", session)
             assert answer["reply"] == f"our message {number:04d}", answer
             ours.append(took)
             _note_steps(house, answer["messageId"], took, steps)
+            answer, took = _chat(house, f"echo: our text {number:04d}", session, until="replied")
+            assert answer["reply"] == f"our text {number:04d}", answer
+            texts.append(took)
+            house.message(answer["messageId"], wait=30)
+            if tmux is not None:
+                panes.append(tmux.ask(f"tmux message {number:04d}"))
             processes.append(_one_process(claude, env, house.project, ["--resume", conversation], f"echo: {number}"))
             progress.at(number + 1)
     finally:
+        if tmux is not None:
+            tmux.close()
         raw.close()
     lists = [_timed(lambda: house.http("GET", "/api/sessions")) for _ in range(200)]
     pings, calls = _round_trips(house), [_timed(lambda: house.bus.call("ping")) for _ in range(500)]
@@ -129,9 +151,16 @@ def _measure(house: House, arguments: Any) -> tuple[dict[str, Any], dict[str, bo
         "raw, ms p95": lab.percentile(raws, 95),
         "pilotlight over HTTP, ms p50": b,
         "pilotlight, ms p95": lab.percentile(ours, 95),
+        "pilotlight until replied, ms p50": lab.percentile(texts, 50),
+        "pilotlight until replied, ms p95": lab.percentile(texts, 95),
+        **({"tmux pane every 50 ms, ms p50": lab.percentile(panes, 50)} if panes else {}),
         "one process a message, ms p50": c,
         "pilotlight - raw, ms": b - a,
         "pilotlight / raw": b / a,
+        "pilotlight until replied / raw": lab.percentile(texts, 50) / a,
+        "raw, CPU ms a message": spent.mean("raw"),
+        "pilotlight, CPU ms a message": spent.mean("pilotlight"),
+        "pilotlight / raw, CPU": spent.mean("pilotlight") / spent.mean("raw"),
         "one process / pilotlight": c / b,
         **{f"  step {name}, ms p50": lab.percentile(values, 50) for name, values in steps.items()},
         "GET /api/sessions, ms p50": lab.percentile(lists, 50),
@@ -152,8 +181,35 @@ def _measure(house: House, arguments: Any) -> tuple[dict[str, Any], dict[str, bo
     return figures, verdicts
 
 
-def _chat(house: House, text: str, session: str | None) -> tuple[dict[str, Any], float]:
-    body: dict[str, Any] = {"message": text, "wait": 60}
+class Spent:
+    """CPU of process trees, of what has ended in them, too."""
+
+    def __init__(self) -> None:
+        self._seconds: dict[str, list[float]] = {}
+
+    @contextmanager
+    def of(self, name: str, roots: list[int]) -> Iterator[None]:
+        """Of one message, with what follows it at once."""
+        before = sum(map(lab.cpu_seconds, roots))
+        yield
+        time.sleep(AFTER_SECONDS)
+        self._seconds.setdefault(name, []).append(sum(map(lab.cpu_seconds, roots)) - before)
+
+    def mean(self, name: str) -> float:
+        """Milliseconds a message."""
+        seconds = self._seconds[name]
+        return 1000 * sum(seconds) / len(seconds)
+
+
+def _processes(house: House, session: str) -> list[int]:
+    """The roots of all that serves one session: supervisor, API, holder (with `claude` below it)."""
+    assert house.supervisor is not None
+    assert house.api is not None
+    return [house.supervisor.pid, house.api.pid, house.session(session)["holderPid"]]
+
+
+def _chat(house: House, text: str, session: str | None, until: str = "answered") -> tuple[dict[str, Any], float]:
+    body: dict[str, Any] = {"message": text, "wait": 60, "until": until}
     body |= {"sessionId": session} if session else {"projectPath": str(house.project)}
     started = time.monotonic()
     status, answer = house.http("POST", "/api/chat", body)

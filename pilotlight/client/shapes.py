@@ -395,7 +395,10 @@ class MessageView(TypedDict):
     Where it would not have reached Claude as it is, `typed_text` is what was typed instead, and `normalized` says
     what was changed: `nfc` (decomposed letters were composed), `lines:N` (line separators that became line
     feeds), `control:N` and `invisible:N` (characters that were dropped), `leading:N` (blanks put before a long
-    text), `trailing:N` (white space that was dropped at the end). More words may come."""
+    text), `trailing:N` (white space that was dropped at the end). More words may come. `replied` in `steps`:
+    `reply` is there, and its state will be `answered` when Claude's transcript says the same, tool calls and
+    usage with it. Not every message takes this step. Should the transcript say something else, it wins
+    (`reply_changed`)."""
 
     id: str
     sessionId: str

@@ -82,8 +82,11 @@ def drop_ring(session: Session) -> None:
 
 async def end_strays(session: Session) -> None:
     """End what is left of a process whose holder is gone: tasks in process sessions of their own, and `claude`
-    itself if it has closed its terminal."""
+    itself if it has closed its terminal. Every process of the machine is looked at for that, so a session that has never had
+    a process is spared it."""
     info = holder_info(session)
+    if info is None and session.record.generation == 0:
+        return
     if info is not None and process.alive(info.id):
         return
 
@@ -97,12 +100,11 @@ async def end_strays(session: Session) -> None:
         return list(found)
 
     for number, patience in LAST_RUNGS:
-        left = family()
+        if not (left := family()):
+            return
         end = time.monotonic() + patience
         for member in left:
             process.send_signal(member, number)
         while left and time.monotonic() < end:
             await asyncio.sleep(0.01)
             left = [member for member in left if process.alive(member)]
-        if not left and not family():
-            return

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from supervisor.claude.settings import set_up
 from supervisor.claude.command_line import hook_command
+from supervisor.claude.settings import set_up
 from supervisor.claude.texts.prompts import same_prompt
 from supervisor.claude.transcript import TranscriptLine, milliseconds
 from supervisor.turn.turn import StopReport, Turn

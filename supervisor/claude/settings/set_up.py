@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from shared.foreign_file import SMALL, read_foreign
-from supervisor.claude import hooks_off
+from supervisor.claude.settings import hooks_off
 
 EDITOR_NAME = "pilotlight-editor"
 CLEANUP_DAYS = 30.0

@@ -13,10 +13,10 @@ import pytest
 from supervisor.claude.command_line import hook_command
 from supervisor.claude.transcript import TranscriptLine
 from supervisor.session import receipts
-from supervisor.session.early_reply import Displayed, whole_reply
-from supervisor.session.turn import StopReport, Turn
 from supervisor.store.store import MessageRecord, Store
-from tests.unit.session.test_late_news import WORDS, Claude
+from supervisor.turn.early_reply import Displayed, whole_reply
+from supervisor.turn.turn import StopReport, Turn
+from tests.unit.observation.test_late_news import WORDS, Claude
 
 TEXT = "# Title\n\nand the end\n"
 STOP = StopReport("and the end", None, 0.0)
