@@ -131,6 +131,11 @@ def waiting_lines(waiting: Waiting) -> list[str]:
             lines.append(f"  Question {number}: {printable(str(question.get('question', '')), 200)}")
             labels = [str(option.get("label", "")) for option in options if isinstance(option, dict)]
             lines += [f"    {position}. {printable(label, 200)}" for position, label in enumerate(labels, 1)]
+    for field in waiting.fields or []:
+        kind = ", ".join(choice.label for choice in field.choices) or field.type
+        kind += ", required" if field.required else ""
+        more = f" - {field.description}" if field.description else ""
+        lines.append(f"  {printable(f'{field.name} ({kind}){more}', 200)}")
     for number, choice in enumerate(waiting.choices, 1):
         more = f" - {choice.description}" if choice.description else ""
         lines.append(f"  {number}. {printable(choice.label + more, 200)}")
@@ -140,6 +145,9 @@ def waiting_lines(waiting: Waiting) -> list[str]:
 def how_to_answer(session_id: str, waiting: Waiting) -> str:
     """The command that answers this."""
     command = f"pilotlight answer {session_id[:8]}"
+    if waiting.fields:
+        named = " ".join(f"--to {printable(field.name, 60)}=ANSWER" for field in waiting.fields if field.required)
+        return f"Answer with: {command} {named or '--choice accept'}, or with --choice decline"
     if len(waiting.questions or []) > 1:
         return f"Answer with: {command} --to 1=ANSWER --to 2=ANSWER"
     return f"Answer with: {command} {'--choice NUMBER' if waiting.choices else '--text TEXT'}"

@@ -19,7 +19,7 @@ _OURS = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|m_[0-9A-Za-z_-]
 _NAMED = frozenset({"sessionId", "session", "messageId", "currentMessage", "message"})
 """Members that hold an id when they hold a text that looks like one."""
 
-_OPAQUE = frozenset({"input", "updatedInput", "result", "toolCalls", "suggestions", "questions", "resources"})
+_OPAQUE = frozenset({"input", "updatedInput", "result", "toolCalls", "suggestions", "questions", "fields", "resources"})
 """What a node says in the words of others."""
 
 _OWN = ("projectPath", "sessionId", "steps", "byState", "queueLength")

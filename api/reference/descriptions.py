@@ -162,6 +162,7 @@ MEMBERS: Mapping[str, str] = {
     "promptId": "Claude's own id of the prompt.",
     "publicKey": "The public key of this installation, base64url.",
     "q": 'Words, each the beginning of one, and "phrases in quotes".',
+    "fields": "What an MCP server asks to have filled in.",
     "questions": "Each question with its options, as Claude has asked it.",
     "queue": "How many messages wait.",
     "queueLength": "How many messages wait.",

@@ -14,7 +14,7 @@ import click
 
 from cli.chat.display import Display
 from cli.chat.person import Person, Superseded
-from cli.chat.questions import answer, asks
+from cli.chat.questions import answer, asks, declines
 from cli.commands.sessions import tell_changes
 from cli.context import KEYS_SECONDS, App, Listener
 from cli.output import complain, printable, safe_text, say
@@ -28,7 +28,7 @@ LOOK_SECONDS = 1.0
 PATIENCE_SECONDS = 15.0
 LAST_WORD_SECONDS = 0.3
 COMMAND_SECONDS = 120.0
-REFUSALS = ("deny", "escape", "no")
+REFUSALS = ("deny", "decline", "escape", "no")
 """What Ctrl-C stands for, where it is offered."""
 
 HELP = """\
@@ -205,7 +205,7 @@ class Conversation:
                     raise
                 return Answer(session_id=self._session, waiting_id=waiting.id, choice=refusal)
             said.append((ask, text))
-            if ask.meant(text) == ["deny"]:
+            if declines(waiting, ask, text):
                 break
         return answer(self._session, waiting, said)
 

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from cli.output import printable
-from shared.bus.messages import Waiting
+from shared.bus.messages import Field, Waiting
 from shared.bus.operations import Answer
 from shared.errors import InvalidRequest
 
 DECLINE = "deny"
+ACCEPT, DECLINE_FORM = "accept", "decline"
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class Ask:
     question: str | None = None
     several: bool = False
     words: bool = False
+    optional: bool = False
 
     def meant(self, said: str) -> list[str] | None:
         """The ids that are meant by numbers, labels or ids; None when it is something else."""
@@ -56,7 +58,7 @@ def asks(waiting: Waiting) -> list[Ask]:
         return [Ask(lines, "Your answer: ", [], words=True)]
     lines += _numbered([(choice.label, choice.description) for choice in waiting.choices])
     names = [(choice.id, choice.label) for choice in waiting.choices]
-    return [Ask(lines, f"Choose 1-{len(names)}: ", names)]
+    return [Ask(lines, f"Choose 1-{len(names)}: ", names), *map(_of_field, waiting.fields or [])]
 
 
 def _of_question(waiting: Waiting, question: dict[str, Any], number: int) -> Ask:
@@ -76,6 +78,18 @@ def _of_question(waiting: Waiting, question: dict[str, Any], number: int) -> Ask
     return Ask(lines, f"{how}, or your own words: ", choices, str(question.get("question", "")), several, words=True)
 
 
+def _of_field(field: Field) -> Ask:
+    choices = (
+        [("true", "Yes"), ("false", "No")] if field.type == "boolean" else [(c.id, c.label) for c in field.choices]
+    )
+    more = f" - {field.description}" if field.description else ""
+    lines = [printable(field.label + more, 200), *_numbered([(label, None) for _, label in choices])]
+    how = ("Numbers with commas" if field.several else "Number") if choices else "Your answer"
+    optional = not field.required or field.value is not None
+    prompt = f"{how} (Enter leaves it as it is): " if optional else f"{how}: "
+    return Ask(lines, prompt, choices, field.name, field.several, words=not choices, optional=optional)
+
+
 def _numbered(choices: list[tuple[str, Any]]) -> list[str]:
     return [
         f"  {number}. {printable(label + (f' - {more}' if more else ''), 200)}"
@@ -83,12 +97,21 @@ def _numbered(choices: list[tuple[str, Any]]) -> list[str]:
     ]
 
 
+def declines(waiting: Waiting, ask: Ask, text: str) -> bool:
+    """Whether this word declines all of it, so that nothing more is to be asked."""
+    if waiting.fields:
+        return ask.question is None and ask.meant(text) == [DECLINE_FORM]
+    return ask.meant(text) == [DECLINE]
+
+
 def answer(session_id: str, waiting: Waiting, said: list[tuple[Ask, str]]) -> Answer:
     """The request that these words make. Raise InvalidRequest when a word chooses nothing and cannot be one's own."""
     answers: dict[str, str | list[str]] = {}
     for ask, text in said:
         meant = ask.meant(text)
-        if meant == [DECLINE] or (meant and not ask.question):
+        if (ask.optional and not text.strip()) or (waiting.fields and not ask.question and meant == [ACCEPT]):
+            continue
+        if meant and (declines(waiting, ask, text) or not ask.question):
             return Answer(session_id=session_id, waiting_id=waiting.id, choice=meant[0])
         if meant is None and not (ask.words and text.strip()):
             raise InvalidRequest(f"There is no choice {text.strip()!r}.", code="unknown_choice")
@@ -98,4 +121,5 @@ def answer(session_id: str, waiting: Waiting, said: list[tuple[Ask, str]]) -> An
             answers[ask.question] = text
         else:
             answers[ask.question] = [choice for choice in meant if choice != DECLINE] if ask.several else meant[0]
-    return Answer(session_id=session_id, waiting_id=waiting.id, answers=answers)
+    choice = ACCEPT if waiting.fields else None
+    return Answer(session_id=session_id, waiting_id=waiting.id, choice=choice, answers=answers or None)

@@ -24,7 +24,10 @@ MAX_ATTACHMENT_BYTES = 10 * 1024 * 1024
 MAX_ATTACHMENTS = 10
 
 SessionState = Literal["starting", "idle", "busy", "waiting", "hibernated", "stopping", "unknown", "ended"]
-WaitingFor = Literal["permission", "question", "plan", "trust", "setup", "login", "rate_limit", "peer", "dialog"]
+WaitingFor = Literal[
+    "permission", "question", "plan", "elicitation", "trust", "setup", "login", "rate_limit", "peer", "dialog"
+]
+FieldType = Literal["text", "boolean", "enum", "number", "integer"]
 EndReason = Literal["killed", "expired", "exited", "crashed", "start_failed", "lost"]
 MessageKind = Literal["prompt", "command"]
 ChatMode = Literal["normal", "planning", "code"]
@@ -112,6 +115,20 @@ class Choice(Wire, frozen=True):
     selected: bool = False
 
 
+class Field(Wire, frozen=True):
+    """One field of a form. `value`: what it has unless something else is said. `choices`: of an enum, whose values are their ids;
+    `several`: any number of them."""
+
+    name: str
+    type: FieldType = "text"
+    label: str = ""
+    description: str | None = None
+    required: bool = False
+    several: bool = False
+    choices: list[Choice] = field(default_factory=list)
+    value: str | bool | int | float | list[Any] | None = None
+
+
 class Waiting(Wire, frozen=True):
     """What a session waits for, as data that a client can turn into buttons."""
 
@@ -125,6 +142,9 @@ class Waiting(Wire, frozen=True):
     tool: str | None = None
     input: dict[str, Any] | None = None
     questions: list[dict[str, Any]] | None = None
+    fields: list[Field] | None = None
+    """What an MCP server asks to have filled in."""
+
     suggestions: list[Any] | None = None
     agent: str | None = None
     """The type of the subagent that asks; None when it is the conversation itself."""

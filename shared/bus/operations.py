@@ -209,7 +209,8 @@ class ListMessages(Wire, frozen=True, forbid_unknown_fields=True):
 class Answer(Wire, frozen=True, forbid_unknown_fields=True):
     """`session.answer` -> {session, answer}. `waiting_id` guards against answering something newer; first answer wins. `text` is
     the answer in one's own words, or goes into the input line of a dialog that offers no list. `answers` has an answer, or a list
-    of them, for each question or its number; an option may be named by its number. `partial`: the others stay open."""
+    of them, for each question or its number, or each field of a form; an option may be named by its number. `partial`: the others
+    stay open."""
 
     session_id: str
     waiting_id: str | None = None

@@ -20,6 +20,7 @@ from shared.config import ClaudeConfig
 from shared.errors import StartFailed
 from shared.foreign_file import SMALL, read_foreign
 from supervisor.claude import private_arguments, release
+from supervisor.claude.hook_log import ASKING_EVENTS
 from supervisor.claude.settings import protection, set_up
 from supervisor.claude.settings.set_up import EDITOR_NAME
 
@@ -73,6 +74,7 @@ ASYNC_EVENTS = (
     "PostToolUseFailure",
     "PermissionDenied",
     "Notification",
+    "ElicitationResult",
     "Stop",
     "StopFailure",
     "SubagentStart",
@@ -181,9 +183,9 @@ def settings(session_dir: Path, config: ClaudeConfig, denied: Sequence[str] = ()
     `--add-dir` would ask for trust on 2.1.330, so attachments are granted by a permission rule (`//` is an absolute path).
     """
     hooks: dict[str, Any] = {}
-    for event in (*ASYNC_EVENTS, "PermissionRequest"):
+    for event in (*ASYNC_EVENTS, *ASKING_EVENTS):
         entry: dict[str, Any] = {"type": "command", "command": hook_command(session_dir, event)}
-        if event == "PermissionRequest":
+        if event in ASKING_EVENTS:
             entry["timeout"] = ANSWER_PATIENCE_SECONDS
         elif event != "SessionEnd":
             entry["async"] = True

@@ -17,7 +17,7 @@ event="$1/spool/$$.$n"
 is_free "$1/hooks.log" || [ -f "$1/hooks.log" ] || exit 0
 # On a full disk nothing half written stays behind; the transcript says the same a moment later.
 cat > "$event" 2>/dev/null || { rm -f "$event"; exit 0; }
-if [ "$2" != PermissionRequest ]; then
+if [ "$2" != PermissionRequest ] && [ "$2" != Elicitation ]; then
     printf 'hook %s %s\n' "$2" "$$.$n" >> "$1/hooks.log"
     exit 0
 fi

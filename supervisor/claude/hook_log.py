@@ -21,6 +21,10 @@ MAX_HOOK_LINE_BYTES = 64 * 1024
 MAX_SPOOL_BYTES = 16 * 1024 * 1024
 
 
+ASKING_EVENTS = ("PermissionRequest", "Elicitation")
+"""Their hooks wait for an answer."""
+
+
 @dataclass(frozen=True)
 class HookEvent:
     """One event of Claude's. `spool` is the file that carried it, to be removed once it is in the database."""
@@ -74,4 +78,4 @@ def parse_log_line(session_dir: Path, data: bytes) -> HookEvent | EditorEvent | 
     if not isinstance(payload, dict):
         raise DamagedSpool(spool, "not an object")
     answer = spool.with_name(spool.name + ".answer")
-    return HookEvent(words[1], payload, spool, answer if words[1] == "PermissionRequest" else None)
+    return HookEvent(words[1], payload, spool, answer if words[1] in ASKING_EVENTS else None)

@@ -21,7 +21,7 @@ from shared.bus.messages import Choice, Waiting
 from shared.bus.operations import Answer
 from shared.errors import Conflict, Forbidden, InvalidRequest, Unavailable
 from supervisor.claude.screen import Menu, ScreenReading
-from supervisor.delivery import question_answer
+from supervisor.delivery import form_answer, question_answer
 from supervisor.delivery.late_answer import too_late
 from supervisor.session.session import Session
 from supervisor.state.states import State
@@ -47,6 +47,7 @@ SEEN_SECONDS = 5.0
 MAX_TEXT = 4000
 TYPED_KINDS = ("login", "setup", "dialog")
 ALIASES = {"yes": "allow", "1": "allow", "no": "deny"}
+FORM_ALIASES = {"yes": "accept", "allow": "accept", "1": "accept", "no": "decline", "deny": "decline", "2": "decline"}
 """Other names of choices, for when no choice is called that itself."""
 
 
@@ -132,7 +133,7 @@ async def _answer_request(
 def _ask_the_rules(session: Session, permission: Permission, decision: dict[str, Any]) -> None:
     """What an answer puts in the place of what was asked is as much the owner's to refuse. Raise Forbidden."""
     changed = decision.get("updatedInput", permission.input)
-    if permission.kind == "question" or changed == permission.input:
+    if permission.kind in ("question", "elicitation") or changed == permission.input:
         return
     rule = decide(session.services.config().permissions.rules, replace(permission, input=changed))
     if rule is not None and rule.answer == "deny":
@@ -173,6 +174,9 @@ def _words(session: Session) -> tuple[str, str] | None:
 
 
 def _decision(permission: Permission, waiting: Waiting, request: Answer) -> dict[str, Any]:
+    if permission.kind == "elicitation":
+        name = None if request.choice is None else _named(waiting.choices, request.choice, FORM_ALIASES)
+        return form_answer.decision(waiting.fields or [], request, name)
     if permission.kind == "question":
         return _question_decision(permission, waiting, request)
     if request.choice is None and request.text is not None and permission.kind == "plan":

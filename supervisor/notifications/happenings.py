@@ -98,6 +98,7 @@ def _waiting(event: Event, look: Look, _: Message) -> Happening | None:
         "permission": "asks for permission",
         "question": "has a question",
         "plan": "has a plan for you",
+        "elicitation": "has a form for you",
         "trust": "asks whether to trust the folder",
         "login": "needs a login",
         "peer": "holds a message of another session",

@@ -17,7 +17,7 @@ import msgspec
 
 from shared.bus import events
 from shared.foreign_file import read_foreign
-from supervisor.claude.hook_log import DamagedSpool, EditorEvent, HookEvent, parse_log_line
+from supervisor.claude.hook_log import ASKING_EVENTS, DamagedSpool, EditorEvent, HookEvent, parse_log_line
 from supervisor.claude.tail import Line
 from supervisor.claude.texts.prompts import same_prompt
 from supervisor.claude.transcript import TranscriptLine, milliseconds, parse_transcript_line, read
@@ -157,15 +157,15 @@ class LogReader:
             )
         elif name in ("PreToolUse", "PostToolUse", "PostToolUseFailure", "PermissionDenied"):
             self._tool_event(name, payload, event.prompt_id)
-        elif name == "PermissionRequest":
+        elif name in ASKING_EVENTS:
             asked = Permission.from_hook(event.spool, payload)
             asked.key = request_key.of(session.store, session.id, event.spool)
             request_key.keep(session.store, session.id, event.spool)
             if all(known.id != asked.id for known in session.permissions):
                 consider(session.services.config().permissions.rules, asked)
                 session.add_permission(asked)
-        elif name == "SubagentStop":
-            for asked in [known for known in session.permissions if known.agent_id == payload.get("agent_id")]:
+        elif name in ("SubagentStop", "ElicitationResult"):
+            for asked in [known for known in session.permissions if known.is_over_with(name, payload)]:
                 session.drop_permission(asked)
         elif name == "PostCompact":
             scheduled.bind_to_process(session.record)

@@ -212,7 +212,7 @@ class Observer:
         shown = shown_request(menu, pending) if menu is not None else None
         if shown is not None and menu is not None:
             self._is_shown(shown, menu, pending)
-        elif menu is not None and pending and (pending[0].agent_id is None or pending[0].handed):
+        elif menu is not None and pending and (not pending[0].hidden or pending[0].handed):
             pending[0].menu_seen = True
         boxed = screen_reading.kind in ("prompt", "draft")
         asking = session.status is not None and session.status.status == "waiting"
@@ -221,7 +221,7 @@ class Observer:
                 late = now - known.decided_at > DECIDED_SECONDS
                 if late or len(session.permissions) > 1 or boxed:
                     session.drop_permission(known)
-            elif known.agent_id is not None and not known.handed and known.shown_as is None:
+            elif known.hidden and not known.handed and known.shown_as is None:
                 self._watch_hidden(known)
             elif not boxed or asking:
                 known.gone_since = None
@@ -241,8 +241,8 @@ class Observer:
         session.show_first(shown)
 
     def _watch_hidden(self, known: Permission) -> None:
-        """The screen shows nothing of what a subagent in the background asks while its hook waits: somebody who is at the
-        terminal is shown it, and Claude ends the hook when it takes the request back."""
+        """The screen shows nothing of what a background agent or an MCP server asks while its hook waits: somebody at
+        the terminal is shown it, and Claude ends the hook when it takes the request back."""
         if self._session.attached:
             known.hand_over()
         elif known.taken_back:
@@ -252,7 +252,7 @@ class Observer:
         """What it waits for first. The rest stands in `beside`."""
         session = self._session
         pending = [known for known in session.permissions if known.rule is None]
-        on_screen = [known for known in pending if known.agent_id is None or known.handed or known.shown_as is not None]
+        on_screen = [known for known in pending if not known.hidden or known.handed or known.shown_as is not None]
         self._left_to_hook = False
         if on_screen:
             session.shown = session.shown if on_screen[0].handed else None

@@ -33,7 +33,7 @@ def subject(tool_input: dict[str, Any]) -> tuple[str, str]:
 
 def decide(rules: list[PermissionRule], permission: Permission) -> PermissionRule | None:
     """The rule that answers a request; None leaves it to a person."""
-    if permission.kind == "question":
+    if permission.kind in ("question", "elicitation"):
         return None
     name, text = subject(permission.input)
     fitting = [rule for rule in rules if _fits(rule, permission, name, text)]

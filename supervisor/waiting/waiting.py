@@ -26,6 +26,7 @@ from shared.process import ProcessId
 from supervisor.claude.hook_log import MAX_SPOOL_BYTES
 from supervisor.claude.lenient_json import decode
 from supervisor.store.store import now_ms
+from supervisor.waiting import form
 from supervisor.waiting.appearances import Appearance
 from supervisor.waiting.backoff import is_hold
 from supervisor.waiting.edit_preview import preview
@@ -36,6 +37,8 @@ READER_TRIES, READER_PAUSE_SECONDS = 50, 0.01
 """The hook logs its request a moment before it opens its pipe; after this long nobody is going to read it."""
 
 DENY = Choice(id="deny", label="No")
+FORM = "Elicitation"
+_FORM_CHOICES = (Choice(id="accept", label="Accept"), Choice(id="decline", label="Decline"))
 
 
 @dataclass
@@ -76,13 +79,17 @@ class Permission:
     key: str | None = None
     """What its hook believes an answer by; None: it believes any (a hook of an earlier version's)."""
 
+    server: str | None = None
+    """The MCP server that asks for input; None when it is Claude that asks for leave."""
+
     handed: bool = False
     """Its hook was let go without a decision, so that the person at the terminal sees its dialog."""
 
     @classmethod
     def from_hook(cls, spool: Path, payload: dict[str, Any]) -> Permission:
         """From the hook's payload, which `spool` holds."""
-        tool_input = payload.get("tool_input")
+        is_form = payload.get("hook_event_name") == FORM
+        tool_input = _form(payload) if is_form else payload.get("tool_input")
         suggestions = payload.get("permission_suggestions")
         try:
             since = int(spool.stat().st_mtime * 1000)
@@ -95,6 +102,7 @@ class Permission:
             suggestions=suggestions if isinstance(suggestions, list) else [],
             since=since,
             spool=spool,
+            server=str(payload.get("mcp_server_name", "")) if is_form else None,
             agent=str(payload.get("agent_type") or "unknown") if payload.get("agent_id") else None,
             agent_id=str(payload["agent_id"]) if payload.get("agent_id") else None,
             hook=process.identify(int(pid)) if (pid := spool.name.partition(".")[0]).isdigit() else None,
@@ -105,7 +113,19 @@ class Permission:
     @property
     def kind(self) -> WaitingFor:
         """What kind of request it is."""
-        return _KINDS.get(self.tool, "permission")
+        return "elicitation" if self.server is not None else _KINDS.get(self.tool, "permission")
+
+    @property
+    def hidden(self) -> bool:
+        """Whether Claude shows its dialog only when the hook has let go."""
+        return self.agent_id is not None or self.server is not None
+
+    def is_over_with(self, event: str, payload: dict[str, Any]) -> bool:
+        """Whether its subagent has ended, or its form was answered. A server may ask several things at once, and its result does
+        not say which: what still waits for its hook is not over."""
+        if event == "SubagentStop":
+            return self.server is None and self.agent_id == payload.get("agent_id")
+        return self.server == payload.get("mcp_server_name") and (self.handed or self.decided_at is not None)
 
     @property
     def pipe(self) -> Path:
@@ -132,7 +152,7 @@ class Permission:
 
     async def decide(self, decision: dict[str, Any]) -> bool:
         """Hand the decision to the waiting hook; False when nobody waits any more."""
-        body = {"hookSpecificOutput": {"hookEventName": "PermissionRequest", "decision": decision}}
+        body = {"hookSpecificOutput": self._output(decision)}
         data = msgspec.json.encode(body)
         if self.key is not None:
             data = self.key.encode() + b" " + data + b"\n"
@@ -144,6 +164,12 @@ class Permission:
                 return written
             await asyncio.sleep(READER_PAUSE_SECONDS)
         return False
+
+    def _output(self, decision: dict[str, Any]) -> dict[str, Any]:
+        if self.server is None:
+            return {"hookEventName": "PermissionRequest", "decision": decision}
+        content = {"content": decision["content"]} if "content" in decision else {}
+        return {"hookEventName": FORM, "action": decision["behavior"], **content}
 
     def _write(self, data: bytes) -> bool | None:
         """True when a reader took it all, None when there is no reader yet."""
@@ -227,6 +253,7 @@ def permission_waiting(permission: Permission) -> Waiting:
     titles = {
         "question": str(asked[0].get("question", "")) if asked else "Claude asks a question",
         "plan": "Claude has a plan and asks to proceed",
+        "elicitation": f"The MCP server {permission.server} asks for input",
     }
     return Waiting(
         id=permission.id,
@@ -235,9 +262,10 @@ def permission_waiting(permission: Permission) -> Waiting:
         text=_text(permission, asked),
         choices=_choices(permission, asked),
         since=permission.since,
-        tool=permission.tool,
+        tool=permission.tool or None,
         input=permission.input,
         questions=asked or None,
+        fields=form.fields(permission.input.get("requestedSchema")) if permission.server is not None else None,
         suggestions=permission.suggestions or None,
         agent=permission.agent,
         preview=permission.preview,
@@ -247,6 +275,12 @@ def permission_waiting(permission: Permission) -> Waiting:
 def _preview(payload: dict[str, Any], tool_input: dict[str, Any]) -> str | None:
     folder = payload.get("cwd")
     return preview(str(payload.get("tool_name")), tool_input, folder if isinstance(folder, str) else None)
+
+
+def _form(payload: dict[str, Any]) -> dict[str, Any]:
+    """What a server has asked for, in MCP's own words."""
+    told = {"message": "message", "requested_schema": "requestedSchema", "url": "url", "mode": "mode"}
+    return {name: payload[key] for key, name in told.items() if payload.get(key) is not None}
 
 
 def _who(permission: Permission) -> str:
@@ -261,6 +295,8 @@ def handed_waiting(permission: Permission, up: Appearance | None) -> Waiting:
 
 
 def _choices(permission: Permission, asked: list[dict[str, Any]]) -> list[Choice]:
+    if permission.server is not None:
+        return list(_FORM_CHOICES)
     if permission.kind == "question":
         options = asked[0].get("options") or [] if len(asked) == 1 else []
         return [
@@ -294,6 +330,8 @@ def _text(permission: Permission, asked: list[dict[str, Any]]) -> str:
     """What is asked, from the request alone: the screen shows it a moment later, and differently at each width."""
     if permission.kind == "question":
         return "\n".join(str(question.get("question", "")) for question in asked)
+    if permission.server is not None:
+        return "\n".join(str(permission.input[name]) for name in ("message", "url") if name in permission.input)
     for name in ("plan",) if permission.kind == "plan" else ("command", "file_path", "url", "description"):
         value = permission.input.get(name)
         if isinstance(value, str):

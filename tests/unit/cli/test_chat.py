@@ -14,7 +14,7 @@ from cli.chat.display import Pieces
 from cli.chat.person import Superseded
 from cli.chat.questions import asks
 from shared.bus import events
-from shared.bus.messages import Choice, CommandResult, Event, Waiting
+from shared.bus.messages import Choice, CommandResult, Event, Field, Waiting
 from tests.unit.cli.test_double import FIRST, SECOND, TRUST, FakeBus, app_of, bus_with, message, session
 
 
@@ -209,6 +209,41 @@ def test_where_several_may_be_chosen_numbers_have_commas(tmp_path, capsys, perso
     bus = waits(question("Which?", several=True))
     assert run(["chat", "aaaa"], app_of(tmp_path, bus)) == 0
     assert bus.asked("session.answer")[0]["answers"] == {"Which?": ["Red", "Blue"]}
+
+
+@pytest.mark.parametrize(
+    ("said", "choice", "answers"),
+    [
+        (("1", "1", "2", "2"), "accept", {"name": "1", "sure": "false", "color": "g"}),
+        (("accept", "Ada", "yes", ""), "accept", {"name": "Ada", "sure": "true"}),
+        (("2",), "decline", None),
+        ((KeyboardInterrupt(),), "decline", None),
+    ],
+    ids=str,
+)
+def test_a_form_is_accepted_field_by_field_or_declined(tmp_path, capsys, person, said, choice, answers):
+    person(*said)
+    form = Waiting(
+        id="w2",
+        kind="elicitation",
+        title="The MCP server forms asks for input",
+        text="Who?",
+        choices=[Choice(id="accept", label="Accept"), Choice(id="decline", label="Decline")],
+        fields=[
+            Field(name="name", label="Name", required=True),
+            Field(name="sure", type="boolean", label="Sure?", required=True),
+            Field(
+                name="color",
+                type="enum",
+                label="Color",
+                choices=[Choice(id="r", label="Red"), Choice(id="g", label="Green")],
+            ),
+        ],
+    )
+    bus = waits(form)
+    assert run(["chat", "aaaa"], app_of(tmp_path, bus)) == 0
+    (asked,) = bus.asked("session.answer")
+    assert (asked["choice"], asked["answers"]) == (choice, answers)
 
 
 def piece(index: int, delta: str, part: str = "c1", final: bool = False) -> Event:

@@ -75,6 +75,7 @@ const KINDS = {
   permission: (asked) => (asked.tool === "Bash" ? "Claude wants to run a command" : ["Edit", "Write", "MultiEdit"].includes(asked.tool) ? "Claude wants to change a file" : `Claude wants to use ${asked.tool || "a tool"}`),
   question: (asked) => (asked.questions?.length > 1 ? `${asked.questions.length} decisions are yours` : "A decision is yours"),
   plan: () => "Claude has a plan and asks to proceed",
+  elicitation: (asked) => asked.title,
   trust: () => "Do you trust the files in this folder?",
   login: () => "Claude is not logged in",
   setup: (asked) => asked.title || "Claude needs setup",
@@ -97,7 +98,7 @@ export function Card({ session, now }) {
     await give(session, body, said);
     setBusy(false);
   };
-  const Form = { permission: Permission, question: Questions, plan: Plan }[asked.for] || Choices;
+  const Form = { permission: Permission, question: Questions, plan: Plan, elicitation: Fields }[asked.for] || Choices;
   const title = (KINDS[asked.for] || KINDS.dialog)(asked);
   return html`<article class=${`ask${now ? " now" : ""}`} id=${`ask-${session.id}`} data-waiting=${asked.id} tabindex="-1" aria-labelledby=${`t-${asked.id}`}>
     <header><${State} session=${session} fill /><time>waits ${waitedFor(asked)}</time><span class="where"><${Icon} icon="folder" size="s" /><span class="path clip">${shortPath(session.projectPath)}</span><span class="dot"></span><a class="clip" dir="auto" href=${`#/session/${session.id}`}>${titleOf(session)}</a></span></header>
@@ -153,6 +154,25 @@ function Questions({ asked, title, why, answer }) {
     <footer><${Btn} kind="you" why=${why} onClick=${send}>${questions.length > 1 ? `Send ${questions.length} answers` : "Send the answer"} <kbd class="for-keys">⌘ Enter</kbd></${Btn}>
       ${(asked.choices || []).some((choice) => choice.id === "deny") ? html`<${Btn} kind="quiet" why=${why} onClick=${() => answer({ choice: "deny" }, "Declined by you")}>Decline to answer</${Btn}>` : null}
       ${missing.length ? html`<span class="small muted push">${many(missing.length, "answer")} missing</span>` : null}</footer>`;
+}
+
+// What an MCP server asks to have filled in. Values are sent as words: the server's types are put to them behind the API.
+function Fields({ asked, title, why, answer }) {
+  const fields = asked.fields || [];
+  const [values, setValues] = useState(Object.fromEntries(fields.filter((field) => field.value != null).map((field) => [field.name, field.several ? field.value : String(field.value)])));
+  const put = (field, value) => setValues({ ...values, [field.name]: value });
+  const empty = (field) => !(values[field.name] || "").length;
+  const missing = fields.filter((field) => field.required && empty(field));
+  const send = () => answer({ choice: "accept", answers: Object.fromEntries(fields.filter((field) => !empty(field)).map((field) => [field.name, values[field.name]])) }, "Filled in by you, just now");
+  const options = (field) => (field.type === "boolean" ? [{ id: "true", label: "Yes" }, { id: "false", label: "No" }] : field.choices || []);
+  const pick = (field, id, on) => put(field, !field.several ? id : on ? [...(values[field.name] || []), id] : (values[field.name] || []).filter((one) => one !== id));
+  return html`<div class="asked"><${Title} asked=${asked} title=${title} /><p class="soft" dir="auto">${asked.text}</p>
+    ${fields.map((field, index) => html`<fieldset class="q" key=${field.name}><legend dir="auto">${field.label}${field.required ? "" : html` <span class="muted small">Optional.</span>`}</legend>
+      ${field.description ? html`<p class="small muted" dir="auto">${field.description}</p>` : null}
+      ${options(field).length ? html`<div class="choices">${options(field).map((option) => html`<label class="choice" key=${option.id}><input class="tick" type=${field.several ? "checkbox" : "radio"} name=${`${asked.id}-${index}`} checked=${field.several ? (values[field.name] || []).includes(option.id) : values[field.name] === option.id} onChange=${(event) => pick(field, option.id, event.target.checked)} /><span><b dir="auto">${option.label}</b></span></label>`)}</div>`
+      : html`<label class="field"><span class="sr">${field.label}</span><input class="input" dir="auto" value=${values[field.name] || ""} onInput=${(event) => put(field, event.target.value)} /></label>`}</fieldset>`)}</div>
+    <footer><${Btn} kind="you" why=${why || (missing.length ? `${missing[0].label} is missing` : undefined)} onClick=${send}>Accept</${Btn}>
+      <${Btn} kind="quiet" why=${why} onClick=${() => answer({ choice: "decline" }, "Declined by you")}>Decline</${Btn}></footer>`;
 }
 
 function Plan({ asked, title, why, answer }) {

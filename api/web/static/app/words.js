@@ -10,6 +10,7 @@ const WAITING = {
   permission: ["Asks permission", "permission"],
   question: ["Asks a question", "question"],
   plan: ["Has a plan", "plan"],
+  elicitation: ["Has a form", "question"],
   trust: ["Asks for trust", "trust"],
   setup: ["Needs setup", "setup"],
   login: ["Needs a login", "login"],
@@ -58,11 +59,11 @@ export function actorOf(by, mine) {
   return { device: name, link: `a notification on ${name}`, token: `the token ${name}`, bus: `the key ${name}`, local: "this machine", cli: "the command line", policy: "a rule" }[kind] || by;
 }
 
-const GIVEN = { allow: "Allowed", always: "Allowed always", deny: "Denied", text: "Answered" };
+const GIVEN = { accept: "Filled in", decline: "Declined", allow: "Allowed", always: "Allowed always", deny: "Denied", text: "Answered" };
 export const givenWord = (data) => GIVEN[data.decision || data.answer] || (data.label || data.answer || data.choice ? `“${shorten(String(data.label || data.answer || data.choice), 60)}”` : "Answered");
 
-const URGENT = ["permission", "question", "plan", "trust", "dialog", "login", "setup", "rate_limit", "peer"];
-const rank = (session) => (URGENT.indexOf(session.waiting.for) < 3 ? 0 : 1);
+const URGENT = ["permission", "question", "plan", "elicitation", "trust", "dialog", "login", "setup", "rate_limit", "peer"];
+const rank = (session) => (URGENT.indexOf(session.waiting.for) < 4 ? 0 : 1);
 export const byUrgency = (a, b) => rank(a) - rank(b) || (a.waiting.since || 0) - (b.waiting.since || 0);
 
 export function titleOf(session) {
