@@ -145,6 +145,8 @@ def waiting_lines(waiting: Waiting) -> list[str]:
 def how_to_answer(session_id: str, waiting: Waiting) -> str:
     """The command that answers this."""
     command = f"pilotlight answer {session_id[:8]}"
+    if waiting.fields and not waiting.choices:
+        return f"It is shown at the terminal: pilotlight attach {session_id[:8]}"
     if waiting.fields:
         named = " ".join(f"--to {printable(field.name, 60)}=ANSWER" for field in waiting.fields if field.required)
         return f"Answer with: {command} {named or '--choice accept'}, or with --choice decline"

@@ -156,6 +156,8 @@ def _told(permission: Permission, decision: dict[str, Any]) -> dict[str, Any]:
 
 async def _answer_handed(session: Session, permission: Permission, request: Answer) -> dict[str, Any]:
     """Answer a request whose hook was let go, in its dialog."""
+    if permission.server is not None:
+        raise Conflict("The form is shown at the terminal: it is answered there.", code="not_writer")
     up = session.shown
     choices = up.screen_reading.menu.choices if up is not None and up.screen_reading.menu is not None else []
     if up is None or permission.shown_as is None or not choices:

@@ -290,6 +290,8 @@ def _who(permission: Permission) -> str:
 def handed_waiting(permission: Permission, up: Appearance | None) -> Waiting:
     """The same for a request whose hook was let go: with the choices of its dialog, if that is on the screen."""
     asked = permission_waiting(permission)
+    if permission.server is not None:
+        return msgspec.structs.replace(asked, choices=[])  # it is filled in at the terminal
     menu = up.screen_reading.menu if up is not None else None
     return msgspec.structs.replace(asked, choices=list(menu.choices) if menu is not None else [])
 

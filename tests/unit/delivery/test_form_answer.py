@@ -13,7 +13,7 @@ from shared.config import PermissionRule
 from shared.errors import InvalidRequest
 from supervisor.delivery.answer import _decision
 from supervisor.waiting.permission_rules import decide as ruled
-from supervisor.waiting.waiting import Permission, permission_waiting
+from supervisor.waiting.waiting import Permission, handed_waiting, permission_waiting
 
 NAME = {"type": "string", "title": "Your name", "description": "How you are called"}
 SURE = {"type": "boolean", "default": False}
@@ -103,6 +103,11 @@ def test_it_is_declined_by_any_name_of_it_and_one_field_takes_a_text() -> None:
     assert decide(asked(("n",), n=NAME), choice="no") == {"behavior": "decline"}
     assert decide(asked(("n",), n=NAME), text="Ada") == {"behavior": "accept", "content": {"n": "Ada"}}
     assert decide(asked(), choice="yes") == {"behavior": "accept", "content": {}}
+
+
+def test_one_that_is_shown_at_the_terminal_offers_nothing_here() -> None:
+    waiting = handed_waiting(asked(n=NAME), None)
+    assert (waiting.choices, [field.name for field in waiting.fields or []]) == ([], ["n"])
 
 
 def test_no_rule_fills_in_a_form() -> None:

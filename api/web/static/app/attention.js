@@ -157,7 +157,7 @@ function Questions({ asked, title, why, answer }) {
 }
 
 // What an MCP server asks to have filled in. Values are sent as words: the server's types are put to them behind the API.
-function Fields({ asked, title, why, answer }) {
+function Fields({ session, asked, title, why, answer }) {
   const fields = asked.fields || [];
   const [values, setValues] = useState(Object.fromEntries(fields.filter((field) => field.value != null).map((field) => [field.name, field.several ? field.value : String(field.value)])));
   const put = (field, value) => setValues({ ...values, [field.name]: value });
@@ -171,8 +171,8 @@ function Fields({ asked, title, why, answer }) {
       ${field.description ? html`<p class="small muted" dir="auto">${field.description}</p>` : null}
       ${options(field).length ? html`<div class="choices">${options(field).map((option) => html`<label class="choice" key=${option.id}><input class="tick" type=${field.several ? "checkbox" : "radio"} name=${`${asked.id}-${index}`} checked=${field.several ? (values[field.name] || []).includes(option.id) : values[field.name] === option.id} onChange=${(event) => pick(field, option.id, event.target.checked)} /><span><b dir="auto">${option.label}</b></span></label>`)}</div>`
       : html`<label class="field"><span class="sr">${field.label}</span><input class="input" dir="auto" value=${values[field.name] || ""} onInput=${(event) => put(field, event.target.value)} /></label>`}</fieldset>`)}</div>
-    <footer><${Btn} kind="you" why=${why || (missing.length ? `${missing[0].label} is missing` : undefined)} onClick=${send}>Accept</${Btn}>
-      <${Btn} kind="quiet" why=${why} onClick=${() => answer({ choice: "decline" }, "Declined by you")}>Decline</${Btn}></footer>`;
+    <footer>${!asked.choices?.length ? html`<a class="btn" href=${`/terminal#${session.id}`}><${Icon} icon="terminal" size="s" />It is shown at the terminal</a>` : html`<${Btn} kind="you" why=${why || (missing.length ? `${missing[0].label} is missing` : undefined)} onClick=${send}>Accept</${Btn}>
+      <${Btn} kind="quiet" why=${why} onClick=${() => answer({ choice: "decline" }, "Declined by you")}>Decline</${Btn}>`}</footer>`;
 }
 
 function Plan({ asked, title, why, answer }) {
