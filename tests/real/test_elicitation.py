@@ -15,8 +15,13 @@ ASK = "[[tool mcp__forms__ask {}]]"
 
 
 def asked(house: House, session: str) -> dict[str, Any]:
-    waiting: dict[str, Any] = until(lambda: house.session(session)["waiting"], "the form is asked")
-    return waiting
+    """The form. The dialog of the tool that asks, which a rule has answered, may be seen for a moment before it."""
+
+    def form() -> dict[str, Any] | None:
+        waiting = house.session(session)["waiting"]
+        return waiting if waiting and waiting["for"] == "elicitation" else None
+
+    return until(form, "the form is asked")
 
 
 def test_a_form_is_data_and_is_filled_in_or_declined(make_house: MakeHouse, cli: Path) -> None:
