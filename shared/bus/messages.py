@@ -116,8 +116,8 @@ class Choice(Wire, frozen=True):
 
 
 class Field(Wire, frozen=True):
-    """One field of a form. `value`: what it has unless something else is said. `choices`: of an enum, whose values are their ids;
-    `several`: any number of them."""
+    """One field of a form. `value`: what it has unless something else is said, in an answer's words. `choices`: of an enum, whose
+    values are their ids; `several`: any number of them."""
 
     name: str
     type: FieldType = "text"
@@ -126,7 +126,7 @@ class Field(Wire, frozen=True):
     required: bool = False
     several: bool = False
     choices: list[Choice] = field(default_factory=list)
-    value: str | bool | int | float | list[Any] | None = None
+    value: str | list[str] | None = None
 
 
 class Waiting(Wire, frozen=True):

@@ -40,7 +40,7 @@ def _content(fields: list[Field], given: dict[str, str | list[str]]) -> dict[str
         if field.name in given:
             content[field.name] = _value(field, given[field.name])
         elif field.value is not None:
-            content[field.name] = field.value
+            content[field.name] = _value(field, field.value)
     missing = [field.name for field in fields if field.required and field.name not in content]
     if missing:
         raise InvalidRequest(f"Not answered: {missing}. Put them into `answers`, or decline.", code="answers_missing")

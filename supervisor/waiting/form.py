@@ -26,7 +26,6 @@ def _field(name: str, asked: dict[str, Any], required: bool) -> Field:
     items = asked.get("items")
     several = asked.get("type") == "array" and isinstance(items, dict)
     choices = _choices(items if several and isinstance(items, dict) else asked)
-    value = asked.get("default")
     return Field(
         name=name,
         type="enum" if choices else _TYPES.get(str(asked.get("type")), "text"),
@@ -35,7 +34,7 @@ def _field(name: str, asked: dict[str, Any], required: bool) -> Field:
         required=required,
         several=several,
         choices=choices,
-        value=value if isinstance(value, str | bool | int | float | list) else None,
+        value=_default(asked.get("default")),
     )
 
 
@@ -53,6 +52,14 @@ def _choices(asked: dict[str, Any]) -> list[Choice]:
         return []
     labels = names if isinstance(names, list) and len(names) == len(values) else values
     return [Choice(id=str(value), label=str(label)) for value, label in zip(values, labels, strict=True)]
+
+
+def _default(value: Any) -> str | list[str] | None:
+    if isinstance(value, list):
+        return [str(part) for part in value]
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value) if isinstance(value, str | int | float) else None
 
 
 def _words(said: Any) -> str | None:

@@ -54,7 +54,7 @@ def test_a_form_is_a_waiting_of_its_own_with_a_field_for_each_property() -> None
     assert (fields["n"].label, fields["n"].description, fields["sure"].value) == (
         "Your name",
         "How you are called",
-        False,
+        "false",
     )
     assert fields["color"].choices == [Choice(id="r", label="Red"), Choice(id="g", label="Green")]
     assert fields["size"].choices == [Choice(id="s", label="Small"), Choice(id="l", label="l")]
