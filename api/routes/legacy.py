@@ -1,6 +1,6 @@
 """The calls that existing clients were written against, in their exact shapes and sentences.
 
-`../shared/origin-api.md` is the list; fields may be added here, none changed or dropped. Times are milliseconds.
+`docs/moving.md` is the list; fields may be added here, none changed or dropped. Times are milliseconds.
 """
 
 from __future__ import annotations
