@@ -14,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from api.routes import prometheus
 from supervisor.pool.metrics import COUNTERS, STEPS
-from supervisor.session.states import State
+from supervisor.state.states import State
 from tests.harness import ROOT
 
 FOLDER = ROOT / "deploy" / "monitoring"
