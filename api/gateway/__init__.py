@@ -5,6 +5,7 @@
     scatter     one question to all, put together       placement   where a new session goes, and why
     cursor      a place in many journals                events      many journals as one stream
     terminals   two connections, joined                 routes      each call and its way
+    health      is it well, and who is there
     app         what a gateway's application is made of
 
 1. A message has one fate: what is not known is said, and a repeat has the same key.     unit/gateway/test_forward

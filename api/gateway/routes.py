@@ -6,7 +6,6 @@ here. `?node=NAME` names the node where a call names no session.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
@@ -18,7 +17,7 @@ from api.auth.guard import need, public
 from api.context import api
 from api.events import responses
 from api.events.reader import Filter
-from api.gateway import cursor, ids, placement, scatter
+from api.gateway import cursor, health, ids, placement, scatter
 from api.gateway.events import Merged, Reader
 from api.gateway.here import forward, gateway, target
 from api.gateway.nodes import Node
@@ -29,7 +28,6 @@ from api.reference import calls
 from api.routes import devices
 from api.routes import terminal as terminals
 from api.routes.events import EventsQuery
-from shared import __version__
 from shared.errors import Conflict, InvalidRequest, NotFound, Unavailable
 
 _FORMS = frozenset({"/api/chat", "/api/sessions/<id>/messages"})
@@ -55,7 +53,7 @@ def register(app: Flask) -> None:
         app.add_url_rule(call.path, name, view, methods=[call.method])
         if call.path.endswith("/terminal"):
             app.add_url_rule(call.path, name, view, methods=["GET"], websocket=True)
-    app.add_url_rule("/api/nodes", "gateway nodes", nodes, methods=["GET"])
+    app.add_url_rule("/api/nodes", "gateway nodes", health.nodes, methods=["GET"])
 
 
 def _general(call: calls.Call) -> Callable[..., Response]:
@@ -256,65 +254,6 @@ def listed() -> Response:
     return json_response(scatter.merged(path, parts))
 
 
-def metrics() -> Response:
-    """For Prometheus, each sample with the label `node`."""
-    text = scatter.exposition(scatter.gather("/metrics", {}, keep=False))
-    return Response(text, content_type="text/plain; version=0.0.4; charset=utf-8")
-
-
-@public
-def health() -> Response:
-    """Healthy (200) when a node answers; unhealthy (503) otherwise."""
-    up = [node for node in gateway().nodes.all() if node.state == "ok"]
-    body = {
-        "status": "healthy" if up else "unhealthy",
-        "version": __version__,
-        "aicliCodeAvailable": bool(up),
-        "timestamp": _now(),
-        "node": {"id": "", "name": "gateway"},
-        "epoch": "",
-        "nodes": {"ok": len(up), "all": len(gateway().nodes.all())},
-    }
-    return json_response(body, 200 if up else 503)
-
-
-def full_health() -> Response:
-    """Node by node."""
-    parts = scatter.gather("/api/health", {}, keep=False)
-    told = [(part, part.tree) for part in parts]
-    checks = [
-        {
-            "name": part.node.name,
-            "status": {"healthy": "ok", "degraded": "warn"}.get(tree.get("status", ""), "fail"),
-            "detail": part.reason or tree.get("status") or "It does not answer.",
-        }
-        for part, tree in told
-    ]
-    bad = sum(check["status"] == "fail" for check in checks)
-    status = (
-        "unhealthy" if bad == len(checks) else "degraded" if any(c["status"] != "ok" for c in checks) else "healthy"
-    )
-    body = {
-        "status": status,
-        "version": __version__,
-        "aicliCodeAvailable": any(tree.get("aicliCodeAvailable") for _, tree in told),
-        "activeSessions": sum(tree.get("activeSessions", 0) for _, tree in told),
-        "sessionCount": sum(tree.get("sessionCount", 0) for _, tree in told),
-        "resources": {part.node.name: tree.get("resources") for part, tree in told},
-        "checks": checks,
-        "timestamp": _now(),
-        "node": {"id": "", "name": "gateway"},
-        "epoch": "",
-        "nodes": [part.view() for part in parts],
-    }
-    return json_response(body, 503 if status == "unhealthy" else 200)
-
-
-def nodes() -> Response:
-    """The nodes, each with its state and since when that is known."""
-    return json_response({"success": True, "nodes": [node.view() for node in gateway().nodes.all()]})
-
-
 @public
 def link(token: str) -> Response:
     """A link in a notification: of the node that knows it."""
@@ -399,10 +338,6 @@ def terminal(id: str) -> Response:
     return join(joints, node, target(f"/api/sessions/{inner}/terminal", query), g.identity)
 
 
-def _now() -> int:
-    return int(time.time() * 1000)
-
-
 def push_key() -> Response:
     """Each node signs its own pushes."""
     if request.args.get("node"):
@@ -417,9 +352,9 @@ _SPECIAL: dict[tuple[str, str], Callable[..., Response]] = {
     ("POST", "/api/chat"): chat,
     ("POST", "/api/sessions"): create,
     ("POST", "/api/sessions/keep-alive"): keep_alive,
-    ("GET", "/metrics"): metrics,
-    ("GET", "/health"): health,
-    ("GET", "/api/health"): full_health,
+    ("GET", "/metrics"): health.metrics,
+    ("GET", "/health"): health.short,
+    ("GET", "/api/health"): health.full,
     ("GET", "/api/events"): events,
     ("GET", "/api/sessions/<id>/stream"): stream,
     ("POST", "/api/tickets"): ticket,
