@@ -28,7 +28,7 @@ PUBLISHER = f"""
 import asyncio, logging, sys
 from shared.bus.messages import Event
 from supervisor.bus.server import Bus
-from supervisor.bus.sockets import LocalDoor
+from supervisor.bus.sockets import LocalEndpoint
 
 async def handle(request):
     if request.op == "publish":
@@ -44,7 +44,7 @@ async def handle(request):
 
 async def main():
     global bus
-    door = LocalDoor("ipc://" + sys.argv[1] + "/bus.sock", "ipc://" + sys.argv[1] + "/events.sock")
+    door = LocalEndpoint("ipc://" + sys.argv[1] + "/bus.sock", "ipc://" + sys.argv[1] + "/events.sock")
     bus = Bus([door], handle, logging.getLogger())
     await asyncio.gather(bus.serve(), bus.tick("e", lambda: head[0]))
 

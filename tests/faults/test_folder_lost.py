@@ -26,7 +26,9 @@ def house(make_house: MakeHouse, cli: Path) -> House:
 
 
 def lose(house: House, session: str, part: str = "") -> None:
-    shutil.rmtree(house.paths.session_dir(session) / part)
+    folder = house.paths.session_dir(session) / part
+    folder.rename(house.folder / "lost")  # at once: what writes into it while it is emptied would keep it
+    shutil.rmtree(house.folder / "lost")
 
 
 def test_while_idle_it_is_said_and_the_next_message_goes_to_a_new_process(house: House) -> None:

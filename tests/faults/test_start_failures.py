@@ -184,14 +184,13 @@ def test_a_project_folder_that_is_gone_is_named_and_may_come_back(make_house: Ma
 
 def test_a_wake_that_cannot_work_fails_at_once_with_the_reason(make_house: MakeHouse, cli: Path) -> None:
     house = make_house(cli)
+    says = 'echo "No conversation found with session ID: its own"; exit 1'
+    house.config["claude"]["command"] = str(
+        program(house, f'case "$*" in *--resume*) {says} ;; esac\nexec {cli} "$@"')
+    )
     house.start_supervisor()
     _, session = house.ask("Remember the word BANANA")
     house.call("session.hibernate", {"sessionId": session})
-    house.kill_supervisor(signal.SIGTERM)
-    elsewhere = house.folder / "elsewhere"
-    prepare_home(elsewhere, trusted=[house.project])
-    house.config["claude"]["env"] |= demo_environment(elsewhere, house.model.url)
-    house.start_supervisor()
     sent = house.send("echo: gone", session, wait=60)["message"]
     assert sent["state"] == "failed"
     assert "No conversation found with session ID" in sent["error"]["message"]

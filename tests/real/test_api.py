@@ -55,7 +55,7 @@ BAD: list[tuple[str, str, str, Any, dict[str, str], int, str]] = [
     ("unknown session, its messages", "GET", f"/api/sessions/{UNKNOWN}/messages", None, {}, 404, "session_not_found"),
     ("unknown session, a message", "POST", f"/api/sessions/{UNKNOWN}/messages", {"message": "x"}, {}, 404, "session_not_found"),
     ("unknown session, ended", "DELETE", f"/api/sessions/{UNKNOWN}", None, {}, 404, "session_not_found"),
-    ("no session id", "POST", "/api/chat", {"message": "x", "sessionId": "the first"}, {}, 404, "not_found"),
+    ("no session id", "POST", "/api/chat", {"message": "x", "sessionId": "the first"}, {}, 404, "session_not_found"),
     ("blank session id", "POST", "/api/chat", {"message": "x", "sessionId": " "}, {}, 400, "invalid_field"),
     ("unknown message", "GET", "/api/messages/m_none", None, {}, 404, "message_not_found"),
     ("malformed JSON", "POST", "/api/chat", b'{"message": ', {}, 400, "malformed_json"),

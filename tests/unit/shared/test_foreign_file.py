@@ -368,8 +368,15 @@ def test_what_is_put_aside_is_out_of_the_way(place: Path, put: Callable[[Path], 
 
 # -- and no reader beside it ---------------------------------------------------------------------------------------------
 
-OWN = ("shared/foreign_file.py", "supervisor/holder/", "supervisor/clock.py", "supervisor/store/migrations.py")
-"""Is it; the holder's own process, for which nobody but its session waits; the kernel's files; syncs what it has made."""
+OWN = (
+    "shared/foreign_file.py",
+    "supervisor/holder/",
+    "supervisor/clock.py",
+    "supervisor/store/migrations.py",
+    "supervisor/terminal/emulator.py",
+)
+"""Is it; the holder's own process, for which nobody but its session waits; the kernel's files; syncs what it has made; reads
+an installed library."""
 
 
 def readings(path: Path) -> Iterator[str]:
