@@ -19,6 +19,8 @@ _COMMANDS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"`DELETE /api/sessions/(?P<id>[^/`]*)`", r"`pilotlight kill \g<id>`"),
         (r"use the commands call for commands", "use `pilotlight command ID /...` for commands"),
         (r"put \{question: answer\} into `answers`", "answer each with `--to QUESTION=ANSWER`"),
+        (r"Put \{field: answer\} into `answers`", "Answer each with `--to FIELD=ANSWER`"),
+        (r"Put them into `answers`, or decline", "Answer each with `--to FIELD=ANSWER`, or decline"),
         (
             r"Answer all of them in `answers`, or say `partial: true`",
             "Answer all of them with `--to`, or say `--partial`",

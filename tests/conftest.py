@@ -8,6 +8,7 @@ from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
+import zmq
 from hypothesis import HealthCheck, settings
 
 from demo.server import DemoModel
@@ -19,6 +20,16 @@ settings.register_profile(
     "suite", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=not THOROUGH
 )
 settings.load_profile("suite")
+
+
+def _end_at_once(context: zmq.Context) -> None:  # type: ignore[type-arg]
+    """A context that a failed fixture left behind, with a request nobody takes: its end would wait for that for ever, below
+    Python, where no timeout reaches, and the whole run with it."""
+    if not context.closed:
+        context.destroy(linger=0)
+
+
+zmq.Context.__del__ = _end_at_once  # type: ignore[method-assign]
 
 ON_EACH = frozenset(
     {

@@ -3,6 +3,7 @@
 answer           a request or dialog, answered
 auto_answer      answers given in advance
 chat_mode        the mode of a chat
+form_answer      a form, by its fields
 interrupt        ending a turn
 keyboard         a person's keys, never between a prompt's
 late_answer      what is told who answers too late

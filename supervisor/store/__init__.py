@@ -1,5 +1,6 @@
 """Store: SQLite, the only room with it.
 
+backup               a copy, read back
 event_journal        numbered without gaps
 idempotency          which request was made before
 message_index        messages found without reading them

@@ -1,6 +1,7 @@
 """Turn: one turn, or one command, as the transcript tells it. Nothing here has a session.
 
 command_run     what a command has said
+early_reply     whole before the transcript
 tool_events     what a `tool` event says
 truncation      what an event carries
 turn            one turn and its outcome

@@ -3,6 +3,7 @@
 appearances       which dialog this is
 backoff           the service left alone
 edit_preview      an edit, as a diff
+form              an MCP server's, as fields
 permission_rules  which rule answers
 request_key       known to hook and us
 shown_requests    whose dialog it is

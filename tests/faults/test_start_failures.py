@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import shutil
-import signal
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from demo.home import demo_environment, prepare_home
 from shared.errors import PilotlightError, StartFailed
 from shared.releases import OLDEST
 from tests.conftest import MakeHouse
@@ -185,9 +183,7 @@ def test_a_project_folder_that_is_gone_is_named_and_may_come_back(make_house: Ma
 def test_a_wake_that_cannot_work_fails_at_once_with_the_reason(make_house: MakeHouse, cli: Path) -> None:
     house = make_house(cli)
     says = 'echo "No conversation found with session ID: its own"; exit 1'
-    house.config["claude"]["command"] = str(
-        program(house, f'case "$*" in *--resume*) {says} ;; esac\nexec {cli} "$@"')
-    )
+    house.config["claude"]["command"] = str(program(house, f'case "$*" in *--resume*) {says} ;; esac\nexec {cli} "$@"'))
     house.start_supervisor()
     _, session = house.ask("Remember the word BANANA")
     house.call("session.hibernate", {"sessionId": session})

@@ -374,9 +374,10 @@ OWN = (
     "supervisor/clock.py",
     "supervisor/store/migrations.py",
     "supervisor/terminal/emulator.py",
+    "supervisor/backup.py",
 )
 """Is it; the holder's own process, for which nobody but its session waits; the kernel's files; syncs what it has made; reads
-an installed library."""
+an installed library; is a command's, which no session waits for, and never waits for what it opens."""
 
 
 def readings(path: Path) -> Iterator[str]:

@@ -62,8 +62,11 @@ USES = {
     "import": "",
     "doctor": "",
     "open": "",
+    "restart": "",
+    "recycle": FIRST,
+    "drain": "",
 }
-USES_NONE = {"token", "completion"}
+USES_NONE = {"token", "completion", "logs", "gateway", "nodes", "backup", "restore"}
 """What does not come near it; nor do those of a group (tokens, bus-keys, devices, service)."""
 
 AT_A_TERMINAL = {"attach", "watch"}
