@@ -10,13 +10,12 @@ from collections.abc import Sequence
 import click
 
 from cli import completion
+from cli.access import bus_keys, devices, tokens
 from cli.commands import (
     attention,
     backup,
-    bus_keys,
     chat,
     conversations,
-    devices,
     doctor,
     down,
     drain,
@@ -31,7 +30,6 @@ from cli.commands import (
     service,
     sessions,
     status,
-    tokens,
     up,
 )
 from cli.context import App

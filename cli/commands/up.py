@@ -13,7 +13,7 @@ from pathlib import Path
 
 import click
 
-from cli.commands.devices import invite
+from cli.access.devices import invite
 from cli.commands.service import Manager
 from cli.commands.status import look
 from cli.context import App, json_option, pass_app, refuse_when_unlike

@@ -6,6 +6,7 @@ supervisor that restarts forgets what was in its queue; the supervisor answers a
 
 What must not regress: nothing is sent to a socket in a folder that is not ours, nor believed from there, at whatever time
 somebody made that folder; and nothing waits in a queue of ZeroMQ's for one that is yet to be made.
+Over 400 lines: one thread, one socket and what may be asked of them are one invariant, for requests and for events alike.
 """
 
 from __future__ import annotations

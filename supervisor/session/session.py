@@ -5,6 +5,7 @@ what Claude says, `observer` judges what the screen shows, `receipts` settles th
 starts and ends processes, `delivery` types. Each attribute is assigned by the module that is named above it in `__init__`.
 Invariants: the record is written before anything it says is published; `current` is the one message that is typed or submitted,
 or None.
+Over 400 lines: one attribute after the other with its owner and its meaning; the functions are few and short.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ The audience follows its session from process to process: when one takes over, s
 stay. Invariants: what a member gets is a snapshot and then every byte of output after it, or another snapshot; a
 snapshot is made between two escape sequences, never within one; nothing that a member does or fails to do delays the
 session; at most one member has the keyboard, and all know who.
+Over 400 lines: the invariants are about all of it at once.
 """
 
 from __future__ import annotations
