@@ -155,6 +155,20 @@ class EventPage(TypedDict):
     epoch: str
 
 
+class Field(TypedDict):
+    """One field of a form. `value`: what it has unless something else is said, in an answer's words. `choices`: of
+    an enum, whose values are their ids; `several`: any number of them."""
+
+    name: str
+    type: NotRequired[Literal["boolean", "enum", "integer", "number", "text"]]
+    label: NotRequired[str]
+    description: NotRequired[str | None]
+    required: NotRequired[bool]
+    several: NotRequired[bool]
+    choices: NotRequired[list[Choice]]
+    value: NotRequired[str | list[str] | None]
+
+
 class Folder(TypedDict):
     """`recent`: a session was there; `elsewhere`: a conversation of Claude's; `project`: it looks like one."""
 
@@ -854,7 +868,7 @@ Waiting = TypedDict(
     "Waiting",
     {
         "id": "str",
-        "for": "Literal['dialog', 'login', 'peer', 'permission', 'plan', 'question', 'rate_limit', 'setup', 'trust']",
+        "for": "Literal['dialog', 'elicitation', 'login', 'peer', 'permission', 'plan', 'question', 'rate_limit', 'setup', 'trust']",
         "title": "str",
         "text": "str",
         "choices": "NotRequired[list[Choice]]",
@@ -863,6 +877,7 @@ Waiting = TypedDict(
         "tool": "NotRequired[str | None]",
         "input": "NotRequired[dict[str, Any] | None]",
         "questions": "NotRequired[list[dict[str, Any]] | None]",
+        "fields": "NotRequired[list[Field] | None]",
         "suggestions": "NotRequired[list[Any] | None]",
         "agent": "NotRequired[str | None]",
         "preview": "NotRequired[str | None]",

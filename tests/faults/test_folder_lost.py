@@ -57,7 +57,8 @@ def test_in_a_turn_it_goes_on_and_so_does_the_queue(house: House) -> None:
 
 def test_files_that_went_with_it_fail_their_message(house: House) -> None:
     _, session = house.ask("echo: warm")
-    house.send("[[gate files]] echo: one", session, wait=0)
+    first = house.send("[[gate files]] echo: one", session, wait=0)["message"]["id"]
+    until(lambda: house.message(first)["state"] == "submitted", "it is under way")
     file = {"name": "n.txt", "mimeType": "text/plain", "data": "aGk="}
     queued = house.send("look at it", session, wait=0, attachments=[file])["message"]["id"]
     after = house.send("echo: three", session, wait=0)["message"]["id"]
