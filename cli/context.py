@@ -14,7 +14,7 @@ import msgspec
 from cli.daemons.owners import owner
 from shared import config as configuration
 from shared.bus.messages import Event, SessionView
-from shared.bus.operations import ListSessions, SessionRef
+from shared.bus.session_requests import ListSessions, SessionRef
 from shared.config import Config
 from shared.errors import Conflict, InvalidRequest, NotFound, Unavailable
 from shared.paths import Paths, resolve

@@ -10,7 +10,7 @@ import msgspec
 
 from shared.bus import events
 from shared.bus.messages import RuleView
-from shared.bus.operations import AddRule
+from shared.bus.service_requests import AddRule
 from shared.config import Config, typed, validate
 from shared.errors import InvalidRequest
 from supervisor.store.run_time_rules import RunTimeRules

@@ -18,7 +18,7 @@ from api.app import create_app
 from api.inbox import Inbox
 from shared import config as configuration
 from shared import paths as places
-from shared.bus import operations
+from shared.bus import message_requests, operations, service_requests, session_requests
 from shared.bus.messages import Event
 from shared.errors import Busy, Conflict, InvalidRequest, NotFound, PilotlightError
 
@@ -139,35 +139,35 @@ class FakeSupervisor:
     def op_metrics(self, _: Any) -> Any:
         return self.metrics
 
-    def op_audit_refused(self, _: operations.RefusedCall) -> Any:
+    def op_audit_refused(self, _: service_requests.RefusedCall) -> Any:
         return {}
 
     def op_settings_get(self, _: Any) -> Any:
         return {"settings": self.settings, "changed": []}
 
-    def op_settings_patch(self, args: operations.SettingsPatch) -> Any:
+    def op_settings_patch(self, args: service_requests.SettingsPatch) -> Any:
         for name, value in args.values.items():
             if name not in self.settings:
                 raise InvalidRequest(f"There is no setting {name}.")
             self.settings[name] = value
         return {"settings": self.settings, "changed": sorted(args.values)}
 
-    def op_session_create(self, args: operations.CreateSession) -> Any:
+    def op_session_create(self, args: session_requests.CreateSession) -> Any:
         return self.add_session(projectPath=args.project_path, title=args.title)
 
-    def op_session_get(self, args: operations.SessionRef) -> Any:
+    def op_session_get(self, args: session_requests.SessionRef) -> Any:
         return self._session(args.session_id)
 
-    def op_session_list(self, args: operations.ListSessions) -> Any:
+    def op_session_list(self, args: session_requests.ListSessions) -> Any:
         views = [v for v in self.sessions.values() if args.include_ended or v["state"] != "ended"]
         return {"sessions": [v for v in views if args.state is None or v["state"] == args.state], "next": None}
 
-    def op_session_kill(self, args: operations.StopSession) -> Any:
+    def op_session_kill(self, args: session_requests.StopSession) -> Any:
         view = self._session(args.session_id)
         view.update(state="ended", endReason=args.reason, endedAt=now(), pid=None, expiresAt=None)
         return view
 
-    def op_session_update(self, args: operations.UpdateSession) -> Any:
+    def op_session_update(self, args: session_requests.UpdateSession) -> Any:
         view = self._session(args.session_id)
         view.update({k: v for k, v in msgspec.to_builtins(args).items() if k != "sessionId"})
         view["addDirs"] = view.get("addDirs") or []
@@ -175,89 +175,89 @@ class FakeSupervisor:
         view["delivery"] = view.get("delivery") or "interactive"
         return view
 
-    def op_session_answer(self, args: operations.Answer) -> Any:
+    def op_session_answer(self, args: session_requests.Answer) -> Any:
         view = self._session(args.session_id)
         if not view.get("waiting"):
             raise Conflict("This session waits for nothing: somebody else was first.")
         view.update(waiting=None, state="busy")
         return {"session": view, "answer": {"id": "w1", "choice": args.choice}}
 
-    def op_session_interrupt(self, args: operations.SessionRef) -> Any:
+    def op_session_interrupt(self, args: session_requests.SessionRef) -> Any:
         return {"session": self._session(args.session_id), "rung": "escape"}
 
-    def op_history(self, args: operations.HistoryRequest) -> Any:
+    def op_history(self, args: message_requests.HistoryRequest) -> Any:
         self._session(args.session_id)
         return {"entries": [{"id": "e1", "role": "user", "text": "Hello", "at": 1}], "next": None}
 
-    def op_export(self, args: operations.ExportRequest) -> Any:
+    def op_export(self, args: message_requests.ExportRequest) -> Any:
         self._session(args.session_id)
         if args.format == "json":
             return {"name": "s.json", "contentType": "application/json", "text": "{}"}
         text, following = (" again", None) if args.after else ("# Hello", "0.1.1")
         return {"name": "s.md", "contentType": "text/markdown; charset=utf-8", "text": text, "next": following}
 
-    def op_search(self, args: operations.SearchRequest) -> Any:
+    def op_search(self, args: message_requests.SearchRequest) -> Any:
         if args.session_id:
             self._session(args.session_id)
         return {"hits": [], "complete": True, "next": None}
 
-    def op_usage(self, args: operations.UsageRequest) -> Any:
+    def op_usage(self, args: message_requests.UsageRequest) -> Any:
         if args.session_id:
             self._session(args.session_id)
         return {"by": args.by, "rows": [], "total": {}, "complete": True, "next": None}
 
-    def op_conversations_list(self, args: operations.ListConversations) -> Any:
+    def op_conversations_list(self, args: message_requests.ListConversations) -> Any:
         return {"conversations": [], "next": None}
 
-    def op_session_command(self, args: operations.RunCommand) -> Any:
+    def op_session_command(self, args: message_requests.RunCommand) -> Any:
         session = self._session(args.session_id)
         return {"messageId": "m_c", "state": "answered", "session": session, "output": "Done."}
 
-    def op_session_fork(self, args: operations.ForkSession) -> Any:
+    def op_session_fork(self, args: session_requests.ForkSession) -> Any:
         self._session(args.session_id)
         return self.add_session(title=args.title)
 
-    def op_message_move(self, args: operations.MoveMessage) -> Any:
+    def op_message_move(self, args: message_requests.MoveMessage) -> Any:
         if args.message_id not in self.messages:
             raise NotFound("There is no such message.", code="message_not_found")
         return {"messages": [self.messages[args.message_id]]}
 
-    def op_message_update(self, args: operations.UpdateMessage) -> Any:
+    def op_message_update(self, args: message_requests.UpdateMessage) -> Any:
         if args.message_id not in self.messages:
             raise NotFound("There is no such message.")
         self.messages[args.message_id]["text"] = args.text
         return self.messages[args.message_id]
 
-    def op_events_page(self, args: operations.EventsPage) -> Any:
+    def op_events_page(self, args: service_requests.EventsPage) -> Any:
         return {"events": self.journal[-args.limit :][::-1], "next": None, "epoch": self.epoch}
 
-    def op_samples(self, args: operations.SamplesRequest) -> Any:
+    def op_samples(self, args: service_requests.SamplesRequest) -> Any:
         return {"span": args.span, "total": [], "sessions": {}}
 
-    def op_folders_list(self, args: operations.ListFolders) -> Any:
+    def op_folders_list(self, args: service_requests.ListFolders) -> Any:
         return {"path": args.path, "parent": None, "folders": [], "roots": []}
 
-    def op_session_seen(self, args: operations.MarkSeen) -> Any:
+    def op_session_seen(self, args: session_requests.MarkSeen) -> Any:
         return self._session(args.session_id)
 
-    def op_session_recycle(self, args: operations.SessionRef) -> Any:
+    def op_session_recycle(self, args: session_requests.SessionRef) -> Any:
         return self._session(args.session_id)
 
-    def op_draft_get(self, args: operations.DraftRef) -> Any:
+    def op_draft_get(self, args: session_requests.DraftRef) -> Any:
         self._session(args.session_id)
         return {"text": "", "at": 0, "by": None}
 
-    def op_draft_set(self, args: operations.KeepDraft) -> Any:
+    def op_draft_set(self, args: session_requests.KeepDraft) -> Any:
         self._session(args.session_id)
         return {"text": args.text, "at": now(), "by": "token:x"}
 
     def op_rule_list(self, _: Any) -> Any:
         return {"rules": []}
 
-    def op_rule_add(self, args: operations.AddRule) -> Any:
+    def op_rule_add(self, args: service_requests.AddRule) -> Any:
         return msgspec.to_builtins(args) | {"id": "r_0a0a0a0a", "used": 0}
 
-    def op_rule_remove(self, args: operations.RuleRef) -> Any:
+    def op_rule_remove(self, args: service_requests.RuleRef) -> Any:
         raise NotFound("There is no such rule.")
 
     def _recipient(self, identity: str) -> dict[str, Any]:
@@ -268,7 +268,7 @@ class FakeSupervisor:
     def op_recipient_list(self, _: Any) -> Any:
         return {"recipients": list(self.recipients.values())}
 
-    def op_recipient_add(self, args: operations.AddRecipient) -> Any:
+    def op_recipient_add(self, args: service_requests.AddRecipient) -> Any:
         made = {
             "id": f"d_{len(self.recipients)}",
             "kind": args.kind,
@@ -279,22 +279,22 @@ class FakeSupervisor:
         self.recipients[made["id"]] = {**made, "rules": msgspec.to_builtins(args.rules) if args.rules else {}}
         return self.recipients[made["id"]]
 
-    def op_recipient_update(self, args: operations.UpdateRecipient) -> Any:
+    def op_recipient_update(self, args: service_requests.UpdateRecipient) -> Any:
         recipient = self._recipient(args.recipient_id)
         recipient.update(
             name=args.name or recipient["name"], rules=msgspec.to_builtins(args.rules) or recipient["rules"]
         )
         return recipient
 
-    def op_recipient_remove(self, args: operations.RecipientRef) -> Any:
+    def op_recipient_remove(self, args: service_requests.RecipientRef) -> Any:
         self._recipient(args.recipient_id)
         del self.recipients[args.recipient_id]
         return {}
 
-    def op_recipient_presence(self, args: operations.SetPresence) -> Any:
+    def op_recipient_presence(self, args: service_requests.SetPresence) -> Any:
         return {**self._recipient(args.recipient_id), "present": args.present}
 
-    def op_recipient_test(self, args: operations.RecipientRef) -> Any:
+    def op_recipient_test(self, args: service_requests.RecipientRef) -> Any:
         self._recipient(args.recipient_id)
         return {"notice": self._notice(), "accepted": True, "detail": "201", "milliseconds": 5, "hops": []}
 
@@ -305,24 +305,24 @@ class FakeSupervisor:
     def op_notification_key(self, _: Any) -> Any:
         return {"publicKey": "BCVx"}
 
-    def op_notification_log(self, args: operations.ListNotices) -> Any:
+    def op_notification_log(self, args: service_requests.ListNotices) -> Any:
         return {"notices": [self._notice()][: args.limit]}
 
-    def op_notification_receipt(self, args: operations.NoticeReceipt) -> Any:
+    def op_notification_receipt(self, args: service_requests.NoticeReceipt) -> Any:
         self._recipient(args.recipient_id)
         return {}
 
-    def op_notification_link(self, args: operations.UseLink) -> Any:
+    def op_notification_link(self, args: service_requests.UseLink) -> Any:
         if args.token != "good":
             raise NotFound("There is no such link.", code="link_not_found")
         return {"done": "Allow once", "sessionId": "s1"}
 
-    def _verb(self, args: operations.SessionRef) -> Any:
+    def _verb(self, args: session_requests.SessionRef) -> Any:
         return self._session(args.session_id)
 
     op_session_hibernate = op_session_wake = op_session_reopen = _verb
 
-    def op_session_keep_alive(self, args: operations.KeepAlive) -> Any:
+    def op_session_keep_alive(self, args: session_requests.KeepAlive) -> Any:
         view = self._session(args.session_id)
         if view["state"] == "ended":
             raise Conflict("The session has ended (expired).", code="session_ended")
@@ -330,24 +330,24 @@ class FakeSupervisor:
             return {"session": view, "recap": None, "recapSkipped": view["state"]}
         return {"session": view, "recap": self.recap if args.action == "recap" else None, "recapSkipped": None}
 
-    def op_session_screen(self, args: operations.ScreenRequest) -> Any:
+    def op_session_screen(self, args: session_requests.ScreenRequest) -> Any:
         self._session(args.session_id)
         html = '<div class="pilotlight-screen">&gt; héllo</div>' if args.html else None
         return {
             "sessionId": args.session_id, "cols": 80, "rows": 24, "cursor": [0, 1], "text": "> héllo\n", "html": html,
         }  # fmt: skip
 
-    def op_session_resize(self, args: operations.Resize) -> Any:
+    def op_session_resize(self, args: session_requests.Resize) -> Any:
         return self._session(args.session_id)
 
-    def op_session_recording(self, args: operations.RecordingRequest) -> Any:
+    def op_session_recording(self, args: session_requests.RecordingRequest) -> Any:
         self._session(args.session_id)
         return {"recording": bool(args.start), "files": [], "bytes": 0}
 
-    def op_session_keys(self, args: operations.SendKeys) -> Any:
+    def op_session_keys(self, args: session_requests.SendKeys) -> Any:
         return self._session(args.session_id)
 
-    def op_message_send(self, args: operations.SendMessage) -> Any:
+    def op_message_send(self, args: message_requests.SendMessage) -> Any:
         assert args.key, "every message has a key"
         if args.key in self.keys:
             message = self.messages[self.keys[args.key]]
@@ -379,24 +379,24 @@ class FakeSupervisor:
         self.keys[args.key] = message["id"]
         return {"message": message, "session": session, "duplicate": False}
 
-    def op_message_get(self, args: operations.MessageRef) -> Any:
+    def op_message_get(self, args: message_requests.MessageRef) -> Any:
         if args.message_id not in self.messages:
             raise NotFound("There is no such message.", code="message_not_found")
         return self.messages[args.message_id]
 
-    def op_message_cancel(self, args: operations.MessageRef) -> Any:
+    def op_message_cancel(self, args: message_requests.MessageRef) -> Any:
         message = self.op_message_get(args)
         if message["state"] != "queued":
             raise Conflict("The message is not in the queue any more.")
         message["state"] = "cancelled"
         return message
 
-    def op_message_list(self, args: operations.ListMessages) -> Any:
+    def op_message_list(self, args: message_requests.ListMessages) -> Any:
         self._session(args.session_id)
         found = [m for m in self.messages.values() if m["sessionId"] == args.session_id]
         return {"messages": found[: args.limit], "next": None}
 
-    def op_events_since(self, args: operations.EventsSince) -> Any:
+    def op_events_since(self, args: service_requests.EventsSince) -> Any:
         kept = [e for e in self.journal if e.seq > args.seq and e.seq >= self.oldest]
         kept = [e for e in kept if args.session_id in (None, e.session)]
         kept = [e for e in kept if args.kinds is None or e.kind in args.kinds]

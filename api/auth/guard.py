@@ -26,7 +26,8 @@ from api.http import forms
 from shared.access.devices import Devices
 from shared.access.persons import PERSON_HEADER, on_behalf
 from shared.access.tokens import Identity, Keyring, Scope, require
-from shared.bus.operations import RefusedCall, needed
+from shared.bus.operations import needed
+from shared.bus.service_requests import RefusedCall
 from shared.config import ApiConfig
 from shared.errors import Forbidden, PilotlightError, Unauthorized
 

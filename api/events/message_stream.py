@@ -23,8 +23,9 @@ from api.http.outcomes import interrupt_allowance, tell
 from api.http.requests import MAX_WAIT_SECONDS
 from api.inbox import Inbox
 from shared.bus import events
+from shared.bus.message_requests import MessageRef, SendMessage
 from shared.bus.messages import SETTLED, Event, MessageView, Sent, SessionView, Until, has_come
-from shared.bus.operations import MessageRef, SendMessage, SessionRef
+from shared.bus.session_requests import SessionRef
 from shared.errors import PilotlightError
 
 LOOK_AGAIN_SECONDS = 15.0

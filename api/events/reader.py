@@ -19,7 +19,7 @@ import msgspec
 from api.events.text_order import TextOrder
 from api.inbox import Inbox
 from shared.bus.messages import Event
-from shared.bus.operations import EventsSince
+from shared.bus.service_requests import EventsSince
 from shared.errors import InvalidRequest, Unavailable
 
 CONVERSATION = frozenset({"text", "tool", "message", "reply_changed", "state", "waiting", "ended"})

@@ -17,8 +17,8 @@ from flask import Response
 
 from api.context import api
 from api.http.problems import body_of, json_response, respond
+from shared.bus.message_requests import SendMessage
 from shared.bus.messages import ErrorBody, MessageView, Sent, SessionView, Until, has_come
-from shared.bus.operations import SendMessage
 
 INTERRUPT_SECONDS = 30.0
 """What a message may take to be accepted that ends the turn before it."""

@@ -23,7 +23,7 @@ from api.reference import shapes
 from api.routes import chat, desk, devices, events, history, legacy, messages, recipients, sessions, terminal
 from shared import asciicast
 from shared.access.tokens import Scope
-from shared.bus import operations
+from shared.bus import service_requests, session_requests
 
 TEXT = "text/plain; charset=utf-8"
 EVENTS = "text/event-stream; charset=utf-8"
@@ -101,7 +101,7 @@ _SEND = {200: shapes.MessageOutcome, 202: shapes.MessageOutcome}
 _FATE = (404, 409, 502, 504, 507)
 _ACT = (404, 409, 504, 507)
 _ONE = {200: shapes.SessionResult}
-_EMPTY = Body(operations.SessionRef, {}, optional=True, name="EmptyRequest")
+_EMPTY = Body(session_requests.SessionRef, {}, optional=True, name="EmptyRequest")
 
 CALLS: tuple[Call, ...] = (
     Call("GET", "/", None, {200: shapes.Index}, "Service"),
@@ -158,7 +158,7 @@ CALLS: tuple[Call, ...] = (
         "chat",
         {201: shapes.SessionResult},
         "Sessions",
-        body=Body(operations.CreateSession, {"projectPath": "/tmp", "title": "Fix the build"}, drop=("key",)),
+        body=Body(session_requests.CreateSession, {"projectPath": "/tmp", "title": "Fix the build"}, drop=("key",)),
         errors=(404, 409, 502, 504, 507),
     ),
     Call("GET", "/api/attention", "read", {200: shapes.SessionList}, "Sessions"),
@@ -170,7 +170,7 @@ CALLS: tuple[Call, ...] = (
         _ONE,
         "Sessions",
         body=Body(
-            operations.UpdateSession,
+            session_requests.UpdateSession,
             {"title": "Fix the build"},
             drop=("sessionId",),
             one_of=tuple(sorted(sessions.CHANGEABLE)),
@@ -184,7 +184,7 @@ CALLS: tuple[Call, ...] = (
         "admin",
         {200: shapes.EndedSession},
         "Sessions",
-        body=Body(operations.StopSession, {}, drop=("sessionId", "key", "reason"), optional=True),
+        body=Body(session_requests.StopSession, {}, drop=("sessionId", "key", "reason"), optional=True),
         errors=_ACT,
     ),
     Call(
@@ -193,7 +193,7 @@ CALLS: tuple[Call, ...] = (
         "answer",
         {200: shapes.AnswerResult},
         "Sessions",
-        body=Body(operations.Answer, {"choice": "allow"}, one_of=("choice", "text", "answers", "updatedInput")),
+        body=Body(session_requests.Answer, {"choice": "allow"}, one_of=("choice", "text", "answers", "updatedInput")),
         errors=_ACT,
     ),
     Call(
@@ -211,7 +211,7 @@ CALLS: tuple[Call, ...] = (
         "admin",
         _ONE,
         "Sessions",
-        body=Body(operations.HibernateSession, {}, optional=True),
+        body=Body(session_requests.HibernateSession, {}, optional=True),
         errors=_ACT,
     ),
     Call("POST", "/api/sessions/<id>/wake", "chat", _ONE, "Sessions", body=_EMPTY, errors=(*_ACT, 502)),
@@ -231,7 +231,7 @@ CALLS: tuple[Call, ...] = (
         "admin",
         _ONE,
         "Terminal",
-        body=Body(operations.SendKeys, {"keys": ["Escape"]}, one_of=("keys", "text")),
+        body=Body(session_requests.SendKeys, {"keys": ["Escape"]}, one_of=("keys", "text")),
         errors=_ACT,
     ),
     Call(
@@ -249,7 +249,7 @@ CALLS: tuple[Call, ...] = (
         "admin",
         _ONE,
         "Terminal",
-        body=Body(operations.Resize, {"cols": 120, "rows": 40}),
+        body=Body(session_requests.Resize, {"cols": 120, "rows": 40}),
         errors=_ACT,
     ),
     Call("GET", "/api/sessions/<id>/recording", "read", {200: CAST}, "Terminal", errors=(404,)),
@@ -376,7 +376,7 @@ CALLS: tuple[Call, ...] = (
         "admin",
         {201: shapes.OnePermissionRule},
         "Service",
-        body=Body(operations.AddRule, {"tool": "Bash", "pattern": "git status*", "answer": "allow"}, drop=()),
+        body=Body(service_requests.AddRule, {"tool": "Bash", "pattern": "git status*", "answer": "allow"}, drop=()),
         errors=(409, 507),
     ),
     Call("DELETE", "/api/rules/<id>", "admin", {200: shapes.Acknowledged}, "Service", body=_EMPTY, errors=(404, 507)),
@@ -449,7 +449,7 @@ CALLS: tuple[Call, ...] = (
         "read",
         {201: shapes.OneRecipient},
         "Notifications",
-        body=Body(operations.AddRecipient, RECIPIENT, drop=()),
+        body=Body(service_requests.AddRecipient, RECIPIENT, drop=()),
         errors=(429, 507),
     ),
     Call(

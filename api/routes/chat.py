@@ -14,8 +14,8 @@ from api.events import message_stream, responses
 from api.http import forms, requests
 from api.http.outcomes import deliver
 from shared.access.tokens import allows
+from shared.bus.message_requests import SendMessage
 from shared.bus.messages import Attachment, ChatMode, Until
-from shared.bus.operations import SendMessage
 
 routes = Blueprint("chat", __name__)
 

@@ -10,18 +10,8 @@ from msgspec import Meta, Struct
 from api.context import api
 from api.http import requests
 from api.http.problems import json_response
-from shared.bus.operations import (
-    AddRule,
-    DraftRef,
-    EventsPage,
-    KeepDraft,
-    ListFolders,
-    MarkSeen,
-    Nothing,
-    RuleRef,
-    SamplesRequest,
-    SessionRef,
-)
+from shared.bus.service_requests import AddRule, EventsPage, ListFolders, Nothing, RuleRef, SamplesRequest
+from shared.bus.session_requests import DraftRef, KeepDraft, MarkSeen, SessionRef
 
 routes = Blueprint("desk", __name__)
 

@@ -18,7 +18,7 @@ from api.http.problems import json_response
 from shared import __version__
 from shared.access.devices import DeviceRecord, view
 from shared.access.tokens import Identity, Scope, require
-from shared.bus.operations import Nothing
+from shared.bus.service_requests import Nothing
 from shared.errors import NotFound
 
 routes = Blueprint("devices", __name__)

@@ -14,7 +14,7 @@ from api.events.reader import CONVERSATION, Filter, Position, Reader
 from api.events.text_order import TextOrder
 from api.http import requests
 from api.inbox import Inbox
-from shared.bus.operations import SessionRef
+from shared.bus.session_requests import SessionRef
 
 routes = Blueprint("events", __name__)
 

@@ -13,10 +13,8 @@ from api.context import Api, api
 from api.http import requests
 from api.http.problems import body_of, json_response, respond
 from shared.access.tokens import allows
-from shared.bus.messages import CommandResult
-from shared.bus.operations import (
+from shared.bus.message_requests import (
     ExportRequest,
-    ForkSession,
     HistoryRequest,
     ListConversations,
     MoveMessage,
@@ -24,6 +22,8 @@ from shared.bus.operations import (
     SearchRequest,
     UsageRequest,
 )
+from shared.bus.messages import CommandResult
+from shared.bus.session_requests import ForkSession
 from shared.errors import Unauthorized, Unavailable
 
 routes = Blueprint("history", __name__)

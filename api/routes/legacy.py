@@ -17,7 +17,7 @@ from api.http import requests
 from api.http.problems import json_response
 from api.routes.sessions import stop
 from shared.bus.messages import SessionView
-from shared.bus.operations import KeepAlive, ListSessions, SessionRef, StopSession
+from shared.bus.session_requests import KeepAlive, ListSessions, SessionRef, StopSession
 from shared.errors import Conflict, InvalidRequest, NotFound
 
 routes = Blueprint("legacy", __name__)

@@ -11,8 +11,9 @@ from api.context import api
 from api.http import files, forms, requests
 from api.http.problems import json_response
 from api.routes.chat import send
+from shared.bus.message_requests import ListMessages, MessageRef, SendMessage, UpdateMessage
 from shared.bus.messages import Attachment, MessageState, Until
-from shared.bus.operations import ListMessages, MessageRef, Nothing, SendMessage, UpdateMessage
+from shared.bus.service_requests import Nothing
 
 routes = Blueprint("messages", __name__)
 

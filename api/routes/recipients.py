@@ -11,7 +11,7 @@ from api.auth.guard import need_for, public
 from api.context import api
 from api.http import requests
 from api.http.problems import json_response
-from shared.bus.operations import (
+from shared.bus.service_requests import (
     AddRecipient,
     ListNotices,
     Nothing,

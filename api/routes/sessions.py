@@ -14,7 +14,7 @@ from api.http import requests
 from api.http.problems import json_response
 from shared.access.tokens import POWERFUL
 from shared.bus.messages import SessionState
-from shared.bus.operations import (
+from shared.bus.session_requests import (
     Answer,
     CreateSession,
     HibernateSession,

@@ -7,7 +7,7 @@ from flask import Blueprint, Response
 from api.context import api
 from api.http import requests
 from api.http.problems import json_response
-from shared.bus.operations import SettingsPatch
+from shared.bus.service_requests import SettingsPatch
 
 routes = Blueprint("settings", __name__)
 

@@ -21,7 +21,7 @@ from api.http.problems import json_response
 from api.terminals.relay import TerminalRequest, Viewers
 from api.terminals.websocket import valid_key
 from shared import asciicast
-from shared.bus.operations import RecordingRequest, Resize, ScreenRequest, SendKeys, SessionRef
+from shared.bus.session_requests import RecordingRequest, Resize, ScreenRequest, SendKeys, SessionRef
 from shared.errors import InternalError, NotFound, PilotlightError
 
 routes = Blueprint("terminal", __name__)

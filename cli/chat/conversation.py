@@ -19,8 +19,9 @@ from cli.commands.sessions import tell_changes
 from cli.context import KEYS_SECONDS, App, Listener
 from cli.output import complain, printable, safe_text, say
 from cli.wording import at_the_prompt
+from shared.bus.message_requests import MessageRef, RunCommand, SendMessage
 from shared.bus.messages import SETTLED, CommandResult, MessageView, Sent, SessionView, Waiting
-from shared.bus.operations import Answer, MessageRef, RunCommand, SendMessage, SessionRef
+from shared.bus.session_requests import Answer, SessionRef
 from shared.errors import InvalidRequest, PilotlightError, Unavailable
 
 LISTEN_SECONDS = 0.1

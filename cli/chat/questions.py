@@ -11,7 +11,7 @@ from typing import Any
 
 from cli.output import printable
 from shared.bus.messages import Field, Waiting
-from shared.bus.operations import Answer
+from shared.bus.session_requests import Answer
 from shared.errors import InvalidRequest
 
 DECLINE = "deny"

@@ -11,7 +11,7 @@ from cli.completion import session_argument
 from cli.context import KEYS_SECONDS, App, json_option, pass_app
 from cli.output import emit, how_to_answer, short_path, state_text, waiting_lines
 from shared.bus.messages import SessionView, Waiting
-from shared.bus.operations import Answer
+from shared.bus.session_requests import Answer
 from shared.errors import Conflict, InvalidRequest
 
 

@@ -15,7 +15,7 @@ from cli.commands.sessions import CREATE_SECONDS, absolute, create
 from cli.context import App, pass_app
 from cli.output import DONE, short_path, state_text
 from shared.bus.messages import SessionView
-from shared.bus.operations import CreateSession
+from shared.bus.session_requests import CreateSession
 
 
 @click.command()

@@ -9,8 +9,9 @@ import click
 from cli.commands.sessions import absolute, create, tell_waiting
 from cli.context import App, json_option, pass_app
 from cli.output import DONE, FAILED, ago, complain, emit, printable, say, short_path, table
+from shared.bus.message_requests import ListConversations
 from shared.bus.messages import SessionView
-from shared.bus.operations import CreateSession, ListConversations
+from shared.bus.session_requests import CreateSession
 from shared.errors import NotFound, PilotlightError, Unavailable
 
 READ_SECONDS = 30.0

@@ -16,7 +16,8 @@ import click
 from cli.commands.nodes import Door, door
 from cli.context import App, json_option, pass_app
 from cli.output import DONE, FAILED, emit, say
-from shared.bus.operations import HibernateSession, ListSessions, SettingsPatch
+from shared.bus.service_requests import SettingsPatch
+from shared.bus.session_requests import HibernateSession, ListSessions
 from shared.errors import Busy, Conflict, NotFound, Unavailable
 
 LOOK_SECONDS = 0.5

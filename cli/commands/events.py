@@ -19,7 +19,7 @@ from cli.context import App, json_option, pass_app
 from cli.output import emit_line, printable, say
 from shared.bus.client import EventStream
 from shared.bus.messages import Event, SupervisorStatus
-from shared.bus.operations import EventsSince
+from shared.bus.service_requests import EventsSince
 from shared.errors import Unavailable
 
 _RECENT = 50

@@ -11,8 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from cli.context import App
+from shared.bus.message_requests import MessageRef
 from shared.bus.messages import SETTLED, MessageView, SessionView, Until, has_come
-from shared.bus.operations import MessageRef, SessionRef
+from shared.bus.session_requests import SessionRef
 from shared.errors import Unavailable
 
 TURN_SECONDS = 1.0

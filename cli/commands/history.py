@@ -29,21 +29,20 @@ from cli.output import (
     waiting_lines,
 )
 from cli.setup.progress import Step
-from shared.bus.messages import CommandResult, HistoryEntry, MessageView, SessionView
-from shared.bus.operations import (
+from shared.bus.message_requests import (
     ConversationHistory,
     ExportRequest,
-    ForkSession,
     HistoryRequest,
     ListMessages,
     MessageRef,
     MoveMessage,
     RunCommand,
     SearchRequest,
-    SessionRef,
     UpdateMessage,
     UsageRequest,
 )
+from shared.bus.messages import CommandResult, HistoryEntry, MessageView, SessionView
+from shared.bus.session_requests import ForkSession, SessionRef
 from shared.errors import NotFound
 
 READ_SECONDS = 30.0

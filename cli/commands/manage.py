@@ -13,7 +13,8 @@ from cli.completion import session_argument
 from cli.context import App, json_option, pass_app
 from cli.output import DONE, FAILED, emit, safe_text, state_text, table
 from shared.bus.messages import SessionView
-from shared.bus.operations import HibernateSession, KeepAlive, SessionRef, SettingsPatch, UpdateSession
+from shared.bus.service_requests import SettingsPatch
+from shared.bus.session_requests import HibernateSession, KeepAlive, SessionRef, UpdateSession
 from shared.errors import InvalidRequest
 
 START_SECONDS = 30.0

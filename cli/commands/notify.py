@@ -11,7 +11,7 @@ import msgspec
 
 from cli.context import App, json_option, pass_app
 from cli.output import DONE, FAILED, ago, emit, printable, table
-from shared.bus.operations import AddRecipient, ListNotices, RecipientRef, UpdateRecipient
+from shared.bus.service_requests import AddRecipient, ListNotices, RecipientRef, UpdateRecipient
 from shared.errors import InvalidRequest, NotFound
 from shared.notifications import FOREVER, KINDS, Content, NoticeView, RecipientView, TestResult
 

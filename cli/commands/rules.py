@@ -10,7 +10,7 @@ import msgspec
 from cli.context import App, json_option, pass_app
 from cli.output import emit, printable, table
 from shared.bus.messages import RuleView
-from shared.bus.operations import AddRule, RuleRef
+from shared.bus.service_requests import AddRule, RuleRef
 
 
 @click.group()

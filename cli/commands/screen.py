@@ -13,7 +13,7 @@ from cli.context import App, json_option, pass_app
 from cli.output import emit, safe_text, state_text
 from shared import asciicast
 from shared.bus.messages import Screen, SessionView
-from shared.bus.operations import RecordingRequest, Resize, ScreenRequest, SendKeys
+from shared.bus.session_requests import RecordingRequest, Resize, ScreenRequest, SendKeys
 from shared.errors import NotFound
 
 

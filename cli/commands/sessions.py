@@ -35,8 +35,9 @@ from cli.output import (
 )
 from cli.setup.progress import Step
 from cli.wording import at_the_prompt
+from shared.bus.message_requests import ListMessages, MessageRef, SendMessage
 from shared.bus.messages import MAX_ATTACHMENT_BYTES, Attachment, MessageView, Sent, SessionView, Until
-from shared.bus.operations import CreateSession, ListMessages, MessageRef, SendMessage, SessionRef, StopSession
+from shared.bus.session_requests import CreateSession, SessionRef, StopSession
 from shared.errors import InvalidRequest, TooLarge
 
 CREATE_SECONDS = 20.0

@@ -31,7 +31,7 @@ from cli.terminal.tty import Cleaner, Tty
 from shared.access.private_folders import require_private
 from shared.bus import terminal_protocol as protocol
 from shared.bus.messages import Screen, SessionView
-from shared.bus.operations import ScreenRequest, SessionRef
+from shared.bus.session_requests import ScreenRequest, SessionRef
 from shared.errors import Conflict, InvalidRequest, PilotlightError
 
 WAKE_SECONDS = 30.0

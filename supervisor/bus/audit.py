@@ -23,7 +23,8 @@ from shared.access.devices import Devices
 from shared.access.tokens import DEFAULT_NAME, Keyring
 from shared.bus import events
 from shared.bus.messages import Request
-from shared.bus.operations import OPENS, SENDS, RefusedCall, with_effect
+from shared.bus.operations import OPENS, SENDS, with_effect
+from shared.bus.service_requests import RefusedCall
 from shared.errors import Forbidden, PilotlightError, StorageFailed, Unavailable
 from shared.foreign_file import SMALL, read_foreign
 from shared.paths import Paths

@@ -18,7 +18,7 @@ from typing import Any
 
 from shared.bus import events
 from shared.bus.messages import Choice, Waiting
-from shared.bus.operations import Answer
+from shared.bus.session_requests import Answer
 from shared.errors import Conflict, Forbidden, InvalidRequest, Unavailable
 from supervisor.claude.screen import Menu, ScreenReading
 from supervisor.delivery import form_answer, question_answer

@@ -10,7 +10,7 @@ import math
 from typing import Any
 
 from shared.bus.messages import Field
-from shared.bus.operations import Answer
+from shared.bus.session_requests import Answer
 from shared.errors import InvalidRequest
 
 _TRUE, _FALSE = ("true", "yes", "1", "on"), ("false", "no", "0", "off")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from shared.bus.operations import Answer
+from shared.bus.session_requests import Answer
 from shared.errors import InvalidRequest
 
 

@@ -10,8 +10,8 @@ import uuid
 from msgspec import UNSET, UnsetType
 
 from shared.bus import events
+from shared.bus.message_requests import SendMessage
 from shared.bus.messages import MessageKind
-from shared.bus.operations import SendMessage
 from supervisor.claude.texts import normalization
 from supervisor.session import attachments
 from supervisor.session.session import Session

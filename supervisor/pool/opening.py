@@ -6,7 +6,7 @@ import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
-from shared.bus.operations import CreateSession
+from shared.bus.session_requests import CreateSession
 from shared.errors import Conflict, InvalidRequest, NotFound, StorageFailed
 from supervisor.claude import status_file
 from supervisor.claude.fork import copy

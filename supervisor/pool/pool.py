@@ -14,8 +14,10 @@ from contextlib import suppress
 from msgspec import UNSET
 
 from shared.bus import events
+from shared.bus.message_requests import SendMessage
 from shared.bus.messages import MessageKind, MessageView, Sent, SessionView
-from shared.bus.operations import OPENS, SENDS, CreateSession, SendMessage
+from shared.bus.operations import OPENS, SENDS
+from shared.bus.session_requests import CreateSession
 from shared.errors import Busy, Conflict, NotFound, PilotlightError, StorageFailed
 from supervisor import clock
 from supervisor.claude.texts import normalization

@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from shared.bus.operations import SendMessage
+from shared.bus.message_requests import SendMessage
 from shared.errors import Conflict
 from supervisor.store.store import MessageRecord, Store
 

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from shared.bus import events
 from shared.bus.messages import RuleView
-from shared.bus.operations import AddRule
+from shared.bus.service_requests import AddRule
 from shared.config import Config, PermissionRule
 from shared.errors import Conflict, InvalidRequest, NotFound
 from supervisor.store.store import Store, now_ms

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from shared.bus import events
-from shared.bus.operations import AddRule
+from shared.bus.service_requests import AddRule
 from shared.config import Config, validate
 from shared.errors import Conflict, InvalidRequest, NotFound
 from supervisor.settings import Settings

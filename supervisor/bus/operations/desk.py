@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from shared.bus import events, operations
+from shared.bus import events, message_requests, service_requests, session_requests
 from shared.bus.messages import MAX_MESSAGE_BYTES, Request
 from shared.errors import Conflict, InvalidRequest, NotFound, TooLarge
 from supervisor.bus.operations.table import Row
@@ -41,24 +41,23 @@ class DeskOps:
 
     def rows(self) -> list[Row]:
         """What it answers."""
-        m = operations
         return [
-            ("events.page", m.EventsPage, self._page),
-            ("samples", m.SamplesRequest, self._samples_of),
-            ("session.seen", m.MarkSeen, self._seen),
-            ("session.recycle", m.SessionRef, self._recycle),
-            ("draft.get", m.DraftRef, self._draft),
-            ("draft.set", m.KeepDraft, self._keep_draft),
-            ("folders.list", m.ListFolders, self._folders),
-            ("message.update", m.UpdateMessage, self._update_message),
-            ("rule.list", m.Nothing, self._rules),
-            ("rule.add", m.AddRule, self._add_rule),
-            ("rule.remove", m.RuleRef, self._remove_rule),
+            ("events.page", service_requests.EventsPage, self._page),
+            ("samples", service_requests.SamplesRequest, self._samples_of),
+            ("session.seen", session_requests.MarkSeen, self._seen),
+            ("session.recycle", session_requests.SessionRef, self._recycle),
+            ("draft.get", session_requests.DraftRef, self._draft),
+            ("draft.set", session_requests.KeepDraft, self._keep_draft),
+            ("folders.list", service_requests.ListFolders, self._folders),
+            ("message.update", message_requests.UpdateMessage, self._update_message),
+            ("rule.list", service_requests.Nothing, self._rules),
+            ("rule.add", service_requests.AddRule, self._add_rule),
+            ("rule.remove", service_requests.RuleRef, self._remove_rule),
         ]
 
     # -- what was -----------------------------------------------------------------------------------------------------
 
-    async def _page(self, arguments: operations.EventsPage, _: Request) -> Any:
+    async def _page(self, arguments: service_requests.EventsPage, _: Request) -> Any:
         if not 1 <= arguments.limit <= MAX_PAGE:
             raise InvalidRequest(f"`limit` must be between 1 and {MAX_PAGE}.", code="invalid_limit")
         store = self._pool.store
@@ -68,7 +67,7 @@ class DeskOps:
         found = found[: arguments.limit]
         return {"events": found, "next": found[-1].seq if more else None, "epoch": store.epoch}
 
-    async def _samples_of(self, arguments: operations.SamplesRequest, _: Request) -> Any:
+    async def _samples_of(self, arguments: service_requests.SamplesRequest, _: Request) -> Any:
         return {
             "span": arguments.span,
             "total": self._samples.view(arguments.span),
@@ -77,7 +76,7 @@ class DeskOps:
 
     # -- a session's ----------------------------------------------------------------------------------------------------
 
-    async def _seen(self, arguments: operations.MarkSeen, request: Request) -> Any:
+    async def _seen(self, arguments: session_requests.MarkSeen, request: Request) -> Any:
         session = self._pool.managed(arguments.session_id).session
         until = min(arguments.at if arguments.at is not None else now_ms(), now_ms())
         if until > session.record.seen_at:
@@ -87,7 +86,7 @@ class DeskOps:
                 session.store.append(events.Seen(until=until, by=request.actor), session.id)
         return session.view()
 
-    async def _recycle(self, arguments: operations.SessionRef, request: Request) -> Any:
+    async def _recycle(self, arguments: session_requests.SessionRef, request: Request) -> Any:
         managed = self._pool.managed(arguments.session_id)
         session = managed.session
         if session.state is not State.IDLE:
@@ -99,12 +98,12 @@ class DeskOps:
             raise Conflict("The session has begun to work meanwhile. Ask again.", code="not_idle")
         return session.view()
 
-    async def _draft(self, arguments: operations.DraftRef, _: Request) -> Any:
+    async def _draft(self, arguments: session_requests.DraftRef, _: Request) -> Any:
         self._pool.managed(arguments.session_id)
         kept = self._pool.store.meta(_DRAFT + arguments.session_id)
         return msgspec.json.decode(kept) if kept else {"text": "", "at": 0, "by": None}
 
-    async def _keep_draft(self, arguments: operations.KeepDraft, request: Request) -> Any:
+    async def _keep_draft(self, arguments: session_requests.KeepDraft, request: Request) -> Any:
         self._pool.managed(arguments.session_id)
         _fits(arguments.text)
         made = {"text": arguments.text, "at": now_ms(), "by": request.actor}
@@ -112,7 +111,7 @@ class DeskOps:
         self._pool.store.set_meta(_DRAFT + arguments.session_id, kept)
         return made
 
-    async def _folders(self, arguments: operations.ListFolders, _: Request) -> Any:
+    async def _folders(self, arguments: service_requests.ListFolders, _: Request) -> Any:
         if not 1 <= arguments.limit <= MAX_FOLDERS:
             raise InvalidRequest(f"`limit` must be between 1 and {MAX_FOLDERS}.", code="invalid_limit")
         roots = [Path(root).expanduser().resolve() for root in self._settings.config.sessions.browse_roots]
@@ -132,7 +131,7 @@ class DeskOps:
 
     # -- the queue --------------------------------------------------------------------------------------------------------
 
-    async def _update_message(self, arguments: operations.UpdateMessage, request: Request) -> Any:
+    async def _update_message(self, arguments: message_requests.UpdateMessage, request: Request) -> Any:
         store = self._pool.store
         record = store.message(arguments.message_id)
         if record is None:
@@ -161,10 +160,10 @@ class DeskOps:
     async def _rules(self, _: Any, __: Request) -> Any:
         return {"rules": self._settings.rules()}
 
-    async def _add_rule(self, arguments: operations.AddRule, request: Request) -> Any:
+    async def _add_rule(self, arguments: service_requests.AddRule, request: Request) -> Any:
         return self._settings.add_rule(arguments, request.actor)
 
-    async def _remove_rule(self, arguments: operations.RuleRef, request: Request) -> Any:
+    async def _remove_rule(self, arguments: service_requests.RuleRef, request: Request) -> Any:
         self._settings.remove_rule(arguments.rule_id, request.actor)
         return {}
 

@@ -12,9 +12,9 @@ from typing import Any
 
 import msgspec
 
-from shared.bus import operations
+from shared.bus import message_requests, session_requests
 from shared.bus.messages import HistoryEntry, HistoryPage, Request
-from shared.bus.operations import CreateSession
+from shared.bus.session_requests import CreateSession
 from shared.errors import Conflict, InvalidRequest, NotFound
 from supervisor.bus.operations import paging
 from supervisor.bus.operations.table import Row
@@ -51,21 +51,20 @@ class HistoryOps:
 
     def rows(self) -> list[Row]:
         """What it answers."""
-        m = operations
         return [
-            ("history", m.HistoryRequest, self._history),
-            ("export", m.ExportRequest, self._export),
-            ("search", m.SearchRequest, self._search),
-            ("usage", m.UsageRequest, self._usage),
-            ("conversations.list", m.ListConversations, self._conversations),
-            ("conversation.history", m.ConversationHistory, self._conversation_history),
-            ("session.fork", m.ForkSession, self._fork),
+            ("history", message_requests.HistoryRequest, self._history),
+            ("export", message_requests.ExportRequest, self._export),
+            ("search", message_requests.SearchRequest, self._search),
+            ("usage", message_requests.UsageRequest, self._usage),
+            ("conversations.list", message_requests.ListConversations, self._conversations),
+            ("conversation.history", message_requests.ConversationHistory, self._conversation_history),
+            ("session.fork", session_requests.ForkSession, self._fork),
         ]
 
     def _find(self, session_id: str) -> ManagedSession:
         return self._pool.managed(session_id)
 
-    async def _history(self, arguments: operations.HistoryRequest, _: Request) -> Any:
+    async def _history(self, arguments: message_requests.HistoryRequest, _: Request) -> Any:
         record = self._find(arguments.session_id).session.record
         if not 1 <= arguments.limit <= MAX_ENTRIES:
             raise InvalidRequest(f"`limit` must be between 1 and {MAX_ENTRIES}.", code="invalid_limit")
@@ -73,7 +72,7 @@ class HistoryOps:
         entries, following = await asyncio.to_thread(reader.page, sources, arguments.before, arguments.limit)
         return HistoryPage(entries=self._with_receipts(record, entries), next=following)
 
-    async def _export(self, arguments: operations.ExportRequest, _: Request) -> Any:
+    async def _export(self, arguments: message_requests.ExportRequest, _: Request) -> Any:
         record = self._find(arguments.session_id).session.record
         sources = self._sources(record)
         place = export.ExportPosition.parse(arguments.after, len(sources))
@@ -110,7 +109,7 @@ class HistoryOps:
             told.append(entry)
         return told
 
-    async def _search(self, arguments: operations.SearchRequest, _: Request) -> Any:
+    async def _search(self, arguments: message_requests.SearchRequest, _: Request) -> Any:
         search_index.expression(arguments.query)
         if arguments.session_id:
             self._find(arguments.session_id)
@@ -134,7 +133,7 @@ class HistoryOps:
         following = paging.cursor((skipped + len(hits), "")) if more else None
         return {"hits": hits, "complete": complete, "next": following}
 
-    async def _usage(self, arguments: operations.UsageRequest, _: Request) -> Any:
+    async def _usage(self, arguments: message_requests.UsageRequest, _: Request) -> Any:
         if arguments.session_id:
             self._find(arguments.session_id)
         complete = await self.upkeep.catch_up(CATCH_UP_SECONDS)
@@ -146,7 +145,7 @@ class HistoryOps:
         told, following = paging.page(rows, _place_of_usage, arguments.after, arguments.limit)
         return {"by": arguments.by, "rows": told, "total": total, "complete": complete, "next": following}
 
-    async def _conversations(self, arguments: operations.ListConversations, _: Request) -> Any:
+    async def _conversations(self, arguments: message_requests.ListConversations, _: Request) -> Any:
         paging.check_limit(arguments.limit)
         ours = conversations_of(await self._store.every_session())
         project = arguments.project_path
@@ -155,7 +154,7 @@ class HistoryOps:
         following = paging.cursor(last) if last is not None else None
         return {"conversations": [conversation.view() for conversation in found], "next": following}
 
-    async def _conversation_history(self, arguments: operations.ConversationHistory, _: Request) -> Any:
+    async def _conversation_history(self, arguments: message_requests.ConversationHistory, _: Request) -> Any:
         if not 1 <= arguments.limit <= MAX_ENTRIES:
             raise InvalidRequest(f"`limit` must be between 1 and {MAX_ENTRIES}.", code="invalid_limit")
         path = await asyncio.to_thread(find_transcript, self._pool.services.claude_home, arguments.conversation_id)
@@ -169,7 +168,7 @@ class HistoryOps:
         entries, following = await asyncio.to_thread(reader.page, [source], arguments.before, arguments.limit)
         return HistoryPage(entries=entries, next=following)
 
-    async def _fork(self, arguments: operations.ForkSession, request: Request) -> Any:
+    async def _fork(self, arguments: session_requests.ForkSession, request: Request) -> Any:
         session = self._find(arguments.session_id).session
         record = session.record
         source = self._sources(record)[-1]

@@ -8,9 +8,9 @@ from typing import Any
 
 from msgspec.structs import replace as replace_fields
 
-from shared.bus import events, messages, operations
+from shared.bus import events, message_requests, messages
+from shared.bus.message_requests import SendMessage
 from shared.bus.messages import CommandResult, Request, Until
-from shared.bus.operations import SendMessage
 from shared.errors import Conflict, InvalidRequest, NotFound, Unavailable
 from supervisor.bus.operations.table import Row
 from supervisor.claude.texts.slash_commands import check_command
@@ -38,17 +38,16 @@ class MessageOps:
 
     def rows(self) -> list[Row]:
         """What it answers."""
-        m = operations
         return [
-            ("message.send", m.SendMessage, self._send),
-            ("message.get", m.MessageRef, self._message),
-            ("message.list", m.ListMessages, self._messages),
-            ("message.cancel", m.MessageRef, self._cancel),
-            ("message.move", m.MoveMessage, self._move),
-            (COMMAND, m.RunCommand, self._command),
+            ("message.send", message_requests.SendMessage, self._send),
+            ("message.get", message_requests.MessageRef, self._message),
+            ("message.list", message_requests.ListMessages, self._messages),
+            ("message.cancel", message_requests.MessageRef, self._cancel),
+            ("message.move", message_requests.MoveMessage, self._move),
+            (COMMAND, message_requests.RunCommand, self._command),
         ]
 
-    async def _send(self, arguments: operations.SendMessage, request: Request) -> Any:
+    async def _send(self, arguments: message_requests.SendMessage, request: Request) -> Any:
         managed, message, duplicate = await self._pool.accept(arguments, request.actor)
         token = arguments.device_token
         pushed = token is not None and self._push_reply(message.id, token)
@@ -78,7 +77,7 @@ class MessageOps:
             return await per_message.interrupt_turn(session, self._pool.managed(session.id).lifecycle)
         return None
 
-    async def _message(self, arguments: operations.MessageRef, _: Request) -> Any:
+    async def _message(self, arguments: message_requests.MessageRef, _: Request) -> Any:
         record = self._pool.store.message(arguments.message_id)
         if record is None:
             raise NotFound(f"Message {arguments.message_id} not found.", code="message_not_found")
@@ -88,7 +87,7 @@ class MessageOps:
             )
         return self._pool.receipt(record)
 
-    async def _messages(self, arguments: operations.ListMessages, _: Request) -> Any:
+    async def _messages(self, arguments: message_requests.ListMessages, _: Request) -> Any:
         self._pool.managed(arguments.session_id)
         limit = max(1, min(MAX_PAGE, arguments.limit))
         page, more = self._pool.store.messages(arguments.session_id, arguments.after, limit, arguments.state)
@@ -97,7 +96,7 @@ class MessageOps:
             "next": page[-1].id if more and page else None,
         }
 
-    async def _cancel(self, arguments: operations.MessageRef, _: Request) -> Any:
+    async def _cancel(self, arguments: message_requests.MessageRef, _: Request) -> Any:
         record = self._pool.store.message(arguments.message_id)
         if record is None:
             raise NotFound(f"Message {arguments.message_id} not found.", code="message_not_found")
@@ -111,7 +110,7 @@ class MessageOps:
         receipts.step(session, record, "cancelled")
         return record.view()
 
-    async def _move(self, arguments: operations.MoveMessage, _: Request) -> Any:
+    async def _move(self, arguments: message_requests.MoveMessage, _: Request) -> Any:
         if arguments.position < 0:
             raise InvalidRequest("`position` counts from 0, the next to be sent.", code="invalid_position")
         record = self._store.message(arguments.message_id)
@@ -133,7 +132,7 @@ class MessageOps:
             self._store.append(events.QueueMoved(message=record.id, position=order.index(record.ord)), session.id)
         return {"messages": self._pool.receipts(session.id, self._store.queued(session.id, current, MAX_QUEUE_SHOWN))}
 
-    async def _command(self, arguments: operations.RunCommand, request: Request) -> Any:
+    async def _command(self, arguments: message_requests.RunCommand, request: Request) -> Any:
         command = check_command(arguments.command)
         order = SendMessage(text=command, session_id=arguments.session_id, key=arguments.key)
         managed, message, duplicate = self._pool.send(order, kind="command", op=COMMAND, actor=request.actor)

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from shared.bus import operations
+from shared.bus import service_requests
 from shared.bus.messages import VERSION, Request
 from shared.config import NotifyConfig
 from shared.errors import Conflict, InvalidRequest, NotFound, PilotlightError, Unavailable
@@ -36,18 +36,17 @@ class NotificationOps:
 
     def rows(self) -> list[Row]:
         """What it answers."""
-        m = operations
         return [
-            ("recipient.list", m.Nothing, self._list),
-            ("recipient.add", m.AddRecipient, self._add),
-            ("recipient.update", m.UpdateRecipient, self._update),
-            ("recipient.remove", m.RecipientRef, self._remove),
-            ("recipient.test", m.RecipientRef, self._test),
-            ("recipient.presence", m.SetPresence, self._presence),
-            ("notification.key", m.Nothing, self._key),
-            ("notification.log", m.ListNotices, self._log),
-            ("notification.receipt", m.NoticeReceipt, self._receipt),
-            ("notification.link", m.UseLink, self._link),
+            ("recipient.list", service_requests.Nothing, self._list),
+            ("recipient.add", service_requests.AddRecipient, self._add),
+            ("recipient.update", service_requests.UpdateRecipient, self._update),
+            ("recipient.remove", service_requests.RecipientRef, self._remove),
+            ("recipient.test", service_requests.RecipientRef, self._test),
+            ("recipient.presence", service_requests.SetPresence, self._presence),
+            ("notification.key", service_requests.Nothing, self._key),
+            ("notification.log", service_requests.ListNotices, self._log),
+            ("notification.receipt", service_requests.NoticeReceipt, self._receipt),
+            ("notification.link", service_requests.UseLink, self._link),
         ]
 
     # -- recipients ---------------------------------------------------------------------------------------------------
@@ -55,7 +54,7 @@ class NotificationOps:
     async def _list(self, _: Any, __: Request) -> Any:
         return {"recipients": self._service.views()}
 
-    async def _add(self, arguments: operations.AddRecipient, _: Request) -> Any:
+    async def _add(self, arguments: service_requests.AddRecipient, _: Request) -> Any:
         if len(msgspec.json.encode(arguments.target)) > MAX_TARGET_BYTES:
             raise InvalidRequest("`target` is too long.", code="invalid_target")
         if any(str(value).startswith("file:") for value in arguments.target.values()):
@@ -73,19 +72,19 @@ class NotificationOps:
         self._service.changed(recipient)
         return self._service.recipient_view(recipient)
 
-    async def _update(self, arguments: operations.UpdateRecipient, _: Request) -> Any:
+    async def _update(self, arguments: service_requests.UpdateRecipient, _: Request) -> Any:
         recipient = self._service.recipients.change(arguments.recipient_id, arguments.name, arguments.rules)
         self._service.changed(recipient)
         return self._service.recipient_view(recipient)
 
-    async def _remove(self, arguments: operations.RecipientRef, _: Request) -> Any:
+    async def _remove(self, arguments: service_requests.RecipientRef, _: Request) -> Any:
         self._service.removed(self._service.recipients.remove(arguments.recipient_id))
         return {}
 
-    async def _test(self, arguments: operations.RecipientRef, _: Request) -> Any:
+    async def _test(self, arguments: service_requests.RecipientRef, _: Request) -> Any:
         return await self._service.test(self._service.recipients.get(arguments.recipient_id))
 
-    async def _presence(self, arguments: operations.SetPresence, _: Request) -> Any:
+    async def _presence(self, arguments: service_requests.SetPresence, _: Request) -> Any:
         recipient = self._service.recipients.seen(arguments.recipient_id)
         self._service.present(recipient, arguments.present)
         return self._service.recipient_view(recipient)
@@ -100,12 +99,12 @@ class NotificationOps:
         except TimeoutError:
             raise _no_answer() from None
 
-    async def _log(self, arguments: operations.ListNotices, _: Request) -> Any:
+    async def _log(self, arguments: service_requests.ListNotices, _: Request) -> Any:
         if not 1 <= arguments.limit <= MAX_NOTICES:
             raise InvalidRequest(f"`limit` must be between 1 and {MAX_NOTICES}.", code="invalid_limit")
         return {"notices": self._service.log(arguments.limit, arguments.recipient_id)}
 
-    async def _receipt(self, arguments: operations.NoticeReceipt, _: Request) -> Any:
+    async def _receipt(self, arguments: service_requests.NoticeReceipt, _: Request) -> Any:
         recipient = self._service.recipients.get(arguments.recipient_id)
         if self._service.received(recipient, arguments.key, arguments.step) is None:
             raise NotFound("This recipient was sent no such notification.", code="notice_not_found")
@@ -113,7 +112,7 @@ class NotificationOps:
 
     # -- answers and replies ---------------------------------------------------------------------------------------
 
-    async def _link(self, arguments: operations.UseLink, request: Request) -> Any:
+    async def _link(self, arguments: service_requests.UseLink, request: Request) -> Any:
         link = self._service.links.redeem(arguments.token)
         recipient = self._service.recipients.find(link.recipient)
         order = msgspec.structs.replace(_order(link), actor=f"link:{recipient.name if recipient else 'removed'}")

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from shared.bus.message_requests import SendMessage
 from shared.bus.messages import SETTLED
-from shared.bus.operations import SendMessage
 from supervisor.pool.pool import Pool
 from supervisor.session.session import Session
 from supervisor.state.states import State

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from shared.bus import events, operations
+from shared.bus import events, session_requests
 from shared.bus.messages import Request
 from shared.errors import Busy, Conflict, StartFailed, StartPostponed, Unavailable
 from supervisor.bus.audit import Audit
@@ -43,27 +43,28 @@ class SessionOps:
 
     def rows(self) -> list[Row]:
         """What it answers."""
-        m = operations
         return [
-            ("session.create", m.CreateSession, self._create),
-            ("session.list", m.ListSessions, self._list),
-            ("session.get", m.SessionRef, self._get),
-            ("session.update", m.UpdateSession, self._update),
-            ("session.kill", m.StopSession, self._kill),
-            ("session.hibernate", m.HibernateSession, self._hibernate),
-            ("session.wake", m.SessionRef, self._wake),
-            ("session.reopen", m.SessionRef, self._reopen),
-            ("session.interrupt", m.SessionRef, self._interrupt),
-            ("session.answer", m.Answer, self._answer),
-            ("session.keep_alive", m.KeepAlive, self._keep_alive),
-            ("session.keys", m.SendKeys, self._keys),
+            ("session.create", session_requests.CreateSession, self._create),
+            ("session.list", session_requests.ListSessions, self._list),
+            ("session.get", session_requests.SessionRef, self._get),
+            ("session.update", session_requests.UpdateSession, self._update),
+            ("session.kill", session_requests.StopSession, self._kill),
+            ("session.hibernate", session_requests.HibernateSession, self._hibernate),
+            ("session.wake", session_requests.SessionRef, self._wake),
+            ("session.reopen", session_requests.SessionRef, self._reopen),
+            ("session.interrupt", session_requests.SessionRef, self._interrupt),
+            ("session.answer", session_requests.Answer, self._answer),
+            ("session.keep_alive", session_requests.KeepAlive, self._keep_alive),
+            ("session.keys", session_requests.SendKeys, self._keys),
         ]
 
-    async def _create(self, arguments: operations.CreateSession, request: Request) -> Any:
+    async def _create(self, arguments: session_requests.CreateSession, request: Request) -> Any:
         key = idempotency.RequestKey("session.create", None, arguments.key, idempotency.asked(arguments))
         return await self.open(arguments, key, request)
 
-    async def open(self, arguments: operations.CreateSession, key: idempotency.RequestKey, request: Request) -> Any:
+    async def open(
+        self, arguments: session_requests.CreateSession, key: idempotency.RequestKey, request: Request
+    ) -> Any:
         """A new session, or the one that this key has opened."""
         store = self._pool.store
         if (known := key.recall(store, idempotency.opened)) is not None:
@@ -93,7 +94,7 @@ class SessionOps:
         return session.view()
 
     async def _copied_or_new(
-        self, arguments: operations.CreateSession, key: idempotency.RequestKey, request: Request
+        self, arguments: session_requests.CreateSession, key: idempotency.RequestKey, request: Request
     ) -> ManagedSession:
         fork = await self._pool.fork(arguments) if arguments.fork else None
         try:
@@ -106,7 +107,7 @@ class SessionOps:
                 fork.discard()
             raise
 
-    async def _list(self, arguments: operations.ListSessions, _: Request) -> Any:
+    async def _list(self, arguments: session_requests.ListSessions, _: Request) -> Any:
         paging.check_limit(arguments.limit)
         since, beginning = paging.place_of(arguments.after), arguments.begins_with
         here = {session.id: session for session in open_sessions(self._pool)}
@@ -134,10 +135,10 @@ class SessionOps:
     def _find(self, session_id: str) -> ManagedSession:
         return self._pool.managed(session_id)
 
-    async def _get(self, arguments: operations.SessionRef, _: Request) -> Any:
+    async def _get(self, arguments: session_requests.SessionRef, _: Request) -> Any:
         return self._find(arguments.session_id).session.view()
 
-    async def _update(self, arguments: operations.UpdateSession, _: Request) -> Any:
+    async def _update(self, arguments: session_requests.UpdateSession, _: Request) -> Any:
         managed = self._find(arguments.session_id)
         session = managed.session
         given = {name: value for name in recycling.NAMES if (value := getattr(arguments, name)) is not msgspec.UNSET}
@@ -154,29 +155,29 @@ class SessionOps:
             await recycling.renew(session, managed.lifecycle)
         return session.view()
 
-    async def _kill(self, arguments: operations.StopSession, request: Request) -> Any:
+    async def _kill(self, arguments: session_requests.StopSession, request: Request) -> Any:
         managed = self._find(arguments.session_id)
         await managed.lifecycle.stop(arguments.reason, f"asked by {request.actor}")
         return managed.session.view()
 
-    async def _hibernate(self, arguments: operations.HibernateSession, request: Request) -> Any:
+    async def _hibernate(self, arguments: session_requests.HibernateSession, request: Request) -> Any:
         managed = self._find(arguments.session_id)
         await managed.lifecycle.hibernate(f"asked by {request.actor}", lose_scheduled=arguments.lose_scheduled)
         return managed.session.view()
 
-    async def _wake(self, arguments: operations.SessionRef, request: Request) -> Any:
+    async def _wake(self, arguments: session_requests.SessionRef, request: Request) -> Any:
         managed = self._find(arguments.session_id)
         _refuse_ended(managed.session)
         await managed.lifecycle.start(f"asked by {request.actor}")
         await managed.session.changed.wait_for(lambda: managed.session.state is not State.STARTING, START_WAIT_SECONDS)
         return managed.session.view()
 
-    async def _reopen(self, arguments: operations.SessionRef, request: Request) -> Any:
+    async def _reopen(self, arguments: session_requests.SessionRef, request: Request) -> Any:
         managed = self._find(arguments.session_id)
         self._pool.reopen(managed, request.actor)
         return managed.session.view()
 
-    async def _interrupt(self, arguments: operations.SessionRef, request: Request) -> Any:
+    async def _interrupt(self, arguments: session_requests.SessionRef, request: Request) -> Any:
         if 0 < request.sent < self._started_at():
             # A client repeats what was not answered; the supervisor before us may have done it, and the turn is another one.
             raise Unavailable(
@@ -190,7 +191,7 @@ class SessionOps:
         rung = await per_message.interrupt_turn(session, managed.lifecycle)
         return {"session": session.view(), "rung": rung}
 
-    async def _answer(self, arguments: operations.Answer, request: Request) -> Any:
+    async def _answer(self, arguments: session_requests.Answer, request: Request) -> Any:
         session = self._find(arguments.session_id).session
         store = self._pool.store
         key = idempotency.RequestKey("session.answer", session.id, arguments.key, idempotency.asked(arguments))
@@ -200,7 +201,7 @@ class SessionOps:
         key.remember(store, given)
         return {"session": session.view(), "answer": given}
 
-    async def _keep_alive(self, arguments: operations.KeepAlive, request: Request) -> Any:
+    async def _keep_alive(self, arguments: session_requests.KeepAlive, request: Request) -> Any:
         session = self._find(arguments.session_id).session
         _refuse_ended(session)
         with session.change(durable=True):
@@ -212,7 +213,7 @@ class SessionOps:
             recap = await recaps.ask(self._pool, session, arguments.key, arguments.wait, settled)
         return {"session": session.view(), "recap": recap.text, "recapSkipped": recap.skipped}
 
-    async def _keys(self, arguments: operations.SendKeys, request: Request) -> Any:
+    async def _keys(self, arguments: session_requests.SendKeys, request: Request) -> Any:
         session = self._find(arguments.session_id).session
         data = key_bytes(arguments.keys, arguments.text)
         refuse_beside_writer(session)

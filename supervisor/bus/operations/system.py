@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from shared import __version__
-from shared.bus import operations
+from shared.bus import service_requests
 from shared.bus.messages import Request
 from supervisor.bus.operations.sessions import open_sessions
 from supervisor.bus.operations.table import Row
@@ -40,16 +40,15 @@ class SystemOps:
 
     def rows(self) -> list[Row]:
         """What it answers."""
-        m = operations
         return [
-            ("ping", m.Nothing, self._ping),
-            ("status", m.Nothing, self._status),
-            ("shutdown", m.Shutdown, self._stop_daemon),
-            ("events.since", m.EventsSince, self._events),
-            ("health", m.Nothing, self._check_health),
-            ("metrics", m.Nothing, self._count),
-            ("settings.get", m.Nothing, self._get_settings),
-            ("settings.patch", m.SettingsPatch, self._patch_settings),
+            ("ping", service_requests.Nothing, self._ping),
+            ("status", service_requests.Nothing, self._status),
+            ("shutdown", service_requests.Shutdown, self._stop_daemon),
+            ("events.since", service_requests.EventsSince, self._events),
+            ("health", service_requests.Nothing, self._check_health),
+            ("metrics", service_requests.Nothing, self._count),
+            ("settings.get", service_requests.Nothing, self._get_settings),
+            ("settings.patch", service_requests.SettingsPatch, self._patch_settings),
         ]
 
     async def _ping(self, _: Any, __: Request) -> Any:
@@ -75,13 +74,13 @@ class SystemOps:
     async def _get_settings(self, _: Any, __: Request) -> Any:
         return self._settings.view()
 
-    async def _patch_settings(self, arguments: operations.SettingsPatch, request: Request) -> Any:
+    async def _patch_settings(self, arguments: service_requests.SettingsPatch, request: Request) -> Any:
         return self._settings.patch(arguments.values, request.actor)
 
-    async def _stop_daemon(self, arguments: operations.Shutdown, _: Request) -> Any:
+    async def _stop_daemon(self, arguments: service_requests.Shutdown, _: Request) -> Any:
         return {"stopped": await self._shutdown(arguments.sessions)}
 
-    async def _events(self, arguments: operations.EventsSince, _: Request) -> Any:
+    async def _events(self, arguments: service_requests.EventsSince, _: Request) -> Any:
         store = self._pool.store
         oldest = store.oldest()
         limit = max(1, min(MAX_PAGE, arguments.limit))

@@ -10,7 +10,7 @@ import msgspec
 from msgspec.structs import replace as replace_fields
 
 from shared.bus.messages import Request
-from shared.bus.operations import RefusedCall
+from shared.bus.service_requests import RefusedCall
 from shared.errors import InvalidRequest, PilotlightError
 from supervisor.bus.audit import Audit
 from supervisor.terminal.holder_client import HolderError

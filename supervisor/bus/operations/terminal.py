@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from shared.bus import messages, operations
+from shared.bus import messages, session_requests
 from shared.bus.messages import Request
 from shared.errors import Conflict, Unavailable
 from supervisor.bus.operations.table import Row
@@ -30,12 +30,12 @@ class TerminalOps:
     def rows(self) -> list[Row]:
         """What it answers."""
         return [
-            ("session.screen", operations.ScreenRequest, self._screen),
-            ("session.resize", operations.Resize, self._resize),
-            ("session.recording", operations.RecordingRequest, self._recording),
+            ("session.screen", session_requests.ScreenRequest, self._screen),
+            ("session.resize", session_requests.Resize, self._resize),
+            ("session.recording", session_requests.RecordingRequest, self._recording),
         ]
 
-    async def _screen(self, arguments: operations.ScreenRequest, _: Request) -> Any:
+    async def _screen(self, arguments: session_requests.ScreenRequest, _: Request) -> Any:
         session, terminal = self._seen(arguments.session_id)
         screen = terminal.screen
         return messages.Screen(
@@ -57,7 +57,7 @@ class TerminalOps:
         except (OSError, ValueError) as error:
             raise Unavailable(f"The terminal's output cannot be read: {error}.", code="no_history") from error
 
-    async def _resize(self, arguments: operations.Resize, _: Request) -> Any:
+    async def _resize(self, arguments: session_requests.Resize, _: Request) -> Any:
         session, terminal = self._seen(arguments.session_id)
         if session.writer is not None:
             raise Conflict(f"{session.writer} is at the terminal: its size is that of their window.", code="not_writer")
@@ -68,7 +68,7 @@ class TerminalOps:
         terminal.preferred = terminal.screen.size
         return session.view()
 
-    async def _recording(self, arguments: operations.RecordingRequest, request: Request) -> Any:
+    async def _recording(self, arguments: session_requests.RecordingRequest, request: Request) -> Any:
         session = self._pool.managed(arguments.session_id).session
         if arguments.start is not None:
             self._recorder.switch(session, arguments.start, request.actor)

@@ -13,8 +13,10 @@ from shared import paths as places
 from shared.access.bus_keys import BusClientKey, BusKeyring
 from shared.access.devices import Devices
 from shared.access.tokens import Keyring
+from shared.bus.message_requests import SendMessage
 from shared.bus.messages import VERSION, Request
-from shared.bus.operations import CreateSession, RecordingRequest, RefusedCall, SendMessage, StopSession
+from shared.bus.service_requests import RefusedCall
+from shared.bus.session_requests import CreateSession, RecordingRequest, StopSession
 from shared.errors import Busy, Forbidden, NotFound
 from shared.paths import Paths
 from supervisor.bus import audit as audit_module

@@ -7,9 +7,9 @@ from typing import Any, cast
 
 import pytest
 
-from shared.bus import operations
+from shared.bus import session_requests
+from shared.bus.message_requests import MessageRef
 from shared.bus.messages import VERSION, Request
-from shared.bus.operations import MessageRef
 from shared.errors import PilotlightError
 from supervisor.bus.audit import Audit
 from supervisor.bus.operations import table as ops_module
@@ -17,9 +17,9 @@ from supervisor.bus.operations.table import Ops
 from supervisor.terminal.holder_records import HolderError
 
 ASKS: list[tuple[str, type[Any], dict[str, Any]]] = [
-    ("session.answer", operations.Answer, {"sessionId": "s", "choice": "1"}),
-    ("session.keys", operations.SendKeys, {"sessionId": "s", "text": "x"}),
-    ("session.interrupt", operations.SessionRef, {"sessionId": "s"}),
+    ("session.answer", session_requests.Answer, {"sessionId": "s", "choice": "1"}),
+    ("session.keys", session_requests.SendKeys, {"sessionId": "s", "text": "x"}),
+    ("session.interrupt", session_requests.SessionRef, {"sessionId": "s"}),
 ]
 
 

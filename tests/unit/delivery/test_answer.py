@@ -12,7 +12,7 @@ from typing import Any, cast
 import pytest
 
 from shared.bus.messages import Choice, Waiting
-from shared.bus.operations import Answer
+from shared.bus.session_requests import Answer
 from shared.errors import Conflict, InvalidRequest
 from supervisor.claude.screen import Menu, ScreenReading
 from supervisor.claude.status_file import Status

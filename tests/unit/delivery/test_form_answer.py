@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from shared.bus.messages import Choice
-from shared.bus.operations import Answer
+from shared.bus.session_requests import Answer
 from shared.config import PermissionRule
 from shared.errors import InvalidRequest
 from supervisor.delivery.answer import _decision

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from shared.bus.operations import Answer
+from shared.bus.session_requests import Answer
 from shared.errors import InvalidRequest
 from supervisor.delivery.answer import _decision
 from supervisor.waiting.waiting import Permission, permission_waiting

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from shared.bus.message_requests import SendMessage
 from shared.bus.messages import Attachment
-from shared.bus.operations import SendMessage
 from shared.errors import Conflict
 from supervisor.store.idempotency import RequestKey, answered, body_of, digest, message_of, name, opened
 from supervisor.store.store import MessageRecord, Store
