@@ -18,7 +18,7 @@ from msgspec.structs import replace
 
 from shared import __version__, node
 from shared.access.bus_keys import BusKeyring
-from shared.bus import events
+from shared.bus import service_events
 from shared.bus.messages import NodeView
 from shared.bus.operations import with_effect
 from shared.config import Config, load
@@ -205,7 +205,7 @@ class Daemon:
         if loss is not None:
             log.error("database_damaged", extra={"fields": {"movedTo": str(loss.moved_to), "why": loss.reason}})
             restore(store, loss, self._paths, services.claude_home)
-        store.append(events.Started(pid=os.getpid(), version=__version__))
+        store.append(service_events.Started(pid=os.getpid(), version=__version__))
         settings.report_unusable(log)
         attachments.sweep(
             self._paths.home, self._paths.sessions_dir, lambda message: store.message(message) is not None
@@ -245,7 +245,7 @@ class Daemon:
             await pool.close()
             await services.spares.close()
             with suppress(StorageFailed):
-                store.append(events.Stopped(pid=os.getpid()))
+                store.append(service_events.Stopped(pid=os.getpid()))
             log.info("supervisor_stopped", extra={"fields": {"pid": os.getpid()}})
             publisher.flush()
             bus.close()

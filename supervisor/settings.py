@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from shared.bus import events
+from shared.bus import service_events, trouble_events
 from shared.bus.messages import RuleView
 from shared.bus.service_requests import AddRule
 from shared.config import Config, typed, validate
@@ -47,7 +47,7 @@ class Settings:
         for reason in self._unusable:
             log.warning("settings_ignored", extra={"fields": {"why": reason}})
         if self._unusable:
-            self._store.append(events.Quarantined(what="settings", reason=" ".join(self._unusable)))
+            self._store.append(trouble_events.Quarantined(what="settings", reason=" ".join(self._unusable)))
             self._unusable = []
 
     def view(self) -> dict[str, Any]:
@@ -96,7 +96,7 @@ class Settings:
         config = self._merge(changed)
         with self._store.transaction(durable=True):
             self._store.set_meta(_KEY, msgspec.json.encode(changed).decode())
-            self._store.append(events.SettingsChanged(values=values, by=actor))
+            self._store.append(service_events.SettingsChanged(values=values, by=actor))
         self._changed, self.config = changed, self._added.apply(config)
         for listener in self.listeners:
             listener()

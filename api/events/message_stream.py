@@ -22,7 +22,7 @@ from api.events.text_order import TextOrder
 from api.http.outcomes import interrupt_allowance, tell
 from api.http.requests import MAX_WAIT_SECONDS
 from api.inbox import Inbox
-from shared.bus import events
+from shared.bus import events, message_events
 from shared.bus.message_requests import MessageRef, SendMessage
 from shared.bus.messages import SETTLED, Event, MessageView, Sent, SessionView, Until, has_come
 from shared.bus.session_requests import SessionRef
@@ -62,7 +62,10 @@ class _MessageFilter:
         """Receipts, text and tools of this message; states of the session. None when it is not known yet: what Claude does
         may be heard before the prompt that it does it for."""
         said = events.read(event)
-        if not isinstance(said, events.Text | events.ToolUse | events.MessageStep | events.ReplyChanged):
+        if not isinstance(
+            said,
+            message_events.Text | message_events.ToolUse | message_events.MessageStep | message_events.ReplyChanged,
+        ):
             return True
         whose, prompt = said.message or None, said.prompt_id or None
         own: bool | None = whose == self._id
@@ -70,7 +73,7 @@ class _MessageFilter:
             self._prompt = prompt or self._prompt
         elif whose is None and prompt is not None:
             own = prompt == self._prompt if self._prompt is not None else None
-        if isinstance(said, events.Text):
+        if isinstance(said, message_events.Text):
             part = said.message_id
             own = own or (True if part in self._parts else own)
             if own and isinstance(part, str) and isinstance(said.index, int):
@@ -83,7 +86,7 @@ class _MessageFilter:
     def settled_by(self, event: Event) -> bool:
         """Whether this is the receipt's last step, or the one that is waited for."""
         said = events.read(event)
-        if not isinstance(said, events.MessageStep):
+        if not isinstance(said, message_events.MessageStep):
             return False
         return said.state in SETTLED or (said.state == self._until == "replied")
 

@@ -15,7 +15,7 @@ import click
 import msgspec
 
 from cli.output import printable
-from shared.bus import events
+from shared.bus import events, message_events
 from shared.bus.messages import Event
 from shared.plain_text import plain
 
@@ -32,7 +32,7 @@ class Pieces:
         self._count: dict[str, int] = {}
         self._latest = ""
 
-    def take(self, said: events.Text) -> str:
+    def take(self, said: message_events.Text) -> str:
         """What can be shown now that this piece has come."""
         part, index = said.message_id, said.index
         if not isinstance(part, str) or not isinstance(index, int):
@@ -78,9 +78,14 @@ class Display:
     def take(self, event: Event) -> None:
         """Show what belongs to the message."""
         said = events.read(event)
-        if isinstance(said, events.Text) and said.message in (None, self._message):
+        if isinstance(said, message_events.Text) and said.message in (None, self._message):
             self._write(self._pieces.take(said))
-        elif isinstance(said, events.ToolUse) and said.phase == "started" and self._live and said.tool not in _ASKS:
+        elif (
+            isinstance(said, message_events.ToolUse)
+            and said.phase == "started"
+            and self._live
+            and said.tool not in _ASKS
+        ):
             self._note(f"{said.tool} {_subject(said.input)}")
 
     def tick(self) -> None:

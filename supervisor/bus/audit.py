@@ -21,7 +21,7 @@ import msgspec
 from shared.access.bus_keys import BusClientKey, BusKeyring
 from shared.access.devices import Devices
 from shared.access.tokens import DEFAULT_NAME, Keyring
-from shared.bus import events
+from shared.bus import service_events
 from shared.bus.messages import Request
 from shared.bus.operations import OPENS, SENDS, with_effect
 from shared.bus.service_requests import RefusedCall
@@ -121,7 +121,7 @@ class Audit:
     def _append(self, op: str, actor: str, session: str | None, **more: Any) -> None:
         known = session if session is not None and self._store.session(session) is not None else None
         named = session and session[:MAX_CHARACTERS]
-        self._store.append(events.Audit(op=op[:MAX_CHARACTERS], actor=actor, session=named, **more), known)
+        self._store.append(service_events.Audit(op=op[:MAX_CHARACTERS], actor=actor, session=named, **more), known)
 
 
 class AccessWatch:
@@ -172,4 +172,6 @@ class AccessWatch:
         kind, _, owner = name.partition(" ")
         verb = "add" if before is None else "revoke" if now is None else "rotate"
         scope = (now or before or [""])[0]
-        self._store.append(events.Audit(op=f"{kind}.{verb}", actor="local", session=None, name=owner, scope=scope))
+        self._store.append(
+            service_events.Audit(op=f"{kind}.{verb}", actor="local", session=None, name=owner, scope=scope)
+        )

@@ -16,7 +16,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
-from shared.bus import events
+from shared.bus import session_events
 from shared.bus.messages import Choice, Waiting
 from shared.bus.session_requests import Answer
 from shared.errors import Conflict, Forbidden, InvalidRequest, Unavailable
@@ -74,7 +74,7 @@ async def answer(session: Session, request: Answer, actor: str = "local") -> dic
         except BaseException:
             session.answer_failed(waiting.id)
             raise
-        session.store.append(events.Answered(id=waiting.id, for_=waiting.kind, by=actor, **given), session.id)
+        session.store.append(session_events.Answered(id=waiting.id, for_=waiting.kind, by=actor, **given), session.id)
         await session.changed.wait_for(lambda: not _waits(session, waiting.id), GONE_SECONDS)
         return {"id": waiting.id, **given}
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from shared.bus import events
+from shared.bus import session_events
 from shared.config import PermissionRule
 from shared.errors import PilotlightError
 from supervisor.delivery.per_message import NOBODY_TO_ASK
@@ -71,8 +71,8 @@ def _decision(permission: Permission, rule: PermissionRule) -> dict[str, Any]:
     return {"behavior": "allow"}
 
 
-def _told(permission: Permission, rule: PermissionRule) -> events.Answered:
-    return events.Answered(
+def _told(permission: Permission, rule: PermissionRule) -> session_events.Answered:
+    return session_events.Answered(
         id=permission.id,
         for_=permission.kind,
         tool=permission.tool,

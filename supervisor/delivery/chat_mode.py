@@ -10,7 +10,7 @@ from __future__ import annotations
 import msgspec
 
 from shared.access.tokens import PLAN
-from shared.bus import events
+from shared.bus import session_events
 from shared.errors import Conflict
 from supervisor.lifecycle import recycling
 from supervisor.lifecycle.hibernation import check_can_hibernate
@@ -52,7 +52,7 @@ def take(session: Session, mode: str | None) -> None:
         if session.live:
             record.process = msgspec.structs.replace(record.process, stale=SETTINGS_CHANGED)
         session.store.save_session(record)
-        session.store.append(events.Updated(recycle=session.live, mode=mode), session.id)
+        session.store.append(session_events.Updated(recycle=session.live, mode=mode), session.id)
 
 
 def obstacle(session: Session) -> Conflict | None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from shared.bus import events
+from shared.bus import session_events
 from shared.errors import PilotlightError
 from supervisor.lifecycle import orphans, restart_policy, scheduled_work
 from supervisor.lifecycle.launch import has_transcript
@@ -56,7 +56,7 @@ def start_failed(session: Session, error: PilotlightError) -> bool:
         return False
     deaths = record.failures + 1
     with session.change():
-        crash = events.Crashed(exit=error.message, failures=deaths, generation=record.generation, then=verdict)
+        crash = session_events.Crashed(exit=error.message, failures=deaths, generation=record.generation, then=verdict)
         session.store.append(crash, session.id)
         if verdict == "give_up":
             end(session, code, "crashed" if worked else "start_failed", error.message, error)

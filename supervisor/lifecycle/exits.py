@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from shared import process
-from shared.bus import events
+from shared.bus import session_events
 from shared.errors import Conflict, StartFailed
 from shared.process import ProcessId
 from supervisor.claude import status_file
@@ -134,7 +134,7 @@ class ExitHandler:
             )
             return
         deaths = record.failures + 1
-        crash = events.Crashed(
+        crash = session_events.Crashed(
             exit=end.words, last_words=last_words, failures=deaths, generation=record.generation, then=verdict
         )
         told = {"session": session.id, "exit": end.words, "failures": deaths, "then": verdict, "last_words": last_words}

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from shared.bus import events
+from shared.bus import trouble_events
 from supervisor.lifecycle import shared_conversation
 from supervisor.lifecycle.launch import conversation_lock
 from supervisor.session.background import BackgroundTasks
@@ -69,7 +69,7 @@ class HolderLink:
                 session.record.process = msgspec.structs.replace(session.record.process, stale="upgrade")
                 session.store.save_session(session.record)
         if "unresponsive" in session.health:
-            session.store.append(events.Responsive(holder=session.record.holder), session.id)
+            session.store.append(trouble_events.Responsive(holder=session.record.holder), session.id)
             session.health.end("unresponsive")
         session.changed.notify()
 
@@ -106,7 +106,7 @@ class HolderLink:
         generation = session.record.generation
         self._background.do(lambda: self._reconnect(generation, socket))  # also when the database takes no word of it
         if say and "unresponsive" not in session.health:
-            session.store.append(events.Unresponsive(holder=session.record.holder), session.id)
+            session.store.append(trouble_events.Unresponsive(holder=session.record.holder), session.id)
             session.health.begin("unresponsive")
         session.apply(Event.LOST_SIGHT, "holder_unresponsive")
         session.changed.notify()

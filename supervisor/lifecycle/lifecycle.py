@@ -18,7 +18,7 @@ from pathlib import Path
 import msgspec
 
 from shared import process
-from shared.bus import events
+from shared.bus.session_events import Adopted, LateProcessEnded
 from shared.errors import Conflict, PilotlightError, StartFailed, StartPostponed, StorageFailed
 from shared.process import ProcessId
 from supervisor.claude import command_line, release
@@ -185,7 +185,7 @@ class Lifecycle:
             return False
         session.apply(Event.SPAWN, "taken_over", socket=info.socket)
         orphans.note_holder(session, info)
-        session.store.append(events.Adopted(pid=info.child.pid, generation=session.record.generation), session.id)
+        session.store.append(Adopted(pid=info.child.pid, generation=session.record.generation), session.id)
         await self._link.connect(Path(info.socket))
         return True
 
@@ -204,7 +204,7 @@ class Lifecycle:
             if record.ready_once:
                 session.hooks_heard()
             if not stopping:
-                session.store.append(events.Adopted(pid=info.child.pid, generation=record.generation), session.id)
+                session.store.append(Adopted(pid=info.child.pid, generation=record.generation), session.id)
             await self._link.connect(Path(info.socket), ADOPT_SECONDS)
             if stopping:
                 self._background.do(self.finish_stop)
@@ -327,7 +327,7 @@ class Lifecycle:
                 with session.change():
                     session.record.child = session.record.holder = None
                     session.store.save_session(session.record)
-                    session.store.append(events.LateProcessEnded(generation=session.record.generation), session.id)
+                    session.store.append(LateProcessEnded(generation=session.record.generation), session.id)
 
     def reopen(self) -> None:
         """Make an ended session one that sleeps, to be woken by its next message. Raise Conflict when it is open, or when its

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from shared.bus import events
+from shared.bus import session_events
 from shared.errors import Conflict, PilotlightError, StartFailed
 from supervisor.claude import command_line, print_mode
 from supervisor.claude.texts.prompts import WHITE
@@ -71,7 +71,7 @@ def ended(session: Session, end: Exit, last_words: str, try_again: Callable[[], 
         error = StartFailed(restart_policy.why_no_start(end, words), code="claude_exited")
     elif deaths >= limit:
         error = StartFailed(restart_policy.why_no_more(end, last_words, deaths), code="claude_crashed")
-    crash = events.Crashed(
+    crash = session_events.Crashed(
         exit=end.words,
         last_words=last_words,
         failures=deaths,

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from shared.bus import events
+from shared.bus import trouble_events
 from shared.bus.messages import ScheduledTask
 from supervisor.claude import schedule
 from supervisor.session import scheduled
@@ -57,4 +57,4 @@ def _lose(session: Session, cause: str, lost: Callable[[ScheduledTask], bool]) -
             scheduled.keep(record, [task for task in scheduled.tasks(record) if task not in gone])
             session.store.save_session(record)
             said = [msgspec.to_builtins(task) for task in gone]
-            session.store.append(events.ScheduledLost(tasks=said, cause=cause), session.id)
+            session.store.append(trouble_events.ScheduledLost(tasks=said, cause=cause), session.id)

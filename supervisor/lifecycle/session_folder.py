@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from shared.bus import events
+from shared.bus import trouble_events
 from shared.errors import Conflict
 from supervisor.claude.settings.set_up import EDITOR_NAME
 from supervisor.lifecycle.launch import fill_directories
@@ -37,7 +37,7 @@ def mend(session: Session) -> bool:
     with session.change(durable=True):
         session.record.process = msgspec.structs.replace(session.record.process, stale=LOST)
         session.store.save_session(session.record)
-        session.store.append(events.FolderLost(missing=missing), session.id)
+        session.store.append(trouble_events.FolderLost(missing=missing), session.id)
     session.health.begin(LOST)
     session.changed.notify()
     return True

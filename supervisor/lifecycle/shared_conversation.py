@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import UNSET, UnsetType
 
-from shared.bus import events
+from shared.bus import message_events
 from supervisor.session.session import Session
 
 SHARED = "conversation_shared"
@@ -14,7 +14,9 @@ def begin(session: Session, pid: int | UnsetType = UNSET) -> None:
     """Say it, and whose process that is if it is known, unless it was said."""
     if SHARED in session.health:
         return
-    session.store.append(events.ConversationShared(conversation=session.record.conversation_id, pid=pid), session.id)
+    session.store.append(
+        message_events.ConversationShared(conversation=session.record.conversation_id, pid=pid), session.id
+    )
     session.health.begin(SHARED)
 
 

@@ -12,7 +12,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from shared.bus import events
+from shared.bus import service_events
 from shared.bus.messages import Event
 from shared.config import NotifyConfig
 from shared.errors import StorageFailed
@@ -83,6 +83,6 @@ class CommandFeed:
         with self._store.transaction():
             self._store.set_meta(_TOLD, str(event.seq))
             if error is not None and before is None:
-                self._store.append(events.NotificationFailed(seq=event.seq, of=event.kind, why=error))
+                self._store.append(service_events.NotificationFailed(seq=event.seq, of=event.kind, why=error))
         if error is not None:
             self._log.warning(FAILED, extra={"fields": {"seq": event.seq, "why": error}})

@@ -18,7 +18,7 @@ from pathlib import Path
 import msgspec
 from msgspec.structs import replace
 
-from shared.bus import events
+from shared.bus import service_events
 from shared.bus.messages import Event, SessionView
 from shared.config import NotifyConfig
 from shared.errors import StorageFailed
@@ -349,7 +349,7 @@ class Notifications:
         fields = {"recipient": recipient.name, "channel": recipient.kind, "why": outcome.why}
         if tell:
             seq = note.event.seq if note.event else None
-            self._store.append(events.NotificationFailed(seq=seq, of=note.kind, **fields))
+            self._store.append(service_events.NotificationFailed(seq=seq, of=note.kind, **fields))
         self._log.warning(FAILED, extra={"fields": {**fields, "key": note.key, "attempt": attempts}})
         if isinstance(outcome, Gone) and not recipient.configured:
             self.recipients.remove(identity)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from shared.bus import events
+from shared.bus import trouble_events
 from supervisor.claude.settings import deny_rules, hooks_off
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def begin(session: Session) -> None:
         if found.rules and not hooks_off.expected(config.claude.args) and record.process.stale is None:
             record.process = msgspec.structs.replace(record.process, stale=STALE)
         left = [f"{rule.tool}({rule.pattern})" for rule in found.left]
-        session.store.append(events.HooksOff(refused=found.rules, left=left), session.id)
+        session.store.append(trouble_events.HooksOff(refused=found.rules, left=left), session.id)
         session.store.save_session(record)
 
 

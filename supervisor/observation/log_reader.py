@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from shared.bus import events
+from shared.bus.message_events import PromptTaken, Text, ToolUse
 from shared.foreign_file import read_foreign
 from supervisor.claude.hook_log import ASKING_EVENTS, DamagedSpool, EditorEvent, HookEvent, parse_log_line
 from supervisor.claude.tail import Line
@@ -145,7 +145,7 @@ class LogReader:
             self._prompt_submitted(event.prompt_id, str(payload.get("prompt", "")))
         elif name == "MessageDisplay":
             session.store.append(
-                events.Text(
+                Text(
                     delta=payload.get("delta"),
                     index=payload.get("index"),
                     final=payload.get("final"),
@@ -199,7 +199,7 @@ class LogReader:
             self._prove(None if queued else prompt_id, prompt)
         self._disown(prompt_id)
         session.store.save_session(session.record)
-        session.store.append(events.PromptTaken(prompt_id=prompt_id, message=self._message_of(prompt_id)), session.id)
+        session.store.append(PromptTaken(prompt_id=prompt_id, message=self._message_of(prompt_id)), session.id)
 
     def _is_anothers(self, prompt_id: str, prompt: str) -> bool:
         """Whether this id is another prompt's. A prompt that is entered while a turn runs is queued by the CLI, and told with
@@ -272,7 +272,7 @@ class LogReader:
             "message": self._message_of(prompt_id),
             **tool_events.told(name, payload, changed),
         }
-        session.store.append(msgspec.convert(excerpt(data), events.ToolUse), session.id)
+        session.store.append(msgspec.convert(excerpt(data), ToolUse), session.id)
         if name == "PostToolUse":
             scheduled.take_tool(session.record, payload)
             session.store.save_session(session.record)

@@ -11,7 +11,7 @@ import time
 
 import msgspec
 
-from shared.bus import events
+from shared.bus import session_events
 from shared.bus.messages import Waiting
 from shared.foreign_file import Unreadable
 from supervisor.claude import screen
@@ -187,7 +187,7 @@ class Observer:
                 session.record.ready_once = True
                 session.store.save_session(session.record)
                 if session.record.failures and session.record.child:
-                    back = events.Resumed(pid=session.record.child[0], generation=session.record.generation)
+                    back = session_events.Resumed(pid=session.record.child[0], generation=session.record.generation)
                     session.store.append(back, session.id)
             self._ready_at = now
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 
-from shared.bus import events
+from shared.bus import message_events
 from shared.errors import PilotlightError
 from supervisor.claude import print_mode
 from supervisor.claude.tail import Tail
@@ -60,8 +60,8 @@ class PrintStream:
         session.changed.notify()
 
 
-def _said(piece: print_mode.Piece, message: MessageRecord) -> events.Text:
-    return events.Text(
+def _said(piece: print_mode.Piece, message: MessageRecord) -> message_events.Text:
+    return message_events.Text(
         delta=piece.delta,
         index=piece.index,
         final=piece.final,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from shared.bus import events
+from shared.bus import message_events
 from supervisor.claude.home import find_transcript, transcript_path
 from supervisor.observation.log_tails import LogTails
 from supervisor.session import scheduled
@@ -103,7 +103,9 @@ class ConversationPlace:
     def _go_on(self, conversation: str, path: str | None) -> None:
         """The same process has begun another conversation (`/clear`): the old one stays part of the history."""
         session, record = self._session, self._session.record
-        session.store.append(events.ConversationChanged(from_=record.conversation_id, to=conversation), session.id)
+        session.store.append(
+            message_events.ConversationChanged(from_=record.conversation_id, to=conversation), session.id
+        )
         if record.transcript:
             left = {"id": record.conversation_id, "transcript": record.transcript}
             record.conversations = [*record.conversations, left]

@@ -9,7 +9,7 @@ import uuid
 
 from msgspec import UNSET, UnsetType
 
-from shared.bus import events
+from shared.bus import message_events, service_events
 from shared.bus.message_requests import SendMessage
 from shared.bus.messages import MessageKind
 from supervisor.claude.texts import normalization
@@ -64,7 +64,7 @@ def accept(
         store.save_session(session.record)
         audit(store, record, told)
         for state in ("accepted", "queued"):
-            store.append(events.MessageStep(message=record.id, state=state, at=record.created_at), session.id)
+            store.append(message_events.MessageStep(message=record.id, state=state, at=record.created_at), session.id)
 
 
 def audit(
@@ -73,5 +73,7 @@ def audit(
     """Say who has sent it, if that is to be told."""
     if told is not None:
         owner = record.session_id
-        said = events.Audit(op=told["op"], actor=told["actor"], session=owner, message=record.id, duplicate=duplicate)
+        said = service_events.Audit(
+            op=told["op"], actor=told["actor"], session=owner, message=record.id, duplicate=duplicate
+        )
         store.append(said, owner)

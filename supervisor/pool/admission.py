@@ -12,7 +12,7 @@ import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
-from shared.bus import events
+from shared.bus import trouble_events
 from shared.errors import Busy, Conflict
 from supervisor.pool import resources
 from supervisor.pool.managed_session import ManagedSession
@@ -213,7 +213,7 @@ class Admission:
         meter = None
         while self.cpu_percent > (limit := self.services.config().limits.cpu_percent) and time.monotonic() < end:
             if meter is None:
-                self.store.append(events.StartDelayed(cpu_percent=self.cpu_percent, limit=limit), session.id)
+                self.store.append(trouble_events.StartDelayed(cpu_percent=self.cpu_percent, limit=limit), session.id)
                 meter = resources.CpuMeter()
             await asyncio.sleep(CPU_LOOK_SECONDS)
             self.cpu_percent = meter.percent()

@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from shared import process
-from shared.bus import events
+from shared.bus import events, session_events, trouble_events
 from shared.config import Config
 from shared.errors import PilotlightError, StorageFailed, Unavailable
 from supervisor.lifecycle import conversation_conflict, scheduled_work, session_folder
@@ -172,7 +172,7 @@ class Health:
             with suppress(StorageFailed):
                 store.probe()
                 (since, why), self._refused = self._refused, None
-                store.append(events.StorageRecovered(seconds=round(time.monotonic() - since), reason=why))
+                store.append(trouble_events.StorageRecovered(seconds=round(time.monotonic() - since), reason=why))
 
     def _watch(self, session: Session) -> _Watched:
         return self._watched.setdefault(session.id, _Watched(kept_at=time.monotonic()))
@@ -190,7 +190,7 @@ class Health:
             return
         life = lifetime(session.idle_age(), session.record.warned, config, keeps_alive(session.record, config))
         if life.verdict == "warn":
-            warning = events.ExpiryWarning(expires_in_seconds=round(life.left), reason="inactivity")
+            warning = session_events.ExpiryWarning(expires_in_seconds=round(life.left), reason="inactivity")
             with session.change():
                 session.record.warned = True
                 session.store.save_session(session.record)
@@ -285,7 +285,7 @@ class Health:
     def _note_room(self, what: str, short: bool, **data: float) -> None:
         """Say once that it is short, and once that it is not any more."""
         if short != (what in self._short):
-            self._pool.store.append(events.Pressure(what=what, short=short, **data))
+            self._pool.store.append(trouble_events.Pressure(what=what, short=short, **data))
             self._short ^= {what}
 
     # -- progress --------------------------------------------------------------------------------------------------
@@ -310,7 +310,7 @@ class Health:
         quiet = now - max(session.progress_at, watched.screen_at)
         stuck = session.state is State.BUSY and quiet >= config.health.stuck_minutes * 60.0
         if stuck and "stuck" not in session.health:
-            session.store.append(events.Stuck(quiet_seconds=round(quiet)), session.id)
+            session.store.append(trouble_events.Stuck(quiet_seconds=round(quiet)), session.id)
             session.health.begin("stuck")
         elif not stuck:
             session.health.end("stuck")

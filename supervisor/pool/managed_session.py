@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
-from shared.bus import events
+from shared.bus import trouble_events
 from shared.errors import Conflict, PilotlightError
 from supervisor.delivery import interrupt, per_message
 from supervisor.delivery.auto_answer import AutoAnswer
@@ -175,7 +175,9 @@ class ManagedSession:
         """Say it, and wait ever longer before the next: a limit may be below what its process needs to begin with."""
         session, config = self.session, self.session.services.config()
         limit = config.limits.memory_per_session_mb
-        session.store.append(events.MemoryLimit(bytes=session.memory_bytes, limit_mb=limit, action=action), session.id)
+        session.store.append(
+            trouble_events.MemoryLimit(bytes=session.memory_bytes, limit_mb=limit, action=action), session.id
+        )
         self.memory.begin(action, time.monotonic(), config.health.interval_seconds)
 
     def begin(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from shared.bus import events
+from shared.bus import events, message_events, session_events
 from shared.bus.messages import Event
 from supervisor.pool.pool import Pool
 from supervisor.state.states import State
@@ -43,13 +43,13 @@ class Metrics:
         """Count committed events."""
         for event in committed:
             match events.read(event):
-                case events.StateChange() as change:
+                case session_events.StateChange() as change:
                     self._transition(change)
-                case events.MessageStep(state=state):
+                case message_events.MessageStep(state=state):
                     self.counts[f"messages_{state}"] += 1
-                case events.Crashed():
+                case session_events.Crashed():
                     self.counts["crashes"] += 1
-                case events.ExpiryWarning():
+                case session_events.ExpiryWarning():
                     self.counts["warnings"] += 1
 
     def note_pass(self) -> bool:
@@ -57,7 +57,7 @@ class Metrics:
         self.counts["health_passes"] += 1
         return False
 
-    def _transition(self, change: events.StateChange) -> None:
+    def _transition(self, change: session_events.StateChange) -> None:
         to, cause = change.to, change.cause
         recycled = cause in RECYCLE_CAUSES
         if to == State.STARTING and cause != "reopened":

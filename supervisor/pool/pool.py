@@ -13,7 +13,7 @@ from contextlib import suppress
 
 from msgspec import UNSET
 
-from shared.bus import events
+from shared.bus import service_events, session_events
 from shared.bus.message_requests import SendMessage
 from shared.bus.messages import MessageKind, MessageView, Sent, SessionView
 from shared.bus.operations import OPENS, SENDS
@@ -139,9 +139,11 @@ class Pool:
             self.store.save_session(record)
             if origin is not None:  # what was said before is nobody's answer
                 self.store.set_position(identity, f"transcript:{origin.name}", origin.stat().st_size)
-            self.store.append(events.Created(project_path=record.project_path, from_=request.resume or UNSET), identity)
+            self.store.append(
+                session_events.Created(project_path=record.project_path, from_=request.resume or UNSET), identity
+            )
             if op in OPENS:  # a message that opens one is recorded with it
-                self.store.append(events.Audit(op=op, actor=actor, session=identity), identity)
+                self.store.append(service_events.Audit(op=op, actor=actor, session=identity), identity)
         managed = self._admit_record(record)
         managed.begin()
         return managed
@@ -231,7 +233,7 @@ class Pool:
     def reopen(self, managed: ManagedSession, actor: str) -> None:
         """Make an ended session one that sleeps, and say who did. Raise Conflict when it is open."""
         session = managed.session
-        said = events.Reopened(by=actor, after=session.record.end_reason)
+        said = session_events.Reopened(by=actor, after=session.record.end_reason)
         with session.change(durable=True):
             managed.lifecycle.reopen()
             self.store.append(said, session.id)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from shared import process
-from shared.bus import events
+from shared.bus import trouble_events
 from shared.foreign_file import SMALL, read_foreign
 from shared.paths import Paths
 from shared.process import ProcessId
@@ -67,14 +67,14 @@ def open_store(path: Path) -> tuple[Store, Loss | None]:
 def restore(store: Store, loss: Loss, paths: Paths, claude_home: Path) -> None:
     """Fill a new database with what the damaged one and the sessions' folders still say; each find is an event."""
     with store.transaction(durable=True):
-        store.append(events.Quarantined(what="database", moved_to=str(loss.moved_to), reason=loss.reason))
+        store.append(trouble_events.Quarantined(what="database", moved_to=str(loss.moved_to), reason=loss.reason))
         known = {record.id: (record, "database") for record in loss.sessions}
         for folder in sorted(paths.sessions_dir.iterdir()):
             if folder.name not in known and (found := record_of(folder, paths, claude_home)) is not None:
                 known[found.id] = (found, "folder")
         for record, source in known.values():
             store.save_session(record)
-            store.append(events.Restored(from_=source, state=record.state), record.id)
+            store.append(trouble_events.Restored(from_=source, state=record.state), record.id)
         for message in loss.messages:
             if message.session_id in known:
                 message.rank = 0.0

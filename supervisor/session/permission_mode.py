@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import msgspec
 
-from shared.bus import events
+from shared.bus import session_events
 from supervisor.claude.hook_log import HookEvent
 from supervisor.store.options import SETTINGS_CHANGED
 from supervisor.store.records import SessionRecord
@@ -45,4 +45,4 @@ def follow(record: SessionRecord, store: Store, mode: object) -> None:
         planned = record.intent.planned
         if planned is not None and (planned.before or DEFAULT) == mode:
             record.intent = msgspec.structs.replace(record.intent, planned=None)
-        store.append(events.Updated(recycle=False, permission_mode=mode), record.id)
+        store.append(session_events.Updated(recycle=False, permission_mode=mode), record.id)

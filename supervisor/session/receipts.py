@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET
 
-from shared.bus import events
+from shared.bus import message_events
 from shared.bus.messages import SETTLED
 from shared.errors import ErrorBodyLike
 from supervisor import clock
@@ -69,7 +69,7 @@ def step(session: Session, message: MessageRecord, state: str, **fields: Any) ->
         message.steps = {**message.steps}
         message.steps.setdefault(state, now_ms())
         session.store.save_message(message)
-        reached = events.MessageStep(
+        reached = message_events.MessageStep(
             message=message.id,
             state=state,
             at=message.steps[state],
@@ -134,7 +134,7 @@ def _reply_early(session: Session, message: MessageRecord, turn: Turn | None, st
     with session.change(message):
         message.reply, message.steps = reply, {**message.steps, "replied": now_ms()}
         session.store.save_message(message)
-        reached = events.MessageStep(
+        reached = message_events.MessageStep(
             message=message.id, state="replied", at=message.steps["replied"], prompt_id=message.prompt_id or UNSET
         )
         session.store.append(reached, session.id)
@@ -155,8 +155,8 @@ def _not_replied(message: MessageRecord) -> dict[str, int]:
     return {name: at for name, at in message.steps.items() if name != "replied"}
 
 
-def _changed(message: MessageRecord, state: str) -> events.ReplyChanged:
-    return events.ReplyChanged(message=message.id, state=state, prompt_id=message.prompt_id or UNSET)
+def _changed(message: MessageRecord, state: str) -> message_events.ReplyChanged:
+    return message_events.ReplyChanged(message=message.id, state=state, prompt_id=message.prompt_id or UNSET)
 
 
 def command_run(session: Session, message: MessageRecord) -> CommandRun:

@@ -19,7 +19,7 @@ from typing import Any
 
 import msgspec
 
-from shared.bus import events
+from shared.bus import session_events, trouble_events
 from shared.bus.messages import SessionView, Waiting
 from shared.errors import StorageFailed
 from supervisor import clock
@@ -285,7 +285,7 @@ class Session:
                     reason = ending if target in _OVER else None
                     lost = self.told[over] == "permission" and "folder_lost" in self.health
                     why = expiry(over, reason or cause, self.interrupting, lost)
-                    self.store.append(events.WaitingExpired(id=over, for_=self.told[over], cause=why), self.id)
+                    self.store.append(session_events.WaitingExpired(id=over, for_=self.told[over], cause=why), self.id)
             told = {known: kind for known, kind in self.told.items() if known not in gone}
             self.told = told | ({asked.id: asked.kind} if asked is not None and (news or asked.id in told) else {})
             for said in transition.told(self.record, before, cause, asked, news):
@@ -301,7 +301,7 @@ class Session:
         with self.change():
             self._note_look()
             self.store.save_session(self.record)
-            self.store.append(events.WaitingChanged(id=asked.id, for_=asked.kind, title=asked.title), self.id)
+            self.store.append(session_events.WaitingChanged(id=asked.id, for_=asked.kind, title=asked.title), self.id)
 
     def _note_look(self) -> None:
         if self.shown is not None:
@@ -358,7 +358,7 @@ class Session:
             moved = set_aside(path)
         except OSError as error:
             raise StorageFailed(f"{path} is damaged and cannot be put aside: {error.strerror}.") from error
-        self.store.append(events.Quarantined(what=path.name, moved_to=str(moved), reason=reason), self.id)
+        self.store.append(trouble_events.Quarantined(what=path.name, moved_to=str(moved), reason=reason), self.id)
 
     def check_mentions(self, text: str, confined: bool) -> None:
         """Refuse a text for what it would have Claude read. Raise Forbidden."""

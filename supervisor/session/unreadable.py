@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from shared.bus import events
+from shared.bus import trouble_events
 from supervisor.store.store import Store
 
 
@@ -20,7 +20,7 @@ class Unreadable:
         """It cannot be read. Raise StorageFailed."""
         if self._known.get(path) != reason:
             self._known[path] = reason
-            said = events.Unreadable(what=path.name, file=str(path), reason=reason)
+            said = trouble_events.Unreadable(what=path.name, file=str(path), reason=reason)
             self._store.append(said, self._session_id)
 
     def forget(self, path: Path) -> None:

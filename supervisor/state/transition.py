@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from msgspec import UNSET
 
-from shared.bus import events
+from shared.bus import event_data, session_events
 from shared.bus.messages import Waiting
 from supervisor.state.states import State
 from supervisor.store.records import SessionRecord
@@ -14,13 +14,13 @@ from supervisor.store.records import SessionRecord
 
 def told(
     record: SessionRecord, before: State, cause: str, asked: Waiting | None, news: bool
-) -> Iterator[events.EventData]:
+) -> Iterator[event_data.EventData]:
     """The events of it, in their order; `record` has the new state, `news`: what is asked was not asked before."""
     target = State(record.state)
     if target is before and not news:
         return
     ended = target is State.ENDED
-    yield events.StateChange(
+    yield session_events.StateChange(
         from_=before,
         to=target,
         cause=cause,
@@ -30,6 +30,6 @@ def told(
         detail=record.end_detail if ended else UNSET,
     )
     if asked is not None and news:
-        yield events.WaitingBegun(for_=asked.kind, title=asked.title, id=asked.id)
+        yield session_events.WaitingBegun(for_=asked.kind, title=asked.title, id=asked.id)
     if ended:
-        yield events.Ending(reason=record.end_reason, cause=cause)
+        yield session_events.Ending(reason=record.end_reason, cause=cause)

@@ -11,7 +11,7 @@ import secrets
 import msgspec
 from msgspec.structs import replace
 
-from shared.bus import events
+from shared.bus import service_events
 from shared.bus.messages import RuleView
 from shared.bus.service_requests import AddRule
 from shared.config import Config, PermissionRule
@@ -88,7 +88,7 @@ class RunTimeRules:
         said = {"what": what, "id": rule.id, "tool": rule.tool, "pattern": rule.pattern, "answer": rule.answer}
         with self._store.transaction(durable=True):
             self._store.set_meta(_KEY, msgspec.json.encode(rules).decode())
-            self._store.append(events.SettingsChanged(values={"permissions.rules": said}, by=actor))
+            self._store.append(service_events.SettingsChanged(values={"permissions.rules": said}, by=actor))
         self._rules = rules
 
     def _used(self) -> dict[tuple[str, str], int]:

@@ -21,7 +21,7 @@ from typing import Any
 
 import msgspec
 
-from shared.bus.events import EventData, data_of
+from shared.bus.event_data import EventData, data_of
 from shared.bus.messages import Event, Until
 from shared.errors import StorageFailed
 from supervisor import clock

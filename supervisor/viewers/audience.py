@@ -16,7 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from shared.bus import events
+from shared.bus import session_events
 from shared.bus import terminal_protocol as protocol
 from shared.errors import Conflict, PilotlightError
 from supervisor.delivery.keyboard import KeyboardQueue
@@ -152,7 +152,7 @@ class Audience:
         self._members.add(member)
         self._count()
         if member.count:
-            self._note(events.Attached, member)
+            self._note(session_events.Attached, member)
         member.tell(
             {
                 **self._told.message(),
@@ -175,7 +175,7 @@ class Audience:
             self._give_keyboard(None, None)
         self._count()
         if member.count:
-            self._note(events.Detached, member)
+            self._note(session_events.Detached, member)
         if not self._members:
             self.close()
             self._empty()
@@ -185,7 +185,7 @@ class Audience:
         grown = count > member.count
         member.count = count
         self._count()
-        self._note(events.Attached if grown else events.Detached, member)
+        self._note(session_events.Attached if grown else session_events.Detached, member)
 
     def close(self) -> None:
         """Stop following; the members have gone."""
@@ -201,7 +201,7 @@ class Audience:
         self.session.writer = self._writer.actor if self._writer else None
         self.session.changed.notify()
 
-    def _note(self, kind: type[events.Attached], member: Member) -> None:
+    def _note(self, kind: type[session_events.Attached], member: Member) -> None:
         """Into the journal, with the number of those who look now."""
         mode = "write" if member.writes else "read"
         self.session.store.append(kind(actor=member.actor, mode=mode, viewers=self.session.viewers), self.session.id)
@@ -237,7 +237,9 @@ class Audience:
     def _give_keyboard(self, member: Member | None, robbed: Member | None) -> None:
         self._writer, self._writer_since = member, now_ms()
         self._count()
-        change = events.WriterChange(writer=member.actor if member else None, from_=robbed.actor if robbed else None)
+        change = session_events.WriterChange(
+            writer=member.actor if member else None, from_=robbed.actor if robbed else None
+        )
         self.session.store.append(change, self.session.id)
         for other in self._members:
             other.tell({"type": "writer", **self._writer_message(other)})

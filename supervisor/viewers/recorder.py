@@ -22,7 +22,7 @@ from typing import Any, BinaryIO
 import msgspec
 
 from shared import asciicast
-from shared.bus import events
+from shared.bus import session_events
 from shared.errors import StorageFailed
 from shared.foreign_file import Unreadable, odd
 from supervisor.pool.pool import Pool
@@ -211,7 +211,7 @@ class Recorder:
         elif identity in self._failing and recording.under_way:
             with session.store.transaction():
                 self._tell(session, self._failing[identity])
-                session.store.append(events.Recording(recording=True), identity)
+                session.store.append(session_events.Recording(recording=True), identity)
             del self._failing[identity]
 
     def switch(self, session: Session, on: bool, actor: str) -> None:
@@ -219,7 +219,7 @@ class Recorder:
         with session.change(durable=True):
             session.record.intent = msgspec.structs.replace(session.record.intent, recording=on)
             session.store.save_session(session.record)
-            session.store.append(events.Recording(recording=on, by=actor), session.id)
+            session.store.append(session_events.Recording(recording=on, by=actor), session.id)
         self._rest_until.pop(session.id, None)
         self.look()
 
@@ -263,7 +263,7 @@ class Recorder:
     @staticmethod
     def _tell(session: Session, why: str | None) -> None:
         if why is not None:
-            session.store.append(events.Recording(recording=False, error=why), session.id)
+            session.store.append(session_events.Recording(recording=False, error=why), session.id)
 
     def _oldest(self) -> float:
         """When a recording must have been written last to be kept, in seconds since the epoch."""

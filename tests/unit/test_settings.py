@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.bus import events
+from shared.bus import session_events
 from shared.bus.service_requests import AddRule
 from shared.config import Config, validate
 from shared.errors import Conflict, InvalidRequest, NotFound
@@ -133,7 +133,7 @@ def test_rules_of_run_time_are_in_force_at_once_kept_and_taken_back(store: Store
     with pytest.raises(InvalidRequest):
         settings.add_rule(AddRule(tool=" ", answer="deny"), "x")
     settings.patch({"sessions.timeout_hours": 48}, "x")
-    told = events.Answered(
+    told = session_events.Answered(
         id="w", for_="permission", by="policy", decision="allow", rule={"tool": "Bash", "pattern": "git status*"}
     )
     store.append(told, "s")

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from shared.bus import events, message_requests, service_requests, session_requests
+from shared.bus import message_events, message_requests, service_requests, session_requests
 from shared.bus.messages import MAX_MESSAGE_BYTES, Request
 from shared.errors import Conflict, InvalidRequest, NotFound, TooLarge
 from supervisor.bus.operations.table import Row
@@ -83,7 +83,7 @@ class DeskOps:
             with session.change():
                 session.record.seen_at = until
                 session.store.save_session(session.record)
-                session.store.append(events.Seen(until=until, by=request.actor), session.id)
+                session.store.append(message_events.Seen(until=until, by=request.actor), session.id)
         return session.view()
 
     async def _recycle(self, arguments: session_requests.SessionRef, request: Request) -> Any:
@@ -152,7 +152,7 @@ class DeskOps:
         record.prompt = typed.prompt + attachments.suffix_again(record.attachments)
         with session.change(durable=True):
             store.rewrite_message(record)
-            store.append(events.MessageEdited(message=record.id, by=request.actor), session.id)
+            store.append(message_events.MessageEdited(message=record.id, by=request.actor), session.id)
         return self._pool.receipt(record)
 
     # -- rules ------------------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from typing import Any
 
 from msgspec.structs import replace as replace_fields
 
-from shared.bus import events, message_requests, messages
+from shared.bus import message_events, message_requests, messages
 from shared.bus.message_requests import SendMessage
 from shared.bus.messages import CommandResult, Request, Until
 from shared.errors import Conflict, InvalidRequest, NotFound, Unavailable
@@ -129,7 +129,9 @@ class MessageOps:
         after = under_way.rank if under_way is not None and under_way.state == "queued" else None
         with self._store.transaction(durable=True):
             order = self._store.index.move(waiting, record.ord, arguments.position, after)
-            self._store.append(events.QueueMoved(message=record.id, position=order.index(record.ord)), session.id)
+            self._store.append(
+                message_events.QueueMoved(message=record.id, position=order.index(record.ord)), session.id
+            )
         return {"messages": self._pool.receipts(session.id, self._store.queued(session.id, current, MAX_QUEUE_SHOWN))}
 
     async def _command(self, arguments: message_requests.RunCommand, request: Request) -> Any:

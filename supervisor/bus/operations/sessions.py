@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from shared.bus import events, session_requests
+from shared.bus import session_events, session_requests
 from shared.bus.messages import Request
 from shared.errors import Busy, Conflict, StartFailed, StartPostponed, Unavailable
 from supervisor.bus.audit import Audit
@@ -149,7 +149,7 @@ class SessionOps:
                 if value is not msgspec.UNSET:
                     setattr(session.record, name, value)
             session.store.save_session(session.record)
-            session.store.append(events.Updated(recycle=recycle), session.id)
+            session.store.append(session_events.Updated(recycle=recycle), session.id)
         managed.follow_delivery()
         if recycle and session.state is State.IDLE:
             await recycling.renew(session, managed.lifecycle)
@@ -207,7 +207,7 @@ class SessionOps:
         with session.change(durable=True):
             session.touch()
             session.store.save_session(session.record)
-            session.store.append(events.Extended(by=request.actor), session.id)
+            session.store.append(session_events.Extended(by=request.actor), session.id)
         recap = recaps.Recap()
         if arguments.action == "recap":
             recap = await recaps.ask(self._pool, session, arguments.key, arguments.wait, settled)

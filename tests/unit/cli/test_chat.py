@@ -13,7 +13,7 @@ from cli.__main__ import run
 from cli.chat.display import Pieces
 from cli.chat.person import Superseded
 from cli.chat.questions import asks
-from shared.bus import events
+from shared.bus import events, message_events
 from shared.bus.messages import Choice, CommandResult, Event, Field, Waiting
 from tests.unit.cli.test_double import FIRST, SECOND, TRUST, FakeBus, app_of, bus_with, message, session
 
@@ -282,6 +282,6 @@ def test_at_the_end_the_reply_stands_there(heard, reply, missing):
     pieces = Pieces()
     for index, delta in enumerate(heard):
         said = events.read(piece(index, delta))
-        assert isinstance(said, events.Text)
+        assert isinstance(said, message_events.Text)
         pieces.take(said)
     assert pieces.missing(reply) == missing

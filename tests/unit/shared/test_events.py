@@ -8,31 +8,34 @@ from typing import Any
 import msgspec
 import pytest
 
-from shared.bus import events
+from shared.bus import event_data, events, message_events, service_events, session_events, trouble_events
 from shared.bus.messages import Event
 from supervisor.store.store import Store
 from supervisor.turn import tool_events
 from supervisor.turn.truncation import excerpt
 
-SAID: list[tuple[events.EventData, str]] = [
+SAID: list[tuple[event_data.EventData, str]] = [
     (
-        events.StateChange(from_="busy", to="idle", cause="evidence"),
+        session_events.StateChange(from_="busy", to="idle", cause="evidence"),
         '{"from":"busy","to":"idle","cause":"evidence"}',
     ),
     (
-        events.StateChange(from_="idle", to="ended", cause="x", reason="killed", detail=None),
+        session_events.StateChange(from_="idle", to="ended", cause="x", reason="killed", detail=None),
         '{"from":"idle","to":"ended","cause":"x","reason":"killed","detail":null}',
     ),
     (
-        events.MessageStep(message="m_1", state="typed", at=5, prompt_id="p"),
+        message_events.MessageStep(message="m_1", state="typed", at=5, prompt_id="p"),
         '{"message":"m_1","state":"typed","at":5,"promptId":"p"}',
     ),
-    (events.WaitingBegun(for_="trust", title="T", id="w"), '{"for":"trust","title":"T","id":"w"}'),
-    (events.Created(project_path="/p"), '{"projectPath":"/p"}'),
-    (events.WriterChange(writer=None, from_="a"), '{"writer":null,"from":"a"}'),
-    (events.ExpiryWarning(expires_in_seconds=3, reason="inactivity"), '{"expiresInSeconds":3,"reason":"inactivity"}'),
-    (events.NotificationFailed(seq=1, of="ended", why="w"), '{"seq":1,"kind":"ended","why":"w"}'),
-    (events.BusRebound(), "{}"),
+    (session_events.WaitingBegun(for_="trust", title="T", id="w"), '{"for":"trust","title":"T","id":"w"}'),
+    (session_events.Created(project_path="/p"), '{"projectPath":"/p"}'),
+    (session_events.WriterChange(writer=None, from_="a"), '{"writer":null,"from":"a"}'),
+    (
+        session_events.ExpiryWarning(expires_in_seconds=3, reason="inactivity"),
+        '{"expiresInSeconds":3,"reason":"inactivity"}',
+    ),
+    (service_events.NotificationFailed(seq=1, of="ended", why="w"), '{"seq":1,"kind":"ended","why":"w"}'),
+    (trouble_events.BusRebound(), "{}"),
 ]
 """As they were written before they had types, byte for byte."""
 
@@ -42,7 +45,7 @@ def heard(kind: str, data: dict[str, Any]) -> Event:
 
 
 @pytest.mark.parametrize(("said", "wire"), SAID)
-def test_the_wire_is_what_it_was_and_is_read_back(tmp_path: Path, said: events.EventData, wire: str) -> None:
+def test_the_wire_is_what_it_was_and_is_read_back(tmp_path: Path, said: event_data.EventData, wire: str) -> None:
     store = Store(tmp_path / "state.db")
     store.append(said, "s")
     (event,) = store.events(0, 10, None, None)
@@ -58,7 +61,7 @@ def test_a_tool_event_loses_no_member_on_its_way_through_its_type(hook: str, siz
     payload = {"tool_name": "Bash", "tool_use_id": "t", "tool_input": {"command": "x" * size}, "tool_response": {"a": 1},
                "duration_ms": 3, "error": "no"}  # fmt: skip
     data = excerpt({"promptId": "p", "message": None, **tool_events.told(hook, payload, True)})
-    assert events.data_of(msgspec.convert(data, events.ToolUse)) == data
+    assert event_data.data_of(msgspec.convert(data, message_events.ToolUse)) == data
 
 
 def test_what_is_not_known_or_does_not_fit_is_nothing() -> None:
@@ -67,9 +70,14 @@ def test_what_is_not_known_or_does_not_fit_is_nothing() -> None:
     assert events.read(heard("message", {"message": "m", "state": "typed", "at": 1, "new": 2})) is not None
 
 
-def test_kinds_are_distinct() -> None:
+def every(kind: type[event_data.EventData]) -> list[type[event_data.EventData]]:
+    return [found for sub in kind.__subclasses__() for found in (sub, *every(sub))]
+
+
+def test_every_kind_is_listed_once() -> None:
+    assert set(events.KINDS.values()) == set(every(event_data.EventData))
     assert (
         len(events.KINDS)
         == len({struct.__name__ for struct in events.KINDS.values()})
-        == len(events._all(events.EventData))
+        == len(every(event_data.EventData))
     )

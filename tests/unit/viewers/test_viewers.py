@@ -19,7 +19,7 @@ from cli.terminal.keyboard import Keyboard, prefix_byte, prefix_name
 from cli.terminal.tty import Cleaner
 from shared.access.tokens import Identity
 from shared.bus import terminal_protocol as protocol
-from shared.bus.events import data_of
+from shared.bus.event_data import data_of
 from shared.errors import Conflict, InvalidRequest, PilotlightError, Unauthorized
 from supervisor.delivery.keyboard import ReportFilter
 from supervisor.session.condition import Condition
