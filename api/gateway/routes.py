@@ -25,6 +25,7 @@ from api.gateway.terminals import Joints, join
 from api.http import forms, requests
 from api.http.problems import json_response
 from api.reference import calls
+from api.reference.call import Call
 from api.routes import devices
 from api.routes import terminal as terminals
 from api.routes.events import EventsQuery
@@ -56,7 +57,7 @@ def register(app: Flask) -> None:
     app.add_url_rule("/api/nodes", "gateway nodes", health.nodes, methods=["GET"])
 
 
-def _general(call: calls.Call) -> Callable[..., Response]:
+def _general(call: Call) -> Callable[..., Response]:
     if call.method == "GET" and call.path in scatter.LISTS:
         return listed
     if call.path.startswith(("/api/recipients/", "/api/rules/")):

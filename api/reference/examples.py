@@ -11,9 +11,9 @@ from typing import Any, Literal
 
 import msgspec
 
-from api.reference import shapes
-from api.reference.calls import ID as SESSION
-from api.reference.calls import MESSAGE_ID as MESSAGE
+from api.reference import message_shapes, service_shapes, session_shapes
+from api.reference.call import ID as SESSION
+from api.reference.call import MESSAGE_ID as MESSAGE
 from shared import __version__
 from shared.bus.messages import (
     Choice,
@@ -117,9 +117,9 @@ def _view(**changes: Any) -> SessionView:
     return msgspec.structs.replace(_VIEW, **changes)
 
 
-def _receipt(view: MessageView) -> shapes.Receipt:
+def _receipt(view: MessageView) -> message_shapes.Receipt:
     fields = {name: getattr(view, name) for name in MessageView.__struct_fields__}
-    return shapes.Receipt(success=YES, message_id=view.id, content=view.reply or "", **fields)
+    return message_shapes.Receipt(success=YES, message_id=view.id, content=view.reply or "", **fields)
 
 
 _ORIGIN: dict[str, Any] = {
@@ -135,7 +135,7 @@ _ORIGIN: dict[str, Any] = {
 
 _NODE = NodeView(id="c0ffee0123456789", name="workstation")
 
-_PHONE = shapes.Device(
+_PHONE = service_shapes.Device(
     id="5f2c9a01",
     name="Ada's phone",
     scope="answer",
@@ -149,19 +149,19 @@ _RULE = RuleView(
 )
 
 _ALL: tuple[msgspec.Struct, ...] = (
-    shapes.Index(
+    service_shapes.Index(
         name="pilotlight",
         version=__version__,
         token="Send `Authorization: Bearer <token>`; `pilotlight token` prints it.",
         links={"health": "/health", "chat": "/api/chat", "sessions": "/api/sessions", "reference": "/api/docs"},
     ),
-    shapes.Health(
+    service_shapes.Health(
         status="healthy", version=__version__, aicli_code_available=True, timestamp=AT, node=_NODE, epoch="6f2a90b1c3d4"
     ),
-    shapes.Unhealthy(
+    service_shapes.Unhealthy(
         status="unhealthy", success=False, error="The supervisor does not answer. `pilotlight up` starts it."
     ),
-    shapes.FullHealth(
+    service_shapes.FullHealth(
         status="healthy",
         version=__version__,
         aicli_code_available=True,
@@ -169,14 +169,14 @@ _ALL: tuple[msgspec.Struct, ...] = (
         session_count=3,
         resources={"sessions": {"memoryBytes": 412_000_000, "memoryLimitBytes": 2_147_483_648, "live": 1, "limit": 10}},
         checks=[
-            shapes.HealthCheck(name="supervisor", status="ok", detail="pid 4242"),
-            shapes.HealthCheck(name="cli", status="ok", detail="/usr/local/bin/claude, version 2.1.330"),
+            service_shapes.HealthCheck(name="supervisor", status="ok", detail="pid 4242"),
+            service_shapes.HealthCheck(name="cli", status="ok", detail="/usr/local/bin/claude, version 2.1.330"),
         ],
         timestamp=AT,
         node=_NODE,
         epoch="6f2a90b1c3d4",
     ),
-    shapes.Status(
+    service_shapes.Status(
         success=YES,
         pid=4242,
         version=__version__,
@@ -185,19 +185,19 @@ _ALL: tuple[msgspec.Struct, ...] = (
         node=_NODE,
         epoch="6f2a90b1c3d4",
     ),
-    shapes.Metrics(
+    service_shapes.Metrics(
         success=YES,
         sessions={"total": 3, "byState": {"idle": 1, "hibernated": 2}},
         counters={"starts": 3, "wakes": 1, "hibernations": 3},
         latency={"submitted_to_answered": {"count": 50.0, "p50": 91.0, "p95": 140.0, "p99": 180.0}},
         per_session=[{"id": SESSION, "state": "idle", "memoryBytes": 412_000_000, "cpuPercent": 0.4, "queueLength": 0}],
     ),
-    shapes.SettingsInForce(
+    service_shapes.SettingsInForce(
         success=YES,
         settings={"sessions.timeout_hours": 48.0, "sessions.max_concurrent": 10},
         changed=["sessions.timeout_hours"],
     ),
-    shapes.MessageOutcome(
+    message_shapes.MessageOutcome(
         success=YES,
         message="Claude replied.",
         request_id=REQUEST,
@@ -214,25 +214,27 @@ _ALL: tuple[msgspec.Struct, ...] = (
         usage=_USAGE,
     ),
     _receipt(_MESSAGE),
-    shapes.MessageList(success=YES, messages=[_MESSAGE]),
-    shapes.MessageQueue(success=YES, messages=[_QUEUED]),
-    shapes.SessionList(success=YES, sessions=[_WAITS]),
-    shapes.SessionResult(success=YES, session=_VIEW),
-    shapes.InterruptResult(success=YES, session=_VIEW, rung="escape"),
-    shapes.AnswerResult(success=YES, session=_view(state="busy"), answer={"waitingId": _ASKED.id, "choice": "allow"}),
-    shapes.EndedSession(
+    message_shapes.MessageList(success=YES, messages=[_MESSAGE]),
+    message_shapes.MessageQueue(success=YES, messages=[_QUEUED]),
+    session_shapes.SessionList(success=YES, sessions=[_WAITS]),
+    session_shapes.SessionResult(success=YES, session=_VIEW),
+    session_shapes.InterruptResult(success=YES, session=_VIEW, rung="escape"),
+    session_shapes.AnswerResult(
+        success=YES, session=_view(state="busy"), answer={"waitingId": _ASKED.id, "choice": "allow"}
+    ),
+    session_shapes.EndedSession(
         success=YES,
         session=_view(state="ended", ended_at=AT, end_reason="killed", pid=None, holder_pid=None, expires_at=None),
         message="The session has ended.",
         session_id=SESSION,
     ),
-    shapes.ScreenResult(
+    session_shapes.ScreenResult(
         success=YES,
         screen=Screen(session_id=SESSION, cols=40, rows=5, cursor=(2, 1), text="─" * 40 + "\n> \n" + "─" * 40),
     ),
-    shapes.RecordingStatus(success=YES, recording=True, bytes=18_230),
-    shapes.NewTicket(success=YES, ticket="zaxsFVcU5IXvwaiAqWM89K7hg0g94VLC", expires_in=30.0),
-    shapes.History(
+    session_shapes.RecordingStatus(success=YES, recording=True, bytes=18_230),
+    session_shapes.NewTicket(success=YES, ticket="zaxsFVcU5IXvwaiAqWM89K7hg0g94VLC", expires_in=30.0),
+    message_shapes.History(
         success=YES,
         entries=[
             HistoryEntry(id="4b1f", role="user", at=AT, text=_MESSAGE.text),
@@ -240,10 +242,10 @@ _ALL: tuple[msgspec.Struct, ...] = (
         ],
         next=None,
     ),
-    shapes.SearchResult(
+    message_shapes.SearchResult(
         success=YES,
         hits=[
-            shapes.SearchHit(
+            message_shapes.SearchHit(
                 session_id=SESSION,
                 conversation_id="8c82c545-a3b0-4826-a0d7-f798799fcf85",
                 role="assistant",
@@ -258,18 +260,18 @@ _ALL: tuple[msgspec.Struct, ...] = (
         complete=True,
         next=None,
     ),
-    shapes.Usage(
+    message_shapes.Usage(
         success=YES,
         by="day",
-        rows=[shapes.UsageRow(day="2026-11-23", replies=1, usage=_USAGE, from_="2026-11-23", to="2026-11-23")],
+        rows=[message_shapes.UsageRow(day="2026-11-23", replies=1, usage=_USAGE, from_="2026-11-23", to="2026-11-23")],
         total=_USAGE,
         complete=True,
         next=None,
     ),
-    shapes.ConversationList(
+    message_shapes.ConversationList(
         success=YES,
         conversations=[
-            shapes.Conversation(
+            message_shapes.Conversation(
                 id="b6f3a3d2-5a0e-4f0e-9d5b-0f5f3a1c7e21",
                 project_path=PROJECT,
                 title="Why is the build slow?",
@@ -281,7 +283,7 @@ _ALL: tuple[msgspec.Struct, ...] = (
         ],
         next=None,
     ),
-    shapes.CommandOutcome(
+    message_shapes.CommandOutcome(
         success=YES,
         request_id=REQUEST,
         message_id=MESSAGE,
@@ -290,16 +292,18 @@ _ALL: tuple[msgspec.Struct, ...] = (
         session=_VIEW,
         output="Compacted",
     ),
-    shapes.KeepAliveResult(success=YES, session_id=SESSION, extended=True, expires_at=AT + 24 * HOUR),
-    shapes.LegacySessions(
+    session_shapes.KeepAliveResult(success=YES, session_id=SESSION, extended=True, expires_at=AT + 24 * HOUR),
+    session_shapes.LegacySessions(
         success=YES,
-        sessions=[shapes.LegacySession(**_ORIGIN)],
-        stats=shapes.LegacyStats(total_sessions=1, max_sessions=10, available_slots=9, memory_usage=412_000_000),
+        sessions=[session_shapes.LegacySession(**_ORIGIN)],
+        stats=session_shapes.LegacyStats(
+            total_sessions=1, max_sessions=10, available_slots=9, memory_usage=412_000_000
+        ),
     ),
-    shapes.LegacyStatus(
+    session_shapes.LegacyStatus(
         success=YES, **_ORIGIN, time_remaining=24 * HOUR, is_expired=False, needs_warning=False, active=True
     ),
-    shapes.CurrentClient(
+    service_shapes.CurrentClient(
         success=YES,
         name=_PHONE.name,
         kind="device",
@@ -308,17 +312,17 @@ _ALL: tuple[msgspec.Struct, ...] = (
         host="mac-mini",
         device=_PHONE,
     ),
-    shapes.DeviceList(success=YES, devices=[_PHONE], current=_PHONE.id),
-    shapes.SignedOut(success=YES, device=_PHONE),
-    shapes.Invitation(
+    service_shapes.DeviceList(success=YES, devices=[_PHONE], current=_PHONE.id),
+    service_shapes.SignedOut(success=YES, device=_PHONE),
+    service_shapes.Invitation(
         success=YES,
         url="http://127.0.0.1:3001/#/sign-in/zaxsFVcU5IXvwaiAqWM89K7hg0g94VLC",
         code="K7QM-3XRD",
         scope="answer",
         until=AT + 300_000,
     ),
-    shapes.LegacyEnded(success=YES, message="Interactive session terminated", session_id=SESSION),
-    shapes.EventPage(
+    session_shapes.LegacyEnded(success=YES, message="Interactive session terminated", session_id=SESSION),
+    service_shapes.EventPage(
         success=YES,
         events=[
             Event(
@@ -334,22 +338,22 @@ _ALL: tuple[msgspec.Struct, ...] = (
         next=17,
         epoch="6f2a90b1c3d4",
     ),
-    shapes.SampleSeries(
+    service_shapes.SampleSeries(
         success=YES,
         span="hour",
         total=[Sample(at=AT, memory_bytes=412_000_000, cpu_percent=0.4, messages=1, sessions=1)],
         sessions={SESSION: [Sample(at=AT, memory_bytes=412_000_000, cpu_percent=0.4, messages=1)]},
     ),
-    shapes.FolderList(
-        success=YES, folders=[shapes.Folder(path=PROJECT, name="project", kind="recent")], roots=["/home/me"]
+    session_shapes.FolderList(
+        success=YES, folders=[session_shapes.Folder(path=PROJECT, name="project", kind="recent")], roots=["/home/me"]
     ),
-    shapes.Draft(success=YES, text="And then", at=AT, by="device:Ada's phone"),
-    shapes.PermissionRules(success=YES, rules=[_RULE]),
-    shapes.OnePermissionRule(success=YES, rule=_RULE),
-    shapes.RecipientList(success=YES, recipients=[_RECIPIENT]),
-    shapes.OneRecipient(success=YES, recipient=_RECIPIENT),
-    shapes.Acknowledged(success=YES),
-    shapes.Tested(
+    message_shapes.Draft(success=YES, text="And then", at=AT, by="device:Ada's phone"),
+    service_shapes.PermissionRules(success=YES, rules=[_RULE]),
+    service_shapes.OnePermissionRule(success=YES, rule=_RULE),
+    service_shapes.RecipientList(success=YES, recipients=[_RECIPIENT]),
+    service_shapes.OneRecipient(success=YES, recipient=_RECIPIENT),
+    service_shapes.Acknowledged(success=YES),
+    service_shapes.Tested(
         success=YES,
         notice=_NOTICE,
         accepted=True,
@@ -357,9 +361,9 @@ _ALL: tuple[msgspec.Struct, ...] = (
         milliseconds=180,
         hops=[{"hop": "sent", "at": AT, "ok": True}, {"hop": "accepted", "at": AT + 180, "ok": True}],
     ),
-    shapes.NoticeList(success=YES, notices=[_NOTICE]),
-    shapes.PushKey(success=YES, public_key="BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcx"),
-    shapes.LinkUsed(success=YES, done="Allow once", session_id=SESSION),
+    service_shapes.NoticeList(success=YES, notices=[_NOTICE]),
+    service_shapes.PushKey(success=YES, public_key="BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcx"),
+    service_shapes.LinkUsed(success=YES, done="Allow once", session_id=SESSION),
 )
 
 _WHEN_THERE = ("duplicate", "permissionMode", "recap", "recapSkipped", "toolCalls", "waiting")

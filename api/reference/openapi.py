@@ -18,8 +18,9 @@ from flask import Flask
 
 from api.http.forms import FORM
 from api.http.requests import MAX_ID_LENGTH, MAX_WAIT_SECONDS
-from api.reference import descriptions, examples, shapes
-from api.reference.calls import CALLS, EVENTS, ID, MESSAGE_ID, Body, Call
+from api.reference import descriptions, examples, message_shapes, shapes
+from api.reference.call import EVENTS, ID, MESSAGE_ID, Body, Call
+from api.reference.calls import CALLS
 from api.reference.portable import portable
 from api.terminals import messages
 from shared import __version__
@@ -261,7 +262,7 @@ def _operation(call: Call, view: Callable[..., Any], schemas: _Schemas) -> dict[
         operation["x-event-stream"] = {
             "accept": EVENTS.partition(";")[0],
             "event": _streamed(schemas),
-            "done": schemas.ref(shapes.StreamEnd),
+            "done": schemas.ref(message_shapes.StreamEnd),
             "example": examples.SENT_STREAM,
         }
     if 101 in call.answers:

@@ -11,7 +11,8 @@ import jsonschema_rs
 import msgspec
 import pytest
 
-from api.reference.calls import CALLS, ID, MESSAGE_ID, Call
+from api.reference.call import ID, MESSAGE_ID, Call
+from api.reference.calls import CALLS
 from shared.bus.operations import OPERATIONS
 from shared.errors import NotFound
 from tests.conftest import MakeHouse

@@ -17,6 +17,7 @@ from schemathesis.checks import positive_data_acceptance
 
 from api.http import forms
 from api.reference import calls, descriptions, openapi, page
+from api.reference.call import ID, MESSAGE_ID, Call
 from api.reference.portable import portable
 from api.terminals import messages
 from shared.access.tokens import SCOPES
@@ -29,9 +30,9 @@ def furnished() -> FakeSupervisor:
     """With the session and the message that the examples name."""
     supervisor = FakeSupervisor()
     waiting = {"id": "w1", "for": "trust", "title": "Trust?", "text": "…", "choices": [], "since": 1}
-    supervisor.add_session(id=calls.ID, state="waiting", waiting=waiting)
-    supervisor.messages[calls.MESSAGE_ID] = {
-        "id": calls.MESSAGE_ID, "sessionId": calls.ID, "state": "queued", "text": "x", "createdAt": 1,
+    supervisor.add_session(id=ID, state="waiting", waiting=waiting)
+    supervisor.messages[MESSAGE_ID] = {
+        "id": MESSAGE_ID, "sessionId": ID, "state": "queued", "text": "x", "createdAt": 1,
         "steps": {"accepted": 1},
     }  # fmt: skip
     return supervisor
@@ -65,7 +66,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("call", "mode"), CASES)
-def test_schemathesis_finds_nothing(call: calls.Call, mode: GenerationMode, api_schema: Any, ask: Caller) -> None:
+def test_schemathesis_finds_nothing(call: Call, mode: GenerationMode, api_schema: Any, ask: Caller) -> None:
     operation = api_schema[re.sub(r"<(\w+)>", r"{\1}", call.path)][call.method]
 
     @settings(
@@ -130,7 +131,7 @@ def test_a_form_is_described_where_one_is_taken_and_its_example_is_accepted(ask:
             assert set(example) <= set(schema["properties"])
             fields = {**example, "file": [(io.BytesIO(b"text"), name) for name in example["file"]]}
             headers = {"Authorization": f"Bearer {ask.token}"}
-            path = call.path.replace("<id>", calls.ID)
+            path = call.path.replace("<id>", ID)
             answer = ask.app.test_client().post(path, data=fields, content_type=forms.FORM, headers=headers)
             assert answer.status_code in (200, 202), answer.json
             assert [item.name for item in ask.supervisor.last("message.send").attachments] == example["file"]

@@ -15,6 +15,7 @@ from click.testing import CliRunner
 from api.auth import guard
 from api.auth.rate_limit import Pace
 from api.reference import calls
+from api.reference.call import ID, MESSAGE_ID, Call
 from cli.__main__ import cli
 from cli.context import App
 from shared import paths as places
@@ -127,8 +128,8 @@ class TestScopes:
                 assert allows(SCOPES[have], SCOPES[needed]) is (have >= needed)
 
     @pytest.mark.parametrize("call", calls.CALLS, ids=lambda call: f"{call.method} {call.path}")
-    def test_every_call_refuses_what_is_below_its_scope(self, call: calls.Call, ask: Caller, tmp_path: Path) -> None:
-        path = call.path.replace("<id>", calls.MESSAGE_ID if "/messages/<" in call.path else calls.ID)
+    def test_every_call_refuses_what_is_below_its_scope(self, call: Call, ask: Caller, tmp_path: Path) -> None:
+        path = call.path.replace("<id>", MESSAGE_ID if "/messages/<" in call.path else ID)
         body = dict(call.body.example) if call.body else None
         for scope in SCOPES:
             secret = NamedTokens(tmp_path / "tokens.json").add(f"t-{scope}", scope)
@@ -164,14 +165,14 @@ class TestScopes:
             ("POST", "/api/sessions", {"projectPath": "/p", "mcpConfig": "{}"}, "admin"),
             ("POST", "/api/sessions", {"projectPath": "/p", "addDirs": ["/"]}, "admin"),
             ("POST", "/api/sessions", {"projectPath": "/p", "appendSystemPrompt": "x"}, "admin"),
-            ("PATCH", f"/api/sessions/{calls.ID}", {"permissionMode": "acceptEdits"}, "admin"),
-            ("PATCH", f"/api/sessions/{calls.ID}", {"permissionMode": None}, "admin"),
-            ("PATCH", f"/api/sessions/{calls.ID}", {"appendSystemPrompt": None}, "admin"),
-            ("PATCH", f"/api/sessions/{calls.ID}", {"appendSystemPrompt": ""}, "admin"),
-            ("PATCH", f"/api/sessions/{calls.ID}", {"addDirs": []}, "admin"),
-            ("PATCH", f"/api/sessions/{calls.ID}", {"addDirs": None}, "admin"),
-            ("PATCH", f"/api/sessions/{calls.ID}", {"mcpConfig": None}, "admin"),
-            ("PATCH", f"/api/sessions/{calls.ID}", {"mcpConfig": {}}, "admin"),
+            ("PATCH", f"/api/sessions/{ID}", {"permissionMode": "acceptEdits"}, "admin"),
+            ("PATCH", f"/api/sessions/{ID}", {"permissionMode": None}, "admin"),
+            ("PATCH", f"/api/sessions/{ID}", {"appendSystemPrompt": None}, "admin"),
+            ("PATCH", f"/api/sessions/{ID}", {"appendSystemPrompt": ""}, "admin"),
+            ("PATCH", f"/api/sessions/{ID}", {"addDirs": []}, "admin"),
+            ("PATCH", f"/api/sessions/{ID}", {"addDirs": None}, "admin"),
+            ("PATCH", f"/api/sessions/{ID}", {"mcpConfig": None}, "admin"),
+            ("PATCH", f"/api/sessions/{ID}", {"mcpConfig": {}}, "admin"),
         ],
     )  # fmt: skip
     def test_fields_that_decide_for_claude_need_more(
@@ -191,7 +192,7 @@ class TestScopes:
 
         assert ask("POST", "/api/sessions", {"projectPath": "/p", **nothing}, **bearer(secret)).status_code == 201
         changed = {"title": "T", "model": None, "autoKeepAlive": True}
-        assert ask("PATCH", f"/api/sessions/{calls.ID}", changed, **bearer(secret)).status_code == 200
+        assert ask("PATCH", f"/api/sessions/{ID}", changed, **bearer(secret)).status_code == 200
 
     def test_the_actor_of_every_call_is_the_token(self, ask: Caller, tmp_path: Path) -> None:
         secret = NamedTokens(tmp_path / "tokens.json").add("phone", "chat")

@@ -12,6 +12,7 @@ import msgspec
 import pytest
 
 from api.reference import calls
+from api.reference.call import ID, MESSAGE_ID, Call
 from shared.access.bus_keys import BusClientKey
 from shared.access.tokens import POWERFUL, SCOPES, NamedTokens, Scope, allows
 from shared.bus.messages import VERSION, Request
@@ -36,12 +37,12 @@ BESIDE: tuple[dict[str, Any], ...] = (
     {"addDirs": ["/"]},
     {"addDirs": []},
     {"appendSystemPrompt": "s"},
-    {"resume": calls.ID},
+    {"resume": ID},
     *({name: None} for name in sorted(POWERFUL)),
 )
 """What can be asked for beside what a call is about. Not every call knows each."""
 
-MORE_THAN_THE_BUS = {"POST /api/tickets": {"mode": "write", "session": calls.ID}}
+MORE_THAN_THE_BUS = {"POST /api/tickets": {"mode": "write", "session": ID}}
 """The keyboard of a terminal is no operation: it has a socket of its own on this machine."""
 
 
@@ -80,7 +81,7 @@ def on_the_bus(scope: Scope, asked: list[tuple[str, dict[str, Any]]]) -> bool:
     return True
 
 
-def bodies(call: calls.Call) -> Iterator[dict[str, Any] | None]:
+def bodies(call: Call) -> Iterator[dict[str, Any] | None]:
     if call.body is None:
         yield None
         return
@@ -89,10 +90,8 @@ def bodies(call: calls.Call) -> Iterator[dict[str, Any] | None]:
 
 
 @pytest.mark.parametrize("call", calls.CALLS, ids=lambda call: f"{call.method} {call.path}")
-def test_http_lets_in_whom_the_bus_lets_in(
-    call: calls.Call, ask: Caller, document: Any, tokens: dict[str, str]
-) -> None:
-    path = call.path.replace("<id>", calls.MESSAGE_ID if "/messages/<" in call.path else calls.ID)
+def test_http_lets_in_whom_the_bus_lets_in(call: Call, ask: Caller, document: Any, tokens: dict[str, str]) -> None:
+    path = call.path.replace("<id>", MESSAGE_ID if "/messages/<" in call.path else ID)
     path += "?q=word" if call.path == "/api/search" else ""
 
     def status(token: str | None, body: dict[str, Any] | None) -> int:
