@@ -21,7 +21,8 @@ from msgspec import NODEFAULT, Meta, Struct
 from api.reference import openapi
 from shared import config
 from shared.notifications import Rules
-from tests.api_double import Caller, FakeSupervisor
+from tests.api_caller import Caller
+from tests.api_double import FakeSupervisor
 from tests.harness import ROOT
 
 BOUNDS = {"ge": "from {}", "gt": "above {}", "le": "to {}", "lt": "below {}", "min_length": "at least {} long"}

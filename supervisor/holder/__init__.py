@@ -16,7 +16,7 @@ service       clients and operations
 
 May import: nothing.
 
-1. At most one holder for a transcript. (tests/faults/test_holder_launch.py)
+1. At most one holder for a transcript. (tests/faults/test_holder_lock.py)
 2. What was written under an id is never written twice. (tests/faults/test_holder_terminal.py)
 3. The exit status is on disk before anybody is told. (tests/faults/test_holder_exit.py)
 """

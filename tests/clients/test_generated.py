@@ -21,7 +21,8 @@ from typing import Any
 import pytest
 
 from cli.setup import generators
-from tests.api_double import Caller, FakeSupervisor
+from tests.api_caller import Caller
+from tests.api_double import FakeSupervisor
 from tests.conftest import MakeHouse
 from tests.harness import ROOT, VERSIONS, claude_binary
 

@@ -15,7 +15,8 @@ import pytest
 
 from api.reference import client_shapes
 from pilotlight.client import AsyncClient, Client, NotFound, Unauthorized, Unreachable
-from tests.api_double import Caller, FakeSupervisor
+from tests.api_caller import Caller
+from tests.api_double import FakeSupervisor
 from tests.conftest import MakeHouse
 from tests.harness import ROOT, House, claude_binary, releases, until
 

@@ -1,11 +1,10 @@
-"""Starting a session: one child per lock, an exact environment, a clear word on failure, and independence."""
+"""Starting a session: an exact environment, a clear word on failure, and independence."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import os
-import shutil
 import signal
 import socket
 import stat
@@ -18,11 +17,9 @@ import msgspec
 import psutil
 import pytest
 
-from shared.process import alive, identify, send_signal
-from supervisor.holder import lock as holder_lock
+from shared.process import alive
 from supervisor.holder.protocol import PROTOCOL
 from supervisor.terminal.holder_client import HolderError, launch, read_exit, read_info
-from supervisor.terminal.holder_launch import SparePool
 from tests.faults.holder_lab import CAT, DEADLINE, ROOT, Lab, python, until
 
 IGNORES_HANGUP = python(
@@ -89,79 +86,6 @@ async def test_a_launcher_that_is_killed_leaves_holder_and_child(lab: Lab) -> No
     watcher = await lab.watch(info)
     await watcher.client.write("1", b"alive\n", 5)
     await watcher.sees(b"alive\r\nalive")
-
-
-@pytest.fixture
-async def spares(lab: Lab) -> AsyncIterator[SparePool]:
-    """With a spare that waits, after one start."""
-    made = SparePool()
-    await launch(lab.folder("first"), lab.spec(CAT, "first"), DEADLINE, made)
-    await until(lambda: made.pid is not None)
-    yield made
-    await made.close()
-    assert not psutil.Process().children()
-
-
-async def test_a_spare_becomes_a_holder_like_any_other(lab: Lab, spares: SparePool) -> None:
-    spare = spares.pid
-    info = await launch(lab.folder(), lab.spec(CAT), DEADLINE, spares)
-    holder = psutil.Process(info.pid)
-
-    assert spares.pid != spare  # a start that took long may have another one ready
-    assert read_info(lab.folder()) == info
-    await until(lambda: holder.ppid() == 1)
-    assert os.getsid(info.pid) not in (os.getsid(0), os.getsid(info.child.pid))
-    assert holder.cwd() == "/"
-    assert os.readlink(f"/proc/{info.pid}/fd/0") == "/dev/null"
-    assert os.readlink(f"/proc/{info.pid}/fd/2") == str(lab.folder() / "holder.log")
-    other = psutil.Process((await lab.start(CAT, "other")).pid)
-    await until(lambda: other.num_fds() == holder.num_fds())  # each has a file open for a moment as it begins
-    watcher = await lab.watch(info)
-    await watcher.client.write("1", b"alive\n", 5)
-    await watcher.sees(b"alive\r\nalive")
-    await until(lambda: spares.pid not in (None, spare))  # and there is another one
-
-
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
-async def test_a_spare_that_is_dead_or_stopped_costs_no_start(
-    lab: Lab, spares: SparePool, number: signal.Signals
-) -> None:
-    spare = identify(spares.pid or 0)
-    assert spare is not None
-    os.kill(spare.pid, number)
-
-    info = await launch(lab.folder(), lab.spec(CAT), DEADLINE, spares)
-
-    assert alive(info.child.id)
-    await lab.gone(spare)
-
-
-async def test_a_spare_does_not_outlive_its_supervisor(lab: Lab) -> None:
-    script = (
-        "import asyncio, sys, msgspec; from pathlib import Path\n"
-        "from supervisor.terminal.holder_client import SpawnSpec, launch\n"
-        "from supervisor.terminal.holder_launch import SparePool\n"
-        "async def main():\n"
-        " spec, spares = msgspec.json.decode(sys.argv[2], type=SpawnSpec), SparePool()\n"
-        f" await launch(Path(sys.argv[1]), spec, {DEADLINE}, spares)\n"
-        " while spares.pid is None: await asyncio.sleep(0.01)\n"
-        " print(spares.pid, flush=True); await asyncio.sleep(60)\n"
-        "asyncio.run(main())"
-    )
-    spec = msgspec.json.encode(lab.spec(CAT)).decode()
-    launcher = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", script, str(lab.folder()), spec), stdout=-1, cwd=ROOT
-    )
-    assert launcher.stdout is not None
-    spare = identify(int(await launcher.stdout.readline()))
-    assert spare is not None
-    launcher.kill()
-    await launcher.wait()
-
-    await lab.gone(spare)
-    info = read_info(lab.folder())
-    assert info is not None
-    assert alive(info.child.id)
 
 
 async def test_the_signals_of_a_terminal_do_not_end_a_holder(lab: Lab) -> None:
@@ -271,150 +195,6 @@ async def test_a_start_works_where_one_has_failed(lab: Lab) -> None:
 
     assert read_exit(lab.folder()) is None
     assert alive(info.child.id)
-
-
-async def test_one_session_directory_has_one_child(lab: Lab) -> None:
-    attempts = await asyncio.gather(*(lab.start(CAT) for _ in range(8)), return_exceptions=True)
-
-    started = [attempt for attempt in attempts if not isinstance(attempt, BaseException)]
-    assert len(started) == 1
-    assert {attempt.code for attempt in attempts if isinstance(attempt, HolderError)} == {"locked"}
-    assert read_info(lab.folder()) == started[0]
-    await until(lambda: len(lab.processes()) == 2)
-
-
-async def test_one_transcript_has_one_child_whatever_the_session(lab: Lab) -> None:
-    lock = lab.base / "locks" / "transcript"
-
-    attempts = await asyncio.gather(
-        *(lab.start(CAT, f"s{n}", locks=[str(lock)]) for n in range(8)), return_exceptions=True
-    )
-
-    errors = [attempt for attempt in attempts if isinstance(attempt, HolderError)]
-    assert {(error.code, error.data["path"]) for error in errors} == {("locked", str(lock))}
-    assert len(errors) == 7
-    assert stat.S_IMODE(lock.parent.stat().st_mode) == 0o700
-    await until(lambda: len(lab.processes()) == 2)
-
-
-async def test_a_lock_outlives_the_removal_of_its_file(lab: Lab) -> None:
-    lock = lab.base / "transcript"
-    first = await lab.start(CAT, "one", locks=[str(lock)])
-    lock.unlink()
-    second = await lab.start(CAT, "two", locks=[str(lock)])
-
-    assert (await refused(lab, CAT, "three", locks=[str(lock)])).code == "locked"
-    assert alive(first.id)
-    assert alive(second.id)
-
-
-async def test_only_a_lock_that_stands_for_nobody_is_discarded(lab: Lab) -> None:
-    held, survived, free = (lab.base / name for name in ("held", "survived", "free"))
-    await lab.start(CAT, "one", locks=[str(held)])
-    info = await lab.start(IGNORES_HANGUP, "two", locks=[str(survived)])
-    await (await lab.watch(info)).sees(b"ready")
-    os.kill(info.pid, signal.SIGKILL)
-    await lab.gone(info.id)
-    holder_lock.release(holder_lock.take(str(free)))
-
-    assert [holder_lock.discard(str(lock)) for lock in (held, survived, free)] == [False, False, True]
-    assert [lock.exists() for lock in (held, survived, free)] == [True, True, False]
-    assert (await refused(lab, CAT, "three", locks=[str(held)])).code == "locked"
-
-
-async def test_a_child_that_survives_its_killed_holder_still_holds_the_lock(lab: Lab) -> None:
-    lock = str(lab.base / "transcript")
-    info = await lab.start(IGNORES_HANGUP, "one", locks=[lock])
-    watcher = await lab.watch(info)
-    await watcher.sees(b"ready")
-    os.kill(info.pid, signal.SIGKILL)
-    await lab.gone(info.id)
-    assert alive(info.child.id)
-
-    again, other = await refused(lab, CAT, "one"), await refused(lab, CAT, "two", locks=[lock])
-
-    assert (again.code, other.code) == ("locked", "locked")
-    assert str(info.child.pid) in other.message
-    send_signal(info.child.id, signal.SIGKILL)
-    await lab.gone(info.child.id)
-    assert alive((await lab.start(CAT, "two", locks=[lock])).id)
-
-
-async def test_a_child_that_closed_its_terminal_dies_with_its_killed_holder(lab: Lab) -> None:
-    script = "import os, signal; [os.close(fd) for fd in (0, 1, 2)]; signal.pause()"
-    info = await lab.start(python(script))
-    watcher = await lab.watch(info)
-    await watcher.finds(lambda stat: stat["tty_closed"])
-
-    os.kill(info.pid, signal.SIGKILL)
-
-    await lab.gone(info.id, info.child.id)
-    await until(lambda: watcher.lost == 1)
-    assert not watcher.exits
-
-
-async def test_a_stale_socket_is_replaced(lab: Lab) -> None:
-    info = await lab.start(CAT)
-    os.kill(info.pid, signal.SIGKILL)
-    await lab.gone(info.id, info.child.id)
-    assert Path(info.socket).exists()
-
-    watcher = await lab.watch(await lab.start(CAT))
-
-    await watcher.client.write("1", b"new\n", 5)
-    await watcher.sees(b"new\r\nnew")
-
-
-def answers(path: str) -> bool:
-    with socket.socket(socket.AF_UNIX) as caller:
-        return caller.connect_ex(path) == 0
-
-
-@pytest.mark.parametrize("what", ["file", "directory"])
-async def test_a_holder_whose_socket_was_deleted_binds_it_anew(lab: Lab, what: str) -> None:
-    folder = lab.base / "run" / "h"
-    info = await lab.start(CAT, socket=str(folder / "sock"))
-    before = await lab.watch(info)
-    if what == "file":
-        Path(info.socket).unlink()
-    else:
-        shutil.rmtree(folder.parent)
-
-    await until(lambda: answers(info.socket))  # it is there a moment before it is listened on
-
-    after = await lab.watch(info)
-    await after.client.write("1", b"found\n", 5)
-    await before.sees(b"found\r\nfound")
-    await after.sees(b"found\r\nfound")
-    assert (before.lost, (await after.client.stat())["clients"]) == (0, 2)
-    assert [path.stat().st_mode & 0o777 for path in (folder, Path(info.socket))] == [0o700, 0o600]
-    # No descriptor is left of the one before, and a holder that leaves takes the new one along.
-    sockets = [os.readlink(entry) for entry in Path(f"/proc/{info.pid}/fd").iterdir()]
-    assert sum(name.startswith("socket:") for name in sockets) == 3
-    await after.client.stop(1)
-    await after.exited()
-    await lab.gone(info.id)
-    assert not Path(info.socket).exists()
-
-
-async def test_a_socket_where_others_could_reach_it_is_refused(lab: Lab) -> None:
-    (lab.base / "open").mkdir(mode=0o755)
-    long = lab.base / ("x" * 104)
-
-    assert (await refused(lab, CAT, socket=str(lab.base / "open" / "sock"))).code == "bad_socket"
-    assert (await refused(lab, CAT, socket=str(long / "sock"))).code == "bad_socket"
-    await lab.empty()
-
-
-async def test_nobody_listening_is_said_at_once(lab: Lab) -> None:
-    info = await lab.start(CAT)
-    os.kill(info.pid, signal.SIGKILL)
-    await lab.gone(info.id)
-
-    with pytest.raises(HolderError) as failure:
-        await lab.watch(info)
-
-    assert failure.value.code == "lost"
 
 
 async def test_a_holder_that_cannot_run_says_why(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,7 +26,7 @@ from shared.access.devices import (
 )
 from shared.access.tokens import Keyring
 from shared.errors import NotFound, Unauthorized
-from tests.api_double import Caller
+from tests.api_caller import Caller
 from tests.unit.api.test_openapi import furnished
 
 OWN = {"Authorization": None, "Origin": "http://localhost", "X-Pilotlight": "1"}

@@ -15,7 +15,8 @@ from api.events.reader import Filter, Position, Reader
 from api.inbox import INBOX_SIZE, Inbox
 from shared.bus.messages import Event
 from shared.errors import Unavailable
-from tests.api_double import Caller, FakeFeed, FakeSupervisor
+from tests.api_caller import Caller, FakeFeed
+from tests.api_double import FakeSupervisor
 from tests.harness import PATIENCE
 
 SESSION = "00000000-0000-4000-8000-000000000001"

@@ -13,7 +13,8 @@ import pytest
 from shared.access.tokens import TokenFile
 from shared.bus.messages import MAX_FRAME_BYTES
 from shared.logs import JsonLines
-from tests.api_double import Caller, FakeSupervisor
+from tests.api_caller import Caller
+from tests.api_double import FakeSupervisor
 
 
 @pytest.fixture

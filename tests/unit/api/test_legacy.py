@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.api_double import Caller, FakeSupervisor, now
+from tests.api_caller import Caller
+from tests.api_double import FakeSupervisor, now
 
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
 

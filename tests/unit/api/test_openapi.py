@@ -21,7 +21,8 @@ from api.reference.call import ID, MESSAGE_ID, Call
 from api.reference.portable import portable
 from api.terminals import messages
 from shared.access.tokens import SCOPES
-from tests.api_double import Caller, FakeSupervisor
+from tests.api_caller import Caller
+from tests.api_double import FakeSupervisor
 
 EXAMPLES = int(os.environ.get("PILOTLIGHT_EXAMPLES", "10"))
 

@@ -9,7 +9,8 @@ import pytest
 from shared import node as nodes
 from shared.access.persons import EXPECT_HEADER, PERSON_HEADER, on_behalf, signed
 from shared.access.tokens import Keyring
-from tests.api_double import Caller, FakeSupervisor
+from tests.api_caller import Caller
+from tests.api_double import FakeSupervisor
 
 SESSIONS = "/api/sessions"
 

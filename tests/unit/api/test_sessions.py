@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from shared.errors import Busy
-from tests.api_double import Caller, FakeSupervisor
+from tests.api_caller import Caller
+from tests.api_double import FakeSupervisor
 
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
 WAITING = {"id": "w1", "for": "permission", "title": "Run it?", "text": "ls", "choices": [], "since": 1}

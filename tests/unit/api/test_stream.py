@@ -13,7 +13,8 @@ import pytest
 from api.events.text_order import TextOrder
 from shared.bus.messages import Event
 from shared.errors import Unavailable
-from tests.api_double import Caller, FakeFeed, FakeSupervisor
+from tests.api_caller import Caller, FakeFeed
+from tests.api_double import FakeSupervisor
 
 SESSION = "00000000-0000-4000-8000-000000000001"
 

@@ -11,7 +11,8 @@ import pytest
 
 from shared.access.tokens import NamedTokens
 from shared.bus.messages import MAX_ATTACHMENT_BYTES
-from tests.api_double import Caller, FakeSupervisor
+from tests.api_caller import Caller
+from tests.api_double import FakeSupervisor
 
 BOUNDARY = "b0undary"
 

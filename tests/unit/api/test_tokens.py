@@ -21,7 +21,8 @@ from cli.context import App
 from shared import paths as places
 from shared.access.tokens import SCOPES, Identity, Keyring, NamedTokens, allows
 from shared.errors import Busy, Conflict, InvalidRequest, NotFound, Unavailable
-from tests.api_double import Caller, FakeSupervisor
+from tests.api_caller import Caller
+from tests.api_double import FakeSupervisor
 from tests.unit.api.test_openapi import furnished
 
 

@@ -14,7 +14,7 @@ from api.reference import calls
 from api.web import assets, vendor
 from api.web.routes import POLICY, TERMINAL_POLICY
 from shared.bus import events
-from tests.api_double import Caller
+from tests.api_caller import Caller
 from tests.unit.api.test_openapi import furnished
 
 FREE = frozenset({"MIT", "BSD-3-Clause", "Apache-2.0"})

@@ -19,7 +19,7 @@ from shared.bus.messages import VERSION, Request
 from shared.bus.operations import OPERATIONS, needed
 from shared.errors import Forbidden
 from supervisor.bus.access import permit
-from tests.api_double import Caller
+from tests.api_caller import Caller
 from tests.unit.api.test_openapi import furnished
 from tests.unit.bus import every_operation
 
