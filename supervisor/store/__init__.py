@@ -1,6 +1,7 @@
 """Store: SQLite, the only room with it.
 
 backup               a copy, read back
+database             connection, transactions, what is kept by name
 event_journal        numbered without gaps
 idempotency          which request was made before
 message_index        messages found without reading them
@@ -15,7 +16,7 @@ rows                 a record as a row
 run_time_rules       rules added later
 search_index         full text
 sqlite               its errors, as ours
-store                the database
+store                sessions and messages
 wal                  kept small
 
 May import: clock.
