@@ -67,7 +67,7 @@ class Listener(Protocol):
 
 
 def _subscribe(paths: Paths, topic: str) -> Listener:
-    from shared.bus.client import EventStream
+    from shared.bus.event_stream import EventStream
 
     return EventStream(paths.event_address, topic)
 

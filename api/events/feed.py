@@ -18,7 +18,7 @@ from api.inbox import Inbox
 from shared.errors import PilotlightError
 
 if TYPE_CHECKING:
-    from shared.bus.client import EventStream
+    from shared.bus.event_stream import EventStream
 
 JOIN_SECONDS = 0.5
 """How long the first reader waits for the subscription to be up (the bus greets a new subscriber at once)."""
@@ -68,7 +68,7 @@ class Feed:
             inbox.end()
 
     def _run(self) -> None:
-        from shared.bus.client import EventStream
+        from shared.bus.event_stream import EventStream
 
         try:
             with EventStream(self._address) as stream:

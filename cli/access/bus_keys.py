@@ -34,7 +34,7 @@ def bus_keys() -> None:
 @pass_app
 def add(app: App, name: str, scope: str, public_key: str | None, as_json: bool) -> None:
     """Let the client NAME in. Without --public-key a pair is made, whose secret key is printed for the only time."""
-    from shared.bus.client import new_key_pair  # 20 ms of import that `--help` need not wait for
+    from shared.bus.connection import new_key_pair  # 20 ms of import that `--help` need not wait for
 
     keyring = _keyring(app)
     server = keyring.server.ensure(new_key_pair).public

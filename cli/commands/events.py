@@ -17,7 +17,7 @@ import msgspec
 from cli.completion import sessions
 from cli.context import App, json_option, pass_app
 from cli.output import emit_line, printable, say
-from shared.bus.client import EventStream
+from shared.bus.event_stream import EventStream
 from shared.bus.messages import Event, SupervisorStatus
 from shared.bus.service_requests import EventsSince
 from shared.errors import Unavailable

@@ -1,12 +1,11 @@
-"""The bus client that everything but the supervisor uses: requests over DEALER, events over SUB.
+"""The bus client that everything but the supervisor uses: requests over DEALER. `event_stream` has the events.
 
-One thread owns each socket; callers hand it work and wait on a future, so the client is safe to call from any thread
+One thread owns the socket; callers hand it work and wait on a future, so the client is safe to call from any thread
 and no socket is ever shared. A request is repeated with the same id after a silent `RESEND_SECONDS` (then doubling), because a
 supervisor that restarts forgets what was in its queue; the supervisor answers a repeated id with the first reply.
 
 What must not regress: nothing is sent to a socket in a folder that is not ours, nor believed from there, at whatever time
 somebody made that folder; and nothing waits in a queue of ZeroMQ's for one that is yet to be made.
-Over 400 lines: one thread, one socket and what may be asked of them are one invariant, for requests and for events alike.
 """
 
 from __future__ import annotations
@@ -18,18 +17,16 @@ import queue
 import threading
 import time
 import uuid
-from collections.abc import Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import msgspec
 import zmq
 
-from shared.access.bus_keys import KeyPair
 from shared.access.private_folders import require_private
-from shared.bus.messages import VERSION, Event, Reply, Request
+from shared.bus.connection import ClientKey, Line, socket_folder
+from shared.bus.messages import VERSION, Reply, Request
 from shared.errors import DeadlineExceeded, PilotlightError, Unauthorized, Unavailable, from_wire
 
 RESEND_SECONDS = 1.0
@@ -38,40 +35,9 @@ DEFAULT_TIMEOUT_SECONDS = 10.0
 CONNECTING_SECONDS = 0.02
 """How soon a frame is tried again that nobody could take yet."""
 
-HEARTBEAT_MILLISECONDS = 10_000
-"""Over TCP: a supervisor whose machine is gone is noticed, and looked for again."""
 
 _encoder = msgspec.json.Encoder()
 _replies = msgspec.json.Decoder(Reply)
-_events = msgspec.json.Decoder(Event)
-
-
-@dataclass(frozen=True)
-class ClientKey:
-    """What one needs to connect over TCP (`pilotlight bus-keys add`): one's own key pair, and the supervisor's public key."""
-
-    pair: KeyPair
-    server: str
-
-
-def new_key_pair() -> KeyPair:
-    """A fresh CURVE key pair."""
-    public, secret = zmq.curve_keypair()
-    return KeyPair(public.decode("ascii"), secret.decode("ascii"))
-
-
-def _folder(address: str) -> Path | None:
-    """Where the socket of an address on this machine is."""
-    return Path(address.removeprefix("ipc://")).parent if address.startswith("ipc://") else None
-
-
-def _apply(key: ClientKey | None, socket: zmq.Socket[bytes]) -> None:
-    if key is None:
-        return
-    socket.setsockopt_string(zmq.CURVE_PUBLICKEY, key.pair.public)
-    socket.setsockopt_string(zmq.CURVE_SECRETKEY, key.pair.secret)
-    socket.setsockopt_string(zmq.CURVE_SERVERKEY, key.server)
-    socket.setsockopt(zmq.HEARTBEAT_IVL, HEARTBEAT_MILLISECONDS)
 
 
 @dataclass
@@ -96,7 +62,7 @@ class BusClient:
     Unavailable when the folder of its socket is somebody else's."""
 
     def __init__(self, address: str, actor: str = "local", key: ClientKey | None = None) -> None:
-        self._folder = _folder(address)
+        self._folder = socket_folder(address)
         if self._folder is not None:
             require_private(self._folder)
         self._heard = False
@@ -175,7 +141,7 @@ class BusClient:
         self.close()
 
     def _run(self) -> None:
-        line = _Line(self._context, self._address, self._key)
+        line = Line(self._context, self._address, self._key)
         pending: dict[str, _Pending] = {}
         try:
             while True:
@@ -228,7 +194,7 @@ class BusClient:
             if entry is not None:
                 entry.future.set_result(reply)
 
-    def _take_work(self, line: _Line, pending: dict[str, _Pending]) -> bool:
+    def _take_work(self, line: Line, pending: dict[str, _Pending]) -> bool:
         while True:
             try:
                 work = self._work.get_nowait()
@@ -285,59 +251,6 @@ class BusClient:
         return self._heard or self._folder.exists()
 
 
-class _Line:
-    """The connection of one client, made anew for the next request when the supervisor has refused it.
-
-    Over TCP a frame is only given to a connection that stands: one that waited in a queue for a supervisor that was down would
-    be carried out after its caller was told that it failed, and its `timeout` would not show that.
-    """
-
-    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], address: str, key: ClientKey | None) -> None:
-        self._context, self._address, self._key = context, address, key
-        self._monitor: zmq.Socket[bytes] | None = None
-        self._refused = False
-        self._open()
-
-    def _open(self) -> None:
-        self.dealer = self._context.socket(zmq.DEALER)
-        self.dealer.setsockopt(zmq.LINGER, 0)
-        self.dealer.setsockopt(zmq.RECONNECT_IVL, 20)
-        self.dealer.setsockopt(zmq.RECONNECT_IVL_MAX, 200)
-        _apply(self._key, self.dealer)
-        if self._key is not None:
-            self.dealer.setsockopt(zmq.IMMEDIATE, 1)
-            self._monitor = self.dealer.get_monitor_socket(zmq.EVENT_HANDSHAKE_FAILED_AUTH)
-        self.dealer.connect(self._address)
-        self._refused = False
-
-    def connect(self) -> None:
-        """Again, if it was refused."""
-        if self._refused:
-            self.close()
-            self._open()
-
-    def wait(self, receiver: zmq.Socket[bytes], milliseconds: int) -> list[str]:
-        """What has come: a `reply`, `work` on the receiver, or that this client is `refused`."""
-        poller = zmq.Poller()
-        names = {self.dealer: "reply", receiver: "work"}
-        if self._monitor is not None:
-            names[self._monitor] = "refused"
-        for socket in names:
-            poller.register(socket, zmq.POLLIN)
-        found = [names[socket] for socket, _ in poller.poll(milliseconds)]
-        if "refused" in found and self._monitor is not None:
-            self._monitor.recv_multipart()
-            self._refused = True
-        return found
-
-    def close(self) -> None:
-        """Let go of the sockets."""
-        if self._monitor is not None:
-            self.dealer.disable_monitor()
-            self._monitor = None
-        self.dealer.close(0)
-
-
 class _Answer:
     """A reply that may still be on its way."""
 
@@ -355,53 +268,3 @@ class _Answer:
             return reply.result
         assert reply.error is not None
         raise from_wire(reply.error.code, reply.error.message, reply.error.status, reply.error.data)
-
-
-class EventStream:
-    """A subscription to the supervisor's events, for one thread. Iterate with `next_event`; close when done.
-
-    `topic` is a prefix (`""`: all; `session.<id>.`: one session). The stream may start with a `tick`, which carries the
-    journal's head in `data.head`; compare `seq` with it to notice a gap, and ask `events.since` for what is missing. Making
-    it, and an event, raise Unavailable when the folder of its socket is somebody else's.
-    """
-
-    def __init__(self, address: str, topic: str = "", key: ClientKey | None = None) -> None:
-        self._folder = _folder(address)
-        if self._folder is not None:
-            require_private(self._folder)
-        self._context = zmq.Context()
-        self._socket = self._context.socket(zmq.SUB)
-        self._socket.setsockopt(zmq.LINGER, 0)
-        self._socket.setsockopt(zmq.RCVHWM, 100_000)
-        self._socket.setsockopt(zmq.RECONNECT_IVL, 20)
-        self._socket.setsockopt(zmq.RECONNECT_IVL_MAX, 200)
-        self._socket.subscribe(topic)
-        if topic:
-            self._socket.subscribe("supervisor.tick")
-        _apply(key, self._socket)
-        self._socket.connect(address)
-
-    def next_event(self, timeout: float) -> Event | None:
-        """The next event, or None after `timeout` seconds."""
-        if not self._socket.poll(int(timeout * 1000)):
-            return None
-        frames = self._socket.recv_multipart()
-        if self._folder is not None:
-            require_private(self._folder)
-        return _events.decode(frames[-1])
-
-    def events(self, timeout: float) -> Iterator[Event]:
-        """Events until none comes for `timeout` seconds."""
-        while (event := self.next_event(timeout)) is not None:
-            yield event
-
-    def close(self) -> None:
-        """Release the socket."""
-        self._socket.close(0)
-        self._context.term()
-
-    def __enter__(self) -> EventStream:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()

@@ -20,7 +20,7 @@ import zmq
 from zmq.auth import Authenticator
 
 from shared.access.bus_keys import BusClientKey, BusKeyring, KeyPair
-from shared.bus.client import new_key_pair
+from shared.bus.connection import new_key_pair
 from shared.bus.messages import MAX_FRAME_BYTES
 from shared.config import BusConfig
 from shared.errors import PilotlightError, StorageFailed, Unauthorized

@@ -20,7 +20,9 @@ import zmq
 
 from shared.access.bus_keys import BusKeyring, KeyPair
 from shared.access.tokens import Scope
-from shared.bus.client import BusClient, ClientKey, EventStream, new_key_pair
+from shared.bus.client import BusClient
+from shared.bus.connection import ClientKey, new_key_pair
+from shared.bus.event_stream import EventStream
 from shared.errors import Forbidden, Unauthorized, Unavailable
 from tests.conftest import MakeHouse
 from tests.harness import PATIENCE, House, until

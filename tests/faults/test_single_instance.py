@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from shared import paths, process
-from shared.bus.client import BusClient, EventStream
+from shared.bus.client import BusClient
+from shared.bus.event_stream import EventStream
 from tests.conftest import MakeHouse
 from tests.harness import PATIENCE, House, until
 

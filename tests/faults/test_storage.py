@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from shared import process
-from shared.bus.client import EventStream
+from shared.bus.event_stream import EventStream
 from shared.errors import StorageFailed
 from tests.conftest import MakeHouse
 from tests.faults.pausing import Pauses, first_tries

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from shared.bus.client import EventStream
+from shared.bus.event_stream import EventStream
 from tests.conftest import MakeHouse
 from tests.harness import House, until
 

@@ -9,7 +9,7 @@ import pytest
 
 from cli.__main__ import run
 from shared.access.bus_keys import BusKeyring
-from shared.bus.client import new_key_pair
+from shared.bus.connection import new_key_pair
 from tests.unit.cli.test_double import FakeBus, app_of
 
 

@@ -17,7 +17,8 @@ from cli.context import App
 from cli.terminal.attach import Attachment
 from cli.terminal.keyboard import DEFAULT_PREFIX, Keyboard
 from shared.access.private_folders import require_private
-from shared.bus.client import BusClient, EventStream
+from shared.bus.client import BusClient
+from shared.bus.event_stream import EventStream
 from shared.errors import Unavailable
 from shared.paths import Paths, resolve
 from supervisor.terminal.holder_client import HolderClient, HolderError
