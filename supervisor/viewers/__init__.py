@@ -1,6 +1,7 @@
 """Viewers: people who look at terminals.
 
 audience  all who look, one who types
+member    one who looks
 recorder  what was shown, never what was typed
 server    their socket
 

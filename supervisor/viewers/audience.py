@@ -4,7 +4,6 @@ The audience follows its session from process to process: when one takes over, s
 stay. Invariants: what a member gets is a snapshot and then every byte of output after it, or another snapshot; a
 snapshot is made between two escape sequences, never within one; nothing that a member does or fails to do delays the
 session; at most one member has the keyboard, and all know who.
-Over 400 lines: the invariants are about all of it at once.
 """
 
 from __future__ import annotations
@@ -13,8 +12,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from shared.bus import session_events
 from shared.bus import terminal_protocol as protocol
@@ -27,87 +25,13 @@ from supervisor.state.states import State
 from supervisor.store.store import now_ms
 from supervisor.terminal.holder_client import HolderError
 from supervisor.terminal.terminal import Terminal
+from supervisor.viewers.member import Member, Size, Status
 
 REST_SECONDS = 0.05
 """How long a snapshot waits for the end of an escape sequence; then the output is taken as it is."""
 
 CROPPED_SECONDS = 0.1
 LOOK_AGAIN_SECONDS = 1.0
-Size = tuple[int, int]
-
-
-class Member(Protocol):
-    """One who looks: a viewer's connection, or the recorder."""
-
-    count: int
-    """How many people look through it."""
-
-    writes: bool
-    """Whether it came to type."""
-
-    actor: str
-    stale: bool
-    """Whether it needs a snapshot before any more output."""
-
-    curious: bool
-    """Whether it has asked for a snapshot without having missed anything."""
-
-    @property
-    def size(self) -> Size:
-        """Its own screen; (0, 0): any."""
-        ...
-
-    @property
-    def clogged(self) -> bool:
-        """Whether it has to read first what it was sent."""
-        ...
-
-    def output(self, offset: int, data: bytes, frame: bytes) -> None:
-        """Output of the session, raw and as a frame."""
-        ...
-
-    def snapshot(self, head: dict[str, Any], drawing: bytes) -> None:
-        """The whole screen."""
-        ...
-
-    def tell(self, message: dict[str, Any]) -> None:
-        """A control message."""
-        ...
-
-
-@dataclass(frozen=True)
-class Status:
-    """What members are told about the session itself."""
-
-    state: State
-    live: bool
-    generation: int
-    waiting: tuple[str, str] | None
-    reason: str | None
-
-    @classmethod
-    def of(cls, session: Session) -> Status:
-        """As it is now."""
-        waiting = session.waiting if session.state is State.WAITING else None
-        return cls(
-            state=session.state,
-            live=session.terminal is not None,
-            generation=session.record.generation,
-            waiting=(waiting.kind, waiting.title) if waiting else None,
-            reason=session.record.end_reason if session.state is State.ENDED else None,
-        )
-
-    def message(self) -> dict[str, Any]:
-        """As the protocol says it."""
-        waiting = {"for": self.waiting[0], "title": self.waiting[1]} if self.waiting else None
-        return {
-            "type": "state",
-            "state": self.state,
-            "live": self.live,
-            "generation": self.generation,
-            "waiting": waiting,
-            "reason": self.reason,
-        }
 
 
 class Audience:

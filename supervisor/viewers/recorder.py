@@ -28,7 +28,8 @@ from shared.foreign_file import Unreadable, odd
 from supervisor.pool.pool import Pool
 from supervisor.session.session import Session
 from supervisor.state.states import State
-from supervisor.viewers.audience import Audience, Size
+from supervisor.viewers.audience import Audience
+from supervisor.viewers.member import Size
 from supervisor.viewers.server import Viewers
 
 NAME, OLD_NAME = "recording.cast", "recording.old.cast"

@@ -20,7 +20,8 @@ from supervisor.delivery.keyboard import INTRODUCTION_SECONDS, ReportFilter
 from supervisor.pool.managed_session import ManagedSession
 from supervisor.pool.pool import Pool
 from supervisor.terminal.holder_client import HolderError
-from supervisor.viewers.audience import Audience, Size
+from supervisor.viewers.audience import Audience
+from supervisor.viewers.member import Size
 
 MAX_VIEWERS = 500
 HELLO_SECONDS = 5.0
