@@ -12,7 +12,10 @@ import textwrap
 from collections.abc import Iterator
 from typing import Any
 
-_HEAD = '''"""What the API answers, as types; made by `api/reference/client_shapes.py`, not to be edited."""
+_HEAD = '''"""What the API answers, as types; made by `api/reference/client_shapes.py`, not to be edited.
+
+Over 400 lines: one file, because the types name each other, and whoever uses them looks for all of them under one name.
+"""
 
 
 from __future__ import annotations
@@ -59,11 +62,20 @@ def _shape(name: str, schema: dict[str, Any]) -> str:
     }
     said = " ".join(str(schema.get("description", "")).split())
     if any(keyword.iskeyword(member) for member in fields):
-        inner = "".join(f"        {json.dumps(member)}: {json.dumps(kind)},\n" for member, kind in fields.items())
+        inner = "".join(f"        {json.dumps(member)}: {_quoted(kind)},\n" for member, kind in fields.items())
         return f"{name} = TypedDict(\n    {json.dumps(name)},\n    {{\n{inner}    }},\n)"
     lines = "".join(f"    {member}: {kind}\n" for member, kind in fields.items())
     text = "\n    ".join(textwrap.wrap(said.replace("\\", "\\\\"), 110))
     return f'\nclass {name}(TypedDict):\n    """{text}"""\n\n{lines}'.rstrip() + "\n"
+
+
+def _quoted(kind: str) -> str:
+    """A type in a string; a long one in pieces."""
+    pieces = textwrap.wrap(kind, 100, drop_whitespace=False, break_long_words=False, break_on_hyphens=False)
+    if len(pieces) == 1:
+        return json.dumps(kind)
+    inner = "".join(f"            {json.dumps(piece)}\n" for piece in pieces)
+    return f"(\n{inner}        )"
 
 
 def _kind(schema: dict[str, Any]) -> str:

@@ -1,4 +1,7 @@
-"""What the API answers, as types; made by `api/reference/client_shapes.py`, not to be edited."""
+"""What the API answers, as types; made by `api/reference/client_shapes.py`, not to be edited.
+
+Over 400 lines: one file, because the types name each other, and whoever uses them looks for all of them under one name.
+"""
 
 from __future__ import annotations
 
@@ -868,7 +871,10 @@ Waiting = TypedDict(
     "Waiting",
     {
         "id": "str",
-        "for": "Literal['dialog', 'elicitation', 'login', 'peer', 'permission', 'plan', 'question', 'rate_limit', 'setup', 'trust']",
+        "for": (
+            "Literal['dialog', 'elicitation', 'login', 'peer', 'permission', 'plan', 'question', 'rate_limit', "
+            "'setup', 'trust']"
+        ),
         "title": "str",
         "text": "str",
         "choices": "NotRequired[list[Choice]]",
