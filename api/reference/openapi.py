@@ -1,58 +1,28 @@
 """The OpenAPI 3.1 document, from the table of calls, the types of the wire and the docstrings of the routes.
 
 msgspec gives JSON Schema 2020-12, which is what OpenAPI 3.1 is made of, so this is a matter of putting things together.
-What a type cannot say (a number's bounds, a text that must not be blank) stands in `HINTS`, by the field's name.
-Over 400 lines: the hints, and the forms that three client generators need, are tables beside the few functions that read them.
+The schemas themselves are in `schemas`.
 """
 
 from __future__ import annotations
 
-import copy
 import re
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any
 
-import msgspec
 from flask import Flask
 
 from api.http.forms import FORM
-from api.http.requests import MAX_ID_LENGTH, MAX_WAIT_SECONDS
 from api.reference import descriptions, examples, message_shapes, shapes
-from api.reference.call import EVENTS, ID, MESSAGE_ID, Body, Call
+from api.reference.call import EVENTS, ID, MESSAGE_ID, Call
 from api.reference.calls import CALLS
 from api.reference.portable import portable
+from api.reference.schemas import ATTACHMENT, HINTS, KEY, PLACE, REF, Schemas, describe, tell_defaults, without_null
 from api.terminals import messages
 from shared import __version__
-from shared.bus.messages import MAX_ATTACHMENTS, MAX_MESSAGE_BYTES, Attachment, Event
+from shared.bus.messages import MAX_ATTACHMENTS, Attachment, Event
 from shared.node import EPOCH_HEADER, NODE_HEADER
-
-REF = "#/components/schemas/{name}"
-_SAID = {"type": "string", "minLength": 1, "pattern": r"[^\s\x1c-\x1f\x85]"}
-_KEY = {"type": "string", "pattern": rf"^[\x21-\x7e]{{1,{MAX_ID_LENGTH}}}$"}
-_PLACE = {"type": "string", "pattern": r"^(([0-9A-Za-z_-]+:)?[0-9]{1,18}(\+[0-9]{1,18}){0,100})?$"}
-_WAIT = {"type": "number", "minimum": 0, "maximum": MAX_WAIT_SECONDS}
-
-HINTS: Mapping[str, Mapping[str, Any]] = {
-    "message": {**_SAID, "maxLength": MAX_MESSAGE_BYTES},
-    "text": {**_SAID, "maxLength": MAX_MESSAGE_BYTES},
-    "projectPath": _SAID,
-    "requestId": _KEY,
-    "wait": _WAIT,
-    "since": _PLACE,
-    "limit": {"type": "integer", "minimum": 1, "maximum": 1000, "default": 100},
-    "format": {"enum": ["json", "text", "html"], "default": "json"},
-    "sessionId": {"type": "string", "format": "uuid"},
-    "session": {"type": "string", "format": "uuid"},
-}
-ATTACHMENT: Mapping[str, Any] = {
-    "data": {
-        "type": "string",
-        "description": "base64",
-        "pattern": "^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$",
-    },
-    "name": _SAID,
-}
 
 _IDS: Mapping[str, tuple[Mapping[str, Any], str]] = {
     "/api/messages": ({"type": "string", "pattern": r"^m_[0-9A-Za-z_-]{1,64}$"}, MESSAGE_ID),
@@ -79,8 +49,6 @@ ERRORS: Mapping[int, tuple[str, str, bool]] = {
     504: ("deadline_exceeded", "No answer in time; what was accepted goes on.", True),
     507: ("storage_failed", "The disk is full.", True),
 }
-_PARTS = frozenset({"string", "number", "integer", "boolean"})
-"""What a part of a form can say."""
 
 _MEDIA: Mapping[str, Mapping[str, Any]] = {
     "application/json": {"type": "object"},
@@ -104,7 +72,7 @@ def document(app: Flask) -> dict[str, Any]:
         for rule in app.url_map.iter_rules()
         for method in rule.methods or ()
     }
-    schemas = _Schemas()
+    schemas = Schemas()
     schemas.ref(Attachment)
     schemas.components["Attachment"]["properties"].update(ATTACHMENT)
     paths: dict[str, Any] = {}
@@ -112,9 +80,9 @@ def document(app: Flask) -> dict[str, Any]:
         path = re.sub(r"<(\w+)>", r"{\1}", call.path)
         paths.setdefault(path, {})[call.method.lower()] = _operation(call, views[call.method, call.path], schemas)
     for name, schema in schemas.components.items():
-        _describe(name, schema)
+        describe(name, schema)
         if name in schemas.sent:
-            _tell_defaults(schema)
+            tell_defaults(schema)
     made: dict[str, Any] = {
         "openapi": "3.1.0",
         "info": {
@@ -145,98 +113,10 @@ def document(app: Flask) -> dict[str, Any]:
     return {name: portable(part) for name, part in made.items()}
 
 
-def _describe(name: str, schema: dict[str, Any]) -> None:
-    """Say what each member means, where its type does not."""
-    for member, said in schema.get("properties", {}).items():
-        if "description" not in said and (text := descriptions.member(name, member)) is not None:
-            schema["properties"][member] = {**said, "description": text}
-
-
 _NODE_HEADERS = {name: {"$ref": f"#/components/headers/{name}"} for name in (NODE_HEADER, EPOCH_HEADER)}
 
 
-def _tell_defaults(schema: dict[str, Any]) -> None:
-    """In a body, a default is said in words: of a member that has one some generators believe that it is always there."""
-    for member, said in schema["properties"].items():
-        rest = {name: value for name, value in said.items() if name != "default"}
-        if said.get("default") not in (None, [], {}):
-            default = msgspec.json.encode(said["default"]).decode()
-            rest["description"] = f"{said.get('description', '')} Default: `{default}`.".strip()
-        schema["properties"][member] = rest
-
-
-class _Schemas:
-    """The schemas that were referred to so far."""
-
-    def __init__(self) -> None:
-        self.components: dict[str, Any] = {}
-        self.sent: set[str] = set()
-        """What clients send as a body."""
-
-    def ref(self, kind: type[Any]) -> dict[str, Any]:
-        (schema,), found = msgspec.json.schema_components([kind], ref_template=REF)
-        self._keep(found)
-        return schema
-
-    def _keep(self, found: dict[str, Any]) -> None:
-        self.components = {**found, **self.components}
-
-    def plain(self, kind: type[Any]) -> dict[str, Any]:
-        """The schema of a struct itself, to be changed."""
-        _, found = msgspec.json.schema_components([kind], ref_template=REF)
-        own: dict[str, Any] = copy.deepcopy(found.pop(kind.__name__))
-        self._keep(found)
-        return own
-
-    def body(self, body: Body) -> dict[str, Any]:
-        if body.kind is None:
-            return {"type": "object", "minProperties": 1}
-        schema = self.plain(body.kind)
-        schema.pop("title", None)
-        fields = {name: value for name, value in schema["properties"].items() if name not in body.drop}
-        for name in fields:
-            if name in HINTS:
-                fields[name] = _hinted(name, fields[name], name in body.need)
-        if "requestId" not in fields:
-            fields["requestId"] = {"anyOf": [_KEY, {"type": "null"}]}
-        fields["requestId"] = {**fields["requestId"], "description": "As the header Idempotency-Key."}
-        schema["properties"] = fields
-        schema["required"] = [*(n for n in schema.get("required", []) if n not in body.drop), *body.need]
-        if body.one_of:
-            said = {} if body.null_counts else {"not": {"type": "null"}, "minItems": 1}
-            # With `anyOf` a generator would make a type of each; nobody makes types of `if`.
-            given = [{"required": [name], "properties": {name: said}} for name in body.one_of]
-            schema |= {"if": {"not": {"anyOf": given}}, "then": {"not": {}}}
-        if body.exclusive:
-            schema["not"] = {"required": list(body.one_of), "properties": dict.fromkeys(body.one_of, said)}
-        own = body.kind.__module__.startswith("api.")
-        name = body.name or (body.kind.__name__ if own else f"{body.kind.__name__}Request")
-        self.components[name] = schema
-        self.sent.add(name)
-        return {"$ref": REF.format(name=name)}
-
-    def form(self, body: dict[str, Any]) -> dict[str, Any]:
-        """The same fields as parts of a form, and files, whose parts may have any name."""
-        name = body["$ref"].rpartition("/")[2]
-        schema = copy.deepcopy(self.components[name])
-        fields = {part: _without_null(said) for part, said in schema["properties"].items()}
-        fields = {part: said for part, said in fields.items() if said.get("type") in _PARTS or "enum" in said}
-        file = {"type": "string", "contentMediaType": "application/octet-stream", "format": "binary"}
-        more = {"description": "Attachments, 10 MB each; the name of the part does not matter, that of the file does."}
-        schema["properties"] = {**fields, "file": {"type": "array", "items": file, "maxItems": MAX_ATTACHMENTS, **more}}
-        if schema.get("additionalProperties") is not False:
-            schema["additionalProperties"] = {"type": "string"}
-        self.components[f"{name}Form"] = schema
-        self.sent.add(f"{name}Form")
-        return {"$ref": REF.format(name=f"{name}Form")}
-
-
-def _hinted(name: str, schema: dict[str, Any], required: bool) -> dict[str, Any]:
-    nullable = any(part.get("type") == "null" for part in schema.get("anyOf", []))
-    return {"anyOf": [dict(HINTS[name]), {"type": "null"}]} if nullable and not required else dict(HINTS[name])
-
-
-def _operation(call: Call, view: Callable[..., Any], schemas: _Schemas) -> dict[str, Any]:
+def _operation(call: Call, view: Callable[..., Any], schemas: Schemas) -> dict[str, Any]:
     summary, _, rest = (view.__doc__ or "").strip().partition("\n")
     needs = "No token needed." if call.scope is None else f"Scope: `{call.scope}`."
     text = " ".join(rest.split())
@@ -280,7 +160,7 @@ def _named(path: str) -> str:
     return next((kind for start, kind in kinds.items() if path.startswith(start)), "session")
 
 
-def _parameters(call: Call, schemas: _Schemas) -> list[dict[str, Any]]:
+def _parameters(call: Call, schemas: Schemas) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     if "<token>" in call.path:
         text = "What the link ends with."
@@ -289,7 +169,7 @@ def _parameters(call: Call, schemas: _Schemas) -> list[dict[str, Any]]:
                 "name": "token",
                 "in": "path",
                 "required": True,
-                "schema": _KEY,
+                "schema": KEY,
                 "example": "zaxsFVcU5IXv",
                 "description": text,
             }
@@ -317,7 +197,7 @@ def _parameters(call: Call, schemas: _Schemas) -> list[dict[str, Any]]:
         query = schemas.plain(call.query)
         needed = query.get("required", [])
         for name, schema in query["properties"].items():
-            said = dict(HINTS[name]) if name in HINTS and "enum" not in schema else _without_null(schema)
+            said = dict(HINTS[name]) if name in HINTS and "enum" not in schema else without_null(schema)
             if schema.get("default", 0) is None:
                 said.pop("default", None)
             meaning = descriptions.parameter(f"{call.method} {call.path.replace('<id>', '{id}')}", name)
@@ -328,27 +208,14 @@ def _parameters(call: Call, schemas: _Schemas) -> list[dict[str, Any]]:
             "Makes a repeat of this request harmless. `X-Request-Id` does the same. It counts for one call on one session; with "
             "another body it is refused (409 `key_reused`)."
         )
-        found.append(
-            {"name": "Idempotency-Key", "in": "header", "required": False, "schema": _KEY, "description": text}
-        )
+        found.append({"name": "Idempotency-Key", "in": "header", "required": False, "schema": KEY, "description": text})
     if call.streams:
         text = "The id of the last event that was received: go on behind it."
-        found.append(
-            {"name": "Last-Event-ID", "in": "header", "required": False, "schema": _PLACE, "description": text}
-        )
+        found.append({"name": "Last-Event-ID", "in": "header", "required": False, "schema": PLACE, "description": text})
     return found
 
 
-def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
-    parts = [part for part in schema.get("anyOf", []) if part.get("type") != "null"]
-    if parts:
-        return parts[0] if len(parts) == 1 else {"anyOf": parts}
-    if None in schema.get("enum", []):
-        return {"enum": [value for value in schema["enum"] if value is not None]}
-    return schema
-
-
-def _responses(call: Call, schemas: _Schemas) -> dict[str, Any]:
+def _responses(call: Call, schemas: Schemas) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for status, kind in call.answers.items():
         text = HTTPStatus(status).phrase
@@ -377,7 +244,7 @@ def _responses(call: Call, schemas: _Schemas) -> dict[str, Any]:
     return found
 
 
-def _streamed(schemas: _Schemas) -> dict[str, Any]:
+def _streamed(schemas: Schemas) -> dict[str, Any]:
     """The fields of one event of a stream, as its reader finds them."""
     schemas.ref(shapes.StreamedEvent)
     kinds = [schemas.ref(Event), schemas.ref(shapes.EventGap)]
