@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.conftest import MakeHouse
 from tests.harness import until
-from tests.unit.shared.test_foreign_file import folder, pipe, plug, sparse
+from tests.odd_files import folder, pipe, plug, sparse
 
 
 def test_what_is_no_file_costs_its_session_nothing_and_the_others_neither(make_house: MakeHouse, one_cli: Path) -> None:

@@ -2,69 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from shared.bus.messages import SETTLED
-from shared.errors import Conflict, Forbidden, InvalidRequest, Unavailable
+from shared.errors import Conflict, Forbidden, InvalidRequest
 from tests.conftest import MakeHouse
-from tests.faults.pausing import Pauses
 from tests.harness import House, until
-
-
-def tool(name: str, **given: Any) -> str:
-    return f"[[tool {name} {json.dumps(given)}]]"
-
-
-def ask(house: House, text: str, session: str | None = None) -> tuple[str, str, dict[str, Any]]:
-    """Send something that Claude asks about; session, message and what is waited for."""
-    sent = house.send(text, session, wait=0)
-    session, message = sent["session"]["id"], sent["message"]["id"]
-
-    def asked() -> dict[str, Any] | None:
-        waiting = house.session(session)["waiting"]
-        return waiting if waiting and waiting["id"].startswith("p_") else None
-
-    waiting = until(asked, "Claude asks")
-    # Hooks run side by side: that of the request may be heard before that of the prompt.
-    until(lambda: house.message(message)["state"] == "submitted", "the prompt is proven")
-    return session, message, waiting
-
-
-def give(house: House, session: str, waiting: dict[str, Any], **answer: Any) -> Any:
-    return house.call("session.answer", {"sessionId": session, "waitingId": waiting["id"], **answer})
-
-
-def settle(house: House, message: str) -> dict[str, Any]:
-    """The message once its fate is known. (A `wait` ends early while the session still waits for a person.)"""
-    return until(lambda: (m := house.message(message, wait=1))["state"] in SETTLED and m, "the message is settled")
-
-
-def answered(house: House, message: str) -> str:
-    settled = settle(house, message)
-    assert settled["state"] == "answered", settled
-    return settled["reply"]
-
-
-def assert_too_late(house: House, session: str, waiting: dict[str, Any], **answer: Any) -> None:
-    with pytest.raises(Conflict) as late:
-        give(house, session, waiting, **answer)
-    assert (late.value.status, late.value.error_code) == (409, "already_answered")
-
-
-def assert_clean(house: House, session: str) -> None:
-    """Nobody waits any more: no request, no pipe, no hook process, and the next message works."""
-    house.until_state(session, "idle")
-    assert house.session(session)["draft"] is False
-    spool = house.paths.session_dir(session) / "spool"
-    until(lambda: not list(spool.glob("*.answer")), "the pipes are gone")
-    assert house.ask("echo: and on", session)[0] == "and on"
+from tests.real.permission_lab import answered, ask, assert_clean, assert_too_late, give, press, screen, settle, tool
 
 
 def test_permission_is_data_and_takes_allow_deny_and_always(house: House) -> None:
@@ -186,21 +133,6 @@ def test_plan_is_shown_sent_back_with_words_and_approved(house: House) -> None:
     assert_clean(house, session)
 
 
-def screen(house: House, session: str) -> str:
-    return str(house.call("session.screen", {"sessionId": session})["text"])
-
-
-def press(house: House, session: str, key: str, worked: Callable[[], bool]) -> None:
-    """Answer the dialog as a person does: look, press, and press again if it did not take it (a fresh one may not)."""
-    until(lambda: "Do you want" in screen(house, session), "the dialog")
-    for _ in range(3):
-        house.call("session.keys", {"sessionId": session, "keys": [key]})
-        with contextlib.suppress(AssertionError):
-            until(worked, "the answer", 5)
-            return
-    raise AssertionError(screen(house, session))
-
-
 def test_first_answer_wins_between_two_clients_and_the_terminal(house: House) -> None:
     session, message, waiting = ask(house, tool("Bash", command="touch one; until [ -e go ]; do sleep 0.1; done"))
     press(house, session, "Enter", lambda: (house.project / "one").exists())
@@ -312,84 +244,6 @@ def test_request_does_not_outlive_its_process(house: House) -> None:
     assert_too_late(house, session, waiting, choice="allow")
     assert not list((house.paths.session_dir(session) / "spool").glob("*"))
     assert not (house.project / "one").exists()
-
-
-def interrupted(house: House, session: str, message: str) -> dict[str, Any]:
-    house.call("session.interrupt", {"sessionId": session})
-    settled = settle(house, message)
-    assert settled["state"] == "interrupted", settled
-    return settled
-
-
-@pytest.mark.turns
-def test_interrupt_ends_a_request_a_tool_and_a_stream(house: House) -> None:
-    session, message, _ = ask(house, tool("Bash", command="touch one"))
-    interrupted(house, session, message)
-    assert_clean(house, session)
-    assert not (house.project / "one").exists()
-
-    _, message, waiting = ask(house, tool("Bash", command="touch two; sleep 60"), session)
-    give(house, session, waiting, choice="allow")
-    until(lambda: (house.project / "two").exists(), "the tool runs")
-    interrupted(house, session, message)
-    assert_clean(house, session)
-
-    message = house.send("[[midgate half]] echo: " + "word " * 300, session, wait=0)["message"]["id"]
-    assert house.model.wait_for_gate("half", 20)
-    interrupted(house, session, message)
-    assert_clean(house, session)
-    with pytest.raises(Conflict) as nothing:
-        house.call("session.interrupt", {"sessionId": session})
-    assert nothing.value.error_code == "nothing_runs"
-
-
-@pytest.mark.turns
-def test_interrupt_before_the_first_byte_leaves_no_draft(house: House) -> None:
-    _, session = house.ask("echo: warm")
-    wanted = ["echo: warm"]
-    for lines in (1, 60):
-        prompt = f"[[gate never{lines}]] take this back\n" + "\n".join(f"{n}\tline 標題" for n in range(lines))
-        message = house.send(prompt, session, wait=0)["message"]["id"]
-        assert house.model.wait_for_gate(f"never{lines}", 20)
-        interrupted(house, session, message)
-        assert_clean(house, session)
-        wanted += [prompt, "echo: and on"]
-        assert [turn.prompt for turn in house.model.turns()] == wanted
-
-
-@pytest.mark.turns
-def test_prompt_withdrawn_by_a_supervisor_that_died_is_taken_out_of_the_box(make_house: MakeHouse, cli: Path) -> None:
-    house = make_house(cli)
-    pauses = Pauses(house)
-    house.start_supervisor()
-    _, session = house.ask("echo: warm")
-    message = house.send("[[gate never]] take this back", session, wait=0)["message"]["id"]
-    assert house.model.wait_for_gate("never", 20)
-    pauses.hold("escaped")
-    asked = house.bus.submit("session.interrupt", {"sessionId": session}, timeout=60)
-    pauses.reached("escaped")
-    until(lambda: "take this back" in screen(house, session).rpartition("❯")[2], "the prompt is back in the box")
-    house.kill_supervisor()
-    pauses.release("escaped")
-    house.start_supervisor()
-    assert settle(house, message)["state"] == "interrupted"
-    # The client has asked the next supervisor, which does not do it once more.
-    with pytest.raises(Unavailable) as again:
-        asked.result(60)
-    assert again.value.error_code == "supervisor_restarted"
-    assert_clean(house, session)
-
-
-@pytest.mark.turns
-def test_interrupt_leaves_a_draft_of_a_person_alone(house: House) -> None:
-    _, session = house.ask("echo: warm")
-    message = house.send("[[gate never]] echo: x", session, wait=0)["message"]["id"]
-    assert house.model.wait_for_gate("never", 20)
-    house.call("session.keys", {"sessionId": session, "text": "my own words"})
-    until(lambda: "my own words" in house.call("session.screen", {"sessionId": session})["text"], "the draft")
-    house.call("session.interrupt", {"sessionId": session})
-    assert settle(house, message)["state"] == "interrupted"
-    assert "my own words" in house.call("session.screen", {"sessionId": session})["text"]
 
 
 @pytest.mark.turns

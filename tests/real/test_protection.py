@@ -13,8 +13,8 @@ from demo.home import demo_environment, prepare_home
 from tests.conftest import MakeHouse
 from tests.harness import VERSIONS, House, claude_binary, until
 from tests.peer import of_session, reach_in
+from tests.real.permission_lab import answered, tool
 from tests.real.test_history import history
-from tests.real.test_permissions import answered, tool
 
 DENY = {"tool": "Bash", "pattern": "touch*", "answer": "deny", "message": "The OWNER refuses it."}
 

@@ -26,7 +26,7 @@ from supervisor.bus import server as bus_module
 from supervisor.bus.replies import Bounds
 from supervisor.bus.server import Bus, by_our_clock
 from supervisor.bus.sockets import Delivery, LocalEndpoint
-from tests.unit.bus.test_server import PATIENCE, Lab, ask, frame, heard
+from tests.unit.bus.server_lab import PATIENCE, Lab, ask, frame, heard
 
 NOW = 1_800_000_000_000
 

@@ -16,7 +16,7 @@ from supervisor.session import receipts
 from supervisor.store.store import MessageRecord, Store
 from supervisor.turn.early_reply import Displayed, whole_reply
 from supervisor.turn.turn import StopReport, Turn
-from tests.unit.observation.test_late_news import WORDS, Claude
+from tests.unit.observation.claude_lab import WORDS, Claude
 
 TEXT = "# Title\n\nand the end\n"
 STOP = StopReport("and the end", None, 0.0)

@@ -17,8 +17,8 @@ from supervisor.observation import log_tails
 from supervisor.observation.observer import STATUS_SECONDS
 from supervisor.store.store import Store
 from supervisor.waiting.waiting import pipe_of
-from tests.unit.observation.test_late_news import Claude
-from tests.unit.shared.test_foreign_file import ODD, pipe, sparse
+from tests.odd_files import ODD, pipe, sparse
+from tests.unit.observation.claude_lab import Claude
 
 LATER = STATUS_SECONDS + 0.1
 

@@ -10,7 +10,7 @@ from supervisor.session.session import Session
 from supervisor.session.view import Live, view_of
 from supervisor.store.records import SessionRecord
 from supervisor.store.store import Store
-from tests.unit.observation.test_late_news import Claude
+from tests.unit.observation.claude_lab import Claude
 
 
 def row(state: str) -> SessionRecord:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import ast
 import os
-import socket
 import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -39,38 +38,11 @@ from supervisor.terminal.holder_records import read_exit, read_info
 from supervisor.viewers.recorder import Recording
 from supervisor.waiting.waiting import pending
 from tests.harness import ROOT
+from tests.odd_files import ODD, folder, link, pipe, sparse
 
 SPARSE = 3 << 29
 ROOM = 260 << 20
 """What a reader may take for a while: a line of a transcript may have 64 MB, and is put together from pieces."""
-
-
-def pipe(path: Path) -> None:
-    os.mkfifo(path)
-
-
-def link(path: Path) -> None:
-    elsewhere = path.with_name("elsewhere")
-    elsewhere.write_text("{}")
-    path.symlink_to(elsewhere)
-
-
-def plug(path: Path) -> None:
-    server = socket.socket(socket.AF_UNIX)
-    server.bind(str(path))
-    server.close()
-
-
-def folder(path: Path) -> None:
-    path.mkdir()
-
-
-def sparse(path: Path) -> None:
-    with path.open("wb") as file:
-        file.truncate(SPARSE)
-
-
-ODD: list[Callable[[Path], None]] = [pipe, link, plug, folder]
 
 
 @pytest.fixture

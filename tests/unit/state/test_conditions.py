@@ -15,7 +15,7 @@ from supervisor.lifecycle import conversation_conflict
 from supervisor.state.conditions import OWNERS, Conditions
 from supervisor.store.store import Store
 from tests.harness import ROOT
-from tests.unit.observation.test_late_news import Claude
+from tests.unit.observation.claude_lab import Claude
 
 
 @pytest.fixture

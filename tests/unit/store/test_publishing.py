@@ -17,7 +17,7 @@ from supervisor.state.states import Event
 from supervisor.store.publishing import MAX_WAITING, Publisher
 from supervisor.store.sqlite import Connection
 from supervisor.store.store import MessageRecord, Store
-from tests.unit.observation.test_late_news import Claude
+from tests.unit.observation.claude_lab import Claude
 
 
 @pytest.fixture

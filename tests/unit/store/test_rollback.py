@@ -29,7 +29,7 @@ from supervisor.store.rollback import undone_on_failure
 from supervisor.store.sqlite import Connection
 from supervisor.store.store import Store
 from supervisor.turn.turn import Outcome
-from tests.unit.observation.test_late_news import WORDS, Claude
+from tests.unit.observation.claude_lab import WORDS, Claude
 
 ROOT = Path(__file__).parents[3]
 
