@@ -26,6 +26,7 @@ from supervisor.lifecycle import conversation_conflict, recycling, session_folde
 from supervisor.lifecycle.lifecycle import Lifecycle
 from supervisor.session import receipts
 from supervisor.session.session import Session
+from supervisor.state.states import State
 from supervisor.store.store import MessageRecord
 from supervisor.terminal.terminal import Terminal
 
@@ -110,16 +111,15 @@ class PromptCarrier:
         tries, generation = 0, session.record.generation
         while tries < EDITOR_TRIES:
             await session.changed.wait_for(
-                lambda: session.idle_for_messages or not session.live or session.per_message, None
+                lambda: (
+                    session.idle_for_messages or not session.live or session.per_message or self._may_be_there(message)
+                ),
+                None,
             )
             if session.per_message:
                 return False
             session_folder.mend(session)
-            if await self._change_mode(message):
-                return False
-            if recycling.is_stale(session) and await recycling.renew(session, self._lifecycle):
-                return False
-            if await self._rest():
+            if not self._may_be_there(message) and await self._is_renewed(message):
                 return False
             async with self.typing:
                 first = session.store.next_message(session.id)
@@ -130,6 +130,11 @@ class PromptCarrier:
                     or session.record.generation != generation
                 ):
                     return False
+                if self._may_be_there(message):
+                    if await self._is_there(message):
+                        return True
+                    tries += 1
+                    continue
                 if not session.idle_for_messages:
                     continue
                 message.rank = first.rank  # it may have been moved
@@ -143,6 +148,34 @@ class PromptCarrier:
             "The CLI did not call its editor on Ctrl+G. Check that its keybindings leave ctrl+g on the external editor.",
             code="editor_not_called",
         )
+
+    async def _is_renewed(self, message: MessageRecord) -> bool:
+        """Do what is due before a message is handed over; whether that has changed the process."""
+        session = self._session
+        if await self._change_mode(message):
+            return True
+        if recycling.is_stale(session) and await recycling.renew(session, self._lifecycle):
+            return True
+        return await self._rest()
+
+    def _may_be_there(self, message: MessageRecord) -> bool:
+        """Whether its text may stand in the box although nobody has heard that it was put there: the editor was called for it,
+        and what it would have said is gone with the session's folder."""
+        session = self._session
+        unheard = message.generation == session.record.generation and session.state is State.IDLE
+        return unheard and holds(session.screen_reading(), message.prompt)
+
+    async def _is_there(self, message: MessageRecord) -> bool:
+        """Ask the box, and take the text for handed over if it is exactly this one. Another one is a person's draft."""
+        session = self._session
+        found = await prompt_box.contents(session)
+        if found == message.prompt.rstrip():
+            session.editor.put_there(message.id)
+            receipts.take_up(session, message)
+            return True
+        if found is not None:
+            receipts.not_handed_over(session, message)
+        return False
 
     async def _change_mode(self, message: MessageRecord) -> bool:
         """Have the process in the mode that this message asks for, and say whether that has changed anything. Raise Conflict
@@ -198,6 +231,8 @@ class PromptCarrier:
             claimed = receipts.is_claimed(session, message)
             if not claimed:
                 receipts.let_go(session, message)
+            if not claimed and session.editor.has_found_draft(message.id):
+                receipts.not_handed_over(session, message)
         return claimed
 
     def _arm(self, message: MessageRecord) -> None:

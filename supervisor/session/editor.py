@@ -27,6 +27,10 @@ class Editor:
         elif what == "failed":
             self._claimed.discard(name)
 
+    def put_there(self, name: str) -> None:
+        """This text was found in the box: it has put it there, and could not say so."""
+        self._claimed.add(name)
+
     def has_claimed(self, name: str) -> bool:
         """Whether it has put this text into the box."""
         return name in self._claimed

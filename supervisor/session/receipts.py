@@ -234,6 +234,13 @@ def requeue(session: Session, message: MessageRecord) -> None:
     session.changed.notify()
 
 
+def not_handed_over(session: Session, message: MessageRecord) -> None:
+    """The editor has put it into no box: what stands there is a person's."""
+    with session.change(message):
+        message.generation = 0
+        session.store.save_message(message)
+
+
 def conclude(session: Session, message: MessageRecord, outcome: Outcome) -> None:
     """Store a settled fate, all of it in one transaction."""
     turn = session.logs.book.get(message.prompt_id)
@@ -321,9 +328,12 @@ def is_withdrawn(session: Session, message: MessageRecord) -> bool:
 
 
 def is_claimed(session: Session, message: MessageRecord) -> bool:
-    """Whether the editor of this very process has put the message's text into the box."""
+    """Whether the editor of this very process has put the message's text into the box. One that has got further was there,
+    whatever has become of the folder in which the editor leaves its word."""
     return message.generation == session.record.generation and (
-        session.editor.has_claimed(message.id) or (session.dir / "outbox" / f"{message.id}.claimed").exists()
+        message.state in ("typed", "submitted")
+        or session.editor.has_claimed(message.id)
+        or (session.dir / "outbox" / f"{message.id}.claimed").exists()
     )
 
 

@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
+from supervisor.claude.settings.set_up import EDITOR_NAME
 from tests.conftest import MakeHouse
+from tests.faults.pausing import Pauses, first_tries
 from tests.harness import House, until
 
 
@@ -20,6 +22,7 @@ def said(house: House, session: str) -> list[str]:
 @pytest.fixture
 def house(make_house: MakeHouse, cli: Path) -> House:
     house = make_house(cli)
+    Pauses(house)
     house.config["health"] = {"interval_seconds": 1}
     house.start_supervisor()
     return house
@@ -87,3 +90,32 @@ def test_a_request_that_waits_can_still_be_answered(house: House) -> None:
     house.call("session.answer", {"sessionId": session, "waitingId": dialog["id"], "choice": yes})
     assert house.message(asked["message"]["id"], wait=60)["state"] == "answered"
     assert (house.project / "made").exists()
+
+
+def test_before_the_editor_can_say_that_the_text_is_in_the_box_it_is_still_ours(house: House) -> None:
+    _, session = house.ask("echo: warm")
+    folder = house.paths.session_dir(session)
+    editor = folder / "bin" / EDITOR_NAME
+    said = "printf 'editor claimed"
+    dying = editor.read_text().replace(said, f'mv "$dir" "{house.folder}/lost"; exit 0; {said}')
+    editor.unlink()
+    editor.write_text(dying)
+    editor.chmod(0o700)
+    assert house.ask("echo: one", session)[0] == "one"
+    assert (house.folder / "lost" / "outbox").exists()
+    assert house.ask("echo: two", session)[0] == "two"
+    assert first_tries(house) == ["echo: warm", "echo: one", "echo: two"]
+
+
+def test_what_is_in_the_box_is_ours_after_a_restart_of_the_supervisor(house: House) -> None:
+    _, session = house.ask("echo: warm")
+    pauses = Pauses(house)
+    pauses.hold("typed")
+    message = house.send("echo: one", session, wait=0)["message"]["id"]
+    pauses.reached("typed")
+    house.kill_supervisor()
+    pauses.release("typed")
+    lose(house, session)
+    house.start_supervisor()
+    assert house.message(message, wait=60)["reply"] == "one"
+    assert first_tries(house) == ["echo: warm", "echo: one"]
