@@ -75,7 +75,7 @@ class Stream:
         """The piece of text that a line brings, if it does."""
         try:
             line = decode(data)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        except (msgspec.DecodeError, UnicodeDecodeError):
             return None
         if not isinstance(line, dict) or line.get("type") != "stream_event" or line.get("parent_tool_use_id"):
             return None
@@ -108,7 +108,7 @@ def complaint(session_dir: Path) -> str | None:
     for data in reversed(lines):
         try:
             line = decode(data)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        except (msgspec.DecodeError, UnicodeDecodeError):
             continue
         if isinstance(line, dict) and line.get("type") == "result" and line.get("is_error"):
             errors = line.get("errors")

@@ -84,7 +84,7 @@ def decode(data: bytes) -> dict[str, Any] | None:
     """The line as a JSON object."""
     try:
         raw = lenient_json.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return None
     return raw if isinstance(raw, dict) else None
 
@@ -242,11 +242,8 @@ class TranscriptLine:
 
 def parse_transcript_line(data: bytes) -> TranscriptLine | None:
     """One line of a transcript; None when it is no JSON object."""
-    try:
-        raw = lenient_json.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return None
-    if not isinstance(raw, dict):
+    raw = decode(data)
+    if raw is None:
         return None
     place = _Place(
         at=_string(raw.get("timestamp")),

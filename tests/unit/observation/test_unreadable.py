@@ -52,6 +52,17 @@ def test_what_a_hook_is_said_to_have_written_is_put_aside(claude: Claude, put: C
     assert [text["delta"] for text in told(claude, "text")] == ["and so on"]
 
 
+def test_what_is_nested_too_deeply_costs_that_line(claude: Claude) -> None:
+    deep = '{"a":' + "[" * 5000 + "]" * 5000 + "}"
+    (claude.session.dir / "spool" / "900.0").write_text(deep)
+    (claude.session.dir / "hooks.log").write_text("hook PostToolUse 900.0\n")
+    Path(str(claude.session.record.transcript)).write_text(deep + "\n")
+    claude.hook("MessageDisplay", delta="and so on")
+    claude.read()
+    assert [aside["what"] for aside in told(claude, "quarantined")] == ["900.0"]
+    assert [text["delta"] for text in told(claude, "text")] == ["and so on"]
+
+
 def test_a_request_that_cannot_be_read_is_asked_at_the_terminal(claude: Claude) -> None:
     folder = claude.session.dir
     spool = folder / "spool" / "1.0"
