@@ -33,7 +33,7 @@ def mend(session: Session) -> bool:
     fill_directories(session)
     session.logs.begin_again()
     for permission in [known for known in session.permissions if not known.spool.exists()]:
-        session.drop_permission(permission)
+        session.lose_permission(permission)
     with session.change(durable=True):
         session.record.process = msgspec.structs.replace(session.record.process, stale=LOST)
         session.store.save_session(session.record)

@@ -83,6 +83,9 @@ class Session:
         self.given: set[str] = set()
         """What is being answered here: when it has gone, it has not expired."""
 
+        self.lost: set[str] = set()
+        """Requests whose files went with the folder: Claude asks on, with a dialog."""
+
         self.told: dict[str, str | None] = {record.asked: None} if record.asked is not None else {}
         """What was said to be waited for, and is: the id and the kind of each. Claude may show another one in between."""
 
@@ -283,13 +286,13 @@ class Session:
                     stop = self.record.intent.stop
                     ending = (stop.reason if stop is not None else None) or self.record.end_reason
                     reason = ending if target in _OVER else None
-                    lost = self.told[over] == "permission" and "folder_lost" in self.health
-                    why = expiry(over, reason or cause, self.interrupting, lost)
+                    why = expiry(over, reason or cause, self.interrupting, over in self.lost)
                     self.store.append(session_events.WaitingExpired(id=over, for_=self.told[over], cause=why), self.id)
             told = {known: kind for known, kind in self.told.items() if known not in gone}
             self.told = told | ({asked.id: asked.kind} if asked is not None and (news or asked.id in told) else {})
             for said in transition.told(self.record, before, cause, asked, news):
                 self.store.append(said, self.id)
+        self.lost.difference_update(gone)
         self.given.difference_update(gone)  # the same dialog, asked again, is another one
         self.services.log.info(
             "session_state", extra={"fields": {"session": self.id, "from": before, "to": target, "cause": cause}}
@@ -396,6 +399,11 @@ class Session:
         """A request was answered here or at the terminal; a hook that still waits is let go."""
         self.allowed = [*self.allowed, *([only] if only.given is not None else [])]
         self._drop([known for known in self.permissions if known.id == only.id])
+
+    def lose_permission(self, only: Permission) -> None:
+        """Nobody can answer it through its hook any more."""
+        self.lost.add(only.id)
+        self.drop_permission(only)
 
     def drop_permissions(self, agents: bool = False) -> None:
         """The turn is over, and with it what it has asked; with `agents`, all is over: a subagent in the background outlives
