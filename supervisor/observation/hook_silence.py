@@ -30,12 +30,13 @@ def refusals(session: Session) -> list[str]:
 
 def begin(session: Session) -> None:
     """It is ready, and no hook was heard."""
-    session.health.begin(NO_HOOKS)
     record, config = session.record, session.services.config()
     if record.remembered.hooks_off:
+        session.health.begin(NO_HOOKS)
         return
     found = deny_rules.translated(config.permissions.rules)
     with session.change():
+        session.health.begin(NO_HOOKS)
         record.remembered = msgspec.structs.replace(record.remembered, hooks_off=True)
         if found.rules and not hooks_off.expected(config.claude.args) and record.process.stale is None:
             record.process = msgspec.structs.replace(record.process, stale=STALE)

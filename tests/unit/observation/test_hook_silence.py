@@ -11,6 +11,7 @@ import pytest
 
 from shared import paths
 from shared.config import Config, PermissionRule, PermissionsConfig
+from shared.errors import StorageFailed
 from supervisor.observation import hook_silence
 from supervisor.session.session import Services, Session
 from supervisor.store.store import SessionRecord, Store
@@ -42,3 +43,18 @@ def test_a_session_whose_hooks_are_off_says_it_once_and_gets_a_process_with_the_
     assert hook_silence.refusals(session) == ["Bash(touch*)"]
     hook_silence.end(session)
     assert hook_silence.refusals(session) == []
+
+
+def test_what_the_database_refuses_is_said_once_it_takes_words_again(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise StorageFailed("The disk is full.")
+
+    with monkeypatch.context() as full, pytest.raises(StorageFailed):
+        full.setattr(session.store, "append", refuse)
+        hook_silence.begin(session)
+    assert hook_silence.NO_HOOKS not in session.health  # or it would not be looked at again
+    hook_silence.begin(session)
+    assert session.health.worst == hook_silence.NO_HOOKS
+    assert session.record.process.stale == "hooks_off"
