@@ -39,7 +39,7 @@ _URL = re.compile(r"^https?\*?://([\w.-]+)(?:[/:*].*)?$")
 
 @dataclass(frozen=True)
 class Translated:
-    """Claude's rules, and ours that have no such form."""
+    """Claude's rules, and ours that have no such form, or not for every tool that they are about."""
 
     rules: list[str]
     left: list[PermissionRule]
@@ -51,9 +51,9 @@ def translated(rules: Sequence[PermissionRule]) -> Translated:
     left: list[PermissionRule] = []
     for rule in rules:
         if rule.answer == "deny":
-            forms = [form for tool in _tools(rule.tool) for form in _forms(tool, rule.pattern)]
-            found += forms
-            if not forms:
+            forms = [_forms(tool, rule.pattern) for tool in _tools(rule.tool)]
+            found += itertools.chain(*forms)
+            if not forms or not all(forms):
                 left.append(rule)
     return Translated(list(dict.fromkeys(found)), left)
 

@@ -43,6 +43,13 @@ def test_what_has_no_form_is_named_and_what_allows_is_none() -> None:
     assert (found.rules, found.left) == ([], odd)
 
 
+def test_what_has_a_form_for_some_of_its_tools_only_is_named_too() -> None:
+    rule = deny("*", "*secret*")
+    found = translated([rule])
+    assert {"Bash(*secret*)", "Read(//**/*secret*)"} <= set(found.rules)
+    assert found.left == [rule]  # a search, an agent and an MCP server are asked without it
+
+
 def test_everything_is_every_tool() -> None:
     rules = translated([deny("*")]).rules
     assert {"Bash", "Read", "Edit", "Write", "WebFetch", "mcp__*"} <= set(rules)
