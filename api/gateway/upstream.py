@@ -2,8 +2,8 @@
 
 What must not regress: before a connection stands nothing was done (503, `node_unreachable`); once a request that acts may have
 been read, its failure is "unknown" (504, `outcome_unknown`) and never "failed"; the one repeat that is made here, when a kept
-connection turns out to be dead, goes to the same node with the same key. A link that was cut is noticed by the
-kernel's keep-alive.
+connection turns out to be dead, goes to the same node with the same key, and when it finds nobody, that says nothing of
+the first try. A link that was cut is noticed by the kernel's keep-alive.
 """
 
 from __future__ import annotations
@@ -119,10 +119,12 @@ class Upstream:
         self._lock = threading.Lock()
         self._kept: dict[Address, Kept] = {}
         self._asking: set[http.client.HTTPConnection] = set()
+        self._closed = False
 
     def close(self) -> None:
         """End what still waits for a node: it is told that nobody knows, before this process goes."""
         with self._lock:
+            self._closed = True
             asking = list(self._asking)
         for connection in asking:
             if connection.sock is not None:
@@ -144,14 +146,15 @@ class Upstream:
         told = {EXPECT_HEADER: node.id, **headers} if node.id else dict(headers)
         kept = self._of(node.address)
         connection = kept.take()
+        tried = connection is not None  # and the node may have read it: then nothing that follows says that nothing was done
         if connection is not None:
-            with suppress(ConnectionError, http.client.RemoteDisconnected):
+            with suppress(ConnectionError):
                 return self._ask(kept, connection, node, method, target, told, body, timeout, acts, again=True)
         try:
             connection = kept.fresh(timeout)
         except OSError as error:
-            raise away(node, str(error)) from None
-        return self._ask(kept, connection, node, method, target, told, body, timeout, acts, again=False)
+            raise _failed(node, error, unknown=acts and tried) from None
+        return self._ask(kept, connection, node, method, target, told, body, timeout, acts, tried=tried)
 
     def _ask(
         self,
@@ -165,7 +168,8 @@ class Upstream:
         timeout: float,
         acts: bool,
         *,
-        again: bool,
+        again: bool = False,
+        tried: bool = False,
     ) -> Reply:
         assert connection.sock is not None
         connection.sock.settimeout(timeout)
@@ -176,15 +180,15 @@ class Upstream:
             response = connection.getresponse()
         except (OSError, http.client.HTTPException) as error:
             connection.close()
-            if again and isinstance(error, ConnectionError):
+            if again and isinstance(error, ConnectionError) and not self._closed:
                 raise
-            raise _unknown(node, error) if acts else away(node, str(error) or type(error).__name__) from None
+            raise _failed(node, error, unknown=acts) from None
         finally:
             with self._lock:
                 self._asking.discard(connection)
         if response.status == 421:
             connection.close()
-            raise away(node, "another node is at its address")
+            raise _failed(node, OSError("another node is at its address"), unknown=acts and tried)
         return Reply(kept, connection, response)
 
     def _of(self, address: Address) -> Kept:
@@ -251,9 +255,12 @@ def context(ca_file: str | None) -> ssl.SSLContext:
     return ssl.create_default_context(cafile=ca_file)
 
 
-def _unknown(node: Node, error: Exception) -> DeadlineExceeded:
+def _failed(node: Node, error: Exception, *, unknown: bool) -> Unavailable | DeadlineExceeded:
+    """What is raised for a request that was not answered. `unknown`: whether it may have been carried out."""
+    if not unknown:
+        return away(node, str(error) or type(error).__name__)
     return DeadlineExceeded(
-        f"The node {node.name} did not answer ({error or type(error).__name__}); it is not known whether it has taken this. "
+        f"The node {node.name} did not answer ({str(error) or type(error).__name__}); it is not known whether it has taken this. "
         "Send it again with the same request id: nothing is done twice.",
         code="outcome_unknown",
         data={"node": node.name, "retryAfter": 1},

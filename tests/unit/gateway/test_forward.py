@@ -11,7 +11,7 @@ import pytest
 
 from api.reference import calls
 from shared.access.tokens import Keyring
-from tests.gateway_double import Gateway, HangUp, Node
+from tests.gateway_double import Gateway, HangUp, Node, nobody
 
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
 
@@ -137,6 +137,37 @@ def test_a_kept_connection_that_died_is_no_failure(ask: Gateway, two: Node) -> N
         for connection in kept._idle:
             connection.sock.shutdown(2)
     assert send(ask, f"n2~{session}", "b", wait=1).status_code == 200
+
+
+@pytest.mark.parametrize("there", ["nobody", "another"])
+def test_a_repeat_that_finds_no_node_does_not_say_that_nothing_was_done(
+    ask: Gateway, one: Node, two: Node, there: str
+) -> None:
+    session = two.supervisor.add_session()["id"]
+    ask("GET", f"/api/sessions/n2~{session}")  # the connection is kept from here
+    kept = ask.gateway.upstream._of(ask.gateway.nodes.get("n2").address)
+
+    def done(path: str) -> None:
+        kept._address = upstream_at(ask, nobody() if there == "nobody" else one.port).address
+        raise HangUp
+
+    two.after = done
+    answer = send(ask, f"n2~{session}")
+
+    assert (answer.status_code, answer.json["code"]) == (504, "outcome_unknown"), answer.text
+    assert len(two.supervisor.messages) == 1
+    assert one.supervisor.messages == {}
+
+
+def test_what_waits_when_the_gateway_ends_is_unknown_and_not_sent_again(ask: Gateway, two: Node) -> None:
+    session = two.supervisor.add_session()["id"]
+    ask("GET", f"/api/sessions/n2~{session}")  # the connection is kept from here
+    two.before = lambda path: ask.gateway.upstream.close() if path.endswith("/messages") else None
+
+    answer = send(ask, f"n2~{session}")
+
+    assert (answer.status_code, answer.json["code"]) == (504, "outcome_unknown"), answer.text
+    assert [path for method, path, _ in two.asked if method == "POST"] == [f"/api/sessions/{session}/messages"]
 
 
 def test_another_node_at_the_address_does_nothing(ask: Gateway, one: Node, two: Node) -> None:
