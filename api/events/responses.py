@@ -5,7 +5,6 @@ It ends within RECHECK_SECONDS of the moment at which the token that opened it s
 
 from __future__ import annotations
 
-import select
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -14,6 +13,7 @@ from flask import Response, request
 
 from api.context import Api
 from api.events.reader import Position
+from api.http.sockets import readable
 from api.inbox import Inbox
 from shared.errors import Unavailable
 
@@ -110,8 +110,7 @@ def _watch(connection: socket.socket | None) -> Gone:
         if connection is None:
             return False
         try:
-            readable, _, _ = select.select([connection], [], [], 0)
-            return bool(readable) and not connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+            return readable(connection) and not connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
         except (OSError, ValueError):
             return True
 

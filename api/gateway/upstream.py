@@ -9,7 +9,6 @@ the first try. A link that was cut is noticed by the kernel's keep-alive.
 from __future__ import annotations
 
 import http.client
-import select
 import socket
 import ssl
 import threading
@@ -21,6 +20,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from api.gateway.nodes import Address, Answer, Node, away
+from api.http.sockets import readable
 from shared.access.persons import EXPECT_HEADER
 from shared.errors import DeadlineExceeded, Unavailable
 
@@ -93,7 +93,7 @@ class Kept:
                 if not self._idle:
                     return None
                 connection = self._idle.pop()
-            if connection.sock is not None and not select.select([connection.sock], [], [], 0)[0]:
+            if connection.sock is not None and not readable(connection.sock):
                 return connection
             connection.close()
 
