@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as NotInTime
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, zip_longest
 from typing import Any, Literal
 
@@ -68,14 +68,16 @@ def gather(
     there, identity = gateway(), g.identity
     seconds = max(LONG_SECONDS if path in _LONG else 0.0, there.nodes.file.timeout_seconds)
     nodes = [node for node in there.nodes.all() if pages is None or node.name in pages]
+    wanted = {node.name: _page(query, pages, node) for node in nodes}
     asked = {
-        node.name: _pool.submit(_ask, there, node, path, _page(query, pages, node), identity, seconds)
+        node.name: _pool.submit(_ask, there, node, path, wanted[node.name], identity, seconds)
         for node in nodes
         if node.state == "ok"
     }
     end = time.monotonic() + seconds
     parts = [
-        _part(there, node, asked.get(node.name), (path, *sorted(query.items()), identity), end, keep) for node in nodes
+        _part(there, node, asked.get(node.name), (path, *sorted(wanted[node.name].items()), identity), end, keep)
+        for node in nodes
     ]
     told = [part for part in parts if part.state == "ok"]
     if (
@@ -145,7 +147,14 @@ def merged(path: str, parts: list[Part]) -> dict[str, Any]:
     said = [(part.node.name, part.tree) for part in parts if part.body is not None and part.status == 200]
     pages = {node: tree["next"] for node, tree in said if isinstance(tree.get("next"), str)}
     further = {"next": cursor.further(pages)} if any("next" in tree for _, tree in said) else {}
-    return {"success": True, **further, **_MERGES[path](said), "nodes": [part.view() for part in parts]}
+    return {"success": True, **further, **_MERGES[path](said), "nodes": [_named(part) for part in parts]}
+
+
+def _named(part: Part) -> dict[str, Any]:
+    """The node of this part; what it refused is not in the list, and that is said."""
+    if part.state == "ok" and part.status != 200:
+        part = replace(part, state="unreachable", body=None, reason=f"It refused: {refusal(part).message}")
+    return part.view()
 
 
 Said = list[tuple[str, dict[str, Any]]]

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from api.gateway.scatter import LISTS, Part, exposition
+from shared.errors import Forbidden
 from tests.gateway_double import Gateway, Node
 
 
@@ -66,6 +67,36 @@ def test_pages_of_a_list_go_on_at_each_node(
     rest = ask("GET", "/api/sessions?limit=1&after=n1:1.x").json
     assert ([view["id"] for view in rest["sessions"]], rest["next"]) == ([f"n1~{views[1]['id']}"], None)
     assert ask("GET", "/api/sessions?after=1").status_code == 400
+
+
+def test_another_page_does_not_stand_in_for_one_that_cannot_be_had(
+    ask: Gateway, one: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    views = [one.supervisor.add_session() for _ in range(2)]
+    pages = {None: {"sessions": views[:1], "next": "1.x"}, "1.x": {"sessions": views[1:], "next": None}}
+    monkeypatch.setattr(one.supervisor, "op_session_list", lambda asked: pages[asked.after])
+    assert ask("GET", "/api/sessions?limit=1").json["next"] == "n1:1.x"
+    one.stop()
+
+    rest = ask("GET", "/api/sessions?limit=1&after=n1:1.x")
+
+    assert (rest.json["sessions"], rest.json.get("next")) == ([], None)
+    assert states(rest) == {"n1": "unreachable"}
+    again = ask("GET", "/api/sessions?limit=1").json
+    assert ([view["id"] for view in again["sessions"]], again["next"]) == ([f"n1~{views[0]['id']}"], "n1:1.x")
+
+
+def test_a_node_that_refuses_its_part_is_not_told_as_if_it_had_nothing(
+    ask: Gateway, one: Node, two: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one.supervisor.add_session()
+    monkeypatch.setitem(two.supervisor.fail, "session.list", Forbidden("Not for you."))
+
+    answer = ask("GET", "/api/sessions")
+
+    assert (answer.status_code, len(answer.json["sessions"])) == (200, 1)
+    assert states(answer) == {"n1": "ok", "n2": "unreachable"}
+    assert "Not for you." in answer.json["nodes"][1]["reason"]
 
 
 def test_a_refusal_of_all_is_a_refusal(ask: Gateway) -> None:
