@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import quote
 
 from flask import Flask, Response, current_app, g, request
 
@@ -160,7 +159,7 @@ def _wait(asked: dict[str, Any], path: str) -> float:
     """How long the node may be held, in seconds."""
     default = api().config.api.wait_seconds if path == "/api/chat" else 0.0
     try:
-        return min(float(asked.get("wait", default) or 0.0), requests.MAX_WAIT_SECONDS)
+        return max(0.0, min(float(asked.get("wait", default) or 0.0), requests.MAX_WAIT_SECONDS))  # NaN is 0, too
     except (TypeError, ValueError):
         return 0.0  # the node refuses it
 
@@ -175,7 +174,7 @@ def locate(id: str) -> tuple[Node, str]:
     if known is not None:
         return there.nodes.get(known), id
     kind = "messages" if id.startswith("m_") else "sessions"
-    parts = scatter.gather(f"/api/{kind}/{quote(id, safe='')}", {}, keep=False, refuse=False)
+    parts = scatter.gather(f"/api/{kind}/{id}", {}, keep=False, refuse=False)
     owners = [part.node for part in parts if part.status == 200 and part.body is not None]
     if owners:
         there.located.note(id.lower(), owners[0].name)
@@ -187,7 +186,9 @@ def locate(id: str) -> tuple[Node, str]:
             code="node_unreachable",
             data={"nodes": missing, "retryAfter": 2},
         )
-    raise NotFound("Message not found." if kind == "messages" else "Session not found.")
+    if kind == "messages":
+        raise NotFound("Message not found.", code="message_not_found")
+    raise NotFound("Session not found.", code="session_not_found")
 
 
 # -- to a node that is chosen ----------------------------------------------------------------------------------------------
@@ -319,7 +320,7 @@ def ticket() -> Response:
         node, inner = locate(wish.session or "")
         session = (wish.session or "").lower()
         if scatter.missing(node, f"/api/sessions/{inner}"):
-            raise NotFound("Session not found.")
+            raise NotFound("Session not found.", code="session_not_found")
     if wish.mode == "write":
         need("admin")
     secret = tickets.tickets().issue(g.identity, wish.mode, session)

@@ -63,7 +63,17 @@ def test_a_bare_id_is_looked_for_at_all(ask: Gateway, two: Node) -> None:
     message = send(ask, session, wait=1)
     assert message.json["sessionId"] == f"n2~{session}"
     assert ask("GET", f"/api/messages/{message.json['messageId'].partition('~')[2]}").status_code == 200
-    assert ask("GET", f"/api/sessions/{UNKNOWN}").status_code == 404
+    unknown = ask("GET", f"/api/sessions/{UNKNOWN}")
+    assert (unknown.status_code, unknown.json["code"]) == (404, "session_not_found")
+    assert ask("GET", "/api/messages/m_unknown").json["code"] == "message_not_found"
+
+
+@pytest.mark.parametrize("wait", ["nan", "x", "-1"])
+def test_a_wait_that_is_none_is_refused_by_the_node(ask: Gateway, two: Node, wait: str) -> None:
+    session = two.supervisor.add_session()["id"]
+    message = send(ask, f"n2~{session}", wait=1).json["messageId"]
+    answer = ask("GET", f"/api/messages/{message}?wait={wait}")
+    assert (answer.status_code, answer.json["code"]) == (400, "invalid_field"), answer.text
 
 
 def test_a_bare_id_may_be_at_a_node_that_is_away(ask: Gateway, two: Node) -> None:
