@@ -119,9 +119,13 @@ def addresses(file: NodesFile, base: Path, lookup: Callable[[str, int], Iterable
     found: list[Address] = []
     for entry in file.nodes:
         url = (entry.url or entry.dns or "").rstrip("/")
-        parts = urlsplit(url)
         named = entry.url is not None and entry.name is not None and entry.dns is None
-        if parts.scheme not in ("http", "https") or not parts.hostname or not (named or entry.url is None):
+        try:
+            parts = urlsplit(url)
+            host, port = parts.hostname, parts.port or (443 if parts.scheme == "https" else 80)
+        except ValueError:
+            host = None
+        if not host or parts.scheme not in ("http", "https") or not (named or entry.url is None):
             raise InvalidRequest(
                 "A node has `name`, `url` and `token_file`, or `dns` and `token_file`; both are http(s) addresses.",
                 code="invalid_nodes",
@@ -132,8 +136,7 @@ def addresses(file: NodesFile, base: Path, lookup: Callable[[str, int], Iterable
         if entry.dns is None:
             found.append(one)
             continue
-        port = parts.port or (443 if parts.scheme == "https" else 80)
-        found += [replace(one, host=entry.host or "localhost", at=ip) for ip in lookup(parts.hostname, port)]
+        found += [replace(one, host=entry.host or "localhost", at=ip) for ip in lookup(host, port)]
     return found
 
 
@@ -141,7 +144,7 @@ def look_up(host: str, port: int) -> list[str]:
     """The addresses behind a name; none when it leads nowhere now."""
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except OSError:
+    except (OSError, UnicodeError):
         return []
     return sorted({str(info[4][0]) for info in found})
 
@@ -268,7 +271,7 @@ class Nodes:
     def _ask(self, address: Address) -> Answer | str:
         try:
             return self._probe(address)
-        except (OSError, Unavailable, InvalidRequest) as error:
+        except (OSError, ValueError, Unavailable, InvalidRequest) as error:  # a host or a token that no request can carry
             return str(error) or type(error).__name__
 
 

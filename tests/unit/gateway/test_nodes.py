@@ -57,7 +57,8 @@ def test_a_name_that_cannot_stand_in_an_id_is_refused() -> None:
 
 @pytest.mark.parametrize(
     "text", ["nodes: [{name: N1, url: 'http://x', token_file: t}]", "nodes: [{url: 'http://x', token_file: t}]",
-             "nodes: [{name: a, url: 'ftp://x', token_file: t}]", "nodes: [{dns: nodes, token_file: t}]", "nodes: 5"]
+             "nodes: [{name: a, url: 'ftp://x', token_file: t}]", "nodes: [{dns: nodes, token_file: t}]", "nodes: 5",
+             "nodes: [{name: a, url: 'http://x:99999', token_file: t}]", "nodes: [{dns: 'http://[::1', token_file: t}]"]
 )  # fmt: skip
 def test_a_file_that_does_not_fit_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "nodes.yaml").write_text(text)
@@ -102,9 +103,18 @@ def test_a_node_that_moves_is_found_and_a_bad_file_changes_nothing(ask: Gateway,
     ask.write(one, two)
     ask.gateway.nodes.look()
     assert ask("GET", f"/api/sessions/n2~{session}").status_code == 200
-    (ask.paths.home / "nodes.yaml").write_text("nodes: [")
+    for text in ("nodes: [", f"nodes: [{{name: n2, url: 'http://127.0.0.1:{two.port}0', token_file: n2.token}}]"):
+        (ask.paths.home / "nodes.yaml").write_text(text)
+        ask.gateway.nodes.look()
+        assert ask("GET", f"/api/sessions/n2~{session}").status_code == 200
+
+
+def test_a_token_that_no_request_can_carry_is_told_of_its_node_and_stops_nothing(
+    ask: Gateway, one: Double, two: Double
+) -> None:
+    (ask.paths.home / "n2.token").write_text("two\nlines")
     ask.gateway.nodes.look()
-    assert ask("GET", f"/api/sessions/n2~{session}").status_code == 200
+    assert {node.name: node.state for node in ask.gateway.nodes.all()} == {"n1": "ok", "n2": "unreachable"}
 
 
 def test_two_of_one_name_are_refused_at_the_gateway(ask: Gateway, one: Double, two: Double) -> None:
