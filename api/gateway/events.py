@@ -12,6 +12,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -115,14 +116,15 @@ class Merged:
         """The nodes that do not answer now."""
         return [node for node in self._nodes.all() if node.state != "ok"]
 
-    def replay(self, name: str, place: Place, until: int) -> list[Event | Frame]:
-        """The events of a node behind this place, up to number `until`, and the gaps that it declares. Raise PilotlightError."""
+    def replay(self, name: str, place: Place, until: int) -> Iterator[Event | Frame]:
+        """The events of a node behind this place, up to number `until`, and the gaps that it declares; what is fetched is
+        passed on as it comes, since a journal may be long. Raise PilotlightError."""
         with self._lock:
             one = self._followed.get(name)
             kept = list(one.events) if one is not None and place.epoch in (None, one.epoch) else []
         if kept and kept[0].seq <= place.seq + 1:
-            return [event for event in kept if place.seq < event.seq <= until]
-        return list(self._fetch(name, place, until))
+            return (event for event in kept if place.seq < event.seq <= until)
+        return self._fetch(name, place, until)
 
     def _fetch(self, name: str, place: Place, until: int) -> Iterator[Event | Frame]:
         node = self._nodes.get(name)
@@ -182,6 +184,8 @@ class Merged:
                 one.reply = self._open(node, since, STREAM_SECONDS)
                 try:
                     for frame in frames(one.reply.lines()):
+                        if not self._wanted(one):  # it came to stand when the last reader had left
+                            break
                         self._take(one, frame)
                 finally:
                     one.reply.close()
@@ -311,15 +315,12 @@ class Reader:
         place = self._places[name]
         if place.epoch in (None, epoch) and place.seq >= until:
             return
-        try:
-            found = self._source.replay(name, place, until)
-        except PilotlightError:
-            return
-        for one in found:
-            if isinstance(one, Frame):
-                yield from self._gap(gap(one, name))
-            elif one.seq > self._places[name].seq or self._places[name].loose:
-                yield from self._show(one)
+        with suppress(PilotlightError):
+            for one in self._source.replay(name, place, until):
+                if isinstance(one, Frame):
+                    yield from self._gap(gap(one, name))
+                elif one.seq > self._places[name].seq or self._places[name].loose:
+                    yield from self._show(one)
 
     def _gap(self, event: Event) -> Iterator[str]:
         self._places[event.node] = Place(0, event.epoch, loose=True)

@@ -7,12 +7,13 @@ import queue
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from api.gateway import cursor
 from api.gateway.cursor import Place
+from api.gateway.events import Frame, Merged, decoded
 from shared.errors import InvalidRequest
 from tests.gateway_double import Gateway, Node
 from tests.harness import until
@@ -119,6 +120,46 @@ def test_what_the_gateway_does_not_keep_is_fetched_from_the_node(ask: Gateway, o
         one.publish("state", None, n=n)
     heard = listen("?since=n1:e-n1:2")
     assert [heard.next()[1]["data"]["n"] for _ in range(3)] == [2, 3, 4]
+
+
+def test_what_is_fetched_is_passed_on_as_it_comes(ask: Gateway, one: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A journal may be longer than what a gateway can hold."""
+    for n in range(5):
+        one.publish("state", None, n=n)
+    read: list[int] = []
+
+    def counted(frame: Frame, node: str) -> Any:
+        read.append(frame.seq)
+        return decoded(frame, node)
+
+    monkeypatch.setattr("api.gateway.events.decoded", counted)
+    source = cast(Merged, ask.feed)
+    found = source.replay("n1", Place(0, "e-n1"), 5)
+    assert [next(found).data["n"], next(found).data["n"], read] == [0, 1, [1, 2]]
+    assert [event.data["n"] for event in found] == [2, 3, 4]
+
+
+def test_a_journal_that_comes_to_stand_when_the_last_reader_has_left_is_not_followed(
+    ask: Gateway, one: Node, two: Node
+) -> None:
+    source = cast(Merged, ask.feed)
+    opening, left = threading.Event(), threading.Event()
+
+    def wait(path: str) -> None:
+        if path == "/api/events":
+            opening.set()
+            assert left.wait(PATIENCE)
+
+    one.before = wait
+    inbox = source.join()
+    assert opening.wait(PATIENCE)
+    source.leave(inbox)
+    until(lambda: not source._followed, "nobody is followed")
+    left.set()
+    until(
+        lambda: "pilotlight-n1" not in {thread.name for thread in threading.enumerate()},
+        "the thread of its journal has ended",
+    )
 
 
 def test_a_gap_is_declared_with_the_name_of_its_node(ask: Gateway, one: Node, listen: Any) -> None:
