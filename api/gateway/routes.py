@@ -259,16 +259,22 @@ def listed() -> Response:
 @public
 def link(token: str) -> Response:
     """A link in a notification: of the node that knows it."""
-    refused: Response | None = None
+    refused, missing = None, []
     for node in gateway().nodes.all():
-        if node.state == "ok":
-            g.identity = None
-            response = forward_link(node, token)
-            if response.status_code != 404:
-                return response
-            refused = response
-    if refused is None:
-        raise Unavailable("No node answers now.", code="node_unreachable", data={"retryAfter": 2})
+        try:
+            response = forward_link(gateway().nodes.get(node.name), token)
+        except (Conflict, Unavailable):
+            missing.append(node.name)
+            continue
+        if response.status_code != 404:
+            return response
+        refused = response
+    if missing or refused is None:
+        raise Unavailable(
+            f"No node that answers knows this link, and {', '.join(missing) or 'the others'} cannot be asked now.",
+            code="node_unreachable",
+            data={"nodes": missing, "retryAfter": 2},
+        )
     return refused
 
 

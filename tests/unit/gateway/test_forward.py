@@ -180,6 +180,19 @@ def test_what_waits_when_the_gateway_ends_is_unknown_and_not_sent_again(ask: Gat
     assert [path for method, path, _ in two.asked if method == "POST"] == [f"/api/sessions/{session}/messages"]
 
 
+def test_a_link_is_that_of_the_node_that_knows_it(ask: Gateway, one: Node, two: Node) -> None:
+    def use(token: str) -> Any:
+        return ask.http.post(f"/api/notifications/links/{token}", json={})
+
+    assert (use("good").status_code, use("other").status_code) == (200, 404)
+    two.stop()
+    answer = use("other")
+    assert (answer.status_code, answer.json["code"], answer.json["data"]["nodes"]) == (503, "node_unreachable", ["n2"])
+    ask.gateway.nodes.look()
+    assert use("other").status_code == 503
+    assert use("good").status_code == 200
+
+
 def test_another_node_at_the_address_does_nothing(ask: Gateway, one: Node, two: Node) -> None:
     session = two.supervisor.add_session()["id"]
     one.supervisor.sessions[session] = {**two.supervisor.sessions[session]}
