@@ -14,15 +14,12 @@ from shared.errors import Busy
 
 @dataclass(frozen=True)
 class Room:
-    """What a node can take: places that are free, whether it has the project, whether it takes no more, whether it has seen
-    the key of this request."""
+    """What a node can take: places that are free (none while it is full or drained), and whether it has the project."""
 
     node: str
     free: int
     of: int
     has_project: bool = False
-    draining: bool = False
-    knows_key: bool = False
 
 
 @dataclass(frozen=True)
@@ -35,12 +32,9 @@ class Choice:
 
 def choose(rooms: Sequence[Room]) -> Choice:
     """The node for a session that nobody has said a node for. Raise Busy when none can take it."""
-    for room in rooms:
-        if room.knows_key:
-            return Choice(room.node, f"{room.node} has had this request before")
-    open_ = [room for room in rooms if room.free > 0 and not room.draining]
+    open_ = [room for room in rooms if room.free > 0]
     if not open_:
-        told = ", ".join(f"{room.node} is {'drained' if room.draining else 'full'}" for room in rooms)
+        told = ", ".join(f"{room.node} is full or drained" for room in rooms)
         raise Busy(
             f"No node can take a new session now: {told or 'none answers'}.", code="no_room", data={"retryAfter": 5}
         )
