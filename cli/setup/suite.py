@@ -16,7 +16,7 @@ import sys
 import time
 from collections.abc import Mapping
 
-from cli.setup import axe, chromium, generators
+from cli.setup import axe, chromium, generators, promtool
 from cli.setup.bootstrap import ROOT, exclusive
 from cli.setup.claude import install
 from cli.setup.progress import StepFailed
@@ -42,6 +42,7 @@ def main(arguments: list[str]) -> int:
             chromium.ensure(ROOT / ".state" / "setup.log")
             axe.ensure(ROOT / ".state" / "setup.log")
             generators.ensure(ROOT / ".state" / "setup.log")
+            promtool.ensure(ROOT / ".state" / "setup.log")
     except StepFailed as failure:
         print(f"pilotlight: {failure}", file=sys.stderr)
         return 1

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import subprocess
 from collections.abc import Iterator
 from typing import Any
@@ -13,6 +12,7 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from api.routes import prometheus
+from cli.setup import promtool
 from supervisor.pool.metrics import COUNTERS, STEPS
 from supervisor.state.states import State
 from tests.harness import ROOT
@@ -81,9 +81,9 @@ def test_every_alert_says_what_to_do_and_is_tried() -> None:
 
 
 def test_the_alerts_fire_on_a_sick_pilotlight_and_not_on_a_well_one() -> None:
-    """By Prometheus's own tool, where it is installed (`apt-get install prometheus`)."""
-    promtool = shutil.which("promtool")
+    """By Prometheus's own tool."""
+    program = promtool.find()
+    assert program is not None, f"promtool is missing: ./test fetches it, or {promtool.VARIABLE} names one."
     for words in (["check", "config", "--syntax-only", "prometheus.yml"], ["test", "rules", "alerts_test.yml"]):
-        if promtool is not None:
-            made = subprocess.run([promtool, *words], cwd=FOLDER, capture_output=True, text=True, timeout=60)
-            assert made.returncode == 0, made.stdout + made.stderr
+        made = subprocess.run([program, *words], cwd=FOLDER, capture_output=True, text=True, timeout=60)
+        assert made.returncode == 0, made.stdout + made.stderr
