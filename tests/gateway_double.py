@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 import socket
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from shared import paths as places
 from shared.access.tokens import Keyring
 from shared.bus.messages import Event
 from tests.api_double import FakeSupervisor
+from tests.harness import PATIENCE
 
 
 class LiveFeed:
@@ -109,6 +111,22 @@ class Node:
             self._server.shutdown()
             self._server.server_close()
             self._server = None
+
+    @contextmanager
+    def silent(self, path: str = "") -> Iterator[None]:
+        """Whoever asks it for what ends with `path` is not answered before the end of this."""
+        over = threading.Event()
+
+        def wait(asked: str) -> None:
+            if asked.endswith(path):
+                over.wait(PATIENCE)
+
+        self.before = wait
+        try:
+            yield
+        finally:
+            over.set()
+            self.before = lambda path: None
 
     def publish(self, kind: str, session: str | None = None, **data: Any) -> Event:
         """An event, in the journal and live."""

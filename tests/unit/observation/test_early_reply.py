@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -134,10 +135,10 @@ def test_a_hook_of_somebodys_may_have_claude_go_on(claude: Claude, why: str) -> 
     if why == "earlier-process":
         session.record.generation += 1
     if why in ("changed", "local"):
-        time.sleep(0.01)
         file = project / ("settings.json" if why == "changed" else ".claude/settings.local.json")
         file.parent.mkdir(exist_ok=True)
         file.write_text("{}")
+        os.utime(file, (time.time() + 1,) * 2)  # behind the list, however soon it follows
     message: MessageRecord = claude.begin("m")
     message.generation = session.record.generation
     reply(claude)
