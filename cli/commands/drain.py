@@ -119,12 +119,16 @@ def until_asleep(
     end = clock() + timeout
     while True:
         awake = [session for session in place.sessions() if session["state"] not in ASLEEP]
-        for session in awake:
-            if session["state"] == "idle":
-                try:
-                    place.hibernate(session["id"])
-                except (Conflict, Busy, NotFound, Unavailable):
-                    continue  # it has begun a turn, or has something planned: it is looked at again
+        awake = [session for session in awake if session["state"] != "idle" or not _hibernated(place, session["id"])]
         if not awake or clock() >= end:
             return awake
         pause(LOOK_SECONDS)
+
+
+def _hibernated(place: Place, session: str) -> bool:
+    """Whether it sleeps now; one that has begun a turn, or has something planned, is looked at again."""
+    try:
+        place.hibernate(session)
+    except (Conflict, Busy, NotFound, Unavailable):
+        return False
+    return True

@@ -49,6 +49,12 @@ def test_what_still_works_is_named() -> None:
     assert [session["id"] for session in until_asleep(place, 20, lambda: float(next(now)), lambda _: None)] == ["turn"]
 
 
+def test_what_was_put_to_sleep_in_the_last_moment_is_not_named() -> None:
+    place = Three(turn=1000)
+    assert [session["id"] for session in until_asleep(place, 0, lambda: 0.0, lambda _: None)] == ["turn", "planned"]
+    assert place.states["rest"] == "hibernated"
+
+
 @pytest.fixture
 def gateway(tmp_path: Path) -> Iterator[tuple[Gateway, Node]]:
     node = Node(tmp_path, "n1")
