@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from shared.errors import NotFound
 NAMES = ("supervisor", "api")
 LOOK_SECONDS = 0.3
 _TAIL_BYTES = 1 << 20
-_OWN = ("at", "time", "ts", "level", "logger", "event", "message")
+_OWN = ("at", "level", "logger", "event")
 
 
 @click.command()
@@ -34,40 +34,47 @@ def logs(app: App, which: str | None, lines: int, following: bool, as_json: bool
     files = [app.paths.log_dir / f"{name}.log" for name in ([which] if which else NAMES)]
     if not any(file.is_file() for file in files):
         raise NotFound(f"There are no logs in {app.paths.log_dir} yet.", code="no_logs")
-    places = {file: file.stat().st_size if file.is_file() else 0 for file in files}
-    found = [entry for file in files for entry in _entries(file, max(0, places[file] - _TAIL_BYTES), places[file])]
+    places: dict[Path, int] = {}
+    found: list[tuple[str, dict[str, Any]]] = []
+    for file in files:
+        told, places[file] = entries(file, max(0, _size(file) - _TAIL_BYTES))
+        found += [(file.stem, entry) for entry in told]
     for name, entry in sorted(found, key=lambda item: _moment(item[1]))[-lines:]:
         _print(name, entry, as_json)
     while following:
         time.sleep(LOOK_SECONDS)
         for file in files:
-            size = file.stat().st_size if file.is_file() else 0
-            since = places[file] if size >= places[file] else 0  # it was rotated
-            for name, entry in _entries(file, since, size):
-                _print(name, entry, as_json)
-            places[file] = size
+            rotated = _size(file) < places[file]
+            told, places[file] = entries(file, 0 if rotated else places[file])
+            for entry in told:
+                _print(file.stem, entry, as_json)
 
 
-def _entries(file: Path, since: int, until: int) -> Iterator[tuple[str, dict[str, Any]]]:
-    if until <= since:
-        return
-    with file.open("rb") as opened:
-        opened.seek(since)
-        data = opened.read(until - since)
-    for line in data.splitlines():
-        try:
+def entries(file: Path, since: int) -> tuple[list[dict[str, Any]], int]:
+    """The whole lines from this place on, and where they end: half a line is told when it is whole."""
+    try:
+        with file.open("rb") as opened:
+            opened.seek(since)
+            data = opened.read()
+    except FileNotFoundError:
+        return [], 0
+    whole = data[: data.rfind(b"\n") + 1]
+    found = []
+    for line in whole.splitlines():
+        with suppress(msgspec.DecodeError):  # half a line, at the beginning of the stretch
             entry = msgspec.json.decode(line)
-        except msgspec.DecodeError:
-            continue  # half a line, at the beginning of a stretch
-        if isinstance(entry, dict):
-            yield file.stem, entry
+            found += [entry] if isinstance(entry, dict) else []
+    return found, since + len(whole)
+
+
+def _size(file: Path) -> int:
+    return file.stat().st_size if file.is_file() else 0
 
 
 def _moment(entry: dict[str, Any]) -> float:
-    at = next((entry[name] for name in ("at", "time", "ts") if name in entry), 0)
     try:
-        return datetime.fromisoformat(at).timestamp() if isinstance(at, str) else float(at)
-    except (TypeError, ValueError):
+        return datetime.fromisoformat(str(entry.get("at"))).timestamp()
+    except ValueError:
         return 0.0
 
 
@@ -76,7 +83,7 @@ def _print(name: str, entry: dict[str, Any], as_json: bool) -> None:
         emit_line(entry)
         return
     when = datetime.fromtimestamp(_moment(entry)).strftime("%Y-%m-%d %H:%M:%S")
-    what = entry.get("event") or entry.get("message") or ""
+    what = entry.get("event") or ""
     more = "  ".join(
         f"{key}={printable(value if isinstance(value, str) else msgspec.json.encode(value).decode(), 120)}"
         for key, value in entry.items()

@@ -10,6 +10,7 @@ import time
 import pytest
 
 from cli.__main__ import run
+from cli.commands import logs
 from shared.errors import Conflict, InvalidRequest
 from tests.harness import ROOT
 from tests.unit.cli.test_double import FIRST, TRUST, app_of, bus_with, message, session
@@ -206,3 +207,14 @@ def test_a_conversation_from_elsewhere_is_read_without_being_taken_over(tmp_path
     assert "from elsewhere" in capsys.readouterr().out
     assert bus.asked("session.create") == []
     assert run(["history", "ffff"], app_of(tmp_path, bus)) == 4
+
+
+def test_a_line_of_a_log_that_is_half_written_is_told_when_it_is_whole(tmp_path):
+    file = tmp_path / "api.log"
+    file.write_bytes(b'the end of one"}\n{"event": "first"}\n{"event": "sec')
+    told, place = logs.entries(file, 0)
+    assert told == [{"event": "first"}]
+    with file.open("ab") as opened:
+        opened.write(b'ond"}\n')
+    assert logs.entries(file, place) == ([{"event": "second"}], file.stat().st_size)
+    assert logs.entries(tmp_path / "none.log", 0) == ([], 0)
