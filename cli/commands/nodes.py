@@ -89,7 +89,7 @@ def nodes(app: App, as_json: bool) -> None:
     """The nodes behind the gateway, each with its state and since when that is known."""
     found = door(app).call("GET", "/api/nodes")["nodes"]
     if as_json:
-        emit(found)
+        emit({"nodes": found})
         return
     rows = [
         (

@@ -37,7 +37,7 @@ def test_the_nodes_are_listed(gateway: Gateway, capsys: pytest.CaptureFixture[st
     assert lines[0].split() == ["NODE", "STATE", "SEEN", "ADDRESS", "WHY"]
     assert lines[1].split()[:2] == ["n1", "ok"]
     assert run(["nodes", "--json"], app(gateway)) == 0
-    assert [node["state"] for node in json.loads(capsys.readouterr().out)] == ["ok"]
+    assert [node["state"] for node in json.loads(capsys.readouterr().out)["nodes"]] == ["ok"]
 
 
 def test_a_refusal_is_told_and_so_is_nobody(gateway: Gateway, capsys: pytest.CaptureFixture[str]) -> None:
