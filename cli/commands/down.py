@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from cli.commands.status import look
-from cli.commands.up import daemons, introduce, start
+from cli.commands.up import daemons, introduce, start, start_services
 from cli.context import App, client, json_option, pass_app
 from cli.daemons import manager as service_manager
 from cli.daemons.demo_model import DemoModel
@@ -29,9 +29,7 @@ def restart(app: App, as_json: bool) -> int:
     if (manager := service_manager.installed(app)) is not None:
         service_manager.stop(manager)
         stop_daemons(app, (Daemon(app, "supervisor"), Daemon(app, "api")), err=True)
-        service_manager.start(manager)
-        for name in ("supervisor", "api"):
-            Daemon(app, name).wait_healthy(f"Waiting for the {Daemon(app, name).title}")
+        start_services(app, manager)
     else:
         stop_daemons(app, (Daemon(app, "supervisor"), Daemon(app, "api")), err=True)
         start(app, None, None, again=port)

@@ -53,8 +53,14 @@ def up(app: App, detach: bool, demo: bool | None, port: int | None, as_json: boo
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     if (manager := service_manager.installed(app)) is not None:
-        return _start_services(app, manager, as_json)
-    started = start(app, demo, port)
+        if demo is not None or port is not None:
+            raise Conflict(
+                "The services of this installation keep what they were installed with: set `api.port` for the port, and "
+                "`pilotlight service uninstall` comes before the demo."
+            )
+        started = start_services(app, manager)
+    else:
+        started = start(app, demo, port)
     if as_json:
         emit(look(app))
     else:
@@ -64,16 +70,13 @@ def up(app: App, detach: bool, demo: bool | None, port: int | None, as_json: boo
     return watch(app, *started)
 
 
-def _start_services(app: App, manager: Manager, as_json: bool) -> int:
+def start_services(app: App, manager: Manager) -> tuple[Daemon, Daemon]:
+    """Have the service manager make everything run."""
     service_manager.start(manager)
-    for name in ("supervisor", "api"):
-        daemon = Daemon(app, name)
+    both = Daemon(app, "supervisor"), Daemon(app, "api")
+    for daemon in both:
         daemon.wait_healthy(f"Waiting for the {daemon.title}")
-    if as_json:
-        emit(look(app))
-    else:
-        introduce(app)
-    return 0
+    return both
 
 
 def start(app: App, demo: bool | None, port: int | None, again: int | None = None) -> tuple[Daemon, Daemon]:

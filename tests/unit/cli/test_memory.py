@@ -82,6 +82,15 @@ def test_where_services_are_installed_they_are_started_and_stopped(tmp_path: Pat
     assert "systemd starts them" in capsys.readouterr().err or sys.platform == "darwin"
 
 
+@pytest.mark.parametrize("words", [["--demo"], ["--no-demo"], ["--port", "4000"]], ids=" ".join)
+def test_what_installed_services_cannot_be_told_is_refused(
+    tmp_path: Path, capsys, units: Path, words: list[str]
+) -> None:
+    assert run(["up", "--detach", *words], app_of(tmp_path, bus_with())) == 5
+    assert "keep what they were installed with" in capsys.readouterr().err
+    assert "start" not in units.read_text().split()
+
+
 def test_services_of_another_home_are_left_alone(tmp_path: Path, units: Path) -> None:
     assert service_manager.installed(app_of(tmp_path)) is not None
     other = app_of(tmp_path)
