@@ -155,6 +155,13 @@ def how_to_answer(session_id: str, waiting: Waiting) -> str:
     return f"Answer with: {command} {'--choice NUMBER' if waiting.choices else '--text TEXT'}"
 
 
+def show_asked(session_id: str, waiting: Waiting, err: bool = False) -> None:
+    """Print what a session waits for, and how that is answered."""
+    for line in waiting_lines(waiting):
+        click.echo(line, err=err)
+    click.echo(how_to_answer(session_id, waiting), err=True)
+
+
 def printable(text: str, width: int) -> str:
     """One line without control characters, at most `width` long: what Claude shows must not drive the terminal."""
     return bounded(one_line(text).strip(), width)

@@ -9,7 +9,7 @@ import msgspec
 
 from cli.completion import session_argument
 from cli.context import KEYS_SECONDS, App, json_option, pass_app
-from cli.output import emit, how_to_answer, short_path, state_text, waiting_lines
+from cli.output import emit, short_path, show_asked, state_text, waiting_lines
 from shared.bus.messages import SessionView, Waiting
 from shared.bus.session_requests import Answer
 from shared.errors import Conflict, InvalidRequest
@@ -32,14 +32,6 @@ def attention(app: App, as_json: bool) -> None:
                 click.echo(f"  {line}")
     if not waiting:
         click.echo("Nothing waits for you.", err=True)
-
-
-def show_asked(view: SessionView) -> None:
-    """Print what a session waits for, and how that is answered."""
-    assert view.waiting is not None
-    for line in waiting_lines(view.waiting):
-        click.echo(line)
-    click.echo(how_to_answer(view.id, view.waiting), err=True)
 
 
 @click.command()
@@ -78,7 +70,7 @@ def answer(
         if as_json:
             emit(view)
         else:
-            show_asked(view)
+            show_asked(view.id, waiting)
         return
     choice = choices[0] if len(choices) == 1 else None
     order = msgspec.structs.replace(

@@ -21,12 +21,11 @@ from cli.output import (
     ago,
     complain,
     emit,
-    how_to_answer,
     printable,
     put,
     safe_text,
+    show_asked,
     table,
-    waiting_lines,
 )
 from cli.setup.progress import Step
 from shared.bus.message_requests import (
@@ -284,9 +283,7 @@ def command(app: App, session_id: str, words: tuple[str, ...], wait: float, as_j
     if result.error is not None:
         complain(result.error.message)
     elif result.waiting is not None:
-        for line in waiting_lines(result.waiting):
-            click.echo(line)
-        click.echo(how_to_answer(result.session.id, result.waiting), err=True)
+        show_asked(result.session.id, result.waiting)
         return DONE
     elif result.state == "answered":
         if result.output:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import click
@@ -11,7 +10,7 @@ import msgspec
 from cli.commands.sessions import absolute, option_flags
 from cli.completion import session_argument
 from cli.context import App, json_option, pass_app
-from cli.output import DONE, FAILED, emit, safe_text, state_text, table
+from cli.output import DONE, FAILED, emit, safe_text, state_text, table, until
 from shared.bus.messages import SessionView
 from shared.bus.service_requests import SettingsPatch
 from shared.bus.session_requests import HibernateSession, KeepAlive, SessionRef, UpdateSession
@@ -39,8 +38,7 @@ def extend(app: App, session_id: str, recap: bool, as_json: bool) -> None:
         if recap:
             click.echo(f"no recap: {result.get('recapSkipped') or 'nothing was said'}", err=True)
         expires = result["session"].get("expiresAt")
-        hours = (expires / 1000 - time.time()) / 3600 if expires else None
-        click.echo("extended" if hours is None else f"extended; expires in {hours:.1f} h without activity")
+        click.echo(f"extended; expires {until(expires)} without activity" if expires else "extended")
 
 
 def _act(op: str, name: str, text: str, seconds: float) -> click.Command:

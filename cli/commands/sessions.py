@@ -23,15 +23,14 @@ from cli.output import (
     ago,
     complain,
     emit,
-    how_to_answer,
     printable,
     put,
     safe_text,
     say,
     sessions_table,
+    show_asked,
     state_text,
     until,
-    waiting_lines,
 )
 from cli.setup.progress import Step
 from cli.wording import at_the_prompt
@@ -311,11 +310,8 @@ def tell_end(end: Ended, quiet: bool = False) -> int:
 
 def tell_waiting(view: SessionView) -> None:
     """Say what a session waits for, and how to answer."""
-    if view.waiting is None:
-        return
-    for line in waiting_lines(view.waiting):
-        click.echo(line, err=True)
-    click.echo(how_to_answer(view.id, view.waiting), err=True)
+    if view.waiting is not None:
+        show_asked(view.id, view.waiting, err=True)
 
 
 def absolute(project: str) -> str:
