@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from cli.setup import chromium
-from demo.server import DemoModel
 from shared.access.devices import Devices
 from shared.access.tokens import Keyring, Scope
-from tests.harness import VERSIONS, House, claude_binary
+from tests.harness import VERSIONS, House, claude_binary, lasting_house
 
 PHONE: Any = {"width": 390, "height": 844}
 DESK: Any = {"width": 1440, "height": 900}
@@ -83,25 +79,8 @@ class Desk:
 @contextmanager
 def desk() -> Iterator[Desk]:
     """Everything, and nothing of it afterwards."""
-    folder = Path(tempfile.mkdtemp(prefix="pl-")).resolve()
-    model = DemoModel(port=0)
-    model.start()
-    house = House(folder, model, claude_binary(VERSIONS[-1]))
-    house.config["notify"] = {
-        "contact": "mailto:ada@example.org", "push_hosts": ["localhost"], "private_hosts": ["localhost"]
-    }  # fmt: skip
-    try:
-        house.start_supervisor()
-        house.start_api()
-        address = house.api_address()
-        assert address is not None
-        house.config["api"]["port"] = address[1]  # one that is restarted is where it was
-        with sync_playwright() as player:
-            browser = player.chromium.launch(executable_path=_chromium(), args=ARGUMENTS)
-            yield Desk(house, browser)
-            browser.close()
-    finally:
-        leftovers = house.down()
-        model.stop()
-        shutil.rmtree(folder, ignore_errors=True)
-    assert not leftovers, leftovers
+    notify = {"contact": "mailto:ada@example.org", "push_hosts": ["localhost"], "private_hosts": ["localhost"]}
+    with lasting_house(claude_binary(VERSIONS[-1]), notify=notify) as house, sync_playwright() as player:
+        browser = player.chromium.launch(executable_path=_chromium(), args=ARGUMENTS)
+        yield Desk(house, browser)
+        browser.close()

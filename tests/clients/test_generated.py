@@ -23,8 +23,7 @@ import pytest
 from cli.setup import generators
 from tests.api_caller import Caller
 from tests.api_double import FakeSupervisor
-from tests.conftest import MakeHouse
-from tests.harness import ROOT, VERSIONS, claude_binary
+from tests.harness import ROOT, House
 
 HERE = Path(__file__).parent
 PROGRAMS = (
@@ -117,13 +116,10 @@ def environment(folder: Path) -> dict[str, str]:
     return {"PATH": f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin", "HOME": str(folder), "NO_COLOR": "1"}
 
 
-def test_clients_made_by_three_generators_compile_strictly_and_talk(made: Path, make_house: MakeHouse) -> None:
-    house = make_house(claude_binary(VERSIONS[-1]))
-    house.start_supervisor()
-    house.start_api()
-    address = house.api_address()
+def test_clients_made_by_three_generators_compile_strictly_and_talk(made: Path, served: House) -> None:
+    address = served.api_address()
     assert address is not None
-    arguments = (f"http://{address[0]}:{address[1]}", house.token, str(house.project))
+    arguments = (f"http://{address[0]}:{address[1]}", served.token, str(served.project))
     programs = {
         "openapi-python-client": (sys.executable, "talk.py"),
         "openapi-typescript": ("node", "built/fetched.js"),

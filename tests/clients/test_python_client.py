@@ -17,8 +17,7 @@ from api.reference import client_shapes
 from pilotlight.client import AsyncClient, Client, NotFound, Unauthorized, Unreachable
 from tests.api_caller import Caller
 from tests.api_double import FakeSupervisor
-from tests.conftest import MakeHouse
-from tests.harness import ROOT, House, claude_binary, releases, until
+from tests.harness import ROOT, House, until
 
 
 def test_the_shapes_are_those_of_the_document(tmp_path: Path) -> None:
@@ -33,17 +32,6 @@ def test_nobody_is_unreachable_and_an_address_is_looked_at() -> None:
         Client("http://127.0.0.1:9", "token", patience=0.0).session("x")
     with pytest.raises(ValueError, match="is no address"):
         Client("127.0.0.1:3001", "token")
-
-
-@pytest.fixture
-def served(make_house: MakeHouse) -> House:
-    house = make_house(claude_binary(releases("python client")[0]))
-    house.start_supervisor()
-    house.start_api()
-    address = house.api_address()
-    assert address is not None
-    house.config["api"]["port"] = address[1]  # one that is restarted is where it was
-    return house
 
 
 def url(house: House) -> str:
