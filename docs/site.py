@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
+from mkdocs.utils import get_relative_url
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = ("CHANGELOG.md", "CONTRIBUTING.md", "config/default.yaml")
@@ -20,11 +22,11 @@ def on_files(files: Files, config: Any) -> Files:
     return files
 
 
-def on_page_markdown(markdown: str, **_: Any) -> str:
-    """The same links work in the checkout and here."""
+def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
+    """The same links and pictures work in the checkout and here, where each page is a folder. Pictures in Markdown MkDocs does itself."""
     for name in PAGES:
         markdown = markdown.replace(f"](../{name})", f"]({Path(name).name})")
-    return markdown
+    return markdown.replace('src="images/', f'src="{get_relative_url("images", page.url)}/')
 
 
 def decisions() -> str:

@@ -83,7 +83,7 @@ class SessionsConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
 
 class LimitsConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Resources, see docs/limits in the README."""
+    """Resources; docs/operations.md says what happens at each limit."""
 
     memory_per_session_mb: Annotated[float, Meta(ge=64, le=10_000_000)] = 500.0
     memory_total_gb: Annotated[float, Meta(ge=0.001, le=1_000_000)] = 2.0
