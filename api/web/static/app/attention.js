@@ -6,7 +6,7 @@ import { Markdown } from "./markdown.js";
 import { Bar, go, useKeys } from "./shell.js";
 import { attempt, listeners, live, may, me, put, sessions, waiting } from "./store.js";
 import { Btn, Empty, Icon, State } from "./ui.js";
-import { actorOf, age, clock, givenWord, many, minute, shortPath, span, stateOf, titleOf, visible } from "./words.js";
+import { actorOf, age, clock, COMMAND_KEY, givenWord, many, minute, shortPath, span, stateOf, titleOf, visible } from "./words.js";
 import { Input, Output } from "./tools.js";
 
 const STANDS_MS = 500;
@@ -151,7 +151,7 @@ function Questions({ asked, title, why, answer }) {
       <div class="choices">${(question.options || []).map((option) => html`<label class="choice" key=${option.label}><input class="tick" type=${question.multiSelect ? "checkbox" : "radio"} name=${`${asked.id}-${index}`} checked=${(chosen[index] || []).includes(option.label)} onChange=${(event) => pick(index, option.label, question.multiSelect, event.target.checked)} /><span><b dir="auto">${option.label}</b>${option.description ? html`<span class="d" dir="auto">${option.description}</span>` : null}${option.preview ? html`<pre class="small" dir="ltr">${visible(option.preview)}</pre>` : null}</span></label>`)}</div>
       <label class="field"><span class="sr">Your own answer to question ${index + 1}</span><input class="input" dir="auto" placeholder="Or in your own words" value=${own[index] || ""} onInput=${(event) => { setOwn({ ...own, [index]: event.target.value }); if (!question.multiSelect && event.target.value) setChosen({ ...chosen, [index]: [] }); }} /></label>
       ${tried && missing.includes(index) ? html`<p class="small bad-text" role="alert">This one is missing.</p>` : null}</fieldset>`)}</div>
-    <footer><${Btn} kind="you" why=${why} onClick=${send}>${questions.length > 1 ? `Send ${questions.length} answers` : "Send the answer"} <kbd class="for-keys">⌘ Enter</kbd></${Btn}>
+    <footer><${Btn} kind="you" why=${why} onClick=${send}>${questions.length > 1 ? `Send ${questions.length} answers` : "Send the answer"} <kbd class="for-keys">${COMMAND_KEY} Enter</kbd></${Btn}>
       ${(asked.choices || []).some((choice) => choice.id === "deny") ? html`<${Btn} kind="quiet" why=${why} onClick=${() => answer({ choice: "deny" }, "Declined by you")}>Decline to answer</${Btn}>` : null}
       ${missing.length ? html`<span class="small muted push">${many(missing.length, "answer")} missing</span>` : null}</footer>`;
 }

@@ -5,7 +5,7 @@ import { away, call, del, get, newKey, patch, post, put } from "./api.js";
 import { interrupt } from "./sessions.js";
 import { attempt, draftOf, keepDraft, may, note } from "./store.js";
 import { Icon, IconBtn, Item, Menu } from "./ui.js";
-import { bytes, many } from "./words.js";
+import { bytes, COMMAND_KEY, many } from "./words.js";
 
 const MOST_BYTES = 10 * 1024 * 1024;
 const MOST_FILES = 10;
@@ -191,6 +191,6 @@ export function Composer({ session, talk }) {
         ${session.state === "busy" ? html`<button type="button" class="btn tight" onClick=${() => interrupt(session)}><${Icon} icon="stop" size="s" />Stop<kbd class="for-keys">Esc</kbd></button>` : null}
         <button type="submit" class="icon-btn solid" aria-label=${working ? "Queue this message" : "Send this message"} aria-disabled=${cannot ? "true" : undefined} title=${cannot} disabled=${busy}><${Icon} icon="send" /></button></div>
     </form>
-    <div class="dock-foot mid"><div class="spread"><span>${text ? "Draft kept" : ""}</span><span class="for-keys"><kbd>Enter</kbd> ${working ? "queue" : "send"} · ${working ? html`<kbd>⌘ Enter</kbd> stop the turn and send · ` : null}<kbd>Shift Enter</kbd> new line</span></div></div>`;
+    <div class="dock-foot mid"><div class="spread"><span>${text ? "Draft kept" : ""}</span><span class="for-keys"><kbd>Enter</kbd> ${working ? "queue" : "send"} · ${working ? html`<kbd>${COMMAND_KEY} Enter</kbd> stop the turn and send · ` : null}<kbd>Shift Enter</kbd> new line</span></div></div>`;
 }
 

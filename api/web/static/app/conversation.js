@@ -12,7 +12,7 @@ import { attempt, loaded, may, note, sessions, waiting } from "./store.js";
 import { Talk } from "./talk.js";
 import { Work } from "./tools.js";
 import { Bones, Btn, Copy, Empty, Icon, Item, Left, State } from "./ui.js";
-import { age, bytes, clock, dayOf, exactly, shortPath, shorten, span, STEPS, stateOf, titleOf } from "./words.js";
+import { age, bytes, clock, dayOf, exactly, shorten, shortPath, span, stateOf, STEPS, titleOf, waitingMessages } from "./words.js";
 
 const NEAR = 80;
 const AWAY_MS = 300000; // who was gone for less than this has been there
@@ -188,7 +188,7 @@ function List({ current }) {
 
 function Facts({ session, talk }) {
   useSamples();
-  const rows = [["Folder", shortPath(session.projectPath)], ["Model", session.model || "Claude’s own choice"], ["Mode", session.permissionMode || "Normal"], ["Messages", `${session.messageCount}${session.queueLength ? `, ${session.queueLength} in the queue` : ""}`], ["Claude", session.claudeVersion], ["Process", session.pid], ["Looking", session.viewers ? `${session.viewers}${session.writer ? `, ${session.writer} types` : ""}` : null]];
+  const rows = [["Folder", shortPath(session.projectPath)], ["Model", session.model || "Claude’s own choice"], ["Mode", session.permissionMode || "Normal"], ["Messages", `${session.messageCount}${waitingMessages(session) ? `, ${waitingMessages(session)} in the queue` : ""}`], ["Claude", session.claudeVersion], ["Process", session.pid], ["Looking", session.viewers ? `${session.viewers}${session.writer ? `, ${session.writer} types` : ""}` : null]];
   const setAlive = (event) => attempt(() => patch(`/api/sessions/${session.id}`, { autoKeepAlive: event.target.checked }));
   const said = { message: (data) => `Your message was ${STEPS[data.state]?.toLowerCase() || data.state}`, state: (data) => `Now ${data.to}`, waiting: () => "Waits for you", answered: () => "Answered what it asked", crashed: () => "Its process died", resumed: () => "It is back", ended: (data) => `Ended: ${data.reason}`, warning: () => "Will expire soon" };
   return html`<aside class="pane-facts" aria-label="About this session">

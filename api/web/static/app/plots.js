@@ -2,7 +2,7 @@
 // it, and a plot its numbers as a table.
 import { html, signal, useEffect, useState } from "../vendor/preact.js";
 import { get } from "./api.js";
-import { bytes } from "./words.js";
+import { bytes, GIGABYTE } from "./words.js";
 
 const FRESH_MS = 60000;
 const WIDE = 600;
@@ -56,10 +56,10 @@ function above(value) {
   return [1, 2, 4, 5, 8, 10].map((part) => part * power).find((top) => top >= value) || value;
 }
 
-function Plot({ title, series, field, unit, limit, bars, span, least = 4 }) {
+function Plot({ title, series, field, unit, limit, bars, span, least = 4, scale = 1 }) {
   if (!series.length) return html`<section class="card plot"><div class="top"><h3>${title}</h3></div><p class="small muted">Nothing was measured yet.</p></section>`;
   const values = series.map((one) => one[field]);
-  const most = above(Math.max(...values, limit || 0, least));
+  const most = above(Math.max(...values, limit || 0, least) / scale) * scale;
   const [from, to] = [series[0].at, Math.max(series.at(-1).at, series[0].at + 1)];
   const x = (at) => LEFT + ((at - from) / (to - from)) * (WIDE - LEFT);
   const y = (value) => HIGH - (Math.min(value, most) / most) * (HIGH - 6);
@@ -67,7 +67,7 @@ function Plot({ title, series, field, unit, limit, bars, span, least = 4 }) {
   const name = span === "fortnight" ? day : hour;
   const width = Math.max(2, (WIDE - LEFT) / series.length - 3);
   const said = `${title} in ${SPANS[span]}: between ${unit(Math.min(...values))} and ${unit(Math.max(...values))}${limit ? `, limit ${unit(limit)}` : ""}`;
-  return html`<section class="card plot"><div class="top"><h3>${title}</h3><span class="muted small">now ${unit(values.at(-1))}${limit ? `, limit ${unit(limit)}` : ""}</span></div>
+  return html`<section class="card plot"><div class="top"><h3>${title}</h3><span class="muted small">${hour(series.at(-1).at)}: ${unit(values.at(-1))}${limit ? `, limit ${unit(limit)}` : ""}</span></div>
     <svg class="chart" viewBox="0 0 600 180" role="img" aria-label=${said}>
       ${[0, 0.25, 0.5, 0.75, 1].map((part) => html`<path class="g" key=${part} d=${`M${LEFT} ${y(most * part)}H${WIDE}`} /><text x="36" y=${y(most * part) + 4} text-anchor="end">${unit(most * part)}</text>`)}
       ${bars ? series.map((one) => html`<rect class="b1" key=${one.at} x=${Math.min(x(one.at), WIDE - width)} y=${y(one[field])} width=${width} height=${HIGH - y(one[field])} rx="2" />`) : html`<path class="a1" d=${`${path(line)}L${WIDE} ${HIGH}L${LEFT} ${HIGH}Z`} /><path class="l1" d=${path(line)} />`}
@@ -76,7 +76,7 @@ function Plot({ title, series, field, unit, limit, bars, span, least = 4 }) {
     <details class="small"><summary class="muted">As a table</summary><div class="matrix" tabindex="0" role="group" aria-label=${`${title} as a table`}><table class="lat"><tbody class="num">${series.slice(-48).map((one) => html`<tr key=${one.at}><th scope="row">${span === "fortnight" ? day(one.at) : ""} ${hour(one.at)}</th><td>${unit(one[field])}</td></tr>`)}</tbody></table></div></details></section>`;
 }
 
-const gigabytes = (value) => `${(value / 1e9).toFixed(value >= 1e10 ? 0 : 1)} GB`;
+const gigabytes = (value) => `${(value / GIGABYTE).toFixed(value >= 10 * GIGABYTE ? 0 : 1)} GB`;
 const percent = (value) => `${Math.round(value)} %`;
 const plainly = (value) => `${Math.round(value)}`;
 
@@ -93,9 +93,9 @@ export function Plots({ limits }) {
       clearInterval(timer);
     };
   }, [span]);
-  const memory = limits?.["limits.memory_total_gb"] ? limits["limits.memory_total_gb"] * 1073741824 : null;
+  const memory = limits?.["limits.memory_total_gb"] ? limits["limits.memory_total_gb"] * GIGABYTE : null;
   return html`<section class="stack" aria-labelledby="p-h"><div class="spread"><h2 id="p-h">Over time</h2><div class="seg" role="group" aria-label="How long">${Object.entries(SPANS).map(([name, title]) => html`<button type="button" key=${name} aria-pressed=${span === name ? "true" : "false"} onClick=${() => setSpan(name)}>${title}</button>`)}</div></div>
-    ${series ? html`<div class="grid-2 top"><${Plot} title="Memory of all sessions" series=${series} field="memoryBytes" least=${1e9} unit=${gigabytes} limit=${memory} span=${span} />
+    ${series ? html`<div class="grid-2 top"><${Plot} title="Memory of all sessions" series=${series} field="memoryBytes" least=${GIGABYTE} scale=${GIGABYTE} unit=${gigabytes} limit=${memory} span=${span} />
       <${Plot} title="CPU of all sessions" series=${series} field="cpuPercent" least=${20} unit=${percent} span=${span} />
       <${Plot} title="Messages" series=${series} field="messages" unit=${plainly} bars span=${span} />
       <${Plot} title="Live sessions" series=${series} field="sessions" unit=${plainly} limit=${limits?.["sessions.max_concurrent"]} span=${span} /></div>` : null}</section>`;

@@ -5,7 +5,7 @@ import { del, post } from "./api.js";
 import { Bar, go, useKeys } from "./shell.js";
 import { asOf, attempt, live, loaded, may, me, metrics, nodes, note, put, sessions, settings, waiting } from "./store.js";
 import { Age, Bones, Btn, Empty, Icon, Item, Left, Menu, Meter, State, confirm } from "./ui.js";
-import { age, bytes, many, minute, shortPath, stateOf, titleOf, visible } from "./words.js";
+import { age, bytes, COMMAND_KEY, GIGABYTE, many, minute, shortPath, stateOf, titleOf, visible, waitingMessages } from "./words.js";
 
 const DAY = 86400000;
 const QUIET_MS = 5000;
@@ -45,7 +45,7 @@ export async function fork(one) {
   if (made) go(`/session/${made.session.id}`);
 }
 export async function end(one) {
-  const lost = [one.state === "busy" && "the turn under way stops", one.queueLength && `${many(one.queueLength, "queued message")} will not be sent`];
+  const lost = [one.state === "busy" && "the turn under way stops", waitingMessages(one) && `${many(waitingMessages(one), "queued message")} will not be sent`];
   const text = `Its process ends${lost.filter(Boolean).map((part) => `, ${part}`).join("")}. The conversation stays and can be reopened.`;
   if (await confirm(`End “${titleOf(one)}”?`, text, "End session")) await attempt(() => del(`/api/sessions/${one.id}`, { patience: 90000 }), "Ended.");
 }
@@ -88,7 +88,7 @@ function Room() {
   return html`<section aria-label="Room" class="section"><dl class="room">
     <div><dt><${Icon} icon="sessions" size="s" />Live sessions</dt><dd><span class="v">${live.value.length} <small>of ${most}<span class="mid"> · ${many(free, "slot")} free</span></small></span>
       <ul class="slots" aria-label=${`${live.value.length} live, ${free} free`}>${slots.slice(0, 20).map((color, index) => html`<li class=${`s-${color}`} key=${index}></li>`)}${Array.from({ length: Math.min(20, free) }, (_, index) => html`<li class="free" key=${`f${index}`}></li>`)}</ul></dd></div>
-    <div><dt><${Icon} icon="memory" size="s" />Memory</dt><dd><span class="v">${(used / 1e9).toFixed(2)} <small>of ${totalGb} GB</small></span><${Meter} part=${used / (totalGb * 1073741824)} label=${`Memory: ${bytes(used)} of ${totalGb} GB`} /></dd></div>
+    <div><dt><${Icon} icon="memory" size="s" />Memory</dt><dd><span class="v">${(used / GIGABYTE).toFixed(2)} <small>of ${totalGb} GB</small></span><${Meter} part=${used / (totalGb * GIGABYTE)} label=${`Memory: ${bytes(used)} of ${totalGb} GB`} /></dd></div>
     <div class="more-room"><dt><${Icon} icon="cpu" size="s" />CPU of the sessions</dt><dd><span class="v">${Math.round(cpu)} <small>% · limit ${limits["limits.cpu_percent"] || 80} %</small></span><${Meter} part=${cpu / 100} label=${`CPU: ${Math.round(cpu)} percent`} /></dd></div>
     <div class="more-room"><dt><${Icon} icon="hibernated" size="s" />Asleep</dt><dd><span class="v">${asleep} <small>cost nothing<span class="wide">, wake in 0.5 s</span></small></span></dd></div>
   </dl></section>`;
@@ -138,7 +138,8 @@ function Row({ one }) {
   const ended = one.state === "ended";
   const asleep = one.state === "hibernated";
   const last = one.lastWords;
-  const queued = one.queueLength ? html`<span class="inline"><${Icon} icon="queued" size="s" />${one.queueLength} queued</span>` : null;
+  const waits = waitingMessages(one);
+  const queued = waits ? html`<span class="inline"><${Icon} icon="queued" size="s" />${waits} queued</span>` : null;
   return html`<li class=${`row${chosen ? " selected" : ""}`} data-id=${one.id}>
     <span class="pick"><input class="tick" type="checkbox" checked=${chosen} onChange=${pick} aria-label=${`Select: ${titleOf(one)}`} /></span>
     <span class="st"><${State} session=${one} /></span>
@@ -273,7 +274,7 @@ export function Sessions() {
   const count = sessions.value.size;
   usePlots();
   return html`<main id="main" tabindex="-1"><${Bar} title="Sessions" sub=${`${me.value?.host || ""} · ${many(count, "session")}`}>
-      <a class="btn mid for-keys" href="#/search"><${Icon} icon="search" />Search or do anything <kbd>⌘K</kbd></a>
+      <a class="btn mid for-keys" href="#/search"><${Icon} icon="search" />Search or do anything <kbd>${COMMAND_KEY} K</kbd></a>
       <a class="icon-btn phone" href="#/search" aria-label="Search"><${Icon} icon="search" /></a>
       <a class="btn primary" href="#/new"><${Icon} icon="plus" /><span>New<span class="sr-phone"> session</span></span> <kbd class="mid for-keys">N</kbd></a></${Bar}>
     <div class="body stack-l">

@@ -6,7 +6,7 @@ import { Notifications } from "./notify.js";
 import { Bar, setTheme, theme } from "./shell.js";
 import { attempt, live, may, me, settings } from "./store.js";
 import { Bones, Btn, confirm, Copy, Icon } from "./ui.js";
-import { actorOf, age, bytes, clock, visible } from "./words.js";
+import { actorOf, age, bytes, clock, GIGABYTE, visible } from "./words.js";
 
 const FIELDS = [
   ["sessions.max_concurrent", "Live sessions at a time", "", "The least used idle one sleeps for the next."],
@@ -57,7 +57,7 @@ function Limits() {
       }
       return html`<div class="opt-row side" key=${name}><div><span class="name">${title}</span><span class="why">${why}</span>${back}</div><span class="unit"><input class="input num" inputmode="decimal" aria-label=${`${title}${unit ? `, ${unit}` : ""}`} name=${name} value=${value} disabled=${!admin} onInput=${(event) => setEdited({ ...edited, [name]: event.target.value })} /><span class="muted">${unit}</span></span></div>`;
     })}
-    ${average ? html`<div class="opt-row"><div class="note"><span><${Icon} icon="memory" size="s" /></span><p>A session takes ${bytes(average)} here on average. Within ${total} GB about <b>${Math.floor((total * 1073741824) / average)}</b> stay awake.</p></div></div>` : null}
+    ${average ? html`<div class="opt-row"><div class="note"><span><${Icon} icon="memory" size="s" /></span><p>A session takes ${bytes(average)} here on average. Within ${total} GB about <b>${Math.floor((total * GIGABYTE) / average)}</b> stay awake.</p></div></div>` : null}
     ${wrong ? html`<div class="opt-row"><div class="note bad" role="alert"><span><${Icon} icon="failed" size="s" /></span><p>${wrong}</p></div></div>` : null}
     ${admin ? null : html`<div class="opt-row small muted">Changing these needs admin.</div>`}
     ${dirty ? html`<div class="opt-row"><div class="btns"><button type="submit" class="btn primary">Save</button><${Btn} onClick=${() => setEdited({})}>Discard</${Btn}></div></div>` : null}</form>`;

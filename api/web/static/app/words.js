@@ -101,11 +101,19 @@ export const dayOf = (at) => {
   return day.toLocaleDateString([], { weekday: "long", day: "numeric", month: "long" });
 };
 
+// As the limits are counted (limits.memory_total_gb): a GB is 1024 MB, everywhere.
+export const GIGABYTE = 1073741824;
 export function bytes(count) {
   if (count == null) return "";
-  if (count >= 1e9) return `${(count / 1e9).toFixed(2)} GB`;
-  return `${Math.round(count / 1e6)} MB`;
+  if (count >= GIGABYTE) return `${(count / GIGABYTE).toFixed(2)} GB`;
+  return `${Math.round((count * 1024) / GIGABYTE)} MB`;
 }
+
+// Messages that wait: the one under way is the first of the queue and does not.
+export const waitingMessages = (session) => Math.max(0, session.queueLength - (session.currentMessage ? 1 : 0));
+
+// The key that goes with K and Enter, as it is called on this machine.
+export const COMMAND_KEY = /Mac|iPhone|iPad/.test(navigator.platform) ? "⌘" : "Ctrl";
 
 export const many = (count, one, more = `${one}s`) => `${count} ${count === 1 ? one : more}`;
 export const shorten = (text, most) => (text.length > most ? `${text.slice(0, most)}…` : text);
