@@ -59,9 +59,9 @@ class Settings:
         theirs = {name: file[name.partition(".")[0]][name.partition(".")[2]] for name in self._changed}
         return {"settings": flat, "changed": sorted(self._changed), "file": theirs}
 
-    def rules(self) -> list[RuleView]:
+    async def rules(self) -> list[RuleView]:
         """What is answered without a person: the file's rules, then those of run time."""
-        return self._added.view(self._base)
+        return await self._added.view(self._base)
 
     def add_rule(self, asked: AddRule, actor: str) -> RuleView:
         """One more, in force at once. Raise InvalidRequest, Conflict."""

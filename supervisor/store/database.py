@@ -8,6 +8,7 @@ after the commit: a number that was seen is never given twice, and none is skipp
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import sqlite3
 import uuid
@@ -35,6 +36,9 @@ NOTED_SECONDS = 3600.0
 """How often what the clocks say is written down."""
 
 PROBE_BYTES = 256 * 1024
+
+STRETCH_OF_EVENTS = 5000
+"""How many are looked at without a pause (measured: 3 ms; of 200,000 at once 120, and 340 for an actor)."""
 
 
 class Database:
@@ -145,15 +149,36 @@ class Database:
         """Events behind `since`, oldest first."""
         return self.journal.since(since, limit, session, kinds)
 
-    def events_before(
+    def events_before(self, seq: int | None, limit: int, session: str, kinds: list[str] | None) -> list[Event]:
+        """Events of a session in front of `seq` (None: all), newest first."""
+        return self.journal.before(seq, limit, session, kinds)
+
+    async def find_events(
+        self, seq: int, limit: int, session: str | None, kinds: list[str] | None, until: int
+    ) -> list[Event]:
+        """As `events`, up to `until`, looked for in stretches between which everything else has its turn: what is asked for may
+        be rare."""
+        found: list[Event] = []
+        place = max(seq, self.oldest() - 1)
+        while place < until and len(found) < limit:
+            end = min(until, place + STRETCH_OF_EVENTS)
+            found += self.journal.since(place, limit - len(found), session, kinds, end)
+            place = end
+            await asyncio.sleep(0)
+        return found
+
+    async def find_events_before(
         self, seq: int | None, limit: int, session: str | None, kinds: list[str] | None, actor: str | None = None
     ) -> list[Event]:
-        """Events in front of `seq` (None: all), newest first; of one actor, if it is named."""
-        return self.journal.before(seq, limit, session, kinds, actor)
-
-    def count_events(self) -> dict[str, int]:
-        """How many events of each kind are kept."""
-        return self.journal.count()
+        """As `events_before`, in stretches as `find_events`; of one actor, if it is named."""
+        found: list[Event] = []
+        place, oldest = min(self.head() + 1, self.head() + 1 if seq is None else seq), self.oldest()
+        while place > oldest and len(found) < limit:
+            begin = max(oldest, place - STRETCH_OF_EVENTS)
+            found += self.journal.before(place, limit - len(found), session, kinds, actor, begin)
+            place = begin
+            await asyncio.sleep(0)
+        return found
 
     def prune(self, keep_days: float, keep_count: int, keep_mb: float = inf) -> None:
         """Drop what the journal no longer keeps, and idempotency keys older than a week. Cheap when there is nothing to

@@ -42,7 +42,8 @@ def answered(store: Store, session: str) -> Callable[[Any], bool]:
     """Whether an answer that was stored bare was given in this session."""
 
     def given(known: Any) -> bool:
-        return any(known.get("id") == event.data.get("id") for event in store.events(0, 1000, session, ["answered"]))
+        answers = store.events_before(None, 1000, session, ["answered"])
+        return any(known.get("id") == event.data.get("id") for event in answers)
 
     return given
 

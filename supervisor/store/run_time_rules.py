@@ -44,9 +44,9 @@ class RunTimeRules:
             config, permissions=replace(config.permissions, rules=[*config.permissions.rules, *map(_rule, self._rules)])
         )
 
-    def view(self, config: Config) -> list[RuleView]:
+    async def view(self, config: Config) -> list[RuleView]:
         """The file's, then those of run time; `config` is the one without them."""
-        used = self._used()
+        used = await self._used()
         said = [
             RuleView(tool=r.tool, answer=r.answer, pattern=r.pattern, message=r.message)
             for r in config.permissions.rules
@@ -91,9 +91,9 @@ class RunTimeRules:
             self._store.append(service_events.SettingsChanged(values={"permissions.rules": said}, by=actor))
         self._rules = rules
 
-    def _used(self) -> dict[tuple[str, str], int]:
+    async def _used(self) -> dict[tuple[str, str], int]:
         counts: dict[tuple[str, str], int] = {}
-        for event in self._store.events_before(None, JOURNAL, None, ["answered"], "policy"):
+        for event in await self._store.find_events_before(None, JOURNAL, None, ["answered"], "policy"):
             rule = event.data.get("rule") or {}
             name = (str(rule.get("tool")), str(rule.get("pattern")))
             counts[name] = counts.get(name, 0) + 1

@@ -123,7 +123,7 @@ def test_what_has_secrets_in_it_is_not_shown(store: Store) -> None:
     assert "notify.answered_seconds" in view["settings"]
 
 
-def test_rules_of_run_time_are_in_force_at_once_kept_and_taken_back(store: Store) -> None:
+async def test_rules_of_run_time_are_in_force_at_once_kept_and_taken_back(store: Store) -> None:
     base = validate({"permissions": {"rules": [{"tool": "Read", "answer": "allow"}]}}, "the test")
     settings = Settings(base, store)
     made = settings.add_rule(AddRule(tool="Bash", pattern="git status*", answer="allow"), "device:Ada’s phone")
@@ -140,7 +140,7 @@ def test_rules_of_run_time_are_in_force_at_once_kept_and_taken_back(store: Store
 
     again = Settings(base, store)
     assert [rule.pattern for rule in again.config.permissions.rules] == ["*", "git status*"]
-    assert [(rule.id, rule.by, rule.used) for rule in again.rules()] == [
+    assert [(rule.id, rule.by, rule.used) for rule in await again.rules()] == [
         (None, None, 0), (made.id, "device:Ada’s phone", 1)
     ]  # fmt: skip
     assert again.view()["file"] == {"sessions.timeout_hours": 24.0}

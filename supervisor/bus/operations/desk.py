@@ -62,7 +62,7 @@ class DeskOps:
             raise InvalidRequest(f"`limit` must be between 1 and {MAX_PAGE}.", code="invalid_limit")
         store = self._pool.store
         a = arguments
-        found = store.events_before(a.before, a.limit + 1, a.session_id, a.kinds, a.actor)
+        found = await store.find_events_before(a.before, a.limit + 1, a.session_id, a.kinds, a.actor)
         more = len(found) > arguments.limit
         found = found[: arguments.limit]
         return {"events": found, "next": found[-1].seq if more else None, "epoch": store.epoch}
@@ -158,7 +158,7 @@ class DeskOps:
     # -- rules ------------------------------------------------------------------------------------------------------------
 
     async def _rules(self, _: Any, __: Request) -> Any:
-        return {"rules": self._settings.rules()}
+        return {"rules": await self._settings.rules()}
 
     async def _add_rule(self, arguments: service_requests.AddRule, request: Request) -> Any:
         return self._settings.add_rule(arguments, request.actor)

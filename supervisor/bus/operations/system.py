@@ -82,12 +82,13 @@ class SystemOps:
 
     async def _events(self, arguments: service_requests.EventsSince, _: Request) -> Any:
         store = self._pool.store
-        oldest = store.oldest()
-        limit = max(1, min(MAX_PAGE, arguments.limit))
+        head, limit = store.head(), max(1, min(MAX_PAGE, arguments.limit))
+        found = await store.find_events(arguments.seq, limit, arguments.session_id, arguments.kinds, head)
+        oldest = store.oldest()  # what is dropped meanwhile is a gap
         return {
             "epoch": store.epoch,
-            "head": store.head(),
+            "head": head,
             "oldest": oldest,
-            "events": store.events(arguments.seq, limit, arguments.session_id, arguments.kinds),
+            "events": found,
             "gap": arguments.seq + 1 < oldest,
         }
