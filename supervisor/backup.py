@@ -28,6 +28,7 @@ from shared.errors import Conflict, InvalidRequest, StorageFailed
 from shared.paths import Paths
 from supervisor.claude import command_line
 from supervisor.instance import Ownership
+from supervisor.session import attachments
 from supervisor.store import backup
 from supervisor.store.store import Store, now_ms
 
@@ -119,8 +120,10 @@ def _home_files(paths: Paths) -> Iterator[tuple[Path, str]]:
         below[:] = sorted(name for name in below if name not in LEFT_OUT and Path(folder, name) != paths.log_dir)
         for name in sorted(names):
             path = Path(folder, name)
-            if name not in LEFT_OUT and ".db" not in name and not name.endswith((".tmp", ".new", ".answer", ".making")):
-                yield path, path.relative_to(paths.home).as_posix()
+            known = path.relative_to(paths.home)
+            passing = name in LEFT_OUT or ".db" in name or name.endswith((".tmp", ".new", ".answer", ".making"))
+            if not passing or attachments.FOLDER in known.parts[:-1]:  # their names are a person's
+                yield path, known.as_posix()
 
 
 def _bytes(path: Path) -> bytes | None:

@@ -162,7 +162,7 @@ class Daemon:
                 *history.rows(),
                 *TerminalOps(pool, recorder).rows(),
                 *notices.rows(),
-                *DeskOps(pool, settings, samples).rows(),
+                *DeskOps(pool, settings, samples, history.upkeep.library).rows(),
             ],
         )
         self._tcp = self._tcp_door(log)

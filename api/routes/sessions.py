@@ -67,7 +67,7 @@ def attention() -> Response:
     `allWaiting` has all that a session waits for, in Claude's order, when it asks several things at once; each can be answered by
     its id.
     """
-    sessions = api().call("session.list", ListSessions())["sessions"]
+    sessions = api().call("session.list", ListSessions(state="waiting"))["sessions"]
     return json_response({"success": True, "sessions": [session for session in sessions if session.get("waiting")]})
 
 

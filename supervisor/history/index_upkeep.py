@@ -1,6 +1,7 @@
 """The search index, kept fresh: what is new is indexed every now and then, and before somebody searches.
 
-Our own sessions come first. What must not regress: it works on another thread, since transcripts can be large and the loop
+Our own sessions come first. Those that have ended, and conversations from elsewhere, hardly change: they are looked through now
+and then, and whenever somebody searches. What must not regress: it works on another thread, since transcripts can be large and the loop
 belongs to the live sessions; one bite at a time, so that a search that comes meanwhile waits no longer than that.
 """
 
@@ -21,6 +22,9 @@ from supervisor.store.store import SessionRecord, Store
 INDEX_SECONDS = 20.0
 """How often what is new is indexed when nobody searches."""
 
+WHOLE_SECONDS = 600.0
+"""How often, of that, what has ended and what is from elsewhere is looked through, too."""
+
 BITE_SECONDS = 1.0
 """How long one bite of that may take: a search that comes meanwhile waits for its end."""
 
@@ -37,20 +41,23 @@ class IndexUpkeep:
     async def run(self) -> None:
         """Keep the index fresh, until cancelled."""
         try:
-            complete = True
+            complete, whole_at = True, -WHOLE_SECONDS
             while True:
                 await asyncio.sleep(INDEX_SECONDS if complete else BITE_SECONDS)
-                complete = True
+                complete, now = True, time.monotonic()
+                whole = now - whole_at >= WHOLE_SECONDS
                 try:
-                    complete = await self.catch_up(BITE_SECONDS)
+                    complete = await self.catch_up(BITE_SECONDS, whole)
+                    whole_at = now if whole and complete else whole_at
                 except (StorageFailed, OSError) as error:
                     self._log.warning("index_failed", extra={"fields": {"why": str(error)}})
         finally:
             self.index.close()
 
-    async def catch_up(self, seconds: float) -> bool:
-        """Index what is new, what was said in our sessions first. Whether all of it was."""
-        records = await self._store.every_session()
+    async def catch_up(self, seconds: float, whole: bool = True) -> bool:
+        """Index what is new, what was said in our sessions first; what is not `whole` is only those that are open. Whether all
+        of it was."""
+        records = await self._store.every_session(None if whole else False)
         records.sort(key=lambda record: record.last_activity, reverse=True)
         ours = conversations_of(records)
 
@@ -63,6 +70,8 @@ class IndexUpkeep:
             own = (volume for session, sources in shelf for volume in volumes(session, sources))
             if not self.index.update(own, seconds):
                 return False
+            if not whole:
+                return True
             paths = self.library.transcripts(ours)
             self.index.keep_elsewhere(paths)
             others = (search_index.TranscriptRef(search_index.ELSEWHERE, path.stem, path) for path in paths)

@@ -84,7 +84,7 @@ class ConversationCatalog:
         else:
             last = None
         for path in set(self._known) - {path for _, _, path in stamped}:
-            del self._known[path]
+            self._known.pop(path, None)  # another thread may look, too
         return found, last
 
     def transcripts(self, ours: Collection[str]) -> list[Path]:

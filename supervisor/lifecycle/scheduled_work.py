@@ -20,6 +20,11 @@ LATE_MS = 1_800_000
 """How long behind its time a task is still awaited in an idle session: the CLI may put it off by a quarter of an hour."""
 
 
+def may_wake(session: Session) -> bool:
+    """Whether it sleeps and is woken for what is planned: a process for one message would do nothing else."""
+    return not session.live and not session.per_message
+
+
 def process_ends(session: Session, cause: str, every: bool = False) -> None:
     """Its process has ended: what it had planned is lost, and told, but for what the next one makes anew; with `every`, all."""
 
@@ -31,12 +36,12 @@ def process_ends(session: Session, cause: str, every: bool = False) -> None:
 
 def overlook(session: Session) -> None:
     """In a session that is idle, or asleep, a task whose time is long over is not done any more; a recurring one has another
-    time as long as its process sleeps."""
+    time as long as its process sleeps and can be woken."""
     now, record = now_ms(), session.record
     if not session.live:
         again = [
             msgspec.structs.replace(task, due_at=schedule.next_due(task.schedule, now))
-            if task.recurring and task.due_at is not None and task.due_at < now
+            if may_wake(session) and task.recurring and task.due_at is not None and task.due_at < now
             else task
             for task in scheduled.tasks(record)
         ]

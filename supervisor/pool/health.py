@@ -72,7 +72,7 @@ class Health:
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
-        self._house = pool.services
+        self._services = pool.services
         self._watched: dict[str, _Watched] = {}
         self._cpu = resources.CpuMeter()
         self._refused: tuple[float, str] | None = None
@@ -90,14 +90,14 @@ class Health:
             try:
                 await self.check()
             except Exception:  # the boundary: a failed pass must not be the last one
-                self._house.log.exception("health_pass_failed")
+                self._services.log.exception("health_pass_failed")
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._interval()):
                     await self.changed.wait()
 
     def _interval(self) -> float:
         """The configured interval, or less when a lifetime ends sooner."""
-        config = self._house.config()
+        config = self._services.config()
         soonest = config.health.interval_seconds
         for session in self._pool.sessions():
             if session.state is not State.ENDED:
@@ -108,14 +108,14 @@ class Health:
                 warning = config.sessions.warning_hours * 3600.0 - idle
                 if warning > 0:
                     soonest = min(soonest, max(0.05, warning))
-                planned = None if session.live else scheduled.wakes_in(session.record)
+                planned = scheduled.wakes_in(session.record) if scheduled_work.may_wake(session) else None
                 if planned is not None and planned > 0:
                     soonest = min(soonest, max(0.05, planned))
         return soonest
 
     async def check(self) -> None:
         """One pass."""
-        config = self._house.config()
+        config = self._services.config()
         self.passes += 1
         self._check_storage()
         for name, chore in self.background:
@@ -145,9 +145,9 @@ class Health:
         try:
             await work
         except (StorageFailed, Unavailable) as error:
-            self._house.log.warning("health_step_refused", extra={"fields": {"step": what, "why": error.message}})
+            self._services.log.warning("health_step_refused", extra={"fields": {"step": what, "why": error.message}})
         except Exception:
-            self._house.log.exception("health_step_failed", extra={"fields": {"step": what}})
+            self._services.log.exception("health_step_failed", extra={"fields": {"step": what}})
 
     async def _prune(self, config: Config) -> None:
         if self._refused is None:
@@ -167,7 +167,7 @@ class Health:
         store = self._pool.store
         if self._refused is None and store.refusal is not None:
             self._refused = (time.monotonic(), store.refusal.message)
-            self._house.log.error("storage_refuses", extra={"fields": {"why": store.refusal.message}})
+            self._services.log.error("storage_refuses", extra={"fields": {"why": store.refusal.message}})
         if self._refused is not None:
             with suppress(StorageFailed):
                 store.probe()
@@ -199,7 +199,9 @@ class Health:
             try:
                 await managed.lifecycle.stop("expired", "inactivity")
             except PilotlightError as error:
-                self._house.log.warning("expiry_failed", extra={"fields": {"session": session.id, "why": str(error)}})
+                self._services.log.warning(
+                    "expiry_failed", extra={"fields": {"session": session.id, "why": str(error)}}
+                )
 
     async def _check_scheduled(self, managed: ManagedSession) -> None:
         """Wake a session in time for what Claude has planned, and say what has come to nothing."""
@@ -207,12 +209,12 @@ class Health:
         if session.state in (State.IDLE, State.HIBERNATED) and session.record.scheduled:
             scheduled_work.overlook(session)
             due = scheduled.wakes_in(session.record)
-            if not session.live and due is not None and due <= 0:
+            if scheduled_work.may_wake(session) and due is not None and due <= 0:
                 try:
                     await managed.lifecycle.start("scheduled")
                 except PilotlightError as error:  # tried again in the next pass
                     fields = {"session": session.id, "why": error.error_code}
-                    self._house.log.warning("scheduled_wake_failed", extra={"fields": fields})
+                    self._services.log.warning("scheduled_wake_failed", extra={"fields": fields})
 
     # -- resources -------------------------------------------------------------------------------------------------
 
@@ -255,7 +257,7 @@ class Health:
             else:
                 await managed.lifecycle.replace("memory")
         except PilotlightError as error:
-            self._house.log.warning("recycle_failed", extra={"fields": {"session": session.id, "why": str(error)}})
+            self._services.log.warning("recycle_failed", extra={"fields": {"session": session.id, "why": str(error)}})
 
     async def _check_room(self, config: Config) -> None:
         """With room, sessions stay warm; with less, fewer do: the least recently used ones sleep until it is enough."""
@@ -328,7 +330,7 @@ class Health:
             await terminal.resize(cols - 1, rows)
             await terminal.resize(cols, rows)
         except HolderError as error:
-            self._house.log.info("repaint_failed", extra={"fields": {"session": session.id, "why": str(error)}})
+            self._services.log.info("repaint_failed", extra={"fields": {"session": session.id, "why": str(error)}})
 
 
 def _roots(session: Session) -> list[process.ProcessId]:

@@ -61,8 +61,7 @@ def fork(services: Services, request: CreateSession) -> Fork | None:
     loop. Raise as `origin`, and StorageFailed."""
     if not request.fork:
         return None
-    if request.asleep and (request.resume is None or request.fork):
-        raise InvalidRequest("`asleep` needs a conversation in `resume`, and no `fork`.", code="resume_required")
+    _refuse_asleep(request)
     if request.resume is None:
         raise InvalidRequest("`fork` needs a conversation in `resume`.", code="resume_required")
     project = project_folder(request.project_path)
@@ -83,14 +82,18 @@ def origin(services: Services, request: CreateSession, project: Path) -> Path | 
 
     Raise NotFound, InvalidRequest for another project than the conversation's, Conflict when it is open anywhere.
     """
-    if request.asleep and (request.resume is None or request.fork):
-        raise InvalidRequest("`asleep` needs a conversation in `resume`, and no `fork`.", code="resume_required")
+    _refuse_asleep(request)
     if request.resume is None:
         return None
     home = services.claude_home
     path = _existing(home, request.resume, project)
     _refuse_open(services, request.resume)
     return path
+
+
+def _refuse_asleep(request: CreateSession) -> None:
+    if request.asleep and (request.resume is None or request.fork):
+        raise InvalidRequest("`asleep` needs a conversation in `resume`, and no `fork`.", code="resume_required")
 
 
 def _existing(home: Path, conversation: str, project: Path) -> Path:

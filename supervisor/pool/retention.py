@@ -1,4 +1,4 @@
-"""The folders of sessions that have ended: kept as long as the journal keeps events, then given back.
+"""The folders of sessions that have ended, and the drafts: kept as long as the journal keeps events, then given back.
 
 An ended session is reopened from its transcript, which is Claude's and stays; its folder is needed for nothing but what
 was attached and recorded. What must not regress: a folder goes only when its session has ended, is not in memory, and has
@@ -32,26 +32,28 @@ class Retention:
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
-        self._house = pool.services
+        self._services = pool.services
         self._swept_at: float | None = None
         self._removal: asyncio.Future[None] | None = None
 
     def tidy(self) -> bool:
         """The chore of a health pass. False: nothing that needs to be told."""
-        keep = self._house.config().events.keep_days * 86400.0
+        keep = self._services.config().events.keep_days * 86400.0
         now = time.monotonic()
         rested = self._swept_at is None or now - self._swept_at >= min(SWEEP_SECONDS, keep / 4)
         if rested and (self._removal is None or self._removal.done()):
             self._swept_at = now
-            if self._set_aside(self._pool.store.removal_ms() - int(keep * 1000)) == AT_ONCE:
+            ended_before = self._pool.store.removal_ms() - int(keep * 1000)
+            self._pool.store.forget_drafts(ended_before)
+            if self._set_aside(ended_before) == AT_ONCE:
                 self._swept_at = None
-            discarded = self._house.paths.sessions_dir / DISCARDED
+            discarded = self._services.paths.sessions_dir / DISCARDED
             self._removal = asyncio.ensure_future(asyncio.to_thread(shutil.rmtree, discarded, ignore_errors=True))
         return False
 
     def _set_aside(self, ended_before: int) -> int:
         """Take folders, and what else lies around for their sessions, out of the way. Return how many."""
-        sessions = self._house.paths.sessions_dir
+        sessions = self._services.paths.sessions_dir
         known = {session.id: session.record.conversation_id for session in self._pool.sessions()}
         due = (
             record
@@ -71,9 +73,9 @@ class Retention:
             self._remove_locks(record, set(known.values()))
             gone += 1
         if gone:
-            self._house.log.info("folders_discarded", extra={"fields": {"sessions": gone}})
+            self._services.log.info("folders_discarded", extra={"fields": {"sessions": gone}})
         return gone
 
     def _remove_locks(self, record: SessionRecord, in_use: set[str]) -> None:
         for conversation in {record.conversation_id, *(left["id"] for left in record.conversations)} - in_use:
-            lock.discard(str(lock_of(self._house.claude_home, conversation)))
+            lock.discard(str(lock_of(self._services.claude_home, conversation)))

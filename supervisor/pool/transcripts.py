@@ -2,16 +2,19 @@
 (30 unless set), ten minutes into any session, in all projects, and with them a conversation that pilotlight has promised.
 
 What must not regress: a file is only ever made to look younger, when a third of the period is over; what pilotlight does not
-know is left to Claude; a period of a person's own counts.
+know is left to Claude; a period of a person's own counts; there may be thousands, so the loop waits for none of them.
 """
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
+from shared.errors import StorageFailed
 from supervisor.claude.settings import set_up
 from supervisor.pool.pool import Pool
 
@@ -30,22 +33,30 @@ class Transcripts:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
         self._looked_at: float | None = None
+        self._looking: asyncio.Task[None] | None = None
 
     def keep(self) -> bool:
-        """The chore of a health pass, done at most once an hour. False: nothing that needs to be told."""
+        """The chore of a health pass, begun at most once an hour. False: nothing that needs to be told."""
         now = time.monotonic()
-        if self._looked_at is None or now - self._looked_at >= LOOK_SECONDS:
+        rested = self._looked_at is None or now - self._looked_at >= LOOK_SECONDS
+        if rested and (self._looking is None or self._looking.done()):
             self._looked_at = now
-            period = set_up.cleanup_days(self._pool.services.claude_home)
-            for record in self._pool.store.sessions(include_ended=True):
-                known = [left["transcript"] for left in record.conversations]
-                for path in [*known, *([record.transcript] if record.transcript else [])]:
-                    _keep(Path(path), period)
+            self._looking = asyncio.create_task(self.look(), name="transcripts")
         return False
 
+    async def look(self) -> None:
+        """Keep all of them young that it is time for."""
+        with suppress(StorageFailed):  # an hour later again
+            records = await self._pool.store.every_session()
+            left = {item["transcript"] for record in records for item in record.conversations}
+            paths = left | {record.transcript for record in records if record.transcript}
+            await asyncio.to_thread(_keep, map(Path, paths), self._pool.services.claude_home)
 
-def _keep(path: Path, period_days: float) -> None:
-    with suppress(OSError):  # it is gone already
-        facts = path.stat()
-        if is_due(time.time() - facts.st_mtime, period_days):
-            os.utime(path)
+
+def _keep(transcripts: Iterable[Path], claude_home: Path) -> None:
+    period = set_up.cleanup_days(claude_home)
+    for path in transcripts:
+        with suppress(OSError):  # it is gone already
+            facts = path.stat()
+            if is_due(time.time() - facts.st_mtime, period):
+                os.utime(path)

@@ -33,6 +33,7 @@ _SAVE_SESSION = (
     f"ON CONFLICT(id) DO UPDATE SET {','.join(f'{name}=excluded.{name}' for name in (*SESSION_COLUMNS[1:], 'body'))}"
 )
 
+_DRAFT = "draft:"
 PAGE_OF_SESSIONS = 100
 """How many are read without a pause (measured: 4 ms)."""
 
@@ -254,3 +255,25 @@ class Store(Database):
             "SELECT body FROM messages WHERE state='answered' ORDER BY ord DESC LIMIT ?", (limit,)
         ).fetchall()
         return [msgspec.json.decode(row[0]).get("steps", {}) for row in rows]
+
+    # -- drafts ------------------------------------------------------------------------------------------------------
+
+    def draft(self, session_id: str) -> str | None:
+        """What was kept of what somebody has begun to write in a session."""
+        return self.meta(_DRAFT + session_id)
+
+    def keep_draft(self, session_id: str, kept: str | None) -> None:
+        """Keep it; None: there is none any more."""
+        if kept is None:
+            self.drop_meta(_DRAFT + session_id)
+        else:
+            self.set_meta(_DRAFT + session_id, kept)
+
+    def forget_drafts(self, ended_before: int) -> None:
+        """Those of sessions that ended before this time (milliseconds since the epoch) are written on by nobody."""
+        with self.transaction():
+            self._db.execute(
+                "DELETE FROM meta WHERE key > ? AND key < ? AND SUBSTR(key, ?) IN "
+                "(SELECT id FROM sessions WHERE state = 'ended' AND ended_at < ?)",
+                (_DRAFT, _DRAFT + "\U0010ffff", len(_DRAFT) + 1, ended_before),
+            )

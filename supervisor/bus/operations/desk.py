@@ -17,6 +17,7 @@ from shared.bus.messages import MAX_MESSAGE_BYTES, Request
 from shared.errors import Conflict, InvalidRequest, NotFound, TooLarge
 from supervisor.bus.operations.table import Row
 from supervisor.claude.texts import normalization
+from supervisor.history.index_upkeep import conversations_of
 from supervisor.history.library import ConversationCatalog
 from supervisor.lifecycle import recycling
 from supervisor.pool import folders
@@ -30,14 +31,13 @@ from supervisor.store.store import now_ms
 MAX_PAGE = 1000
 MAX_FOLDERS = 1000
 ELSEWHERE = 20
-_DRAFT = "draft:"
 
 
 class DeskOps:
     """The handlers."""
 
-    def __init__(self, pool: Pool, settings: Settings, samples: Samples) -> None:
-        self._pool, self._settings, self._samples = pool, settings, samples
+    def __init__(self, pool: Pool, settings: Settings, samples: Samples, library: ConversationCatalog) -> None:
+        self._pool, self._settings, self._samples, self._library = pool, settings, samples, library
 
     def rows(self) -> list[Row]:
         """What it answers."""
@@ -100,31 +100,33 @@ class DeskOps:
 
     async def _draft(self, arguments: session_requests.DraftRef, _: Request) -> Any:
         self._pool.managed(arguments.session_id)
-        kept = self._pool.store.meta(_DRAFT + arguments.session_id)
+        kept = self._pool.store.draft(arguments.session_id)
         return msgspec.json.decode(kept) if kept else {"text": "", "at": 0, "by": None}
 
     async def _keep_draft(self, arguments: session_requests.KeepDraft, request: Request) -> Any:
         self._pool.managed(arguments.session_id)
         _fits(arguments.text)
         made = {"text": arguments.text, "at": now_ms(), "by": request.actor}
-        kept = msgspec.json.encode(made).decode() if arguments.text else ""
-        self._pool.store.set_meta(_DRAFT + arguments.session_id, kept)
+        kept = msgspec.json.encode(made).decode() if arguments.text else None
+        self._pool.store.keep_draft(arguments.session_id, kept)
         return made
 
     async def _folders(self, arguments: service_requests.ListFolders, _: Request) -> Any:
         if not 1 <= arguments.limit <= MAX_FOLDERS:
             raise InvalidRequest(f"`limit` must be between 1 and {MAX_FOLDERS}.", code="invalid_limit")
-        roots = [Path(root).expanduser().resolve() for root in self._settings.config.sessions.browse_roots]
+        configured = self._settings.config.sessions.browse_roots
+        roots = await asyncio.to_thread(lambda: [Path(root).expanduser().resolve() for root in configured])
         told = {"roots": [str(root) for root in roots]}
         if arguments.path:
             return told | await asyncio.to_thread(folders.browse, arguments.path, roots, arguments.limit)
         records = sorted(await self._pool.store.every_session(), key=lambda record: -record.last_activity)
         recent = [record.project_path for record in records]
-        library = ConversationCatalog(self._pool.services.claude_home)
-        known = {record.conversation_id for record in records}
+        known = conversations_of(records)
 
         def look() -> list[folders.Folder]:
-            elsewhere = [one.project_path for one in library.others(known, None, ELSEWHERE)[0] if one.project_path]
+            elsewhere = [
+                one.project_path for one in self._library.others(known, None, ELSEWHERE)[0] if one.project_path
+            ]
             return folders.used(recent, elsewhere, arguments.limit)
 
         return told | {"path": None, "parent": None, "folders": await asyncio.to_thread(look)}

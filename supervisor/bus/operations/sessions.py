@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
 
 from shared.bus import session_events, session_requests
-from shared.bus.messages import Request
+from shared.bus.messages import Request, SessionView
 from shared.errors import Busy, Conflict, StartFailed, StartPostponed, Unavailable
 from supervisor.bus.audit import Audit
 from supervisor.bus.operations import paging
@@ -25,9 +25,10 @@ from supervisor.session.session import Session
 from supervisor.session.view import view_of
 from supervisor.state.states import State
 from supervisor.store import idempotency
+from supervisor.store.records import SessionRecord
 from supervisor.terminal.keys import key_bytes
 
-VIEWS_AT_ONCE = 40
+VIEWS_AT_ONCE = 20
 START_WAIT_SECONDS = 15.0
 KEYS_WAIT_SECONDS = 8.0
 """How long keys wait for a message to go through the box: less than clients wait for the answer."""
@@ -123,14 +124,7 @@ class SessionOps:
         if arguments.state:
             rows = [record for record in rows if record.state == arguments.state]
         told, following = paging.page(rows, lambda row: (row.created_at, row.id), arguments.after, arguments.limit)
-        config = self._pool.services.config()
-        views = []
-        for number, record in enumerate(told):
-            if number % VIEWS_AT_ONCE == VIEWS_AT_ONCE - 1:
-                await asyncio.sleep(0)
-            session = here.get(record.id)
-            views.append(session.view() if session is not None else view_of(record, config, 0))
-        return {"sessions": views, "next": following}
+        return {"sessions": await views_of(self._pool, told), "next": following}
 
     def _find(self, session_id: str) -> ManagedSession:
         return self._pool.managed(session_id)
@@ -230,6 +224,18 @@ def _refuse_ended(session: Session) -> None:
         raise Conflict(
             f"The session has ended ({session.record.end_reason}). Reopen it to go on.", code="session_ended"
         )
+
+
+async def views_of(pool: Pool, records: Iterable[SessionRecord]) -> list[SessionView]:
+    """As clients see them, made a few at a time: there may be hundreds."""
+    here, config = {session.id: session for session in pool.sessions()}, pool.services.config()
+    views = []
+    for number, record in enumerate(records, 1):
+        session = here.get(record.id)
+        views.append(session.view() if session is not None else view_of(record, config, 0))
+        if number % VIEWS_AT_ONCE == 0:
+            await asyncio.sleep(0)
+    return views
 
 
 def open_sessions(pool: Pool) -> list[Session]:

@@ -8,7 +8,7 @@ from typing import Any
 from shared import __version__
 from shared.bus import service_requests
 from shared.bus.messages import Request
-from supervisor.bus.operations.sessions import open_sessions
+from supervisor.bus.operations.sessions import open_sessions, views_of
 from supervisor.bus.operations.table import Row
 from supervisor.pool.checks import run_checks
 from supervisor.pool.health import Health
@@ -62,7 +62,7 @@ class SystemOps:
         return facts | {
             "version": __version__,
             "head": self._pool.store.head(),
-            "sessions": [session.view() for session in open_sessions(self._pool)],
+            "sessions": await views_of(self._pool, [session.record for session in open_sessions(self._pool)]),
         }
 
     async def _check_health(self, _: Any, __: Request) -> Any:

@@ -123,6 +123,7 @@ def test_answer_first_wins(ask: Caller) -> None:
     path = f"/api/sessions/{session}/answer"
 
     assert ask("GET", "/api/attention").json["sessions"][0]["waiting"]["for"] == "permission"
+    assert ask.supervisor.last("session.list").state == "waiting", "no others are made up to be dropped here"
     assert ask("POST", path, {}).status_code == 400
     assert ask("POST", path, {"choice": 1}).status_code == 400
     assert ask("POST", path, {"waitingId": "w1", "choice": "1"}).status_code == 200

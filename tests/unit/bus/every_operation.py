@@ -31,7 +31,7 @@ def table(folder: Path) -> dict[str, type[Any]]:
         history,
         TerminalOps(pool, anything),
         NotificationOps(anything, anything, anything),
-        DeskOps(pool, anything, anything),
+        DeskOps(pool, anything, anything, anything),
     )
     ops = Ops(Audit(anything), [row for subject in subjects for row in subject.rows()])
     return {name: arguments for name, (arguments, _) in ops._table.items()}

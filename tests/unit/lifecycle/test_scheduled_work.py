@@ -102,3 +102,18 @@ def test_another_conversation_or_a_compaction_binds_what_is_planned_to_the_proce
     plan(session, 600 * MINUTE, survives=True)
     scheduled.bind_to_process(session.record)
     assert not scheduled.tasks(session.record)[0].survives_sleep
+
+
+def test_what_comes_again_is_told_as_missed_where_nothing_is_woken_for_it(session: Session) -> None:
+    session.record.state = "hibernated"
+    plan(session, -MINUTE, survives=True, recurring=True)
+    scheduled_work.overlook(session)
+    assert lost(session) == []
+    assert (scheduled.tasks(session.record)[0].due_at or 0) > now_ms()
+    assert scheduled_work.may_wake(session)
+
+    session.record.delivery, session.record.scheduled = "per_message", []
+    plan(session, -MINUTE, survives=True, recurring=True)
+    scheduled_work.overlook(session)
+    assert lost(session) == [("missed", ["t"])]
+    assert not scheduled_work.may_wake(session)

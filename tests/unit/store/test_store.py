@@ -379,7 +379,7 @@ async def test_what_is_rare_in_the_journal_is_looked_for_in_stretches(
     monkeypatch.setattr("supervisor.store.store.STRETCH_OF_EVENTS", 3)
     with store.transaction():
         for number in range(20):
-            store.append("rare" if number % 7 == 0 else "text", None, {"by": f"{number % 2} \"x\""})
+            store.append("rare" if number % 7 == 0 else "text", None, {"by": f'{number % 2} "x"'})
     turns, looking = 0, True
 
     async def others() -> None:
@@ -401,3 +401,17 @@ async def test_what_is_rare_in_the_journal_is_looked_for_in_stretches(
     assert [event.seq for event in actor] == [15, 1]
     assert [event.seq for event in two] == [2, 3]
     assert turns >= 3 * 7
+
+
+def test_drafts_of_what_ended_long_ago_are_forgotten(store: Store) -> None:
+    for identity, state, ended in (("open", "idle", None), ("lately", "ended", 900), ("long-ago", "ended", 100)):
+        record = SessionRecord(identity, "/p", 0, 0, state, "c")
+        record.ended_at = ended
+        store.save_session(record)
+        store.keep_draft(identity, identity)
+    store.set_meta("drafty", "other")
+
+    store.forget_drafts(500)
+    assert [store.draft(identity) for identity in ("open", "lately", "long-ago")] == ["open", "lately", None]
+    store.keep_draft("open", None)
+    assert (store.draft("open"), store.meta("draft:open"), store.meta("drafty")) == (None, None, "other")
