@@ -23,7 +23,7 @@ def on_files(files: Files, config: Any) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
-    """The same links and pictures work in the checkout and here, where each page is a folder. Pictures in Markdown MkDocs does itself."""
+    """The same links and pictures work in the checkout and here, where each page is a folder; MkDocs does those in Markdown."""
     for name in PAGES:
         markdown = markdown.replace(f"](../{name})", f"]({Path(name).name})")
     return markdown.replace('src="images/', f'src="{get_relative_url("images", page.url)}/')

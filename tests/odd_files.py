@@ -7,7 +7,7 @@ import socket
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.unit.shared.test_foreign_file import SPARSE
+SPARSE = 3 << 29
 
 
 def pipe(path: Path) -> None:

@@ -271,7 +271,12 @@ class Nodes:
     def _ask(self, address: Address) -> Answer | str:
         try:
             return self._probe(address)
-        except (OSError, ValueError, Unavailable, InvalidRequest) as error:  # a host or a token that no request can carry
+        except (
+            OSError,
+            ValueError,
+            Unavailable,
+            InvalidRequest,
+        ) as error:  # a host or a token that no request can carry
             return str(error) or type(error).__name__
 
 

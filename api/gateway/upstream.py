@@ -146,7 +146,9 @@ class Upstream:
         told = {EXPECT_HEADER: node.id, **headers} if node.id else dict(headers)
         kept = self._of(node.address)
         connection = kept.take()
-        tried = connection is not None  # and the node may have read it: then nothing that follows says that nothing was done
+        tried = (
+            connection is not None
+        )  # and the node may have read it: then nothing that follows says that nothing was done
         if connection is not None:
             with suppress(ConnectionError):
                 return self._ask(kept, connection, node, method, target, told, body, timeout, acts, again=True)

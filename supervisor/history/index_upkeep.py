@@ -1,8 +1,8 @@
 """The search index, kept fresh: what is new is indexed every now and then, and before somebody searches.
 
 Our own sessions come first. Those that have ended, and conversations from elsewhere, hardly change: they are looked through now
-and then, and whenever somebody searches. What must not regress: it works on another thread, since transcripts can be large and the loop
-belongs to the live sessions; one bite at a time, so that a search that comes meanwhile waits no longer than that.
+and then, and whenever somebody searches. What must not regress: it works on another thread, since transcripts can be large and
+the loop belongs to the live sessions; one bite at a time, so that a search that comes meanwhile waits no longer than that.
 """
 
 from __future__ import annotations

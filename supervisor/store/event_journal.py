@@ -86,7 +86,7 @@ class EventJournal:
         actor: str | None = None,
         down_to: int = 0,
     ) -> list[Event]:
-        """Events in front of a number (None: all), newest first, down to another one. `actor`: those that say that it did them."""
+        """Events in front of a number (None: all), newest first, down to another one. `actor`: those that it did."""
         where, values = "seq >= ?", [down_to]  # type: tuple[str, list[Any]]
         if seq is not None:
             where += " AND seq < ?"

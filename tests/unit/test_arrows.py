@@ -45,7 +45,7 @@ SUPERVISOR = {
     "settings": "store",
     "bus": "viewers notifications pool delivery lifecycle session state history terminal holder store claude settings",
     "daemon": "bus viewers notifications pool session store claude settings instance",
-    "backup": "store claude instance",
+    "backup": "store session claude instance",
     "__main__": "daemon backup",
 }
 API = {

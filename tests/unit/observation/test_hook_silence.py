@@ -51,9 +51,10 @@ def test_what_the_database_refuses_is_said_once_it_takes_words_again(
     def refuse(*_: object) -> None:
         raise StorageFailed("The disk is full.")
 
-    with monkeypatch.context() as full, pytest.raises(StorageFailed):
+    with monkeypatch.context() as full:
         full.setattr(session.store, "append", refuse)
-        hook_silence.begin(session)
+        with pytest.raises(StorageFailed):
+            hook_silence.begin(session)
     assert hook_silence.NO_HOOKS not in session.health  # or it would not be looked at again
     hook_silence.begin(session)
     assert session.health.worst == hook_silence.NO_HOOKS

@@ -38,9 +38,8 @@ from supervisor.terminal.holder_records import read_exit, read_info
 from supervisor.viewers.recorder import Recording
 from supervisor.waiting.waiting import pending
 from tests.harness import ROOT
-from tests.odd_files import ODD, folder, link, pipe, sparse
+from tests.odd_files import ODD, SPARSE, folder, link, pipe, sparse
 
-SPARSE = 3 << 29
 ROOM = 260 << 20
 """What a reader may take for a while: a line of a transcript may have 64 MB, and is put together from pieces."""
 
