@@ -8,8 +8,8 @@ from pathlib import Path
 
 from shared.foreign_file import Unreadable, open_foreign
 from supervisor.claude.tail import READ_BYTES
+from supervisor.claude.transcript import SAID
 
-_SAID = re.compile(rb'"type":\s?"(user|assistant|summary)"')
 _SAID_WITHIN = 64 * 1024 * 1024
 
 
@@ -27,7 +27,7 @@ def holds_conversation(transcript: Path) -> bool:
             before = b""
             for _ in range(_SAID_WITHIN // READ_BYTES):
                 block = file.read(READ_BYTES)
-                if _SAID.search(before + block):
+                if SAID.search(before + block):
                     return True
                 if len(block) < READ_BYTES:
                     return False

@@ -9,18 +9,24 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
-_strict = msgspec.json.Decoder()
+T = TypeVar("T")
+_strict: msgspec.json.Decoder[Any] = msgspec.json.Decoder()
 _HALF = re.compile("[\ud800-\udfff]")
 
 
 def decode(data: bytes) -> Any:
     """The value. Raise msgspec.DecodeError or UnicodeDecodeError when it is none, or nested deeper than can be read."""
+    return decode_as(_strict, data)
+
+
+def decode_as(decoder: msgspec.json.Decoder[T], data: bytes) -> T:
+    """The value as this decoder makes it. Raise as `decode` does."""
     try:
-        return _strict.decode(data)
+        return decoder.decode(data)
     except RecursionError as error:
         raise msgspec.DecodeError(str(error)) from error
     except (msgspec.DecodeError, UnicodeDecodeError):
@@ -31,4 +37,4 @@ def decode(data: bytes) -> Any:
         whole = _HALF.sub("\N{REPLACEMENT CHARACTER}", text)
         if whole == text:
             raise
-        return _strict.decode(whole)
+        return decoder.decode(whole)

@@ -1,16 +1,16 @@
-"""What a transcript line says to a person: prompts, replies, tool calls and results, commands and their output, notices.
+"""One line of a transcript: the only module that knows what Claude writes there, for the fate of a message as for history.
 
-`journal` reads the same lines for the fate of a message; this reads them for history and search. Unknown types keep
-coming with each release and are skipped. Shapes are those of 2.1.197 and 2.1.330: a command's output is a `system` line
-(`local_command`) or a `user` line (`<local-command-stdout>`), depending on command and release.
+Unknown types keep coming with each release and are `other`. Shapes are those of 2.1.197 and 2.1.330: a command's output is a
+`system` line (`local_command`) or a `user` line (`<local-command-stdout>`), depending on command and release. What must not
+regress: a line is decoded once, whoever asks, and what nobody here reads of it (`toolUseResult` repeats the whole result) is
+never made into objects; a shape that nobody expected is no error.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, TypedDict
+from typing import Any
 
 import msgspec
 
@@ -29,43 +29,132 @@ _PEER = re.compile(
 """How 2.1.330 words for Claude what came in through its inbox socket."""
 
 _OWN = re.compile(r"^\s*<(task-notification|system-reminder|local-command-caveat)>")
-PEER = "peer"
+_PEER_ORIGIN = "peer"
 """The origin of a prompt that came in through Claude's inbox socket, from another session or any process."""
 
-INTERRUPTED = "[Request interrupted by user"
-
+_INTERRUPTED = "[Request interrupted by user"
+_FEEDBACK = "Stop hook feedback:"
 
 USAGE_KEYS = ("input_tokens", "output_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
 
+SAID = re.compile(rb'"type":\s?"(user|assistant|summary)"')
+"""In the bytes of a transcript: something was said in it. For whoever only has to know that."""
 
-@dataclass(frozen=True)
-class Spoken:
-    """One line. `kind` is prompt, assistant, result, command, output, notice, compacted, interrupted or title; `at` in
-    milliseconds; `own` marks what Claude prompted itself with, `peer` what another session, or any process, sent it."""
+_ROLES = (b'"role":"user"', b'"role":"assistant"')
+_ENTERED = frozenset({"prompt", "command", "output"})
+_WITH_WORDS = frozenset({"prompt", "absorbed", "refused", "title", "summary"})
+_TOLD = frozenset({"assistant", "tool_result", "command", "output", "notice", "compacted", "interrupted"})
+
+
+def counts(beginning: bytes) -> bool:
+    """Whether somebody says something in the line that begins with these bytes, roughly: a prompt, a reply, a tool's result."""
+    return not beginning.startswith(b'{"type":"api-request') and any(role in beginning for role in _ROLES)
+
+
+class _Raw(msgspec.Struct, rename="camel"):
+    """The members that are read. Any of them may have any shape."""
+
+    type: Any = None
+    subtype: Any = None
+    timestamp: Any = None
+    uuid: Any = None
+    parent_uuid: Any = None
+    prompt_id: Any = None
+    cwd: Any = None
+    message: Any = None
+    content: Any = None
+    attachment: Any = None
+    origin: Any = None
+    error: Any = None
+    is_sidechain: Any = None
+    is_meta: Any = None
+    is_compact_summary: Any = None
+    is_api_error_message: Any = None
+    prevent_continuation: Any = None
+    hook_infos: Any = None
+    hook_count: Any = msgspec.UNSET
+    summary: Any = None
+    ai_title: Any = None
+    custom_title: Any = None
+
+
+_decoder = msgspec.json.Decoder(_Raw)
+
+
+class TranscriptLine(msgspec.Struct, frozen=True):
+    """What we use of one line. Its `kind` is one of
+
+    prompt, command, output   what stands in a line of the user's: what was entered, or what a command gave back. `local`: the CLI
+                              has said it in a line of its own (`system`), which belongs to no turn
+    absorbed                  a prompt that was typed while a turn ran, and was given to Claude in the midst of it
+    meta, feedback            what the CLI tells Claude by itself; a person's Stop hook that has it go on
+    assistant, tool_result    what Claude said or called, and what a tool gave back
+    interrupted               a person has ended the turn
+    notice, refused           a notice for the person who looks; a hook has refused a prompt
+    compacted, summary, title, turn_end, stop_hooks, other
+
+    `text` is as it is written, `words` as a person is shown it; `at` in milliseconds. `own`: Claude has prompted itself with it,
+    or something else that is no person; `peer`: it came in through Claude's inbox, from another session or any process.
+    `parent` is the `uuid` of the line before it in the conversation, which need not be the line before it in the file."""
 
     kind: str
-    text: str = ""
+    text: str | None = None
     at: int | None = None
     uuid: str | None = None
+    parent: str | None = None
     prompt_id: str | None = None
     message_id: str | None = None
-    tools: list[dict[str, Any]] = field(default_factory=list)
-    results: list[dict[str, Any]] = field(default_factory=list)
+    tool_uses: list[dict[str, Any]] = []
+    tool_results: list[dict[str, Any]] = []
     usage: dict[str, int] | None = None
     model: str | None = None
     stop_reason: str | None = None
-    error: str | None = None
+    api_error: str | None = None
+    sidechain: bool = False
+    local: bool = False
     own: bool = False
     peer: bool = False
-    side: bool = False
+    synthetic: bool = False
+    """What the CLI has put in the place of a reply, so that there is one; nobody has said it."""
+
+    hooks: tuple[str, ...] | None = None
+    """The commands of the Stop hooks that were run (`stop_hooks`)."""
+
+    cwd: str | None = None
+
+    @property
+    def entered(self) -> bool:
+        """Whether it stands where a prompt does, and may open a turn."""
+        return self.kind in _ENTERED and not self.local
+
+    @property
+    def told(self) -> bool:
+        """Whether it tells a person something: what is not, is in no history."""
+        if self.kind in _WITH_WORDS:
+            return bool((self.text or "").strip())
+        return self.kind in _TOLD and not self.synthetic
+
+    @property
+    def words(self) -> str:
+        """Its text as a person is shown it."""
+        text = self.text or ""
+        if self.tool_results:
+            return ""
+        if self.kind in ("command", "output"):
+            found = _marked(text)
+            return found[1] if found is not None else text
+        if self.kind in ("notice", "refused", "compacted"):
+            return plain(text)
+        return _of_peer(text) if self.peer and self.kind == "prompt" else text
 
 
-def read(data: bytes) -> Spoken | None:
-    """One line; None when it says nothing to a person, or is no JSON object."""
-    raw = decode(data)
-    if raw is None:
+def read(data: bytes) -> TranscriptLine | None:
+    """One line; None when it is no JSON object."""
+    try:
+        raw = lenient_json.decode_as(_decoder, data)
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return None
-    match raw.get("type"):
+    match raw.type:
         case "user":
             return _user(raw)
         case "assistant":
@@ -73,88 +162,121 @@ def read(data: bytes) -> Spoken | None:
         case "system":
             return _system(raw)
         case "attachment":
-            return _queued(raw)
-        case "summary" | "ai-title" | "custom-title":
-            text = raw.get("customTitle") or raw.get("aiTitle") or raw.get("summary")
-            return Spoken("title", text) if isinstance(text, str) and text.strip() else None
+            return _attachment(raw)
+        case "summary":
+            return _line(raw, "summary", _string(raw.summary))
+        case "ai-title" | "custom-title":
+            return _line(raw, "title", _string(raw.custom_title or raw.ai_title))
+    return _line(raw, "other")
+
+
+def _line(raw: _Raw, kind: str, text: str | None = None, **more: Any) -> TranscriptLine:
+    return TranscriptLine(
+        kind,
+        text,
+        at=_milliseconds(raw.timestamp),
+        uuid=_string(raw.uuid),
+        parent=_string(raw.parent_uuid),
+        prompt_id=_string(raw.prompt_id),
+        sidechain=bool(raw.is_sidechain),
+        cwd=_string(raw.cwd),
+        **more,
+    )
+
+
+def _user(raw: _Raw) -> TranscriptLine:
+    content = _object(raw.message).get("content")
+    blocks = _blocks(content) if isinstance(content, list) else [{"type": "text", "text": content}]
+    results = [block for block in blocks if block.get("type") == "tool_result"]
+    texts = _texts(blocks)
+    text = "\n".join(texts) if texts else None
+    origin = _origin(raw.origin)
+    peer = origin == _PEER_ORIGIN
+    kind, own = "prompt", peer
+    if results:
+        kind = "interrupted" if _INTERRUPTED in (text or "") else "tool_result"
+    elif (raw.is_meta or raw.is_compact_summary) and not peer:
+        kind = "feedback" if (text or "").startswith(_FEEDBACK) else "meta"
+    elif (text or "").startswith((f"{_INTERRUPTED}]", f"{_INTERRUPTED} for tool use]")):
+        kind = "interrupted"
+    elif text and not peer:
+        marked = _marked(text)
+        kind = marked[0] if marked is not None else kind
+        own = marked is None and (origin is not None or bool(_OWN.match(text)))
+    return _line(raw, kind, text, tool_results=results, own=own, peer=peer)
+
+
+def _assistant(raw: _Raw) -> TranscriptLine:
+    message = _object(raw.message)
+    blocks = _blocks(message.get("content"))
+    texts = _texts(blocks)
+    usage = _object(message.get("usage"))
+    model, error = message.get("model"), None
+    if raw.is_api_error_message:
+        error = _string(raw.error) or "api_error"
+    return _line(
+        raw,
+        "assistant",
+        "".join(texts) if texts else None,
+        message_id=_string(message.get("id")),
+        tool_uses=[block for block in blocks if block.get("type") == "tool_use"],
+        usage={key: usage[key] for key in USAGE_KEYS if isinstance(usage.get(key), int)} or None,
+        model=_string(model) if error is None else None,
+        stop_reason=_string(message.get("stop_reason")),
+        api_error=error,
+        synthetic=model == "<synthetic>" and error is None,
+    )
+
+
+def _system(raw: _Raw) -> TranscriptLine:
+    text = _string(raw.content)
+    match raw.subtype:
+        case "turn_duration":
+            return _line(raw, "turn_end")
+        case "stop_hook_summary":
+            return _line(raw, "stop_hooks", hooks=_commands(raw))
+        case "local_command" if text is not None and (marked := _marked(text)) is not None:
+            return _line(raw, marked[0], text, local=True)
+        case "informational" if raw.prevent_continuation:
+            return _line(raw, "refused", text)
+        case "informational" if text is not None:
+            return _line(raw, "notice", text)
+        case "compact_boundary" if text is not None:
+            return _line(raw, "compacted", text)
+    return _line(raw, "other")
+
+
+def _attachment(raw: _Raw) -> TranscriptLine:
+    """A prompt that was typed while a turn ran, and was given to Claude in the midst of it, is one of these."""
+    attachment = _object(raw.attachment)
+    if attachment.get("type") != "queued_command":
+        return _line(raw, "other")
+    prompt = attachment.get("prompt")
+    text = "\n".join(_texts(_blocks(prompt))) or None if isinstance(prompt, list) else _string(prompt)
+    origin = _origin(attachment.get("origin"))
+    own = origin is not None or attachment.get("commandMode") not in (None, "prompt") or bool(_OWN.match(text or ""))
+    return _line(raw, "absorbed", text, own=own, peer=origin == _PEER_ORIGIN)
+
+
+def _marked(text: str) -> tuple[str, str] | None:
+    """The kind and the words of a command or the output of one, told by its tags."""
+    output = _OUTPUT.match(text)
+    if output:
+        return "output", plain(output.group(2))
+    shell = _SHELL.match(text)
+    if shell:
+        return "command", f"!{shell.group(1).strip()}"
+    if text.lstrip().startswith(("<command-name>", "<command-message>")):
+        name, args = _NAME.search(text), _ARGS.search(text)
+        if name:
+            word = name.group(1) if name.group(1).startswith("/") else f"/{name.group(1)}"
+            return "command", f"{word} {args.group(1).strip() if args else ''}".strip()
     return None
-
-
-def decode(data: bytes) -> dict[str, Any] | None:
-    """The line as a JSON object."""
-    try:
-        raw = lenient_json.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return None
-    return raw if isinstance(raw, dict) else None
-
-
-def milliseconds(timestamp: object) -> int | None:
-    """A line's time stamp."""
-    try:
-        return int(datetime.fromisoformat(str(timestamp)).timestamp() * 1000)
-    except ValueError:
-        return None
 
 
 def plain(text: str) -> str:
     """Without colours and trailing white space."""
     return _ANSI.sub("", text).strip("\n").rstrip()
-
-
-def _common(raw: dict[str, Any]) -> dict[str, Any]:
-    prompt_id = raw.get("promptId")
-    return {
-        "at": milliseconds(raw.get("timestamp")),
-        "uuid": raw.get("uuid") if isinstance(raw.get("uuid"), str) else None,
-        "prompt_id": prompt_id if isinstance(prompt_id, str) else None,
-        "side": bool(raw.get("isSidechain")),
-    }
-
-
-def _marked(text: str, common: dict[str, Any]) -> Spoken | None:
-    """A command or the output of one, told by its tags."""
-    output = _OUTPUT.match(text)
-    if output:
-        return Spoken("output", plain(output.group(2)), **common)
-    shell = _SHELL.match(text)
-    if shell:
-        return Spoken("command", f"!{shell.group(1).strip()}", **common)
-    if text.lstrip().startswith(("<command-name>", "<command-message>")):
-        name, args = _NAME.search(text), _ARGS.search(text)
-        if name:
-            word = name.group(1) if name.group(1).startswith("/") else f"/{name.group(1)}"
-            return Spoken("command", f"{word} {args.group(1).strip() if args else ''}".strip(), **common)
-    return None
-
-
-def _user(raw: dict[str, Any]) -> Spoken | None:
-    content = (raw.get("message") or {}).get("content")
-    blocks = content if isinstance(content, list) else [{"type": "text", "text": content}]
-    blocks = [block for block in blocks if isinstance(block, dict)]
-    common = _common(raw)
-    results = [block for block in blocks if block.get("type") == "tool_result"]
-    text = "\n".join(_texts(blocks))
-    if results:
-        return Spoken("result", results=results, **common)
-    if text.startswith(INTERRUPTED):
-        return Spoken("interrupted", text, **common)
-    origin = _origin(raw)
-    if text and origin == PEER:
-        return Spoken("prompt", _of_peer(text), own=True, peer=True, **common)
-    if raw.get("isMeta") or raw.get("isCompactSummary") or not text:
-        return None
-    marked = _marked(text, common)
-    if marked is not None:
-        return marked
-    return Spoken("prompt", text, own=origin is not None or bool(_OWN.match(text)), **common)
-
-
-def _origin(raw: dict[str, Any]) -> str | None:
-    """Who a prompt is from, when it is not from a person."""
-    origin = raw.get("origin")
-    kind = origin.get("kind") if isinstance(origin, dict) else None
-    return str(kind) if kind not in (None, "human") else None
 
 
 def _of_peer(text: str) -> str:
@@ -163,192 +285,39 @@ def _of_peer(text: str) -> str:
     return found.group(1) if found else text
 
 
+def _commands(raw: _Raw) -> tuple[str, ...] | None:
+    """What each hook of a summary runs; None when it does not say it of all."""
+    infos = raw.hook_infos
+    if not isinstance(infos, list) or (raw.hook_count is not msgspec.UNSET and raw.hook_count != len(infos)):
+        return None
+    known = tuple(info["command"] for info in _blocks(infos) if isinstance(info.get("command"), str))
+    return known if len(known) == len(infos) else None
+
+
+def _origin(origin: object) -> str | None:
+    """Who a prompt is from, when it is not from a person."""
+    kind = _object(origin).get("kind")
+    return str(kind) if kind not in (None, "human") else None
+
+
 def _texts(blocks: list[dict[str, Any]]) -> list[str]:
     return [text for block in blocks if block.get("type") == "text" and isinstance(text := block.get("text"), str)]
 
 
-def _assistant(raw: dict[str, Any]) -> Spoken | None:
-    message = raw.get("message") or {}
-    error = raw.get("error") or "api_error" if raw.get("isApiErrorMessage") else None
-    if message.get("model") == "<synthetic>" and error is None:
-        return None
-    content = message.get("content")
-    blocks = [block for block in content if isinstance(block, dict)] if isinstance(content, list) else []
-    usage = message.get("usage") or {}
-    return Spoken(
-        "assistant",
-        "".join(_texts(blocks)),
-        message_id=message.get("id") if isinstance(message.get("id"), str) else None,
-        tools=[block for block in blocks if block.get("type") == "tool_use"],
-        usage={key: usage[key] for key in USAGE_KEYS if isinstance(usage.get(key), int)} or None,
-        model=message.get("model") if error is None else None,
-        stop_reason=message.get("stop_reason") if isinstance(message.get("stop_reason"), str) else None,
-        error=str(error) if error is not None else None,
-        **_common(raw),
-    )
+def _blocks(content: object) -> list[dict[str, Any]]:
+    return [block for block in content if isinstance(block, dict)] if isinstance(content, list) else []
 
 
-def _system(raw: dict[str, Any]) -> Spoken | None:
-    content, kind = raw.get("content"), raw.get("subtype")
-    if not isinstance(content, str):
-        return None
-    common = _common(raw)
-    if kind == "local_command":
-        return _marked(content, common)
-    if kind == "informational":
-        return Spoken("notice", plain(content), **common)
-    if kind == "compact_boundary":
-        return Spoken("compacted", plain(content), **common)
-    return None
-
-
-def _queued(raw: dict[str, Any]) -> Spoken | None:
-    """A prompt that was typed while a turn ran, and was given to Claude in the midst of it."""
-    attachment = raw.get("attachment")
-    if not isinstance(attachment, dict) or attachment.get("type") != "queued_command":
-        return None
-    text = _queued_prompt(attachment)
-    if not text:
-        return None
-    origin = _origin(attachment)
-    own = origin is not None or attachment.get("commandMode") not in (None, "prompt") or bool(_OWN.match(text))
-    return Spoken("prompt", text, own=own, peer=origin == PEER, **_common(raw))
-
-
-@dataclass(frozen=True)
-class TranscriptLine:
-    """What we use of one transcript line; unknown types have `kind` "other". An `absorbed` prompt was typed while a turn ran and
-    given to Claude in the midst of it; a person's Stop hook that has Claude go on gives `feedback`, and a hook that refuses
-    a prompt `refused`. `peer`: a prompt that came in through Claude's inbox, from nobody here.
-    `parent` is the `uuid` of the line before it in the conversation, which need not be the line before it in the file."""
-
-    kind: str
-    prompt_id: str | None = None
-    text: str | None = None
-    message_id: str | None = None
-    tool_uses: list[dict[str, Any]] = field(default_factory=list)
-    tool_results: list[dict[str, Any]] = field(default_factory=list)
-    usage: dict[str, int] | None = None
-    stop_reason: str | None = None
-    api_error: str | None = None
-    at: str | None = None
-    uuid: str | None = None
-    parent: str | None = None
-    sidechain: bool = False
-    peer: bool = False
-    hooks: tuple[str, ...] | None = None
-    """The commands of the Stop hooks that were run (`stop_hooks`)."""
-
-
-def parse_transcript_line(data: bytes) -> TranscriptLine | None:
-    """One line of a transcript; None when it is no JSON object."""
-    raw = decode(data)
-    if raw is None:
-        return None
-    place = _Place(
-        at=_string(raw.get("timestamp")),
-        uuid=_string(raw.get("uuid")),
-        parent=_string(raw.get("parentUuid")),
-        sidechain=bool(raw.get("isSidechain")),
-    )
-    kind = raw.get("type")
-    if kind == "user":
-        return _user_line(raw, place)
-    if kind == "assistant":
-        return _assistant_line(raw, place)
-    if kind == "system" and raw.get("subtype") == "turn_duration":
-        return TranscriptLine("turn_end", **place)
-    if kind == "system" and raw.get("subtype") == "stop_hook_summary":
-        return TranscriptLine("stop_hooks", hooks=_commands(raw), **place)
-    if kind == "system" and raw.get("subtype") == "informational" and raw.get("preventContinuation"):
-        return TranscriptLine("refused", text=_string(raw.get("content")), **place)
-    if kind == "summary":
-        return TranscriptLine("summary", text=_string(raw.get("summary")))
-    attachment = raw.get("attachment")
-    if kind == "attachment" and isinstance(attachment, dict) and attachment.get("type") == "queued_command":
-        return TranscriptLine("absorbed", text=_queued_prompt(attachment), peer=_origin(attachment) == PEER, **place)
-    return TranscriptLine("other", **place)
-
-
-def _commands(raw: dict[str, Any]) -> tuple[str, ...] | None:
-    """What each hook of a summary runs; None when it does not say it of all."""
-    infos = raw.get("hookInfos")
-    if not isinstance(infos, list) or raw.get("hookCount", len(infos)) != len(infos):
-        return None
-    commands = [info.get("command") for info in infos if isinstance(info, dict)]
-    known = tuple(command for command in commands if isinstance(command, str))
-    return known if len(known) == len(infos) else None
-
-
-def _queued_prompt(attachment: dict[str, Any]) -> str | None:
-    """The words of a prompt that was given to Claude in the midst of a turn: a text, or blocks when an image is with it."""
-    prompt = attachment.get("prompt")
-    if not isinstance(prompt, list):
-        return _string(prompt)
-    texts = [block.get("text") for block in prompt if isinstance(block, dict) and block.get("type") == "text"]
-    return "\n".join(text for text in texts if isinstance(text, str)) or None
-
-
-class _Place(TypedDict):
-    at: str | None
-    uuid: str | None
-    parent: str | None
-    sidechain: bool
+def _object(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 def _string(value: object) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def _message(raw: dict[str, Any]) -> dict[str, Any]:
-    value = raw.get("message")
-    return value if isinstance(value, dict) else {}
-
-
-def _user_line(raw: dict[str, Any], place: _Place) -> TranscriptLine:
-    content = _message(raw).get("content")
-    blocks = content if isinstance(content, list) else [{"type": "text", "text": content}]
-    texts = [b.get("text", "") for b in blocks if isinstance(b, dict) and b.get("type") == "text"]
-    results = [b for b in blocks if isinstance(b, dict) and b.get("type") == "tool_result"]
-    text = "\n".join(t for t in texts if isinstance(t, str)) if texts else None
-    peer = _origin(raw) == PEER
-    kind = "tool_result" if results else "meta" if raw.get("isMeta") or raw.get("isCompactSummary") else "user"
-    if kind == "meta" and text and text.startswith("Stop hook feedback:"):
-        kind = "feedback"
-    if kind == "meta" and peer:
-        kind = "user"
-    if kind == "user" and text and re.match(r"\[Request interrupted by user( for tool use)?\]", text):
-        kind = "interrupted"
-    if results and text and "[Request interrupted by user" in text:
-        kind = "interrupted"
-    return TranscriptLine(
-        kind,
-        prompt_id=_string(raw.get("promptId")),
-        text=text,
-        tool_results=results,
-        peer=peer,
-        **place,
-    )
-
-
-def _assistant_line(raw: dict[str, Any], place: _Place) -> TranscriptLine:
-    message = _message(raw)
-    content = message.get("content")
-    blocks = [b for b in content if isinstance(b, dict)] if isinstance(content, list) else []
-    texts = [b["text"] for b in blocks if b.get("type") == "text" and isinstance(b.get("text"), str)]
-    tools = [b for b in blocks if b.get("type") == "tool_use"]
-    usage = message.get("usage")
-    usage = usage if isinstance(usage, dict) else {}
-    error = None
-    if raw.get("isApiErrorMessage"):
-        error = _string(raw.get("error")) or "api_error"
-    return TranscriptLine(
-        "assistant",
-        text="".join(texts) if texts else None,
-        message_id=_string(message.get("id")),
-        tool_uses=tools,
-        usage={key: usage[key] for key in USAGE_KEYS if isinstance(usage.get(key), int)} or None,
-        stop_reason=_string(message.get("stop_reason")),
-        api_error=error,
-        **place,
-    )
+def _milliseconds(timestamp: object) -> int | None:
+    try:
+        return int(datetime.fromisoformat(timestamp).timestamp() * 1000) if isinstance(timestamp, str) else None
+    except ValueError:
+        return None

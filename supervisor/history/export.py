@@ -20,7 +20,7 @@ from shared.errors import InvalidRequest
 from shared.plain_text import escaped
 from supervisor.claude import transcript
 from supervisor.claude.tail import Tail
-from supervisor.claude.transcript import Spoken
+from supervisor.claude.transcript import TranscriptLine
 from supervisor.history.reader import Page, Source, finished, in_time, look_ahead
 
 PART_BYTES = 1024 * 1024
@@ -32,7 +32,7 @@ LONGEST_PARTS = 4
 _NO_LIMIT = 1 << 62
 _OPENS = re.compile(r" {0,3}(?:[-*+>] +)*(`{3,}(?=[^`]*$)|~{3,})")
 _CLOSES = re.compile(r" *(?:> +)*(`{3,}|~{3,})[ \t]*$")
-_SILENT = frozenset({"result", "output", "title"})
+_SILENT = frozenset({"output", "title", "summary"})
 
 
 @dataclass(frozen=True)
@@ -76,13 +76,13 @@ def part(sources: Sequence[Source], place: ExportPosition) -> tuple[list[History
     return entries, ExportPosition(place.source + 1, 0, told) if place.source + 1 < len(sources) else None
 
 
-def _stretch(tail: Tail, start: int) -> tuple[list[tuple[int, Spoken]], int | None]:
+def _stretch(tail: Tail, start: int) -> tuple[list[tuple[int, TranscriptLine]], int | None]:
     """The lines of a part, and the offset behind the last of them; None when it is the end of the transcript."""
-    taken: list[tuple[int, Spoken]] = []
+    taken: list[tuple[int, TranscriptLine]] = []
     before, size, reply = start, 0, None
     for line in tail.lines() if tail.changed() else ():
-        spoken = transcript.read(line.data)
-        said = spoken if spoken is not None and not spoken.side else None
+        read = transcript.read(line.data)
+        said = read if read is not None and read.told and not read.sidechain else None
         if said is not None and taken and size >= PART_BYTES and _may_begin(said, reply, size):
             return taken, before
         if said is not None:
@@ -93,12 +93,12 @@ def _stretch(tail: Tail, start: int) -> tuple[list[tuple[int, Spoken]], int | No
     return taken, None
 
 
-def _may_begin(line: Spoken, reply: str | None, size: int) -> bool:
+def _may_begin(line: TranscriptLine, reply: str | None, size: int) -> bool:
     """Whether a part may begin with this line: with one that is not a piece of what was begun before. A prompt may stand behind
     its reply (in_time), so that a reply is preferred."""
     if line.kind == "assistant":
         return line.message_id is None or line.message_id != reply
-    return size >= LONGEST_PARTS * PART_BYTES and line.kind not in _SILENT
+    return size >= LONGEST_PARTS * PART_BYTES and not line.tool_results and line.kind not in _SILENT
 
 
 class ExportFormat(Protocol):

@@ -12,13 +12,20 @@ from typing import Any
 
 from supervisor.claude import transcript
 from supervisor.claude.tail import Tail
-from supervisor.claude.transcript import Spoken
+from supervisor.claude.transcript import TranscriptLine
 from supervisor.store.search_index import Entry, TranscriptRef
 
 MAX_INDEXED = 20_000
 """Characters of one line that are searched."""
 
-_ROLES = {"prompt": "user", "assistant": "assistant", "result": "tool", "command": "command", "output": "command"}
+_ROLES = {
+    "prompt": "user",
+    "absorbed": "user",
+    "assistant": "assistant",
+    "tool_result": "tool",
+    "command": "command",
+    "output": "command",
+}
 
 
 class TranscriptLines:
@@ -40,18 +47,18 @@ class TranscriptLines:
     def entries(self, most: float) -> Iterator[Entry | None]:
         """The lines, about so many bytes of them."""
         for line in self._tail.lines(most):
-            spoken = transcript.read(line.data)
-            yield None if spoken is None else entry_of(spoken)
+            read = transcript.read(line.data)
+            yield entry_of(read) if read is not None and read.told else None
 
 
-def entry_of(line: Spoken) -> Entry:
+def entry_of(line: TranscriptLine) -> Entry:
     """What the index keeps of a line."""
     return Entry(
-        role=_ROLES.get(line.kind),
+        role="tool" if line.tool_results else _ROLES.get(line.kind),
         text=_searchable(line),
         uuid=line.uuid,
         at=line.at,
-        side=line.side,
+        side=line.sidechain,
         message_id=line.message_id,
         model=line.model,
         usage=line.usage,
@@ -69,10 +76,10 @@ def volumes(session: str, sources: Sequence[tuple[str, Path]]) -> list[Transcrip
     return found
 
 
-def _searchable(line: Spoken) -> str:
-    parts = [line.text]
-    parts += [f"{tool.get('name')} {_strings(tool.get('input'))}" for tool in line.tools]
-    parts += [_strings(result.get("content")) for result in line.results]
+def _searchable(line: TranscriptLine) -> str:
+    parts = [line.words]
+    parts += [f"{tool.get('name')} {_strings(tool.get('input'))}" for tool in line.tool_uses]
+    parts += [_strings(result.get("content")) for result in line.tool_results]
     return "\n".join(part for part in parts if part)[:MAX_INDEXED]
 
 

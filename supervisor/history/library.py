@@ -28,7 +28,6 @@ CatalogPosition = tuple[int, str]
 """Of a conversation in the list: the later, the smaller its number; then its id."""
 
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_SAID = (b'"role":"user"', b'"role":"assistant"')
 
 
 @dataclass(frozen=True)
@@ -150,25 +149,22 @@ def glimpse(path: Path) -> tuple[str | None, str | None, str | None, int | None]
         return None, None, None, None
     project = first = title = None
     for data in head.split(b"\n")[:-1]:
-        raw = transcript.decode(data)
-        if raw is None:
-            continue
-        if project is None and isinstance(raw.get("cwd"), str):
-            project = raw["cwd"]
         line = transcript.read(data)
-        if line is not None and line.kind == "prompt" and not line.own and first is None:
-            first = _one_line(line.text)
-        elif line is not None and line.kind == "title":
-            title = _one_line(line.text)
+        if line is None:
+            continue
+        project = project if project is not None else line.cwd
+        if line.kind in ("prompt", "absorbed") and line.told and not line.own and first is None:
+            first = _one_line(line.words)
+        elif line.kind in ("title", "summary") and line.told:
+            title = _one_line(line.words)
         if project and first and title:
             break
     at = None
     for count, (_, data) in enumerate(lines_backwards(path)):
-        raw = transcript.decode(data)
         line = transcript.read(data)
-        if line is not None and line.kind == "title":
-            title = _one_line(line.text)
-        at = at or (transcript.milliseconds(raw.get("timestamp")) if raw is not None else None)
+        if line is not None and line.kind in ("title", "summary") and line.told:
+            title = _one_line(line.words)
+        at = at or (line.at if line is not None else None)
         if count >= TAIL_LINES:
             break
     return project, title, first, at
@@ -176,8 +172,7 @@ def glimpse(path: Path) -> tuple[str | None, str | None, str | None, int | None]
 
 def _count(file: BinaryIO) -> int:
     """Lines that somebody said something in, roughly: prompts, replies and tool results."""
-    said = (line[:1500] for line in _beginnings(file) if not line.startswith(b'{"type":"api-request'))
-    return sum(1 for line in said if any(mark in line for mark in _SAID))
+    return sum(1 for line in _beginnings(file) if transcript.counts(line[:1500]))
 
 
 def _beginnings(file: BinaryIO) -> Iterator[bytes]:
@@ -205,7 +200,7 @@ def project_of(path: Path) -> str | None:
     except OSError:
         return None
     for data in head.split(b"\n")[:-1]:
-        raw = transcript.decode(data)
-        if raw is not None and isinstance(raw.get("cwd"), str):
-            return str(raw["cwd"])
+        line = transcript.read(data)
+        if line is not None and line.cwd is not None:
+            return line.cwd
     return None

@@ -19,7 +19,7 @@ from shared.foreign_file import before_hole, open_foreign
 from supervisor.claude import transcript
 from supervisor.claude.home import find_transcript, transcript_path
 from supervisor.claude.tail import MAX_LINE_BYTES
-from supervisor.claude.transcript import Spoken
+from supervisor.claude.transcript import TranscriptLine
 from supervisor.store.records import SessionRecord
 
 BLOCK = 1 << 18
@@ -28,6 +28,7 @@ MAX_TOOL_TEXT = 10_000
 """Longest text of an entry, and longest string of a tool's input or result, in characters."""
 
 _ENDS = (b"\n", b"\0")
+_ROLES = {"prompt": "user", "absorbed": "user", "assistant": "assistant", "command": "command"}
 LOOK_AHEAD_LINES = 400
 LOOK_AHEAD_BYTES = 2 * MAX_LINE_BYTES
 """How far behind a page the results of its tool calls are looked for."""
@@ -123,16 +124,16 @@ class Page:
         self._outputs: list[str] = []
         self._open: str | None = None
 
-    def take(self, place: tuple[int, int], conversation: str, line: Spoken) -> bool:
+    def take(self, place: tuple[int, int], conversation: str, line: TranscriptLine) -> bool:
         """One line more; False when it begins an entry that has no room."""
-        if line.kind == "result":
-            for result in line.results:
+        if line.tool_results:
+            for result in line.tool_results:
                 self._results.setdefault(str(result.get("tool_use_id")), result)
             return True
         if line.kind == "output":
-            self._outputs.insert(0, line.text)
+            self._outputs.insert(0, line.words)
             return True
-        if line.kind == "title":
+        if line.kind in ("title", "summary"):
             return True
         if line.kind == "assistant" and line.message_id and line.message_id == self._open:
             self._merge(line)
@@ -145,12 +146,12 @@ class Page:
         self.cut = place
         return True
 
-    def _entry(self, conversation: str, line: Spoken) -> dict[str, Any]:
-        role = {"prompt": "user", "assistant": "assistant", "command": "command"}.get(line.kind, "system")
+    def _entry(self, conversation: str, line: TranscriptLine) -> dict[str, Any]:
+        role = _ROLES.get(line.kind, "system")
         entry: dict[str, Any] = {
             "id": line.uuid or "",
             "role": role,
-            "text": line.text,
+            "text": line.words,
             "at": line.at,
             "conversation_id": conversation,
             "source": "peer" if line.peer else "claude" if line.own or role in ("assistant", "system") else "terminal",
@@ -158,20 +159,20 @@ class Page:
             "model": line.model,
             "stop_reason": line.stop_reason,
             "usage": line.usage,
-            "error": line.error,
-            "tool_calls": [self._tool(tool) for tool in line.tools],
+            "error": line.api_error,
+            "tool_calls": [self._tool(tool) for tool in line.tool_uses],
         }
         if role == "command" and self._outputs:
             entry["output"] = "\n".join(filter(None, self._outputs))
         self._outputs = []
         return entry
 
-    def _merge(self, line: Spoken) -> None:
+    def _merge(self, line: TranscriptLine) -> None:
         """An earlier piece of the same message; the usage of the later ones is the complete one."""
         entry = self.entries[-1]
         entry["id"], entry["at"] = line.uuid or entry["id"], line.at or entry["at"]
-        entry["text"] = line.text + entry["text"]
-        entry["tool_calls"] = [self._tool(tool) for tool in line.tools] + entry["tool_calls"]
+        entry["text"] = line.words + entry["text"]
+        entry["tool_calls"] = [self._tool(tool) for tool in line.tool_uses] + entry["tool_calls"]
         entry["usage"] = entry["usage"] or line.usage
         entry["stop_reason"] = entry["stop_reason"] or line.stop_reason
 
@@ -228,7 +229,8 @@ def page(sources: Sequence[Source], before: str | None, limit: int) -> tuple[lis
         source = sources[index]
         for offset, data in lines_backwards(source.path, end):
             line = transcript.read(data)
-            if line is not None and not line.side and not found.take((index, offset), source.conversation, line):
+            said = line is not None and line.told and not line.sidechain
+            if line is not None and said and not found.take((index, offset), source.conversation, line):
                 full = True
                 break
         if full:
@@ -282,7 +284,7 @@ def look_ahead(source: Source, start: int, calls: dict[str, dict[str, Any]]) -> 
                 if not data or file.tell() - start > LOOK_AHEAD_BYTES:
                     return
                 line = transcript.read(data)
-                for result in line.results if line is not None else ():
+                for result in line.tool_results if line is not None else ():
                     call = calls.pop(str(result.get("tool_use_id")), None)
                     if call is not None:
                         add_result(call, result)

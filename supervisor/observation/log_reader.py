@@ -20,7 +20,7 @@ from shared.foreign_file import read_foreign
 from supervisor.claude.hook_log import ASKING_EVENTS, DamagedSpool, EditorEvent, HookEvent, parse_log_line
 from supervisor.claude.tail import Line
 from supervisor.claude.texts.prompts import same_prompt
-from supervisor.claude.transcript import TranscriptLine, milliseconds, parse_transcript_line, read
+from supervisor.claude.transcript import TranscriptLine, read
 from supervisor.observation import refused_prompt
 from supervisor.observation.log_tails import LogTails
 from supervisor.observation.print_stream import PrintStream
@@ -83,12 +83,13 @@ class LogReader:
 
     def _take_transcript(self, line: Line) -> None:
         session, message = self._session, self._session.current
+        parsed = read(line.data)
+        if parsed is None:
+            return
         # Before it is typed, what is said is an earlier command's, however old the message is.
         if message is not None and message.kind == "command" and message.state in ("typed", "submitted"):
-            receipts.command_run(session, message).take(read(line.data))
-        parsed = parse_transcript_line(line.data)
-        if parsed is not None:
-            self._take_transcript_line(parsed)
+            receipts.command_run(session, message).take(parsed)
+        self._take_transcript_line(parsed)
 
     def begin_again(self) -> None:
         """The hooks' log was removed, and will be written from its start."""
@@ -334,7 +335,7 @@ class LogReader:
     def _turn_told(self, turn: Turn, line: TranscriptLine) -> None:
         session = self._session
         self._spoken |= last_words.take(session.record, line)
-        if line.kind == "user":
+        if line.entered:
             # 2.1.231 writes `/compact` down as a prompt, too; a turn that a command starts is told by its hook.
             if session.current is None or session.current.kind != "command":
                 self._disown(line.prompt_id)
@@ -366,7 +367,7 @@ class LogReader:
     def _absorbed(self, turn: Turn, line: TranscriptLine) -> None:
         """A prompt that the CLI had queued gets no turn of its own: Claude answers it in the one that ran."""
         session = self._session
-        message, at = session.current, milliseconds(line.at)
+        message, at = session.current, line.at
         if line.peer or message is None or message.kind != "prompt":
             return
         if at is not None and at < message.steps.get("typed", 0):
@@ -380,7 +381,7 @@ class LogReader:
     def _is_copy(self, line: TranscriptLine) -> bool:
         """Whether a fork has copied this line from the conversation that it comes from; the prompt id is a new one's."""
         session = self._session
-        at = milliseconds(line.at) if session.record.fork_from else None
+        at = line.at if session.record.fork_from else None
         return at is not None and at < session.record.created_at
 
     def settled(self) -> None:

@@ -7,7 +7,7 @@ that has come to say something was not refused.
 from __future__ import annotations
 
 from supervisor.claude import prompt_refusal
-from supervisor.claude.transcript import TranscriptLine, milliseconds
+from supervisor.claude.transcript import TranscriptLine
 from supervisor.session import receipts
 from supervisor.session.session import Session
 from supervisor.store.store import MessageRecord
@@ -28,8 +28,7 @@ def take(session: Session, turn: Turn, line: TranscriptLine) -> None:
 
 
 def _reason(message: MessageRecord, turn: Turn, line: TranscriptLine) -> str | None:
-    at = milliseconds(line.at)
-    if at is not None and at < message.steps.get("typed", 0):
+    if line.at is not None and line.at < message.steps.get("typed", 0):
         return None
     if prompt_refusal.is_stop(line.text or "") and turn.prompt_id != message.prompt_id:
         return None

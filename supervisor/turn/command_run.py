@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from supervisor.claude.transcript import Spoken
+from supervisor.claude.transcript import TranscriptLine
 from supervisor.store.store import MessageRecord
 from supervisor.turn.turn import Outcome
 
@@ -41,16 +41,16 @@ class CommandRun:
         """For a command that is being given, or was before the supervisor started."""
         return cls(message.id, message.steps.get("typed", message.created_at))
 
-    def take(self, line: Spoken | None) -> None:
+    def take(self, line: TranscriptLine) -> None:
         """A transcript line; older ones are other commands'."""
-        if line is None or line.side or line.kind not in ("command", "output", "notice", "compacted"):
+        if line.sidechain or line.kind not in ("command", "output", "notice", "refused", "compacted"):
             return
         if line.at is not None and line.at < self.since:
             return
         self.lines += 1
         self.last_at = time.monotonic()
-        if line.kind in ("output", "notice"):
-            self.outputs.append(line.text)
+        if line.kind in ("output", "notice", "refused"):
+            self.outputs.append(line.words)
 
     def outcome(self, quiet: bool, screen: Callable[[], str], now: float, *, back: bool = False) -> Outcome | None:
         """Its fate, once it has said what it has to say. `quiet`: the CLI is idle, with its prompt box on the screen; `back`:

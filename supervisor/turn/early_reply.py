@@ -16,7 +16,7 @@ from typing import Any
 from supervisor.claude.command_line import hook_command
 from supervisor.claude.settings import set_up
 from supervisor.claude.texts.prompts import same_prompt
-from supervisor.claude.transcript import TranscriptLine, milliseconds
+from supervisor.claude.transcript import TranscriptLine
 from supervisor.turn.turn import StopReport, Turn
 from supervisor.turn.turn_assembler import REMEMBERED_TURNS
 
@@ -77,9 +77,8 @@ class EarlyReply:
 
     def listed(self, line: TranscriptLine, generation: int) -> None:
         """Claude's list of the Stop hooks that it has run."""
-        at = milliseconds(line.at)
         ours = bool(line.hooks) and all(command == self._own for command in line.hooks or ())
-        self._alone_at = (at, generation) if ours and at is not None else None
+        self._alone_at = (line.at, generation) if ours and line.at is not None else None
 
     def is_alone(self, generation: int, claude_home: Path, project: Path) -> bool:
         """Whether no Stop hook but ours is known, and nothing that could name another one has changed since."""

@@ -36,7 +36,7 @@ class TurnAssembler:
         """Take one line in. Return the lines that have found their turn by it, in order: it, and those that came before
         the line they follow. A line that opens a turn comes with the turn that it has opened."""
         turn = self._place(line)
-        if turn is None and line.parent is not None and line.parent not in self._lines and line.kind != "user":
+        if turn is None and line.parent is not None and line.parent not in self._lines and not line.entered:
             self._strays = [*self._strays[-MAX_STRAYS:], line]
             return []
         return self._settle(line, turn)
@@ -57,7 +57,7 @@ class TurnAssembler:
     def _place(self, line: TranscriptLine) -> Turn | None:
         if line.prompt_id and line.prompt_id in self._turns:
             return self._turns[line.prompt_id]
-        if line.kind == "user" and line.prompt_id:
+        if line.entered and line.prompt_id:
             return self._open(line)
         if line.parent is None:
             return self._latest  # the first line behind a compaction has no parent

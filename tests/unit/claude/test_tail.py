@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from supervisor.claude import tail as tails
-from supervisor.claude import transcript
 from supervisor.claude.home import find_transcript, transcript_path
 from supervisor.claude.hook_log import DamagedSpool, EditorEvent, HookEvent, parse_log_line
 from supervisor.claude.status_file import read_status, status_path
 from supervisor.claude.tail import Tail
-from supervisor.claude.transcript import parse_transcript_line
 
 
 def read(tail: Tail) -> list[bytes]:
@@ -137,15 +134,6 @@ def test_half_an_emoji_does_not_cost_the_event(tmp_path: Path, content: bytes, d
     assert event.payload == {"delta": delta}
 
 
-@pytest.mark.parametrize(("content", "text"), HALVES)
-def test_half_an_emoji_does_not_cost_the_transcript_line(content: bytes, text: str) -> None:
-    line = b'{"type": "user", "message": {"content": ' + content.removeprefix(b'{"delta": ') + b"}"
-    parsed, shown = parse_transcript_line(line), transcript.read(line)
-    assert parsed is not None
-    assert shown is not None
-    assert parsed.text == shown.text == text
-
-
 @pytest.mark.parametrize(
     "content", [b"", b"{", b'"text"', b"[1]", b"\xff", rb'{"a": "\ud83d', rb'{"a": NaN, "b": "\ud83d"}', rb'["\ud83d"]']
 )
@@ -170,57 +158,6 @@ def test_no_line_names_a_file_outside_the_session(tmp_path: Path) -> None:
     assert event.draft == folder / "outbox" / "secret"
 
 
-# -- transcript --------------------------------------------------------------------------------------------------------
-
-
-def line(**raw: Any) -> bytes:
-    return json.dumps(raw).encode()
-
-
-@pytest.mark.parametrize("data", [b"", b"{", b"[]", b"1", b"\xff", b"null"])
-def test_what_is_no_object_is_no_line(data: bytes) -> None:
-    assert parse_transcript_line(data) is None
-
-
-@pytest.mark.parametrize(
-    "raw",
-    [
-        {"type": "a type of a later release"},
-        {},
-        {"type": "user"},
-        {"type": "user", "message": None},
-        {"type": "user", "message": "text"},
-        {"type": "user", "message": {"content": 5}},
-        {"type": "user", "message": {"content": [None, {"type": "text"}, {"type": "text", "text": 5}]}},
-        {"type": "assistant", "message": []},
-        {"type": "assistant", "message": {"content": "text", "usage": [1]}},
-        {"type": "assistant", "message": {"content": [{"type": "text", "text": None}], "id": 5, "stop_reason": {}}},
-        {"type": "system", "subtype": 5},
-        {"type": "summary", "summary": []},
-    ],
-)
-def test_lines_of_any_shape_are_read_without_an_error(raw: dict[str, Any]) -> None:
-    parse_transcript_line(line(**raw))
-
-
-def test_the_parts_of_a_turn_are_told_apart() -> None:
-    prompt = parse_transcript_line(line(type="user", promptId="p", message={"content": "hello"}))
-    block = {"type": "text", "text": "hi"}
-    usage = {"input_tokens": 3, "output_tokens": 4, "service_tier": "standard"}
-    reply = parse_transcript_line(
-        line(type="assistant", message={"id": "m", "content": [block], "usage": usage, "stop_reason": "end_turn"})
-    )
-    tool = parse_transcript_line(line(type="user", message={"content": [{"type": "tool_result", "tool_use_id": "t"}]}))
-    stopped = parse_transcript_line(line(type="user", message={"content": "[Request interrupted by user]"}))
-    end = parse_transcript_line(line(type="system", subtype="turn_duration", durationMs=5))
-    kinds = [found.kind if found else None for found in (prompt, reply, tool, stopped, end)]
-    assert kinds == ["user", "assistant", "tool_result", "interrupted", "turn_end"]
-    assert prompt is not None
-    assert (prompt.prompt_id, prompt.text) == ("p", "hello")
-    assert reply is not None
-    assert (reply.text, reply.usage) == ("hi", {"input_tokens": 3, "output_tokens": 4})
-
-
 # -- status file, places -----------------------------------------------------------------------------------------------
 
 
@@ -241,14 +178,3 @@ def test_a_transcript_is_found_wherever_it_was_started(tmp_path: Path) -> None:
     assert find_transcript(tmp_path, "ffffffff-0000") is None
     assert find_transcript(tmp_path, "../../../etc/passwd") is None
     assert find_transcript(tmp_path, "*" * 10) is None
-
-
-def test_a_prompt_with_an_image_in_the_midst_of_a_turn_is_told_with_its_words() -> None:
-    image = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "aGk="}}
-    prompt = [{"type": "text", "text": "what is this?"}, image]
-    line = json.dumps({"type": "attachment", "attachment": {"type": "queued_command", "prompt": prompt}}).encode()
-    absorbed, spoken = parse_transcript_line(line), transcript.read(line)
-    assert absorbed is not None
-    assert (absorbed.kind, absorbed.text) == ("absorbed", "what is this?")
-    assert spoken is not None
-    assert (spoken.kind, spoken.text, spoken.own) == ("prompt", "what is this?", False)

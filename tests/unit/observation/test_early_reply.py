@@ -21,7 +21,7 @@ from tests.unit.observation.claude_lab import WORDS, Claude
 
 TEXT = "# Title\n\nand the end\n"
 STOP = StopReport("and the end", None, 0.0)
-PEER = TranscriptLine("user", peer=True)
+PEER = TranscriptLine("prompt", peer=True)
 
 
 def piece(index: int, delta: str, final: bool = False, part: str = "a") -> tuple[str, dict[str, Any]]:

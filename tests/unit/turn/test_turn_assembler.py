@@ -14,14 +14,14 @@ from supervisor.turn.turn import StopReport
 from supervisor.turn.turn_assembler import REMEMBERED_TURNS, TurnAssembler
 
 FIRST = [
-    TranscriptLine("user", prompt_id="p1", text="one?", uuid="a1"),
+    TranscriptLine("prompt", prompt_id="p1", text="one?", uuid="a1"),
     TranscriptLine("other", uuid="a2", parent="a1"),
     TranscriptLine("assistant", text="one", message_id="m1", uuid="a3", parent="a2", usage={"output_tokens": 1}),
     TranscriptLine("other", uuid="a4", parent="a3"),
     TranscriptLine("turn_end", uuid="a5", parent="a4"),
 ]
 SECOND = [
-    TranscriptLine("user", prompt_id="p2", text="two?", uuid="b1", parent="a5"),
+    TranscriptLine("prompt", prompt_id="p2", text="two?", uuid="b1", parent="a5"),
     TranscriptLine("assistant", message_id="m2", tool_uses=[{"id": "t"}], uuid="b2", parent="b1"),
     TranscriptLine("tool_result", prompt_id="p2", tool_results=[{"tool_use_id": "t"}], uuid="b3", parent="b2"),
     TranscriptLine("assistant", text="two", message_id="m3", uuid="b4", parent="b3", usage={"output_tokens": 2}),
@@ -87,7 +87,7 @@ def test_lines_whose_chain_is_broken_are_given_only_to_the_turn_whose_hook_has_t
 def test_only_the_last_turns_are_remembered() -> None:
     book = TurnAssembler()
     for number in range(REMEMBERED_TURNS + 3):
-        book.take(TranscriptLine("user", prompt_id=f"q{number}", text="?", uuid=f"e{number}"))
+        book.take(TranscriptLine("prompt", prompt_id=f"q{number}", text="?", uuid=f"e{number}"))
     assert book.get("q2") is None
     assert book.get("q3") is not None
 
@@ -98,7 +98,7 @@ def test_a_turn_that_is_forgotten_is_gone_with_all_that_it_held() -> None:
         book.take(line)
     first = weakref.ref(book.get("p1"))
     for number in range(REMEMBERED_TURNS):
-        book.take(TranscriptLine("user", prompt_id=f"n{number}", text="?", uuid=f"u{number}", parent="a5"))
+        book.take(TranscriptLine("prompt", prompt_id=f"n{number}", text="?", uuid=f"u{number}", parent="a5"))
     gc.collect()
     assert first() is None
     assert book.take(TranscriptLine("turn_end", uuid="late", parent="a4")) == []
