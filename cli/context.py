@@ -11,7 +11,7 @@ from typing import Any, Protocol, TypeVar
 import click
 import msgspec
 
-from cli.daemons.owners import owner
+from cli.owners import owner
 from shared import config as configuration
 from shared.bus.messages import Event, SessionView
 from shared.bus.session_requests import ListSessions, SessionRef

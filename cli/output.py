@@ -17,7 +17,7 @@ import click
 import msgspec
 
 from cli.wording import at_the_prompt
-from shared.bus.messages import ErrorBody, SessionView, Waiting
+from shared.bus.messages import ErrorBody, MessageView, SessionView, Waiting
 from shared.errors import PilotlightError
 from shared.plain_text import bounded, one_line, plain
 
@@ -198,3 +198,10 @@ def short_path(path: str) -> str:
     """The path with `~` for the home directory, on one line."""
     home = str(Path.home())
     return one_line("~" + path[len(home) :] if path == home or path.startswith(f"{home}/") else path)
+
+
+def tell_changes(message: MessageView) -> None:
+    """Say what was changed in a text so that it arrives; white space at its end is nobody's loss."""
+    changes = [change for change in message.normalized if not change.startswith("trailing:")]
+    if changes:
+        click.echo(f"Changed so that it reaches Claude: {', '.join(changes)}.", err=True)

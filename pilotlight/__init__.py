@@ -1,1 +1,6 @@
-"""What other programs may import. Nothing here needs the rest of pilotlight, or any library."""
+"""What other programs may import. Nothing here needs the rest of pilotlight, or any library.
+
+client/  of the HTTP API
+
+May import: nothing.
+"""

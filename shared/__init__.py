@@ -1,3 +1,22 @@
-"""What every process of pilotlight speaks: configuration, paths, errors, the bus schema and its client."""
+"""What every process of pilotlight speaks: configuration, paths, errors, the bus schema and its client.
+
+asciicast        recordings
+config           one typed tree
+database         its version, unopened
+errors           the one tree
+foreign_file     what others write
+logs             one line a record
+node             which pilotlight this is
+paths            where everything lives
+plain_text       what drives no terminal
+private_folders  for the owner only
+readiness        told to systemd
+releases         of Claude Code
+access/          tokens and keys
+bus/             the schema and its client
+process/         a pid and its start time
+
+May import: nothing.
+"""
 
 __version__ = "0.1.0"

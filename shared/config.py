@@ -15,9 +15,9 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct, field
 
+from shared.bus.notifications import Rules
 from shared.errors import InvalidRequest
 from shared.foreign_file import SMALL, read_foreign
-from shared.notifications import Rules
 
 Port = Annotated[int, Meta(ge=0, le=65535)]
 Hours = Annotated[float, Meta(ge=0.00001, le=1_000_000)]

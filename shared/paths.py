@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from shared.access.private_folders import make_private, require_private
+from shared.private_folders import make_private, require_private
 
 SOCKET_PATH_LIMIT = 103
 _LONGEST_SOCKET_NAME = len("/h/0123456789ab.sock")

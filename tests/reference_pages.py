@@ -20,7 +20,7 @@ from msgspec import NODEFAULT, Meta, Struct
 
 from api.reference import openapi
 from shared import config
-from shared.notifications import Rules
+from shared.bus.notifications import Rules
 from tests.api_caller import Caller
 from tests.api_double import FakeSupervisor
 from tests.harness import ROOT

@@ -28,7 +28,7 @@ from shared.bus.messages import (
     SessionView,
     Waiting,
 )
-from shared.notifications import NoticeView, Quiet, RecipientView, Rules
+from shared.bus.notifications import NoticeView, Quiet, RecipientView, Rules
 
 REQUEST = "9934309e09c74685808c4ee2ffa2c98a"
 PROJECT = "/tmp"

@@ -18,7 +18,7 @@ from shared.bus.messages import (
     Sample,
     SessionView,
 )
-from shared.notifications import NoticeView, RecipientView
+from shared.bus.notifications import NoticeView, RecipientView
 
 
 class Index(Shape, frozen=True, kw_only=True):

@@ -1,4 +1,26 @@
-"""The HTTP calls, one blueprint a subject."""
+"""Routes: the HTTP calls, one blueprint a subject.
+
+chat        `POST /api/chat`
+desk        what a client with a screen needs
+devices     a browser in and out
+events      the journal
+health      is it well
+history     what was said
+legacy      calls of the origin's clients
+messages    messages and receipts
+metrics     metrics
+prometheus  their text format
+recipients  who is told
+sessions    sessions
+settings    settings at run time
+terminal    the terminal
+
+May import: http, auth, events, terminals, context, inbox.
+
+1. A repeat of a message is harmless, and says so. (tests/unit/api/test_chat.py)
+2. Old clients get their exact shapes and sentences. (tests/unit/api/test_legacy.py)
+3. An unknown session is a 404 everywhere. (tests/unit/api/test_sessions.py)
+"""
 
 from __future__ import annotations
 

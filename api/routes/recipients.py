@@ -11,6 +11,7 @@ from api.auth.guard import need_for, public
 from api.context import api
 from api.http import requests
 from api.http.problems import json_response
+from shared.bus.notifications import Rules
 from shared.bus.service_requests import (
     AddRecipient,
     ListNotices,
@@ -21,7 +22,6 @@ from shared.bus.service_requests import (
     UpdateRecipient,
     UseLink,
 )
-from shared.notifications import Rules
 
 routes = Blueprint("recipients", __name__)
 

@@ -26,10 +26,10 @@ from typing import Any
 import msgspec
 
 from api.terminals.websocket import BINARY, POLICY, RESTART, TEXT, WebSocket, frame
-from shared.access.private_folders import require_private
 from shared.access.tokens import Identity
 from shared.bus import terminal_protocol as protocol
 from shared.errors import Busy, PilotlightError
+from shared.private_folders import require_private
 
 MAX_SOCKETS = 500
 RETRY_SECONDS = 0.2

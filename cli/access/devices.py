@@ -9,8 +9,8 @@ from typing import cast
 import click
 
 from cli.context import App, json_option, pass_app
-from cli.daemons.owners import owner
 from cli.output import ago, emit, table
+from cli.owners import owner
 from cli.terminal.qr import drawing
 from shared.access.devices import Devices, Invitation, view
 from shared.access.tokens import SCOPES, Keyring, Scope

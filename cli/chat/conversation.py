@@ -15,9 +15,8 @@ import click
 from cli.chat.display import Display
 from cli.chat.person import Person, Superseded
 from cli.chat.questions import answer, asks, declines
-from cli.commands.sessions import tell_changes
 from cli.context import KEYS_SECONDS, App, Listener
-from cli.output import complain, printable, safe_text, say
+from cli.output import complain, printable, safe_text, say, tell_changes
 from cli.wording import at_the_prompt
 from shared.bus.message_requests import MessageRef, RunCommand, SendMessage
 from shared.bus.messages import SETTLED, CommandResult, MessageView, Sent, SessionView, Waiting

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import click
 
 from cli.context import App, json_option, pass_app
+from cli.daemons.checks import CHECKS, Finding
 from cli.output import FAILED, emit, say
-from cli.setup.checks import CHECKS, Finding
 from cli.setup.progress import Step
 
 _MARKS = {"ok": "ok  ", "warn": "warn", "fail": "FAIL"}

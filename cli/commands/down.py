@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import click
 
-from cli.commands.status import look
 from cli.commands.up import daemons, introduce, start, start_services
 from cli.context import App, client, json_option, pass_app
 from cli.daemons import manager as service_manager
 from cli.daemons.demo_model import DemoModel
 from cli.daemons.foreground import live_sessions, release_watcher, stop_daemons
-from cli.daemons.owners import live_holders
 from cli.daemons.processes import Daemon
+from cli.daemons.report import look
 from cli.output import emit
+from cli.owners import live_holders
 from cli.setup.progress import Step
 
 SHUTDOWN_SECONDS = 120.0

@@ -13,8 +13,8 @@ import click
 import msgspec
 
 from cli.context import App, json_option, pass_app
-from cli.daemons.owners import owner
 from cli.output import ago, emit, table
+from cli.owners import owner
 from cli.setup.bootstrap import ROOT
 from shared.errors import InvalidRequest, Unavailable, from_wire
 

@@ -11,9 +11,9 @@ import msgspec
 
 from cli.context import App, json_option, pass_app
 from cli.output import DONE, FAILED, ago, emit, printable, table
+from shared.bus.notifications import FOREVER, KINDS, Content, NoticeView, RecipientView, TestResult
 from shared.bus.service_requests import AddRecipient, ListNotices, RecipientRef, UpdateRecipient
 from shared.errors import InvalidRequest, NotFound
-from shared.notifications import FOREVER, KINDS, Content, NoticeView, RecipientView, TestResult
 
 TEST_SECONDS = 30.0
 

@@ -6,38 +6,21 @@ What must not regress: a stop, a restart or a crash under either manager leaves 
 
 from __future__ import annotations
 
-import os
-import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
-from pathlib import Path
 
 import click
 
 from cli.context import App, pass_app
+from cli.daemons.manager import Manager, manager_of
 from cli.daemons.processes import Daemon
-from cli.daemons.units import Unit, installation, launchd_units, systemd_units
+from cli.daemons.units import installation
 from cli.output import FAILED, NOT_RUNNING
 from shared.config import ENVIRONMENT
 from shared.errors import Conflict
 
 _MANAGER_SECONDS = 90.0
 dry_run_option = click.option("--dry-run", is_flag=True, help="Only print what would be done.")
-
-
-@dataclass(frozen=True)
-class Manager:
-    """The service manager of this platform: its files, and the commands that make them count."""
-
-    units: list[Unit]
-    install: list[list[str]]
-    uninstall: list[list[str]]
-    start: list[list[str]]
-    stop: list[list[str]]
-    status: list[str]
-    available: bool
-    advice: str
 
 
 @click.group()
@@ -113,55 +96,6 @@ def status(app: App, dry_run: bool) -> int:
         click.echo(manager.advice)
         return FAILED
     return 0 if _run([manager.status], tolerate=True, show=True) else NOT_RUNNING
-
-
-def manager_of(app: App, platform: str = sys.platform) -> Manager:
-    """The manager of this platform, with everything filled in for this installation."""
-    values = installation(app)
-    home = Path(app.environment.get("HOME") or Path.home())
-    if platform == "darwin":
-        return _launchd(launchd_units(values, home))
-    config_home = Path(app.environment.get("XDG_CONFIG_HOME") or home / ".config")
-    return _systemd(systemd_units(values, config_home))
-
-
-def _launchd(units: list[Unit]) -> Manager:
-    domain = f"gui/{os.getuid()}"
-    return Manager(
-        units=units,
-        install=[["launchctl", "bootstrap", domain, str(unit.path)] for unit in units],
-        uninstall=[["launchctl", "bootout", f"{domain}/{unit.name}"] for unit in reversed(units)],
-        start=[["launchctl", "bootstrap", domain, str(unit.path)] for unit in units],
-        stop=[["launchctl", "bootout", f"{domain}/{unit.name}"] for unit in reversed(units)],
-        status=["launchctl", "print", f"{domain}/{units[0].name}"],
-        available=shutil.which("launchctl") is not None,
-        advice="launchctl was not found: this is not a Mac, or PATH is incomplete.",
-    )
-
-
-def _systemd(units: list[Unit]) -> Manager:
-    names = [unit.name for unit in units]
-    return Manager(
-        units=units,
-        install=[["systemctl", "--user", "daemon-reload"], ["systemctl", "--user", "enable", "--now", *names]],
-        uninstall=[["systemctl", "--user", "disable", "--now", *reversed(names)]],
-        start=[["systemctl", "--user", "start", *names]],
-        stop=[["systemctl", "--user", "stop", *reversed(names)]],
-        status=["systemctl", "--user", "status", "--no-pager", *names],
-        available=_systemd_answers(),
-        advice="systemd does not answer for this account. Log in through a real login (ssh, not su), or on a server "
-        "run `loginctl enable-linger` once; then run:",
-    )
-
-
-def _systemd_answers() -> bool:
-    if shutil.which("systemctl") is None:
-        return False
-    try:
-        command = ["systemctl", "--user", "show-environment"]
-        return subprocess.run(command, capture_output=True, timeout=10).returncode == 0
-    except (OSError, subprocess.TimeoutExpired):
-        return False
 
 
 def _tell_settings(app: App) -> None:

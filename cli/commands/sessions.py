@@ -14,9 +14,9 @@ from typing import Any, TypeVar
 import click
 import msgspec
 
-from cli.commands.follow import Ended, follow
 from cli.completion import session_argument
 from cli.context import KEYS_SECONDS, App, json_option, pass_app
+from cli.follow import Ended, follow
 from cli.output import (
     DONE,
     FAILED,
@@ -30,6 +30,7 @@ from cli.output import (
     sessions_table,
     show_asked,
     state_text,
+    tell_changes,
     until,
 )
 from cli.setup.progress import Step
@@ -271,13 +272,6 @@ def latest_messages(app: App, session_id: str, count: int = _SHOWN_MESSAGES) -> 
         after = page.get("next")
         if not after:
             return kept
-
-
-def tell_changes(message: MessageView) -> None:
-    """Say what was changed in a text so that it arrives; white space at its end is nobody's loss."""
-    changes = [change for change in message.normalized if not change.startswith("trailing:")]
-    if changes:
-        click.echo(f"Changed so that it reaches Claude: {', '.join(changes)}.", err=True)
 
 
 def tell_held(view: SessionView) -> None:

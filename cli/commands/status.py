@@ -8,14 +8,11 @@ import click
 import msgspec
 
 from cli.context import App, json_option, pass_app
-from cli.daemons.processes import Daemon
+from cli.daemons.report import look
 from cli.output import NOT_RUNNING, emit, say, sessions_table
 from shared.access.tokens import DEFAULT_NAME
 from shared.bus.messages import SessionView
-from shared.errors import PilotlightError, Unavailable
-from shared.node import read as read_node
-
-_STATUS_SECONDS = 5.0
+from shared.errors import Unavailable
 
 
 @click.command()
@@ -45,31 +42,6 @@ def token(app: App, as_json: bool) -> None:
             click.echo(secret)
     except FileNotFoundError:
         raise Unavailable("There is no token yet: the first `pilotlight up` makes it.", code="not_running") from None
-
-
-def look(app: App) -> dict[str, Any]:
-    """The state of everything as plain data; whole even when nothing runs."""
-    supervisor, daemon = Daemon(app, "supervisor").owner(), Daemon(app, "api")
-    api, further = daemon.owner(), daemon.further()
-    told: dict[str, Any] = {}
-    error: str | None = None
-    if supervisor is not None:
-        try:
-            told = app.call("status", timeout=_STATUS_SECONDS)
-        except PilotlightError as failure:
-            error = failure.message
-    sessions, node = told.pop("sessions", []), read_node(app.paths.home)
-    bus = {"requests": app.paths.request_address, "events": app.paths.event_address, "tcp": told.pop("busTcp", None)}
-    return {
-        "supervisor": {**told, "pid": supervisor and supervisor.pid, "responding": bool(told), "error": error},
-        "api": {"pid": api and api.pid, "url": api and api.url, "version": api and api.version},
-        "furtherApis": [{"pid": other.pid, "url": other.url, "version": other.version} for other in further],
-        "sessions": sessions,
-        "bus": bus,
-        "node": node and {"id": node.id, "name": node.name, "epoch": node.epoch},
-        "home": str(app.paths.home),
-        "logs": str(app.paths.log_dir),
-    }
 
 
 def _describe(report: dict[str, Any]) -> None:

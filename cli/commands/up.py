@@ -14,15 +14,15 @@ from pathlib import Path
 import click
 
 from cli.access.devices import invite
-from cli.commands.service import Manager
-from cli.commands.status import look
 from cli.context import App, json_option, pass_app, refuse_when_unlike
 from cli.daemons import manager as service_manager
 from cli.daemons.demo_model import DemoModel
 from cli.daemons.foreground import watch
-from cli.daemons.owners import live_holders
+from cli.daemons.manager import Manager
 from cli.daemons.processes import Daemon
+from cli.daemons.report import look
 from cli.output import emit, say
+from cli.owners import live_holders
 from cli.setup import claude
 from cli.setup.bootstrap import exclusive
 from shared.bus.messages import SupervisorStatus

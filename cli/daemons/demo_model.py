@@ -12,8 +12,8 @@ from pathlib import Path
 import msgspec
 
 from cli.context import App
-from cli.daemons.owners import stop
 from cli.daemons.processes import http_ok, spawn
+from cli.owners import stop
 from cli.setup.progress import Step, last_lines, wait_until
 from demo.home import demo_environment, prepare_home
 from shared.errors import StartFailed

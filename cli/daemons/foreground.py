@@ -18,9 +18,9 @@ import msgspec
 
 from cli.context import App
 from cli.daemons.demo_model import DemoModel
-from cli.daemons.owners import Owner, live_holders, stop
 from cli.daemons.processes import Daemon
 from cli.output import say
+from cli.owners import Owner, live_holders, stop
 from shared.access.private_files import draft_of
 from shared.bus.messages import SupervisorStatus
 from shared.errors import PilotlightError, StartFailed

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cli.context import App, client
-from cli.daemons.owners import Owner, owner, stop
+from cli.owners import Owner, owner, stop
 from cli.setup.bootstrap import ROOT
 from cli.setup.progress import Step, last_lines, wait_until
 from shared.errors import PilotlightError, StartFailed

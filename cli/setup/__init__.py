@@ -1,1 +1,17 @@
-"""Setup."""
+"""Setup: from a fresh checkout to what `run` and `test` need.
+
+axe         for the browser tests
+bootstrap   before there is a library
+chromium    for the browser tests
+claude      where `claude` is, or gets here
+generators  for the client tests
+login       is there a login
+progress    steps that one can watch
+promtool    for the alert rules
+suite       what `./test` runs
+
+May import: nothing.
+
+1. Whatever is up to date is left alone. (tests/unit/cli/test_setup.py)
+2. A login is found out without touching it. (tests/unit/cli/test_setup.py)
+"""

@@ -18,7 +18,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 LOCKS = {"run": "requirements.lock", "test": "requirements-test.lock"}
-NEXT = {"run": "cli.setup.first_run", "test": "cli.setup.suite"}
+NEXT = {"run": "cli.first_run", "test": "cli.setup.suite"}
 
 if __name__ == "__main__":
     sys.path.insert(0, str(ROOT))

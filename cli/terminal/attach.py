@@ -28,11 +28,11 @@ from cli.output import DONE, FAILED, printable
 from cli.terminal.keyboard import DEFAULT_PREFIX, GUARDED, HELP, HINT, Keyboard, prefix_byte, prefix_name
 from cli.terminal.scrollback import Scrollback
 from cli.terminal.tty import Cleaner, Tty
-from shared.access.private_folders import require_private
 from shared.bus import terminal_protocol as protocol
 from shared.bus.messages import Screen, SessionView
 from shared.bus.session_requests import ScreenRequest, SessionRef
 from shared.errors import Conflict, InvalidRequest, PilotlightError
+from shared.private_folders import require_private
 
 WAKE_SECONDS = 30.0
 RETRY_SECONDS = 0.2

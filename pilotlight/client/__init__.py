@@ -1,4 +1,16 @@
-"""A client of pilotlight's HTTP API, without a library: `Client`, and `AsyncClient` for asyncio. `docs/client.md` explains it."""
+"""A client of pilotlight's HTTP API, without a library: `Client`, and `AsyncClient` for asyncio. `docs/client.md` explains it.
+
+asynchronous  `AsyncClient`
+errors        what a call can raise
+shapes        what is answered, as types
+synchronous   `Client`
+transport     requests that survive a restart
+
+May import: nothing.
+
+1. A call that is repeated is done once. (tests/clients/test_python_client.py)
+2. Its shapes are those of the OpenAPI document. (tests/clients/test_python_client.py)
+"""
 
 from __future__ import annotations
 

@@ -24,10 +24,10 @@ from typing import Any
 import msgspec
 import zmq
 
-from shared.access.private_folders import require_private
 from shared.bus.connection import ClientKey, Line, socket_folder
 from shared.bus.messages import VERSION, Reply, Request
 from shared.errors import DeadlineExceeded, PilotlightError, Unauthorized, Unavailable, from_wire
+from shared.private_folders import require_private
 
 RESEND_SECONDS = 1.0
 RESEND_MAX_SECONDS = 8.0

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 import msgspec
 import zmq
 
-from shared.access.private_folders import require_private
 from shared.bus.connection import ClientKey, socket_folder, use_key
 from shared.bus.messages import Event
+from shared.private_folders import require_private
 
 _events = msgspec.json.Decoder(Event)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from shared.bus.messages import Wire
-from shared.notifications import Rules
+from shared.bus.notifications import Rules
 
 
 class EventsSince(Wire, frozen=True, forbid_unknown_fields=True):

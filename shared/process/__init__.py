@@ -6,6 +6,13 @@ regress: a signal goes only to the exact pair, a zombie counts as dead, and pid 
 
 The start time is an integer without meaning of its own: clock ticks since boot on Linux, microseconds since 1970 on
 macOS. The holder imports this module, so it costs no more than the standard library that the holder has anyway.
+
+darwin  libproc through ctypes
+
+May import: nothing.
+
+1. A signal reaches the exact process or nobody. (tests/unit/shared/test_process.py)
+2. It costs the holder the standard library only. (tests/unit/shared/test_process.py)
 """
 
 from __future__ import annotations

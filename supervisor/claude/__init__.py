@@ -20,7 +20,7 @@ usage_limits       until when the service refuses
 settings/          a person's own, and those we give
 texts/             what arrives, and in which form
 
-May import: clock.
+May import: nothing.
 
 1. A text arrives exactly or is refused. (tests/real/test_exactness.py)
 2. A screen is told from its shape, on every release. (tests/unit/claude/test_screen.py)

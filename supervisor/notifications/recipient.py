@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from msgspec import field
 
 from shared.bus.messages import Wire
-from shared.notifications import FOREVER, ChannelKind, Rules
+from shared.bus.notifications import FOREVER, ChannelKind, Rules
 
 ASKS = frozenset({"waiting", "login"})
 """What somebody has to answer: it is held back, but never dropped, while it stands."""

@@ -14,9 +14,9 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec.structs import replace
 
+from shared.bus.notifications import FOREVER, ChannelKind, RecipientView, Rules
 from shared.config import NotifyConfig
 from shared.errors import Busy, Conflict, InvalidRequest, NotFound
-from shared.notifications import FOREVER, ChannelKind, RecipientView, Rules
 from supervisor.notifications.recipient import CONFIGURED, Recipient, zone_of
 from supervisor.store.store import Store, now_ms
 

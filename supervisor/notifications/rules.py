@@ -17,7 +17,7 @@ from typing import Literal
 from msgspec.structs import replace
 
 from shared.bus.messages import Wire
-from shared.notifications import FOREVER, NoticeView, Rules
+from shared.bus.notifications import FOREVER, NoticeView, Rules
 from supervisor.notifications.channels.contract import Choice, Note, Urgency
 from supervisor.notifications.happenings import Happening, cut
 from supervisor.notifications.recipient import ASKS, Recipient, held_until, local, wants

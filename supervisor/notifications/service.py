@@ -20,9 +20,9 @@ from msgspec.structs import replace
 
 from shared.bus import service_events
 from shared.bus.messages import Event, SessionView
+from shared.bus.notifications import NoticeView, RecipientView, TestResult
 from shared.config import NotifyConfig
 from shared.errors import StorageFailed
-from shared.notifications import NoticeView, RecipientView, TestResult
 from supervisor.notifications.channels.contract import Delivered, Gone, Note, Outcome, Refused, Retry
 from supervisor.notifications.courier import Courier
 from supervisor.notifications.happenings import JOURNAL, Happening, Told, read

@@ -380,9 +380,8 @@ class LogReader:
 
     def _is_copy(self, line: TranscriptLine) -> bool:
         """Whether a fork has copied this line from the conversation that it comes from; the prompt id is a new one's."""
-        session = self._session
-        at = line.at if session.record.fork_from else None
-        return at is not None and at < session.record.created_at
+        record = self._session.record
+        return bool(record.fork_from) and line.at is not None and line.at < record.created_at
 
     def settled(self) -> None:
         """Remember that nothing before the present end of the transcript is open."""

@@ -17,9 +17,9 @@ from typing import Any
 
 import msgspec
 
-from shared.access.private_folders import require_private
 from shared.errors import PilotlightError
 from shared.foreign_file import read_end
+from shared.private_folders import require_private
 from supervisor.holder import files
 from supervisor.holder.protocol import (
     CHUNK,

@@ -1,4 +1,4 @@
-"""What each room of the supervisor says of itself in its `__init__.py` is true: the map, the arrows, the tests it names.
+"""What each room says of itself in its `__init__.py` is true: the map, the arrows, the tests it names.
 
 Also the size of rooms and files, of the whole product and its tests. `test_arrows.py` holds the imports themselves.
 """
@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import ast
 import re
-from pathlib import Path
 
 import pytest
 
 from tests.harness import ROOT
-from tests.unit.test_arrows import PACKAGES, SUPERVISOR, modules
+from tests.unit.test_arrows import MAY, PACKAGES, modules
+from tests.unit.test_arrows import ROOMS as ARROWS
 
 MOST_FILES = 20
 MOST_LINES = 400
@@ -23,33 +23,45 @@ REASON = re.compile(
 """What a long file is, when its docstring says why it is long."""
 
 
-ROOMS = sorted(path.parent.name for path in (ROOT / "supervisor").glob("*/__init__.py"))
+FOLDERS = sorted(
+    {str(path.parent.relative_to(ROOT)) for package in PACKAGES for path in (ROOT / package).rglob("*.py")}
+)
+"""Every folder with code in it: packages, rooms, and the rooms of a room."""
+
+INNER = [folder for folder in FOLDERS if folder.count("/") > 1]
+"""The rooms of a room: what they may import and what they promise, the room says."""
+
+PROMISING = [folder for folder in FOLDERS if folder.count("/") == 1 or folder == "demo"]
 
 
-def said(room: Path) -> str:
-    return ast.get_docstring(ast.parse((room / "__init__.py").read_text())) or ""
+def said(folder: str) -> str:
+    return ast.get_docstring(ast.parse((ROOT / folder / "__init__.py").read_text())) or ""
 
 
-@pytest.mark.parametrize("name", ROOMS)
-def test_the_map_of_a_room_is_its_folder(name: str) -> None:
-    room = ROOT / "supervisor" / name
-    listed = set(re.findall(r"^(\w+/?)  +\S", said(room), re.MULTILINE))
+def allowed(folder: str) -> set[str]:
+    package, _, name = folder.partition("/")
+    return set(ARROWS.get(package, {}).get(name, "").split()) if name else MAY[package]
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_the_map_of_a_room_is_its_folder(folder: str) -> None:
+    room = ROOT / folder
+    listed = set(re.findall(r"^(\w+/?)  +\S", said(folder), re.MULTILINE))
     files = {path.stem for path in room.glob("*.py")} - {"__init__"}
     assert listed == files | {f"{path.parent.name}/" for path in room.glob("*/__init__.py")}
-    assert len(said(room).splitlines()) <= 40
+    assert len(said(folder).splitlines()) <= 40
 
 
-@pytest.mark.parametrize("name", ROOMS)
-def test_a_room_says_what_it_may_import(name: str) -> None:
-    found = re.search(r"^May import: (.*?)\.$", said(ROOT / "supervisor" / name), re.MULTILINE | re.DOTALL)
+@pytest.mark.parametrize("folder", [folder for folder in FOLDERS if folder not in INNER])
+def test_a_room_says_what_it_may_import(folder: str) -> None:
+    found = re.search(r"^May import: (.*?)\.$", said(folder), re.MULTILINE | re.DOTALL)
     assert found is not None
-    assert set(re.findall(r"\w+", found[1])) - {"nothing"} == set(SUPERVISOR[name].split())
+    assert set(re.findall(r"\w+", found[1])) - {"nothing"} == allowed(folder)
 
 
-@pytest.mark.parametrize("name", ROOMS)
-def test_what_a_room_promises_has_a_test(name: str) -> None:
-    text = said(ROOT / "supervisor" / name)
-    promises = re.findall(r"^(\d+)\. (.*?)\((tests/[\w/.]+\.py)\)$", text, re.MULTILINE | re.DOTALL)
+@pytest.mark.parametrize("folder", PROMISING)
+def test_what_a_room_promises_has_a_test(folder: str) -> None:
+    promises = re.findall(r"^(\d+)\. (.*?)\((tests/[\w/.]+\.py)\)$", said(folder), re.MULTILINE | re.DOTALL)
     assert [int(number) for number, _, _ in promises] == list(range(1, len(promises) + 1))
     assert promises
     assert [path for _, _, path in promises if not (ROOT / path).is_file()] == []

@@ -1,8 +1,13 @@
-"""Everything that can be asked of the supervisor, by subject; the daemon makes the one table of the rows of each.
+"""Operations: everything that can be asked of the supervisor, by subject; the daemon makes one table of the rows of each.
 
-table     what is asked, by whom it is answered            sessions       opening, changing, answering, ending
-messages  sending, commands, the queue                     history        what was said, searched and counted; forks
-terminal  screen, size, recordings                         notifications  recipients and what they were told
-system    the supervisor itself, settings, journal         desk           what a client with a screen needs beside talking
-recap     a summary where a life is prolonged                paging         where a page of a list ends
+desk           what a client with a screen needs
+history        what was said, searched and counted; forks
+messages       sending, commands, the queue
+notifications  recipients and what they were told
+paging         where a page of a list ends
+recap          a summary where a life is prolonged
+sessions       opening, changing, answering, ending
+system         the supervisor itself, settings, journal
+table          what is asked, by whom it is answered
+terminal       screen, size, recordings
 """

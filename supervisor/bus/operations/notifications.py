@@ -10,9 +10,9 @@ import msgspec
 
 from shared.bus import service_requests
 from shared.bus.messages import VERSION, Request
+from shared.bus.notifications import Rules
 from shared.config import NotifyConfig
 from shared.errors import Conflict, InvalidRequest, NotFound, PilotlightError, Unavailable
-from shared.notifications import Rules
 from supervisor.bus.operations.table import Row
 from supervisor.notifications.channels.contract import Barred
 from supervisor.notifications.links import EXTEND, Link

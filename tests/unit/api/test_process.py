@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from cli.daemons.owners import owner
+from cli.owners import owner
 from shared import paths as places
 from tests.api_process import ROOT, BusServer, Process, until
 from tests.harness import PATIENCE

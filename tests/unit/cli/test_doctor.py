@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from cli.__main__ import run
-from cli.setup.checks import CHECKS
+from cli.daemons.checks import CHECKS
 from shared.releases import OLDEST, TESTED
 from tests.unit.cli.test_double import app_of
 

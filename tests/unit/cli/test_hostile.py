@@ -11,7 +11,7 @@ import pytest
 
 from cli.__main__ import run
 from cli.commands.doctor import Report
-from cli.setup.checks import Finding
+from cli.daemons.checks import Finding
 from shared.bus.messages import Choice, CommandResult, ErrorBody, Event, HistoryEntry, Screen, Waiting
 from shared.errors import Conflict
 from tests.unit.cli.test_double import FIRST, FakeBus, app_of, bus_with, message, session

@@ -18,8 +18,8 @@ from cli.__main__ import run
 from cli.commands.up import curl_line
 from cli.context import App
 from cli.daemons.foreground import Restarts
-from cli.daemons.owners import owner
 from cli.daemons.processes import Daemon, http_ok, spawn
+from cli.owners import owner
 from shared.process import identify
 from tests.harness import PATIENCE, until
 

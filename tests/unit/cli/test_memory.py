@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from cli import first_run
 from cli.__main__ import run
 from cli.commands.service import manager_of
 from cli.commands.up import PORT_FILE, _remember, _remembered, demo_model
 from cli.daemons import manager as service_manager
 from cli.daemons.demo_model import DemoModel
-from cli.setup import first_run, login
+from cli.setup import login
 from tests.unit.cli.test_double import app_of, bus_with
 
 

@@ -12,8 +12,8 @@ import msgspec
 import pytest
 
 from cli.__main__ import run
-from cli.setup.checks import notifications
-from shared.notifications import FOREVER, NoticeView, RecipientView, Rules, TestResult
+from cli.daemons.checks import notifications
+from shared.bus.notifications import FOREVER, NoticeView, RecipientView, Rules, TestResult
 from tests.unit.cli.test_double import FakeBus, app_of
 
 PHONE = RecipientView(

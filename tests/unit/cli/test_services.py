@@ -153,7 +153,7 @@ def test_a_dry_run_prints_everything_and_changes_nothing(tmp_path, capsys):
 
 
 def test_without_a_manager_the_files_are_written_and_the_commands_printed(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("cli.commands.service._systemd_answers", lambda: False)
+    monkeypatch.setattr("cli.daemons.manager._systemd_answers", lambda: False)
     monkeypatch.setattr("cli.commands.service.manager_of", lambda app: manager_of(app, "linux"))
 
     assert run(["service", "install"], app_of(tmp_path)) == 1

@@ -13,7 +13,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from cli.setup import bootstrap, chromium, claude, first_run, login, suite
+from cli import first_run
+from cli.setup import bootstrap, chromium, claude, login, suite
 from cli.setup.progress import StepFailed
 from shared.config import ClaudeConfig
 

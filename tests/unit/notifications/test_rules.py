@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from shared.bus.messages import Choice as Offered
 from shared.bus.messages import Event, SessionView, Waiting
-from shared.notifications import FOREVER, Quiet, Rules
+from shared.bus.notifications import FOREVER, Quiet, Rules
 from supervisor.notifications.channels.contract import Note
 from supervisor.notifications.happenings import Told, read
 from supervisor.notifications.recipient import ASKS, Recipient, held_until, quiet_until

@@ -15,9 +15,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from shared.bus.notifications import Rules
 from shared.config import ApnsConfig, NotifyChannel, NotifyConfig
 from shared.errors import Conflict, NotFound
-from shared.notifications import Rules
 from supervisor.notifications import outbox as outbox_module
 from supervisor.notifications import rules as rules_module
 from supervisor.notifications.channels.contract import Barred

@@ -16,11 +16,11 @@ from cli.__main__ import run
 from cli.context import App
 from cli.terminal.attach import Attachment
 from cli.terminal.keyboard import DEFAULT_PREFIX, Keyboard
-from shared.access.private_folders import require_private
 from shared.bus.client import BusClient
 from shared.bus.event_stream import EventStream
 from shared.errors import Unavailable
 from shared.paths import Paths, resolve
+from shared.private_folders import require_private
 from supervisor.terminal.holder_client import HolderClient, HolderError
 from tests.another_user import IS_ROOT, UID, Squatter, squatting
 from tests.unit.cli.test_double import FIRST

@@ -281,7 +281,7 @@ def test_a_supervisor_does_not_start_on_a_newer_database_and_says_why(newer: Pat
 
 
 def test_doctor_knows_the_version(newer: Path, tmp_path: Path) -> None:
-    from cli.setup.checks import main_database
+    from cli.daemons.checks import main_database
 
     def found(home: Path) -> tuple[str, str, str | None]:
         (finding,) = main_database(app_of(home))

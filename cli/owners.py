@@ -15,8 +15,8 @@ from pathlib import Path
 
 import msgspec
 
-from shared.access.private_folders import require_private
 from shared.paths import Paths
+from shared.private_folders import require_private
 from shared.process import ProcessId, alive, identify, send_signal
 
 _CONNECT_SECONDS = 1.0

@@ -11,8 +11,8 @@ from pathlib import Path
 from cli.__main__ import run
 from cli.context import App
 from cli.daemons.demo_model import DemoModel
-from cli.daemons.owners import owner
 from cli.output import FAILED, report
+from cli.owners import owner
 from cli.setup import claude, login
 from cli.setup.bootstrap import ROOT, exclusive
 from cli.setup.progress import StepFailed

@@ -17,9 +17,9 @@ from urllib.parse import urlsplit
 import msgspec
 import psutil
 
-from cli.commands.status import look
 from cli.context import App
 from cli.daemons.demo_model import DemoModel
+from cli.daemons.report import look
 from cli.setup import claude as cli_claude
 from cli.setup import login as cli_login
 from shared import __version__, database, releases
