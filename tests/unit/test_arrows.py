@@ -17,7 +17,7 @@ MAY = {
     "pilotlight": set(),
     "supervisor": {"shared"},
     "api": {"shared"},
-    "cli": {"shared", "demo"},
+    "cli": {"shared", "demo", "pilotlight"},
     "demo": {"shared"},
     "shared": set(),
 }
@@ -106,6 +106,8 @@ OWNERS = {
     "flask": {"api"},
     "gunicorn": {"api/server"},
     "click": {"cli"},
+    "mcp": {"cli/mcp"},
+    "uvicorn": {"cli/mcp"},
     "prompt_toolkit": {"cli/chat"},
     "psutil": {"supervisor/pool", "cli/daemons"},
 }

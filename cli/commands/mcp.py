@@ -1,0 +1,61 @@
+"""`pilotlight mcp`: sessions as tools for other agents, over standard input and output or over HTTP."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from cli.context import App, pass_app
+from cli.daemons.owners import owner
+from shared.errors import InvalidRequest, Unavailable
+
+INSTALL = "`pilotlight mcp` needs the MCP library: `{python} -m pip install 'mcp>=2.3,<3'` (or 'pilotlight[mcp]') installs it."
+
+
+@click.command()
+@click.option(
+    "--http", "port", type=click.IntRange(0, 65535), help="Serve HTTP on this port of 127.0.0.1 (0: any free)."
+)
+@click.option("--url", help="Another pilotlight's API, or a gateway (default: the one that runs here).")
+@click.option(
+    "--token-file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="The token to act with (default: PILOTLIGHT_TOKEN, then this home's own, which may do all). Not with --http.",
+)
+@pass_app
+def mcp(app: App, port: int | None, url: str | None, token_file: Path | None) -> None:
+    """Let other agents drive sessions by MCP: over standard input and output, or with --http over HTTP, where each request brings
+    its own bearer token."""
+    if port is not None and token_file is not None:
+        raise InvalidRequest("With --http each request brings its own token: leave --token-file out.")
+    try:
+        from cli.mcp import server
+    except ModuleNotFoundError as missing:
+        if (missing.name or "").startswith(("cli", "pilotlight", "shared")):
+            raise
+        raise Unavailable(INSTALL.format(python=sys.executable), code="not_installed") from None
+    if port is None:
+        server.serve_stdio(lambda: url or running(app), lambda: token(app, token_file))
+    else:
+        server.serve_http(lambda: url or running(app), port, lambda address: click.echo(address))
+
+
+def running(app: App) -> str:
+    """Where the API of this home listens now. Raise Unavailable."""
+    found = owner(app.paths.api_lock)
+    if found is None or found.url is None:
+        raise Unavailable("pilotlight is not running. Start it with `pilotlight up`.", code="not_running")
+    return found.url
+
+
+def token(app: App, file: Path | None) -> str:
+    """The token to act with. Raise Unavailable."""
+    given = app.environment.get("PILOTLIGHT_TOKEN")
+    if file is None and given:
+        return given
+    try:
+        return (file or app.paths.token_file).read_text().strip()
+    except OSError as error:
+        raise Unavailable(f"{error.filename}: {error.strerror}.", code="token_unreadable") from None
