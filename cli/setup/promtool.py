@@ -1,4 +1,4 @@
-"""Prometheus's own tool for the tests of the alert rules: whichever there is, otherwise Debian's.
+"""Prometheus and its tool for the tests of the metrics and the alert rules: whichever there is, otherwise Debian's.
 
 It is unpacked into the ignored folder of this checkout, not installed: the package would start a server on this machine.
 """
@@ -14,21 +14,26 @@ from cli.setup.progress import StepFailed, run_step
 
 VARIABLE = "PILOTLIGHT_TEST_PROMTOOL"
 _FOLDER = ROOT / ".state" / "promtool"
-_PROGRAM = _FOLDER / "usr" / "bin" / "promtool"
+_PROGRAMS = _FOLDER / "usr" / "bin"
 
 
-def find() -> str | None:
-    """Where it is, or None; the variable names any other."""
-    return os.environ.get(VARIABLE) or shutil.which("promtool") or (str(_PROGRAM) if _PROGRAM.is_file() else None)
+def find(program: str = "promtool") -> str | None:
+    """Where it is, or None; the variable names any other promtool, and the server beside it."""
+    if named := os.environ.get(VARIABLE):
+        return named if program == "promtool" else str(Path(named).with_name(program))
+    unpacked = _PROGRAMS / program
+    return shutil.which(program) or (str(unpacked) if unpacked.is_file() else None)
 
 
 def ensure(log: Path) -> None:
     """Unpack it when it is missing. Raise StepFailed with what to do."""
-    if find() is not None:
+    if find("promtool") and find("prometheus"):
         return
     apt, dpkg = shutil.which("apt-get"), shutil.which("dpkg-deb")
     if apt is None or dpkg is None:
-        raise StepFailed(f"The tests of the alert rules need promtool: install Prometheus, or name one in {VARIABLE}.")
+        raise StepFailed(
+            f"The tests of the alert rules need Prometheus: install it, or name its promtool in {VARIABLE}."
+        )
     shutil.rmtree(_FOLDER, ignore_errors=True)
     _FOLDER.mkdir(parents=True)
     fix = f"Without a network, or with old package lists: install Prometheus, or name a promtool in {VARIABLE}."
