@@ -16,7 +16,7 @@ import sys
 import time
 from collections.abc import Mapping
 
-from cli.setup import axe, chromium, generators, promtool
+from cli.setup import axe, chromium, generators, golang, promtool
 from cli.setup.bootstrap import ROOT, exclusive
 from cli.setup.claude import install
 from cli.setup.progress import StepFailed
@@ -43,6 +43,7 @@ def main(arguments: list[str]) -> int:
             axe.ensure(ROOT / ".state" / "setup.log")
             generators.ensure(ROOT / ".state" / "setup.log")
             promtool.ensure(ROOT / ".state" / "setup.log")
+            golang.ensure(ROOT / ".state" / "setup.log")
     except StepFailed as failure:
         print(f"pilotlight: {failure}", file=sys.stderr)
         return 1

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from api.reference import client_shapes
+from cli.setup import golang
 from pilotlight.client import AsyncClient, Client, NotFound, Unauthorized, Unreachable
 from tests.api_caller import Caller
 from tests.api_double import FakeSupervisor
@@ -63,6 +64,28 @@ def test_the_example_in_javascript_runs(served: House) -> None:
     }
     command = ["node", str(program), str(served.project)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=100)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[0] == "BANANA"
+    assert lines[1].endswith(" created")
+    assert lines[-1].endswith(" message")
+
+
+def test_the_example_in_go_runs(served: House, tmp_path: Path) -> None:
+    go = golang.find()
+    assert go is not None, f"Go is missing: ./test fetches it, or {golang.VARIABLE} names one."
+    environment = {
+        **{"PATH": os.defpath, "HOME": str(tmp_path), "GOCACHE": str(golang.CACHE), "CGO_ENABLED": "0"},
+        **{"GOTOOLCHAIN": "local", "GOPROXY": "off", "GOTELEMETRY": "off"},
+        "PILOTLIGHT_URL": url(served),
+        "PILOTLIGHT_TOKEN": served.token,
+    }
+    program = tmp_path / "talk"
+    build = [go, "build", "-gcflags=all=-N -l", "-o", str(program), str(ROOT / "docs" / "examples" / "talk.go")]
+    made = subprocess.run(build, env=environment, capture_output=True, text=True, timeout=110)
+    assert made.returncode == 0, made.stderr
+    command = [str(program), str(served.project)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     assert lines[0] == "BANANA"

@@ -6,7 +6,6 @@ import os
 import re
 import subprocess
 import sys
-import textwrap
 from pathlib import Path
 
 from tests.conftest import MakeHouse
@@ -61,9 +60,9 @@ def test_the_subscriber_of_ten_lines_hears_a_session(make_house: MakeHouse, one_
 def test_the_python_client_of_the_page_lists_sessions(make_house: MakeHouse, one_cli: Path) -> None:
     house = make_house(one_cli)
     house.start_supervisor()
-    found = re.search(r"From Python:\n\n((?:(?: {4}.*)?\n)+)", PAGE)
+    found = re.search(r"From Python:\n\n```python\n(.*?)```", PAGE, re.DOTALL)
     assert found is not None
     output = house.folder / "listed"
-    child = run(house, textwrap.dedent(found.group(1)), output)
+    child = run(house, found[1], output)
     assert child.wait(30) == os.EX_OK, output.read_text()
     assert output.read_text().strip() == "{'sessions': [], 'next': None}"
