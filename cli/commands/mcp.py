@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from cli.context import App, pass_app
-from cli.daemons.owners import owner
+from cli.owners import owner
 from shared.errors import InvalidRequest, Unavailable
 
 INSTALL = "`pilotlight mcp` needs the MCP library: `{python} -m pip install 'mcp>=2.3,<3'` (or 'pilotlight[mcp]') installs it."

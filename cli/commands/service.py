@@ -7,13 +7,13 @@ What must not regress: a stop, a restart or a crash under either manager leaves 
 from __future__ import annotations
 
 import subprocess
-import sys
 
 import click
 
 from cli.context import App, pass_app
 from cli.daemons.manager import Manager, manager_of
 from cli.daemons.processes import Daemon
+from cli.daemons.service_checks import examine
 from cli.daemons.units import installation
 from cli.output import FAILED, NOT_RUNNING
 from shared.config import ENVIRONMENT
@@ -30,16 +30,21 @@ def service() -> None:
 
 @service.command()
 @dry_run_option
+@click.option("--anyway", is_flag=True, help="Also when something that they need is missing.")
 @pass_app
-def install(app: App, dry_run: bool) -> int:
-    """Write the service files and start the services."""
+def install(app: App, dry_run: bool, anyway: bool) -> int:
+    """Look whether the services will find what they need, write their files and start them."""
     manager = manager_of(app)
+    fit = _fit(app)
     if dry_run:
         for unit in manager.units:
             click.echo(f"# {unit.path}\n{unit.text}")
         _print_commands(manager.install)
         _tell_settings(app)
         return 0
+    if not fit and not anyway:
+        click.echo("Nothing was installed. `--anyway` installs as it is.", err=True)
+        return FAILED
     app.paths.prepare()
     if manager.available:
         _run(manager.uninstall, tolerate=True)
@@ -98,6 +103,14 @@ def status(app: App, dry_run: bool) -> int:
     return 0 if _run([manager.status], tolerate=True, show=True) else NOT_RUNNING
 
 
+def _fit(app: App) -> bool:
+    """Say what the services will miss; whether they can run."""
+    findings = examine(app, installation(app).environment)
+    for finding in findings:
+        click.echo(f"{finding.level}  {finding.name}: {finding.text}\n      -> {finding.fix}", err=True)
+    return all(finding.level != "fail" for finding in findings)
+
+
 def _tell_settings(app: App) -> None:
     """Say which settings of this environment the services keep; whoever sets them later would wonder."""
     passed = installation(app).environment
@@ -115,8 +128,6 @@ def _apply(manager: Manager, commands: list[list[str]]) -> int:
     if not _run(commands):
         return FAILED
     click.echo("Installed and started. `pilotlight status` shows it; logs are where `pilotlight status` says.")
-    if sys.platform != "darwin":
-        click.echo("To keep it running when nobody is logged in: loginctl enable-linger")
     return 0
 
 

@@ -1,12 +1,13 @@
 """Daemons: the two processes of an installation, and who keeps them running.
 
-checks      what `doctor` looks at
-demo_model  the demo model of one home
-foreground  `up` that stays
-manager     launchd or systemd
-processes   started, stopped, healthy
-report      what runs, as data
-units       files of the managers
+checks          what `doctor` looks at
+demo_model      the demo model of one home
+foreground      `up` that stays
+manager         launchd or systemd
+processes       started, stopped, healthy
+report          what runs, as data
+service_checks  what `service install` looks at
+units           files of the managers
 
 May import: setup, owners, context, output.
 

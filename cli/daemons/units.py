@@ -7,6 +7,8 @@ neither can express (a line break in a path) is refused.
 from __future__ import annotations
 
 import os
+import re
+import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -21,6 +23,9 @@ from shared.config import ENVIRONMENT
 from shared.errors import InvalidRequest
 
 NAMES = ("supervisor", "api")
+STEPS_SINCE = 254
+"""The release of systemd that knows RestartSteps."""
+
 _PASSED = (
     "PATH",
     "LANG",
@@ -74,13 +79,31 @@ def launchd_units(values: Installation, home: Path) -> list[Unit]:
     ]
 
 
-def systemd_units(values: Installation, config_home: Path) -> list[Unit]:
-    """The two user units."""
+def systemd_units(values: Installation, config_home: Path, version: int | None = None) -> list[Unit]:
+    """The two user units, for this machine's systemd unless another version is named."""
     folder = config_home / "systemd" / "user"
+    pauses = back_off(systemd_version() if version is None else version)
     return [
-        Unit(name, folder / name, render_unit(_template("systemd", name), values))
+        Unit(name, folder / name, render_unit(_template("systemd", name).replace("@BACKOFF@", pauses), values))
         for name in (f"pilotlight-{name}.service" for name in NAMES)
     ]
+
+
+def systemd_version() -> int:
+    """The release of this machine's systemd; 0 without one."""
+    try:
+        told = subprocess.run(["systemctl", "--version"], capture_output=True, text=True, timeout=10).stdout
+    except (OSError, subprocess.TimeoutExpired):
+        return 0
+    found = re.match(r"systemd (\d+)", told)
+    return int(found[1]) if found else 0
+
+
+def back_off(version: int) -> str:
+    """How long it waits before it tries again what failed: one second after a crash, and ever longer where that does not help.
+    A systemd that knows no steps waits a few seconds each time. It never gives up: what is wrong may mend itself (a full
+    disk, a folder that is mounted later), and nobody is there to start it again."""
+    return "RestartSec=1\nRestartSteps=6\nRestartMaxDelaySec=60" if version >= STEPS_SINCE else "RestartSec=3"
 
 
 def render_plist(template: str, values: Installation) -> str:

@@ -6,6 +6,7 @@ import configparser
 import plistlib
 import shlex
 import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,8 @@ import pytest
 
 from cli.__main__ import run
 from cli.commands.service import manager_of
-from cli.daemons import units
+from cli.daemons import service_checks, units
+from cli.daemons.checks import Finding
 from cli.daemons.units import Installation, launchd_units, render_unit, systemd_units
 from shared.errors import InvalidRequest
 from tests.unit.cli.test_double import app_of
@@ -156,10 +158,72 @@ def test_without_a_manager_the_files_are_written_and_the_commands_printed(tmp_pa
     monkeypatch.setattr("cli.daemons.manager._systemd_answers", lambda: False)
     monkeypatch.setattr("cli.commands.service.manager_of", lambda app: manager_of(app, "linux"))
 
-    assert run(["service", "install"], app_of(tmp_path)) == 1
+    assert run(["service", "install", "--anyway"], app_of(tmp_path)) == 1
     told = capsys.readouterr()
     assert "pilotlight" in told.out
     assert run(["service", "status"], app_of(tmp_path)) == 1
     assert run(["service", "uninstall"], app_of(tmp_path)) == 0
     assert run(["service", "status"], app_of(tmp_path)) == 3
     assert [file for file in tmp_path.rglob("*pilotlight*") if file.is_file()] == []
+
+
+def test_what_fails_at_the_start_is_tried_ever_less_often_and_never_given_up():
+    for unit in systemd_units(AWKWARD, Path("/c"), version=254):
+        service = _parsed(unit.text)
+        told = [service["Service"][name] for name in ("RestartSec", "RestartSteps", "RestartMaxDelaySec")]
+        assert (told, service["Unit"]["StartLimitIntervalSec"]) == (["1", "6", "60"], "0")
+    for unit in systemd_units(AWKWARD, Path("/c"), version=252):
+        assert _parsed(unit.text)["Service"]["RestartSec"] == "3"
+        assert "RestartSteps" not in unit.text
+    for unit in launchd_units(AWKWARD, Path("/c")):
+        assert plistlib.loads(unit.text.encode())["ThrottleInterval"] == 5
+
+
+def named(findings: list[Finding]) -> dict[str, str]:
+    return {finding.name: f"{finding.level} {finding.text} {finding.fix}" for finding in findings}
+
+
+def test_an_install_looks_with_the_eyes_of_the_services(tmp_path):
+    claude = tmp_path / "claude"
+    claude.write_text("#!/bin/sh\necho 2.1.330\n")
+    claude.chmod(0o755)
+    (tmp_path / "config.yaml").write_text("api: {port: 0}\n")
+    app = app_of(tmp_path, HOME=str(tmp_path), ANTHROPIC_API_KEY="secret", PILOTLIGHT_CLAUDE=str(claude))
+
+    found = named(service_checks.examine(app, units.installation(app).environment, "darwin"))
+
+    assert found.keys() == {"login"}
+    assert "ANTHROPIC_API_KEY of this shell reaches no service" in found["login"]
+    assert "secret" not in str(found)
+    (tmp_path / ".claude").mkdir()
+    (tmp_path / ".claude" / ".credentials.json").write_text("{}")
+    assert service_checks.examine(app, units.installation(app).environment, "darwin") == []
+
+
+def test_an_install_names_a_port_that_is_taken_a_missing_claude_and_no_linger(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        (tmp_path / "config.yaml").write_text(f"api: {{port: {port}}}\n")
+        app = app_of(tmp_path, PILOTLIGHT_CLAUDE="/nowhere/claude")
+        found = named(service_checks.examine(app, units.installation(app).environment, "linux"))
+    assert f"port {port}" in found["port"]
+    assert "api.port" in found["port"]
+    assert found["claude"].startswith("fail")
+    assert "enable-linger" in found["linger"]
+
+
+def test_linger_is_seen(tmp_path):
+    assert service_checks.linger(tmp_path, "ada")[0].level == "warn"
+    (tmp_path / "ada").touch()
+    assert service_checks.linger(tmp_path, "ada")[0].level == "ok"
+
+
+def test_an_install_that_could_not_run_is_refused_and_writes_nothing(tmp_path, capsys):
+    app = app_of(tmp_path, HOME=str(tmp_path), PILOTLIGHT_CLAUDE="/nowhere/claude")
+    before = sorted(tmp_path.rglob("*"))
+    assert run(["service", "install"], app) == 1
+    told = capsys.readouterr().err
+    assert "/nowhere/claude" in told
+    assert "->" in told
+    assert "Nothing was installed" in told
+    assert sorted(tmp_path.rglob("*")) == before
