@@ -1,9 +1,12 @@
-"""What `deploy/` promises: manifests that a current Kubernetes takes, and units that run what there is."""
+"""What `deploy/` promises: manifests that a current Kubernetes takes, units that run what there is, an image, a Mac's script."""
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +17,9 @@ import yaml
 
 from api.gateway.nodes import NodesFile
 from cli.__main__ import cli
+from cli.setup import claude
 from shared import config as configuration
+from tests.api_process import BusServer, Process
 from tests.harness import ROOT
 
 KUBERNETES = ROOT / "deploy" / "kubernetes"
@@ -136,3 +141,78 @@ def test_units_of_plain_machines_call_what_there_is() -> None:
         called = re.findall(r"^Exec\w+=\S*/pilotlight ([a-z-]+)", path.read_text(), re.MULTILINE)
         assert called
         assert set(called) <= set(cli.commands)
+
+
+CONTAINER = ROOT / "deploy" / "container"
+IMAGE = (CONTAINER / "Dockerfile").read_text().replace("\\\n", " ")
+
+
+def told(instruction: str) -> list[str]:
+    """The arguments of each such instruction of the image."""
+    return re.findall(rf"^ *{instruction} +(.*)$", IMAGE, re.MULTILINE)
+
+
+def test_the_linters_find_nothing() -> None:
+    for words in (
+        ["hadolint", str(CONTAINER / "Dockerfile")],
+        ["shellcheck", str(CONTAINER / "start.sh"), str(ROOT / "deploy" / "mac" / "prove.sh")],
+    ):
+        program = Path(sys.executable).parent / words[0]
+        made = subprocess.run([str(program), *words[1:]], capture_output=True, text=True, timeout=60)
+        assert made.returncode == 0, made.stdout + made.stderr
+
+
+def test_the_image_is_nobodys_root_reaps_and_keeps_what_must_stay() -> None:
+    assert told("USER") == ["10001:10001"]
+    assert json.loads(told("ENTRYPOINT")[0])[:3] == ["tini", "-g", "--"]
+    assert json.loads(told("CMD")[-1]) == ["up"]
+    assert json.loads(told("VOLUME")[0]) == ["/data", "/projects"]
+    assert told("ARG") == [f"CLAUDE_VERSION={claude.PINNED}"]
+    spoken = re.findall(r"^!(\S+)$", (CONTAINER / "Dockerfile.dockerignore").read_text(), re.MULTILINE)
+    assert [name for name in spoken if not (ROOT / name).exists()] == []
+    assert {path.name for path in ROOT.iterdir() if (path / "__init__.py").is_file()} - {"tests", "bench"} <= set(
+        spoken
+    )
+
+
+def test_the_image_starts_what_it_says_and_its_health_check_tells(tmp_path: Path) -> None:
+    home, bus = tmp_path / "data", BusServer(tmp_path / "data")
+    program = tmp_path / "pilotlight"
+    program.write_text('#!/bin/sh\necho "$@"\n')
+    program.chmod(0o755)
+    environment = {"PATH": f"{tmp_path}:{os.defpath}", "HOME": str(tmp_path / "home"), "PILOTLIGHT_HOME": str(home)}
+    for _ in range(2):
+        made = subprocess.run(["sh", CONTAINER / "start.sh", "up"], env=environment, capture_output=True, text=True)
+        assert (made.returncode, made.stdout) == (0, "up\n")
+        assert configuration.load(home / "config.yaml", {}).api.host == "0.0.0.0"
+    (home / "config.yaml").unlink()
+
+    api = Process(home).wait_until_up()
+    try:
+        *_, check = json.loads(re.search(r"HEALTHCHECK .*? CMD (\[.*\])", IMAGE)[1])  # type: ignore[index]
+        words = [sys.executable, "-c", check.replace(":3001", f":{api.port}")]
+        assert subprocess.run(words, timeout=30).returncode == 0
+        api.end()
+        assert subprocess.run(words, capture_output=True, timeout=30).returncode != 0
+    finally:
+        api.end()
+        bus.close()
+
+
+def test_the_script_for_a_mac_says_that_this_is_none(tmp_path: Path) -> None:
+    (tmp_path / "uname").write_text("#!/bin/sh\necho Linux\n")
+    (tmp_path / "uname").chmod(0o755)
+    words = ["bash", ROOT / "deploy" / "mac" / "prove.sh"]
+    made = subprocess.run(words, env={"PATH": f"{tmp_path}:{os.defpath}"}, capture_output=True, text=True, timeout=30)
+    assert made.returncode == 2
+    assert "not a Mac" in made.stderr
+
+
+def test_the_script_for_a_mac_calls_what_there_is() -> None:
+    text = (ROOT / "deploy" / "mac" / "prove.sh").read_text()
+    assert {name for name in re.findall(r'"\$pilotlight" ([a-z-]+)', text) if not name.startswith("-")} <= set(
+        cli.commands
+    )
+    assert {f"pilotlight.{name}" for name in ("supervisor", "api")} == {
+        path.stem for path in (ROOT / "launchd").glob("*.plist")
+    }
