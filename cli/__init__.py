@@ -12,8 +12,9 @@ access/     who may come in
 chat/       a conversation
 commands/   one module a subject
 daemons/    what runs
+mcp/        tools for other agents
 setup/      from a fresh checkout
 terminal/   attach
 
-May import: shared, demo.
+May import: shared, demo, pilotlight.
 """

@@ -11,6 +11,7 @@ events         events
 history        search, history, export, usage, fork, queue
 logs           logs
 manage         extend, hibernate, wake, recycle, reopen, set
+mcp            mcp
 nodes          gateway, nodes
 notify         notify
 rules          rules
@@ -20,7 +21,7 @@ sessions       new, ls, send, message, show, kill
 status         status, token
 up             up
 
-May import: chat, access, daemons, setup, terminal, completion, follow, owners, context, output, wording.
+May import: chat, access, daemons, mcp, setup, terminal, completion, follow, owners, context, output, wording.
 
 1. Every command speaks JSON, and they reach every operation that HTTP reaches. (tests/unit/cli/test_reach.py)
 2. What others wrote drives no terminal. (tests/unit/cli/test_hostile.py)

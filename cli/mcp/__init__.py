@@ -1,7 +1,10 @@
 """MCP: other agents drive sessions with tools. The only room with the official SDK (`mcp`), which is an extra.
 
-tools    the tools: each is a call or two of the HTTP API by `pilotlight.client`, with the caller's own token
-server   the two ways in: standard input and output, and HTTP on this machine, where each request brings its token
+server  standard input and output, or HTTP with the caller's token
+tools   each a call or two of the HTTP API
 
-Nothing here knows more than the HTTP API tells, or may do more than the token that is given.
+May import: nothing.
+
+1. Nobody does here what the token that is given may not do. (tests/clients/test_mcp.py)
+2. A repeat under the same key does nothing twice. (tests/clients/test_mcp.py)
 """

@@ -5,9 +5,10 @@ bootstrap   before there is a library
 chromium    for the browser tests
 claude      where `claude` is, or gets here
 generators  for the client tests
+golang      for the example in Go
 login       is there a login
 progress    steps that one can watch
-promtool    for the alert rules
+promtool    for metrics and alert rules
 suite       what `./test` runs
 
 May import: nothing.

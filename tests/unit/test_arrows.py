@@ -76,7 +76,8 @@ CLI = {
     "access": "owners context output terminal",
     "daemons": "setup owners context output",
     "chat": "context output wording",
-    "commands": "chat access daemons setup terminal completion follow owners context output wording",
+    "mcp": "",
+    "commands": "chat access daemons mcp setup terminal completion follow owners context output wording",
     "__main__": "commands access setup terminal completion context output",
     "first_run": "__main__ daemons setup owners context output",
 }
