@@ -204,7 +204,7 @@ def test_an_install_names_a_port_that_is_taken_a_missing_claude_and_no_linger(tm
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         (tmp_path / "config.yaml").write_text(f"api: {{port: {port}}}\n")
-        app = app_of(tmp_path, PILOTLIGHT_CLAUDE="/nowhere/claude")
+        app = app_of(tmp_path, HOME=str(tmp_path), PILOTLIGHT_CLAUDE="/nowhere/claude")
         found = named(service_checks.examine(app, units.installation(app).environment, "linux"))
     assert f"port {port}" in found["port"]
     assert "api.port" in found["port"]
