@@ -26,8 +26,11 @@ INSTALL = "`pilotlight mcp` needs the MCP library: `{python} -m pip install 'mcp
 )
 @pass_app
 def mcp(app: App, port: int | None, url: str | None, token_file: Path | None) -> None:
-    """Let other agents drive sessions by MCP: over standard input and output, or with --http over HTTP, where each request brings
-    its own bearer token."""
+    """Let other agents drive sessions by MCP.
+
+    It serves whoever started it over standard input and output, or with --http over HTTP, where each request brings its own
+    bearer token.
+    """
     if port is not None and token_file is not None:
         raise InvalidRequest("With --http each request brings its own token: leave --token-file out.")
     try:

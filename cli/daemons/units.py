@@ -6,6 +6,7 @@ neither can express (a line break in a path) is refused.
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import subprocess
@@ -89,6 +90,7 @@ def systemd_units(values: Installation, config_home: Path, version: int | None =
     ]
 
 
+@functools.cache
 def systemd_version() -> int:
     """The release of this machine's systemd; 0 without one."""
     try:

@@ -29,7 +29,7 @@ FOR_DEVICES = {"recipient.presence", "notification.key", "notification.link", "n
 FOR_SCREENS = {"draft.get", "draft.set", "events.page", "folders.list", "samples", "session.seen"}
 """What a client with a screen of its own needs to draw it."""
 
-TEXT_BY_NATURE = {"completion", "gateway", "service install", "service uninstall", "service status"}
+TEXT_BY_NATURE = {"completion", "gateway", "mcp", "service install", "service uninstall", "service status"}
 
 
 def commands(group: click.Group = cli, before: str = "") -> Iterator[tuple[str, click.Command]]:
