@@ -113,11 +113,14 @@ def sessions_table(views: Sequence[SessionView]) -> None:
     table([heading, *rows])
 
 
+HEALTH_TEXTS = {"no_hooks": ", hooks: off", "editor_taken": ", editor: another's"}
+
+
 def state_text(view: SessionView) -> str:
-    """`waiting: trust`, `ended: killed`, or the plain state; and whether its hooks are off."""
+    """`waiting: trust`, `ended: killed`, or the plain state; and what of a person's set-up is in our way."""
     reason = view.waiting.kind if view.waiting is not None else view.end_reason
     state = f"{view.state}: {reason}" if reason else view.state
-    return f"{state}, hooks: off" if view.health == "no_hooks" else state
+    return state + HEALTH_TEXTS.get(view.health, "")
 
 
 def waiting_lines(waiting: Waiting) -> list[str]:

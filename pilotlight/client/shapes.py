@@ -623,7 +623,17 @@ class Rules(TypedDict):
     kinds: NotRequired[
         list[
             Literal[
-                "answered", "crashed", "expired", "failed", "limit", "login", "pressure", "stuck", "waiting", "warning"
+                "answered",
+                "crashed",
+                "expired",
+                "failed",
+                "limit",
+                "login",
+                "pressure",
+                "scheduled",
+                "stuck",
+                "waiting",
+                "warning",
             ]
         ]
         | None

@@ -9,7 +9,7 @@ from msgspec import Meta, Struct, field
 from shared.bus.messages import Wire
 
 TellKind = Literal[
-    "waiting", "login", "limit", "answered", "failed", "warning", "expired", "crashed", "pressure", "stuck"
+    "waiting", "login", "limit", "answered", "failed", "warning", "expired", "crashed", "pressure", "stuck", "scheduled"
 ]
 KINDS: tuple[TellKind, ...] = (
     "waiting",
@@ -22,6 +22,7 @@ KINDS: tuple[TellKind, ...] = (
     "crashed",
     "pressure",
     "stuck",
+    "scheduled",
 )
 """What can be told."""
 

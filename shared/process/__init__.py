@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 from typing import NamedTuple
 
@@ -111,6 +112,20 @@ def _signal_by_pid(process: ProcessId, number: int) -> bool:
         return False
     os.kill(process.pid, number)
     return True
+
+
+def arguments(process: ProcessId) -> list[str]:
+    """The words that it was started with; none of what has gone or is not ours to look at."""
+    try:
+        if sys.platform == "linux":
+            with open(f"/proc/{process.pid}/cmdline", "rb") as file:
+                words = file.read().rstrip(b"\0").split(b"\0")
+        else:
+            asked = ["/bin/ps", "-ww", "-o", "command=", "-p", str(process.pid)]
+            words = subprocess.run(asked, stdout=subprocess.PIPE, check=False).stdout.split()
+    except OSError:
+        return []
+    return [word.decode("utf-8", "replace") for word in words] if alive(process) else []
 
 
 def descendants(root: ProcessId) -> list[ProcessId]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
@@ -45,6 +46,9 @@ SEEN_SECONDS = 5.0
 """How long a supervisor that has just come back, or has lost sight of a session for a moment, may take to see what it asks."""
 
 MAX_TEXT = 4000
+UNTYPED = ("Cc", "Cs", "Zl", "Zp")
+"""Unicode's categories of what the CLI takes for keys or line ends; no-break spaces, joiners and private characters are text."""
+
 TYPED_KINDS = ("login", "setup", "dialog")
 ALIASES = {"yes": "allow", "1": "allow", "no": "deny"}
 FORM_ALIASES = {"yes": "accept", "allow": "accept", "1": "accept", "no": "decline", "deny": "decline", "2": "decline"}
@@ -339,7 +343,7 @@ def _takes_text(waiting: Waiting) -> bool:
 
 
 def _plain(text: str) -> str:
-    if len(text) > MAX_TEXT or not text.isprintable():
+    if len(text) > MAX_TEXT or any(unicodedata.category(char) in UNTYPED for char in text):
         raise InvalidRequest(
             f"A dialog takes one line of at most {MAX_TEXT} characters, without control characters.",
             code="invalid_text",

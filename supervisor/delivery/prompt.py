@@ -223,7 +223,9 @@ class PromptCarrier:
                 lambda: editor.has_claimed(message.id) or editor.runs > runs or session.terminal is not terminal,
                 EDITOR_SECONDS,
             )
-            if not editor.has_claimed(message.id) and editor.runs > runs:
+            if editor.has_claimed(message.id):
+                prompt_box.is_ours(session)
+            elif editor.runs > runs:
                 await prompt_box.back(session)
         finally:
             # From here on no late Ctrl+G hands it over: either it was claimed before, or it never will be.
@@ -233,6 +235,8 @@ class PromptCarrier:
                 receipts.let_go(session, message)
             if not claimed and session.editor.has_found_draft(message.id):
                 receipts.not_handed_over(session, message)
+        if not claimed and editor.runs == runs and session.terminal is terminal:
+            await prompt_box.leave_other(session)
         return claimed
 
     def _arm(self, message: MessageRecord) -> None:

@@ -11,7 +11,7 @@ import time
 import uuid
 
 from shared.errors import Conflict, PilotlightError
-from supervisor.claude.settings import keybindings
+from supervisor.claude.settings import keybindings, other_editor
 from supervisor.failpoints import failpoint
 from supervisor.session.session import Session
 from supervisor.terminal.terminal import Terminal
@@ -23,6 +23,9 @@ BACK_SECONDS = 0.5
 """How long the CLI may take to draw its box anew behind the editor (measured: 10-60 ms)."""
 
 LOOK_SECONDS = 0.005
+AGAIN_SECONDS = 3.0
+EDITOR_TAKEN = "editor_taken"
+ADVICE = "managed settings or a wrapper set EDITOR or VISUAL. Take that out, and end the session's process (hibernate)."
 
 
 def editor_key(session: Session) -> bytes:
@@ -50,6 +53,8 @@ async def contents(session: Session) -> str | None:
             lambda: editor.has_found_draft(probe) or editor.has_claimed(probe), EDITOR_SECONDS
         ):
             await back(session)
+        else:
+            await leave_other(session)
         if editor.has_claimed(probe):
             return ""  # an empty box is handed an empty text
         found = editor.text(probe)
@@ -76,12 +81,50 @@ async def has_focus(session: Session, terminal: Terminal, identity: str) -> bool
     called = session.editor.runs > runs
     if called:
         await back(session)
+    elif session.terminal is terminal:
+        await leave_other(session)
     return called
+
+
+async def leave_other(session: Session) -> str | None:
+    """The CLI was asked for its editor, and ours was not called. When it was another program's turn, say so, end that program and
+    wait for the box; its name, or None when there is none. A message that is handed over later ends the condition."""
+    terminal, child = session.terminal, session.record.child
+    if terminal is None or child is None or session.screen_reading().kind in ("prompt", "draft"):
+        return None
+    found = await asyncio.to_thread(other_editor.find, ProcessId(*child))
+    if not found:
+        return None
+    name = other_editor.name(found)
+    session.health.begin(EDITOR_TAKEN)
+    session.obstacle = f"Claude opens `{name}` in place of the editor that hands messages over: {ADVICE}"
+    session.services.log.warning("editor_taken", extra={"fields": {"session": session.id, "editor": name}})
+    session.changed.notify()
+    await asyncio.to_thread(other_editor.end, found)
+    await session.changed.wait_for(
+        lambda: session.screen_reading().kind in ("prompt", "draft") or session.terminal is not terminal, EDITOR_SECONDS
+    )
+    return name
+
+
+def is_ours(session: Session) -> None:
+    """Our editor was called."""
+    session.health.end(EDITOR_TAKEN)
+
+
+async def refuse_other(session: Session) -> None:
+    """Leave another program's editor. Raise Unavailable when there was one, so that the message is held for a moment and tried
+    once more, and PilotlightError when it is not the first time."""
+    again = EDITOR_TAKEN in session.health
+    if await leave_other(session) is not None:
+        kind = PilotlightError if again else Unavailable
+        raise kind(session.obstacle or "", code=EDITOR_TAKEN, data={} if again else {"retryAfter": AGAIN_SECONDS})
 
 
 async def back(session: Session) -> None:
     """Wait until the CLI, which has called its editor, has drawn its box again: what is typed before that is lost with what
     the box held (2.1.330, three times in four)."""
+    is_ours(session)
     terminal, heard = session.terminal, time.monotonic()
     while terminal is not None and session.terminal is terminal and time.monotonic() - heard < BACK_SECONDS:
         drawn = terminal.drawn_at > heard and terminal.settled

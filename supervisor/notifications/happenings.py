@@ -17,7 +17,7 @@ from supervisor.notifications.channels.contract import Choice, Urgency
 
 JOURNAL = [
     *("waiting", "answered", "expired", "message", "warning", "extended", "ended", "crashed", "resumed"),
-    *("pressure", "start_delayed", "memory", "stuck", "state", "reopened"),
+    *("pressure", "start_delayed", "memory", "stuck", "state", "reopened", "scheduled_lost"),
 ]
 """The kinds of events that are read."""
 
@@ -250,6 +250,16 @@ def _state(event: Event, look: Look, _: Message) -> Happening | None:
     return Happening(**_base(event, look), closes=(f"stuck:{event.session}",), closed_by="it goes on")
 
 
+def _scheduled_lost(event: Event, look: Look, _: Message) -> Happening | None:
+    tasks = event.data.get("tasks")
+    prompts = (
+        [str(task.get("prompt") or "") for task in tasks if isinstance(task, dict)] if isinstance(tasks, list) else []
+    )
+    what = "what" if len(prompts) < 2 else f"{len(prompts)} things that"
+    phrase = f"does not do {what} Claude had planned"
+    return Happening(**_base(event, look), kind="scheduled", phrase=phrase, text=cut("; ".join(prompts)))
+
+
 _READERS: dict[str, Callable[[Event, Look, Message], Happening | None]] = {
     "waiting": _waiting,
     "answered": _closed,
@@ -266,6 +276,7 @@ _READERS: dict[str, Callable[[Event, Look, Message], Happening | None]] = {
     "memory": _memory,
     "stuck": _stuck,
     "state": _state,
+    "scheduled_lost": _scheduled_lost,
 }
 
 

@@ -49,6 +49,7 @@ _GENERIC = {
     "crashed": "A session has crashed.",
     "pressure": "The machine is short of something.",
     "stuck": "A session shows no progress.",
+    "scheduled": "Something that was planned is not done.",
 }
 
 

@@ -11,6 +11,7 @@ from shared.errors import PilotlightError
 from shared.foreign_file import SMALL, read_foreign
 from supervisor.claude import command_line, release
 from supervisor.claude.settings import keybindings, set_up
+from supervisor.delivery.prompt_box import ADVICE, EDITOR_TAKEN
 from supervisor.lifecycle.launch import other_home
 from supervisor.pool import resources
 from supervisor.pool.pool import Pool
@@ -38,6 +39,8 @@ def run_checks(pool: Pool, memory_total: int, facts: dict[str, Any]) -> dict[str
         _memory(memory_total, config.limits),
         _holders(pool),
         *_hooks(pool),
+        *_editors(pool),
+        *_logins(pool),
         *_files(pool),
         *_places(pool),
         *_keys(pool),
@@ -171,6 +174,19 @@ def _hooks(pool: Pool) -> list[dict[str, str]]:
         "asked there; Claude refuses by itself what it can (docs/security.md)."
     )
     return [check("hooks", "warn", said)]
+
+
+def _editors(pool: Pool) -> list[dict[str, str]]:
+    """Only when there is something to be said."""
+    found = [session.id for session in pool.sessions() if EDITOR_TAKEN in session.health]
+    return [check("editor", "fail", f"In {', '.join(found)} Claude opens another editor: {ADVICE}")] if found else []
+
+
+def _logins(pool: Pool) -> list[dict[str, str]]:
+    """Sessions that Claude's service refuses; only when there is something to be said."""
+    found = [one.id for one in pool.sessions() if one.waiting is not None and one.waiting.kind == "login"]
+    said = "wait for a login, expired or refused: run `claude`, `/login` there, then answer each with `retry`."
+    return [check("logins", "warn", f"{', '.join(found)} {said}")] if found else []
 
 
 def _files(pool: Pool) -> list[dict[str, str]]:

@@ -11,6 +11,7 @@ OWNERS = {
     "unresponsive": "lifecycle/holder_link.py",
     "folder_lost": "lifecycle/session_folder.py",
     "conversation_shared": "lifecycle/shared_conversation.py",
+    "editor_taken": "delivery/prompt_box.py",
     "stuck": "pool/health.py",
     "no_hooks": "observation/hook_silence.py",
 }

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from tests.conftest import MakeHouse
+from tests.harness import until
 
 
 def test_an_editor_and_a_path_in_a_persons_settings_leave_ours_in_place(make_house: MakeHouse, cli: Path) -> None:
@@ -48,3 +49,30 @@ def test_a_persons_key_bindings_that_take_ctrl_g_are_heeded(make_house: MakeHous
     (house.claude_home / ".claude.json").write_text('{"numStartups": 10,')
     checks = {check["name"]: check for check in house.call("health")["checks"]}
     assert checks["claude_state"]["status"] == "fail"
+
+
+def test_another_editor_in_place_of_ours_is_said_left_and_survived(make_house: MakeHouse, cli: Path) -> None:
+    house = make_house(cli)
+    house.start_supervisor()
+    _, session = house.ask("echo: one")
+    ours = house.paths.session_dir(session) / "bin" / "pilotlight-editor"
+    program, wrapper = ours.readlink(), house.folder / "my-editor"
+    wrapper.write_text("#!/bin/sh\ntrap '' HUP INT\nprintf '\\033[2J\\033[HNotes of mine'\nread answer\n")
+    wrapper.chmod(0o700)
+    link = house.folder / "their-editor"
+    link.write_text(f'#!/bin/sh\nsh {wrapper} "$1"\nexit 0\n')
+    link.chmod(0o700)
+    ours.unlink()
+    ours.symlink_to(link)  # as managed settings, which win over everything, would have it
+    sent = house.send("echo: two", session, wait=0)["message"]["id"]
+    until(lambda: "my-editor" in (house.session(session)["held"] or ""), "it is held, and said why")
+    failed = until(lambda: (m := house.message(sent, wait=1))["state"] == "failed" and m, "it is given up")
+    assert (failed["state"], failed["error"]["code"]) == ("failed", "editor_taken")
+    assert "my-editor" in failed["error"]["message"]
+    view = house.until_state(session, "idle")
+    checks = {check["name"]: check for check in house.call("health")["checks"]}
+    assert (view["health"], checks["editor"]["status"]) == ("editor_taken", "fail")
+    ours.unlink()
+    ours.symlink_to(program)
+    assert house.ask("echo: three", session)[0] == "three"
+    assert house.session(session)["health"] == "ok"

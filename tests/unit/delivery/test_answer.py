@@ -16,7 +16,7 @@ from shared.bus.session_requests import Answer
 from shared.errors import Conflict, InvalidRequest
 from supervisor.claude.screen import Menu, ScreenReading
 from supervisor.claude.status_file import Status
-from supervisor.delivery.answer import DOWN, ENTER, KEYED_SECONDS, STEADY_SECONDS, UP, _decision, answer, choose
+from supervisor.delivery.answer import DOWN, ENTER, KEYED_SECONDS, STEADY_SECONDS, UP, _decision, _plain, answer, choose
 from supervisor.delivery.keyboard import keyboard
 from supervisor.session.condition import Condition
 from supervisor.session.session import Session
@@ -204,3 +204,14 @@ async def test_a_person_who_has_confirmed_a_row_was_first() -> None:
     with pytest.raises(Conflict) as late:
         await dialog.answer("1")
     assert (late.value.error_code, dialog.enters) == ("already_answered", 1)
+
+
+@pytest.mark.parametrize("text", ["a\u00a0b", "\u3000", "\U0001f468\u200d\U0001f469", "\ue000", "é"])
+def test_what_is_typed_into_a_dialog_may_be_any_character_that_is_no_key(text: str) -> None:
+    assert _plain(text) == text
+
+
+@pytest.mark.parametrize("text", ["a\nb", "\x1b[A", "\x7f", "\x85", "\u2028", "\ud800"])
+def test_what_would_be_a_key_is_not_typed_into_a_dialog(text: str) -> None:
+    with pytest.raises(InvalidRequest):
+        _plain(text)

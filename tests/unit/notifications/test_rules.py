@@ -345,6 +345,14 @@ def test_what_waits_is_not_pushed_aside_by_less(person: Person) -> None:
     assert person.shown["s1"].kind == "waiting"
 
 
+def test_what_was_planned_and_is_not_done_is_told(person: Person) -> None:
+    person.happens("scheduled_lost", tasks=[{"prompt": "look at the build"}], cause="crashed")
+    person.passes(MINUTE)
+
+    (note,) = person.buzzes
+    assert (note.kind, "does not do what Claude had planned" in note.title) == ("scheduled", True)
+
+
 def test_a_newer_thing_takes_the_place_of_what_was_told(person: Person) -> None:
     person.happens("stuck", quietSeconds=900)
     person.passes(MINUTE)

@@ -10,6 +10,7 @@ import { age, clock } from "./words.js";
 const KINDS = {
   waiting: "Asks something", login: "Needs a login", limit: "A usage limit", answered: "Answered after a while", failed: "A message failed",
   warning: "Will expire", expired: "Has expired", crashed: "Crashed and resumed", pressure: "Memory or CPU are short", stuck: "No progress",
+  scheduled: "Planned, and not done",
 };
 const CONTENT = { none: "only that there is something", title: "which session, and what kind", text: "also the question or the reply" };
 const ICONS = { webpush: "laptop", apns: "phone", ntfy: "bell", webhook: "globe", apprise: "bell", command: "bash" };
