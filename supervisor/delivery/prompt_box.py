@@ -10,7 +10,8 @@ import asyncio
 import time
 import uuid
 
-from shared.errors import Conflict, PilotlightError
+from shared.errors import Conflict, PilotlightError, Unavailable
+from shared.process import ProcessId
 from supervisor.claude.settings import keybindings, other_editor
 from supervisor.failpoints import failpoint
 from supervisor.session.session import Session
