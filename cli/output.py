@@ -17,7 +17,7 @@ import click
 import msgspec
 
 from cli.wording import at_the_prompt
-from shared.bus.messages import ErrorBody, MessageView, SessionView, Waiting
+from shared.bus.messages import ErrorBody, MessageView, ScheduledTask, SessionView, Waiting
 from shared.errors import PilotlightError
 from shared.plain_text import bounded, one_line, plain
 
@@ -100,7 +100,7 @@ def sessions_table(views: Sequence[SessionView]) -> None:
     rows = [
         (
             view.id[:8],
-            state_text(view) + (" (held)" if view.held and view.waiting is None else ""),
+            state_text(view) + _asides(view),
             str(view.pid or "-"),
             str(view.message_count),
             str(view.queue_length),
@@ -113,14 +113,43 @@ def sessions_table(views: Sequence[SessionView]) -> None:
     table([heading, *rows])
 
 
-HEALTH_TEXTS = {"no_hooks": ", hooks: off", "editor_taken": ", editor: another's"}
+def _asides(view: SessionView) -> str:
+    held = view.held is not None and view.waiting is None
+    told = [word for word, so in (("held", held), ("planned", view.scheduled and view.state != "ended")) if so]
+    return f" ({', '.join(told)})" if told else ""
+
+
+def planned_text(task: ScheduledTask) -> str:
+    """What Claude has planned to do by itself, and when: `at 14:30 on 2026-11-28: look at the build`."""
+    at = None if task.due_at is None else time.strftime("at %H:%M on %Y-%m-%d", time.localtime(task.due_at / 1000))
+    again = f"({task.schedule})" if task.recurring or at is None else None
+    return printable(f"{' '.join(filter(None, (at, again)))}: {task.prompt}", 160)
+
+
+HEALTH_TEXTS = {
+    "no_hooks": ("hooks: off", "Claude's hooks are off in it: managed settings or claude.args switch them off."),
+    "editor_taken": (
+        "editor: another's",
+        "Claude opens another editor in place of ours, so that no message gets through.",
+    ),
+    "login_refused": ("login: refused", "Claude's service does not accept the login: run `claude` and use /login."),
+}
+"""What of a person's set-up is in the way: in a word, and in a sentence."""
 
 
 def state_text(view: SessionView) -> str:
     """`waiting: trust`, `ended: killed`, or the plain state; and what of a person's set-up is in our way."""
     reason = view.waiting.kind if view.waiting is not None else view.end_reason
     state = f"{view.state}: {reason}" if reason else view.state
-    return state + HEALTH_TEXTS.get(view.health, "")
+    known = HEALTH_TEXTS.get(view.health)
+    return state if known is None or reason == "login" else f"{state}, {known[0]}"
+
+
+def health_text(view: SessionView) -> str | None:
+    """What is wrong with it, if anything is."""
+    if view.health == "ok":
+        return None
+    return HEALTH_TEXTS.get(view.health, ("", view.health.replace("_", " ")))[1]
 
 
 def waiting_lines(waiting: Waiting) -> list[str]:

@@ -24,6 +24,9 @@ def now() -> int:
     return int(time.time() * 1000)
 
 
+CONVERSATION = "b6f3a3d2-5a0e-4f0e-9d5b-0f5f3a1c7e21"
+"""One that `claude` made elsewhere."""
+
 NODE = {"id": "c0ffee0123456789", "name": "double"}
 
 
@@ -202,6 +205,11 @@ class FakeSupervisor:
 
     def op_conversations_list(self, args: message_requests.ListConversations) -> Any:
         return {"conversations": [], "next": None}
+
+    def op_conversation_history(self, args: message_requests.ConversationHistory) -> Any:
+        if args.conversation_id != CONVERSATION:
+            raise NotFound("There is no such conversation.", code="conversation_not_found")
+        return {"entries": [{"id": "e1", "role": "user", "text": "Hello", "at": 1}], "next": None}
 
     def op_session_command(self, args: message_requests.RunCommand) -> Any:
         session = self._session(args.session_id)

@@ -113,6 +113,13 @@ def session_id(text: str, message: str = "Session not found.") -> str:
     return text.lower()
 
 
+def conversation_id(text: str) -> str:
+    """The id of a conversation of Claude's, as a session's is spelled. Raise NotFound when it cannot be one."""
+    if not _SESSION_ID.fullmatch(text.lower()):
+        raise NotFound("Conversation not found.", code="conversation_not_found")
+    return text.lower()
+
+
 def message_id(text: str) -> str:
     """A message id. Raise NotFound when it cannot be one."""
     if not _MESSAGE_ID.fullmatch(text):

@@ -156,7 +156,12 @@ def _operation(call: Call, view: Callable[..., Any], schemas: Schemas) -> dict[s
 
 def _named(path: str) -> str:
     """What the id in this path is one of."""
-    kinds = {"/api/messages": "message", "/api/devices": "device", "/api/recipients": "recipient"}
+    kinds = {
+        "/api/messages": "message",
+        "/api/devices": "device",
+        "/api/recipients": "recipient",
+        "/api/conversations": "conversation",
+    }
     return next((kind for start, kind in kinds.items() if path.startswith(start)), "session")
 
 

@@ -88,6 +88,15 @@ SESSION_CALLS: tuple[Call, ...] = (
         query=history.ConversationsQuery,
     ),
     Call(
+        "GET",
+        "/api/conversations/<id>/history",
+        "admin",
+        {200: message_shapes.History},
+        "Sessions",
+        query=history.HistoryQuery,
+        errors=(404,),
+    ),
+    Call(
         "POST",
         "/api/sessions/<id>/fork",
         "chat",

@@ -14,6 +14,7 @@ from api.http import requests
 from api.http.problems import body_of, json_response, respond
 from shared.access.tokens import allows
 from shared.bus.message_requests import (
+    ConversationHistory,
     ExportRequest,
     HistoryRequest,
     ListConversations,
@@ -173,6 +174,15 @@ def conversations() -> Response:
     asked = requests.query(ConversationsQuery)
     wanted = ListConversations(project_path=asked.project, limit=_limit(asked.limit), after=asked.after)
     return json_response({"success": True, **api().call("conversations.list", wanted, timeout=READ_SECONDS)})
+
+
+@routes.get("/api/conversations/<id>/history")
+def conversation_history(id: str) -> Response:
+    """What was said in a conversation that `claude` made elsewhere on this machine, as of a session; it stays as it is."""
+    conversation = requests.conversation_id(id)
+    asked = requests.query(HistoryQuery)
+    wanted = ConversationHistory(conversation_id=conversation, before=asked.before, limit=_limit(asked.limit))
+    return json_response({"success": True, **api().call("conversation.history", wanted, timeout=READ_SECONDS)})
 
 
 @routes.post("/api/sessions/<id>/commands")

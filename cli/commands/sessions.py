@@ -23,6 +23,8 @@ from cli.output import (
     ago,
     complain,
     emit,
+    health_text,
+    planned_text,
     printable,
     put,
     safe_text,
@@ -216,6 +218,8 @@ def show(app: App, session_id: str, as_json: bool) -> None:
         ("expires", until(view.expires_at) if view.expires_at else None),
         ("messages", f"{view.message_count}, {view.queue_length} in the queue"),
         ("held", at_the_prompt(view.held) if view.held else None),
+        ("trouble", health_text(view)),
+        *(("planned", planned_text(task)) for task in view.scheduled),
         ("memory", f"{view.memory_bytes / 1e6:.0f} MB" if view.memory_bytes else None),
     ]
     for name, value in rows:

@@ -29,6 +29,10 @@ from shared.paths import SOCKET_PATH_LIMIT
 LIBRARIES = ("pexpect", "pyzmq", "flask", "gunicorn", "psutil", "msgspec", "pyghostty", "click")
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _CLAUDE_SECONDS = 10
+_HEALTH_SECONDS = 10
+_LOOKED_AT_HERE = ("supervisor", "cli", "disk", "notify")
+"""Checks of the supervisor's that have their own here."""
+
 _FILES_WANTED = 1024
 _PTYS_WANTED = 64
 _MEMORY_PER_SESSION_MB = 400
@@ -208,6 +212,19 @@ def running(app: App) -> list[Finding]:
     return findings
 
 
+def told(app: App) -> list[Finding]:
+    """What a supervisor that runs knows to be wrong with Claude and its sessions; nothing when all is well there."""
+    try:
+        checks = app.call("health", timeout=_HEALTH_SECONDS)["checks"]
+    except PilotlightError:
+        return []
+    return [
+        Finding(check["name"], check["status"], check["detail"], "`pilotlight health` looks again.")
+        for check in checks
+        if check["status"] != "ok" and check["name"] not in _LOOKED_AT_HERE
+    ]
+
+
 def notifications(app: App) -> list[Finding]:
     """Channels that fail; nothing when none runs, or all is well."""
     try:
@@ -259,6 +276,7 @@ CHECKS: tuple[Callable[[App], list[Finding]], ...] = (
     directories,
     main_database,
     running,
+    told,
     notifications,
     reach,
 )

@@ -96,6 +96,13 @@ class HooksOff(EventData, frozen=True, kw_only=True):
     left: list[str]
 
 
+class EditorTaken(EventData, frozen=True, kw_only=True):
+    """Claude opens another program in place of the editor that hands messages over; that was ended, and messages wait."""
+
+    kind: ClassVar[str] = "editor_taken"
+    editor: str
+
+
 class FolderLost(EventData, frozen=True, kw_only=True):
     """The folder of a live session was removed, or what is `missing` of it."""
 

@@ -19,9 +19,11 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
+from collections.abc import Callable
 from typing import NamedTuple
+
+_DEEPEST = 1000
 
 
 class ProcessId(NamedTuple):
@@ -40,6 +42,7 @@ class _Stat(NamedTuple):
 
 if sys.platform == "darwin":
     from shared.process.darwin import all_pids as _all_pids
+    from shared.process.darwin import read_arguments as _words
     from shared.process.darwin import read_stat
 
     def _stat(pid: int) -> _Stat | None:
@@ -60,6 +63,13 @@ else:
 
     def _all_pids() -> list[int]:
         return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+
+    def _words(pid: int) -> list[bytes]:
+        try:
+            with open(f"/proc/{pid}/cmdline", "rb") as file:
+                return file.read().rstrip(b"\0").split(b"\0")
+        except OSError:
+            return []
 
 
 def start_time(pid: int) -> int | None:
@@ -116,20 +126,13 @@ def _signal_by_pid(process: ProcessId, number: int) -> bool:
 
 def arguments(process: ProcessId) -> list[str]:
     """The words that it was started with; none of what has gone or is not ours to look at."""
-    try:
-        if sys.platform == "linux":
-            with open(f"/proc/{process.pid}/cmdline", "rb") as file:
-                words = file.read().rstrip(b"\0").split(b"\0")
-        else:
-            asked = ["/bin/ps", "-ww", "-o", "command=", "-p", str(process.pid)]
-            words = subprocess.run(asked, stdout=subprocess.PIPE, check=False).stdout.split()
-    except OSError:
-        return []
-    return [word.decode("utf-8", "replace") for word in words] if alive(process) else []
+    words = _words(process.pid)
+    return [word.decode("utf-8", "replace") for word in words] if words and alive(process) else []
 
 
-def descendants(root: ProcessId) -> list[ProcessId]:
-    """Every living process below `root`, parents first; empty if `root` itself is gone."""
+def descendants(root: ProcessId, apart: Callable[[ProcessId], bool] | None = None) -> list[ProcessId]:
+    """Every living process below `root`, parents first; empty if `root` itself is gone. What is `apart` is left out, with all
+    below it."""
     table = {pid: found for pid in _all_pids() if (found := _stat(pid)) is not None}
     if root.pid not in table or table[root.pid].start_time != root.start_time:
         return []
@@ -138,8 +141,20 @@ def descendants(root: ProcessId) -> list[ProcessId]:
         children.setdefault(found.parent, []).append(pid)
     order = [root.pid]
     for pid in order:
-        order.extend(child for child in children.get(pid, ()) if child not in (pid, root.pid))
+        for child in children.get(pid, ()):
+            if child not in (pid, root.pid) and not (apart and apart(ProcessId(child, table[child].start_time))):
+                order.append(child)
     return [ProcessId(pid, table[pid].start_time) for pid in order[1:] if not table[pid].zombie]
+
+
+def ancestors(process: ProcessId) -> list[ProcessId]:
+    """Those above it, its parent first."""
+    found, above = _stat(process.pid), list[ProcessId]()
+    while found is not None and found.parent > 1 and len(above) < _DEEPEST:
+        pid, found = found.parent, _stat(found.parent)
+        if found is not None:
+            above.append(ProcessId(pid, found.start_time))
+    return above
 
 
 def session_members(session: int) -> list[ProcessId]:

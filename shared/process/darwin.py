@@ -20,6 +20,7 @@ _RUSAGE = struct.Struct("=16s 7Q Q 2Q")
 """`rusage_info_v0` (xnu `bsd/sys/resource.h`, 96 bytes): a UUID and ten counters; the eighth is `ri_phys_footprint`."""
 
 _ROOM_FOR_NEWCOMERS = 64
+_CTL_KERN, _KERN_ARGMAX, _KERN_PROCARGS2 = 1, 8, 49
 
 
 def read_stat(pid: int) -> tuple[bool, int, int, int] | None:
@@ -48,6 +49,31 @@ def footprint(pid: int) -> int | None:
     if _libc().proc_pid_rusage(ctypes.c_int(pid), ctypes.c_int(_RUSAGE_INFO_V0), buffer) != 0:
         return None
     return int(_RUSAGE.unpack(buffer.raw)[8])
+
+
+def read_arguments(pid: int) -> list[bytes]:
+    """The words that a process was started with; none when the kernel does not tell."""
+    most, size = ctypes.c_int(0), ctypes.c_size_t(ctypes.sizeof(ctypes.c_int))
+    if (
+        _libc().sysctl((ctypes.c_int * 2)(_CTL_KERN, _KERN_ARGMAX), 2, ctypes.byref(most), ctypes.byref(size), None, 0)
+        != 0
+    ):
+        return []
+    buffer = ctypes.create_string_buffer(most.value)
+    size = ctypes.c_size_t(most.value)
+    asked = (ctypes.c_int * 3)(_CTL_KERN, _KERN_PROCARGS2, pid)
+    if _libc().sysctl(asked, 3, buffer, ctypes.byref(size), None, ctypes.c_size_t(0)) != 0:
+        return []
+    return words_in(buffer.raw[: size.value])
+
+
+def words_in(told: bytes) -> list[bytes]:
+    """The words in an answer to `KERN_PROCARGS2`: their count, the path of the program, zeros up to a boundary, the words."""
+    if len(told) < 4:
+        return []
+    (count,) = struct.unpack_from("=i", told)
+    behind = told[4:].partition(b"\0")[2].lstrip(b"\0")
+    return behind.split(b"\0")[: max(0, count)]
 
 
 def all_pids() -> list[int]:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from shared import releases
 from shared.config import ClaudeConfig
 from shared.errors import StartFailed
 from shared.foreign_file import SMALL, read_foreign
@@ -81,8 +82,13 @@ ASYNC_EVENTS = (
     "SubagentStop",
     "PreCompact",
     "PostCompact",
+    "CwdChanged",
     "SessionEnd",
 )
+NEWER_EVENTS: dict[str, releases.Release] = {"PostModelSwitch": (2, 1, 330)}
+"""Events that not every release knows, and from which one on they are asked for: what a release does not know makes it open each
+session with a dialog. WorktreeCreate and WorktreeRemove are nobody's here: whoever registers them makes the worktrees himself."""
+
 TOOL_EVENTS = frozenset({"PreToolUse", "PostToolUse", "PostToolUseFailure", "PermissionDenied", "PermissionRequest"})
 ANSWER_PATIENCE_SECONDS = 7 * 24 * 3600
 
@@ -175,7 +181,16 @@ def hook_command(session_dir: Path, event: str) -> str:
     return f"sh {shlex.quote(str(HOOK_PROGRAM))} {shlex.quote(str(session_dir))} {event}"
 
 
-def settings(session_dir: Path, config: ClaudeConfig, denied: Sequence[str] = ()) -> dict[str, Any]:
+def events_of(version: str | None) -> tuple[str, ...]:
+    """The hook events that are asked for of this release; None: it is not known."""
+    release = releases.parse(version)
+    newer = [event for event, first in NEWER_EVENTS.items() if release is not None and release >= first]
+    return (*ASYNC_EVENTS, *newer, *ASKING_EVENTS)
+
+
+def settings(
+    session_dir: Path, config: ClaudeConfig, denied: Sequence[str] = (), version: str | None = None
+) -> dict[str, Any]:
     """The `--settings` of one session: the classic renderer, our hooks, leave to read what was attached, and what is closed:
     hooks that a project or person would switch off (and the owner's rules with them: ours wins, measured), what `denied` names,
     messages of other sessions, and the agent view, which would move the session to a process of Claude's own.
@@ -183,7 +198,7 @@ def settings(session_dir: Path, config: ClaudeConfig, denied: Sequence[str] = ()
     `--add-dir` would ask for trust on 2.1.330, so attachments are granted by a permission rule (`//` is an absolute path).
     """
     hooks: dict[str, Any] = {}
-    for event in (*ASYNC_EVENTS, *ASKING_EVENTS):
+    for event in events_of(version):
         entry: dict[str, Any] = {"type": "command", "command": hook_command(session_dir, event)}
         if event in ASKING_EVENTS:
             entry["timeout"] = ANSWER_PATIENCE_SECONDS
@@ -235,7 +250,7 @@ def launch(
     theirs, arguments = _take_settings(config.args)
     program = find(config, own)
     release.refuse_old(program)
-    ours = settings(session_dir, config, denied)
+    ours = settings(session_dir, config, denied, release.known(program))
     merged = _merge(theirs, {**ours, "hooks": hooks(ours["hooks"])})
     home, persons = claude_home(config, own), theirs.get("env") or {}
     persons = {**set_up.environment(home, Path(cwd)), **persons}

@@ -32,6 +32,7 @@ for pending in "$dir"/outbox/*.pending; do
 done
 if [ -f "$dir/outbox/person" ]; then
     rm -f "$dir/outbox/person"
+    printf 'editor person %s\n' "$$" >> "$dir/hooks.log"
     own "$@"
 fi
 printf 'editor nothing -\n' >> "$dir/hooks.log"

@@ -18,8 +18,7 @@ from supervisor.claude.lenient_json import decode
 MAX_HOOK_LINE_BYTES = 64 * 1024
 """The longest line of a hook log: ours are some 60 bytes."""
 
-MAX_SPOOL_BYTES = 16 * 1024 * 1024
-
+MAX_SPOOL_BYTES = MAX_DRAFT_BYTES = 16 * 1024 * 1024
 
 ASKING_EVENTS = ("PermissionRequest", "Elicitation")
 """Their hooks wait for an answer."""
@@ -51,11 +50,19 @@ class DamagedSpool(ValueError):
 
 @dataclass(frozen=True)
 class EditorEvent:
-    """The editor ran: it `claimed` a message, found a `draft`, had `nothing` to hand over, or `failed`."""
+    """The editor ran: it `claimed` a message, found a `draft`, had `nothing` to hand over, or `failed`; or it has become the
+    person's own (`person`, with its process in place of the message)."""
 
     what: str
     message_id: str
     draft: Path | None = None
+
+    def draft_text(self) -> str | None:
+        """What was in the box; None when that cannot be read."""
+        try:
+            return None if self.draft is None else read_foreign(self.draft, MAX_DRAFT_BYTES).decode()
+        except (OSError, UnicodeDecodeError):
+            return None
 
 
 def parse_log_line(session_dir: Path, data: bytes) -> HookEvent | EditorEvent | None:

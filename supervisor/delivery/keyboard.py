@@ -19,6 +19,7 @@ from pathlib import Path
 
 from shared.errors import Conflict, PilotlightError, Unavailable
 from supervisor.claude.texts.prompts import may_be_draft_of
+from supervisor.delivery.prompt_box import PERSON
 from supervisor.lifecycle import one_message
 from supervisor.session.session import Session
 from supervisor.state.states import State
@@ -138,7 +139,7 @@ class KeyboardQueue:
             if not data:
                 return
             if any(key in data for key in _CTRL_G):
-                announce_person(session.dir / "outbox" / "person")
+                announce_person(session.dir / "outbox" / PERSON)
             session.person_presses(data)
             await terminal.press(f"p:{self._name}:{next(self._numbers)}", data)
         self._touch(session)

@@ -140,13 +140,30 @@ class PromptCarrier:
                 message.rank = first.rank  # it may have been moved
                 if await self._call_editor(message, tries):
                     return True
-            if session.editor.has_found_draft(message.id):
+            if session.editor.rests(time.monotonic()):
+                await self._let_rest(message)
+            elif session.editor.has_found_draft(message.id):
                 await session.changed.wait_for(lambda: session.screen_reading().kind != "draft", DRAFT_SECONDS)
             else:
                 tries += 1
         raise PilotlightError(
-            "The CLI did not call its editor on Ctrl+G. Check that its keybindings leave ctrl+g on the external editor.",
+            "The CLI did not call its editor on Ctrl+G. Check that its keybindings leave ctrl+g on the external editor, and that "
+            "no managed settings name another editor.",
             code="editor_not_called",
+        )
+
+    async def _let_rest(self, message: MessageRecord) -> None:
+        """Another program is Claude's editor: hold the message for a while, unless the process changes or nobody wants it sent
+        any more."""
+        session, generation = self._session, self._session.record.generation
+        await session.changed.wait_for(
+            lambda: (
+                not session.live
+                or session.record.generation != generation
+                or session.per_message
+                or receipts.is_settled(session, message)
+            ),
+            session.editor.rests(time.monotonic()),
         )
 
     async def _is_renewed(self, message: MessageRecord) -> bool:

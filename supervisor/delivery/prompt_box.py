@@ -10,9 +10,11 @@ import asyncio
 import time
 import uuid
 
-from shared.errors import Conflict, PilotlightError, Unavailable
+from shared.bus import trouble_events
+from shared.errors import Conflict, PilotlightError
 from shared.process import ProcessId
 from supervisor.claude.settings import keybindings, other_editor
+from supervisor.delivery import queue
 from supervisor.failpoints import failpoint
 from supervisor.session.session import Session
 from supervisor.terminal.terminal import Terminal
@@ -24,9 +26,12 @@ BACK_SECONDS = 0.5
 """How long the CLI may take to draw its box anew behind the editor (measured: 10-60 ms)."""
 
 LOOK_SECONDS = 0.005
-AGAIN_SECONDS = 3.0
 EDITOR_TAKEN = "editor_taken"
-ADVICE = "managed settings or a wrapper set EDITOR or VISUAL. Take that out, and end the session's process (hibernate)."
+ADVICE = (
+    "managed settings or a wrapper set EDITOR or VISUAL. Take that out; the message is sent once ours is called again."
+)
+PERSON = "person"
+"""The file in the outbox that says that a person has pressed the key for their own editor."""
 
 
 def editor_key(session: Session) -> bytes:
@@ -87,39 +92,39 @@ async def has_focus(session: Session, terminal: Terminal, identity: str) -> bool
     return called
 
 
-async def leave_other(session: Session) -> str | None:
-    """The CLI was asked for its editor, and ours was not called. When it was another program's turn, say so, end that program and
-    wait for the box; its name, or None when there is none. A message that is handed over later ends the condition."""
+async def leave_other(session: Session) -> None:
+    """The CLI was asked for its editor, and ours was not called. When another program was, say so, end that and wait for the
+    box. It ends with the next call of ours; until then nothing is handed over but now and then (`Editor.rests`)."""
     terminal, child = session.terminal, session.record.child
     if terminal is None or child is None or session.screen_reading().kind in ("prompt", "draft"):
-        return None
-    found = await asyncio.to_thread(other_editor.find, ProcessId(*child))
+        return
+    if (session.dir / "outbox" / PERSON).exists():
+        return  # a person has pressed the key a moment ago
+    found = await asyncio.to_thread(other_editor.find, ProcessId(*child), session.editor.persons)
     if not found:
-        return None
-    name = other_editor.name(found)
-    session.health.begin(EDITOR_TAKEN)
-    session.obstacle = f"Claude opens `{name}` in place of the editor that hands messages over: {ADVICE}"
-    session.services.log.warning("editor_taken", extra={"fields": {"session": session.id, "editor": name}})
-    session.changed.notify()
+        return
+    _say(session, other_editor.name(found))
     await asyncio.to_thread(other_editor.end, found)
     await session.changed.wait_for(
         lambda: session.screen_reading().kind in ("prompt", "draft") or session.terminal is not terminal, EDITOR_SECONDS
     )
-    return name
+
+
+def _say(session: Session, name: str) -> None:
+    why = f"Claude opens `{name}` in place of the editor that hands messages over: {ADVICE}"
+    queue.hold(session, why)
+    session.editor.another_ran(time.monotonic())
+    session.services.log.warning("editor_taken", extra={"fields": {"session": session.id, "editor": name}})
+    if EDITOR_TAKEN not in session.health:
+        with session.change():
+            session.health.begin(EDITOR_TAKEN)
+            session.store.append(trouble_events.EditorTaken(editor=name), session.id)
+    session.changed.notify()
 
 
 def is_ours(session: Session) -> None:
     """Our editor was called."""
     session.health.end(EDITOR_TAKEN)
-
-
-async def refuse_other(session: Session) -> None:
-    """Leave another program's editor. Raise Unavailable when there was one, so that the message is held for a moment and tried
-    once more, and PilotlightError when it is not the first time."""
-    again = EDITOR_TAKEN in session.health
-    if await leave_other(session) is not None:
-        kind = PilotlightError if again else Unavailable
-        raise kind(session.obstacle or "", code=EDITOR_TAKEN, data={} if again else {"retryAfter": AGAIN_SECONDS})
 
 
 async def back(session: Session) -> None:

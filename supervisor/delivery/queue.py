@@ -36,6 +36,11 @@ def no_obstacle(session: Session) -> None:
     session.obstacle = None
 
 
+def hold(session: Session, why: str) -> None:
+    """This keeps it from sending; it is tried again."""
+    session.obstacle = why
+
+
 class Sender:
     """Takes messages from the queue of one session, in order, for ever."""
 

@@ -5,7 +5,8 @@ ends up below the holder and is found there. Elsewhere an orphan goes to init: t
 it, and the child's process session is looked at once more before the child is reaped.
 
 What must not regress: a stop takes the whole tree (failures.md 19), also what ignores HUP and TERM or starts while the
-stop is under way, and reaches nothing that is not in it. Standard library only: the holder imports this.
+stop is under way, and reaches nothing that is not in it (`shared.process.family`). Standard library only: the holder
+imports this.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ import signal
 import sys
 from typing import NamedTuple
 
-from shared.process import ProcessId, alive, descendants, send_signal, session_members
+from shared.process import ProcessId, alive, send_signal, session_members
+from shared.process.family import is_nobodys, members
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
@@ -63,7 +65,7 @@ class Tree:
         self._seen: set[ProcessId] = set()
 
     def members(self) -> list[ProcessId]:
-        below = descendants(self._holder)
+        below = members(self._holder)
         if sys.platform == "linux":
             return below
         self._seen.update(below)
@@ -73,7 +75,7 @@ class Tree:
     def before_reaping(self) -> None:
         """While the child's pid is still its own, and with it the number of its process session."""
         if sys.platform != "linux":
-            self._seen.update(session_members(self.child.pid))
+            self._seen.update(one for one in session_members(self.child.pid) if not is_nobodys(one))
 
 
 class Ladder:

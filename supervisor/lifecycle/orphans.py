@@ -7,7 +7,7 @@ import time
 from contextlib import suppress
 
 from shared import process
-from shared.process import ProcessId
+from shared.process import ProcessId, family
 from supervisor.claude import last_words as claude_words
 from supervisor.holder import files
 from supervisor.holder.ring import read_tail
@@ -90,17 +90,17 @@ async def end_strays(session: Session) -> None:
     if info is not None and process.alive(info.id):
         return
 
-    def family() -> list[ProcessId]:
+    def members() -> list[ProcessId]:
         found = set(strays.belonging(session.dir))
         known = [ProcessId(*session.record.child)] if session.record.child else []
         known += [info.child.id] if info is not None else []
         for child in known:
             if process.alive(child):
-                found |= {child, *process.descendants(child)}
+                found |= {child, *family.members(child)}
         return list(found)
 
     for number, patience in LAST_RUNGS:
-        if not (left := family()):
+        if not (left := members()):
             return
         end = time.monotonic() + patience
         for member in left:

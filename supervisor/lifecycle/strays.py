@@ -12,13 +12,13 @@ import sys
 from pathlib import Path
 
 from shared import process
-from shared.process import ProcessId
+from shared.process import ProcessId, family
 
 MARK = "PILOTLIGHT_SESSION_DIR"
 
 
 def belonging(session_dir: Path) -> list[ProcessId]:
-    """Every living process that was started from this session's `claude`, and that `claude` itself."""
+    """Every living process that was started from this session's `claude`, and that `claude` itself; not Claude's daemon."""
     if sys.platform != "linux":
         return []
     mark = os.fsencode(f"{MARK}={session_dir}")
@@ -31,6 +31,6 @@ def belonging(session_dir: Path) -> list[ProcessId]:
                 carries = mark in file.read().split(b"\0")
         except OSError:
             continue
-        if carries and (living := process.identify(int(name))) is not None:
+        if carries and (living := process.identify(int(name))) is not None and not family.is_nobodys(living):
             found.append(living)
     return found

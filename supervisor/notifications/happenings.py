@@ -132,7 +132,7 @@ def _choices(asked: Waiting | None) -> tuple[Choice, ...]:
 def _closed(event: Event, look: Look, _: Message) -> Happening | None:
     if event.kind == "expired":
         by = str(event.data.get("cause") or "elsewhere")
-        words = {"terminal": "answered at the terminal", "time": "over", "interrupted": "interrupted"}.get(by, by)
+        words = {"terminal": "answered at the terminal", "time": "over", "claude": "decided by Claude"}.get(by, by)
     else:
         who = event.data.get("by")
         choice = event.data.get("choice")

@@ -16,16 +16,15 @@ from typing import Any
 import msgspec
 
 from shared.bus.message_events import PromptTaken, Text, ToolUse
-from shared.foreign_file import read_foreign
 from supervisor.claude.hook_log import ASKING_EVENTS, DamagedSpool, EditorEvent, HookEvent, parse_log_line
 from supervisor.claude.tail import Line
 from supervisor.claude.texts.prompts import same_prompt
 from supervisor.claude.transcript import TranscriptLine, read
-from supervisor.observation import refused_prompt
+from supervisor.observation import refused_prompt, unanswered_request
 from supervisor.observation.log_tails import LogTails
 from supervisor.observation.print_stream import PrintStream
 from supervisor.observation.transcript_file import ConversationPlace
-from supervisor.session import last_words, permission_mode, receipts, scheduled
+from supervisor.session import last_words, model_choice, permission_mode, receipts, scheduled
 from supervisor.session.session import Session
 from supervisor.session.unreadable import Unreadable
 from supervisor.store.store import now_ms
@@ -39,7 +38,6 @@ from supervisor.waiting.permission_rules import consider
 from supervisor.waiting.waiting import Permission, pipe_of, release
 
 REMEMBERED_IDS = 32
-MAX_DRAFT_BYTES = 16 * 1024 * 1024
 
 
 class LogReader:
@@ -116,7 +114,7 @@ class LogReader:
             request_key.file_of(event.spool).unlink(missing_ok=True)
         if isinstance(event, EditorEvent) and event.draft is not None:
             if session.editor.is_asked(event.message_id):
-                session.editor.answer(event.message_id, _read_text(event.draft))
+                session.editor.answer(event.message_id, event.draft_text())
             event.draft.unlink(missing_ok=True)
         self._progress()
 
@@ -138,8 +136,9 @@ class LogReader:
             self.place.follow(payload)
         if permission_mode.is_news(event, event.prompt_id in self.stops):
             permission_mode.follow(session.record, session.store, payload.get("permission_mode"))
-        if isinstance(payload.get("cwd"), str) and "agent_id" not in payload:
-            self._now(cwd=payload["cwd"])
+        folder = payload.get("new_cwd" if name == "CwdChanged" else "cwd")
+        if isinstance(folder, str) and "agent_id" not in payload:
+            self._now(cwd=folder)
         if name == "SessionStart":
             self._conversation_started(payload)
         elif name == "UserPromptSubmit":
@@ -168,6 +167,9 @@ class LogReader:
         elif name in ("SubagentStop", "ElicitationResult"):
             for asked in [known for known in session.permissions if known.is_over_with(name, payload)]:
                 session.drop_permission(asked)
+        elif name == "PostModelSwitch":
+            model_choice.follow(session.record, session.store, payload)
+            session.store.save_session(session.record)
         elif name == "PostCompact":
             scheduled.bind_to_process(session.record)
             session.store.save_session(session.record)
@@ -278,11 +280,12 @@ class LogReader:
             scheduled.take_tool(session.record, payload)
             session.store.save_session(session.record)
         if name != "PreToolUse":
+            unanswered_request.take_tool(session, payload)
             session.tool_ended(payload)
 
     def _turn_stopped(self, name: str, payload: dict[str, Any], prompt_id: str | None) -> None:
         session = self._session
-        text = payload.get("last_assistant_message")
+        text = payload.get("last_assistant_message") or payload.get("error_details")
         failure = None
         if name == "StopFailure":
             failure = str(payload.get("error") or payload.get("error_type") or "api_error")
@@ -347,6 +350,8 @@ class LogReader:
             self._absorbed(turn, line)
         elif line.kind == "refused":
             refused_prompt.take(session, turn, line)
+        elif line.kind == "tool_result":
+            unanswered_request.take_result(session, turn, line)
         elif line.kind == "turn_end":
             turn.ended_at = time.monotonic()
             if session.record.turn_prompt == turn.prompt_id:
@@ -391,10 +396,3 @@ class LogReader:
         session = self._session
         message = session.current
         return message.id if message is not None and prompt_id and message.prompt_id == prompt_id else None
-
-
-def _read_text(file: Path) -> str | None:
-    try:
-        return read_foreign(file, MAX_DRAFT_BYTES).decode()
-    except (OSError, UnicodeDecodeError):
-        return None

@@ -15,6 +15,7 @@ from supervisor.delivery.prompt_box import ADVICE, EDITOR_TAKEN
 from supervisor.lifecycle.launch import other_home
 from supervisor.pool import resources
 from supervisor.pool.pool import Pool
+from supervisor.session.view import wants_login
 from supervisor.state.states import State
 
 LOW_DISK_BYTES = 500 * 1024 * 1024
@@ -40,7 +41,6 @@ def run_checks(pool: Pool, memory_total: int, facts: dict[str, Any]) -> dict[str
         _holders(pool),
         *_hooks(pool),
         *_editors(pool),
-        *_logins(pool),
         *_files(pool),
         *_places(pool),
         *_keys(pool),
@@ -116,9 +116,10 @@ def has_login(pool: Pool) -> bool:
 
 
 def _login(pool: Pool) -> dict[str, str]:
-    waiting = [s.id for s in pool.live() if s.waiting is not None and s.waiting.kind == "login"]
-    if waiting:
-        return check("login", "fail", "Claude is not logged in: run `claude` on this machine and use /login.")
+    without = [session.id for session in pool.sessions() if wants_login(session.record, session.waiting)]
+    if without:
+        said = "Claude is not logged in, or its service does not accept the login any more"
+        return check("login", "fail", f"{said} ({', '.join(without)}): run `claude` on this machine and use /login.")
     if has_login(pool):
         return check("login", "ok", "found")
     return check("login", "warn", "No login was found in files or environment; on macOS it may be in the keychain.")
@@ -180,13 +181,6 @@ def _editors(pool: Pool) -> list[dict[str, str]]:
     """Only when there is something to be said."""
     found = [session.id for session in pool.sessions() if EDITOR_TAKEN in session.health]
     return [check("editor", "fail", f"In {', '.join(found)} Claude opens another editor: {ADVICE}")] if found else []
-
-
-def _logins(pool: Pool) -> list[dict[str, str]]:
-    """Sessions that Claude's service refuses; only when there is something to be said."""
-    found = [one.id for one in pool.sessions() if one.waiting is not None and one.waiting.kind == "login"]
-    said = "wait for a login, expired or refused: run `claude`, `/login` there, then answer each with `retry`."
-    return [check("logins", "warn", f"{', '.join(found)} {said}")] if found else []
 
 
 def _files(pool: Pool) -> list[dict[str, str]]:

@@ -18,6 +18,7 @@ from pathlib import Path
 import psutil
 
 from shared import process
+from shared.process import family
 
 if sys.platform == "darwin":
     from shared.process.darwin import footprint as _footprint
@@ -79,7 +80,7 @@ def sample(roots: dict[str, list[process.ProcessId]]) -> dict[str, Sample]:
         for top in tops:
             if not process.alive(top):
                 continue
-            for member in (top, *process.descendants(top)):
+            for member in (top, *family.members(top)):
                 if member in seen:
                     continue
                 seen.add(member)

@@ -7,6 +7,7 @@ editor           what the editor told
 fates            waiting for a fate
 last_words       what was said last
 mention_rules    what `@path` may name
+model_choice     the model it is given
 permission_mode  the mode it is in
 receipts         the message under way
 scheduled        what is planned

@@ -6,6 +6,9 @@ hooks says what it did. What must not regress: a text counts as handed over when
 
 from __future__ import annotations
 
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 5.0, 300.0
+"""How long nothing is handed over behind an editor of somebody else's, the first time and at most: each try opens it."""
+
 
 class Editor:
     """The editor of one session; the log's reader tells what it does, and whoever has called it asks here."""
@@ -17,9 +20,18 @@ class Editor:
         self.runs = 0
         """How often it was called."""
 
+        self.persons: int | None = None
+        """The process of the person's own editor that it was last called for."""
+
+        self._pause, self._rests_until = 0.0, 0.0
+
     def told(self, what: str, name: str) -> None:
-        """It has run for this message or question: `claimed`, `draft` or `failed`."""
+        """It has run for this message or question: `claimed`, `draft` or `failed`; or for a `person`."""
+        if what == "person":
+            self.persons = int(name) if name.isdigit() else None
+            return
         self.runs += 1
+        self._pause = self._rests_until = 0.0
         if what == "claimed":
             self._claimed.add(name)
         elif what == "draft":
@@ -46,6 +58,21 @@ class Editor:
     def let_go(self, name: str) -> None:
         """This text was dealt with, whatever became of it."""
         self._claimed.discard(name)
+
+    # -- another editor in place of ours -----------------------------------------------------------------------------
+
+    def another_ran(self, now: float) -> None:
+        """Another program was called in its place: it is asked for again later, and ever more seldom."""
+        self._pause = min(LONGEST_PAUSE_SECONDS, max(FIRST_PAUSE_SECONDS, 2.0 * self._pause))
+        self._rests_until = now + self._pause
+
+    def rests(self, now: float) -> float:
+        """For how many seconds it is not asked for, for that reason."""
+        return max(0.0, self._rests_until - now)
+
+    def forget_process(self) -> None:
+        """What another process had for its editor says nothing of the next one's."""
+        self._pause = self._rests_until = 0.0
 
     # -- asking what is in the box -----------------------------------------------------------------------------------
 

@@ -86,6 +86,9 @@ class Session:
         self.lost: set[str] = set()
         """Requests whose files went with the folder: Claude asks on, with a dialog."""
 
+        self.unanswered: set[str] = set()
+        """Requests that Claude has decided itself, since nobody answered in time."""
+
         self.told: dict[str, str | None] = {record.asked: None} if record.asked is not None else {}
         """What was said to be waited for, and is: the id and the kind of each. Claude may show another one in between."""
 
@@ -286,13 +289,15 @@ class Session:
                     stop = self.record.intent.stop
                     ending = (stop.reason if stop is not None else None) or self.record.end_reason
                     reason = ending if target in _OVER else None
-                    why = expiry(over, reason or cause, self.interrupting, over in self.lost)
+                    how = "folder_lost" if over in self.lost else "claude" if over in self.unanswered else None
+                    why = expiry(over, reason or cause, self.interrupting, how)
                     self.store.append(session_events.WaitingExpired(id=over, for_=self.told[over], cause=why), self.id)
             told = {known: kind for known, kind in self.told.items() if known not in gone}
             self.told = told | ({asked.id: asked.kind} if asked is not None and (news or asked.id in told) else {})
             for said in transition.told(self.record, before, cause, asked, news):
                 self.store.append(said, self.id)
         self.lost.difference_update(gone)
+        self.unanswered.difference_update(gone)
         self.given.difference_update(gone)  # the same dialog, asked again, is another one
         self.services.log.info(
             "session_state", extra={"fields": {"session": self.id, "from": before, "to": target, "cause": cause}}
@@ -331,6 +336,7 @@ class Session:
         record.process = ProcessFacts(release=release, mode_now=mode)
         self.session_started = False
         self.observer.forget_process()
+        self.editor.forget_process()
         self.health.clear()
 
     def touch(self) -> None:
@@ -403,6 +409,11 @@ class Session:
     def lose_permission(self, only: Permission) -> None:
         """Nobody can answer it through its hook any more."""
         self.lost.add(only.id)
+        self.drop_permission(only)
+
+    def request_decided_by_claude(self, only: Permission) -> None:
+        """Nobody has answered it in time."""
+        self.unanswered.add(only.id)
         self.drop_permission(only)
 
     def drop_permissions(self, agents: bool = False) -> None:

@@ -14,6 +14,7 @@ from supervisor.state import held, lifetime, states
 from supervisor.state.states import State
 from supervisor.store.options import SETTINGS_CHANGED
 from supervisor.store.records import SessionRecord
+from supervisor.waiting import backoff
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ class Live:
 
 
 _NOT_IN_MEMORY = Live()
+LOGIN_REFUSED = "login_refused"
 
 
 def delivery_of(record: SessionRecord, config: Config) -> Delivery:
@@ -89,7 +91,7 @@ def view_of(record: SessionRecord, config: Config, queue_length: int, known: Liv
         effort=record.launch.effort,
         add_dirs=list(record.launch.add_dirs),
         settings_pending=live and record.process.stale == SETTINGS_CHANGED,
-        health=known.health,
+        health=_health(record, known.health),
         held=held.why(
             State(record.state),
             queue_length,
@@ -103,3 +105,14 @@ def view_of(record: SessionRecord, config: Config, queue_length: int, known: Liv
         last_words=LastWords(**record.last_words) if record.last_words else None,
         seen_at=record.seen_at,
     )
+
+
+def _health(record: SessionRecord, worst: str) -> str:
+    return LOGIN_REFUSED if worst == "ok" and wants_login(record) else worst
+
+
+def wants_login(record: SessionRecord, asked: Waiting | None = None) -> bool:
+    """Whether Claude says that it has no login, or its service did not accept it when it was last asked. That is so behind the
+    pause of a refusal, too, and while the session sleeps, until the service has answered."""
+    refused = record.state != State.ENDED and backoff.is_login_refused(record)
+    return refused or (asked is not None and asked.kind == "login")

@@ -96,6 +96,11 @@ def is_held(record: SessionRecord) -> bool:
     return 0 < record.held_until / 1000 - clock.wall() <= LONGEST_SECONDS
 
 
+def is_login_refused(record: SessionRecord) -> bool:
+    """Whether the service did not accept the login when it was last asked; the pause behind that may be over."""
+    return CAUSES.get(record.held_for or "") is _LOGIN and record.refusals > 0
+
+
 def waiting(record: SessionRecord, since: int) -> Waiting | None:
     """What a held session waits for; None when it is not held."""
     if not is_held(record):

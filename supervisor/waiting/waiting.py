@@ -380,13 +380,14 @@ def login_waiting(generation: int, since: int) -> Waiting:
     )
 
 
-def expiry(waiting_id: str, cause: str, interrupting: bool, lost: bool = False) -> str:
+def expiry(waiting_id: str, cause: str, interrupting: bool, known: str | None = None) -> str:
     """Why something is not waited for any more that nobody has answered here: `terminal` (a person there, or Claude, has
-    done away with it), `interrupted`, `time`, `folder_lost` (it is asked on as a dialog), or what has become of the session."""
+    done away with it), `interrupted`, `time`, what is `known` of it (`folder_lost`: it is asked on as a dialog; `claude`: it has
+    decided itself, since nobody answered in time), or what has become of the session."""
     if cause != "evidence":
         return cause
-    if lost:
-        return "folder_lost"
+    if known is not None:
+        return known
     if is_hold(waiting_id):
         return "time"
     return "interrupted" if interrupting else "terminal"

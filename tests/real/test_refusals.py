@@ -68,15 +68,20 @@ def test_overload_holds_the_queue_until_a_probe_has_got_through(refusing: House)
 
 
 def test_refused_login_is_waited_for_also_by_the_next_supervisor(refusing: House) -> None:
-    session, error, behind = refuse(refusing, 403)
+    session, error, behind = refuse(refusing, 401)  # as for a login that has expired
     assert error["code"] == "authentication_failed"
     waiting = held(refusing, session)
     assert (waiting["for"], [choice["id"] for choice in waiting["choices"]]) == ("login", ["retry"])
     refusing.kill_supervisor()
     refusing.start_supervisor()
     assert held(refusing, session)["id"] == waiting["id"]
+    checks = {check["name"]: check for check in refusing.call("health")["checks"]}
+    assert (checks["login"]["status"], session in checks["login"]["detail"]) == ("fail", True)
+    assert refusing.session(session)["health"] == "login_refused"
     assert [refusing.message(message)["state"] for message in behind] == ["queued", "queued"]
     before = refusing.session(session)["pid"]
     refusing.call("session.answer", {"sessionId": session, "waitingId": waiting["id"], "choice": "retry"})
     assert [refusing.message(message, wait=30)["reply"] for message in behind] == ["probe", "rest"]
-    assert refusing.session(session)["pid"] != before, "a new process reads the login anew"
+    after = refusing.session(session)
+    assert after["pid"] != before, "a new process reads the login anew"
+    assert after["health"] == "ok"

@@ -53,26 +53,26 @@ def test_a_persons_key_bindings_that_take_ctrl_g_are_heeded(make_house: MakeHous
 
 def test_another_editor_in_place_of_ours_is_said_left_and_survived(make_house: MakeHouse, cli: Path) -> None:
     house = make_house(cli)
-    house.start_supervisor()
-    _, session = house.ask("echo: one")
-    ours = house.paths.session_dir(session) / "bin" / "pilotlight-editor"
-    program, wrapper = ours.readlink(), house.folder / "my-editor"
-    wrapper.write_text("#!/bin/sh\ntrap '' HUP INT\nprintf '\\033[2J\\033[HNotes of mine'\nread answer\n")
+    theirs, wrapper = house.folder / "my-editor", house.folder / "claude"
+    theirs.write_text("#!/bin/sh\ntrap '' HUP INT\nprintf '\\033[2J\\033[HNotes of mine'\nread answer\n")
+    theirs.chmod(0o700)
+    changed = f's#[^"]*pilotlight-editor#{theirs}#g'  # as managed settings, which win over everything, would have it
+    wrapper.write_text(
+        f'#!/bin/sh\nfor word; do [ ! -f "$word" ] || sed -i \'{changed}\' "$word"; done\nexec {cli} "$@"\n'
+    )
     wrapper.chmod(0o700)
-    link = house.folder / "their-editor"
-    link.write_text(f'#!/bin/sh\nsh {wrapper} "$1"\nexit 0\n')
-    link.chmod(0o700)
-    ours.unlink()
-    ours.symlink_to(link)  # as managed settings, which win over everything, would have it
-    sent = house.send("echo: two", session, wait=0)["message"]["id"]
-    until(lambda: "my-editor" in (house.session(session)["held"] or ""), "it is held, and said why")
-    failed = until(lambda: (m := house.message(sent, wait=1))["state"] == "failed" and m, "it is given up")
-    assert (failed["state"], failed["error"]["code"]) == ("failed", "editor_taken")
-    assert "my-editor" in failed["error"]["message"]
-    view = house.until_state(session, "idle")
+    house.config["claude"]["command"] = str(wrapper)
+    house.start_supervisor()
+    sent = house.send("echo: one", wait=0)
+    session, message = sent["session"]["id"], sent["message"]["id"]
+    view = until(lambda: (v := house.session(session))["health"] == "editor_taken" and v, "it is said")
+    assert "my-editor" in view["held"]
+    house.until_state(session, "idle")
     checks = {check["name"]: check for check in house.call("health")["checks"]}
-    assert (view["health"], checks["editor"]["status"]) == ("editor_taken", "fail")
-    ours.unlink()
-    ours.symlink_to(program)
-    assert house.ask("echo: three", session)[0] == "three"
+    assert checks["editor"]["status"] == "fail"
+    told = [event["data"] for event in house.events(session=session) if event["kind"] == "editor_taken"]
+    assert (told, house.message(message)["state"]) == ([{"editor": "my-editor"}], "queued")
+    wrapper.write_text(f'#!/bin/sh\nexec {cli} "$@"\n')
+    house.call("session.hibernate", {"sessionId": session})
+    assert house.message(message, wait=30)["reply"] == "one"
     assert house.session(session)["health"] == "ok"

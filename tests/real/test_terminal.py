@@ -156,6 +156,7 @@ def test_ctrl_g_opens_the_persons_own_editor(make_house: MakeHouse, cli: Path, l
     viewer.type("\x07")
     viewer.until_shown("❯ echo: from an editor")
     until(lambda: house.session(session)["draft"], "the draft is told")
+    assert "editor person " in (house.paths.session_dir(session) / "hooks.log").read_text()
 
     viewer.type("\r")
     viewer.until_shown("● from an editor")

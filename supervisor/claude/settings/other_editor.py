@@ -2,7 +2,7 @@
 does what it likes.
 
 It is known by its arguments: the CLI hands each editor a file that is called `claude-prompt-…`. What must not regress:
-nothing is ended but what has that file and descends from the session's own `claude`.
+nothing is ended but what has that file and descends from the session's own `claude`, and never what a person has opened.
 """
 
 from __future__ import annotations
@@ -19,9 +19,13 @@ SHELLS = frozenset({"sh", "bash", "dash", "zsh", "env"})
 GRACE_SECONDS = 1.0
 
 
-def find(child: ProcessId) -> list[ProcessId]:
-    """The processes below `claude` that were given its draft, the outermost first."""
-    return [process for process in descendants(child) if any(DRAFT_FILE in word for word in arguments(process))]
+def find(child: ProcessId, persons: int | None) -> list[ProcessId]:
+    """The processes below `claude` that were given its draft, the outermost first; none while one of them is ours, which may be
+    slow, or `persons`, the editor that a person at the terminal has asked for."""
+    given = {process: arguments(process) for process in descendants(child)}
+    found = [process for process, words in given.items() if any(DRAFT_FILE in word for word in words)]
+    ours = any(Path(word).name == EDITOR_NAME for process in found for word in given[process])
+    return [] if ours or persons in [process.pid for process in found] else found
 
 
 def name(processes: list[ProcessId]) -> str:
@@ -31,7 +35,7 @@ def name(processes: list[ProcessId]) -> str:
         if line and Path(line[0]).name not in SHELLS:
             return Path(line[0]).name
     named = (Path(word).name for line in words for word in line[1:] if DRAFT_FILE not in word and word[:1] != "-")
-    return next((found for found in named if found != EDITOR_NAME), "another program")
+    return next(named, "another program")
 
 
 def end(processes: list[ProcessId]) -> None:

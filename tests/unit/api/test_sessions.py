@@ -51,6 +51,14 @@ def test_create(ask: Caller) -> None:
     assert (wanted.key, wanted.wait, wanted.add_dirs, wanted.permission_mode) == ("k", 2.0, ["/x"], "plan")
 
 
+def test_create_takes_a_conversation_over_asleep(ask: Caller) -> None:
+    body = {"projectPath": "/w", "resume": UNKNOWN, "asleep": True}
+
+    assert ask("POST", "/api/sessions", body).status_code == 201
+    wanted = ask.supervisor.last("session.create")
+    assert (wanted.resume, wanted.asleep) == (UNKNOWN, True)
+
+
 @pytest.mark.parametrize(
     ("field", "body"),
     [

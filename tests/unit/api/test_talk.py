@@ -12,7 +12,7 @@ import pytest
 from shared.access.tokens import NamedTokens
 from shared.bus.messages import MAX_ATTACHMENT_BYTES
 from tests.api_caller import Caller
-from tests.api_double import FakeSupervisor
+from tests.api_double import CONVERSATION, FakeSupervisor
 
 BOUNDARY = "b0undary"
 
@@ -112,6 +112,19 @@ def test_what_is_asked_reaches_the_supervisor(ask: Caller, supervisor: FakeSuper
     assert ask("POST", f"/api/sessions/{session}/fork", {"title": "F"}).status_code == 201
     for path in ("/api/search", "/api/usage?by=week", f"/api/sessions/{session}/history?before=x"):
         assert ask("GET", path).status_code == 400
+
+
+def test_a_conversation_from_elsewhere_is_read_by_administrators(
+    ask: Caller, supervisor: FakeSupervisor, tmp_path: Path
+) -> None:
+    path = f"/api/conversations/{CONVERSATION.upper()}/history"
+    assert ask("GET", f"{path}?limit=7&before=0.12").json["entries"][0]["text"] == "Hello"
+    wanted = supervisor.last("conversation.history")
+    assert (wanted.conversation_id, wanted.before, wanted.limit) == (CONVERSATION, "0.12", 7)
+    chatter = NamedTokens(tmp_path / "tokens.json").add("phone", "chat")
+    assert ask("GET", path, headers={"Authorization": f"Bearer {chatter}"}).status_code == 403
+    for unknown in ("00000000-0000-4000-8000-000000000000", "..%2fx", "x"):
+        assert ask("GET", f"/api/conversations/{unknown}/history").status_code == 404
 
 
 def test_lists_are_read_page_by_page(ask: Caller, supervisor: FakeSupervisor) -> None:

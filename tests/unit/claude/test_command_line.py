@@ -44,6 +44,14 @@ def test_environment_is_allow_listed(tmp_path: Path) -> None:
     assert passed["ANTHROPIC_API_KEY"] == "secret"
 
 
+def test_an_event_is_asked_for_only_of_releases_that_know_it() -> None:
+    of_197, of_330 = (set(command_line.events_of(version)) for version in ("2.1.197", "2.1.330"))
+    assert of_330 - of_197 == {"PostModelSwitch"}
+    assert set(command_line.events_of(None)) == of_197
+    assert set(command_line.events_of("2.2.0")) == of_330
+    assert not {"WorktreeCreate", "WorktreeRemove"} & of_330
+
+
 def test_settings_of_the_user_are_merged_below_ours(tmp_path: Path) -> None:
     theirs = {"model": "opus", "hooks": {"Stop": [{"hooks": []}]}, "permissions": {"allow": ["Bash(ls)"]}}
     file = tmp_path / "theirs.json"

@@ -7,7 +7,7 @@ import json
 from cli.__main__ import run
 from cli.daemons.checks import CHECKS
 from shared.releases import OLDEST, TESTED
-from tests.unit.cli.test_double import app_of
+from tests.unit.cli.test_double import app_of, bus_with
 
 
 def _doctor(app, capsys):
@@ -89,6 +89,22 @@ def test_every_warning_and_failure_says_what_to_do(tmp_path, capsys):
     app = app_of(tmp_path / "h", PILOTLIGHT_CLAUDE="/missing/claude")
     for finding in (finding for check in CHECKS for finding in check(app)):
         assert finding.level == "ok" or finding.fix
+
+
+def test_what_a_supervisor_that_runs_knows_to_be_wrong_is_told(tmp_path, capsys):
+    checks = [
+        {"name": "database", "status": "ok", "detail": "7 events"},
+        {"name": "login", "status": "fail", "detail": "Its service does not accept the login any more: /login."},
+        {"name": "hooks", "status": "warn", "detail": "Hooks are off in s."},
+        {"name": "claude_state", "status": "fail", "detail": ".claude.json is damaged: put it right."},
+    ]
+    bus = bus_with(health={"status": "unhealthy", "checks": checks})
+    assert run(["doctor", "--json"], app_of(tmp_path, bus)) == 1
+    findings = json.loads(capsys.readouterr().out)["findings"]
+    told = [(found["name"], found["level"], found["text"]) for found in findings]
+    for check in checks[1:]:
+        assert (check["name"], check["status"], check["detail"]) in told
+    assert ("database", "ok", "7 events") not in told
 
 
 def test_for_people_it_is_a_line_each(tmp_path, capsys):

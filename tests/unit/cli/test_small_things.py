@@ -11,6 +11,7 @@ import pytest
 
 from cli.__main__ import run
 from cli.commands import logs
+from shared.bus.messages import ScheduledTask
 from shared.errors import Conflict, InvalidRequest
 from tests.harness import ROOT
 from tests.unit.cli.test_double import FIRST, TRUST, app_of, bus_with, message, session
@@ -122,6 +123,37 @@ def test_show_says_model_mode_and_expiry(tmp_path, capsys):
     assert (told["model"], told["permissions"], told["expires"]) == ("opus", "plan", "in 2.0 h")
     run(["show", "aaaa"], app_of(tmp_path, bus_with()))
     assert "model        as Claude's settings say" in capsys.readouterr().out
+
+
+def test_ls_and_show_say_what_claude_has_planned(tmp_path, capsys):
+    due = int(time.mktime((2026, 11, 28, 14, 30, 0, 0, 0, -1)) * 1000)
+    once = ScheduledTask(id="1", schedule="30 14 28 11 *", recurring=False, prompt="look at the build", due_at=due)
+    again = ScheduledTask(id="2", schedule="*/5 * * * *", recurring=True, prompt="look again", due_at=None)
+    bus = bus_with(session(scheduled=[once, again]))
+    run(["ls"], app_of(tmp_path, bus))
+    assert "idle (planned)" in capsys.readouterr().out
+    run(["show", "aaaa"], app_of(tmp_path, bus))
+    told = capsys.readouterr().out.splitlines()
+    assert "planned      at 14:30 on 2026-11-28: look at the build" in told
+    assert "planned      again, again (*/5 * * * *): look again" not in told
+    assert "planned      (*/5 * * * *): look again" in told
+
+
+@pytest.mark.parametrize(
+    ("health", "word", "advice"),
+    [
+        ("login_refused", "idle, login: refused", "/login"),
+        ("no_hooks", "idle, hooks: off", "claude.args"),
+        ("editor_taken", "idle, editor: another's", "editor"),
+    ],
+)
+def test_ls_and_show_say_what_of_a_persons_set_up_is_in_the_way(tmp_path, capsys, health, word, advice):
+    bus = bus_with(session(health=health))
+    run(["ls"], app_of(tmp_path, bus))
+    assert word in capsys.readouterr().out
+    run(["show", "aaaa"], app_of(tmp_path, bus))
+    (trouble,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("trouble ")]
+    assert advice in trouble
 
 
 @pytest.mark.parametrize("code", ["invalid_config", "unknown_setting"])

@@ -149,7 +149,9 @@ def test_descendants_include_those_in_other_sessions_but_no_zombies(run: Callabl
 
 
 def test_it_costs_the_holder_nothing_but_the_standard_library() -> None:
-    script = "import shared.process, sys; print([m for m in ('psutil', 'asyncio', 'subprocess') if m in sys.modules])"
+    script = (
+        "import shared.process.family, sys; print([m for m in ('psutil', 'asyncio', 'subprocess') if m in sys.modules])"
+    )
 
     seen = subprocess.check_output([sys.executable, "-c", script], cwd=Path(__file__).parents[3], timeout=PATIENCE)
 

@@ -61,3 +61,9 @@ def test_the_kernel_charges_what_is_written() -> None:
     assert after is not None
     assert len(block) * 0.9 < after - before < len(block) * 1.5
     assert darwin.footprint(1) is None or os.geteuid() == 0
+
+
+def test_the_words_of_a_process_are_read_behind_the_path_of_its_program() -> None:
+    told = (3).to_bytes(4, sys.byteorder) + b"/bin/sh\0\0\0\0sh\0-c\0true || false\0HOME=/Users/x\0"
+    assert darwin.words_in(told) == [b"sh", b"-c", b"true || false"]
+    assert darwin.words_in(b"") == []

@@ -12,7 +12,7 @@ import { Input, Output } from "./tools.js";
 const STANDS_MS = 500;
 const gone = signal({}); // waiting id -> what became of it
 
-const CAUSES = { terminal: "Answered at the terminal", interrupted: "Interrupted", time: "It is over by itself", killed: "The session was ended", expired: "The session has expired", crashed: "Its process died" };
+const CAUSES = { terminal: "Answered at the terminal", interrupted: "Interrupted", time: "It is over by itself", claude: "Claude has decided it itself: nobody answered in time", killed: "The session was ended", expired: "The session has expired", crashed: "Its process died" };
 const WORDS = { allow: "Allow once", always: "Allow always", deny: "Deny" };
 
 function told(id, text) {

@@ -10,7 +10,7 @@ import { age, bytes, many, minute, titleOf } from "./words.js";
 const ICON = { ok: ["ok", "is-ok", "well"], warn: ["warn", "is-warn", "needs a look"], fail: ["failed", "is-bad", "failed"] };
 const GROUPS = {
   All: null, States: ["state", "created", "ended", "crashed", "resumed", "reopened"], Messages: ["message"], Answers: ["waiting", "answered", "expired"],
-  Limits: ["memory", "warning", "extended", "pressure", "start_delayed"], Failures: ["crashed", "stuck", "unresponsive", "quarantined", "notification_failed", "scheduled_lost"], "Who did what": ["audit", "settings"],
+  Limits: ["memory", "warning", "extended", "pressure", "start_delayed"], Failures: ["crashed", "stuck", "unresponsive", "quarantined", "notification_failed", "scheduled_lost", "editor_taken", "hooks_off"], "Who did what": ["audit", "settings"],
 };
 const KEEP = 200;
 const MORE = 50;

@@ -147,7 +147,7 @@ function Row({ one }) {
     <span class="meta"><${State} session=${one} plain />${queued}</span>
     <span class=${`cell${asleep || ended ? " muted" : ""}`}>${asleep ? "Asleep" : ended ? "" : html`<${Spark} id=${one.id} />${bytes(one.memoryBytes)}`}</span>
     <span class="cell opt">${one.cpuPercent != null && !ended && !asleep ? html`<${Spark} id=${one.id} field="cpuPercent" />${Math.round(one.cpuPercent)} %` : ""}</span>
-    <span class="cell">${many(one.messageCount, "message")}${queued ? html`<br /><span class="muted">${queued}</span>` : null}</span>
+    <span class="cell">${many(one.messageCount, "message")}${queued ? html`<br /><span class="muted">${queued}</span>` : null}${one.scheduled?.length && !ended ? html`<br /><span class="muted">planned</span>` : null}</span>
     <span class="cell">${ended ? html`<span class="muted">ended <${Age} at=${one.endedAt || one.lastActivity} /> ago</span>` : html`<${Left} session=${one} />`}</span>
     <span class="cell opt muted"><${Age} at=${one.lastActivity} /></span>
     <span class="side"><span class="tiny muted"><${Age} at=${one.lastActivity} /></span><${SessionMenu} one=${one} pick=${pick} /></span>
