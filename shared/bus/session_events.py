@@ -27,7 +27,7 @@ class Updated(EventData, frozen=True, kw_only=True):
     recycle: bool
     mode: str | UnsetType | None = UNSET
     permission_mode: str | UnsetType = UNSET
-    model: str | UnsetType = UNSET
+    model: str | UnsetType | None = UNSET
 
 
 class Extended(EventData, frozen=True, kw_only=True):

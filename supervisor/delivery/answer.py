@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-import unicodedata
 from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
@@ -21,6 +20,7 @@ from shared.bus import session_events
 from shared.bus.messages import Choice, Waiting
 from shared.bus.session_requests import Answer
 from shared.errors import Conflict, Forbidden, InvalidRequest, Unavailable
+from shared.plain_text import one_line
 from supervisor.claude.screen import Menu, ScreenReading
 from supervisor.delivery import form_answer, question_answer
 from supervisor.delivery.late_answer import too_late
@@ -46,9 +46,6 @@ SEEN_SECONDS = 5.0
 """How long a supervisor that has just come back, or has lost sight of a session for a moment, may take to see what it asks."""
 
 MAX_TEXT = 4000
-UNTYPED = ("Cc", "Cs", "Zl", "Zp")
-"""Unicode's categories of what the CLI takes for keys or line ends; no-break spaces, joiners and private characters are text."""
-
 TYPED_KINDS = ("login", "setup", "dialog")
 ALIASES = {"yes": "allow", "1": "allow", "no": "deny"}
 FORM_ALIASES = {"yes": "accept", "allow": "accept", "1": "accept", "no": "decline", "deny": "decline", "2": "decline"}
@@ -343,7 +340,7 @@ def _takes_text(waiting: Waiting) -> bool:
 
 
 def _plain(text: str) -> str:
-    if len(text) > MAX_TEXT or any(unicodedata.category(char) in UNTYPED for char in text):
+    if len(text) > MAX_TEXT or one_line(text) != text:
         raise InvalidRequest(
             f"A dialog takes one line of at most {MAX_TEXT} characters, without control characters.",
             code="invalid_text",

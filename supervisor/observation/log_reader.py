@@ -63,10 +63,15 @@ class LogReader:
     def read(self, seconds: float = inf) -> bool:
         """Take in what Claude's hooks and transcript say, each line once; for about so long. Whether that was all."""
         end = time.monotonic() + seconds
+        if self._session.permissions:  # what the CLI has denied is told here alone, and the end of its turn by a hook
+            self._read_transcript(end)
         if not self._tails.read_hooks(self._take_hook_line, end):
             return False
         if self._session.printing:
             self._printed.read()
+        return self._read_transcript(end)
+
+    def _read_transcript(self, end: float) -> bool:
         news, complete = self._tails.read_transcript(self._take_transcript, end)
         if news:
             self._progress()
@@ -136,25 +141,16 @@ class LogReader:
             self.place.follow(payload)
         if permission_mode.is_news(event, event.prompt_id in self.stops):
             permission_mode.follow(session.record, session.store, payload.get("permission_mode"))
-        folder = payload.get("new_cwd" if name == "CwdChanged" else "cwd")
-        if isinstance(folder, str) and "agent_id" not in payload:
-            self._now(cwd=folder)
+        if isinstance(payload.get("cwd"), str) and "agent_id" not in payload:
+            self._now(cwd=payload["cwd"])
         if name == "SessionStart":
             self._conversation_started(payload)
         elif name == "UserPromptSubmit":
             self._prompt_submitted(event.prompt_id, str(payload.get("prompt", "")))
         elif name == "MessageDisplay":
-            session.store.append(
-                Text(
-                    delta=payload.get("delta"),
-                    index=payload.get("index"),
-                    final=payload.get("final"),
-                    message_id=payload.get("message_id"),
-                    prompt_id=event.prompt_id,
-                    message=self._message_of(event.prompt_id),
-                ),
-                session.id,
-            )
+            said = {name: payload.get(name) for name in ("delta", "index", "final", "message_id")}
+            text = Text(**said, prompt_id=event.prompt_id, message=self._message_of(event.prompt_id))
+            session.store.append(text, session.id)
         elif name in ("PreToolUse", "PostToolUse", "PostToolUseFailure", "PermissionDenied"):
             self._tool_event(name, payload, event.prompt_id)
         elif name in ASKING_EVENTS:

@@ -20,10 +20,15 @@ CHOSEN = ("command", "picker")
 
 
 def follow(record: SessionRecord, store: Store, payload: dict[str, Any]) -> None:
-    """The PostModelSwitch hook has told of another model."""
-    model = payload.get("requested_model") or payload.get("to_model")
+    """The PostModelSwitch hook has told of another model; None was asked for with `/model default`, as Claude's settings say."""
+    model = payload.get("requested_model", payload.get("to_model"))
     pending = record.process.stale == SETTINGS_CHANGED
-    if payload.get("source") not in CHOSEN or not isinstance(model, str) or pending or model == record.launch.model:
+    if (
+        payload.get("source") not in CHOSEN
+        or not isinstance(model, str | None)
+        or pending
+        or model == record.launch.model
+    ):
         return
     record.launch = msgspec.structs.replace(record.launch, model=model)
     store.append(session_events.Updated(recycle=False, model=model), record.id)

@@ -178,3 +178,18 @@ def test_of_requests_that_are_made_at_once_the_one_on_the_screen_is_first_and_ea
 
 def screen(house: House, session: str) -> str:
     return str(house.call("session.screen", {"sessionId": session})["text"])
+
+
+def test_a_question_that_nobody_answers_in_time_is_ended_by_claude(make_house: MakeHouse, one_cli: Path) -> None:
+    house = make_house(one_cli)
+    house.config["claude"]["env"] |= {"CLAUDE_AFK_TIMEOUT_MS": "1000", "CLAUDE_AFK_COUNTDOWN_MS": "500"}
+    own = house.claude_home / ".claude" / "settings.json"
+    own.write_text(json.dumps({**json.loads(own.read_text()), "askUserQuestionTimeout": "60s"}))
+    house.start_supervisor()
+    options = [{"label": "Red", "description": "r"}, {"label": "Blue", "description": "b"}]
+    question = {"question": "Which color?", "header": "Color", "options": options, "multiSelect": False}
+    sent = house.send(f"[[tool AskUserQuestion {json.dumps({'questions': [question]})}]]", wait=0)
+    session, message = sent["session"]["id"], sent["message"]["id"]
+    assert "No response" in until(lambda: house.message(message, wait=1)["reply"], "Claude goes on")
+    over = [event["data"] for event in house.events(session=session) if event["kind"] == "expired"]
+    assert [(data["for"], data["cause"]) for data in over] == [("question", "claude")]

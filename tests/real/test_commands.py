@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from shared.errors import Conflict, InvalidRequest
+from supervisor.claude.command_line import events_of
 from tests.harness import House, until
 
 
@@ -39,7 +40,7 @@ def test_a_command_runs_as_written_and_says_what_the_cli_says(house: House) -> N
             run(house, session, refused)
 
 
-def test_a_menu_is_data_and_its_answer_is_the_commands_output(house: House) -> None:
+def test_a_menu_is_data_and_an_answer_to_it_is_the_commands_output(house: House) -> None:
     _, session = house.ask("echo: hello")
     opened = run(house, session, "/model")
     assert opened["state"] == "submitted"
@@ -59,6 +60,9 @@ def test_a_menu_is_data_and_its_answer_is_the_commands_output(house: House) -> N
     until(settled, "the command is over")
     assert "Sonnet" in house.message(opened["messageId"])["reply"]
     assert house.message(behind, wait=30)["reply"] == "behind"
+    view = house.session(session)
+    if "PostModelSwitch" in events_of(view["claudeVersion"]):
+        assert "sonnet" in view["model"], "it is that of the next process, too"
 
 
 def test_a_command_that_starts_a_turn_is_answered_by_it(house: House) -> None:

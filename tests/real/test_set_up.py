@@ -56,15 +56,18 @@ def test_another_editor_in_place_of_ours_is_said_left_and_survived(make_house: M
     theirs, wrapper = house.folder / "my-editor", house.folder / "claude"
     theirs.write_text("#!/bin/sh\ntrap '' HUP INT\nprintf '\\033[2J\\033[HNotes of mine'\nread answer\n")
     theirs.chmod(0o700)
+    plain = f'#!/bin/sh\nexec {cli} "$@"\n'
     changed = f's#[^"]*pilotlight-editor#{theirs}#g'  # as managed settings, which win over everything, would have it
-    wrapper.write_text(
-        f'#!/bin/sh\nfor word; do [ ! -f "$word" ] || sed -i \'{changed}\' "$word"; done\nexec {cli} "$@"\n'
-    )
+    each = f'for word; do [ ! -f "$word" ] || sed -i \'{changed}\' "$word"; done'
+    wrapper.write_text(plain)
     wrapper.chmod(0o700)
     house.config["claude"]["command"] = str(wrapper)
     house.start_supervisor()
-    sent = house.send("echo: one", wait=0)
-    session, message = sent["session"]["id"], sent["message"]["id"]
+    _, session = house.ask("echo: one")
+    wrapper.write_text(plain.replace("exec", f"{each}\nexec"))
+    house.until_state(session, "idle")
+    house.call("session.hibernate", {"sessionId": session})
+    message = house.send("echo: two", session, wait=0)["message"]["id"]
     view = until(lambda: (v := house.session(session))["health"] == "editor_taken" and v, "it is said")
     assert "my-editor" in view["held"]
     house.until_state(session, "idle")
@@ -72,7 +75,7 @@ def test_another_editor_in_place_of_ours_is_said_left_and_survived(make_house: M
     assert checks["editor"]["status"] == "fail"
     told = [event["data"] for event in house.events(session=session) if event["kind"] == "editor_taken"]
     assert (told, house.message(message)["state"]) == ([{"editor": "my-editor"}], "queued")
-    wrapper.write_text(f'#!/bin/sh\nexec {cli} "$@"\n')
+    wrapper.write_text(plain)
     house.call("session.hibernate", {"sessionId": session})
-    assert house.message(message, wait=30)["reply"] == "one"
+    assert house.message(message, wait=30)["reply"] == "two"
     assert house.session(session)["health"] == "ok"
