@@ -8,6 +8,7 @@ The start time is an integer without meaning of its own: clock ticks since boot 
 macOS. The holder imports this module, so it costs no more than the standard library that the holder has anyway.
 
 darwin  libproc through ctypes
+family  whose a process is
 
 May import: nothing.
 

@@ -5,4 +5,5 @@ mentions        what is an `@path`
 normalization   the form that arrives
 prompts         exact, or refused
 slash_commands  commands as the CLI takes them
+unanswered      what it decides itself
 """
