@@ -33,6 +33,9 @@ _HEALTH_SECONDS = 10
 _LOOKED_AT_HERE = ("supervisor", "cli", "disk", "notify")
 """Checks of the supervisor's that have their own here."""
 
+_NO_LOGIN = ("login", "warn")
+"""It has found none in files; the check here looks into the keychain, too."""
+
 _FILES_WANTED = 1024
 _PTYS_WANTED = 64
 _MEMORY_PER_SESSION_MB = 400
@@ -221,7 +224,9 @@ def told(app: App) -> list[Finding]:
     return [
         Finding(check["name"], check["status"], check["detail"], "`pilotlight health` looks again.")
         for check in checks
-        if check["status"] != "ok" and check["name"] not in _LOOKED_AT_HERE
+        if check["status"] != "ok"
+        and check["name"] not in _LOOKED_AT_HERE
+        and (check["name"], check["status"]) != _NO_LOGIN
     ]
 
 
