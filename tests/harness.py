@@ -349,11 +349,13 @@ class House:
         return [line[-2000:] for line in lines if _BUG.search(line)]
 
     def outside(self) -> list[Path]:
-        """What the CLI keeps in the machine's temporary folder, as far as it is this house's: there must be nothing."""
+        """What the CLI keeps in the machine's temporary folder, as far as it is this house's, and what it fetches from elsewhere:
+        there must be nothing."""
         project = re.sub(r"[^A-Za-z0-9]", "-", str(self.folder.resolve()))
         pids = {str(seen.pid) for seen in self._family}
         sockets = [path for path in _sockets_of_claude() - self._others if path.stem in pids]
-        return sockets + list(Path(tempfile.gettempdir()).glob(f"claude-*/{project}*"))
+        asked = list((self.claude_home / ".claude" / "plugins").glob("marketplaces"))  # of github.com, beyond loopback
+        return sockets + asked + list(Path(tempfile.gettempdir()).glob(f"claude-*/{project}*"))
 
 
 @contextmanager

@@ -30,6 +30,7 @@ def sized(size: int) -> str:
     return cut + "x" * (size - len(cut.encode()))
 
 
+@pytest.mark.turns
 def test_remembers_within_a_session(house: House, cli: Path) -> None:
     _, session = house.ask("Remember the word BANANA")
     pid = house.session(session)["pid"]

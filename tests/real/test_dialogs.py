@@ -366,6 +366,7 @@ def test_no_byte_of_a_message_is_typed_into_a_settings_error(make_house: MakeHou
     assert house.message(behind, wait=30)["reply"] == "behind the error"
 
 
+@pytest.mark.turns
 def test_no_byte_of_a_message_is_typed_into_what_claude_asks(make_house: MakeHouse, cli: Path) -> None:
     house = make_house(cli)
     typed = tapped(house, cli)

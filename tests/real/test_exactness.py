@@ -312,6 +312,7 @@ CHANGED = [
 """What is sent, what is typed for it (None: the text less its zero-width spaces, behind its leading blanks), and what is told."""
 
 
+@pytest.mark.turns
 def test_what_is_harmless_is_typed_in_the_form_that_arrives_and_told(house: House) -> None:
     session = furnish(house)
     texts = []

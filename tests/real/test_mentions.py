@@ -82,6 +82,7 @@ def open_house(house: House) -> House:
     return house
 
 
+@pytest.mark.turns
 def test_a_chat_token_reads_nothing_outside_by_a_mention_and_an_answer_token_may(open_house: House) -> None:
     house, marks = open_house, Marks(open_house)
     keys = Keyring(house.paths).named

@@ -52,6 +52,7 @@ def test_a_conversation_that_goes_to_a_worktree_and_back_is_followed(make_house:
     assert hits(house, session, "third") == 2
 
 
+@pytest.mark.turns
 def test_what_can_be_reopened_is_kept_young_and_what_is_gone_is_not_promised(house: House) -> None:
     _, session = house.ask("echo: one")
     house.until_state(session, "idle")
@@ -69,6 +70,7 @@ def test_what_can_be_reopened_is_kept_young_and_what_is_gone_is_not_promised(hou
     assert house.session(session)["state"] == "ended"
 
 
+@pytest.mark.turns
 def test_a_message_for_a_conversation_that_is_gone_is_not_accepted(house: House) -> None:
     _, session = house.ask("echo: one")
     house.until_state(session, "idle")
@@ -80,6 +82,7 @@ def test_a_message_for_a_conversation_that_is_gone_is_not_accepted(house: House)
     assert [view["state"] for view in house.call("message.list", {"sessionId": session})["messages"]] == ["answered"]
 
 
+@pytest.mark.turns
 def test_a_conversation_in_another_home_of_claudes_is_named_and_goes_on_when_it_is_back(house: House) -> None:
     _, session = house.ask("echo: one")
     house.until_state(session, "idle")
@@ -100,6 +103,7 @@ def test_a_conversation_in_another_home_of_claudes_is_named_and_goes_on_when_it_
     assert house.ask("echo: three", session)[0] == "three"
 
 
+@pytest.mark.turns
 def test_a_fork_stays_what_it_was_when_it_was_made(house: House) -> None:
     _, session = house.ask("Remember the word MEDLAR")
     fork = house.call("session.fork", {"sessionId": session})["id"]
@@ -126,6 +130,7 @@ def silence_hooks(house: House) -> None:
     house.config["claude"]["env"]["PATH"] = f"{mute.parent}:/usr/local/bin:/usr/bin:/bin"
 
 
+@pytest.mark.turns
 def test_clear_is_followed_though_hooks_are_switched_off(make_house: MakeHouse, cli: Path) -> None:
     house = make_house(cli)
     silence_hooks(house)

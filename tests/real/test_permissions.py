@@ -49,6 +49,7 @@ def test_permission_is_data_and_takes_allow_deny_and_always(house: House) -> Non
     assert_clean(house, session)
 
 
+@pytest.mark.turns
 def test_what_an_answer_puts_in_the_place_of_what_was_asked_is_judged_by_the_rules_and_told(
     make_house: MakeHouse, cli: Path
 ) -> None:
@@ -133,6 +134,7 @@ def test_plan_is_shown_sent_back_with_words_and_approved(house: House) -> None:
     assert_clean(house, session)
 
 
+@pytest.mark.turns
 def test_first_answer_wins_between_two_clients_and_the_terminal(house: House) -> None:
     session, message, waiting = ask(house, tool("Bash", command="touch one; until [ -e go ]; do sleep 0.1; done"))
     press(house, session, "Enter", lambda: (house.project / "one").exists())
@@ -171,6 +173,7 @@ def _outcome(house: House, session: str, waiting: dict[str, Any], choice: str) -
         return conflict.error_code
 
 
+@pytest.mark.turns
 def test_request_outlives_the_supervisor_and_is_answered_afterwards(house: House) -> None:
     session, message, waiting = ask(house, tool("Bash", command="touch one"))
     pid = house.session(session)["pid"]

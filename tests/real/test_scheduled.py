@@ -15,6 +15,7 @@ from tests.conftest import MakeHouse
 from tests.harness import until
 
 
+@pytest.mark.turns
 def test_what_claude_has_planned_is_shown_wakes_its_session_and_is_not_lost_in_silence(
     make_house: MakeHouse, cli: Path
 ) -> None:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from tests.conftest import MakeHouse
 from tests.harness import until
 
 
+@pytest.mark.turns
 def test_an_editor_and_a_path_in_a_persons_settings_leave_ours_in_place(make_house: MakeHouse, cli: Path) -> None:
     house = make_house(cli)
     theirs = {"EDITOR": "vi", "VISUAL": "vi", "PATH": "/usr/bin:/bin"}

@@ -24,7 +24,7 @@ from shared.access.tokens import SCOPES
 from tests.api_caller import Caller
 from tests.api_double import FakeSupervisor
 
-EXAMPLES = int(os.environ.get("PILOTLIGHT_EXAMPLES", "10"))
+EXAMPLES = int(os.environ.get("PILOTLIGHT_EXAMPLES", "6"))
 
 
 def furnished() -> FakeSupervisor:
