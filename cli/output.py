@@ -41,21 +41,10 @@ def exit_code(error: PilotlightError) -> int:
     return REFUSED if 400 <= error.status < 500 else FAILED
 
 
-def error_body(error: PilotlightError) -> ErrorBody:
-    """The error as it goes over the wire."""
-    return ErrorBody(
-        code=error.error_code,
-        message=error.message,
-        status=error.status,
-        retryable=error.retryable,
-        data=error.data,
-    )
-
-
 def report(error: PilotlightError, as_json: bool) -> int:
     """Tell the person, and the program if asked, what went wrong; return the exit code."""
     if as_json:
-        emit({"error": error_body(error)})
+        emit({"error": ErrorBody.of(error)})
     complain(error.message)
     return exit_code(error)
 

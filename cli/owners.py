@@ -1,6 +1,6 @@
 """Which process holds a lock file of ours, without ever being in the way of the one that wants it.
 
-The supervisor and the API each hold `flock` on their file and write `{pid, startedAt, version, url?}` into it. The
+The supervisor and the API each hold `flock` on their file and write into it who they are (`shared/instance.py`). The
 content alone may be stale and the lock alone has no name, so both must agree. The lock is only tried when the named
 process lives: a trial on a free lock would, for a moment, keep a starting supervisor out.
 """
@@ -13,20 +13,12 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
-
+from shared import instance
 from shared.paths import Paths
 from shared.private_folders import require_private
 from shared.process import ProcessId, alive, identify, send_signal
 
 _CONNECT_SECONDS = 1.0
-
-
-class _Content(msgspec.Struct, rename="camel"):
-    pid: int
-    started_at: int = 0
-    version: str | None = None
-    url: str | None = None
 
 
 @dataclass(frozen=True)
@@ -48,13 +40,13 @@ def owner(lock: Path) -> Owner | None:
     """Who holds `lock` now, or None. Raise Unavailable when what is there may be somebody else's."""
     require_private(lock.parent)
     try:
-        content = msgspec.json.decode(lock.read_bytes(), type=_Content)
-    except (OSError, msgspec.DecodeError):
+        named = instance.read(lock.read_bytes())
+    except OSError:
         return None
-    process = identify(content.pid)
-    if process is None or not _held(lock):
+    process = identify(named.pid) if named is not None else None
+    if named is None or process is None or not _held(lock):
         return None
-    return Owner(process, content.started_at, content.version, content.url)
+    return Owner(process, named.started_at, named.version, named.url)
 
 
 def stop(process: ProcessId, number: int, seconds: float) -> bool:

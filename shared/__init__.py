@@ -5,6 +5,8 @@ config           one typed tree
 database         its version, unopened
 errors           the one tree
 foreign_file     what others write
+frames           a stream, cut
+instance         who holds a lock file
 logs             one line a record
 node             which pilotlight this is
 paths            where everything lives

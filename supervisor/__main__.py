@@ -34,15 +34,7 @@ def main() -> int:
     try:
         told = backup.run(arguments, paths.resolve(), os.environ)
     except PilotlightError as error:
-        told = {
-            "error": ErrorBody(
-                code=error.error_code,
-                message=error.message,
-                status=error.status,
-                retryable=error.retryable,
-                data=error.data,
-            )
-        }
+        told = {"error": ErrorBody.of(error)}
     sys.stdout.buffer.write(msgspec.json.encode(told) + b"\n")
     return 1 if "error" in told else 0
 

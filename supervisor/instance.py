@@ -10,12 +10,11 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import json
 import os
 import time
 from pathlib import Path
 
-from shared import __version__, process
+from shared import instance, process
 from shared.errors import StorageFailed, Unavailable
 from shared.foreign_file import SMALL, read_foreign
 from shared.paths import Paths
@@ -81,7 +80,7 @@ class Ownership:
                 if time.monotonic() > end:
                     raise _taken(self._lock)
                 time.sleep(0.01)
-            body = json.dumps({"pid": os.getpid(), "startedAt": self._started_at, "version": __version__}).encode()
+            body = instance.this(self._started_at)
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, body, 0)
         except BaseException:
@@ -104,11 +103,11 @@ def _taken(lock: Path) -> Unavailable:
     who, end = "another process", time.monotonic() + NAME_SECONDS
     while time.monotonic() < end:
         try:
-            pid = int(json.loads(read_foreign(lock, SMALL))["pid"])
-        except (OSError, ValueError, KeyError, TypeError):
-            pid = 0
-        if pid and process.identify(pid) is not None:
-            who = f"pid {pid}"
+            named = instance.read(read_foreign(lock, SMALL))
+        except OSError:
+            named = None
+        if named is not None and process.identify(named.pid) is not None:
+            who = f"pid {named.pid}"
             break
         time.sleep(0.01)
     return Unavailable(

@@ -22,6 +22,7 @@ from pyghostty import Terminal
 
 from api.terminals import messages
 from shared.bus import terminal_protocol as protocol
+from shared.frames import Decoder, read_offset
 from tests.harness import PATIENCE
 
 WORDS = {word.__struct_config__.tag: word for word in messages.RECEIVED}
@@ -107,7 +108,7 @@ class Viewer(Onlooker):
         connection = socket.socket(socket.AF_UNIX)
         connection.connect(str(address))
         super().__init__(connection)
-        self._decoder = protocol.Decoder()
+        self._decoder = Decoder(protocol.MAX_FRAME)
         self._next: int | None = None
         self.send(protocol.control({"v": protocol.VERSION, "session": session, "mode": mode, "actor": actor, **size}))
 
@@ -134,7 +135,7 @@ class Viewer(Onlooker):
                 self._next = head["offset"]
                 self._draw(head, drawing)
             else:
-                offset, output = protocol.read_output(payload)
+                offset, output = read_offset(payload)
                 assert offset == self._next, f"output from {offset}, expected {self._next}"
                 self._next = offset + len(output)
                 self.received += len(output)

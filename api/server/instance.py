@@ -17,9 +17,7 @@ import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import msgspec
-
-from shared import __version__
+from shared import instance
 from shared.config import ApiConfig
 from shared.errors import Conflict, PilotlightError, Unavailable
 from shared.paths import Paths
@@ -41,9 +39,8 @@ class Lock:
 
     def announce(self, url: str) -> None:
         """Write who holds the lock and where it listens."""
-        content = {"pid": os.getpid(), "url": url, "startedAt": int(time.time() * 1000), "version": __version__}
         with self._busy:
-            self._content = msgspec.json.encode(content)
+            self._content = instance.this(int(time.time() * 1000), url)
             os.pwrite(self._fd, self._content, 0)
 
     def restore(self, elsewhere: Path) -> bool:
@@ -161,16 +158,15 @@ def _refused(error: OSError, config: ApiConfig, paths: Paths) -> str:
 
 def _taken(content: bytes) -> Conflict:
     """By the API that has written this into its lock, if it has got that far."""
-    try:
-        other = msgspec.json.decode(content)
-        return Conflict(
-            f"The API of this home runs already: pid {other['pid']}, {other['url']}. `pilotlight down` stops it; "
-            "PILOTLIGHT_PORT runs one more beside it, PILOTLIGHT_HOME chooses another home.",
-            code="already_running",
-            data={"url": other["url"]},
-        )
-    except (msgspec.DecodeError, TypeError, KeyError):
+    other = instance.read(content)
+    if other is None or other.url is None:
         return Conflict(
             "The API of this home is just being started by another process. `pilotlight status` shows it.",
             code="already_running",
         )
+    return Conflict(
+        f"The API of this home runs already: pid {other.pid}, {other.url}. `pilotlight down` stops it; "
+        "PILOTLIGHT_PORT runs one more beside it, PILOTLIGHT_HOME chooses another home.",
+        code="already_running",
+        data={"url": other.url},
+    )

@@ -29,6 +29,7 @@ from api.terminals.websocket import BINARY, POLICY, RESTART, TEXT, WebSocket, fr
 from shared.access.tokens import Identity
 from shared.bus import terminal_protocol as protocol
 from shared.errors import Busy, PilotlightError
+from shared.frames import BadFrame, Decoder, read_offset
 from shared.private_folders import require_private
 
 MAX_SOCKETS = 500
@@ -148,7 +149,7 @@ class Link(asyncio.Protocol):
         self._left, self._empty = left, empty
         self._webs: set[WebSocket] = set()
         self._transport: asyncio.Transport | None = None
-        self._decoder = protocol.Decoder()
+        self._decoder = Decoder(protocol.MAX_FRAME)
         self._status: dict[str, Any] = {}
         self._counted = 1
         self._asked = False
@@ -251,7 +252,7 @@ class Link(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Introduce ourselves."""
         assert isinstance(transport, asyncio.Transport)
-        self._transport, self._decoder, self._asked = transport, protocol.Decoder(), False
+        self._transport, self._decoder, self._asked = transport, Decoder(protocol.MAX_FRAME), False
         self._counted, self._welcome = 1, False
         hello = protocol.Hello(
             v=protocol.VERSION,
@@ -277,14 +278,14 @@ class Link(asyncio.Protocol):
         try:
             for kind, payload in self._decoder.feed(data):
                 if kind == protocol.OUTPUT:
-                    encoded = frame(BINARY, protocol.read_output(payload)[1])
+                    encoded = frame(BINARY, read_offset(payload)[1])
                     for web in self._webs:
                         web.offer(encoded, protocol.BEHIND_BYTES)
                 elif kind == protocol.SNAPSHOT:
                     self._snapshot(*protocol.read_snapshot(payload))
                 elif kind == protocol.CONTROL:
                     self._told(protocol.read_control(payload))
-        except protocol.BadFrame:
+        except BadFrame:
             if self._transport is not None:
                 self._transport.abort()
 

@@ -32,6 +32,7 @@ from shared.bus import terminal_protocol as protocol
 from shared.bus.messages import Screen, SessionView
 from shared.bus.session_requests import ScreenRequest, SessionRef
 from shared.errors import Conflict, InvalidRequest, PilotlightError
+from shared.frames import BadFrame, Decoder, read_offset
 from shared.private_folders import require_private
 
 WAKE_SECONDS = 30.0
@@ -122,7 +123,7 @@ class Attachment:
 
         self._cleaner = Cleaner()
         self._connection: socket.socket | None = None
-        self._decoder = protocol.Decoder()
+        self._decoder = Decoder(protocol.MAX_FRAME)
         self._selector = selectors.DefaultSelector()
         self._retry_at = 0.0
         self._notice: str | None = None
@@ -181,7 +182,7 @@ class Attachment:
             connection.close()
             self._say("The supervisor is away; the session goes on. Waiting for it to come back …", float("inf"))
             return
-        self._connection, self._decoder = connection, protocol.Decoder()
+        self._connection, self._decoder = connection, Decoder(protocol.MAX_FRAME)
         self._cleaner.reset()
         self._selector.register(connection, selectors.EVENT_READ, self._received)
 
@@ -205,7 +206,7 @@ class Attachment:
         try:
             data = self._connection.recv(1 << 18)
             frames = list(self._decoder.feed(data))
-        except (OSError, protocol.BadFrame):
+        except (OSError, BadFrame):
             data, frames = b"", []
         for kind, payload in frames:
             self._take(kind, payload)
@@ -216,7 +217,7 @@ class Attachment:
         if kind in (protocol.OUTPUT, protocol.SNAPSHOT) and self._scrollback is not None:
             return  # drawn anew when the person is back
         if kind == protocol.OUTPUT:
-            shown, switched = self._cleaner.feed(protocol.read_output(payload)[1])
+            shown, switched = self._cleaner.feed(read_offset(payload)[1])
             self._terminal.write(shown)
             self._covered_at = time.monotonic()
             if switched:

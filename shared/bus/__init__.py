@@ -17,9 +17,9 @@ session_requests   arguments: sessions
 terminal_protocol  `terminal.sock`
 trouble_events     of what went wrong
 
-May import: access, errors, private_folders.
+May import: access, errors, frames, private_folders.
 
 1. An operation's name, arguments and scope stand in one place. (tests/unit/bus/test_scopes.py)
 2. Every kind of event is a type, and is read back as it was written. (tests/unit/shared/test_events.py)
-3. Frames survive any cut. (tests/unit/bus/test_terminal_protocol.py)
+3. What is said at a terminal survives any cut of its stream. (tests/unit/bus/test_terminal_protocol.py)
 """

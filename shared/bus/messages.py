@@ -13,6 +13,8 @@ from typing import Any, Literal
 
 from msgspec import Struct, field
 
+from shared.errors import PilotlightError
+
 VERSION = 1
 MAX_FRAME_BYTES = 48 * 1024 * 1024
 """Largest request frame: ten attachments would not fit into less; more is refused unread."""
@@ -53,6 +55,11 @@ class ErrorBody(Wire, frozen=True):
     status: int = 500
     retryable: bool = False
     data: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, error: PilotlightError) -> ErrorBody:
+        """The error as it goes over the wire, and into the record."""
+        return cls(error.error_code, error.message, error.status, error.retryable, error.data)
 
 
 class Request(Wire, frozen=True):

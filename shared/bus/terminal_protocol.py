@@ -29,13 +29,12 @@ first who came to write, is free when he leaves, and then goes to the first who 
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Iterator
 from typing import Any, Literal
 
 import msgspec
 
 from shared.bus.messages import Wire
+from shared.frames import LENGTH, BadFrame, at_offset, frame
 
 VERSION = 1
 MAX_FRAME = 8 * 1024 * 1024
@@ -47,14 +46,8 @@ BEHIND_BYTES = 1024 * 1024
 
 CONTROL, OUTPUT, SNAPSHOT, INPUT = b"J", b"O", b"S", b"I"
 
-_LENGTH = struct.Struct(">I")
-_OFFSET = struct.Struct(">Q")
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
-
-
-class BadFrame(Exception):
-    """The peer does not speak this protocol."""
 
 
 class Hello(Wire, frozen=True, omit_defaults=True):
@@ -72,23 +65,23 @@ class Hello(Wire, frozen=True, omit_defaults=True):
 
 def control(message: Any) -> bytes:
     """A J frame."""
-    return _frame(CONTROL, _encode(message))
+    return frame(CONTROL, _encode(message))
 
 
 def output(offset: int, data: bytes) -> bytes:
     """An O frame."""
-    return _frame(OUTPUT, _OFFSET.pack(offset) + data)
+    return frame(OUTPUT, at_offset(offset, data))
 
 
 def snapshot(head: dict[str, Any], drawing: bytes) -> bytes:
     """An S frame."""
     encoded = _encode(head)
-    return _frame(SNAPSHOT, _LENGTH.pack(len(encoded)) + encoded + drawing)
+    return frame(SNAPSHOT, LENGTH.pack(len(encoded)) + encoded + drawing)
 
 
 def keys(data: bytes) -> bytes:
     """An I frame."""
-    return _frame(INPUT, data)
+    return frame(INPUT, data)
 
 
 def read_control(payload: bytes) -> dict[str, Any]:
@@ -99,44 +92,11 @@ def read_control(payload: bytes) -> dict[str, Any]:
         raise BadFrame("not a JSON object") from error
 
 
-def read_output(payload: bytes) -> tuple[int, bytes]:
-    """(offset, bytes) of an O frame. Raise BadFrame."""
-    if len(payload) < _OFFSET.size:
-        raise BadFrame("an output frame without an offset")
-    return _OFFSET.unpack_from(payload)[0], payload[_OFFSET.size :]
-
-
 def read_snapshot(payload: bytes) -> tuple[dict[str, Any], bytes]:
     """(head, drawing) of an S frame. Raise BadFrame."""
-    if len(payload) < _LENGTH.size:
+    if len(payload) < LENGTH.size:
         raise BadFrame("a snapshot without a head")
-    end = _LENGTH.size + _LENGTH.unpack_from(payload)[0]
+    end = LENGTH.size + LENGTH.unpack_from(payload)[0]
     if end > len(payload):
         raise BadFrame("a snapshot with half a head")
-    return read_control(payload[_LENGTH.size : end]), payload[end:]
-
-
-class Decoder:
-    """Cuts a byte stream into frames of at most `limit` bytes; holds one frame at most."""
-
-    def __init__(self, limit: int = MAX_FRAME) -> None:
-        self._limit = limit
-        self._buffer = bytearray()
-
-    def feed(self, data: bytes) -> Iterator[tuple[bytes, bytes]]:
-        """(type, payload) of every frame that is complete. Raise BadFrame when a length cannot be one."""
-        self._buffer += data
-        while len(self._buffer) >= _LENGTH.size:
-            length: int = _LENGTH.unpack_from(self._buffer)[0]
-            if not 1 <= length <= self._limit:
-                raise BadFrame(f"a frame of {length} bytes")
-            end = _LENGTH.size + length
-            if len(self._buffer) < end:
-                return
-            kind, payload = bytes(self._buffer[4:5]), bytes(self._buffer[5:end])
-            del self._buffer[:end]
-            yield kind, payload
-
-
-def _frame(kind: bytes, payload: bytes) -> bytes:
-    return _LENGTH.pack(1 + len(payload)) + kind + payload
+    return read_control(payload[LENGTH.size : end]), payload[end:]

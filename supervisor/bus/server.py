@@ -54,17 +54,6 @@ _requests = msgspec.json.Decoder(Request)
 _anything = msgspec.json.Decoder(dict[str, Any])
 
 
-def error_body(error: PilotlightError) -> ErrorBody:
-    """The wire form of an error; the bus maps them here and nowhere else."""
-    return ErrorBody(
-        code=error.error_code,
-        message=error.message,
-        status=error.status,
-        retryable=error.retryable,
-        data=error.data,
-    )
-
-
 def _understand(frame: bytes) -> Request:
     """The request in a frame. Raise InvalidRequest."""
     try:
@@ -261,11 +250,11 @@ class Bus:
                 request = self._permit(request, asked.client)
             reply = Reply(v=VERSION, id=request.id, ok=True, result=await self._handle(request))
         except PilotlightError as error:
-            reply = Reply(v=VERSION, id=request.id, ok=False, error=error_body(error))
+            reply = Reply(v=VERSION, id=request.id, ok=False, error=ErrorBody.of(error))
         except Exception:  # the boundary: a bug answers as one, and is logged with its trace
             self._log.exception("request_failed", extra={"fields": {"op": request.op}})
             bug = InternalError("pilotlight failed to do this; its log says why.")
-            reply = Reply(v=VERSION, id=request.id, ok=False, error=error_body(bug))
+            reply = Reply(v=VERSION, id=request.id, ok=False, error=ErrorBody.of(bug))
         data = _encoder.encode(reply)
         peers = self._running.pop(asked.key, [])
         self._shares[asked.share] -= 1
@@ -281,7 +270,7 @@ class Bus:
         return any([door.restore() for door in self._doors])
 
     def _refuse(self, peer: _Peer, identity: str, error: PilotlightError) -> None:
-        self._send(peer, _encoder.encode(Reply(v=VERSION, id=identity, ok=False, error=error_body(error))))
+        self._send(peer, _encoder.encode(Reply(v=VERSION, id=identity, ok=False, error=ErrorBody.of(error))))
 
     def _send(self, peer: _Peer, data: bytes) -> None:
         try:

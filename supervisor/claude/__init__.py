@@ -6,7 +6,9 @@ home               where transcripts are
 hook_log           what hooks and editor tell
 last_words         what an ended process left on its screen
 lenient_json       JSON with half an emoji
+login              is there one
 mode_row           the permission mode on the screen
+options            what its flags take
 print_mode         one process for one message
 private_arguments  what `ps` must not show
 prompt_refusal     a prompt that a hook refuses

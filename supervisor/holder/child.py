@@ -15,10 +15,11 @@ from typing import Any, NamedTuple
 
 import pexpect
 
+from shared.frames import CHUNK
 from shared.process import ProcessId, start_time
 from supervisor.holder.errors import StartError
 from supervisor.holder.process_tree import die_with_parent
-from supervisor.holder.protocol import CHUNK, COLS, ROWS
+from supervisor.holder.protocol import COLS, ROWS
 
 _INHERITED_AS_IGNORED = (
     signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGPIPE, signal.SIGXFSZ,

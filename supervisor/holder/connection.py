@@ -12,7 +12,8 @@ import socket
 from collections.abc import Iterator
 from typing import Any
 
-from supervisor.holder.protocol import CHUNK, JSON, BadFrame, Decoder, decode_json, encode_json, encode_output
+from shared.frames import CHUNK, BadFrame, Decoder
+from supervisor.holder.protocol import JSON, MAX_FRAME, decode_json, encode_json, encode_output
 from supervisor.holder.ring import Ring
 
 _MAX_UNREAD_ANSWERS = 256 * 1024
@@ -27,7 +28,7 @@ class Connection:
         self.sock = sock
         self.closed = False
         self._ring = ring
-        self._decoder = Decoder()
+        self._decoder = Decoder(MAX_FRAME)
         self._outbox = bytearray()
         self._position: int | None = None
         self._farewell: bytes | None = None

@@ -27,20 +27,19 @@ JSON or too long costs its sender the connection, and nobody else anything.
 A holder lives on across upgrades of the supervisor, and is replaced between two turns when its version is another. Until then
 both have to get on: frames, `hello`, `subscribe`, `write`, `stat`, `stop` and the events stay as they are in every version.
 
-Standard library only: the holder imports this.
+Standard library and `shared.frames` only: the holder imports this.
 """
 
 from __future__ import annotations
 
 import json
-import struct
-from collections.abc import Iterator
 from typing import Any
+
+from shared.frames import BadFrame, at_offset, frame
 
 PROTOCOL = 1
 MAX_FRAME = 1 << 20
 MAX_WRITE = 700_000
-CHUNK = 65536
 READY_FD = "PILOTLIGHT_READY_FD"
 COLS = (20, 500)
 ROWS = (5, 200)
@@ -48,21 +47,14 @@ ROWS = (5, 200)
 JSON = b"J"
 OUTPUT = b"O"
 
-_LENGTH = struct.Struct(">I")
-_OFFSET = struct.Struct(">Q")
-
-
-class BadFrame(Exception):
-    """The peer does not speak this protocol."""
-
 
 def encode_json(message: dict[str, Any]) -> bytes:
     payload = json.dumps(message, separators=(",", ":")).encode()
-    return _LENGTH.pack(1 + len(payload)) + JSON + payload
+    return frame(JSON, payload)
 
 
 def encode_output(offset: int, data: bytes) -> bytes:
-    return _LENGTH.pack(1 + _OFFSET.size + len(data)) + OUTPUT + _OFFSET.pack(offset) + data
+    return frame(OUTPUT, at_offset(offset, data))
 
 
 def decode_json(payload: bytes) -> dict[str, Any]:
@@ -73,30 +65,3 @@ def decode_json(payload: bytes) -> dict[str, Any]:
     if not isinstance(message, dict):
         raise BadFrame("not a JSON object")
     return message
-
-
-def decode_output(payload: bytes) -> tuple[int, bytes]:
-    if len(payload) < _OFFSET.size:
-        raise BadFrame("an output frame without an offset")
-    return _OFFSET.unpack_from(payload)[0], payload[_OFFSET.size :]
-
-
-class Decoder:
-    """Cuts a byte stream into frames; holds one frame at most."""
-
-    def __init__(self) -> None:
-        self._buffer = bytearray()
-
-    def feed(self, data: bytes) -> Iterator[tuple[bytes, bytes]]:
-        """(type, payload) of every frame that is complete; BadFrame as soon as a length cannot be one."""
-        self._buffer += data
-        while len(self._buffer) >= _LENGTH.size:
-            length: int = _LENGTH.unpack_from(self._buffer)[0]
-            if not 1 <= length <= MAX_FRAME:
-                raise BadFrame(f"a frame of {length} bytes")
-            end = _LENGTH.size + length
-            if len(self._buffer) < end:
-                return
-            kind, payload = bytes(self._buffer[4:5]), bytes(self._buffer[5:end])
-            del self._buffer[:end]
-            yield kind, payload

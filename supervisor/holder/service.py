@@ -12,9 +12,9 @@ import socket
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from shared.frames import BadFrame
 from supervisor.holder.connection import Connection
 from supervisor.holder.input_queue import Reply
-from supervisor.holder.protocol import BadFrame
 from supervisor.holder.ring import Ring
 
 MAX_CLIENTS = 16

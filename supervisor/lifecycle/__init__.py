@@ -1,6 +1,7 @@
 """Lifecycle: starting, adopting, ending and reviving the process of one session.
 
 conversation_conflict  somebody else's `claude`
+conversation_lock      one process a transcript
 ending                 how a session ends, with its reason
 exits                  an end that nobody asked for
 hibernation            may the process be ended
@@ -14,7 +15,6 @@ restart_policy         what an end means
 scheduled_work         planned tasks, when the process ends
 session_folder         made again under a process
 shared_conversation    said once
-strays                 processes that nobody leads to
 teardown               the whole tree ended
 
 May import: observation, session, state, terminal, holder, store, claude, failpoints.

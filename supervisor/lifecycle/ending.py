@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from shared.bus import session_events
+from shared.bus.messages import ErrorBody
 from shared.errors import PilotlightError
 from supervisor.lifecycle import orphans, restart_policy, scheduled_work
 from supervisor.lifecycle.launch import has_transcript
@@ -67,10 +68,4 @@ def start_failed(session: Session, error: PilotlightError) -> bool:
 
 def error_body(error: PilotlightError) -> dict[str, Any]:
     """An error as it is stored with a message."""
-    return {
-        "code": error.error_code,
-        "message": error.message,
-        "status": error.status,
-        "retryable": error.retryable,
-        "data": error.data,
-    }
+    return msgspec.structs.asdict(ErrorBody.of(error))

@@ -76,7 +76,7 @@ class ExitHandler:
         if holder is not None and process.alive(holder) and record.socket and end is None:
             self._reviver.unanswered(Path(record.socket))
             return
-        await orphans.end_strays(session)
+        await orphans.end_them(session)
         await self.after_exit(generation, orphans.exit_on_disk(session, child) or Exit())
 
     async def after_exit(self, generation: int, end: Exit) -> None:

@@ -9,8 +9,7 @@ from typing import Any, Protocol
 import msgspec
 
 from shared.bus import trouble_events
-from supervisor.lifecycle import shared_conversation
-from supervisor.lifecycle.launch import conversation_lock
+from supervisor.lifecycle import conversation_lock, shared_conversation
 from supervisor.session.background import BackgroundTasks
 from supervisor.session.session import Session
 from supervisor.state.states import Event
@@ -83,7 +82,7 @@ class HolderLink:
         if session.terminal is None:
             return
         try:
-            await session.terminal.lock(conversation_lock(session))
+            await session.terminal.lock(conversation_lock.of(session))
         except HolderError as error:
             # An older holder cannot; then only the CLI's own status file keeps others away.
             if error.code == "locked":

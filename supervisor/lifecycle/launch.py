@@ -1,7 +1,7 @@
-"""What a start of `claude` needs: its command line, its folders, and that nobody else has the conversation.
+"""What a start of `claude` needs: its command line, its folders, and its conversation, if it is to go on with one.
 
-What must not regress: a process is only ever started under the lock of its conversation, which lies in Claude's own home
-so that two pilotlights with one Claude home share it.
+What must not regress: a conversation of which something was said is resumed, or the start is refused: it never becomes a new
+one silently.
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ import msgspec
 from shared.errors import Conflict, StartFailed, StorageFailed
 from shared.foreign_file import Unreadable
 from supervisor.claude import command_line as command
-from supervisor.claude import print_mode, status_file
+from supervisor.claude import print_mode
 from supervisor.claude.home import find_transcript, holds_conversation, transcript_path
 from supervisor.claude.settings import protection
 from supervisor.holder import files
+from supervisor.lifecycle import conversation_lock
 from supervisor.observation import hook_silence
 from supervisor.session.session import Session
 from supervisor.store.store import MessageRecord
@@ -72,7 +73,7 @@ def spec(session: Session, start: command.Launch, socket: Path) -> SpawnSpec:
         rows=sessions.rows,
         ring_bytes=RING_BYTES,
         socket=str(socket),
-        locks=[str(conversation_lock(session))],
+        locks=[str(conversation_lock.of(session))],
     )
 
 
@@ -122,12 +123,18 @@ def other_home(session: Session) -> str | None:
 
 def is_resumed(session: Session) -> bool:
     """As `has_transcript`, for a start. Raise StartFailed when there is something in the place of the transcript that cannot be
-    read, or it is in another home: it is not for us to begin a new conversation there."""
+    read, or it is in another home or gone after something was said: it is not for us to begin a new conversation there."""
+    record = session.record
     try:
         found = _find_transcript(session)
         elsewhere = other_home(session) if found else None
         if elsewhere is not None:
             raise StartFailed(elsewhere, code="claude_home_changed")
+        if not found and record.remembered.spoken == record.conversation_id:
+            raise StartFailed(
+                f"The transcript of the conversation ({record.transcript}) is gone, so it cannot be resumed.",
+                code="transcript_missing",
+            )
         return found
     except Unreadable as error:
         session.logs.unreadable.note(Path(error.filename), error.reason)
@@ -164,26 +171,6 @@ def _find_transcript(session: Session) -> bool:
         return whole
     record.transcript = str(found)
     return True
-
-
-def conversation_lock(session: Session) -> Path:
-    """The file that a holder locks for as long as its `claude` writes the conversation, whichever home it belongs to."""
-    return lock_of(session.services.claude_home, session.record.conversation_id)
-
-
-def lock_of(claude_home: Path, conversation: str) -> Path:
-    """The lock of one conversation of one Claude home."""
-    return claude_home / "pilotlight-locks" / f"{conversation}.lock"
-
-
-def refuse_second_process(session: Session) -> None:
-    """A `claude` that somebody started by hand on this conversation keeps it. Raise StartFailed."""
-    pid = status_file.owner(session.services.claude_home, session.record.conversation_id)
-    if pid is not None:
-        raise StartFailed(
-            f"Another `claude` (pid {pid}) has this conversation open. Close it there first.",
-            code="conversation_in_use",
-        )
 
 
 async def launch_holder(

@@ -25,6 +25,7 @@ from supervisor.claude import command_line, release
 from supervisor.claude.home import transcript_path
 from supervisor.failpoints import failpoint
 from supervisor.lifecycle import ending, launch, one_message, orphans, restart_policy, scheduled_work, teardown
+from supervisor.lifecycle.conversation_lock import refuse_second_process
 from supervisor.lifecycle.exits import ExitHandler
 from supervisor.lifecycle.hibernation import await_flush, check_can_hibernate
 from supervisor.lifecycle.holder_link import HolderLink
@@ -131,19 +132,14 @@ class Lifecycle:
         session, record = self._session, self._session.record
         if not Path(record.project_path).is_dir():
             raise StartFailed(f"The project folder {record.project_path} is gone.", code="project_path_missing")
-        await orphans.end_strays(session)
+        await orphans.end_them(session)
         if await self._take_over():
             return
         await command_line.learn_release(session.services.config().claude, session.services.environment)
         resume = launch.is_resumed(session)
-        if not resume and record.remembered.spoken == record.conversation_id:
-            raise StartFailed(
-                f"The transcript of the conversation ({record.transcript}) is gone, so it cannot be resumed.",
-                code="transcript_missing",
-            )
         launch.make_directories(session)
         start = launch.command_line(session, resume, message)
-        launch.refuse_second_process(session)
+        refuse_second_process(session)
         if not resume:
             # Lines about a conversation that never began would make the CLI say that its id is already in use.
             home = session.services.claude_home
@@ -222,7 +218,7 @@ class Lifecycle:
             return "resumed"
         if info is not None:
             orphans.note_holder(session, info)
-        await orphans.end_strays(session)
+        await orphans.end_them(session)
         await self._deaths.after_exit(record.generation, orphans.exit_on_disk(session, None) or Exit())
         return "lost" if session.record.state == State.ENDED else "resumed"
 

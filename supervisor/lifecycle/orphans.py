@@ -1,22 +1,30 @@
-"""What a process has left behind: its holder's files, its last words, and members of its tree that outlive it."""
+"""What a process has left behind: its holder's files, its last words, and members of its tree that outlive it.
+
+A background task runs in a process session of its own; when SIGKILL takes both `claude` and the holder that would have
+inherited it, it lives on under init (measured). It still carries the session's directory in its environment, which only
+`claude` hands down, so it is found by that. Linux only: elsewhere another process's environment cannot be read.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 import time
 from contextlib import suppress
+from pathlib import Path
 
 from shared import process
 from shared.process import ProcessId, family
 from supervisor.claude import last_words as claude_words
 from supervisor.holder import files
 from supervisor.holder.ring import read_tail
-from supervisor.lifecycle import strays
 from supervisor.lifecycle.restart_policy import Exit
 from supervisor.session.session import Session
 from supervisor.terminal.holder_client import HolderInfo, read_exit, read_info
 from supervisor.terminal.screen import Screen
 
+MARK = "PILOTLIGHT_SESSION_DIR"
 LAST_WORDS_BYTES = 1 << 16
 LAST_RUNGS = ((1, 1.0), (15, 2.0), (9, 2.0))
 """Signal and patience for a tree whose holder is gone: HUP, TERM, KILL."""
@@ -80,7 +88,26 @@ def drop_ring(session: Session) -> None:
         (session.dir / files.RING).unlink(missing_ok=True)
 
 
-async def end_strays(session: Session) -> None:
+def belonging(session_dir: Path) -> list[ProcessId]:
+    """Every living process that was started from this session's `claude`, and that `claude` itself; not Claude's daemon."""
+    if sys.platform != "linux":
+        return []
+    mark = os.fsencode(f"{MARK}={session_dir}")
+    found = []
+    for name in os.listdir("/proc"):
+        if not name.isdigit() or int(name) == os.getpid():
+            continue
+        try:
+            with open(f"/proc/{name}/environ", "rb") as file:
+                carries = mark in file.read().split(b"\0")
+        except OSError:
+            continue
+        if carries and (living := process.identify(int(name))) is not None and not family.is_nobodys(living):
+            found.append(living)
+    return found
+
+
+async def end_them(session: Session) -> None:
     """End what is left of a process whose holder is gone: tasks in process sessions of their own, and `claude`
     itself if it has closed its terminal. Every process of the machine is looked at for that, so a session that has never had
     a process is spared it."""
@@ -91,7 +118,7 @@ async def end_strays(session: Session) -> None:
         return
 
     def members() -> list[ProcessId]:
-        found = set(strays.belonging(session.dir))
+        found = set(belonging(session.dir))
         known = [ProcessId(*session.record.child)] if session.record.child else []
         known += [info.child.id] if info is not None else []
         for child in known:

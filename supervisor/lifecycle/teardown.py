@@ -54,7 +54,7 @@ async def end_tree(session: Session, link: HolderLink, gone: asyncio.Event) -> N
         process.send_signal(holder, 9)  # it does not answer; what it held is ended from here
     if holder is not None:
         await _left(holder)  # until then it has the lock of the conversation, which another home may want now
-    await orphans.end_strays(session)
+    await orphans.end_them(session)
     if record.socket:
         Path(record.socket).unlink(missing_ok=True)
     if child is not None:

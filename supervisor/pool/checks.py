@@ -8,8 +8,7 @@ from typing import Any
 
 from shared.config import LimitsConfig, NotifyConfig
 from shared.errors import PilotlightError
-from shared.foreign_file import SMALL, read_foreign
-from supervisor.claude import command_line, release
+from supervisor.claude import command_line, login, release
 from supervisor.claude.settings import keybindings, set_up
 from supervisor.delivery.prompt_box import ADVICE, EDITOR_TAKEN
 from supervisor.lifecycle.launch import other_home
@@ -101,26 +100,13 @@ def _cli(facts: dict[str, Any]) -> dict[str, str]:
     return check("cli", "ok", f"{facts.get('claudeCommand')}, version {version or 'not known yet'}")
 
 
-def has_login(pool: Pool) -> bool:
-    """Whether credentials are to be found where the CLI would look; only their existence is looked at."""
-    env = command_line.environment(pool.services.config().claude, pool.services.environment)
-    if any(env.get(name) for name in ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN")):
-        return True
-    home: Path = pool.services.claude_home
-    if (home / ".credentials.json").exists():
-        return True
-    try:
-        return b"apiKeyHelper" in read_foreign(home / "settings.json", SMALL, follow=True)
-    except OSError:
-        return False
-
-
 def _login(pool: Pool) -> dict[str, str]:
     without = [session.id for session in pool.sessions() if wants_login(session.record, session.waiting)]
     if without:
         said = "Claude is not logged in, or its service does not accept the login any more"
         return check("login", "fail", f"{said} ({', '.join(without)}): run `claude` on this machine and use /login.")
-    if has_login(pool):
+    services = pool.services
+    if login.is_there(services.config().claude, services.environment, services.claude_home):
         return check("login", "ok", "found")
     return check("login", "warn", "No login was found in files or environment; on macOS it may be in the keychain.")
 

@@ -14,7 +14,7 @@ import time
 from itertools import islice
 
 from supervisor.holder import lock
-from supervisor.lifecycle.launch import lock_of
+from supervisor.lifecycle.conversation_lock import lock_of
 from supervisor.pool.pool import Pool
 from supervisor.state.states import State
 from supervisor.store.records import SessionRecord

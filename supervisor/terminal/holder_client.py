@@ -19,16 +19,14 @@ import msgspec
 
 from shared.errors import PilotlightError
 from shared.foreign_file import read_end
+from shared.frames import CHUNK, BadFrame, Decoder, read_offset
 from shared.private_folders import require_private
 from supervisor.holder import files
 from supervisor.holder.protocol import (
-    CHUNK,
     JSON,
+    MAX_FRAME,
     MAX_WRITE,
-    BadFrame,
-    Decoder,
     decode_json,
-    decode_output,
     encode_json,
 )
 from supervisor.terminal import holder_launch
@@ -232,7 +230,7 @@ class HolderClient:
             del self._waiting[number]
 
     async def _receive(self) -> None:
-        decoder = Decoder()
+        decoder = Decoder(MAX_FRAME)
         over = HolderError("lost", "the holder has closed the connection")
         try:
             while data := await self._reader.read(CHUNK):
@@ -240,7 +238,7 @@ class HolderClient:
                     if kind == JSON:
                         self._take(decode_json(payload))
                     else:
-                        self._on_output(*decode_output(payload))
+                        self._on_output(*read_offset(payload))
         except (OSError, BadFrame) as error:
             over = HolderError("lost", str(error))
         finally:

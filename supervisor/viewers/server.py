@@ -16,6 +16,7 @@ import msgspec
 
 from shared.bus import terminal_protocol as protocol
 from shared.errors import Busy, InvalidRequest, PilotlightError
+from shared.frames import BadFrame, Decoder
 from supervisor.delivery.keyboard import INTRODUCTION_SECONDS, ReportFilter
 from supervisor.pool.managed_session import ManagedSession
 from supervisor.pool.pool import Pool
@@ -118,7 +119,7 @@ class Viewer(asyncio.Protocol):
 
     def __init__(self, viewers: Viewers) -> None:
         self._viewers = viewers
-        self._decoder = protocol.Decoder(protocol.MAX_INPUT)
+        self._decoder = Decoder(protocol.MAX_INPUT)
         self._transport: asyncio.Transport | None = None
         self._audience: Audience | None = None
         self._hello_due: asyncio.TimerHandle | None = None
@@ -152,7 +153,7 @@ class Viewer(asyncio.Protocol):
                 if self._transport is None or self._transport.is_closing():
                     return
                 self._take(kind, payload)
-        except (protocol.BadFrame, msgspec.ValidationError, msgspec.DecodeError) as error:
+        except (BadFrame, msgspec.ValidationError, msgspec.DecodeError) as error:
             self._refuse(InvalidRequest(f"This is not the viewer protocol: {error}.", code="bad_frame"))
         except PilotlightError as error:
             if self._audience is None:
@@ -232,7 +233,7 @@ class Viewer(asyncio.Protocol):
         elif kind == protocol.CONTROL:
             self._obey(audience, protocol.read_control(payload))
         else:
-            raise protocol.BadFrame(f"a frame of type {kind!r}")
+            raise BadFrame(f"a frame of type {kind!r}")
 
     def _let_go(self, audience: Audience) -> None:
         """What looked like the beginning of a report was a key."""
@@ -241,10 +242,10 @@ class Viewer(asyncio.Protocol):
 
     def _greet(self, kind: bytes, payload: bytes) -> None:
         if kind != protocol.CONTROL:
-            raise protocol.BadFrame("the first frame is no hello")
+            raise BadFrame("the first frame is no hello")
         hello = msgspec.json.decode(payload, type=protocol.Hello)
         if hello.v != protocol.VERSION:
-            raise protocol.BadFrame(f"version {hello.v}, and this is {protocol.VERSION}")
+            raise BadFrame(f"version {hello.v}, and this is {protocol.VERSION}")
         if self._hello_due is not None:
             self._hello_due.cancel()
         self.writes = hello.mode == "write"
@@ -272,7 +273,7 @@ class Viewer(asyncio.Protocol):
             case {"type": "viewers", "count": int(count)} if 0 < count <= MAX_VIEWERS:
                 audience.recount(self, count)
             case _:
-                raise protocol.BadFrame("an unknown control message")
+                raise BadFrame("an unknown control message")
 
     def _complain(self, error: PilotlightError) -> None:
         self.tell({"type": "error", "code": error.error_code, "message": error.message})

@@ -84,6 +84,8 @@ CLI = {
 SHARED = {
     "errors": "",
     "foreign_file": "",
+    "frames": "",
+    "instance": "",
     "plain_text": "",
     "process": "",
     "readiness": "",
@@ -91,7 +93,7 @@ SHARED = {
     "private_folders": "errors",
     "paths": "private_folders",
     "access": "errors foreign_file paths",
-    "bus": "access errors private_folders",
+    "bus": "access errors frames private_folders",
     "config": "bus errors foreign_file",
     "logs": "config",
     "node": "errors foreign_file",

@@ -12,7 +12,7 @@ import pytest
 
 from shared.process import ProcessId, ancestors, arguments, family, identify
 from supervisor.holder.process_tree import Tree
-from supervisor.lifecycle import strays
+from supervisor.lifecycle import orphans
 from supervisor.pool import resources
 
 DAEMON = ("daemon", "run", "--origin", "transient", "--spawned-by", "{}")
@@ -43,7 +43,7 @@ def test_the_daemon_is_known_by_its_words(words: list[str], so: bool) -> None:
 @pytest.fixture
 def started(tmp_path: Path) -> Iterator[dict[str, list[ProcessId]]]:
     """A tool, and a daemon beside it, each with a process of its own below it, in a session of ours."""
-    environment = {**os.environ, strays.MARK: str(tmp_path)}
+    environment = {**os.environ, orphans.MARK: str(tmp_path)}
     children = {
         name: subprocess.Popen(
             [sys.executable, "-c", SCRIPT, *words], stdout=subprocess.PIPE, env=environment, start_new_session=True
@@ -69,7 +69,7 @@ def test_neither_it_nor_what_it_runs_is_a_sessions(started: dict[str, list[Proce
     tool, daemon = started["tool"], started["daemon"]
     assert arguments(daemon[0])[-1] == DAEMON[-1]
     assert ancestors(daemon[1])[:2] == [daemon[0], me]
-    ours = {*family.members(me), *Tree(me, tool[0]).members(), *strays.belonging(tmp_path)}
+    ours = {*family.members(me), *Tree(me, tool[0]).members(), *orphans.belonging(tmp_path)}
     assert set(tool) <= ours
     assert not ours & set(daemon)
     assert [family.is_nobodys(one) for one in (*tool, *daemon)] == [False, False, True, True]

@@ -11,7 +11,6 @@ import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -22,7 +21,7 @@ from shared import asciicast, config, foreign_file, paths
 from shared.access.tokens import Keyring
 from shared.errors import PilotlightError
 from shared.foreign_file import Unreadable, before_hole, open_foreign, past_hole, read_end, read_foreign
-from supervisor.claude import command_line, home, hook_log, private_arguments, status_file
+from supervisor.claude import command_line, home, hook_log, login, private_arguments, status_file
 from supervisor.claude import tail as tails
 from supervisor.claude.hook_log import DamagedSpool
 from supervisor.claude.tail import Tail
@@ -31,7 +30,7 @@ from supervisor.history.library import ConversationCatalog, glimpse, project_of
 from supervisor.history.reader import Source, lines_backwards, page
 from supervisor.holder.ring import read_tail
 from supervisor.lifecycle.recycling import options
-from supervisor.pool import checks, recovery
+from supervisor.pool import recovery
 from supervisor.store.quarantine import set_aside
 from supervisor.store.search_index import Index, TranscriptRef
 from supervisor.terminal.holder_records import read_exit, read_info
@@ -197,8 +196,7 @@ class _Readers:
 
     def login(self) -> Any:
         self.at("settings.json")
-        services = SimpleNamespace(config=config.Config, environment={}, claude_home=self.home)
-        return checks.has_login(SimpleNamespace(services=services))  # type: ignore[arg-type]
+        return login.is_there(config.Config().claude, {}, self.home)
 
     def servers(self) -> Any:
         with suppress(PilotlightError):
