@@ -8,8 +8,9 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -47,7 +48,7 @@ from supervisor.pool.health import Health
 from supervisor.pool.managed_session import follow_delivery
 from supervisor.pool.metrics import Metrics
 from supervisor.pool.pool import Pool
-from supervisor.pool.recovery import forgive, open_store, restore
+from supervisor.pool.recovery import Loss, forgive, open_store, restore
 from supervisor.pool.retention import Retention
 from supervisor.pool.samples import Samples
 from supervisor.pool.transcripts import Transcripts
@@ -55,7 +56,7 @@ from supervisor.session import attachments
 from supervisor.session.services import Services
 from supervisor.settings import Settings
 from supervisor.store.publishing import Publisher
-from supervisor.store.store import now_ms
+from supervisor.store.store import Store, now_ms
 from supervisor.viewers.recorder import Recorder
 from supervisor.viewers.server import Viewers
 
@@ -89,6 +90,23 @@ def overlay_demo(config: Config, environment: Mapping[str, str]) -> Config:
     return replace(config, claude=replace(config.claude, env={**given, **config.claude.env}))
 
 
+@dataclass(frozen=True)
+class Parts:
+    """What a supervisor is made of."""
+
+    services: Services
+    settings: Settings
+    pool: Pool
+    health: Health
+    notifications: Notifications
+    feed: CommandFeed
+    viewers: Viewers
+    recorder: Recorder
+    history: HistoryOps
+    bus: Bus
+    publisher: Publisher
+
+
 class Daemon:
     """Everything of one supervisor process."""
 
@@ -116,6 +134,26 @@ class Daemon:
     async def _serve(self, ownership: Ownership) -> int:
         log = open_log("supervisor", self._paths.log_dir, self.config.log)
         store, loss = open_store(self._paths.database)
+        parts = self._wire(ownership, store, log)
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._done.set)
+        await self._take_up(parts, loss)
+        tasks = [asyncio.create_task(work, name=name) for name, work in self._work(parts)]
+        notify(READY)
+        stopping = asyncio.create_task(self._done.wait())
+        try:
+            done, _ = await asyncio.wait([*tasks, stopping], return_when=asyncio.FIRST_COMPLETED)
+            for task in done - {stopping}:
+                task.result()
+        finally:
+            notify(STOPPING)
+            await _cancel({*tasks, stopping})
+            await _close(parts)
+        return 0
+
+    def _wire(self, ownership: Ownership, store: Store, log: logging.Logger) -> Parts:
+        """Everything, knowing each other; nothing runs yet."""
         self._node = node.establish(self._paths.home, self.config.node.name, store.epoch)
         store.journal.node = self._node.id
         settings = Settings(self.config, store)
@@ -168,24 +206,6 @@ class Daemon:
         self._tcp = self._tcp_door(log)
         doors: list[Endpoint] = [LocalEndpoint(self._paths.request_address, self._paths.event_address)]
         bus = Bus(doors + ([self._tcp] if self._tcp else []), ops.handle, log, with_effect("looks"), ops.audit.permit)
-        health.background += [
-            ("run_dir_renewed", self._paths.restore),
-            *(
-                (name, partial(self._in_run_dir, restore))
-                for name, restore in (
-                    ("bus_rebound", bus.restore),
-                    ("viewers_rebound", viewers.restore),
-                    ("lock_renewed", ownership.restore),
-                )
-            ),
-            ("", metrics.note_pass),
-            ("", samples.take),
-            ("", Retention(pool).tidy),
-            ("", Transcripts(pool).keep),
-            ("", store.release_memory),
-            ("", resources.release_memory),
-        ]
-
         publisher = Publisher(store.head(), log)
         for name, subscriber in (
             ("bus", bus.publish),
@@ -195,10 +215,35 @@ class Daemon:
         ):
             publisher.subscribe(name, subscriber)
         store.publish = publisher.publish
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._done.set)
-        feed.catch_up()
+        parts = Parts(services, settings, pool, health, notifications, feed, viewers, recorder, history, bus, publisher)
+        health.background += self._upkeep(parts, ownership, metrics, samples)
+        return parts
+
+    def _upkeep(
+        self, parts: Parts, ownership: Ownership, metrics: Metrics, samples: Samples
+    ) -> list[tuple[str, Callable[[], bool]]]:
+        """The tasks of a health pass, each with the word for what it has mended."""
+        made_anew = (
+            ("bus_rebound", parts.bus.restore),
+            ("viewers_rebound", parts.viewers.restore),
+            ("lock_renewed", ownership.restore),
+        )
+        return [
+            ("run_dir_renewed", self._paths.restore),
+            *((name, partial(self._in_run_dir, restore)) for name, restore in made_anew),
+            ("", metrics.note_pass),
+            ("", samples.take),
+            ("", Retention(parts.pool).tidy),
+            ("", Transcripts(parts.pool).keep),
+            ("", parts.services.store.release_memory),
+            ("", resources.release_memory),
+        ]
+
+    async def _take_up(self, parts: Parts, loss: Loss | None) -> None:
+        """Say that we are here, and take up what the last supervisor has left."""
+        services, pool = parts.services, parts.pool
+        store, log = services.store, services.log
+        parts.feed.catch_up()
         if (change := store.migration) is not None:
             fields = {"from": change.before, "to": change.after, "copy": str(change.copy)}
             log.info("database_changed", extra={"fields": fields})
@@ -206,51 +251,33 @@ class Daemon:
             log.error("database_damaged", extra={"fields": {"movedTo": str(loss.moved_to), "why": loss.reason}})
             restore(store, loss, self._paths, services.claude_home)
         store.append(service_events.Started(pid=os.getpid(), version=__version__))
-        settings.report_unusable(log)
+        parts.settings.report_unusable(log)
         attachments.sweep(
             self._paths.home, self._paths.sessions_dir, lambda message: store.message(message) is not None
         )
         outcomes = await pool.recover()
-        notifications.seed({s.id: s.waiting.id for s in pool.sessions() if s.waiting is not None})
+        parts.notifications.seed({s.id: s.waiting.id for s in pool.sessions() if s.waiting is not None})
+        resources.keep_for_good()
         log.info("supervisor_ready", extra={"fields": {"pid": os.getpid(), **outcomes}})
         self._ready = True
-        tasks = [
-            asyncio.create_task(work, name=name)
-            for name, work in (
-                ("bus", bus.serve()),
-                ("tick", bus.tick(store.epoch, lambda: publisher.head, self._node.id)),
-                ("pool", pool.run()),
-                ("health", health.run()),
-                ("feed", feed.run()),
-                ("notifications", notifications.run()),
-                ("index", history.upkeep.run()),
-                ("viewers", viewers.serve()),
-                ("recorder", recorder.run()),
-                ("access", AccessWatch(store, self._paths, log).run()),
-                ("version", self._learn_version(pool)),
-                ("watchdog", _feed_watchdog()),
-            )
+
+    def _work(self, parts: Parts) -> list[tuple[str, Coroutine[Any, Any, Any]]]:
+        """What runs side by side until the end; when one of them ends, all do."""
+        services, bus = parts.services, parts.bus
+        return [
+            ("bus", bus.serve()),
+            ("tick", bus.tick(services.store.epoch, lambda: parts.publisher.head, self._node.id)),
+            ("pool", parts.pool.run()),
+            ("health", parts.health.run()),
+            ("feed", parts.feed.run()),
+            ("notifications", parts.notifications.run()),
+            ("index", parts.history.upkeep.run()),
+            ("viewers", parts.viewers.serve()),
+            ("recorder", parts.recorder.run()),
+            ("access", AccessWatch(services.store, self._paths, services.log).run()),
+            ("version", self._learn_version(parts.pool)),
+            ("watchdog", _feed_watchdog()),
         ]
-        notify(READY)
-        stopping = asyncio.create_task(self._done.wait())
-        try:
-            done, _ = await asyncio.wait([*tasks, stopping], return_when=asyncio.FIRST_COMPLETED)
-            for task in done - {stopping}:
-                task.result()
-        finally:
-            notify(STOPPING)
-            await _cancel({*tasks, stopping})
-            with suppress(StorageFailed):
-                forgive(pool.sessions())
-            await pool.close()
-            await services.spares.close()
-            with suppress(StorageFailed):
-                store.append(service_events.Stopped(pid=os.getpid()))
-            log.info("supervisor_stopped", extra={"fields": {"pid": os.getpid()}})
-            publisher.flush()
-            bus.close()
-            store.close()
-        return 0
 
     def _in_run_dir(self, restore: Callable[[], bool]) -> bool:
         """Make something anew in the run directory, unless another user has made that meanwhile: raise Unavailable."""
@@ -302,6 +329,21 @@ async def _feed_watchdog() -> None:
         if seconds is not None:
             notify(ALIVE)
         await asyncio.sleep(3600.0 if seconds is None else seconds / 3)
+
+
+async def _close(parts: Parts) -> None:
+    """Leave everything as the next supervisor finds it; no session is touched."""
+    services, pool = parts.services, parts.pool
+    with suppress(StorageFailed):
+        forgive(pool.sessions())
+    await pool.close()
+    await services.spares.close()
+    with suppress(StorageFailed):
+        services.store.append(service_events.Stopped(pid=os.getpid()))
+    services.log.info("supervisor_stopped", extra={"fields": {"pid": os.getpid()}})
+    parts.publisher.flush()
+    parts.bus.close()
+    services.store.close()
 
 
 async def _cancel(tasks: set[asyncio.Task[Any]]) -> None:

@@ -10,6 +10,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 from tests.harness import ROOT
 
 PACKAGES = ("pilotlight", "supervisor", "api", "cli", "shared", "demo")
@@ -165,6 +167,38 @@ def broken(path: Path, name: str) -> bool:
 def test_every_import_follows_an_arrow() -> None:
     wrong = [f"{path} -> {name}" for path, tree in modules() for name in imported(tree) if broken(path, name)]
     assert not wrong, "\n".join(wrong)
+
+
+HIDDEN = """
+from typing import TYPE_CHECKING
+if TYPE_CHECKING:
+    from supervisor.pool.pool import Pool
+def later():
+    import sqlite3
+    from api import app
+"""
+
+
+def test_an_import_is_read_wherever_it_stands() -> None:
+    found = [name for name in imported(ast.parse(HIDDEN)) if broken(Path("supervisor/session/session.py"), name)]
+    assert found == ["supervisor.pool.pool.Pool", "sqlite3", "api.app"]
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("supervisor/turn/turn.py", "supervisor.session.session.Session"),
+        ("supervisor/holder/loop.py", "shared.config"),
+        ("supervisor/holder/loop.py", "msgspec"),
+        ("api/routes/chat.py", "supervisor.claude.transcript"),
+        ("api/routes/chat.py", "gunicorn"),
+        ("cli/setup/claude.py", "cli.commands.up"),
+        ("shared/frames.py", "shared.errors"),
+        ("pilotlight/client/transport.py", "shared.errors"),
+    ],
+)
+def test_an_arrow_that_is_not_drawn_is_refused(path: str, name: str) -> None:
+    assert broken(Path(path), name)
 
 
 def test_every_room_is_on_the_plan() -> None:
