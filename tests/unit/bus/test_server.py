@@ -15,7 +15,7 @@ import zmq
 import zmq.asyncio
 
 from shared.bus.client import BusClient
-from shared.bus.messages import VERSION, Event, Request
+from shared.bus.messages import VERSION, ErrorBody, Event, Request
 from shared.errors import Conflict, PilotlightError
 from supervisor.bus import server as bus_module
 from supervisor.bus import sockets
@@ -314,7 +314,7 @@ async def test_publishing_without_subscribers_costs_nothing(lab: Lab) -> None:
 
 
 async def test_an_error_of_ours_has_its_wire_form() -> None:
-    body = bus_module.error_body(PilotlightError("Words.", code="c", data={"a": 1}))
+    body = ErrorBody.of(PilotlightError("Words.", code="c", data={"a": 1}))
     assert (body.code, body.message, body.status, body.retryable, body.data) == ("c", "Words.", 500, False, {"a": 1})
 
 
