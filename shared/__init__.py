@@ -21,4 +21,4 @@ process/         a pid and its start time
 May import: nothing.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
