@@ -24,10 +24,15 @@ FIRST = (
     "app/stream.js",
     "app/words.js",
     "app/ui.js",
+    "app/offline.js",
     "app/shell.js",
     "app/sessions.js",
 )
 """The modules of the first view, fetched side by side instead of one after the other."""
+
+OFFLINE = ("vendor/marked.js",)
+TERMINAL = frozenset({"app/terminal.js"})
+"""What else the service worker keeps, once the first view stands; the terminal is of no use without a server."""
 
 TYPES = {
     ".js": "text/javascript; charset=utf-8",
@@ -89,7 +94,8 @@ def page(name: str) -> Asset:
     path = STATIC / "pages" / name
     text = path.read_text()
     preload = "\n".join(f'<link rel="modulepreload" href="/static/{version()}/{module}">' for module in FIRST)
-    shell = ", ".join(f'"/static/{version()}/{module}"' for module in ("app.css", *FIRST))
+    offline = sorted({*FIRST, *OFFLINE, *(f"app/{path.name}" for path in (STATIC / "app").glob("*.js"))} - TERMINAL)
+    shell = ", ".join(f'"/static/{version()}/{module}"' for module in ("app.css", *offline))
     for mark, value in (("%PRELOAD%", preload), ("%SHELL%", shell), ("%ICONS%", _icons()), ("%VERSION%", version())):
         text = text.replace(mark, value)
     return Asset.of(text.encode(), path.suffix)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -88,6 +90,29 @@ def test_neither_process_nor_network_loses_or_doubles_a_word(face: Desk) -> None
     expect(other.get_by_label("Message to Claude")).to_have_value("begun here")
     say(other, "ended there")
     until(lambda: not face.house.call("draft.get", {"sessionId": session})["text"], "a draft goes with its receipt")
+
+
+def test_without_a_connection_the_last_list_and_conversation_are_there_with_their_age(face: Desk) -> None:
+    _, session = face.house.ask("Kept words", title="Offline")
+    context = face.context(PHONE)
+    page = face.sign_in(context, path="/settings")
+    page.get_by_label("Keep conversations on this device").check()
+    page.evaluate("navigator.serviceWorker.ready.then(() => true)")
+    page.evaluate("path => { location.hash = path }", f"/session/{session}")
+    expect(page.get_by_role("log").get_by_text("You said: Kept words")).to_be_visible()
+    until(lambda: page.evaluate("caches.has('pilotlight-offline')"), "the conversation is kept")
+    context.set_offline(True)
+    page.reload()
+    expect(page.get_by_role("log").get_by_text("You said: Kept words")).to_be_visible()
+    expect(page.get_by_text(re.compile("As of .+, reconnecting"))).to_be_visible()
+    expect(page.get_by_role("button", name="Send this message")).to_have_attribute("aria-disabled", "true")
+    page.evaluate("location.hash = '/sessions'")
+    expect(page.locator(f"[data-id='{session}']")).to_be_visible()
+    context.set_offline(False)
+    expect(page.get_by_text("reconnecting")).to_have_count(0)
+    face.devices.revoke(next(one.id for one in face.devices.records()))
+    expect(page.get_by_role("heading", name="Sign in on this device")).to_be_visible()
+    until(lambda: not page.evaluate("caches.has('pilotlight-offline')"), "what was kept goes with the device")
 
 
 def test_a_file_that_is_dropped_reaches_claude(face: Desk) -> None:

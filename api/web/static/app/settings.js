@@ -3,6 +3,7 @@
 import { html, useEffect, useState } from "../vendor/preact.js";
 import { del, get, patch, post } from "./api.js";
 import { Notifications } from "./notify.js";
+import { keeps, setKeeps } from "./offline.js";
 import { Bar, setTheme, theme } from "./shell.js";
 import { attempt, live, may, me, settings } from "./store.js";
 import { Bones, Btn, confirm, Copy, Icon } from "./ui.js";
@@ -122,9 +123,11 @@ function Pairing({ url }) {
 }
 
 function Appearance() {
+  const [offline, setOffline] = useState(keeps());
   const [letters, setLetters] = useState(localStorage.getItem("letters") !== "off");
-  return html`<section class="set" id="appearance"><header><h2>Appearance</h2></header>
+  return html`<section class="set" id="appearance"><header><h2>This device</h2></header>
     <div class="opt-row side"><span class="name">Theme</span><div class="seg" role="group" aria-label="Theme">${["auto", "light", "dark"].map((name) => html`<button type="button" key=${name} aria-pressed=${theme.value === name ? "true" : "false"} onClick=${() => setTheme(name)}>${name[0].toUpperCase() + name.slice(1)}</button>`)}</div></div>
+    <div class="opt-row"><label class="switch"><span class="grow"><span class="name">Keep conversations on this device</span><span class="why">The ends of the last twelve, to read without a connection. Gone when this device is signed out.</span></span><input type="checkbox" role="switch" checked=${offline} onChange=${(event) => { setOffline(event.target.checked); setKeeps(event.target.checked); }} /></label></div>
     <div class="opt-row"><label class="switch"><span class="grow"><span class="name">Single-letter shortcuts</span><span class="why">Outside fields only. <a href="#/help">All of them</a></span></span><input type="checkbox" role="switch" checked=${letters} onChange=${(event) => { setLetters(event.target.checked); localStorage.setItem("letters", event.target.checked ? "on" : "off"); }} /></label></div></section>`;
 }
 
@@ -134,6 +137,6 @@ export default function Settings() {
     document.getElementById(event.currentTarget.dataset.part)?.scrollIntoView();
   };
   return html`<main id="main" tabindex="-1"><${Bar} title="Settings" sub=${`In force at once, on ${me.value?.host || "this machine"}`}><a class="btn quiet" href="#/help">Help</a></${Bar}>
-    <div class="body"><div class="settings"><nav class="toc" aria-label="Parts of the settings">${[["limits", "Sessions and limits"], ["rules", "Permission rules"], ["devices", "Devices"], ["notifications", "Notifications"], ["appearance", "Appearance"]].map(([part, title]) => html`<a href=${`#/settings`} data-part=${part} key=${part} onClick=${jump}>${title}</a>`)}</nav>
+    <div class="body"><div class="settings"><nav class="toc" aria-label="Parts of the settings">${[["limits", "Sessions and limits"], ["rules", "Permission rules"], ["devices", "Devices"], ["notifications", "Notifications"], ["appearance", "This device"]].map(([part, title]) => html`<a href=${`#/settings`} data-part=${part} key=${part} onClick=${jump}>${title}</a>`)}</nav>
       <div><${Limits} /><${Rules} /><${Devices} /><${Notifications} /><${Appearance} /></div></div></div></main>`;
 }

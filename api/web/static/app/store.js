@@ -3,6 +3,7 @@
 // its order is the view's business.
 import { batch, computed, effect, signal } from "../vendor/preact.js";
 import { away, get, reachable, signedOut } from "./api.js";
+import { forget, keepList, lastList } from "./offline.js";
 import { link, listen } from "./stream.js";
 import { byUrgency } from "./words.js";
 
@@ -30,8 +31,24 @@ const dirty = new Set();
 let flushing = 0;
 let all = false;
 
+// What was known last, with its age, until what is true can be read.
+function recall() {
+  const kept = !loaded.value && lastList();
+  if (!kept) return;
+  batch(() => {
+    sessions.value = new Map(kept.sessions.map((one) => [one.id, one]));
+    asOf.value = kept.at;
+    loaded.value = true;
+  });
+}
+
 export async function begin() {
-  me.value = await get("/api/me");
+  try {
+    me.value = await get("/api/me");
+  } catch (error) {
+    if (error.status !== 401) recall();
+    throw error;
+  }
   signedOut.value = false;
   listen(onEvent, snapshot);
   await snapshot();
@@ -51,8 +68,11 @@ export async function snapshot() {
       asOf.value = Date.now();
     });
     reachable();
+    keepList(next);
   } catch (error) {
-    if (error.status !== 401 && !loaded.value) setTimeout(snapshot, 2000);
+    if (error.status === 401) return;
+    if (!loaded.value) setTimeout(snapshot, 2000);
+    recall();
   }
 }
 
@@ -148,6 +168,10 @@ export function keepDraft(id, text) {
     // storage is full or forbidden: the draft lives as long as the page
   }
 }
+
+effect(() => {
+  if (signedOut.value) forget();
+});
 
 let before = 0;
 effect(() => {

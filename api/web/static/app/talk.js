@@ -3,6 +3,7 @@
 // in order by it, whatever order they come in, and redrawn at most ten times a second.
 import { batch, signal } from "../vendor/preact.js";
 import { get } from "./api.js";
+import { keepTalk, lastTalk } from "./offline.js";
 import { listeners, sessions } from "./store.js";
 
 const PAGE = 50;
@@ -47,9 +48,19 @@ export class Talk {
         this.ready.value = true;
         this.version.value++;
       });
+      keepTalk(this.id, fresh).catch(() => {});
       await this.loadOpen();
     } catch (error) {
-      this.failed.value = error.message;
+      const kept = !this.ready.value && (error.status === 0 || error.status === 503) && (await lastTalk(this.id).catch(() => null));
+      if (!kept) {
+        this.failed.value = error.message;
+        return;
+      }
+      batch(() => {
+        this.entries.value = kept.entries;
+        this.ready.value = true;
+        this.version.value++;
+      });
     }
   }
 

@@ -10,7 +10,7 @@ self.addEventListener("install", (event) => {
 });
 
 self.addEventListener("activate", (event) => {
-  const drop = (names) => Promise.all(names.filter((name) => name !== CACHE && name !== DEVICE).map((name) => caches.delete(name)));
+  const drop = (names) => Promise.all(names.filter((name) => ![CACHE, DEVICE, "pilotlight-offline"].includes(name)).map((name) => caches.delete(name)));
   event.waitUntil(caches.keys().then(drop).then(() => self.clients.claim()));
 });
 
