@@ -10,18 +10,23 @@ import resource
 import sys
 import time
 from argparse import ArgumentParser
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from api.server.instance import claim, keep, listen
 from shared import config as configuration
 from shared import paths as places
+from shared.certificate import configured
 from shared.errors import PilotlightError
 from shared.logs import log_everything
 from shared.readiness import READY, STOPPING, notify
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from flask import Flask
 
+    from api.server.tls import PassOn
     from shared.config import Config
     from shared.paths import Paths
 
@@ -35,12 +40,14 @@ def main(mode: Literal["node", "gateway"] = "node") -> int:
     try:
         paths = places.resolve()
         config = configuration.load(paths.config_file)
+        certificate = configured(config.api)
         paths.prepare()
         _raise_file_limit()
         lock, name = claim(paths, config.api.port)
         log_everything(name, paths.log_dir, config.log)
-        listener, url = listen(config.api, paths)
+        listener, url = listen(config.api, paths, certificate)
 
+        from api.server.tls import TlsFront
         from api.server.worker import Server, leave
 
         app = _application(mode, config, paths)
@@ -57,7 +64,10 @@ def main(mode: Literal["node", "gateway"] = "node") -> int:
         notify(READY)
         log.info("listening", extra={"fields": {"url": url, "ms": round((time.perf_counter() - began) * 1000)}})
 
-    Server(app, config.api.threads, ready).serve(listener)
+    front: Callable[[PassOn], TlsFront] | None = None
+    if certificate is not None:
+        front = partial(TlsFront, listener, config.api, certificate)
+    Server(app, config.api.threads, ready, front).serve(listener)
     notify(STOPPING)
     log.info("stopped")
     lock.release()

@@ -1,6 +1,7 @@
 """What every process of pilotlight speaks: configuration, paths, errors, the bus schema and its client.
 
 asciicast        recordings
+certificate      of an API with TLS
 config           one typed tree
 database         its version, unopened
 errors           the one tree

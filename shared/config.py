@@ -53,6 +53,8 @@ class ApiConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     rate_per_minute: Annotated[int, Meta(ge=0, le=1_000_000)] = 600
     allowed_hosts: list[str] = field(default_factory=list)
     allowed_origins: list[str] = field(default_factory=list)
+    tls_cert: str | None = None
+    tls_key: str | None = None
 
 
 class BusConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -236,6 +238,11 @@ def validate(tree: Mapping[str, Any], origin: str) -> Config:
             f"{origin}: sessions.warning_hours ({config.sessions.warning_hours:g}) must be below "
             f"sessions.timeout_hours ({config.sessions.timeout_hours:g}).",
             code="invalid_config",
+        )
+    if (config.api.tls_cert is None) != (config.api.tls_key is None):
+        there, missing = ("tls_cert", "tls_key") if config.api.tls_key is None else ("tls_key", "tls_cert")
+        raise InvalidRequest(
+            f"{origin}: api.{there} is of no use without api.{missing}; set both, or none.", code="invalid_config"
         )
     return config
 

@@ -18,12 +18,14 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from shared import instance
+from shared.certificate import Certificate
 from shared.config import ApiConfig
 from shared.errors import Conflict, PilotlightError, Unavailable
 from shared.paths import Paths
 
 BACKLOG = 512
 HEAL_SECONDS = 1.0
+LOOPBACK = ("127.0.0.1", "[::1]", "localhost")
 _log = logging.getLogger("pilotlight.api")
 
 
@@ -117,7 +119,7 @@ def _keep(lock: Lock, paths: Paths, port: int) -> None:
                 _log.warning("lock_not_renewed", extra={"fields": {"why": trouble}})
 
 
-def listen(config: ApiConfig, paths: Paths) -> tuple[socket.socket, str]:
+def listen(config: ApiConfig, paths: Paths, certificate: Certificate | None = None) -> tuple[socket.socket, str]:
     """A listening socket and its URL. Raise Unavailable with the fix when the address cannot be had."""
     try:
         family, kind, proto, _, address = socket.getaddrinfo(
@@ -137,12 +139,17 @@ def listen(config: ApiConfig, paths: Paths) -> tuple[socket.socket, str]:
     except OSError as error:
         sock.close()
         raise Unavailable(_refused(error, config, paths), code="cannot_listen") from None
-    return sock, _url(config.host, sock.getsockname()[1])
+    return sock, _url(config, sock.getsockname()[1], certificate)
 
 
-def _url(host: str, port: int) -> str:
+def _url(config: ApiConfig, port: int, certificate: Certificate | None) -> str:
+    """Where people find it: with TLS under a name that the certificate is for, if it has one that is served here."""
+    host = config.host
     name = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "": "127.0.0.1"}.get(host, f"[{host}]" if ":" in host else host)
-    return f"http://{name}:{port}"
+    if certificate is None:
+        return f"http://{name}:{port}"
+    known = (name, "localhost", *config.allowed_hosts) if name in LOOPBACK else (name, *config.allowed_hosts)
+    return f"https://{next((one for one in known if certificate.covers(one)), name)}:{port}"
 
 
 def _refused(error: OSError, config: ApiConfig, paths: Paths) -> str:

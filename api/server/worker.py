@@ -33,6 +33,7 @@ from api.context import Api
 from api.http import problems
 from api.server.connection import END_OF_HEAD as _END_OF_HEAD
 from api.server.connection import HEAD_SECONDS, LINGER_BYTES, LINGER_SECONDS, Connection, Head, SlowBody
+from api.server.tls import PassOn, TlsFront
 from shared.bus.messages import ErrorBody
 
 GRACE_SECONDS = 1
@@ -67,11 +68,17 @@ class GunicornLog(glogging.Logger):  # type: ignore[misc]
 class Server(BaseApplication):  # type: ignore[misc]
     """The settings of gunicorn, without files, environment or command line.
 
-    `ready` is called when signals are handled: whoever reads the lock before that could end us impolitely.
+    `ready` is called when signals are handled: whoever reads the lock before that could end us impolitely. `front` makes what
+    listens in our place and speaks TLS.
     """
 
-    def __init__(self, app: Flask, threads: int, ready: Callable[[], None]) -> None:
+    def __init__(
+        self, app: Flask, threads: int, ready: Callable[[], None], front: Callable[[PassOn], TlsFront] | None = None
+    ) -> None:
         app.register_error_handler(http.ParseException, _refuse_body)
+        if front is not None:
+            app.wsgi_app = _secure(app.wsgi_app)  # type: ignore[method-assign, assignment]
+        self._front = front
         self._app = app
         self._threads = threads
         self._ready = ready
@@ -90,7 +97,7 @@ class Server(BaseApplication):  # type: ignore[misc]
             "control_socket_disable": True,
             "logger_class": GunicornLog,
             "forwarded_allow_ips": "",
-            "post_worker_init": lambda worker: self._ready(),
+            "post_worker_init": self._begin,
         }
         for name, value in settings.items():
             self.cfg.set(name, value)
@@ -102,8 +109,18 @@ class Server(BaseApplication):  # type: ignore[misc]
     def serve(self, listener: socket.socket) -> None:
         """Serve until SIGTERM, SIGINT, SIGHUP or SIGQUIT."""
         log = self.cfg.logger_class(self.cfg)
-        worker = Worker(0, os.getppid(), [listener], self, self.cfg.timeout, self.cfg, log)
+        listeners = [listener] if self._front is None else []
+        worker = Worker(0, os.getppid(), listeners, self, self.cfg.timeout, self.cfg, log)
+        worker.address = listener.getsockname()
         worker.init_process()
+        if worker.front is not None:
+            worker.front.join(DRAIN_SECONDS)
+
+    def _begin(self, worker: Worker) -> None:
+        if self._front is not None:
+            worker.front = self._front(worker.take)
+            worker.front.start()
+        self._ready()
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]
@@ -112,6 +129,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self.uploads = threading.BoundedSemaphore(max(1, self.cfg.threads // 4))
+        self.address: Any = None
+        self.front: TlsFront | None = None
         self._lingering: dict[Connection, None] = {}
 
     def accept(self, listener: socket.socket) -> None:
@@ -120,8 +139,15 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             client, address = listener.accept()
         except OSError:
             return  # gone before we came, or no descriptor left: the poller tells us again
+        self._admit(client, address)
+
+    def take(self, client: socket.socket, address: Any) -> None:
+        """Serve a connection that another thread has accepted."""
+        self.method_queue.defer(self._admit, client, address)
+
+    def _admit(self, client: socket.socket, address: Any) -> None:
         self.nr_conns += 1
-        self._gather(Connection(self.cfg, client, address, listener.getsockname(), self.uploads, self._linger))
+        self._gather(Connection(self.cfg, client, address, self.address, self.uploads, self._linger))
         if self.nr_conns >= self.worker_connections:
             self._make_room()
 
@@ -267,6 +293,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         if not self.alive:
             os._exit(1)
         self.alive: bool = False
+        if self.front is not None:
+            self.front.stop()
         self.method_queue.defer(self._end_long_requests)
 
     def wait_for_and_dispatch_events(self, timeout: float) -> None:
@@ -290,6 +318,15 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             closing = threading.Timer(DRAIN_SECONDS, close)
             closing.daemon = True
             closing.start()
+
+
+def _secure(application: Any) -> Callable[[dict[str, Any], Any], Any]:
+    """What a request came by, said to the application: it sees a plain socket."""
+
+    def serve(environ: dict[str, Any], start_response: Any) -> Any:
+        return application({**environ, "wsgi.url_scheme": "https"}, start_response)
+
+    return serve
 
 
 def _parse_status(error: http.ParseException) -> tuple[int, str]:

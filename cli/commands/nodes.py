@@ -13,6 +13,7 @@ import click
 import msgspec
 
 from cli.context import App, json_option, pass_app
+from cli.daemons.own_api import connect
 from cli.output import ago, emit, table
 from cli.owners import owner
 from cli.setup.bootstrap import ROOT
@@ -23,16 +24,17 @@ CALL_SECONDS = 90.0
 
 @dataclass(frozen=True)
 class Door:
-    """A gateway (or a node) over HTTP, with a token."""
+    """A gateway (or a node) over HTTP, with a token; `own` when it is that of this home."""
 
     url: str
     token: str
+    own: App | None = None
 
     def call(self, method: str, path: str, body: Any = None, *, key: str | None = None) -> Any:
         """One call. Raise the error that it was refused with, or Unavailable when nobody answers."""
         parts = urlsplit(self.url)
         kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-        connection = kind(parts.netloc, timeout=CALL_SECONDS)
+        connection = connect(self.url, self.own, CALL_SECONDS) if self.own else kind(parts.netloc, timeout=CALL_SECONDS)
         headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
         if key is not None:
             headers["Idempotency-Key"] = key
@@ -53,6 +55,7 @@ class Door:
 def door(app: App) -> Door:
     """The gateway of PILOTLIGHT_GATEWAY, or the one that runs in this home. Raise Unavailable or InvalidRequest."""
     url, token = app.environment.get("PILOTLIGHT_GATEWAY"), app.environment.get("PILOTLIGHT_TOKEN")
+    own = url is None
     if url is None:
         running = owner(app.paths.api_lock)
         if running is None or running.url is None:
@@ -66,7 +69,7 @@ def door(app: App) -> Door:
             token = app.paths.token_file.read_text().strip()
         except OSError:
             raise InvalidRequest("Set PILOTLIGHT_TOKEN to a token of the gateway.", code="invalid_setting") from None
-    return Door(url, token)
+    return Door(url, token, app if own else None)
 
 
 @click.command()

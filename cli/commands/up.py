@@ -158,14 +158,16 @@ def introduce(app: App) -> None:
     click.echo(f"Dashboard: {invite(app, 'admin')[1]}")
     click.echo("  (signs this browser in, once, within five minutes; `pilotlight open` makes another link)")
     click.echo(f"Token: {paths.token_file} (`pilotlight token` prints it)\nTry:\n")
-    click.echo(f"  {curl_line(str(url), paths.token_file)}\n")
+    trust = app.config.api.tls_cert if str(url).startswith("https:") else None
+    click.echo(f"  {curl_line(str(url), paths.token_file, trust)}\n")
 
 
-def curl_line(url: str, token_file: Path) -> str:
+def curl_line(url: str, token_file: Path, certificate: str | None = None) -> str:
     """One shell line that sends a message, in pilotlight's own workspace, and prints the reply; quoted safely."""
     body = json.dumps({"message": "Say hello.", "trust": True})
     header = f'"Authorization: Bearer $(cat {shlex.quote(str(token_file))})"'
-    return f"curl -s -H {header} -H 'Content-Type: application/json' -d {shlex.quote(body)} {url}/api/chat"
+    trust = f" --cacert {shlex.quote(str(Path(certificate).expanduser()))}" if certificate else ""
+    return f"curl -s{trust} -H {header} -H 'Content-Type: application/json' -d {shlex.quote(body)} {url}/api/chat"
 
 
 def _ensure(daemon: Daemon, port: int | None) -> None:

@@ -4,6 +4,7 @@ checks          what `doctor` looks at
 demo_model      the demo model of one home
 foreground      `up` that stays
 manager         launchd or systemd
+own_api         a connection to the API of this home
 processes       started, stopped, healthy
 report          what runs, as data
 service_checks  what `service install` looks at

@@ -9,6 +9,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from importlib import metadata
 from pathlib import Path
 from typing import Literal
@@ -23,6 +24,7 @@ from cli.daemons.report import look
 from cli.setup import claude as cli_claude
 from cli.setup import login as cli_login
 from shared import __version__, database, releases
+from shared.certificate import Certificate, configured
 from shared.errors import PilotlightError
 from shared.paths import SOCKET_PATH_LIMIT
 
@@ -36,6 +38,7 @@ _LOOKED_AT_HERE = ("supervisor", "cli", "disk", "notify")
 _NO_LOGIN = ("login", "warn")
 """It has found none in files; the check here looks into the keychain, too."""
 
+_CERTIFICATE_WARNING = timedelta(days=14)
 _FILES_WANTED = 1024
 _PTYS_WANTED = 64
 _MEMORY_PER_SESSION_MB = 400
@@ -263,13 +266,57 @@ def reach(app: App) -> list[Finding]:
         text = f"notifications lead to {name}, which is refused there"
         findings.append(Finding("reach", "warn", text, f"Add {name} to api.allowed_hosts."))
     secure = url is not None and urlsplit(url).scheme == "https"
-    if (open_to_others or api.allowed_hosts) and not secure:
+    if (open_to_others or api.allowed_hosts) and not secure and api.tls_cert is None:
         text = "other devices come without HTTPS, as far as notify.url says: no push, no camera, no installed app there"
         fix = "Tailscale, Caddy or mkcert give it; then set notify.url. docs/dashboard.md says how."
         findings.append(Finding("reach", "warn", text, fix))
     if secure and not findings:
         findings.append(Finding("reach", "ok", f"{url}"))
     return findings
+
+
+def certificate(app: App) -> list[Finding]:
+    """The API's own certificate: whether it can be served, under which names, and until when; nothing without one."""
+    try:
+        api = app.config.api
+    except PilotlightError:
+        return []
+    try:
+        found = configured(api)
+    except PilotlightError as error:
+        return [
+            Finding(
+                "certificate", "fail", error.message, f"Correct {app.paths.config_file}; docs/dashboard.md says how."
+            )
+        ]
+    if found is None:
+        return []
+    findings = []
+    renew = f"Renew {found.chain}; the API takes the new one by itself."
+    left = found.ends - datetime.now(UTC)
+    if left <= timedelta():
+        findings.append(Finding("certificate", "fail", f"expired on {found.ends:%Y-%m-%d}: browsers refuse it", renew))
+    elif left < _CERTIFICATE_WARNING:
+        findings.append(Finding("certificate", "warn", f"expires on {found.ends:%Y-%m-%d}", renew))
+    if found.begins > datetime.now(UTC):
+        text = f"is good from {found.begins:%Y-%m-%d %H:%M} UTC on only"
+        findings.append(Finding("certificate", "fail", text, "Set the clock of this machine, or get another one."))
+    if missing := [name for name in api.allowed_hosts if not found.covers(_hostname(name))]:
+        text = f"is not for {', '.join(missing)}, which is in api.allowed_hosts"
+        findings.append(
+            Finding("certificate", "warn", text, f"Get one that names it; {found.chain} is for {_names(found)}.")
+        )
+    if found.key.stat().st_mode & 0o077:
+        findings.append(Finding("certificate", "warn", f"others can read {found.key}", f"chmod 600 '{found.key}'"))
+    return findings or [Finding("certificate", "ok", f"for {_names(found)}, until {found.ends:%Y-%m-%d}")]
+
+
+def _hostname(allowed: str) -> str:
+    return urlsplit(f"//{allowed}").hostname or allowed
+
+
+def _names(found: Certificate) -> str:
+    return ", ".join(found.names) or "no name at all"
 
 
 CHECKS: tuple[Callable[[App], list[Finding]], ...] = (
@@ -284,6 +331,7 @@ CHECKS: tuple[Callable[[App], list[Finding]], ...] = (
     told,
     notifications,
     reach,
+    certificate,
 )
 
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cli.context import App, client
+from cli.daemons.own_api import healthy
 from cli.owners import Owner, owner, stop
 from cli.setup.bootstrap import ROOT
 from cli.setup.progress import Step, last_lines, wait_until
@@ -75,7 +76,7 @@ class Daemon:
         if holder is None:
             return False
         if self.name == "api":
-            return holder.url is not None and http_ok(f"{holder.url}/health")
+            return holder.url is not None and healthy(holder.url, self.app, _PROBE_SECONDS * 2)
         bus = client(self.app.paths)
         try:
             bus.call("ping", timeout=_PROBE_SECONDS)

@@ -20,8 +20,8 @@ _END = object()
 class AsyncClient:
     """One pilotlight; methods and arguments are those of `Client`."""
 
-    def __init__(self, url: str, token: str, patience: float = 60.0) -> None:
-        self._client = Client(url, token, patience)
+    def __init__(self, url: str, token: str, patience: float = 60.0, ca_file: str | None = None) -> None:
+        self._client = Client(url, token, patience, ca_file)
 
     async def call(self, method: str, path: str, body: Mapping[str, Any] | None = None, **query: Any) -> Any:
         """Any call of the API, by its path."""

@@ -16,14 +16,15 @@ WAIT_SECONDS = 60.0
 
 
 class Client:
-    """One pilotlight. `patience`: for how many seconds a call is tried again while the API restarts.
+    """One pilotlight. `patience`: for how many seconds a call is tried again while the API restarts. `ca_file`: a certificate, or
+    whose certificates, are trusted over HTTPS.
 
     A call that changes something takes a `key`: two with the same key are one. Without one, each call makes its own, and keeps it
     for all of its tries.
     """
 
-    def __init__(self, url: str, token: str, patience: float = 60.0) -> None:
-        self._transport = Transport(url, token, patience)
+    def __init__(self, url: str, token: str, patience: float = 60.0, ca_file: str | None = None) -> None:
+        self._transport = Transport(url, token, patience, ca_file)
 
     def call(self, method: str, path: str, body: Mapping[str, Any] | None = None, **query: Any) -> Any:
         """Any call of the API, by its path."""

@@ -1,0 +1,252 @@
+"""An API that speaks TLS itself: answers, streams, renewal, and what neither serves nor stops it."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+import ssl
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    load_pem_private_key,
+)
+
+from api.server import tls
+from cli.context import App
+from cli.daemons.own_api import connect, healthy
+from cli.daemons.checks import certificate as check
+from pilotlight.client import Client, ClientError
+from shared.certificate import configured
+from shared.config import ApiConfig, load
+from shared.errors import InvalidRequest
+from tests.api_process import BusServer, Process, until
+from tests.harness import PATIENCE
+
+
+class Files:
+    """A certificate and its key, by an authority of our own, and a configuration that names them."""
+
+    def __init__(self, home: Path) -> None:
+        home.mkdir(mode=0o700, exist_ok=True)
+        self.home, self.cert, self.key = home, home / "cert.pem", home / "key.pem"
+        self.authority = trustme.CA()
+        self.ca = home / "ca.pem"
+        self.authority.cert_pem.write_to_path(str(self.ca))
+        (home / "config.yaml").write_text(f"api: {{tls_cert: '{self.cert}', tls_key: '{self.key}'}}")
+        self.issue("localhost", "127.0.0.1")
+
+    def issue(self, *names: str, days: float = 90) -> None:
+        made = self.authority.issue_cert(*names, not_after=datetime.now(UTC) + timedelta(days=days))
+        self.key.write_bytes(made.private_key_pem.bytes())
+        self.key.chmod(0o600)
+        self.cert.write_bytes(b"".join(pem.bytes() for pem in made.cert_chain_pems))
+
+    def config(self, **more: Any) -> ApiConfig:
+        return ApiConfig(tls_cert=str(self.cert), tls_key=str(self.key), **more)
+
+    def app(self) -> App:
+        return App(environment={"PILOTLIGHT_HOME": str(self.home), "HOME": str(self.home)})
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Files:
+    return Files(tmp_path / "home")
+
+
+@pytest.fixture
+def api(files: Files) -> Iterator[Process]:
+    """An API over TLS, with the double of the supervisor behind it."""
+    bus = BusServer(files.home)
+    process = Process(files.home).wait_until_up()
+    yield process
+    process.end()
+    bus.close()
+
+
+def ask(api: Process, files: Files, path: str, method: str = "GET", **headers: str) -> http.client.HTTPResponse:
+    context = ssl.create_default_context(cafile=str(files.ca))
+    connection = http.client.HTTPSConnection("localhost", api.port, timeout=PATIENCE, context=context)
+    token = api.paths.token_file.read_text().strip()
+    connection.request(method, path, headers={"Authorization": f"Bearer {token}", **headers})
+    return connection.getresponse()
+
+
+def serial(api: Process) -> str:
+    """Which certificate is served now."""
+    return ssl.get_server_certificate(("127.0.0.1", api.port), timeout=PATIENCE)
+
+
+def test_everything_is_answered_over_tls_and_says_https(api: Process, files: Files) -> None:
+    assert api.lock["url"] == f"https://127.0.0.1:{api.port}"
+    health = json.loads(ask(api, files, "/api/status").read())
+    assert health["api"]["url"] == f"https://localhost:{api.port}/"
+    page = ask(api, files, "/", Accept="text/html")
+    assert page.status == 200
+    assert len(page.read()) == int(page.headers["Content-Length"])
+
+    with pytest.raises(ssl.SSLCertVerificationError):
+        http.client.HTTPSConnection("localhost", api.port, timeout=PATIENCE).request("GET", "/health")
+    client = Client(f"https://localhost:{api.port}", api.paths.token_file.read_text().strip(), ca_file=str(files.ca))
+    assert list(client.sessions()) == []
+    own = Client(f"https://localhost:{api.port}", "no token", patience=0, ca_file=str(files.cert))
+    with pytest.raises(ClientError, match="token"):
+        own.call("GET", "/api/sessions")
+
+    assert healthy(api.lock["url"], files.app(), PATIENCE)
+    (finding,) = check(files.app())
+    assert (finding.level, "localhost, 127.0.0.1" in finding.text) == ("ok", True)
+
+
+def test_who_does_not_speak_tls_holds_nobody_up_and_stopping_is_quick(api: Process, files: Files) -> None:
+    silent = [socket.create_connection(("127.0.0.1", api.port), timeout=PATIENCE) for _ in range(200)]
+    wrong = socket.create_connection(("127.0.0.1", api.port), timeout=PATIENCE)
+    wrong.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    assert b"HTTP/1.1 200" not in wrong.recv(1000), "plain HTTP is not served there"
+    assert ask(api, files, "/health").status == 200
+
+    kept = connect(api.lock["url"], files.app(), PATIENCE)
+    kept.request("GET", "/health")
+    assert kept.getresponse().read()
+    for one in [*silent, wrong]:
+        one.close()
+    api.child.terminate()
+    assert api.child.wait(PATIENCE) == 0
+    assert "Traceback" not in api.end()
+
+
+def test_a_body_goes_in_and_out_whole_and_a_broken_line_is_noticed(api: Process, files: Files) -> None:
+    context = ssl.create_default_context(cafile=str(files.ca))
+    connection = http.client.HTTPSConnection("localhost", api.port, timeout=PATIENCE, context=context)
+    token = api.paths.token_file.read_text().strip()
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+    for _ in range(3):  # on one connection, each over many records
+        connection.request("POST", "/api/chat", json.dumps({"message": "x" * 90_000, "odd": 1}), headers)
+        response = connection.getresponse()
+        assert response.status < 500
+        json.loads(response.read())
+        document = ask(api, files, "/api/openapi.json")
+        assert json.loads(document.read())["openapi"].startswith("3.1")
+
+
+def test_a_renewed_certificate_is_served_without_a_restart_and_a_broken_one_never(
+    files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tls, "RENEWAL_SECONDS", 0.02)
+    listener = socket.create_server(("127.0.0.1", 0))
+    given: list[socket.socket] = []
+    first = configured(files.config())
+    assert first is not None
+    front = tls.TlsFront(listener, files.config(), first, lambda client, _: given.append(client))
+    front.start()
+    port = listener.getsockname()[1]
+    served = lambda: ssl.get_server_certificate(("127.0.0.1", port), timeout=PATIENCE)  # noqa: E731
+    try:
+        before = served()
+        assert before == files.cert.read_text()
+        with ssl.create_default_context(cafile=str(files.ca)).wrap_socket(
+            socket.create_connection(("127.0.0.1", port), timeout=PATIENCE), server_hostname="localhost"
+        ) as open_one:
+            until(lambda: len(given) >= 2, "it is handed on")
+            files.cert.write_text("half of a certi")
+            with socket.create_connection(("127.0.0.1", port)):
+                assert served() == before
+            files.issue("localhost")
+            until(lambda: served() == files.cert.read_text(), "the new one is served")
+            until(lambda: _told(given, b"still here", open_one), "what was open goes on")
+    finally:
+        front.stop()
+        for one in given:
+            one.close()
+        front.join(PATIENCE)
+    assert not front.is_alive()
+
+
+def _told(given: list[socket.socket], text: bytes, client: ssl.SSLSocket) -> bool:
+    """Whether what the server says comes to this client: the second that was handed on is its."""
+    given[1].sendall(text)
+    return client.recv(100).startswith(text)
+
+
+def test_the_address_is_a_name_that_the_certificate_is_for(files: Files) -> None:
+    files.issue("mac-mini.local", "*.example.org")
+    found = configured(files.config())
+    assert found is not None
+    assert [found.covers(name) for name in ("mac-mini.local", "Ada.example.org", "example.org", "a.b.example.org")] == [
+        True,
+        True,
+        False,
+        False,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda files: files.cert.unlink(), r"api\.tls_cert: .*cert\.pem cannot be read: No such file"),
+        (lambda files: files.key.unlink(), r"api\.tls_key: .*key\.pem cannot be read: No such file"),
+        (lambda files: files.cert.write_text("hello"), r"api\.tls_cert: .* holds no certificate in PEM"),
+        (lambda files: files.key.write_text("hello"), r"api\.tls_key: .* cannot be used as its key"),
+        (
+            lambda files: files.key.write_bytes(files.authority.issue_cert("other").private_key_pem.bytes()),
+            r"api\.tls_key: .* is not the key of the certificate in api\.tls_cert",
+        ),
+        (lambda files: _lock(files.key), r"api\.tls_key: .* is locked with a passphrase"),
+    ],
+    ids=["no certificate", "no key", "not a certificate", "not a key", "another key", "locked"],
+)
+def test_files_that_do_not_fit_are_refused_with_the_option_and_the_file(files: Files, spoil: Any, said: str) -> None:
+    spoil(files)
+    with pytest.raises(InvalidRequest, match=said):
+        configured(files.config())
+    (finding,) = check(files.app())
+    assert finding.level == "fail"
+
+
+def _lock(path: Path) -> None:
+    key = load_pem_private_key(path.read_bytes(), None)
+    path.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"secret")))
+
+
+def test_an_api_with_wrong_files_does_not_start_and_says_why(files: Files) -> None:
+    _lock(files.key)
+    process = Process(files.home)
+    assert process.child.wait(PATIENCE) == 1
+    said = process.end()
+    assert "is locked with a passphrase" in said
+    assert "Traceback" not in said
+
+
+def test_one_of_the_two_options_is_refused_and_a_relative_path(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text("api: {tls_key: /key.pem}")
+    with pytest.raises(InvalidRequest, match=r"api\.tls_key is of no use without api\.tls_cert"):
+        load(path, {})
+    with pytest.raises(InvalidRequest, match="absolute"):
+        configured(ApiConfig(tls_cert="cert.pem", tls_key="key.pem"))
+
+
+def test_doctor_tells_of_the_end_of_a_name_that_is_missing_and_of_an_open_key(files: Files) -> None:
+    def levels() -> dict[str, str]:
+        return {finding.text: finding.level for finding in check(files.app())}
+
+    (files.home / "config.yaml").write_text(
+        f"api: {{tls_cert: '{files.cert}', tls_key: '{files.key}', allowed_hosts: ['mac.local:3001', 'other.local']}}"
+    )
+    files.issue("mac.local", days=10)
+    files.key.chmod(0o640)
+    told = levels()
+    assert set(told.values()) == {"warn"}
+    assert [any(part in text for text in told) for part in ("expires on", "is not for other.local", "others can")] == [
+        True
+    ] * 3
+    files.issue("mac.local", "other.local", days=-0.5)
+    assert list(levels().values()) == ["fail"]
