@@ -16,7 +16,7 @@ import sys
 import time
 from collections.abc import Mapping
 
-from cli.setup import axe, chromium, generators, golang, promtool
+from cli.setup import axe, chromium, generators, golang, promtool, smoke_browsers
 from cli.setup.bootstrap import ROOT, exclusive
 from cli.setup.claude import install
 from cli.setup.progress import StepFailed
@@ -40,6 +40,7 @@ def main(arguments: list[str]) -> int:
             for version in TESTED:
                 install(version)
             chromium.ensure(ROOT / ".state" / "setup.log")
+            smoke_browsers.ensure(ROOT / ".state" / "setup.log")
             axe.ensure(ROOT / ".state" / "setup.log")
             generators.ensure(ROOT / ".state" / "setup.log")
             promtool.ensure(ROOT / ".state" / "setup.log")

@@ -14,7 +14,7 @@ from types import SimpleNamespace
 import pytest
 
 from cli import first_run
-from cli.setup import bootstrap, chromium, claude, login, suite
+from cli.setup import bootstrap, chromium, claude, login, smoke_browsers, suite
 from cli.setup.progress import StepFailed
 from shared.config import ClaudeConfig
 
@@ -216,7 +216,7 @@ def test_the_few_that_fail_beside_all_others_are_run_once_more_alone(
 
     monkeypatch.setattr(suite, "LAST_FAILED", told)
     monkeypatch.setattr(suite.subprocess, "call", run)
-    for name in ("install", "axe", "chromium"):
+    for name in ("install", "axe", "chromium", "smoke_browsers"):
         monkeypatch.setattr(
             suite, name, SimpleNamespace(ensure=lambda _: None) if name != "install" else lambda _: None
         )
@@ -238,3 +238,19 @@ def test_a_browser_is_found_or_named_and_a_missing_one_says_what_to_do(tmp_path,
     assert chromium.find() == str(found)
     monkeypatch.setenv(chromium.VARIABLE, "/opt/other")
     assert chromium.find() == "/opt/other"
+
+
+def test_the_browsers_of_the_smoke_run_are_found_or_left_out_by_name(tmp_path, monkeypatch):
+    monkeypatch.delenv(smoke_browsers.VARIABLE, raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(
+        StepFailed, match=r"apt-get install firefox-esr webkit2gtk-driver xvfb.*PILOTLIGHT_TEST_BROWSERS"
+    ):
+        smoke_browsers.ensure(tmp_path / "log")
+    found = _program(tmp_path / "firefox-esr")
+    _program(tmp_path / "WebKitWebDriver")
+    assert smoke_browsers.chosen() == ("firefox", "webkit")
+    assert (smoke_browsers.find("firefox"), smoke_browsers.find("webkit")) == (str(found), None)
+    monkeypatch.setenv(smoke_browsers.VARIABLE, "firefox")
+    assert smoke_browsers.chosen() == ("firefox",)
+    smoke_browsers.ensure(tmp_path / "log")
