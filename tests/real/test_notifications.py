@@ -13,6 +13,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from tests.conftest import MakeHouse
 from tests.harness import PATIENCE, House, until
@@ -50,7 +52,7 @@ def service(folder: Path) -> Iterator[Double]:
 
 
 def titles(double: Double) -> list[str]:
-    return [json.loads(seen.body)["title"] for seen in double.seen if seen.method == "POST"]
+    return [json.loads(seen.body).get("title", "") for seen in double.seen if seen.method == "POST"]
 
 
 def told(double: Double, words: str) -> dict[str, Any]:
@@ -58,7 +60,7 @@ def told(double: Double, words: str) -> dict[str, Any]:
 
     def find() -> Any:
         notes = [json.loads(seen.body) for seen in double.seen if seen.method == "POST"]
-        return next((note for note in notes if words in note["title"]), None)
+        return next((note for note in notes if words in note.get("title", "")), None)
 
     found: dict[str, Any] = until(find, f"{words!r} is told; so far {titles(double)}")
     return found
@@ -76,7 +78,14 @@ def told_house(make_house: MakeHouse, one_cli: Path, double: Double) -> House:
     house = make_house(one_cli)
     channel = {"name": "phone", "kind": "ntfy", "server": double.url, "topic": "t"}
     house.config["health"] = {"interval_seconds": 0.3}
+    key = house.folder / "apns.p8"
+    key.write_bytes(
+        ec.generate_private_key(ec.SECP256R1()).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    )
+    key.chmod(0o600)
+    apns = {"key_file": str(key), "key_id": "K", "team_id": "T", "topic": "org.example.app", "url": double.url}
     house.config["notify"] = {
+        "apns": apns,
         "channels": [channel],
         "private_hosts": ["localhost"],
         "ca_file": double.ca_file,
@@ -125,6 +134,19 @@ def test_warned_kept_alive_from_the_notification_expired_and_reopened_by_the_nex
     assert {"warning", "expired"} <= {notice["kind"] for notice in log if notice["state"] in ("told", "withdrawn")}
 
 
+def pushed(double: Double, device: str) -> dict[str, Any]:
+    """What Apple was given for this device, once it was; over HTTP/2, with the team's token."""
+
+    def find() -> Any:
+        return next((seen for seen in double.seen if seen.path == f"/3/device/{device}"), None)
+
+    seen = until(find, f"Apple is told; so far {[seen.path for seen in double.seen]}")
+    assert seen.headers["authorization"].startswith("bearer ")
+    assert (seen.headers["apns-topic"], seen.http) == ("org.example.app", "2")
+    found: dict[str, Any] = json.loads(seen.body)
+    return found
+
+
 def test_a_permission_is_answered_from_a_notification_and_a_stale_button_says_by_whom(
     told_house: House, double: Double
 ) -> None:
@@ -148,3 +170,19 @@ def test_a_permission_is_answered_from_a_notification_and_a_stale_button_says_by
     status, stale = press(house, note, choice)
     assert (status, stale["code"]) == (409, "answered_already")
     until(lambda: any(s.method == "DELETE" for s in double.seen), "it is withdrawn")
+
+    # A client that leaves a token is answered at once, and gets the reply from Apple; what is too long for that is fetched.
+    body = {"sessionId": session, "deviceToken": "c0ffee", "requestId": "phone-1"}
+    status, sent = house.http("POST", "/api/chat", body | {"message": "Remember the word BANANA"})
+    assert (status, sent["deliveryMethod"], sent["content"]) == (202, "apns", "")
+    reply = pushed(double, "c0ffee")
+    assert (reply["messageId"], reply["requestId"], reply["sessionId"]) == (sent["messageId"], "phone-1", session)
+    assert (reply["success"], reply["truncated"]) == (True, False)
+    assert "BANANA" in reply["content"]
+    assert reply["aps"]["alert"]["body"] == reply["content"] == house.http("GET", reply["fetch"])[1]["reply"]
+    long = {"message": f"echo: {'word ' * 2000}", "deviceToken": "facade", "requestId": "phone-2"}
+    assert house.http("POST", "/api/chat", body | long)[0] == 202
+    reply = pushed(double, "facade")
+    assert reply["truncated"]
+    assert house.http("GET", reply["fetch"])[1]["reply"].startswith(reply["content"].rstrip("…"))
+    assert sum(seen.path.startswith("/3/device/") for seen in double.seen) == 2, "each once"

@@ -176,6 +176,20 @@ async def test_what_is_answered_elsewhere_is_withdrawn_where_it_was_told(bench: 
     assert (bench.notices()[0].state, bench.notices()[0].reason) == ("withdrawn", "answered (allow) by token:laptop")
 
 
+async def test_the_badge_is_what_waits_now(bench: Bench) -> None:
+    async with bench.running():
+        for count, session in enumerate(("s1", "s2", "s3"), 1):
+            bench.asks(session, f"w{count}")
+            await bench.double.requests(count)
+        bench.store.append("answered", "s1", {"id": "w1", "for": "permission", "by": "token:laptop", "choice": "allow"})
+        await bench.double.requests(4)
+        bench.store.append("expired", "s2", {"id": "w2", "for": "permission", "cause": "ended"})
+        await bench.double.requests(5)
+
+    badges = [json.loads(seen.body)["badge"] for seen in bench.double.seen]
+    assert badges == [1, 2, 3, 2, 1]
+
+
 async def test_a_channel_that_fails_is_told_once_and_stands_in_the_list_until_it_succeeds(bench: Bench) -> None:
     bench.double.will(Answer(403), Answer(403), Answer(200))
     async with bench.running() as service:
