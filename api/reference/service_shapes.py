@@ -79,6 +79,8 @@ class Status(Success, frozen=True, kw_only=True):
 
     pid: int
     version: str
+    started_at: int | None = None
+    claude_version: str | None = None
     sessions: list[SessionView]
     api: dict[str, Any]
     node: NodeView

@@ -33,6 +33,7 @@ VERSIONS = {
     "@xterm/addon-fit": "0.11.0",
     "@xterm/addon-unicode11": "0.9.0",
     "lean-qr": "2.7.4",
+    "@highlightjs/cdn-assets": "11.11.1",
 }
 JOINED = (
     ("preact", "preact", "dist/preact.mjs"),
@@ -57,6 +58,7 @@ COPIED = {
     "xterm-fit.js": ("@xterm/addon-fit", "lib/addon-fit.mjs"),
     "xterm-unicode.js": ("@xterm/addon-unicode11", "lib/addon-unicode11.mjs"),
     "lean-qr.js": ("lean-qr", "index.mjs"),
+    "highlight.js": ("@highlightjs/cdn-assets", "es/highlight.min.js"),
 }
 _IMPORT = re.compile(r'import\s*\{([^}]*)\}\s*from\s*"([^"]+)";?')
 _EXPORT_FROM = re.compile(r'export\s*\{([^}]*)\}\s*from\s*"([^"]+)";?')

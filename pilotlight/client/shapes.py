@@ -805,6 +805,8 @@ class Status(TypedDict):
     success: Literal[True]
     pid: int
     version: str
+    startedAt: NotRequired[int | None]
+    claudeVersion: NotRequired[str | None]
     sessions: list[SessionView]
     api: dict[str, Any]
     node: NodeView

@@ -10,7 +10,8 @@ from playwright.sync_api import Page, expect
 from tests.browser.lab import DESK, PHONE, Desk
 from tests.harness import until
 
-LONG = "A **bold** word.\n\n" + "word after word\n" * 20 + "the end of it"
+CODE = "def answer():\n    return 42  # after a while"
+LONG = f"A **bold** word.\n\n```python\n{CODE}\n```\n\n" + "word after word\n" * 20 + "the end of it"
 
 
 def say(page: Page, text: str) -> None:
@@ -34,6 +35,9 @@ def test_text_comes_while_it_is_said_and_stays_once(face: Desk, size: dict[str, 
     expect(flow.locator(".claude", has_text="the end of it")).to_have_count(1)
     expect(flow.locator(".claude[aria-busy]")).to_have_count(0)
     expect(flow.locator(".claude strong", has_text="bold")).to_have_count(1)
+    flow.locator(".claude pre").scroll_into_view_if_needed()
+    expect(flow.locator(".claude pre span.k1")).to_have_text(["def", "return"])
+    assert flow.locator(".claude pre").inner_text() == CODE, "colours change no character"
     expect(flow.locator(".receipt.answered")).to_have_count(2)
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "nothing widens the page"
 

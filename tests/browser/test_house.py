@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 
 from playwright.sync_api import expect
 
@@ -73,6 +74,28 @@ def test_a_session_is_ended_after_one_question_and_reopened(face: Desk) -> None:
     row.get_by_label("More: To be ended").click()
     row.get_by_role("button", name="Reopen").click()
     face.house.until_state(session, "idle", "starting", "hibernated")
+
+
+def test_a_row_has_small_charts_of_its_last_hour(face: Desk) -> None:
+    _, session = face.house.ask("Hello", title="With charts")
+    now = int(time.time() * 1000)
+    samples = [
+        {"at": now - (9 - n) * 60_000, "memoryBytes": n * 1e8, "cpuPercent": n * 10, "messages": n, "queue": 0}
+        for n in range(10)
+    ]
+    context = face.context(DESK)
+    answer = {"success": True, "span": "hour", "total": [], "sessions": {session: samples}}
+    context.route("**/api/metrics/samples?each=true", lambda route: route.fulfill(json=answer))
+    row = face.sign_in(context).locator(f"[data-id='{session}']")
+    memory = row.get_by_role("img", name="Memory in the last hour, now 858 MB")
+    expect(memory).to_be_visible()
+    expect(row.get_by_role("img", name="CPU in the last hour, now 90 %")).to_be_visible()
+    line = [float(y) for y in re.findall(r" ([\d.]+)", str(memory.locator("path").last.get_attribute("d")))]
+    assert line == sorted(line, reverse=True), "it grows"
+    assert min(line) >= 0
+    others = [one for one in face.house.call("session.list")["sessions"] if one["id"] != session]
+    assert others
+    expect(row.page.locator(f"[data-id='{others[0]['id']}'] .spark")).to_have_count(0)
 
 
 def test_words_that_were_said_are_found(face: Desk) -> None:

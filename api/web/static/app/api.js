@@ -2,7 +2,13 @@
 // same one), and a refusal is an error with the server's own sentence.
 import { signal } from "../vendor/preact.js";
 
+/**
+ * @typedef {{headers?: Record<string, string>, key?: string, patience?: number}} Options
+ * @typedef {{status: number, code: string, retryable: boolean, data: Record<string, any>, message: string}} Refusal
+ */
+
 export const signedOut = signal(false);
+/** @type {Signal<{since: number, why: string, what: "server" | "supervisor" | "stream"} | null>} */
 export const away = signal(null); // since when the supervisor or the server does not answer, and why
 
 export class Problem extends Error {
@@ -17,7 +23,15 @@ export class Problem extends Error {
 
 const SILENCE_MS = 40000;
 
+/**
+ * @param {string} method
+ * @param {string} path
+ * @param {any} [body]
+ * @param {Options} [options]
+ * @returns {Promise<any>}
+ */
 export async function call(method, path, body, options = {}) {
+  /** @type {Record<string, string>} */
   const headers = { Accept: "application/json", "X-Pilotlight": "1", ...options.headers };
   if (method !== "GET") headers["Idempotency-Key"] = options.key || newKey();
   let payload;
@@ -46,11 +60,15 @@ export async function call(method, path, body, options = {}) {
   throw new Problem(answer.status, tree);
 }
 
+/** @type {<Path extends string>(path: Path, options?: Options) => Promise<Answer<"GET", Path>>} */
 export const get = (path, options) => call("GET", path, undefined, options);
+/** @type {<Path extends string>(path: Path, body?: any, options?: Options) => Promise<Answer<"POST", Path>>} */
 export const post = (path, body, options) => call("POST", path, body, options);
+/** @type {<Path extends string>(path: Path, body?: any, options?: Options) => Promise<Answer<"PATCH", Path>>} */
 export const patch = (path, body, options) => call("PATCH", path, body, options);
+/** @type {<Path extends string>(path: Path, options?: Options) => Promise<Answer<"DELETE", Path>>} */
 export const del = (path, options) => call("DELETE", path, {}, options);
-
+/** @type {<Path extends string>(path: Path, body?: any, options?: Options) => Promise<Answer<"PUT", Path>>} */
 export const put = (path, body, options) => call("PUT", path, body, options);
 
 export function newKey() {
@@ -58,6 +76,10 @@ export function newKey() {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
+/**
+ * @param {string} why
+ * @param {"server" | "supervisor" | "stream"} what
+ */
 export function unreachable(why, what = "server") {
   if (!away.value || away.value.what !== what) away.value = { since: Date.now(), why, what };
 }

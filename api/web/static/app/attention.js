@@ -84,6 +84,7 @@ const KINDS = {
   dialog: () => "A dialog that pilotlight does not know",
 };
 
+/** @param {{session: Session, now?: boolean}} given */
 export function Card({ session, now }) {
   const asked = session.waiting;
   const ready = useStanding(asked.id);
@@ -108,6 +109,7 @@ export function Card({ session, now }) {
 
 const Title = ({ asked, title }) => html`<h2 id=${`t-${asked.id}`}>${title}</h2>`;
 
+/** @param {{asked: Waiting, title: unknown, why?: string, answer: (body: any, said: string) => any}} given */
 function Permission({ asked, title, why, answer }) {
   const [reason, setReason] = useState(null);
   const has = (id) => (asked.choices || []).find((choice) => choice.id === id);
@@ -124,8 +126,9 @@ function Permission({ asked, title, why, answer }) {
     </footer>`;
 }
 
+/** @param {{asked: Waiting, title: unknown, why?: string, answer: (body: any, said: string) => any}} given */
 function Questions({ asked, title, why, answer }) {
-  const questions = asked.questions || [];
+  const questions = /** @type {any[]} */ (asked.questions || []);
   const [chosen, setChosen] = useState({});
   const [own, setOwn] = useState({});
   const [tried, setTried] = useState(false);
@@ -157,9 +160,10 @@ function Questions({ asked, title, why, answer }) {
 }
 
 // What an MCP server asks to have filled in. Values are sent as words: the server's types are put to them behind the API.
+/** @param {{session: Session, asked: Waiting, title: unknown, why?: string, answer: (body: any, said: string) => any}} given */
 function Fields({ session, asked, title, why, answer }) {
   const fields = asked.fields || [];
-  const [values, setValues] = useState(Object.fromEntries(fields.filter((field) => field.value != null).map((field) => [field.name, field.several ? field.value : String(field.value)])));
+  const [values, setValues] = useState(/** @type {Record<string, any>} */ (Object.fromEntries(fields.filter((field) => field.value != null).map((field) => [field.name, field.several ? field.value : String(field.value)]))));
   const put = (field, value) => setValues({ ...values, [field.name]: value });
   const empty = (field) => !(values[field.name] || "").length;
   const missing = fields.filter((field) => field.required && empty(field));
@@ -175,6 +179,7 @@ function Fields({ session, asked, title, why, answer }) {
       <${Btn} kind="quiet" why=${why} onClick=${() => answer({ choice: "decline" }, "Declined by you")}>Decline</${Btn}>`}</footer>`;
 }
 
+/** @param {{asked: Waiting, title: unknown, why?: string, answer: (body: any, said: string) => any}} given */
 function Plan({ asked, title, why, answer }) {
   const [words, setWords] = useState("");
   const text = (asked.input && asked.input.plan) || asked.text || "";
@@ -187,6 +192,7 @@ function Plan({ asked, title, why, answer }) {
       <label class="field grow"><span class="sr">What should change</span><input class="input" dir="auto" placeholder="What should change?" value=${words} onInput=${(event) => setWords(event.target.value)} /></label>` : null}</footer>`;
 }
 
+/** @param {{session: Session, asked: Waiting, title: unknown, why?: string, answer: (body: any, said: string) => any}} given */
 function Choices({ session, asked, title, why, answer }) {
   const until = asked.until && asked.until - minute.value;
   return html`<div class="asked"><${Title} asked=${asked} title=${title} />

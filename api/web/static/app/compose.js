@@ -26,6 +26,7 @@ async function asPicture(file) {
   }
 }
 
+/** @param {{talk: import("./talk.js").Talk, edit: (message: Schema<"MessageView">, index: number) => void}} given */
 function Queue({ talk, edit }) {
   const waits = talk.queue.value;
   if (!waits.length) return null;
@@ -53,6 +54,7 @@ function Queue({ talk, edit }) {
       <${IconBtn} icon="x" size="s" label=${`Cancel message ${index + 1}`} onClick=${() => attempt(() => del(`/api/messages/${message.id}`).then((answer) => { talk.note(answer); return null; }))} /></li>`)}</ol></details>`;
 }
 
+/** @param {{session: Session, talk: import("./talk.js").Talk}} given */
 export function Composer({ session, talk }) {
   const id = session.id;
   const area = useRef(null);
@@ -127,6 +129,7 @@ export function Composer({ session, talk }) {
         return;
       }
       const fields = { message: text, wait: 0, ...(mode ? { mode, sessionId: id } : {}), ...(stop && working ? { interrupt: true } : {}) };
+      /** @type {any} */
       let body = fields;
       if (files.length) {
         body = new FormData();
@@ -184,9 +187,9 @@ export function Composer({ session, talk }) {
       <label class="sr" for="m">Message to Claude</label><textarea id="m" ref=${area} rows="1" dir="auto" placeholder=${session.state === "hibernated" ? "Message Claude (wakes it)" : "Message Claude"} value=${text} onInput=${(event) => write(event.target.value)} onKeyDown=${key} onPaste=${paste}></textarea>
       <div class="row-2"><input type="file" multiple hidden ref=${chooser} onChange=${(event) => { add(event.target.files); event.target.value = ""; }} />
         <${IconBtn} icon="attach" label="Attach a file, a photo or a picture" onClick=${() => chooser.current.click()} />
-        <${Menu} kind="quiet" summary=${html`<${Icon} icon="plan" size="s" /><span>${mode === "planning" ? "Plan first" : "Normal"}</span><${Icon} icon="down" size="s" />`}>
+        <${Menu} kind="quiet" summary=${html`<${Icon} icon="plan" size="s" /><span>${mode === "planning" ? "Plan first" : "Normal"}</span><${Icon} icon="down" size="s" />`}>${() => html`
           <${Item} icon=${mode === "planning" ? "message" : "check"} onClick=${() => setMode(mode ? "normal" : "")}>Normal</${Item}><${Item} icon=${mode === "planning" ? "check" : "plan"} onClick=${() => setMode("planning")}>Plan first: change nothing</${Item}>
-          ${may("admin") ? html`<hr />${COMMANDS.map((command) => html`<${Item} icon="bash" key=${command} onClick=${() => run(command)}>${command}</${Item}>`)}` : null}</${Menu}>
+          ${may("admin") ? html`<hr />${COMMANDS.map((command) => html`<${Item} icon="bash" key=${command} onClick=${() => run(command)}>${command}</${Item}>`)}` : null}`}</${Menu}>
         <span class="grow"></span>
         ${session.state === "busy" ? html`<button type="button" class="btn tight" onClick=${() => interrupt(session)}><${Icon} icon="stop" size="s" />Stop<kbd class="for-keys">Esc</kbd></button>` : null}
         <button type="submit" class="icon-btn solid" aria-label=${working ? "Queue this message" : "Send this message"} aria-disabled=${cannot ? "true" : undefined} title=${cannot} disabled=${busy}><${Icon} icon="send" /></button></div>

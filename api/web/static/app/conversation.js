@@ -20,6 +20,7 @@ const SEEN_PAUSE_MS = 1000;
 const FOUND_MS = 2000;
 const drawn = new WeakMap();
 
+/** @param {{message: Schema<"MessageView">}} given */
 function Receipt({ message }) {
   const state = message.state;
   const steps = Object.entries(message.steps || {}).sort(([, a], [, b]) => a - b);
@@ -81,6 +82,7 @@ function Live({ talk, busy }) {
     : html`<div class="claude prose" aria-busy=${busy && index === last ? "true" : undefined} key=${item.id}><${Markdown} text=${item.parts.join("")} />${busy && index === last ? html`<span class="caret" aria-hidden="true"></span>` : null}</div>`)}`;
 }
 
+/** @param {{talk: Talk, session: Session}} given */
 function Flow({ talk, session }) {
   const box = useRef(null);
   const [fresh, setFresh] = useState(0);
@@ -171,13 +173,16 @@ function Flow({ talk, session }) {
     ${fresh ? html`<div class="jump-now"><${Btn} icon="arrow-down" kind="tight" onClick=${jump}>${fresh} new</${Btn}></div>` : null}`;
 }
 
+/** @param {Session} session */
 async function rename(session) {
   const title = prompt("Title", titleOf(session));
   if (title && title.trim()) await attempt(() => patch(`/api/sessions/${session.id}`, { title: title.trim() }));
 }
 
+/** @param {{current: string}} given */
 function List({ current }) {
   const all = [...sessions.value.values()].filter((one) => one.state !== "ended").sort((a, b) => b.lastActivity - a.lastActivity);
+  /** @type {[string, Session[]][]} */
   const parts = [["Waits for you", waiting.value], ["Live", all.filter((one) => !one.waiting && one.state !== "hibernated")], ["Hibernated", all.filter((one) => one.state === "hibernated")]];
   return html`<aside class="pane-list" aria-label="Sessions"><div class="head"><a class="btn grow" href="#/search"><${Icon} icon="search" size="s" />Search</a><a class="icon-btn" href="#/new" aria-label="New session"><${Icon} icon="plus" /></a></div>
     <div class="scroll">${parts.map(([title, list]) => list.length ? html`<p class="pane-label" key=${title}>${title}</p>${list.slice(0, 40).map((one) => {
@@ -186,6 +191,7 @@ function List({ current }) {
     })}` : null)}</div></aside>`;
 }
 
+/** @param {{session: Session, talk: Talk}} given */
 function Facts({ session, talk }) {
   useSamples();
   const rows = [["Folder", shortPath(session.projectPath)], ["Model", session.model || "Claude’s own choice"], ["Mode", session.permissionMode || "Normal"], ["Messages", `${session.messageCount}${waitingMessages(session) ? `, ${waitingMessages(session)} in the queue` : ""}`], ["Claude", session.claudeVersion], ["Process", session.pid], ["Looking", session.viewers ? `${session.viewers}${session.writer ? `, ${session.writer} types` : ""}` : null]];

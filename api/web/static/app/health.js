@@ -32,7 +32,7 @@ function said({ kind, data }) {
 function Events() {
   const [group, setGroup] = useState("All");
   const [words, setWords] = useState("");
-  const [past, setPast] = useState([]);
+  const [past, setPast] = useState(/** @type {Got<"/api/events/page">["events"]} */ ([]));
   const [next, setNext] = useState(undefined); // where the journal goes on; null at its end
   const load = async (before, kept) => {
     const kinds = GROUPS[group] ? `&kinds=${GROUPS[group].join(",")}` : "";
@@ -66,12 +66,12 @@ function Tokens({ rows }) {
 }
 
 export default function Health() {
-  const [report, setReport] = useState(null);
-  const [usage, setUsage] = useState([]);
-  const [status, setStatus] = useState(null);
+  const [report, setReport] = useState(/** @type {Got<"/api/health">} */ (null));
+  const [usage, setUsage] = useState(/** @type {Got<"/api/usage">["rows"]} */ ([]));
+  const [status, setStatus] = useState(/** @type {Got<"/api/status">} */ (null));
   const [at, setAt] = useState(0);
   const look = () => attempt(async () => {
-    const answer = await get("/api/health").catch((error) => ({ checks: [{ name: "supervisor", status: "fail", detail: error.message }], status: "unhealthy" }));
+    const answer = await get("/api/health").catch((error) => /** @type {any} */ ({ checks: [{ name: "supervisor", status: "fail", detail: error.message }], status: "unhealthy" }));
     setReport(answer);
     setAt(Date.now());
     metrics.value = await get("/api/metrics/sessions").catch(() => null);
@@ -88,8 +88,8 @@ export default function Health() {
   const order = { fail: 0, warn: 1, ok: 2 };
   const checks = [...(report.checks || [])].sort((a, b) => (order[a.status] ?? 1) - (order[b.status] ?? 1));
   const findings = checks.filter((check) => check.status !== "ok").length;
-  const latency = Object.entries(metrics.value?.latency || {});
-  const held = report.resources?.sessions || {};
+  const latency = Object.entries(/** @type {Record<string, any>} */ (metrics.value?.latency || {}));
+  const held = /** @type {Record<string, any>} */ (report.resources?.sessions || {});
   return html`<main id="main" tabindex="-1"><${Bar} title="Health">${findings ? html`<span class="pill you"><${Icon} icon="warn" size="s" />${many(findings, "finding")}</span>` : html`<span class="pill ok"><${Icon} icon="ok" size="s" />All well</span>`}<${IconBtn} icon="refresh" label="Check now" onClick=${look} /></${Bar}>
     <div class="body stack-l"><div class="grid-2 top">
       <section class="card" aria-labelledby="c-h"><div class="pad spread"><h2 id="c-h">Checks</h2><span class="small muted">${age(at, minute.value)}</span></div><div>${checks.map((check) => {

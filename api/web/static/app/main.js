@@ -5,7 +5,7 @@ import { away, signedOut } from "./api.js";
 import { Sessions } from "./sessions.js";
 import { Bar, Flame, keys, route, Shell, updated, viewKeys } from "./shell.js";
 import { begin, loaded, me } from "./store.js";
-import { Bones, Btn, Empty } from "./ui.js";
+import { Bones, Btn, Empty, trustedScript, WORKER } from "./ui.js";
 
 const LATER = {
   session: () => import("./conversation.js"),
@@ -73,8 +73,7 @@ export function signedIn(answer) {
 
 function register() {
   if (!("serviceWorker" in navigator) || !isSecureContext) return;
-  const policy = self.trustedTypes?.createPolicy("pilotlight", { createScriptURL: (url) => (url === "/sw.js" ? url : "") });
-  navigator.serviceWorker.register(policy ? policy.createScriptURL("/sw.js") : "/sw.js").then((registration) => {
+  navigator.serviceWorker.register(trustedScript(WORKER)).then((registration) => {
     if (!registration) return; // a browser that was told not to keep any
     const look = () => {
       if (registration.waiting && navigator.serviceWorker.controller) updated.value = registration.waiting;
@@ -86,7 +85,7 @@ function register() {
 
 document.getElementById("app").replaceChildren();
 render(html`<${App} />`, document.getElementById("app"));
-addEventListener("pilotlight-signed-in", (event) => signedIn(event.detail));
+addEventListener("pilotlight-signed-in", (event) => signedIn(/** @type {CustomEvent} */ (event).detail));
 keys(viewKeys);
 if (!(route.value.view === "sign-in" && route.value.id)) start();
 addEventListener("load", () => setTimeout(register, 1500));

@@ -2,6 +2,7 @@
 // that it is, and no string ever becomes markup. Nesting has a bottom, so that 200 lists in each other neither overflow nor hang.
 import { h, html } from "../vendor/preact.js";
 import { lexer } from "../vendor/marked.js";
+import { useHighlight } from "./highlight.js";
 import { Copy } from "./ui.js";
 
 const DEEPEST = 24;
@@ -101,5 +102,8 @@ function inline(token, depth) {
 
 const unescaped = (token) => (token.escaped ? token.raw : token.text);
 
-export const Code = ({ text, language }) =>
-  html`<div class="code"><div class="code-head"><span>${language || "text"}</span><${Copy} text=${text} label="Copy the code" /></div><pre tabindex="0" dir="ltr">${text}</pre></div>`;
+export function Code({ text, language }) {
+  const [box, parts] = useHighlight(text, language);
+  const shown = parts ? parts.map(([kind, part]) => (kind ? html`<span class=${kind}>${part}</span>` : part)) : text;
+  return html`<div class="code" ref=${box}><div class="code-head"><span>${language || "text"}</span><${Copy} text=${text} label="Copy the code" /></div><pre tabindex="0" dir="ltr">${shown}</pre></div>`;
+}

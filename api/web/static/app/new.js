@@ -33,7 +33,7 @@ export default function New({ id }) {
   const [trust, setTrust] = useState(false);
   const [busy, setBusy] = useState(false);
   const [wrong, setWrong] = useState(null);
-  const [places, setPlaces] = useState([]); // what lies where the path points to
+  const [places, setPlaces] = useState(/** @type {Got<"/api/folders">["folders"]} */ ([])); // what lies where the path points to
   useEffect(() => {
     if ((path && !/^[~/]/.test(path)) || !may("chat")) return undefined;
     const timer = setTimeout(() => get(`/api/folders?limit=12&path=${encodeURIComponent(path)}`).then((answer) => setPlaces(answer.folders), () => setPlaces([])), path ? 200 : 0);

@@ -87,20 +87,20 @@ function One({ one, reload }) {
   return html`<div class="item told" key=${one.id}><span class="ic"><${Icon} icon=${ICONS[one.kind] || "bell"} /></span>
     <div class="grow"><b class="strong" dir="auto">${one.name}</b> <span class="muted small">${mine ? "this one" : one.place}${one.configured ? ", in the configuration" : ""}</span>
       <div class=${`small ${one.error ? "bad-text" : "muted"}`} dir="auto">${health(one)}</div><${Rules} one=${one} save=${save} />${result ? html`<${Hops} result=${result} id=${one.id} />` : null}</div>
-    <span class="end under">${may("chat") ? html`<${Btn} kind="tight" onClick=${test}>Test</${Btn}><${Menu} label=${`More: ${one.name}`}>
+    <span class="end under">${may("chat") ? html`<${Btn} kind="tight" onClick=${test}>Test</${Btn}><${Menu} label=${`More: ${one.name}`}>${() => html`
       ${mutedUntil(one) ? html`<${Item} icon="bell" onClick=${() => mute(null)}>Tell again</${Item}>` : html`<${Item} icon="hibernated" onClick=${() => mute(Date.now() + HOUR)}>Mute for an hour</${Item}><${Item} icon="hibernated" onClick=${() => mute(FOREVER)}>Mute for good</${Item}>`}
-      ${one.configured ? null : html`<hr /><${Item} icon="x" danger onClick=${remove}>Remove…</${Item}>`}</${Menu}>` : null}</span></div>`;
+      ${one.configured ? null : html`<hr /><${Item} icon="x" danger onClick=${remove}>Remove…</${Item}>`}`}</${Menu}>` : null}</span></div>`;
 }
 
 function Log() {
-  const [notices, setNotices] = useState(null);
+  const [notices, setNotices] = useState(/** @type {Got<"/api/notifications">["notices"]} */ (null));
   const load = () => get("/api/notifications?limit=50").then((answer) => setNotices(answer.notices), () => setNotices([]));
   return html`<details class="opt-row" onToggle=${(event) => event.target.open && load()}><summary>What was told, and what was not and why</summary>
     <ol class="events">${(notices || []).map((one) => html`<li key=${`${one.recipient}.${one.key}`}><time>${clock(one.at)}</time><span class="kind">${one.state}</span><span class="txt" dir="auto">${one.title}<span class="muted"> · ${one.recipientName}${one.reason ? ` · ${one.reason}` : ""}${one.shownAt ? ` · shown ${clock(one.shownAt)}` : ""}</span></span></li>`)}</ol>${notices && !notices.length ? html`<p class="pad muted small">Nothing yet.</p>` : null}</details>`;
 }
 
 export function Notifications() {
-  const [all, setAll] = useState(null);
+  const [all, setAll] = useState(/** @type {Got<"/api/recipients">["recipients"]} */ (null));
   const [busy, setBusy] = useState(false);
   const reload = () => get("/api/recipients").then((answer) => setAll(answer.recipients), () => {});
   useEffect(() => {

@@ -11,6 +11,7 @@ const LEFT = 44;
 const CALM_HEIGHT = 600e6; // one scale for all rows: 0 to 600 MB
 const LEAST = 4; // fewer samples say nothing yet
 
+/** @type {Signal<Got<"/api/metrics/samples">["sessions"]>} */
 export const samples = signal({}); // session -> its last hour
 let asked = 0;
 
@@ -82,7 +83,7 @@ const plainly = (value) => `${Math.round(value)}`;
 
 export function Plots({ limits }) {
   const [span, setSpan] = useState("hour");
-  const [series, setSeries] = useState(null);
+  const [series, setSeries] = useState(/** @type {Got<"/api/metrics/samples">["total"]} */ (null));
   useEffect(() => {
     let here = true;
     const load = () => document.visibilityState === "visible" && get(`/api/metrics/samples?span=${span}`).then((answer) => here && setSeries(answer.total), () => here && setSeries([]));

@@ -47,8 +47,8 @@ function acts(word) {
 export default function Search() {
   const [text, setText] = useState("");
   const [scope, setScope] = useState("all");
-  const [hits, setHits] = useState({ hits: [], complete: true });
-  const [elsewhere, setElsewhere] = useState([]);
+  const [hits, setHits] = useState(/** @type {Pick<Got<"/api/search">, "hits" | "complete">} */ ({ hits: [], complete: true }));
+  const [elsewhere, setElsewhere] = useState(/** @type {Got<"/api/conversations">["conversations"]} */ ([]));
   const [at, setAt] = useState(0);
   const input = useRef(null);
   const only = text.startsWith(">");
@@ -69,15 +69,18 @@ export default function Search() {
   const named = [...sessions.value.values()].filter((one) => !word || `${titleOf(one)} ${one.projectPath}`.toLowerCase().includes(word.toLowerCase())).sort((a, b) => b.lastActivity - a.lastActivity).slice(0, word ? 8 : 5);
   const others = elsewhere.filter((one) => word && `${one.title} ${one.projectPath}`.toLowerCase().includes(word.toLowerCase())).slice(0, 6);
   const show = (name) => (only ? name === "do" : scope === "all" || scope === name);
-  const groups = [
+  /** @type {[string, string, {run: () => void, text: any, more?: string, icon?: string, state?: Session, end?: string}[]][]} */
+  const all = [
     ["sessions", "Sessions", named.map((one) => ({ run: () => go(`/session/${one.id}`), state: one, text: found(titleOf(one), word), more: `${shortPath(one.projectPath)} · ${stateOf(one).word}` }))],
     ["messages", "Messages", hits.hits.map((hit) => ({ run: () => hit.sessionId && go(`/session/${hit.sessionId}/${encodeURIComponent(hit.id)}`), icon: hit.role === "user" ? "user" : "spark", text: marked(hit.snippet, hit.marks), more: `${hit.role === "user" ? "You" : "Claude"} · ${hit.title || shortPath(hit.projectPath)}`, end: hit.at ? `${dayOf(hit.at)}, ${clock(hit.at)}` : "" }))],
     ["do", "Do", acts(word).slice(0, word || only ? 12 : 5).map((act) => ({ ...act, text: found(act.text, word) }))],
     ["elsewhere", "Elsewhere on this machine", others.map((one) => ({ icon: "history", text: found(one.title || "Untitled", word), more: `${shortPath(one.projectPath)} · made with claude in a terminal`, end: age(one.lastActivity), run: () => resume(one) }))],
-  ].filter(([name, , list]) => show(name) && list.length);
+  ];
+  const groups = all.filter(([name, , list]) => show(name) && list.length);
   const flat = groups.flatMap(([, , list]) => list);
+  /** @param {Got<"/api/conversations">["conversations"][number]} one */
   const resume = (one) => attempt(async () => {
-    const made = await post("/api/sessions", { projectPath: one.projectPath, resume: one.conversationId }, { patience: 60000 });
+    const made = await post("/api/sessions", { projectPath: one.projectPath, resume: one.id }, { patience: 60000 });
     go(`/session/${made.session.id}`);
     return made;
   });

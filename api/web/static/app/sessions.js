@@ -11,15 +11,19 @@ const DAY = 86400000;
 const QUIET_MS = 5000;
 const MOST_ROWS = 60;
 const LATER_MS = 800;
+const AT_ONCE = 8; // rows that are put in place in one go: more of them would hold up whatever a person does meanwhile
+const FIRST_ROWS = 20;
 const filter = signal("all");
 const words = signal("");
 const sort = signal(localStorage.getItem("sort") || "activity");
 const grouped = signal(localStorage.getItem("grouped") !== "no");
 const picked = signal(new Set());
 const shown = signal(MOST_ROWS);
+const drawnRows = signal(FIRST_ROWS); // of those that are shown, as many as are there already
 const order = signal([]);
 const focusAt = signal(-1);
 
+/** @type {Record<string, [string, (a: Session, b: Session) => number]>} */
 const SORTS = {
   activity: ["activity", (a, b) => b.lastActivity - a.lastActivity],
   state: ["state", (a, b) => stateOf(a).word.localeCompare(stateOf(b).word) || b.lastActivity - a.lastActivity],
@@ -30,7 +34,9 @@ const SORTS = {
 const CHIPS = [["all", "All", null], ["waiting", "Waiting", "attention"], ["busy", "Busy", "busy"], ["idle", "Idle", "idle"],
   ["hibernated", "Hibernated", "hibernated"], ["unknown", "Unknown", "unknown"], ["ended", "Ended", "killed"]];
 
+/** @param {Session} one */
 const recent = (one) => one.state !== "ended" || minute.value - (one.endedAt || 0) < DAY;
+/** @type {(one: Session, name: string) => boolean} */
 const inFilter = (one, name) => (name === "all" ? recent(one) : one.state === name);
 
 export const extend = (one) => attempt(() => post("/api/sessions/keep-alive", { sessionId: one.id, action: "extend" }), "Extended.");
@@ -39,11 +45,14 @@ export const wake = (one) => attempt(() => post(`/api/sessions/${one.id}/wake`))
 export const reopen = (one) => attempt(() => post(`/api/sessions/${one.id}/reopen`));
 export const interrupt = (one) => attempt(() => post(`/api/sessions/${one.id}/interrupt`));
 export const recycle = (one) => attempt(() => post(`/api/sessions/${one.id}/recycle`, {}, { patience: 90000 }), "It has a new process; the conversation goes on.");
+/** @param {Session} one */
 export const unseen = (one) => one.lastWords?.role === "assistant" && one.lastWords.at > one.seenAt && one.seenAt > 0;
+/** @param {Session} one */
 export async function fork(one) {
   const made = await attempt(() => post(`/api/sessions/${one.id}/fork`, {}, { patience: 60000 }), "A new session goes on from here.");
   if (made) go(`/session/${made.session.id}`);
 }
+/** @param {Session} one */
 export async function end(one) {
   const lost = [one.state === "busy" && "the turn under way stops", waitingMessages(one) && `${many(waitingMessages(one), "queued message")} will not be sent`];
   const text = `Its process ends${lost.filter(Boolean).map((part) => `, ${part}`).join("")}. The conversation stays and can be reopened.`;
@@ -54,23 +63,44 @@ function sorted() {
   return [...sessions.value.values()].sort(SORTS[sort.value][1]).map((one) => one.id);
 }
 
+// The order `now`, with the next few rows where they belong; those that nobody sees are put right with the last of them.
+function nearer(now, wanted) {
+  const from = wanted.findIndex((id, index) => id !== now[index]);
+  if (from < 0 || from + AT_ONCE >= shown.value) return wanted;
+  const placed = new Set(wanted.slice(0, from + AT_ONCE));
+  const known = new Set(wanted);
+  return [...new Set([...placed, ...now.filter((id) => known.has(id)), ...wanted])];
+}
+
+const later = (act) => (self.requestIdleCallback ? requestIdleCallback(act, { timeout: 300 }) : setTimeout(act, 50));
+const notLater = (id) => (self.cancelIdleCallback ? cancelIdleCallback(id) : clearTimeout(id));
+
 function useOrder(root) {
   useEffect(() => {
     let touched = 0;
     const touch = () => (touched = Date.now());
-    const settle = () => {
-      const fresh = sorted();
-      if (fresh.join() !== order.value.join()) order.value = fresh;
+    let next = 0;
+    const quiet = () => {
+      const reading = root.current && (root.current.matches(":hover") || root.current.contains(document.activeElement));
+      return Date.now() - touched > QUIET_MS && !reading;
     };
     const look = () => {
-      const reading = root.current && (root.current.matches(":hover") || root.current.contains(document.activeElement));
-      if (Date.now() - touched > QUIET_MS && !reading) settle();
+      if (!quiet()) return;
+      order.value = nearer(order.value, sorted());
+      if (order.value.join() !== sorted().join()) next = later(look);
     };
-    settle();
+    const grow = () => {
+      drawnRows.value += FIRST_ROWS;
+      if (drawnRows.value < MOST_ROWS) next = later(grow);
+    };
+    order.value = sorted();
+    drawnRows.value = FIRST_ROWS;
+    next = later(grow);
     const timer = setInterval(look, 2500);
     for (const name of ["pointermove", "keydown", "scroll", "touchstart"]) addEventListener(name, touch, { passive: true, capture: true });
     return () => {
       clearInterval(timer);
+      notLater(next);
       for (const name of ["pointermove", "keydown", "scroll", "touchstart"]) removeEventListener(name, touch, { capture: true });
     };
   }, [sort.value, loaded.value]);
@@ -94,9 +124,10 @@ function Room() {
   </dl></section>`;
 }
 
+/** @param {{one: Waits}} given */
 function Ask({ one }) {
   const asked = one.waiting;
-  const command = asked.tool === "Bash" && asked.input && asked.input.command;
+  const command = asked.tool === "Bash" && asked.input && String(asked.input.command || "");
   const quick = asked.for === "permission" && command && command.length < 120 && visible(command) === command && !command.includes("\n") && may("answer");
   const give = (choice) => attempt(() => post(`/api/sessions/${one.id}/answer`, { waitingId: asked.id, choice }));
   return html`<article class="ask-mini"><div class="head"><${State} session=${one} /><time class="muted">${age(asked.since || minute.value)}</time></div>
@@ -127,6 +158,7 @@ function rowOf(one) {
   return drawn.get(one);
 }
 
+/** @param {{one: Session}} given */
 function Row({ one }) {
   const href = `#/session/${one.id}`;
   const chosen = picked.value.has(one.id);
@@ -154,12 +186,12 @@ function Row({ one }) {
   </li>`;
 }
 
+/** @param {{one: Session, pick?: () => void, more?: unknown}} given */
 export function SessionMenu({ one, pick, more }) {
   const atRest = one.state === "idle" ? undefined : "when it is at rest";
   const admin = may("admin") ? undefined : "needs admin";
-  return html`<${Menu} label=${`More: ${titleOf(one)}`}>
-    ${more}
-    ${one.state === "ended" ? html`<${Item} icon="wake" onClick=${() => reopen(one)}>Reopen</${Item}>` : html`<${Item} icon="extend" onClick=${() => extend(one)}>Extend</${Item}>`}
+  return html`<${Menu} label=${`More: ${titleOf(one)}`}>${() => html`
+    ${more}${one.state === "ended" ? html`<${Item} icon="wake" onClick=${() => reopen(one)}>Reopen</${Item}>` : html`<${Item} icon="extend" onClick=${() => extend(one)}>Extend</${Item}>`}
     ${one.state === "hibernated" ? html`<${Item} icon="wake" onClick=${() => wake(one)}>Wake</${Item}>` : null}
     ${["busy", "waiting"].includes(one.state) ? html`<${Item} icon="stop" onClick=${() => interrupt(one)}>Interrupt</${Item}>` : null}
     <${Item} icon="fork" onClick=${() => fork(one)}>Fork</${Item}>
@@ -168,7 +200,7 @@ export function SessionMenu({ one, pick, more }) {
     ${pick ? html`<${Item} icon="check" onClick=${pick}>Select</${Item}>` : null}
     ${one.state !== "ended" ? html`<hr /><${Item} icon="hibernated" why=${admin || (one.state === "hibernated" ? "asleep" : atRest)} onClick=${() => hibernate(one)}>Hibernate</${Item}>
       <${Item} icon="killed" danger why=${admin} onClick=${() => end(one)}>End session…</${Item}>` : null}
-  </${Menu}>`;
+  `}</${Menu}>`;
 }
 
 function Bulk() {
@@ -206,7 +238,7 @@ function List() {
   const rows = order.value.map((id) => all.get(id)).filter(Boolean)
     .filter((one) => inFilter(one, filter.value))
     .filter((one) => !text || `${titleOf(one)} ${one.projectPath} ${one.lastWords?.text || ""}`.toLowerCase().includes(text));
-  const listed = rows.slice(0, shown.value);
+  const listed = rows.slice(0, shown.value === MOST_ROWS ? Math.min(MOST_ROWS, drawnRows.value) : shown.value);
   const groups = useMemo(() => {
     if (!grouped.value) return [["all", null, null, listed]];
     const map = new Map();
@@ -247,7 +279,7 @@ function List() {
           : null;
       })}</div>
       <label class="with-icon"><${Icon} icon="filter" /><span class="sr">Filter by words</span><input class="input" id="filter" type="search" placeholder="Filter sessions" value=${words.value} onInput=${(event) => (words.value = event.target.value)} onKeyDown=${(event) => event.key === "Escape" && event.target.blur()} /><kbd class="for-keys">F</kbd></label>
-      <${Menu} summary=${html`<${Icon} icon="sort" />Sorted: ${SORTS[sort.value][0]}`}>${Object.entries(SORTS).map(([name, [title]]) => html`<${Item} key=${name} icon=${sort.value === name ? "check" : "sort"} onClick=${() => setSort(name)}>By ${title}</${Item}>`)}</${Menu}>
+      <${Menu} summary=${html`<${Icon} icon="sort" />Sorted: ${SORTS[sort.value][0]}`}>${() => Object.entries(SORTS).map(([name, [title]]) => html`<${Item} key=${name} icon=${sort.value === name ? "check" : "sort"} onClick=${() => setSort(name)}>By ${title}</${Item}>`)}</${Menu}>
       <button type="button" class="btn mid" aria-pressed=${grouped.value ? "true" : "false"} onClick=${setGrouped}><${Icon} icon="group" />By project</button>
     </div>
     <${Bulk} />
@@ -259,7 +291,7 @@ function List() {
         ${path ? html`<div class="group-head"><${Icon} icon="folder" size="s" /><h3 class="clip path">${node ? `${node}: ` : ""}${shortPath(path)}</h3><span>${many(members.length, "session")}</span><a class="btn quiet tight mid" href=${`#/new/${encodeURIComponent(path)}`} aria-label=${`New here: a session in ${shortPath(path)}`}><${Icon} icon="plus" size="s" />New here</a></div>` : null}
         <ul>${members.map(rowOf)}</ul></section>`)}
     </div>
-    ${rows.length > listed.length ? html`<p class="fresh"><${Btn} onClick=${() => (shown.value += MOST_ROWS)}>Show ${rows.length - listed.length} more</${Btn}></p>` : null}
+    ${rows.length > shown.value ? html`<p class="fresh"><${Btn} onClick=${() => (shown.value += MOST_ROWS)}>Show ${rows.length - shown.value} more</${Btn}></p>` : null}
   </section>`;
 }
 

@@ -20,7 +20,7 @@ const FIELDS = [
 ];
 
 function Limits() {
-  const [answer, setAnswer] = useState(null);
+  const [answer, setAnswer] = useState(/** @type {Got<"/api/settings">} */ (null));
   const [edited, setEdited] = useState({});
   const [wrong, setWrong] = useState(null);
   useEffect(() => {
@@ -65,7 +65,7 @@ function Limits() {
 }
 
 function Rules() {
-  const [rules, setRules] = useState(null);
+  const [rules, setRules] = useState(/** @type {Got<"/api/rules">["rules"]} */ (null));
   const [made, setMade] = useState({ answer: "allow", tool: "Bash", pattern: "" });
   const load = () => get("/api/rules").then((answer) => setRules(answer.rules), () => {});
   useEffect(() => void load(), []);
@@ -87,7 +87,7 @@ function Rules() {
 }
 
 function Devices() {
-  const [answer, setAnswer] = useState(null);
+  const [answer, setAnswer] = useState(/** @type {Got<"/api/devices">} */ (null));
   const [made, setMade] = useState(null);
   const [scope, setScope] = useState("answer");
   const load = () => get("/api/devices").then(setAnswer, () => {});

@@ -7,26 +7,36 @@ import { forget, keepList, lastList } from "./offline.js";
 import { link, listen } from "./stream.js";
 import { byUrgency } from "./words.js";
 
+/** @type {Signal<Answer<"GET", "/api/me"> | null>} */
 export const me = signal(null);
+/** @type {Signal<Map<string, Session>>} */
 export const sessions = signal(new Map());
+/** @type {Signal<{name: string, state: string, asOf?: number | null}[]>} */
 export const nodes = signal([]); // behind a gateway: {name, state, asOf}; none at a single machine
 export const loaded = signal(false);
 export const asOf = signal(0); // when the list was last known to be true
+/** @type {Signal<Record<string, any> | null>} */
 export const settings = signal(null);
+/** @type {Signal<Answer<"GET", "/api/metrics/sessions"> | null>} */
 export const metrics = signal(null);
+/** @type {Signal<{id: number, text: string, bad: boolean}[]>} */
 export const notes = signal([]); // notices at the edge: {id, text, bad}
 export const spoken = signal(""); // for the polite live region
+/** @type {Set<(event: JournalEvent) => void>} */
 export const listeners = new Set(); // views that want every event
 
-export const waiting = computed(() => [...sessions.value.values()].filter((one) => one.waiting).sort(byUrgency));
+export const waiting = computed(() => /** @type {Waits[]} */ ([...sessions.value.values()].filter((one) => one.waiting)).sort(byUrgency));
 export const live = computed(() => [...sessions.value.values()].filter((one) => !["ended", "hibernated"].includes(one.state)));
 export const stale = computed(() => loaded.value && (link.value !== "live" || away.value !== null));
 
+/** @type {Record<string, number>} */
 const RANK = { read: 0, chat: 1, answer: 2, admin: 3 };
+/** @param {"read" | "chat" | "answer" | "admin"} scope */
 export const may = (scope) => me.value !== null && RANK[me.value.scope] >= RANK[scope];
 
 const FLUSH_MS = 250;
 const MOST_SINGLY = 6; // more that have changed at once are read with all others
+/** @type {Set<string>} */
 const dirty = new Set();
 let flushing = 0;
 let all = false;
@@ -63,7 +73,7 @@ export async function snapshot() {
     const next = new Map(answer.sessions.map((one) => [one.id, same(sessions.value.get(one.id), one)]));
     batch(() => {
       sessions.value = next;
-      nodes.value = answer.nodes || [];
+      nodes.value = /** @type {any} */ (answer).nodes || []; // a gateway names them
       loaded.value = true;
       asOf.value = Date.now();
     });
@@ -90,7 +100,7 @@ async function numbers() {
     pause = 1000;
     if (gone) await snapshot();
     const next = new Map(sessions.value);
-    for (const row of answer.perSession || []) {
+    for (const row of /** @type {any[]} */ (answer.perSession || [])) {
       const one = next.get(row.id);
       if (one && (one.memoryBytes !== row.memoryBytes || one.cpuPercent !== row.cpuPercent)) next.set(row.id, { ...one, memoryBytes: row.memoryBytes, cpuPercent: row.cpuPercent });
     }
@@ -102,6 +112,7 @@ async function numbers() {
   }
 }
 
+/** @param {JournalEvent} event */
 function onEvent(event) {
   asOf.value = Date.now();
   if (event.session && !["text", "tool", "prompt"].includes(event.kind)) {
@@ -131,6 +142,7 @@ async function flush() {
 // The very object that was there before, when nothing about it has changed: then its row is not drawn again.
 const same = (before, now) => (before && JSON.stringify(before) === JSON.stringify(now) ? before : now);
 
+/** @param {Session | null | undefined} session */
 export function put(session) {
   if (!session) return;
   const next = new Map(sessions.value);

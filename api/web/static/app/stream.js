@@ -25,8 +25,9 @@ let heard = 0;
 let leading = false;
 let pause = 1000;
 let retry = 0;
+/** @type {(event: JournalEvent) => void} */
 let told = () => {};
-let refresh = () => {};
+let refresh = (_why) => {};
 const channel = "BroadcastChannel" in self ? new BroadcastChannel("pilotlight-events") : null;
 
 export function listen(onEvent, onGap) {
@@ -42,7 +43,7 @@ export function listen(onEvent, onGap) {
     leading = true;
     open();
   }
-  for (const [target, name] of [[document, "visibilitychange"], [self, "pageshow"], [self, "online"]]) {
+  for (const [target, name] of /** @type {[EventTarget, string][]} */ ([[document, "visibilitychange"], [self, "pageshow"], [self, "online"]])) {
     target.addEventListener(name, () => document.visibilityState === "visible" && again());
   }
   setInterval(watch, HEARTBEAT_MS / 3);

@@ -11,18 +11,26 @@ const FRAME_MS = 100;
 const OPEN = ["accepted", "queued", "typed", "submitted", "replied"];
 
 export class Talk {
+  /** @param {string} id */
   constructor(id) {
     this.id = id;
+    /** @type {Signal<Schema<"HistoryEntry">[]>} */
     this.entries = signal([]);
+    /** @type {Signal<string | null>} */
     this.next = signal(null);
     this.ready = signal(false);
+    /** @type {Signal<string | null>} */
     this.failed = signal(null);
     this.live = signal([]); // [{type: "text", id, parts} | {type: "tool", call}]
+    /** @type {Signal<Map<string, Schema<"MessageView">>>} */
     this.receipts = signal(new Map()); // messages of ours that are not in the history yet, and what became of them
+    /** @type {Signal<Schema<"MessageView">[]>} */
     this.queue = signal([]);
+    /** @type {Signal<JournalEvent[]>} */
     this.happened = signal([]);
     this.version = signal(0); // grows with everything that is added at the end
     this.listener = (event) => event.session === id && this.hear(event);
+    this.follow = true; // the reader is at the end, and stays there
     this.pending = [];
     listeners.add(this.listener);
     this.load();

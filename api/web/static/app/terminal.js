@@ -10,6 +10,7 @@ import { Btn, confirm, Dialogs, Icon, IconBtn, Menu, Item, Notices, State } from
 import { clock, titleOf } from "./words.js";
 
 const id = location.hash.slice(1);
+/** @type {Signal<Session | null>} */
 const session = signal(null);
 const link = signal("connecting"); // connecting, open, away
 const since = signal(Date.now());
@@ -147,7 +148,7 @@ function resized() {
 
 function setFont(step) {
   font.value = Math.min(28, Math.max(8, font.value + step));
-  localStorage.setItem("terminal-size", font.value);
+  localStorage.setItem("terminal-size", String(font.value));
   scale();
   resized();
 }
@@ -216,7 +217,7 @@ function Page() {
     <header class="talk-bar"><a class="icon-btn" href=${`/#/session/${id}`} aria-label="Back to the conversation"><${Icon} icon="left" /></a>
       <div class="who"><h1 class="clip" dir="auto">${one ? titleOf(one) : "Terminal"}</h1><div class="line">${one ? html`<${State} session=${one} /><span class="dot"></span>` : null}${size.value ? html`<span class="num">${size.value.cols} × ${size.value.rows}${mine.value ? ", your size" : ""}</span>` : null}</div></div>
       <${IconBtn} icon="arrow-down" label="Smaller text" kind="mid" onClick=${() => setFont(-1)} /><${IconBtn} icon="arrow-up" label="Larger text" kind="mid" onClick=${() => setFont(1)} />
-      <${Menu} label="More"><${Item} icon="refresh" onClick=${() => say({ type: "snapshot" })}>Draw again</${Item}><${Item} icon="arrow-up" onClick=${() => setFont(1)}>Larger text</${Item}><${Item} icon="arrow-down" onClick=${() => setFont(-1)}>Smaller text</${Item}></${Menu}></header>
+      <${Menu} label="More">${() => html`<${Item} icon="refresh" onClick=${() => say({ type: "snapshot" })}>Draw again</${Item}><${Item} icon="arrow-up" onClick=${() => setFont(1)}>Larger text</${Item}><${Item} icon="arrow-down" onClick=${() => setFont(-1)}>Smaller text</${Item}>`}</${Menu}></header>
     <${Note} /><${Screen} /><${KeyBar} /></main></div><${Notices} /><${Dialogs} />`;
 }
 

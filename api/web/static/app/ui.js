@@ -1,7 +1,13 @@
 // Small parts that every view uses. Icons are hidden from readers; whatever acts has a name; only ending and revoking ask again.
-import { Fragment, html, signal, useEffect, useRef } from "../vendor/preact.js";
+import { Fragment, html, signal, useEffect, useRef, useState } from "../vendor/preact.js";
 import { notes } from "./store.js";
 import { age, minute, span, stateOf } from "./words.js";
+
+// The two scripts that a page may start beside itself; a browser that enforces Trusted Types lets no other through.
+export const WORKER = "/sw.js";
+export const HIGHLIGHTER = new URL("./highlighter.js", import.meta.url).pathname;
+const policy = self.trustedTypes?.createPolicy("pilotlight", { createScriptURL: (url) => ([WORKER, HIGHLIGHTER].includes(url) ? url : "") });
+export const trustedScript = (url) => (policy ? policy.createScriptURL(url) : url);
 
 export const Icon = ({ icon, size = "" }) =>
   html`<svg class=${`i ${size}`} aria-hidden="true"><use href=${`#i-${icon}`} /></svg>`;
@@ -30,8 +36,10 @@ export function Btn({ icon, kind = "", why, onClick, children, ...rest }) {
 export const IconBtn = ({ icon, label, kind = "", size = "", ...rest }) =>
   html`<button type="button" class=${`icon-btn ${kind}`} aria-label=${label} title=${label} ...${rest}><${Icon} icon=${icon} size=${size} /></button>`;
 
+// What is in it is made when it opens: `children` is a function. A list of 200 rows has 200 menus that nobody opens.
 export function Menu({ icon = "more", label, children, summary, kind = "" }) {
   const menu = useRef(null);
+  const [open, setOpen] = useState(false);
   const close = (event) => {
     if (event.target.closest(".menu-item")) menu.current.open = false;
   };
@@ -42,16 +50,21 @@ export function Menu({ icon = "more", label, children, summary, kind = "" }) {
       menu.current.querySelector("summary").focus();
     }
   };
+  const shown = (now) => {
+    setOpen(now);
+    menu.current.closest(".row")?.classList.toggle("menu-open", now); // a row that is cut off at its edges would cut it, too
+  };
   useEffect(() => {
+    if (!open) return undefined;
     const outside = (event) => {
       if (menu.current && menu.current.open && !menu.current.contains(event.target)) menu.current.open = false;
     };
     document.addEventListener("pointerdown", outside);
     return () => document.removeEventListener("pointerdown", outside);
-  }, []);
-  return html`<details class="menu" ref=${menu} onKeyDown=${leave}>
-    <summary class=${summary ? `btn ${kind}` : "icon-btn"} aria-label=${summary ? undefined : label}>${summary || html`<${Icon} icon=${icon} />`}</summary>
-    <div class="menu-list" onClick=${close}>${children}</div>
+  }, [open]);
+  return html`<details class="menu" ref=${menu} onKeyDown=${leave} onToggle=${() => shown(menu.current.open)}>
+    <summary class=${summary ? `btn ${kind}` : "icon-btn"} aria-label=${summary ? undefined : label} onClick=${() => shown(true)}>${summary || html`<${Icon} icon=${icon} />`}</summary>
+    <div class="menu-list" onClick=${close}>${open ? children() : null}</div>
   </details>`;
 }
 

@@ -6,6 +6,7 @@ setInterval(() => {
   if (document.visibilityState === "visible") minute.value = Date.now();
 }, 10000);
 
+/** @type {Record<Schema<"Waiting">["for"], [word: string, icon: string]>} */
 const WAITING = {
   permission: ["Asks permission", "permission"],
   question: ["Asks a question", "question"],
@@ -18,6 +19,7 @@ const WAITING = {
   peer: ["Holds a message", "dialog"],
   dialog: ["Shows a dialog", "dialog"],
 };
+/** @type {Partial<Record<Session["state"], [word: string, icon: string, color: string]>>} */
 const STATES = {
   starting: ["Starting", "starting", "starting"],
   idle: ["Idle", "idle", "idle"],
@@ -26,6 +28,7 @@ const STATES = {
   stopping: ["Stopping", "stopping", "stopping"],
   unknown: ["Unknown", "unknown", "unknown"],
 };
+/** @type {Record<NonNullable<Session["endReason"]>, [word: string, icon: string, color: string]>} */
 const ENDS = {
   killed: ["Ended", "killed", "ended"],
   expired: ["Expired", "expired", "ended"],
@@ -34,12 +37,16 @@ const ENDS = {
   start_failed: ["Did not start", "start_failed", "failed"],
   lost: ["Lost", "lost", "failed"],
 };
+/** @type {Record<Schema<"Receipt">["state"] | "replied", string>} */
 export const STEPS = {
   accepted: "Accepted", queued: "Queued", typed: "Typed", submitted: "Submitted", replied: "Replied",
   answered: "Answered", failed: "Failed", interrupted: "Interrupted", cancelled: "Cancelled",
 };
 
-// { word, icon, color } of a session.
+/**
+ * Of a session.
+ * @param {Session} session
+ */
 export function stateOf(session) {
   const waits = session.state === "waiting" && session.waiting && WAITING[session.waiting.for];
   const found = waits ? [...waits, "waiting"]
@@ -63,9 +70,12 @@ const GIVEN = { accept: "Filled in", decline: "Declined", allow: "Allowed", alwa
 export const givenWord = (data) => GIVEN[data.decision || data.answer] || (data.label || data.answer || data.choice ? `“${shorten(String(data.label || data.answer || data.choice), 60)}”` : "Answered");
 
 const URGENT = ["permission", "question", "plan", "elicitation", "trust", "dialog", "login", "setup", "rate_limit", "peer"];
+/** @param {Waits} session */
 const rank = (session) => (URGENT.indexOf(session.waiting.for) < 4 ? 0 : 1);
+/** @type {(a: Waits, b: Waits) => number} */
 export const byUrgency = (a, b) => rank(a) - rank(b) || (a.waiting.since || 0) - (b.waiting.since || 0);
 
+/** @param {Session} session */
 export function titleOf(session) {
   return session.title || folderName(session.projectPath) || "Untitled";
 }
@@ -97,7 +107,7 @@ export const dayOf = (at) => {
   const day = new Date(at);
   const today = new Date(minute.value);
   if (day.toDateString() === today.toDateString()) return "Today";
-  if (day.toDateString() === new Date(today - 86400000).toDateString()) return "Yesterday";
+  if (day.toDateString() === new Date(today.getTime() - 86400000).toDateString()) return "Yesterday";
   return day.toLocaleDateString([], { weekday: "long", day: "numeric", month: "long" });
 };
 
@@ -110,6 +120,7 @@ export function bytes(count) {
 }
 
 // Messages that wait: the one under way is the first of the queue and does not.
+/** @param {Session} session */
 export const waitingMessages = (session) => Math.max(0, session.queueLength - (session.currentMessage ? 1 : 0));
 
 // The key that goes with K and Enter, as it is called on this machine.

@@ -1,0 +1,4 @@
+declare const hljs: {
+  [name: string]: any;
+};
+export default hljs;

@@ -1,0 +1,3 @@
+export class FitAddon {
+  [name: string]: any;
+}

@@ -1,0 +1,3 @@
+export class Unicode11Addon {
+  [name: string]: any;
+}
