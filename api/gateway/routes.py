@@ -25,14 +25,15 @@ from api.http import forms, requests
 from api.http.problems import json_response
 from api.reference import calls
 from api.reference.call import Call
-from api.routes import devices
+from api.routes import devices, tokens
 from api.routes import terminal as terminals
 from api.routes.events import EventsQuery
 from shared.errors import Conflict, InvalidRequest, NotFound, Unavailable
 
 _FORMS = frozenset({"/api/chat", "/api/sessions/<id>/messages"})
 _OWN = frozenset({"/", "/api/openapi.json", "/api/docs", "/api/sign-in", "/api/sign-out", "/api/me", "/api/devices",
-                  "/api/devices/invitations", "/api/devices/<id>"})  # fmt: skip
+                  "/api/devices/invitations", "/api/devices/<id>", "/api/tokens", "/api/tokens/<id>",
+                  "/api/tokens/<id>/rotate"})  # fmt: skip
 """What a gateway answers itself, as a node does: the routes are the same."""
 
 _IDS = ("sessionId", "session", "resume", "beginsWith")
@@ -45,6 +46,7 @@ def register(app: Flask) -> None:
     app.extensions[_JOINTS] = Joints(here.stopping, here.admits)
     tickets.register(app.extensions)
     app.register_blueprint(devices.routes)
+    app.register_blueprint(tokens.routes)
     for call in calls.CALLS:
         if call.path in _OWN:
             continue

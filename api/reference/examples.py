@@ -144,6 +144,8 @@ _PHONE = service_shapes.Device(
     expires_at=AT + 90 * 24 * HOUR,
 )
 
+_BOT = service_shapes.Token(name="ci-bot", scope="chat", created_at=AT - HOUR)
+
 _RULE = RuleView(
     tool="Bash", pattern="git status*", answer="allow", id="r_5f2c9a01", by="device:Ada's phone", at=AT, used=3
 )
@@ -316,6 +318,9 @@ _ALL: tuple[msgspec.Struct, ...] = (
     ),
     service_shapes.DeviceList(success=YES, devices=[_PHONE], current=_PHONE.id),
     service_shapes.SignedOut(success=YES, device=_PHONE),
+    service_shapes.TokenList(success=YES, tokens=[_BOT]),
+    service_shapes.OneToken(success=YES, token=_BOT),
+    service_shapes.NewToken(success=YES, token=_BOT, secret="pl_8Zk3vYw0m1b2c3d4e5f6g7h8i9j0kAlBmCnDoEpFqGr"),
     service_shapes.Invitation(
         success=YES,
         url="http://127.0.0.1:3001/#/sign-in/zaxsFVcU5IXvwaiAqWM89K7hg0g94VLC",

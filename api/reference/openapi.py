@@ -28,6 +28,7 @@ _IDS: Mapping[str, tuple[Mapping[str, Any], str]] = {
     "/api/messages": ({"type": "string", "pattern": r"^m_[0-9A-Za-z_-]{1,64}$"}, MESSAGE_ID),
     "/api/rules": ({"type": "string", "pattern": r"^r_[0-9a-f]{8}$"}, "r_5f2c9a01"),
     "/api/devices": ({"type": "string", "pattern": r"^[0-9a-f]{8}$"}, "5f2c9a01"),
+    "/api/tokens": ({"type": "string", "pattern": r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"}, "ci-bot"),
 }
 """What the id in a path looks like, where it is not a session's."""
 
@@ -60,7 +61,7 @@ _TAGS = {
     "Terminal": "The screen and the keyboard.",
     "Notifications": "Who is told what, what was told, and answers from a notification.",
     "Legacy": "The calls that existing clients were written against.",
-    "Devices": "Browsers that are signed in: a cookie instead of a token.",
+    "Devices": "Who else may come in: browsers that are signed in (a cookie instead of a token), and named tokens.",
     "Service": "This service itself.",
 }
 

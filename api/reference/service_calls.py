@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from api.reference import service_shapes
 from api.reference.call import EMPTY, EVENTS, HTML, JSON, TEXT, Body, Call
-from api.routes import desk, devices, events, recipients
+from api.routes import desk, devices, events, recipients, tokens
 from shared.bus import service_requests
 
 RECIPIENT = {
@@ -118,6 +118,26 @@ SERVICE_CALLS: tuple[Call, ...] = (
         body=EMPTY,
         errors=(404,),
     ),
+    Call("GET", "/api/tokens", "admin", {200: service_shapes.TokenList}, "Devices"),
+    Call(
+        "POST",
+        "/api/tokens",
+        "admin",
+        {201: service_shapes.NewToken},
+        "Devices",
+        body=Body(tokens.NewTokenRequest, {"name": "ci-bot", "scope": "chat"}, drop=()),
+        errors=(409,),
+    ),
+    Call(
+        "POST",
+        "/api/tokens/<id>/rotate",
+        "admin",
+        {200: service_shapes.NewToken},
+        "Devices",
+        body=EMPTY,
+        errors=(404,),
+    ),
+    Call("DELETE", "/api/tokens/<id>", "admin", {200: service_shapes.OneToken}, "Devices", body=EMPTY, errors=(404,)),
     Call("GET", "/api/recipients", "read", {200: service_shapes.RecipientList}, "Notifications"),
     Call(
         "POST",

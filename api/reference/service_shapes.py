@@ -134,6 +134,34 @@ class CurrentClient(Success, frozen=True, kw_only=True):
     device: Device | None = None
 
 
+class Token(Shape, frozen=True, kw_only=True):
+    """A named token; itself it is shown once, when it is made."""
+
+    name: str
+    scope: Scope
+    created_at: int
+    rotated_at: int | None = None
+
+
+class TokenList(Success, frozen=True, kw_only=True):
+    """The named tokens, by name."""
+
+    tokens: list[Token]
+
+
+class OneToken(Success, frozen=True, kw_only=True):
+    """The token that counts no more."""
+
+    token: Token
+
+
+class NewToken(Success, frozen=True, kw_only=True):
+    """A token, and for the only time itself."""
+
+    token: Token
+    secret: str
+
+
 class SignedOut(Success, frozen=True, kw_only=True):
     """The device is let in no more."""
 

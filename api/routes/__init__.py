@@ -40,6 +40,7 @@ from api.routes import (
     sessions,
     settings,
     terminal,
+    tokens,
 )
 
 
@@ -59,5 +60,6 @@ def register(app: Flask) -> None:
         terminal,
         history,
         recipients,
+        tokens,
     ):
         app.register_blueprint(module.routes)

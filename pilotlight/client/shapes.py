@@ -454,6 +454,14 @@ class NewTicket(TypedDict):
     expiresIn: float
 
 
+class NewToken(TypedDict):
+    """A token, and for the only time itself."""
+
+    success: Literal[True]
+    token: Token
+    secret: str
+
+
 class NodeView(TypedDict):
     """Which pilotlight answers: `id` is random and stays with its home, `name` is for people."""
 
@@ -500,6 +508,13 @@ class OneRecipient(TypedDict):
 
     success: Literal[True]
     recipient: RecipientView
+
+
+class OneToken(TypedDict):
+    """The token that counts no more."""
+
+    success: Literal[True]
+    token: Token
 
 
 class PermissionRules(TypedDict):
@@ -844,6 +859,22 @@ class Tested(TypedDict):
     detail: str
     milliseconds: int
     hops: list[dict[str, Any]]
+
+
+class Token(TypedDict):
+    """A named token; itself it is shown once, when it is made."""
+
+    name: str
+    scope: Literal["admin", "answer", "chat", "read"]
+    createdAt: int
+    rotatedAt: NotRequired[int | None]
+
+
+class TokenList(TypedDict):
+    """The named tokens, by name."""
+
+    success: Literal[True]
+    tokens: list[Token]
 
 
 class Unhealthy(TypedDict):

@@ -323,3 +323,35 @@ class TestCommand:
         secret = run("rotate", "default").stdout.strip()
 
         assert (tmp_path / "token").read_text().strip() == secret
+
+
+def test_tokens_are_made_rotated_and_revoked_over_http_and_told_once(ask: Caller) -> None:
+    made = ask("POST", "/api/tokens", {"name": "ci-bot", "scope": "chat"})
+    assert (made.status_code, made.json["token"]["name"], made.json["token"]["scope"]) == (201, "ci-bot", "chat")
+    assert made.headers["Cache-Control"] == "no-store"
+    first = made.json["secret"]
+    assert ask("GET", "/api/sessions", **bearer(first)).status_code == 200
+    for method, path in (
+        ("GET", "/api/tokens"),
+        ("POST", "/api/tokens/ci-bot/rotate"),
+        ("DELETE", "/api/tokens/ci-bot"),
+    ):
+        assert ask(method, path, None if method == "GET" else {}, **bearer(first)).status_code == 403, (
+            "not even its own"
+        )
+    assert ask("POST", "/api/tokens", {"name": "ci-bot", "scope": "read"}).json["code"] == "token_exists"
+    assert ask("POST", "/api/tokens", {"name": "default", "scope": "read"}).json["code"] == "token_exists"
+    assert ask("POST", "/api/tokens", {"name": "a/b", "scope": "read"}).json["code"] == "invalid_name"
+
+    listed = ask("GET", "/api/tokens")
+    assert [(one["name"], one["scope"], one["rotatedAt"]) for one in listed.json["tokens"]] == [
+        ("ci-bot", "chat", None)
+    ]
+    assert first not in listed.text
+
+    second = ask("POST", "/api/tokens/ci-bot/rotate", {}).json["secret"]
+    assert [ask("GET", "/api/sessions", **bearer(token)).status_code for token in (first, second)] == [401, 200]
+    assert ask("DELETE", "/api/tokens/ci-bot", {}).json["token"]["name"] == "ci-bot"
+    assert ask("GET", "/api/sessions", **bearer(second)).status_code == 401
+    for method, path in (("DELETE", "/api/tokens/ci-bot"), ("POST", "/api/tokens/default/rotate")):
+        assert ask(method, path, {}).json["code"] == "token_not_found"

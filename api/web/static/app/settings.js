@@ -109,6 +109,36 @@ function Devices() {
       ${made ? html`<div class="note info"><span><${Icon} icon="phone" size="s" /></span><div class="stack"><p>Open this address on it, or type the code there. Once, until ${clock(made.until)}.</p><${Pairing} url=${made.url} /><div class="cmd"><code tabindex="0">${made.code}</code><${Copy} text=${made.code} label="Copy the code" /></div><div class="cmd"><code tabindex="0">${made.url}</code><${Copy} text=${made.url} label="Copy the link" /></div></div></div>` : null}</div>` : null}</section>`;
 }
 
+function Tokens() {
+  const [tokens, setTokens] = useState(/** @type {Got<"/api/tokens">["tokens"]} */ (null));
+  const [made, setMade] = useState(/** @type {Answer<"POST", "/api/tokens">} */ (null));
+  const [wanted, setWanted] = useState({ name: "", scope: "chat" });
+  const load = () => get("/api/tokens").then((answer) => setTokens(answer.tokens), () => {});
+  useEffect(() => void load(), []);
+  const show = async (act) => {
+    const answer = await attempt(act);
+    if (answer) setMade(answer);
+    load();
+    return answer;
+  };
+  const add = async (event) => {
+    event.preventDefault();
+    if (await show(() => post("/api/tokens", wanted))) setWanted({ ...wanted, name: "" });
+  };
+  const rotate = async (one) => {
+    if (await confirm(`Rotate “${one.name}”?`, "The token that is in use now counts no more.", "Rotate")) show(() => post(`/api/tokens/${one.name}/rotate`));
+  };
+  const revoke = async (one) => {
+    if (!(await confirm(`Revoke “${one.name}”?`, "It counts no more, and the devices that came in with it go with it.", "Revoke"))) return;
+    await attempt(() => del(`/api/tokens/${one.name}`).then(() => null), "Revoked.");
+    load();
+  };
+  return html`<section class="set" id="tokens"><header><h2>Tokens</h2><p>For programs, each with what it may do. The one that pilotlight made at its first start is not listed: “pilotlight token” prints it.</p></header>
+    <div class="channels">${(tokens || []).map((one) => html`<div class="item" key=${one.name}><span class="ic"><${Icon} icon="login" /></span><div><b class="strong path">${one.name}</b> <span class="muted small">may ${one.scope}</span><div class="small muted">Made ${age(one.createdAt)} ago${one.rotatedAt ? `, rotated ${age(one.rotatedAt)} ago` : ""}</div></div><span class="end under"><${Btn} kind="tight" onClick=${() => rotate(one)}>Rotate…</${Btn}><${Btn} kind="tight" onClick=${() => revoke(one)}>Revoke…</${Btn}></span></div>`)}</div>
+    <form class="opt-row stack" onSubmit=${add}><div class="btns"><input class="input" required maxlength="64" pattern="[A-Za-z0-9][A-Za-z0-9._\\-]*" placeholder="Name, such as ci-bot" aria-label="Name of the new token" value=${wanted.name} onInput=${(event) => setWanted({ ...wanted, name: event.target.value })} /><label class="inline small">may <span class="select-box"><select class="select" value=${wanted.scope} onChange=${(event) => setWanted({ ...wanted, scope: event.target.value })} aria-label="What the new token may do"><option value="read">read</option><option value="chat">chat</option><option value="answer">answer</option><option value="admin">admin</option></select><${Icon} icon="down" /></span></label><button type="submit" class="btn"><${Icon} icon="plus" size="s" />Make a token</button></div>
+      ${made ? html`<div class="note info"><span><${Icon} icon="login" size="s" /></span><div class="stack"><p>The token of <b class="path">${made.token.name}</b>. It is shown this once.</p><div class="cmd"><code tabindex="0">${made.secret}</code><${Copy} text=${made.secret} label="Copy the token" /></div></div></div>` : null}</form></section>`;
+}
+
 function Pairing({ url }) {
   const [path, setPath] = useState(null);
   useEffect(() => {
@@ -137,6 +167,6 @@ export default function Settings() {
     document.getElementById(event.currentTarget.dataset.part)?.scrollIntoView();
   };
   return html`<main id="main" tabindex="-1"><${Bar} title="Settings" sub=${`In force at once, on ${me.value?.host || "this machine"}`}><a class="btn quiet" href="#/help">Help</a></${Bar}>
-    <div class="body"><div class="settings"><nav class="toc" aria-label="Parts of the settings">${[["limits", "Sessions and limits"], ["rules", "Permission rules"], ["devices", "Devices"], ["notifications", "Notifications"], ["appearance", "This device"]].map(([part, title]) => html`<a href=${`#/settings`} data-part=${part} key=${part} onClick=${jump}>${title}</a>`)}</nav>
-      <div><${Limits} /><${Rules} /><${Devices} /><${Notifications} /><${Appearance} /></div></div></div></main>`;
+    <div class="body"><div class="settings"><nav class="toc" aria-label="Parts of the settings">${[["limits", "Sessions and limits"], ["rules", "Permission rules"], ["devices", "Devices"], ...(may("admin") ? [["tokens", "Tokens"]] : []), ["notifications", "Notifications"], ["appearance", "This device"]].map(([part, title]) => html`<a href=${`#/settings`} data-part=${part} key=${part} onClick=${jump}>${title}</a>`)}</nav>
+      <div><${Limits} /><${Rules} /><${Devices} />${may("admin") ? html`<${Tokens} />` : null}<${Notifications} /><${Appearance} /></div></div></div></main>`;
 }
