@@ -14,6 +14,7 @@ recipients  who is told
 sessions    sessions
 settings    settings at run time
 terminal    the terminal
+tokens      named tokens
 
 May import: http, auth, events, terminals, context, inbox.
 

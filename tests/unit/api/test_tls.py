@@ -22,8 +22,8 @@ from cryptography.hazmat.primitives.serialization import (
 
 from api.server import tls
 from cli.context import App
-from cli.daemons.own_api import connect, healthy
 from cli.daemons.checks import certificate as check
+from cli.daemons.own_api import connect, healthy
 from pilotlight.client import Client, ClientError
 from shared.certificate import configured
 from shared.config import ApiConfig, load
