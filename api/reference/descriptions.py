@@ -329,6 +329,7 @@ OF: Mapping[str, str] = {
     "Problem.title": "The HTTP status in words.",
     "Problem.type": "`urn:pilotlight:problem:` and the code.",
     "Quiet.start": "The clock time at which they begin.",
+    "RecipientView.by": "Who has registered it; null where it stands in the configuration.",
     "RecipientView.kind": "Which way it is told.",
     "RecipientView.rules": "What it is told, and when.",
     "RecipientView.waiting": "How much waits to be told.",

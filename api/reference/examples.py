@@ -67,6 +67,7 @@ _RECIPIENT = RecipientView(
     created_at=AT - 24 * HOUR,
     seen_at=AT,
     success_at=AT,
+    by="device:Ada's phone",
 )
 _NOTICE = NoticeView(
     recipient="r_2f1c",

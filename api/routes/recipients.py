@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from flask import Blueprint, Response
+from flask import Blueprint, Response, g
 from msgspec import Meta, Struct
 
 from api.auth.guard import need_for, public
 from api.context import api
 from api.http import requests
 from api.http.problems import json_response
+from shared.access.tokens import allows
 from shared.bus.notifications import Rules
 from shared.bus.service_requests import (
     AddRecipient,
@@ -77,9 +78,12 @@ def add_recipient() -> Response:
 
 @routes.patch("/api/recipients/<id>")
 def change_recipient(id: str) -> Response:
-    """Give it another name, or other rules."""
+    """Give it another name, or other rules.
+
+    A recipient is changed, tested and removed by whoever has registered it, and with the scope `admin`.
+    """
     change = requests.action(RecipientChange, key=False)
-    order = UpdateRecipient(recipient_id=id, name=change.name, rules=change.rules)
+    order = UpdateRecipient(recipient_id=id, name=change.name, rules=change.rules, own=_own())
     return json_response({"success": True, "recipient": api().call("recipient.update", order)})
 
 
@@ -87,7 +91,7 @@ def change_recipient(id: str) -> Response:
 def remove_recipient(id: str) -> Response:
     """Forget it: it is not told any more."""
     requests.action(Nothing, key=False)
-    api().call("recipient.remove", RecipientRef(recipient_id=id))
+    api().call("recipient.remove", RecipientRef(recipient_id=id, own=_own()))
     return json_response({"success": True})
 
 
@@ -95,7 +99,7 @@ def remove_recipient(id: str) -> Response:
 def test_recipient(id: str) -> Response:
     """Send it a test, and tell what became of it, hop by hop."""
     requests.action(Nothing, key=False)
-    result: dict[str, Any] = api().hold("recipient.test", RecipientRef(recipient_id=id), TEST_SECONDS)
+    result: dict[str, Any] = api().hold("recipient.test", RecipientRef(recipient_id=id, own=_own()), TEST_SECONDS)
     return json_response({"success": True, **result})
 
 
@@ -106,7 +110,7 @@ def set_presence(id: str) -> Response:
     Every minute while a window of it is in the foreground, and once when it is no more; it is believed for 75 seconds.
     """
     change = requests.action(PresenceChange, key=False)
-    order = SetPresence(recipient_id=id, present=change.present)
+    order = SetPresence(recipient_id=id, present=change.present, own=_own())
     return json_response({"success": True, "recipient": api().call("recipient.presence", order)})
 
 
@@ -114,7 +118,7 @@ def set_presence(id: str) -> Response:
 def add_receipt(id: str) -> Response:
     """Say that a notification was received, or shown."""
     step = requests.action(ReceiptStep, key=False)
-    api().call("notification.receipt", NoticeReceipt(recipient_id=id, key=step.key, step=step.step))
+    api().call("notification.receipt", NoticeReceipt(recipient_id=id, key=step.key, step=step.step, own=_own()))
     return json_response({"success": True})
 
 
@@ -144,3 +148,8 @@ def use_link(token: str) -> Response:
     """
     order = UseLink(token=token)
     return json_response({"success": True, **api().call("notification.link", order, timeout=LINK_SECONDS)})
+
+
+def _own() -> bool:
+    """Whether only what the caller has registered itself is meant: everybody but an administrator."""
+    return not allows(g.identity.scope, "admin")

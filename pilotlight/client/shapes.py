@@ -606,6 +606,7 @@ class RecipientView(TypedDict):
     error: NotRequired[str | None]
     present: NotRequired[bool]
     waiting: NotRequired[int]
+    by: NotRequired[str | None]
 
 
 class RecordingStatus(TypedDict):

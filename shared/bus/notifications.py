@@ -69,6 +69,7 @@ class RecipientView(Wire, frozen=True):
     error: str | None = None
     present: bool = False
     waiting: int = 0
+    by: str | None = None
 
 
 class NoticeView(Wire, frozen=True):

@@ -110,12 +110,15 @@ class UpdateRecipient(Wire, frozen=True, forbid_unknown_fields=True):
     recipient_id: str
     name: str | None = None
     rules: Rules | None = None
+    own: bool = False
 
 
 class RecipientRef(Wire, frozen=True, forbid_unknown_fields=True):
-    """`recipient.test` -> TestResult: one notification, past all rules. `recipient.remove` -> {}."""
+    """`recipient.test` -> TestResult: one notification, past all rules. `recipient.remove` -> {}. `own`, here and where it stands
+    beside: only when whoever asks has registered it, as for everybody below the scope `admin`."""
 
     recipient_id: str
+    own: bool = False
 
 
 class SetPresence(Wire, frozen=True, forbid_unknown_fields=True):
@@ -123,6 +126,7 @@ class SetPresence(Wire, frozen=True, forbid_unknown_fields=True):
 
     recipient_id: str
     present: bool
+    own: bool = False
 
 
 class ListNotices(Wire, frozen=True, forbid_unknown_fields=True):
@@ -138,6 +142,7 @@ class NoticeReceipt(Wire, frozen=True, forbid_unknown_fields=True):
     recipient_id: str
     key: str
     step: Literal["received", "shown"]
+    own: bool = False
 
 
 class UseLink(Wire, frozen=True, forbid_unknown_fields=True):

@@ -21,6 +21,12 @@ LOCAL = frozenset(name for name, operation in OPERATIONS.items() if operation.sc
 """For our own API, which says who it is that asks: nobody else may."""
 
 
+OF_RECIPIENTS = frozenset(
+    {"recipient.update", "recipient.remove", "recipient.test", "recipient.presence", "notification.receipt"}
+)
+"""What only the owner of a recipient does to it, or an administrator."""
+
+
 def permit(request: Request, client: BusClientKey) -> Request:
     """The request as this client may make it. Raise Forbidden."""
     if request.op in LOCAL:
@@ -30,6 +36,8 @@ def permit(request: Request, client: BusClientKey) -> Request:
     require(client.scope, scope, what, "pilotlight bus-keys add")
     if request.op == "search" and not allows(client.scope, "admin"):
         return _with(request, everywhere=False)
+    if request.op in OF_RECIPIENTS and not allows(client.scope, "admin"):
+        return _with(request, own=True)
     if request.op == "message.send" and not allows(client.scope, "answer"):
         return _with(request, confined=True)
     return request

@@ -20,12 +20,14 @@ CONFIGURED = "c_"
 
 
 class Recipient(Wire, frozen=True):
-    """One registration. `target` has what its channel needs, secrets too: it never leaves the supervisor."""
+    """One registration. `target` has what its channel needs, secrets too: it never leaves the supervisor. `by` has registered it
+    last, and with that is its owner; nobody, for one of the configuration."""
 
     id: str
     kind: ChannelKind
     name: str
     target: dict[str, Any]
+    by: str = ""
     rules: Rules = field(default_factory=Rules)
     created_at: int = 0
     seen_at: int = 0

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from shared.bus.notifications import FOREVER, ChannelKind, RecipientView, Rules
 from shared.config import NotifyConfig
-from shared.errors import Busy, Conflict, InvalidRequest, NotFound
+from shared.errors import Busy, Conflict, Forbidden, InvalidRequest, NotFound
 from supervisor.notifications.recipient import CONFIGURED, Recipient, zone_of
 from supervisor.store.store import Store, now_ms
 
@@ -57,8 +57,21 @@ class Recipients:
         """One, if it is still there."""
         return self._by_id.get(identity)
 
-    def register(self, kind: ChannelKind, name: str, target: dict[str, Any], rules: Rules | None) -> Recipient:
-        """A new one, or the one that is registered with this address already. Raise InvalidRequest, Busy."""
+    def owned(self, identity: str, actor: str) -> Recipient:
+        """One that is this actor's, or nobody's. Raise NotFound, Forbidden."""
+        recipient = self.get(identity)
+        if recipient.by not in ("", actor):
+            raise Forbidden(
+                f"{recipient.name} is not yours: whoever has registered it, or the scope `admin`, may do this.",
+                code="not_your_recipient",
+            )
+        return recipient
+
+    def register(
+        self, kind: ChannelKind, name: str, target: dict[str, Any], rules: Rules | None, by: str = ""
+    ) -> Recipient:
+        """A new one, or the one that is registered with this address already: whoever knows it is its owner. Raise
+        InvalidRequest, Busy."""
         if not name.strip() or len(name) > MAX_NAME:
             raise InvalidRequest(f"`name` must have 1 to {MAX_NAME} characters.", code="invalid_name")
         check_rules(rules or Rules())
@@ -68,7 +81,9 @@ class Recipients:
             raise Busy(f"There are {MAX_DEVICES} recipients already: remove one.", code="too_many_recipients")
         now = now_ms()
         recipient = known or Recipient(id=identity, kind=kind, name=name, target=target, created_at=now)
-        recipient = replace(recipient, name=name, target=target, rules=rules or recipient.rules, seen_at=now)
+        recipient = replace(
+            recipient, name=name, target=target, rules=rules or recipient.rules, seen_at=now, by=by or recipient.by
+        )
         self.save(recipient)
         return recipient
 
@@ -144,6 +159,7 @@ def view_of(recipient: Recipient, present: bool, waiting: int, now: int) -> Reci
         error=recipient.error,
         present=present,
         waiting=waiting,
+        by=recipient.by or None,
     )
 
 

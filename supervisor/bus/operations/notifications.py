@@ -22,6 +22,12 @@ from supervisor.notifications.service import Notifications
 
 MAX_NOTICES = 1000
 MAX_TARGET_BYTES = 8192
+_OfRecipient = (
+    service_requests.UpdateRecipient
+    | service_requests.RecipientRef
+    | service_requests.SetPresence
+    | service_requests.NoticeReceipt
+)
 _SILENT = Rules(kinds=[])
 """A recipient that gets replies to its own messages, and nothing else."""
 
@@ -54,7 +60,7 @@ class NotificationOps:
     async def _list(self, _: Any, __: Request) -> Any:
         return {"recipients": self._service.views()}
 
-    async def _add(self, arguments: service_requests.AddRecipient, _: Request) -> Any:
+    async def _add(self, arguments: service_requests.AddRecipient, request: Request) -> Any:
         if len(msgspec.json.encode(arguments.target)) > MAX_TARGET_BYTES:
             raise InvalidRequest("`target` is too long.", code="invalid_target")
         if any(str(value).startswith("file:") for value in arguments.target.values()):
@@ -68,26 +74,36 @@ class NotificationOps:
             raise InvalidRequest(str(error), code="destination_refused") from None
         except TimeoutError:
             raise _no_answer() from None
-        recipient = self._service.recipients.register(arguments.kind, arguments.name, arguments.target, arguments.rules)
+        recipient = self._service.recipients.register(
+            arguments.kind, arguments.name, arguments.target, arguments.rules, request.actor
+        )
         self._service.changed(recipient)
         return self._service.recipient_view(recipient)
 
-    async def _update(self, arguments: service_requests.UpdateRecipient, _: Request) -> Any:
+    async def _update(self, arguments: service_requests.UpdateRecipient, request: Request) -> Any:
+        self._check_owner(arguments, request)
         recipient = self._service.recipients.change(arguments.recipient_id, arguments.name, arguments.rules)
         self._service.changed(recipient)
         return self._service.recipient_view(recipient)
 
-    async def _remove(self, arguments: service_requests.RecipientRef, _: Request) -> Any:
+    async def _remove(self, arguments: service_requests.RecipientRef, request: Request) -> Any:
+        self._check_owner(arguments, request)
         self._service.removed(self._service.recipients.remove(arguments.recipient_id))
         return {}
 
-    async def _test(self, arguments: service_requests.RecipientRef, _: Request) -> Any:
+    async def _test(self, arguments: service_requests.RecipientRef, request: Request) -> Any:
+        self._check_owner(arguments, request)
         return await self._service.test(self._service.recipients.get(arguments.recipient_id))
 
-    async def _presence(self, arguments: service_requests.SetPresence, _: Request) -> Any:
+    async def _presence(self, arguments: service_requests.SetPresence, request: Request) -> Any:
+        self._check_owner(arguments, request)
         recipient = self._service.recipients.seen(arguments.recipient_id)
         self._service.present(recipient, arguments.present)
         return self._service.recipient_view(recipient)
+
+    def _check_owner(self, arguments: _OfRecipient, request: Request) -> None:
+        if arguments.own:
+            self._service.recipients.owned(arguments.recipient_id, request.actor)
 
     # -- what was told ---------------------------------------------------------------------------------------------
 
@@ -104,7 +120,8 @@ class NotificationOps:
             raise InvalidRequest(f"`limit` must be between 1 and {MAX_NOTICES}.", code="invalid_limit")
         return {"notices": self._service.log(arguments.limit, arguments.recipient_id)}
 
-    async def _receipt(self, arguments: service_requests.NoticeReceipt, _: Request) -> Any:
+    async def _receipt(self, arguments: service_requests.NoticeReceipt, request: Request) -> Any:
+        self._check_owner(arguments, request)
         recipient = self._service.recipients.get(arguments.recipient_id)
         if self._service.received(recipient, arguments.key, arguments.step) is None:
             raise NotFound("This recipient was sent no such notification.", code="notice_not_found")

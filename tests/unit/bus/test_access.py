@@ -9,10 +9,10 @@ import pytest
 from shared.access.bus_keys import BusClientKey
 from shared.access.tokens import SCOPES, Scope, powerful
 from shared.bus.messages import VERSION, Request
+from shared.bus.operations import OPERATIONS, with_effect
 from shared.bus.operations import needed as needed_for
-from shared.bus.operations import with_effect
 from shared.errors import Forbidden
-from supervisor.bus.access import permit
+from supervisor.bus.access import OF_RECIPIENTS, permit
 
 
 def request(op: str, **args: Any) -> Request:
@@ -64,6 +64,15 @@ def test_what_is_needed(op: str, args: dict[str, Any], scope: Scope) -> None:
             with pytest.raises(Forbidden) as refused:
                 permit(request(op, **args), owner(have))
             assert refused.value.data == {"needed": scope, "scope": have}
+
+
+def test_below_admin_a_recipient_is_for_whoever_has_registered_it() -> None:
+    for op in OF_RECIPIENTS:
+        args = {"recipientId": "d", "own": False}
+        assert permit(request(op, **args), owner("answer")).args["own"] is True
+        assert permit(request(op, **args), owner("admin")).args["own"] is False
+    mine = {op for op, kind in OPERATIONS.items() if "own" in kind.arguments.__struct_fields__}
+    assert mine == OF_RECIPIENTS
 
 
 def test_nothing_is_much_where_a_session_is_changed() -> None:

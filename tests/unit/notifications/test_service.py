@@ -15,9 +15,12 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from shared.bus.messages import Request
 from shared.bus.notifications import Rules
+from shared.bus.service_requests import AddRecipient, NoticeReceipt, RecipientRef, SetPresence, UpdateRecipient
 from shared.config import ApnsConfig, NotifyChannel, NotifyConfig
-from shared.errors import Conflict, NotFound
+from shared.errors import Conflict, Forbidden, NotFound
+from supervisor.bus.operations.notifications import NotificationOps
 from supervisor.notifications import outbox as outbox_module
 from supervisor.notifications import rules as rules_module
 from supervisor.notifications.channels.contract import Barred
@@ -360,3 +363,36 @@ def test_secrets_are_in_files_that_are_ours_alone(tmp_path: Path) -> None:
     file.chmod(0o644)
     with pytest.raises(Barred, match="chmod 600"):
         reveal(f"file:{file}")
+
+
+async def test_a_recipient_is_changed_silenced_and_removed_by_whoever_registered_it(bench: Bench) -> None:
+    anything: Any = None
+    async with bench.running() as service:
+        handlers = {op: handler for op, _, handler in NotificationOps(service, lambda: bench.config, anything).rows()}
+
+        async def ask(op: str, actor: str, arguments: Any) -> Any:
+            return await handlers[op](arguments, Request(v=1, id="r", op=op, actor=actor))
+
+        keys = {
+            "p256dh": encode(public_bytes(ec.generate_private_key(ec.SECP256R1()).public_key())),
+            "auth": encode(b"a" * 16),
+        }
+        target = {"endpoint": f"{bench.double.url}/p", "keys": keys}
+        register = AddRecipient(kind="webpush", name="phone", target=target)
+        phone = (await ask("recipient.add", "device:phone", register)).id
+        foreign: list[tuple[str, Any]] = [
+            ("recipient.update", UpdateRecipient(recipient_id=phone, rules=Rules(kinds=[]), own=True)),
+            ("recipient.presence", SetPresence(recipient_id=phone, present=True, own=True)),
+            ("recipient.test", RecipientRef(recipient_id=phone, own=True)),
+            ("notification.receipt", NoticeReceipt(recipient_id=phone, key="k", step="shown", own=True)),
+            ("recipient.remove", RecipientRef(recipient_id=phone, own=True)),
+        ]
+        for op, arguments in foreign:
+            with pytest.raises(Forbidden, match="phone is not yours"):
+                await ask(op, "device:laptop", arguments)
+        for op, arguments in foreign[:2]:
+            assert (await ask(op, "device:phone", arguments)).by == "device:phone"
+        again = await ask("recipient.add", "device:its new name", register)
+        assert (again.id, again.by) == (phone, "device:its new name"), "whoever knows the address has the device"
+        await ask("recipient.remove", "token:owner", RecipientRef(recipient_id=phone))
+        assert service.recipients.find(phone) is None

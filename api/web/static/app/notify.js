@@ -3,7 +3,7 @@
 import { html, useEffect, useState } from "../vendor/preact.js";
 import { del, get, patch, post } from "./api.js";
 import { look, obstacle, recipient, subscribe, unsubscribe } from "./push.js";
-import { attempt, may, note } from "./store.js";
+import { attempt, may, me, note } from "./store.js";
 import { Btn, confirm, Icon, Item, Menu } from "./ui.js";
 import { age, clock } from "./words.js";
 
@@ -87,7 +87,7 @@ function One({ one, reload }) {
   return html`<div class="item told" key=${one.id}><span class="ic"><${Icon} icon=${ICONS[one.kind] || "bell"} /></span>
     <div class="grow"><b class="strong" dir="auto">${one.name}</b> <span class="muted small">${mine ? "this one" : one.place}${one.configured ? ", in the configuration" : ""}</span>
       <div class=${`small ${one.error ? "bad-text" : "muted"}`} dir="auto">${health(one)}</div><${Rules} one=${one} save=${save} />${result ? html`<${Hops} result=${result} id=${one.id} />` : null}</div>
-    <span class="end under">${may("chat") ? html`<${Btn} kind="tight" onClick=${test}>Test</${Btn}><${Menu} label=${`More: ${one.name}`}>${() => html`
+    <span class="end under">${may("admin") || (may("chat") && [null, undefined, `${me.value?.kind}:${me.value?.name}`].includes(one.by)) ? html`<${Btn} kind="tight" onClick=${test}>Test</${Btn}><${Menu} label=${`More: ${one.name}`}>${() => html`
       ${mutedUntil(one) ? html`<${Item} icon="bell" onClick=${() => mute(null)}>Tell again</${Item}>` : html`<${Item} icon="hibernated" onClick=${() => mute(Date.now() + HOUR)}>Mute for an hour</${Item}><${Item} icon="hibernated" onClick=${() => mute(FOREVER)}>Mute for good</${Item}>`}
       ${one.configured ? null : html`<hr /><${Item} icon="x" danger onClick=${remove}>Remove…</${Item}>`}`}</${Menu}>` : null}</span></div>`;
 }

@@ -16,15 +16,20 @@ export function setKeeps(on) {
 }
 
 let kept = 0;
+/** @param {Map<string, Session>} sessions */
 export function keepList(sessions) {
   if (Date.now() - kept < PAUSE_MS) return;
   kept = Date.now();
-  const slim = [...sessions.values()].map((one) => Object.fromEntries(SHOWN.map((name) => [name, one[name]])));
-  try {
-    localStorage.setItem(LIST, JSON.stringify({ at: Date.now(), sessions: slim }));
-  } catch {
-    // no room: then there is nothing to show without a connection
-  }
+  const keep = () => {
+    const slim = [...sessions.values()].map((one) => Object.fromEntries(SHOWN.map((name) => [name, one[name]])));
+    try {
+      if (!signedOut.value) localStorage.setItem(LIST, JSON.stringify({ at: kept, sessions: slim }));
+    } catch {
+      // no room: then there is nothing to show without a connection
+    }
+  };
+  if (self.requestIdleCallback) requestIdleCallback(keep, { timeout: 2000 });
+  else setTimeout(keep, 0);
 }
 
 // { at, sessions } as they were last known, or null.

@@ -9,10 +9,11 @@ import { age, bytes, COMMAND_KEY, GIGABYTE, many, minute, shortPath, stateOf, ti
 
 const DAY = 86400000;
 const QUIET_MS = 5000;
-const MOST_ROWS = 60;
+const MOST_ROWS = 40;
 const LATER_MS = 800;
-const AT_ONCE = 8; // rows that are put in place in one go: more of them would hold up whatever a person does meanwhile
-const FIRST_ROWS = 20;
+const AT_ONCE = 3; // rows that are put in place in one go: more of them would hold up whatever a person does meanwhile
+const FIRST_ROWS = 4;
+const MORE_ROWS = 8;
 const filter = signal("all");
 const words = signal("");
 const sort = signal(localStorage.getItem("sort") || "activity");
@@ -90,7 +91,7 @@ function useOrder(root) {
       if (order.value.join() !== sorted().join()) next = later(look);
     };
     const grow = () => {
-      drawnRows.value += FIRST_ROWS;
+      drawnRows.value += MORE_ROWS;
       if (drawnRows.value < MOST_ROWS) next = later(grow);
     };
     order.value = sorted();
@@ -233,7 +234,8 @@ function List() {
   const root = useRef(null);
   useOrder(root);
   const all = sessions.value;
-  const fresh = [...all.keys()].filter((id) => !order.value.includes(id));
+  const listedAlready = new Set(order.value);
+  const fresh = [...all.keys()].filter((id) => !listedAlready.has(id));
   const text = words.value.trim().toLowerCase();
   const rows = order.value.map((id) => all.get(id)).filter(Boolean)
     .filter((one) => inFilter(one, filter.value))
