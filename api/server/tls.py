@@ -19,6 +19,7 @@ from collections.abc import Callable
 from typing import Any
 
 from api.server.connection import HEAD_SECONDS, SEND_SECONDS
+from api.server.instance import BACKLOG
 from shared.certificate import Certificate, configured
 from shared.config import ApiConfig
 from shared.errors import PilotlightError
@@ -58,7 +59,11 @@ class TlsFront(threading.Thread):
             self._loop.call_soon_threadsafe(self._stopping.set)
 
     async def _serve(self) -> None:
-        limits: dict[str, Any] = {"ssl_handshake_timeout": HEAD_SECONDS, "ssl_shutdown_timeout": SEND_SECONDS}
+        limits: dict[str, Any] = {
+            "backlog": BACKLOG,
+            "ssl_handshake_timeout": HEAD_SECONDS,
+            "ssl_shutdown_timeout": SEND_SECONDS,
+        }
         server = await asyncio.start_server(self._connected, sock=self._listener, ssl=self._context, **limits)
         renewal = asyncio.create_task(self._renew())
         await self._stopping.wait()
