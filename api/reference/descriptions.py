@@ -295,6 +295,8 @@ OF: Mapping[str, str] = {
     "HealthCheck.name": "What is looked at.",
     "HistoryEntry.at": "When it was said, in milliseconds since the epoch; null when the transcript does not say.",
     "HistoryEntry.id": "Claude's own id of the entry.",
+    "ForkRequest.before": "The id of a message of a person in its history; what was said before it is copied.",
+    "CreateSessionRequest.forkBefore": "With `fork`: the id of a message of a person; what was said before it is copied.",
     "HistoryEntry.messageId": "The id of our message that it is; null for what came otherwise.",
     "HistoryEntry.source": "`api` for a message of ours, `terminal` for what a person typed, `claude` for Claude.",
     "HistoryEntry.text": "What was said.",

@@ -84,9 +84,10 @@ class CommandRequest(Struct, rename="camel", frozen=True, kw_only=True, forbid_u
 
 
 class ForkRequest(Struct, rename="camel", frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The name of the new session, for people."""
+    """The name of the new session, for people; `before`: the id of a message of a person, in the history."""
 
     title: str | None = None
+    before: Annotated[str, Meta(min_length=1, max_length=100)] | None = None
 
 
 class QueuePosition(Struct, rename="camel", frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -209,10 +210,13 @@ def command(id: str) -> Response:
 
 @routes.post("/api/sessions/<id>/fork")
 def fork(id: str) -> Response:
-    """Open a session that goes on from where this one is; this one stays as it is."""
+    """Open a session that goes on from where this one is; this one stays as it is.
+
+    With `before` it goes on from where this one was before that message: to ask it in another way.
+    """
     session = requests.session_id(id)
     body = requests.action(ForkRequest, key=False)
-    order = ForkSession(session_id=session, title=body.title, key=g.request_id)
+    order = ForkSession(session_id=session, title=body.title, before=body.before, key=g.request_id)
     view = api().hold("session.fork", order, START_SECONDS)
     response = json_response({"success": True, "session": view}, 201)
     response.headers["Location"] = f"{request.script_root}/api/sessions/{view['id']}"

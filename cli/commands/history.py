@@ -180,11 +180,12 @@ def usage(app: App, by: str, session_id: str | None, as_json: bool) -> None:
 @click.command()
 @session_argument
 @click.option("--title", help="A name for people.")
+@click.option("--before", metavar="ENTRY", help="As it was before this message of yours (its id in `history --json`).")
 @json_option
 @pass_app
-def fork(app: App, session_id: str, title: str | None, as_json: bool) -> None:
+def fork(app: App, session_id: str, title: str | None, before: str | None, as_json: bool) -> None:
     """Open a new session that goes on from where the session ID is, and print its id."""
-    order = ForkSession(session_id=app.session(session_id).id, title=title)
+    order = ForkSession(session_id=app.session(session_id).id, title=title, before=before)
     view = app.ask(SessionView, "session.fork", order, timeout=START_SECONDS)
     if as_json:
         emit(view)

@@ -29,6 +29,7 @@ class CreateSession(Wire, frozen=True, forbid_unknown_fields=True):
     delivery: Delivery | None = None
     resume: str | None = None
     fork: bool = False
+    fork_before: str | None = None
     asleep: bool = False
     """With `resume`: without a process, until the first message."""
 
@@ -62,10 +63,12 @@ class StopSession(Wire, frozen=True, forbid_unknown_fields=True):
 
 
 class ForkSession(Wire, frozen=True, forbid_unknown_fields=True):
-    """`session.fork` -> SessionView of a new session that goes on from where this one is; this one stays as it is."""
+    """`session.fork` -> SessionView of a new session that goes on from where this one is, or was before the person's message that
+    `before` names by its id in the history; this one stays as it is."""
 
     session_id: str
     title: str | None = None
+    before: str | None = None
     key: str | None = None
 
 

@@ -11,14 +11,17 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import msgspec
+
 from shared.foreign_file import open_foreign
 
 TEMPORARY = ".pilotlight-fork"
 """How a copy ends that is not whole yet: Claude takes it for no transcript."""
 
 
-def copy(source: Path, target: Path, conversation: str, fork: str) -> None:
-    """Copy the transcript of `conversation`, up to its last whole line, to that of `fork`. Raise OSError."""
+def copy(source: Path, target: Path, conversation: str, fork: str, before: str | None = None) -> None:
+    """Copy the transcript of `conversation` to that of `fork`, up to its last whole line, or to the person's message `before`.
+    Raise OSError, and LookupError when that message is not in it."""
     names = [b'"sessionId":"%b"', b'"sessionId": "%b"']
     renamed = [(name % conversation.encode(), name % fork.encode()) for name in names]
     unfinished = target.with_suffix(TEMPORARY)
@@ -26,15 +29,30 @@ def copy(source: Path, target: Path, conversation: str, fork: str) -> None:
     try:
         with open_foreign(source) as lines, open(unfinished, "xb", opener=_private) as copied:
             for line in lines:
+                if before is not None and _is_prompt(line, before):
+                    before = None
+                    break
                 if line.endswith(b"\n"):
                     for old, new in renamed:
                         line = line.replace(old, new)
                     copied.write(line)
+            if before is not None:
+                raise LookupError(before)
             copied.flush()
             os.fsync(copied.fileno())
         unfinished.rename(target)
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def _is_prompt(line: bytes, identity: str) -> bool:
+    if identity.encode() not in line:
+        return False
+    try:
+        told = msgspec.json.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return False
+    return isinstance(told, dict) and (told.get("type"), told.get("uuid")) == ("user", identity)
 
 
 def _private(path: str, flags: int) -> int:

@@ -71,7 +71,15 @@ def fork(services: Services, request: CreateSession) -> Fork | None:
     try:
         if not holds_conversation(source):
             raise Conflict("Nothing was said in this conversation yet: open a new session.", code="nothing_to_fork")
-        copy(source, target, request.resume, identity)
+        copy(source, target, request.resume, identity, request.fork_before)
+        if request.fork_before is not None and not holds_conversation(target):
+            target.unlink()
+            raise Conflict("Nothing was said before this message: open a new session.", code="nothing_to_fork")
+    except LookupError:
+        raise NotFound(
+            "There is no message of a person with this id in the present conversation of this session.",
+            code="entry_not_found",
+        ) from None
     except OSError as error:
         raise StorageFailed(f"The conversation cannot be copied: {error}.") from error
     return Fork(identity, target)

@@ -247,5 +247,19 @@ def test_a_fork_goes_its_own_way(house: House) -> None:
     assert len(ids) == 2
     house.call("session.hibernate", {"sessionId": fork})
     assert house.ask("What word did I ask you to remember?", fork)[0] == "SLOE"
+    entries = house.call("history", {"sessionId": fork, "limit": 50})["entries"]
+    sloe = next(entry["id"] for entry in entries if entry["text"] == "Remember the word SLOE")
+    other = house.call("session.fork", {"sessionId": fork, "before": sloe})["id"]
+    assert (
+        said(house, other)
+        == said(house, fork)[: [text for _, text in said(house, fork)].index("Remember the word SLOE")]
+    )
+    assert house.ask("What word did I ask you to remember?", other)[0] == "MEDLAR", (
+        "what was said since is not known there"
+    )
+    with pytest.raises(NotFound, match="no message of a person"):
+        house.call("session.fork", {"sessionId": fork, "before": entries[-1]["id"]})
+    with pytest.raises(Conflict, match="Nothing was said before"):
+        house.call("session.fork", {"sessionId": fork, "before": entries[0]["id"]})
     replies = whole(house, "usage", by="day")["rows"][0]["replies"]
     assert replies == len([turn for turn in house.model.turns() if turn.attempt == 1])

@@ -180,6 +180,7 @@ class HistoryOps:
             title=arguments.title,
             resume=record.conversation_id,
             fork=True,
+            fork_before=arguments.before,
             model=launch.model,
             permission_mode=launch.permission_mode,
             effort=launch.effort,
@@ -187,8 +188,9 @@ class HistoryOps:
             mcp_config=launch.mcp_config,
             append_system_prompt=launch.append_system_prompt,
         )
+        asked = arguments.title if arguments.before is None else [arguments.title, arguments.before]
         view = await self._open_session(
-            wanted, RequestKey("session.fork", session.id, arguments.key, digest(arguments.title)), request
+            wanted, RequestKey("session.fork", session.id, arguments.key, digest(asked)), request
         )
         chat_mode.inherit(self._find(view.id).session, record.intent)
         return view

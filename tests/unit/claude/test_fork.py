@@ -24,6 +24,25 @@ def test_the_copy_has_the_other_id_and_ends_with_a_whole_line(tmp_path: Path) ->
     assert [path.name for path in target.parent.iterdir()] == [target.name]
 
 
+def test_a_copy_ends_before_the_message_that_is_named(tmp_path: Path) -> None:
+    lines = [
+        {"type": "user", "uuid": "u1", "sessionId": OLD, "message": {"content": "about u2"}},
+        {"type": "assistant", "uuid": "a1", "parentUuid": "u1", "sessionId": OLD},
+        {"type": "file-history-snapshot", "messageId": "u2"},
+        {"type": "user", "uuid": "u2", "parentUuid": "a1", "sessionId": OLD},
+        {"type": "assistant", "uuid": "a2", "parentUuid": "u2", "sessionId": OLD},
+    ]
+    source, target = tmp_path / f"{OLD}.jsonl", tmp_path / f"{NEW}.jsonl"
+    source.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    copy(source, target, OLD, NEW, before="u2")
+    assert [json.loads(line).get("uuid") for line in target.read_text().splitlines()] == ["u1", "a1", None]
+    target.unlink()
+    for nothing in ("a2", "u3", '"u'):
+        with pytest.raises(LookupError):
+            copy(source, target, OLD, NEW, before=nothing)
+    assert list(tmp_path.iterdir()) == [source]
+
+
 def test_what_cannot_be_copied_leaves_nothing(tmp_path: Path) -> None:
     target = tmp_path / f"{NEW}.jsonl"
     with pytest.raises(OSError, match="No such file"):
