@@ -35,7 +35,7 @@ def list_tokens() -> Response:
 
 
 @routes.post("/api/tokens")
-def add() -> Response:
+def add_token() -> Response:
     """Make a token. It stands in this answer, and nobody will ever see it again."""
     asked = requests.action(NewTokenRequest, key=False)
     secret = _named().add(asked.name, asked.scope)
@@ -43,14 +43,14 @@ def add() -> Response:
 
 
 @routes.post("/api/tokens/<id>/rotate")
-def rotate(id: str) -> Response:
+def rotate_token(id: str) -> Response:
     """Put another token in the place of this one, which counts no more; it stands in this answer only."""
     requests.action(Nothing, key=False)
     return _made(id, _named().rotate(id), "token_rotated", 200)
 
 
 @routes.delete("/api/tokens/<id>")
-def revoke(id: str) -> Response:
+def revoke_token(id: str) -> Response:
     """Forget a token: it counts no more, and the devices that came in with it go with it."""
     requests.action(Nothing, key=False)
     record = _record(id)
