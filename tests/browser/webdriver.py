@@ -53,7 +53,7 @@ class Marionette:
         self._file = self._socket.makefile("rb")
         self._count = 0
         self._receive()
-        self.command("NewSession", {"capabilities": {"alwaysMatch": CAPABILITIES}})
+        self.command("NewSession", CAPABILITIES)
 
     def command(self, name: str, parameters: dict[str, Any]) -> Any:
         self._count += 1
@@ -152,7 +152,7 @@ def _firefox(program: str, folder: Path, stack: ExitStack) -> Wire:
 
 def _webkit(program: str, folder: Path, stack: ExitStack) -> Wire:
     reading, writing = os.pipe()
-    try:
+    with os.fdopen(reading) as told:
         display = [
             smoke_browsers.DISPLAY,
             "-displayfd",
@@ -163,11 +163,11 @@ def _webkit(program: str, folder: Path, stack: ExitStack) -> Wire:
             "-nolisten",
             "tcp",
         ]
-        _start(stack, folder, display, {}, pass_fds=(writing,))
-        number = os.read(reading, 20).decode().strip()
-    finally:
-        os.close(reading)
-        os.close(writing)
+        try:
+            _start(stack, folder, display, {}, pass_fds=(writing,))
+        finally:
+            os.close(writing)
+        number = told.readline().strip()  # the whole line: it ends when it cannot write that
     quiet = {
         "DISPLAY": f":{number}",
         "NO_AT_BRIDGE": "1",
