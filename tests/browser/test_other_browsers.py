@@ -48,10 +48,10 @@ def _address(house: House) -> str:
 def test_the_dashboard_works_there(name: str, secure: tuple[House, str], tmp_path: Path) -> None:
     house, url = secure
     assert url.startswith("https://localhost:")
-    _, session = house.ask("Hello", title=f"On {name}")
+    reply, session = house.ask("Hello", title=f"On {name}")
     with browser(name, tmp_path / name) as page:
         sign_in(page, house, url)
-        talk(page, session)
+        talk(page, session, reply)
         decide(page, house, session)
         take_the_keyboard(page, house, url, session)
 
@@ -65,9 +65,9 @@ def sign_in(page: Driver, house: House, url: str) -> None:
     page.sees("Live", ".nav")
 
 
-def talk(page: Driver, session: str) -> None:
+def talk(page: Driver, session: str, reply: str) -> None:
     page.run("location.hash = `/session/${arguments[0]}`", session)
-    page.sees("You said: Hello", "[role=log]")
+    page.sees(reply, "[role=log]")
     page.write("Message to Claude", "From a browser that is no Chromium")
     page.click("Send this message")
     page.sees(REPLY, "[role=log]")
