@@ -48,7 +48,7 @@ def _address(house: House) -> str:
 def test_the_dashboard_works_there(name: str, secure: tuple[House, str], tmp_path: Path) -> None:
     house, url = secure
     assert url.startswith("https://localhost:")
-    reply, session = house.ask("Hello", title=f"On {name}")
+    reply, session = house.ask("First words", title=f"On {name}")
     with browser(name, tmp_path / name) as page:
         sign_in(page, house, url)
         talk(page, session, reply)
