@@ -13,6 +13,7 @@ from pathlib import Path
 
 from shared.config import ApiConfig
 from shared.errors import InvalidRequest
+from shared.foreign_file import read_foreign
 
 MOST_BYTES = 1_000_000
 
@@ -90,13 +91,9 @@ def _content(path: Path, name: str) -> bytes:
     if not path.is_absolute():
         raise _unfit(f"api.{name} must be an absolute path, or begin with ~; it is {str(path)!r}.")
     try:
-        with path.open("rb") as file:
-            raw = file.read(MOST_BYTES + 1)
+        return read_foreign(path, MOST_BYTES, follow=True)
     except OSError as error:
-        raise _unfit(f"api.{name}: {path} cannot be read: {error.strerror}.") from None
-    if len(raw) > MOST_BYTES:
-        raise _unfit(f"api.{name}: {path} is too large for what it should be.")
-    return raw
+        raise _unfit(f"api.{name}: {path} cannot be read: {error.strerror or error}.") from None
 
 
 def _why(error: Exception) -> str:

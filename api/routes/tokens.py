@@ -6,9 +6,10 @@ The default token is not among them: whoever has the machine has it (`pilotlight
 from __future__ import annotations
 
 import logging
+from typing import Annotated
 
 from flask import Blueprint, Response, g
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from api.context import api
 from api.http import requests
@@ -24,7 +25,7 @@ _log = logging.getLogger("pilotlight.api")
 class NewTokenRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Its name, and what it may do."""
 
-    name: str
+    name: Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
     scope: Scope
 
 

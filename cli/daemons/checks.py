@@ -330,8 +330,8 @@ CHECKS: tuple[Callable[[App], list[Finding]], ...] = (
     running,
     told,
     notifications,
-    reach,
     certificate,
+    reach,
 )
 
 

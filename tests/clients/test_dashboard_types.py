@@ -1,7 +1,7 @@
 """The dashboard's own code against the types of our own API: checked by `tsc`, which nothing else of the dashboard needs.
 
 The types are made of the OpenAPI document (`openapi-typescript`), and what each call answers is found by its path
-(`api/web/types/calls.d.ts`). So a member that the API does not have is an error here, not an `undefined` on somebody's screen.
+(`dashboard/calls.d.ts`). So a member that the API does not have is an error here, not an `undefined` on somebody's screen.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from tests.api_caller import Caller
 from tests.api_double import FakeSupervisor
 from tests.clients.test_generated import SECONDS, environment, run
 
-TYPES = STATIC.parent / "types"
+TYPES = Path(__file__).parent / "dashboard"
 
 WRONG = """
 import {{ get }} from "./api.js";

@@ -101,7 +101,7 @@ SHARED = {
     "node": "errors foreign_file",
     "asciicast": "foreign_file",
     "database": "foreign_file",
-    "certificate": "config errors",
+    "certificate": "config errors foreign_file",
 }
 ROOMS = {"supervisor": SUPERVISOR, "api": API, "cli": CLI, "shared": SHARED}
 OWNERS = {

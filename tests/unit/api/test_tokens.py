@@ -341,7 +341,7 @@ def test_tokens_are_made_rotated_and_revoked_over_http_and_told_once(ask: Caller
         )
     assert ask("POST", "/api/tokens", {"name": "ci-bot", "scope": "read"}).json["code"] == "token_exists"
     assert ask("POST", "/api/tokens", {"name": "default", "scope": "read"}).json["code"] == "token_exists"
-    assert ask("POST", "/api/tokens", {"name": "a/b", "scope": "read"}).json["code"] == "invalid_name"
+    assert ask("POST", "/api/tokens", {"name": "a/b", "scope": "read"}).status_code == 400
 
     listed = ask("GET", "/api/tokens")
     assert [(one["name"], one["scope"], one["rotatedAt"]) for one in listed.json["tokens"]] == [
