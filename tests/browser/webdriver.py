@@ -32,8 +32,8 @@ CAPABILITIES = {"acceptInsecureCerts": True}
 NAMED = """
 const [kinds, name] = arguments;
 const called = (one) => (one.getAttribute("aria-label") || one.labels?.[0]?.textContent || one.textContent || "").trim();
-const shown = (one) => one.checkVisibility ? one.checkVisibility() : one.offsetParent !== null;
-return [...document.querySelectorAll(kinds)].find((one) => called(one).startsWith(name) && shown(one)) || null;
+const usable = (one) => one.checkVisibility() && one.getAttribute("aria-disabled") !== "true";
+return [...document.querySelectorAll(kinds)].find((one) => called(one).startsWith(name) && usable(one)) || null;
 """
 
 
