@@ -52,7 +52,7 @@ def test_the_dashboard_works_there(name: str, secure: tuple[House, str], tmp_pat
     with browser(name, tmp_path / name) as page:
         sign_in(page, house, url)
         talk(page, session, reply)
-        decide(page, house, session)
+        decide(page, house, session, f"decided-on-{name}")
         take_the_keyboard(page, house, url, session)
 
 
@@ -75,13 +75,13 @@ def talk(page: Driver, session: str, reply: str) -> None:
     assert page.run("return document.querySelector('[role=log]').innerText.split(arguments[0]).length", REPLY) == 2
 
 
-def decide(page: Driver, house: House, session: str) -> None:
-    house.send('[[tool Bash {"command": "touch decided"}]]', session, wait=0)
+def decide(page: Driver, house: House, session: str, file: str) -> None:
+    house.send(f'[[tool Bash {{"command": "touch {file}"}}]]', session, wait=0)
     page.run("location.hash = '/attention'")
-    page.sees("touch decided", ".ask")
+    page.sees(f"touch {file}", ".ask")
     page.click("Allow once")
     house.until_state(session, "idle")
-    assert (house.project / "decided").exists()
+    assert (house.project / file).exists()
     page.sees("Nobody waits for you", "main")
 
 
