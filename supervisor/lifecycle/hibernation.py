@@ -29,7 +29,7 @@ def check_can_hibernate(session: Session, brief: bool = False, lose_scheduled: b
         "somebody is attached": session.attached > 0,
         "a draft is in its prompt box": session.screen_reading().kind == "draft",
         "what was typed is not drawn yet": _undrawn(session),
-        "its transcript does not exist yet": session.record.message_count > 0 and not has_transcript(session),
+        "its transcript does not exist yet": bool(session.record.heard) and not has_transcript(session),
     }
     planned = None if lose_scheduled else scheduled.hindrance(session.record, brief)
     if planned is not None:

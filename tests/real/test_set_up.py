@@ -62,15 +62,12 @@ def test_another_editor_in_place_of_ours_is_said_left_and_survived(make_house: M
     plain = f'#!/bin/sh\nexec {cli} "$@"\n'
     changed = f's#[^"]*pilotlight-editor#{theirs}#g'  # as managed settings, which win over everything, would have it
     each = f'for word; do [ ! -f "$word" ] || sed -i \'{changed}\' "$word"; done'
-    wrapper.write_text(plain)
+    wrapper.write_text(plain.replace("exec", f"{each}\nexec"))
     wrapper.chmod(0o700)
     house.config["claude"]["command"] = str(wrapper)
     house.start_supervisor()
-    _, session = house.ask("echo: one")
-    wrapper.write_text(plain.replace("exec", f"{each}\nexec"))
-    house.until_state(session, "idle")
-    house.call("session.hibernate", {"sessionId": session})
-    message = house.send("echo: two", session, wait=0)["message"]["id"]
+    sent = house.send("echo: one", wait=0)
+    session, message = sent["session"]["id"], sent["message"]["id"]
     view = until(lambda: (v := house.session(session))["health"] == "editor_taken" and v, "it is said")
     assert "my-editor" in view["held"]
     house.until_state(session, "idle")
@@ -80,5 +77,5 @@ def test_another_editor_in_place_of_ours_is_said_left_and_survived(make_house: M
     assert (told, house.message(message)["state"]) == ([{"editor": "my-editor"}], "queued")
     wrapper.write_text(plain)
     house.call("session.hibernate", {"sessionId": session})
-    assert house.message(message, wait=30)["reply"] == "two"
+    assert house.message(message, wait=30)["reply"] == "one"
     assert house.session(session)["health"] == "ok"

@@ -23,7 +23,7 @@ def typed(keyed_ago: float, drawn_ago: float) -> Session:
         in_background=False,
         attached=0,
         screen_reading=lambda: SimpleNamespace(kind="prompt"),
-        record=SimpleNamespace(message_count=0, scheduled=[]),
+        record=SimpleNamespace(heard=[], scheduled=[]),
         keyed_at=now - keyed_ago,
         terminal=SimpleNamespace(drawn_at=now - drawn_ago),
     )
