@@ -94,6 +94,7 @@ class House:
             "limits": {"cpu_percent": 100, "memory_free_percent": 0},
         }
         self.extra_env: dict[str, str] = {}
+        self.prefix: tuple[str, ...] = ()
         self.paths = paths.resolve({"PILOTLIGHT_HOME": str(self.home)})
         self._processes: list[subprocess.Popen[bytes]] = []
         self._family: set[process.ProcessId] = set()
@@ -120,7 +121,7 @@ class House:
         self.paths.config_file.write_bytes(msgspec.yaml.encode(self.config))
         with open(self.folder / f"{module}.err", "ab") as errors:
             child = subprocess.Popen(
-                [sys.executable, "-m", module],
+                [*self.prefix, sys.executable, "-m", module],
                 cwd=self.folder,
                 env=self.environment(),
                 stdin=subprocess.DEVNULL,

@@ -1,4 +1,5 @@
-"""Three whole nodes and two gateways on one host, each node behind a link that can be cut."""
+"""Three whole nodes and two gateways on one host: each node behind a port of its own that can be cut, or each of the five on a
+machine of its own as far as the network goes (tests/network.py)."""
 
 from __future__ import annotations
 
@@ -6,86 +7,43 @@ import http.client
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
-import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 
 from demo.server import DemoModel
 from shared import paths, process
 from shared.access.tokens import Keyring
+from tests.faults.pausing import Pauses
 from tests.harness import PATIENCE, ROOT, House, until
+from tests.network import Network, Relay
 
 NAMES = ("n1", "n2", "n3")
-
-
-class Link:
-    """A port of its own that leads to a node, wherever that is now, until it is cut."""
-
-    def __init__(self, house: House) -> None:
-        self._house = house
-        self._open: set[socket.socket] = set()
-        self._cut = False
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = int(self._listener.getsockname()[1])
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def cut(self) -> None:
-        """What is on its way is lost, and nobody gets through."""
-        self._cut = True
-        for sock in list(self._open):
-            with suppress(OSError):
-                sock.shutdown(socket.SHUT_RDWR)
-
-    def mend(self) -> None:
-        """It leads there again."""
-        self._cut = False
-
-    def _accept(self) -> None:
-        while True:
-            client, _ = self._listener.accept()
-            address = self._house.api_address()
-            try:
-                if self._cut or address is None:
-                    raise ConnectionRefusedError
-                node = socket.create_connection(address, 2)
-                node.settimeout(None)
-            except OSError:
-                client.close()
-                continue
-            self._open |= {client, node}
-            for one, other in ((client, node), (node, client)):
-                threading.Thread(target=self._carry, args=(one, other), daemon=True).start()
-
-    def _carry(self, one: socket.socket, other: socket.socket) -> None:
-        with suppress(OSError):
-            while data := one.recv(65536):
-                other.sendall(data)
-        for sock in (one, other):
-            with suppress(OSError):
-                sock.shutdown(socket.SHUT_RDWR)
-        self._open -= {one, other}
+FAST = "import time\n_now = time.time\ntime.time = lambda: _now() + 3600\n"
+"""What puts the clock of a machine's programs an hour ahead."""
 
 
 class Door:
     """One gateway: a process and a home of its own."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, host: str = "127.0.0.1", prefix: tuple[str, ...] = ()) -> None:
+        self.host, self._prefix = host, prefix
         self.paths = paths.resolve({"PILOTLIGHT_HOME": str(folder)})
         self.paths.prepare()
+        self.paths.config_file.write_bytes(msgspec.yaml.encode({"api": {"host": host}}))
         self.child: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Start it and wait until it answers."""
         environment = {"PATH": os.environ["PATH"], "PILOTLIGHT_HOME": str(self.paths.home), "PILOTLIGHT_PORT": "0"}
         with open(self.paths.home / "api.err", "ab") as errors:
-            command = [sys.executable, "-m", "api", "gateway"]
+            command = [*self._prefix, sys.executable, "-m", "api", "gateway"]
             self.child = subprocess.Popen(command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stderr=errors)
         until(lambda: self.port is not None, "the gateway listens")
         until(lambda: self("GET", "/health")[0] in (200, 503), "the gateway answers")
@@ -107,7 +65,7 @@ class Door:
 
     def __call__(self, method: str, path: str, body: Any = None, key: str | None = None) -> tuple[int, Any]:
         """One request, with the gateway's own token. Raise OSError when it breaks off."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port or 1, timeout=120)
+        connection = http.client.HTTPConnection(self.host, self.port or 1, timeout=120)
         headers = {"Authorization": f"Bearer {self.paths.token_file.read_text().strip()}"}
         if body is not None:
             headers["Content-Type"] = "application/json"
@@ -126,37 +84,91 @@ class Door:
 class Machines:
     """All of it."""
 
-    def __init__(self, folder: Path, model: DemoModel, claude: Path) -> None:
-        self.folder = folder
+    def __init__(
+        self, folder: Path, model: DemoModel, claude: Path, network: Network | None = None, fast: str | None = None
+    ) -> None:
+        self.folder, self.network, self._fast = folder, network, fast
         self.houses = {name: self._house(folder / name, model, claude, name) for name in NAMES}
+        self.pauses = {name: Pauses(house) for name, house in self.houses.items()}
         for house in self.houses.values():
             house.start_supervisor(ready=False)
         with ThreadPoolExecutor() as pool:
             list(pool.map(House.start_api, self.houses.values()))
-        self.links = {name: Link(house) for name, house in self.houses.items()}
-        self.doors = Door(folder / "g1"), Door(folder / "g2")
+        self.links = {} if network else {name: Relay(house.api_address) for name, house in self.houses.items()}
+        self.doors = self._door("g1"), self._door("g2")
         for door in self.doors:
             self.write(door)
             door.start()
 
-    @staticmethod
-    def _house(folder: Path, model: DemoModel, claude: Path, name: str) -> House:
+    def _house(self, folder: Path, model: DemoModel, claude: Path, name: str) -> House:
         folder.mkdir()
         house = House(folder, model, claude)
         house.config["node"] = {"name": name}
+        if name == self._fast:
+            (folder / "clock").mkdir()
+            (folder / "clock" / "sitecustomize.py").write_text(FAST)
+            house.extra_env["PYTHONPATH"] = f"{folder / 'clock'}:{ROOT}"
+        if self.network is not None:
+            house.config["api"] = {"host": self.network.add(name), "port": 3001}
+            house.prefix = self.network.prefix(name)
+            address = urlsplit(model.url)
+            assert address.hostname is not None
+            assert address.port is not None
+            goal = (address.hostname, address.port)
+            Relay(lambda: goal, *goal, self.network.space(name))
         return house
 
-    def write(self, door: Door) -> None:
-        """The nodes' addresses and tokens."""
-        entries = []
+    def _door(self, name: str) -> Door:
+        if self.network is None:
+            return Door(self.folder / name)
+        return Door(self.folder / name, self.network.add(name), self.network.prefix(name))
+
+    def write(self, door: Door, twice: str | None = None) -> None:
+        """The nodes' addresses and tokens; with `twice` the node n1 is at this one's address, too."""
+        entries: list[dict[str, str]] = []
         for name, house in self.houses.items():
             secret = door.paths.home / f"{name}.token"
             if not secret.exists():
                 secret.write_text(Keyring(house.paths).named.add(f"gateway-{door.paths.home.name}", "admin"))
-            entries.append(
-                {"name": name, "url": f"http://127.0.0.1:{self.links[name].port}", "token_file": secret.name}
-            )
-        (door.paths.home / "nodes.yaml").write_bytes(msgspec.yaml.encode({"nodes": entries, "timeout_seconds": 2}))
+            entries.append({"name": name, "token_file": secret.name, **self._where(name)})
+        entries += [{**entry, "name": "n1"} for entry in entries if entry["name"] == twice]
+        draft = door.paths.home / "nodes.new"
+        draft.write_bytes(msgspec.yaml.encode({"nodes": entries, "timeout_seconds": 2}))
+        draft.rename(door.paths.home / "nodes.yaml")
+
+    def _where(self, name: str) -> dict[str, str]:
+        link = self.links.get(name)
+        if link is None:
+            return {"url": f"http://{self.houses[name].config['api']['host']}:3001"}
+        if self.network is None:
+            return {"url": f"http://127.0.0.1:{link.port}"}
+        return {"url": f"http://{self.network.host}:{link.port}", "host": "localhost"}
+
+    def slow(self, name: str) -> str:
+        """200 ms more to this node, by the kernel (and 2 % lost) or else by a relay. Return which."""
+        if self.network is not None:
+            if self.network.slow(name):
+                return "netem"
+            self.links[name] = Relay(self.houses[name].api_address, self.network.host)
+            for door in self.doors:
+                self.write(door)
+        self.links[name].delay = 0.2
+        return "a relay"
+
+    def renumber(self, name: str) -> None:
+        """Its address is another one from now on. Start its API again."""
+        if self.network is not None:
+            self.houses[name].config["api"]["host"] = self.network.renumber(name)
+            for door in self.doors:
+                self.write(door)
+
+    def cut(self, name: str) -> None:
+        """The link to it: what is on its way is lost."""
+        self.network.cut(name) if self.network is not None else self.links[name].cut()
+
+    def mend(self, name: str) -> None:
+        """As it was."""
+        self.network.mend(name) if self.network is not None else self.links[name].mend()
 
     def kill_node(self, name: str) -> None:
         """The whole of it, as when the power goes."""
@@ -166,6 +178,21 @@ class Machines:
         for child in house._processes:
             child.wait(PATIENCE)
         until(lambda: not house.marked(), "all of the node is gone")
+
+    @staticmethod
+    def command(door: Door, *words: str) -> subprocess.Popen[bytes]:
+        """A command of somebody at this gateway."""
+        environment = {"PATH": os.environ["PATH"], "PILOTLIGHT_HOME": str(door.paths.home)}
+        return subprocess.Popen(
+            [sys.executable, "-m", "cli", *words], cwd=ROOT, env=environment, stdout=subprocess.PIPE
+        )
+
+    def restart_supervisor(self, name: str, point: str) -> None:
+        """Wait until the supervisor of this node stands at this point, and kill it there; the next one goes on."""
+        self.pauses[name].reached(point)
+        self.houses[name].kill_supervisor()
+        self.pauses[name].release(point)
+        self.houses[name].start_supervisor(ready=False)
 
     def states(self, door: Door) -> dict[str, str]:
         """What a gateway says of its nodes."""
@@ -177,6 +204,10 @@ class Machines:
             if door.child is not None and door.child.poll() is None:
                 door.child.terminate()
                 door.child.wait(PATIENCE)
+        if self._fast is not None:  # deadlines on one machine are times by its clock, which is not ours
+            house = self.houses[self._fast]
+            words = [sys.executable, "-m", "cli", "down", "--all"]
+            subprocess.run(words, cwd=ROOT, env=house.environment(), stdout=subprocess.DEVNULL, timeout=60, check=True)
         with ThreadPoolExecutor() as pool:
             left = [item for items in pool.map(House.down, self.houses.values()) for item in items]
         return left
