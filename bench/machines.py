@@ -24,6 +24,7 @@ from typing import Any
 import psutil
 
 from bench.lab import MEGABYTE, finish, parser, percentile
+from bench.plot import Panel, svg
 from tests.harness import ROOT
 from tests.machines_lab import Door
 
@@ -139,9 +140,21 @@ def load(at: Scene) -> dict[str, float]:
     }
 
 
+def plot(figures: dict[str, Any]) -> str:
+    """How memory and cores grow with the nodes."""
+    panels = (("Memory of a gateway (MB)", "MB", MEMORY_MB), ("Cores", "cores", CORES))
+    return svg(
+        "nodes (500 sessions each, 200 events a second in all)",
+        SIZES,
+        [Panel(title, [figures[f"{count} nodes: {name}"] for count in SIZES], most) for title, name, most in panels],
+    )
+
+
 def main(argv: Sequence[str]) -> int:
     """Measure, print, judge."""
-    options = parser("machines", __doc__).parse_args(argv)
+    known = parser("machines", __doc__)
+    known.add_argument("--plot", type=Path, help="Also draw how it grows with the nodes, as an SVG.")
+    options = known.parse_args(argv)
     with scene(3, 200, 0) as small:
         message, merged = added(small)
     figures: dict[str, Any] = {"message +ms": message, "list of 3 x 200 +ms": merged}
@@ -149,6 +162,8 @@ def main(argv: Sequence[str]) -> int:
         with scene(count, 500, 200) as big:
             for name, value in load(big).items():
                 figures[f"{count} nodes: {name}"] = value
+    if options.plot is not None:
+        options.plot.write_text(plot(figures))
     largest = SIZES[-1]
     verdicts = {
         f"{name} <= {most:g}": figures[name] <= most
