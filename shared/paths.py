@@ -71,6 +71,11 @@ class Paths:
         return self.home / "sessions"
 
     @property
+    def moves_dir(self) -> Path:
+        """What of sessions is on its way from or to another node."""
+        return self.home / "moves"
+
+    @property
     def request_address(self) -> str:
         """ZeroMQ address of the supervisor's ROUTER."""
         return f"ipc://{self.run_dir}/bus.sock"
@@ -114,7 +119,7 @@ class Paths:
 
     def prepare(self) -> None:
         """Make the private directories (0700). Raise Unavailable when one is not ours, StorageFailed when it cannot be."""
-        for folder in (self.home, self.sessions_dir, self.log_dir, self.run_dir, self.run_dir / "h"):
+        for folder in (self.home, self.sessions_dir, self.moves_dir, self.log_dir, self.run_dir, self.run_dir / "h"):
             make_private(folder)
 
     def restore(self) -> bool:

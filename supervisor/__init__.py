@@ -20,6 +20,7 @@ observation/    what Claude does
 lifecycle/      its process
 delivery/       presses keys
 pool/           all sessions
+moving/         to another node, and from one
 viewers/        people who look
 notifications/  people who are told
 bus/            requests and events

@@ -31,6 +31,7 @@ from supervisor.bus.audit import AccessWatch, Audit
 from supervisor.bus.operations.desk import DeskOps
 from supervisor.bus.operations.history import HistoryOps
 from supervisor.bus.operations.messages import MessageOps
+from supervisor.bus.operations.moves import MoveOps
 from supervisor.bus.operations.notifications import NotificationOps
 from supervisor.bus.operations.sessions import SessionOps
 from supervisor.bus.operations.system import SystemOps
@@ -40,6 +41,7 @@ from supervisor.bus.server import Bus
 from supervisor.bus.sockets import Endpoint, LocalEndpoint, TcpEndpoint
 from supervisor.claude import command_line
 from supervisor.instance import Ownership
+from supervisor.moving import arrivals
 from supervisor.notifications.feed import CommandFeed
 from supervisor.notifications.service import Notifications
 from supervisor.pool import resources
@@ -191,6 +193,7 @@ class Daemon:
         audit = Audit(store)
         sessions = SessionOps(pool, audit, lambda: self._started_at)
         history, samples = HistoryOps(pool, sessions.open), Samples(pool, metrics)
+        moves = MoveOps(pool, lambda: self._node.name)
         ops = Ops(
             audit,
             [
@@ -201,7 +204,9 @@ class Daemon:
                 *TerminalOps(pool, recorder).rows(),
                 *notices.rows(),
                 *DeskOps(pool, settings, samples, history.upkeep.library).rows(),
+                *moves.rows(),
             ],
+            moves.refuse,
         )
         self._tcp = self._tcp_door(log)
         doors: list[Endpoint] = [LocalEndpoint(self._paths.request_address, self._paths.event_address)]
@@ -255,6 +260,7 @@ class Daemon:
         attachments.sweep(
             self._paths.home, self._paths.sessions_dir, lambda message: store.message(message) is not None
         )
+        arrivals.sweep(self._paths.moves_dir)
         outcomes = await pool.recover()
         parts.notifications.seed({s.id: s.waiting.id for s in pool.sessions() if s.waiting is not None})
         resources.keep_for_good()

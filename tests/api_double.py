@@ -16,6 +16,7 @@ import msgspec
 from shared.bus import message_requests, operations, service_requests, session_requests
 from shared.bus.messages import Event
 from shared.errors import Busy, Conflict, InvalidRequest, NotFound, PilotlightError
+from tests.move_double import MoveSteps
 
 ARGUMENTS = {name: operation.arguments for name, operation in operations.OPERATIONS.items()}
 
@@ -30,7 +31,7 @@ HISTORY = {"entries": [{"id": "e1", "role": "user", "text": "Hello", "at": 1}], 
 NODE = {"id": "c0ffee0123456789", "name": "double"}
 
 
-class FakeSupervisor:
+class FakeSupervisor(MoveSteps):
     """Operations on dictionaries, in the wire's camelCase."""
 
     def __init__(self) -> None:
@@ -157,6 +158,7 @@ class FakeSupervisor:
 
     def op_session_list(self, args: session_requests.ListSessions) -> Any:
         views = [v for v in self.sessions.values() if args.include_ended or v["state"] != "ended"]
+        views = [v for v in views if v["id"].startswith(args.begins_with)]
         return {"sessions": [v for v in views if args.state is None or v["state"] == args.state], "next": None}
 
     def op_session_kill(self, args: session_requests.StopSession) -> Any:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -69,8 +70,8 @@ class _Silent(WSGIRequestHandler):
 class Node:
     """One node. `before` and `after` are called with each request's path, before it is carried out and behind it."""
 
-    def __init__(self, folder: Path, name: str) -> None:
-        self.name = name
+    def __init__(self, folder: Path, name: str, tls: ssl.SSLContext | None = None) -> None:
+        self.name, self._tls = name, tls
         self.paths = places.resolve({"PILOTLIGHT_HOME": str(folder / name)})
         self.paths.prepare()
         self.supervisor = FakeSupervisor()
@@ -99,7 +100,9 @@ class Node:
 
     def start(self) -> None:
         """On a port of its own, which is another one each time."""
-        self._server = make_server("127.0.0.1", 0, self._serve, threaded=True, request_handler=_Silent)
+        self._server = make_server(
+            "127.0.0.1", 0, self._serve, threaded=True, request_handler=_Silent, ssl_context=self._tls
+        )
         self._server.daemon_threads = True  # type: ignore[attr-defined]
         self.port = self._server.server_port
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
@@ -176,7 +179,9 @@ class Gateway:
         for double in doubles:
             token = self.paths.home / f"{double.name}.token"
             token.write_text(double.token)
-            entries.append({"name": double.name, "url": f"http://127.0.0.1:{double.port}", "token_file": token.name})
+            scheme = "http" if double._tls is None else "https"
+            entry = {"name": double.name, "url": f"{scheme}://127.0.0.1:{double.port}", "token_file": token.name}
+            entries.append(entry if double._tls is None else {**entry, "ca_file": "ca.pem"})
         tree = {"nodes": entries, "timeout_seconds": self.timeout}
         draft = self.paths.home / "nodes.new"
         draft.write_bytes(msgspec.yaml.encode(tree))

@@ -22,7 +22,7 @@ from msgspec import Struct
 from api.auth import device_cookie, tickets
 from api.auth.rate_limit import Pace
 from api.context import api
-from api.http import forms
+from api.http import files, forms
 from shared.access.devices import Devices
 from shared.access.persons import PERSON_HEADER, on_behalf
 from shared.access.tokens import Identity, Keyring, Scope, require
@@ -192,5 +192,5 @@ def _check_body_type() -> None:
             "Compressed bodies are not accepted: leave Content-Encoding out.", code="unsupported_encoding"
         )
     has_body = bool(request.content_length) or "Transfer-Encoding" in request.headers
-    if has_body and request.mimetype != _BODY_TYPE and not forms.is_accepted():
+    if has_body and request.mimetype != _BODY_TYPE and not (forms.is_accepted() or files.is_taken()):
         raise UnsupportedType("Send the body as JSON, with `Content-Type: application/json`.")

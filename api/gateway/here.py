@@ -105,7 +105,15 @@ class Gateway:
     lists: Recent = field(default_factory=lambda: Recent(128))
     located: Recent = field(default_factory=lambda: Recent(KNOWN))
     placed: Recent = field(default_factory=lambda: Recent(KNOWN))
+    moved: Recent = field(default_factory=lambda: Recent(KNOWN))
+    """Where a session of a node has moved to, as that node has said; another gateway finds it out as this one did."""
+
     watch: Watch = field(default_factory=Watch)
+
+    def note_move(self, id: str, before: str, after: str) -> None:
+        """A session, or a message of one, is at another node now."""
+        self.moved.note((before, id), after)
+        self.moved.note((after, id), None)
 
     def node_of(self, id: str) -> tuple[Node, str] | None:
         """The node that an outside id names, and the id there; None for a bare one. Raise NotFound, Conflict or Unavailable."""

@@ -14,14 +14,16 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, ParamSpec, TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta, Struct
 
+from api.gateway import srv
 from api.gateway.ids import NAME, is_name
 from shared.errors import Conflict, InvalidRequest, NotFound, Unavailable
 from shared.foreign_file import SMALL, read_foreign
@@ -37,8 +39,9 @@ _log = logging.getLogger("pilotlight.gateway")
 
 
 class NodeEntry(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One node (`name`, `url`), or all that a domain name leads to (`dns`, an http(s) URL whose host is looked up again and
-    again; they are called as they call themselves). `host`: the Host header, where it is not the URL's."""
+    """One node (`name`, `url`), or all that a domain name leads to (`dns`, an http(s) URL whose host is looked up over and over,
+    as a service (SRV) when it begins with `_`; they are called as they call themselves). `host`: the Host header, where it is not
+    the URL's."""
 
     name: Annotated[str, Meta(pattern=f"^{NAME}$")] | None = None
     url: str | None = None
@@ -102,6 +105,8 @@ class Node:
         return {**told, "reason": self.reason} if self.reason else told
 
 
+_Asked = ParamSpec("_Asked")
+_Told = TypeVar("_Told")
 Probe = Callable[[Address], Answer]
 """Who is there. Raise OSError or PilotlightError when nobody is."""
 
@@ -114,7 +119,12 @@ def load(path: Path) -> NodesFile:
         raise InvalidRequest(f"{path} cannot be read: {error}", code="invalid_nodes") from None
 
 
-def addresses(file: NodesFile, base: Path, lookup: Callable[[str, int], Iterable[str]]) -> list[Address]:
+def addresses(
+    file: NodesFile,
+    base: Path,
+    lookup: Callable[[str, int], Iterable[str]],
+    offered: Callable[[str], Iterable[srv.Service]],
+) -> list[Address]:
     """All that the file leads to now. Raise InvalidRequest when an entry is neither a node nor a domain name."""
     found: list[Address] = []
     for entry in file.nodes:
@@ -136,17 +146,37 @@ def addresses(file: NodesFile, base: Path, lookup: Callable[[str, int], Iterable
         if entry.dns is None:
             found.append(one)
             continue
-        found += [replace(one, host=entry.host or "localhost", at=ip) for ip in lookup(host, port)]
+        places = offered(host) if host.startswith("_") else [srv.Service(host, port)]
+        for place in places:
+            url = url if place == (host, port) else f"{parts.scheme}://{place.host}:{place.port}{parts.path}"
+            one = replace(one, url=url, host=entry.host or "localhost")
+            found += [replace(one, at=ip) for ip in lookup(place.host, place.port)]
     return found
 
 
 def look_up(host: str, port: int) -> list[str]:
-    """The addresses behind a name; none when it leads nowhere now."""
+    """The addresses behind a name; none when it leads nowhere now. Raise OSError when nobody can be asked."""
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError):
+    except UnicodeError:
+        return []
+    except socket.gaierror as error:
+        if error.errno in (socket.EAI_AGAIN, socket.EAI_FAIL, socket.EAI_SYSTEM, socket.EAI_MEMORY):
+            raise
         return []
     return sorted({str(info[4][0]) for info in found})
+
+
+def remembering(ask: Callable[_Asked, Iterable[_Told]]) -> Callable[_Asked, list[_Told]]:
+    """The same, or what was said last while nobody can be asked (OSError): a name server that is away moves no node."""
+    said: dict[Any, list[_Told]] = {}
+
+    def told(*what: _Asked.args, **more: _Asked.kwargs) -> list[_Told]:
+        with suppress(OSError):
+            said[what] = list(ask(*what, **more))
+        return said.get(what, [])
+
+    return told
 
 
 def _secret(path: Path) -> str:
@@ -200,7 +230,7 @@ class Nodes:
     def __init__(self, path: Path, probe: Probe, lookup: Callable[[str, int], Iterable[str]] = look_up) -> None:
         self._path = path
         self._probe = probe
-        self._lookup = lookup
+        self._lookup, self._offered = remembering(lookup), remembering(srv.services)
         self._lock = threading.Lock()
         self._stopped = threading.Event()
         self._looking = threading.Lock()
@@ -224,7 +254,7 @@ class Nodes:
         with self._looking:
             try:
                 self.file = load(self._path)
-                where = addresses(self.file, self._path.parent, self._lookup)
+                where = addresses(self.file, self._path.parent, self._lookup, self._offered)
                 self._trouble = ""
             except InvalidRequest as error:
                 if error.message != self._trouble:

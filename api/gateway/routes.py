@@ -16,8 +16,9 @@ from api.auth.guard import need, public
 from api.context import api
 from api.events import responses
 from api.events.reader import Filter
-from api.gateway import cursor, health, ids, placement, scatter
+from api.gateway import cursor, health, ids, moving, placement, scatter
 from api.gateway.events import Merged, Reader
+from api.gateway.following import followed, locate
 from api.gateway.here import forward, gateway, target
 from api.gateway.nodes import Node
 from api.gateway.terminals import Joints, join
@@ -139,7 +140,7 @@ def _pass(node: Node, inner: str, tree: dict[str, Any] | None) -> Response:
         tree = ids.inward(tree, _IDS, lambda id: ids.split(id)[1])
     wait = _wait(query if tree is None else tree, path)
     if wait <= 0:
-        return forward(node, path, query, tree, key=key, wait=0.0)
+        return followed(node, inner, path, query, tree, key, 0.0)
     here = api()
     with here.holds.held() as free:
         if not free:
@@ -148,7 +149,7 @@ def _pass(node: Node, inner: str, tree: dict[str, Any] | None) -> Response:
                 tree["wait"] = 0
             else:
                 query["wait"] = "0"
-        return forward(node, path, query, tree, key=key, wait=wait)
+        return followed(node, inner, path, query, tree, key, wait)
 
 
 def _key(tree: dict[str, Any]) -> str:
@@ -164,33 +165,6 @@ def _wait(asked: dict[str, Any], path: str) -> float:
         return max(0.0, min(float(asked.get("wait", default) or 0.0), requests.MAX_WAIT_SECONDS))  # NaN is 0, too
     except (TypeError, ValueError):
         return 0.0  # the node refuses it
-
-
-def locate(id: str) -> tuple[Node, str]:
-    """The node of a session or message, and its id there; a bare id is looked for at all. Raise NotFound or Unavailable."""
-    there = gateway()
-    found = there.node_of(id)
-    if found is not None:
-        return found
-    known = there.located.get(id.lower())
-    if known is not None:
-        return there.nodes.get(known), id
-    kind = "messages" if id.startswith("m_") else "sessions"
-    parts = scatter.gather(f"/api/{kind}/{id}", {}, keep=False, refuse=False)
-    owners = [part.node for part in parts if part.status == 200 and part.body is not None]
-    if owners:
-        there.located.note(id.lower(), owners[0].name)
-        return owners[0], id
-    missing = [part.node.name for part in parts if part.state != "ok" or part.status >= 500]
-    if missing:
-        raise Unavailable(
-            f"No node that answers knows it, and {', '.join(missing)} cannot be asked now.",
-            code="node_unreachable",
-            data={"nodes": missing, "retryAfter": 2},
-        )
-    if kind == "messages":
-        raise NotFound("Message not found.", code="message_not_found")
-    raise NotFound("Session not found.", code="session_not_found")
 
 
 # -- to a node that is chosen ----------------------------------------------------------------------------------------------
@@ -362,6 +336,9 @@ _SPECIAL: dict[tuple[str, str], Callable[..., Response]] = {
     ("POST", "/api/chat"): chat,
     ("POST", "/api/sessions"): create,
     ("POST", "/api/sessions/keep-alive"): keep_alive,
+    ("POST", "/api/sessions/<id>/move"): moving.move,
+    ("DELETE", "/api/sessions/<id>/move"): moving.stay,
+    ("PUT", "/api/sessions/<id>/bundle"): moving.bundle,
     ("GET", "/metrics"): health.metrics,
     ("GET", "/health"): health.short,
     ("GET", "/api/health"): health.full,

@@ -9,11 +9,13 @@ the first try. A link that was cut is noticed by the kernel's keep-alive.
 from __future__ import annotations
 
 import http.client
+import os
 import socket
 import ssl
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import urlsplit
 
@@ -31,6 +33,14 @@ KEPT = 16
 
 _DEAD_AFTER = {"TCP_KEEPIDLE": 5, "TCP_KEEPINTVL": 3, "TCP_KEEPCNT": 4, "TCP_USER_TIMEOUT": 15_000}
 CHUNK = 64 * 1024
+
+
+@dataclass(frozen=True)
+class Body:
+    """A body that is too long to be held: its length, and its pieces as they come."""
+
+    length: int
+    pieces: Iterator[bytes]
 
 
 class Reply:
@@ -158,6 +168,16 @@ class Upstream:
             raise _failed(node, error, unknown=acts and tried) from None
         return self._ask(kept, connection, node, method, target, told, body, timeout, acts, tried=tried)
 
+    def bring(self, node: Node, target: str, headers: Mapping[str, str], body: Body, *, timeout: float) -> Reply:
+        """As `send`, with a long body, over a connection of its own and never a second time."""
+        told = {EXPECT_HEADER: node.id, **headers} if node.id else dict(headers)
+        kept = self._of(node.address)
+        try:
+            connection = kept.fresh(timeout)
+        except OSError as error:
+            raise _failed(node, error, unknown=False) from None
+        return self._ask(kept, connection, node, "PUT", target, told, body, timeout, True)
+
     def _ask(
         self,
         kept: Kept,
@@ -166,7 +186,7 @@ class Upstream:
         method: str,
         target: str,
         headers: dict[str, str],
-        body: bytes | None,
+        body: bytes | Body | None,
         timeout: float,
         acts: bool,
         *,
@@ -204,14 +224,30 @@ def _write(
     method: str,
     target: str,
     headers: dict[str, str],
-    body: bytes | None,
+    body: bytes | Body | None,
 ) -> None:
     connection.putrequest(method, urlsplit(address.url).path + target, skip_host=True, skip_accept_encoding=True)
     for name, value in {"Host": host_of(address), "Authorization": f"Bearer {address.token}", **headers}.items():
         connection.putheader(name, value)
+    if isinstance(body, Body):
+        connection.putheader("Content-Length", str(body.length))
+        connection.endheaders()
+        _send(connection, body)
+        return
     if body is not None:
         connection.putheader("Content-Length", str(len(body)))
     connection.endheaders(body)
+
+
+def _send(connection: http.client.HTTPConnection, body: Body) -> None:
+    """All of a long body. A node that refuses it before its end has answered already."""
+    sent = 0
+    with suppress(BrokenPipeError, ConnectionResetError):
+        for piece in body.pieces:
+            connection.send(piece)
+            sent += len(piece)
+        if sent != body.length:
+            raise ConnectionAbortedError("what was to be sent has broken off")
 
 
 def host_of(address: Address) -> str:
@@ -251,9 +287,14 @@ def dial(address: Address, timeout: float) -> socket.socket:
     return sock
 
 
-@lru_cache(64)
 def context(ca_file: str | None) -> ssl.SSLContext:
-    """What a node's certificate is held against."""
+    """What a node's certificate is held against, as the file says it now. Raise OSError."""
+    facts = os.stat(ca_file) if ca_file is not None else None
+    return _context(ca_file, None if facts is None else (facts.st_ino, facts.st_mtime_ns))
+
+
+@lru_cache(64)
+def _context(ca_file: str | None, stamp: tuple[int, int] | None) -> ssl.SSLContext:
     return ssl.create_default_context(cafile=ca_file)
 
 

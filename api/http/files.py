@@ -1,4 +1,5 @@
-"""A file of a session's as an answer: a download that no browser takes for a page of ours.
+"""A file as a body, where a route takes one; and a file of a session's as an answer: a download that no browser takes for a
+page of ours.
 
 What must not regress: only what a message owns is read; the type is what its bytes say, and of pictures only, everything else is
 bytes; it is never shown as a document (`attachment`, `nosniff`, a policy that lets nothing run).
@@ -6,18 +7,33 @@ bytes; it is never shown as a document (`attachment`, `nosniff`, a policy that l
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote
 
-from flask import Response
+from flask import Response, current_app, request
 
 from shared.bus.messages import MAX_ATTACHMENT_BYTES
 from shared.errors import NotFound
 from shared.foreign_file import read_foreign
 
 _PICTURES = ((b"\x89PNG\r\n\x1a\n", "image/png"), (b"\xff\xd8\xff", "image/jpeg"), (b"GIF8", "image/gif"))
+
+FILE = "application/octet-stream"
+_Route = TypeVar("_Route", bound=Callable[..., object])
+
+
+def taken(route: _Route) -> _Route:
+    """Mark a route that takes a file instead of JSON."""
+    route.file = True  # type: ignore[attr-defined]
+    return route
+
+
+def is_taken() -> bool:
+    """Whether this request is a file, and its route takes one."""
+    view = current_app.view_functions.get(request.endpoint or "")
+    return request.mimetype == FILE and getattr(view, "file", False)
 
 
 def download(views: Sequence[dict[str, Any]], number: int) -> Response:

@@ -28,6 +28,7 @@ from shared.bus.messages import (
     SessionView,
     Waiting,
 )
+from shared.bus.move_requests import MoveStep
 from shared.bus.notifications import NoticeView, Quiet, RecipientView, Rules
 
 REQUEST = "9934309e09c74685808c4ee2ffa2c98a"
@@ -134,6 +135,7 @@ _ORIGIN: dict[str, Any] = {
     "pid": 4711,
 }
 
+_MOVE = MoveStep(id="mv_4c039b79f8ee45cfbb8296d2ef93e0de", to="mini2", moved=True)
 _NODE = NodeView(id="c0ffee0123456789", name="workstation")
 
 _PHONE = service_shapes.Device(
@@ -233,6 +235,9 @@ _ALL: tuple[msgspec.Struct, ...] = (
         message="The session has ended.",
         session_id=SESSION,
     ),
+    session_shapes.MoveResult(success=YES, move=_MOVE, session=_VIEW),
+    session_shapes.MoveCalledOff(success=YES, move=_MOVE, session=_VIEW),
+    session_shapes.KeptBundle(success=YES, digest="0" * 64, arrived=False),
     session_shapes.ScreenResult(
         success=YES,
         screen=Screen(session_id=SESSION, cols=40, rows=5, cursor=(2, 1), text="─" * 40 + "\n> \n" + "─" * 40),

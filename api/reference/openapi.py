@@ -15,7 +15,7 @@ from flask import Flask
 
 from api.http.forms import FORM
 from api.reference import descriptions, examples, message_shapes, shapes
-from api.reference.call import EVENTS, ID, MESSAGE_ID, Call
+from api.reference.call import BYTES, EVENTS, ID, MESSAGE_ID, Call
 from api.reference.calls import CALLS
 from api.reference.portable import portable
 from api.reference.schemas import ATTACHMENT, HINTS, KEY, PLACE, REF, Schemas, describe, tell_defaults, without_null
@@ -138,6 +138,9 @@ def _operation(call: Call, view: Callable[..., Any], schemas: Schemas) -> dict[s
             content[FORM] = {"schema": schemas.form(body), "example": {**call.body.example, "file": ["notes.txt"]}}
             operation["description"] += " Also as `multipart/form-data`: the same fields, and files as attachments."
         operation["requestBody"] = {"required": not call.body.optional, "content": content}
+    if getattr(view, "file", False):
+        content = {BYTES: {"schema": {"type": "string", "format": "binary"}}}
+        operation["requestBody"] = {"required": True, "content": content}
     if call.streams and call.acts:
         # Not among the answers: a generator would make one type of them, of which each client gets one half.
         operation["x-event-stream"] = {

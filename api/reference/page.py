@@ -71,7 +71,9 @@ def _operation(method: str, path: str, operation: dict[str, Any]) -> Iterator[st
         yield "</table>"
     if "requestBody" in operation:
         for kind, content in operation["requestBody"]["content"].items():
-            yield f"<p>Body, {escape(kind)}: {_type(content['schema'])}</p>{_example(content['example'])}"
+            yield f"<p>Body, {escape(kind)}: {_type(content['schema'])}</p>"
+            if "example" in content:
+                yield _example(content["example"])
     if "x-websocket" in operation:
         yield from _words(operation["x-websocket"])
     yield "<table><tr><th>Status</th><th>Answer</th></tr>"

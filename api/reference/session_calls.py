@@ -5,11 +5,12 @@ What must not regress: a call has the scope that its operations need, and names 
 
 from __future__ import annotations
 
-from api.reference import message_shapes, session_shapes
-from api.reference.call import ACT, CAST, EMPTY, ID, TEXT, Body, Call
-from api.routes import desk, history, legacy, sessions, terminal
+from api.reference import message_shapes, service_shapes, session_shapes
+from api.reference.call import ACT, BYTES, CAST, EMPTY, ID, TEXT, Body, Call
+from api.routes import desk, history, legacy, moves, sessions, terminal
 from shared.bus import session_requests
 
+MOVE = "mv_4c039b79f8ee45cfbb8296d2ef93e0de"
 _ONE = {200: session_shapes.SessionResult}
 
 
@@ -115,6 +116,62 @@ SESSION_CALLS: tuple[Call, ...] = (
         errors=(404, 507),
     ),
     Call("POST", "/api/sessions/<id>/recycle", "admin", _ONE, "Sessions", body=EMPTY, errors=(*ACT, 502)),
+    Call(
+        "POST",
+        "/api/sessions/<id>/move",
+        "admin",
+        {200: session_shapes.MoveResult},
+        "Sessions",
+        body=Body(moves.MoveTarget, {"node": "mini2"}, drop=()),
+        errors=(*ACT, 502),
+    ),
+    Call(
+        "DELETE",
+        "/api/sessions/<id>/move",
+        "admin",
+        {200: session_shapes.MoveCalledOff},
+        "Sessions",
+        body=EMPTY,
+        errors=ACT,
+    ),
+    Call("GET", "/api/sessions/<id>/bundle", "admin", {200: BYTES}, "Sessions", query=moves.MoveQuery, errors=ACT),
+    Call(
+        "PUT",
+        "/api/sessions/<id>/bundle",
+        "admin",
+        {200: session_shapes.KeptBundle},
+        "Sessions",
+        query=moves.BundleQuery,
+        errors=ACT,
+    ),
+    Call(
+        "DELETE",
+        "/api/sessions/<id>/bundle",
+        "admin",
+        {200: service_shapes.Acknowledged},
+        "Sessions",
+        query=moves.MoveQuery,
+        body=EMPTY,
+        errors=ACT,
+    ),
+    Call(
+        "POST",
+        "/api/sessions/<id>/release",
+        "admin",
+        {200: session_shapes.MoveResult},
+        "Sessions",
+        body=Body(moves.HandOverRequest, {"move": MOVE, "digest": "0" * 64}, drop=()),
+        errors=ACT,
+    ),
+    Call(
+        "POST",
+        "/api/sessions/<id>/arrive",
+        "admin",
+        _ONE,
+        "Sessions",
+        body=Body(moves.ArrivalRequest, {"move": MOVE, "word": "told-by-the-other-node"}, drop=()),
+        errors=ACT,
+    ),
     Call("GET", "/api/folders", "chat", {200: session_shapes.FolderList}, "Sessions", query=desk.FoldersQuery),
     Call(
         "GET",

@@ -15,6 +15,7 @@ from shared.bus.messages import (
     SessionState,
     SessionView,
 )
+from shared.bus.move_requests import MoveStep
 
 
 class SessionResult(Success, frozen=True, kw_only=True):
@@ -48,6 +49,26 @@ class SessionList(Success, frozen=True, kw_only=True):
 
     sessions: list[SessionView]
     next: str | None = None
+
+
+class MoveResult(Success, frozen=True, kw_only=True):
+    """How far a move is. At a gateway it is done, and `session` is there; without a `move` it was there already."""
+
+    move: MoveStep | None = None
+    session: SessionView | None = None
+
+
+class MoveCalledOff(SessionResult, frozen=True, kw_only=True):
+    """The session is here. `move`: the one that was called off, if there was one."""
+
+    move: MoveStep | None = None
+
+
+class KeptBundle(Success, frozen=True, kw_only=True):
+    """The bundle has come. `arrived`: and became a session, some time ago."""
+
+    digest: str
+    arrived: bool
 
 
 class ScreenResult(Success, frozen=True, kw_only=True):

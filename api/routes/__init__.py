@@ -9,6 +9,7 @@ history     what was said
 legacy      calls of the origin's clients
 messages    messages and receipts
 metrics     metrics
+moves       from one node to another
 prometheus  their text format
 recipients  who is told
 sessions    sessions
@@ -37,6 +38,7 @@ from api.routes import (
     legacy,
     messages,
     metrics,
+    moves,
     recipients,
     sessions,
     settings,
@@ -62,5 +64,6 @@ def register(app: Flask) -> None:
         history,
         recipients,
         tokens,
+        moves,
     ):
         app.register_blueprint(module.routes)

@@ -12,7 +12,7 @@ history        search, history, export, usage, fork, queue
 logs           logs
 manage         extend, hibernate, wake, recycle, reopen, set
 mcp            mcp
-nodes          gateway, nodes
+nodes          gateway, nodes, move
 notify         notify
 rules          rules
 screen         screen, keys, resize, record

@@ -18,7 +18,7 @@ from cli.context import App, json_option, pass_app
 from cli.output import DONE, FAILED, emit, say
 from shared.bus.service_requests import SettingsPatch
 from shared.bus.session_requests import HibernateSession, ListSessions
-from shared.errors import Busy, Conflict, NotFound, Unavailable
+from shared.errors import Busy, Conflict, DeadlineExceeded, NotFound, Unavailable
 
 LOOK_SECONDS = 0.5
 SLEEP_SECONDS = 45.0
@@ -118,7 +118,14 @@ def until_asleep(
     """Put to sleep what can be, again and again; what is still awake after the time-out."""
     end = clock() + timeout
     while True:
-        awake = [session for session in place.sessions() if session["state"] not in ASLEEP]
+        try:
+            there = place.sessions()
+        except (Unavailable, DeadlineExceeded):  # it is drained when it is back, too
+            if clock() >= end:
+                raise
+            pause(LOOK_SECONDS)
+            continue
+        awake = [session for session in there if session["state"] not in ASLEEP]
         awake = [session for session in awake if session["state"] != "idle" or not _hibernated(place, session["id"])]
         if not awake or clock() >= end:
             return awake
@@ -129,6 +136,6 @@ def _hibernated(place: Place, session: str) -> bool:
     """Whether it sleeps now; one that has begun a turn, or has something planned, is looked at again."""
     try:
         place.hibernate(session)
-    except (Conflict, Busy, NotFound, Unavailable):
+    except (Conflict, Busy, NotFound, Unavailable, DeadlineExceeded):
         return False
     return True

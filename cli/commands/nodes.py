@@ -1,10 +1,17 @@
-"""`pilotlight gateway` and `pilotlight nodes`: one front door for several machines, and what stands behind it."""
+"""`pilotlight gateway`, `nodes` and `move`: one front door for several machines, what stands behind it, and a session from one to
+another.
+
+What must not regress: whoever repeats `move` goes on where it was, whatever has died meanwhile; what is to be decided by a person
+is never decided by trying again.
+"""
 
 from __future__ import annotations
 
 import http.client
 import os
 import sys
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,12 +21,15 @@ import msgspec
 
 from cli.context import App, json_option, pass_app
 from cli.daemons.own_api import connect
-from cli.output import ago, emit, table
+from cli.output import ago, emit, say, table
 from cli.owners import owner
 from cli.setup.bootstrap import ROOT
-from shared.errors import InvalidRequest, Unavailable, from_wire
+from shared.errors import InvalidRequest, NotFound, PilotlightError, Unavailable, from_wire
 
 CALL_SECONDS = 90.0
+MOVE_SECONDS = 3600.0
+AGAIN_SECONDS = 1.0
+WHOLE_ID = 36
 
 
 @dataclass(frozen=True)
@@ -30,11 +40,13 @@ class Door:
     token: str
     own: App | None = None
 
-    def call(self, method: str, path: str, body: Any = None, *, key: str | None = None) -> Any:
+    def call(
+        self, method: str, path: str, body: Any = None, *, key: str | None = None, seconds: float = CALL_SECONDS
+    ) -> Any:
         """One call. Raise the error that it was refused with, or Unavailable when nobody answers."""
         parts = urlsplit(self.url)
         kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-        connection = connect(self.url, self.own, CALL_SECONDS) if self.own else kind(parts.netloc, timeout=CALL_SECONDS)
+        connection = connect(self.url, self.own, seconds) if self.own else kind(parts.netloc, timeout=seconds)
         headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
         if key is not None:
             headers["Idempotency-Key"] = key
@@ -107,4 +119,66 @@ def nodes(app: App, as_json: bool) -> None:
     table([("NODE", "STATE", "SEEN", "ADDRESS", "WHY"), *rows])
 
 
-COMMANDS = (gateway, nodes)
+@click.command()
+@click.argument("session")
+@click.argument("node", required=False)
+@click.option("--project", help="The folder of its project on the other node, if that is another one.")
+@click.option("--cancel", is_flag=True, help="Call a move off that is not done: the session stays where it is.")
+@click.option("--timeout", default=300.0, show_default=True, help="Seconds for which it is tried while a node is away.")
+@json_option
+@pass_app
+def move(
+    app: App, session: str, node: str | None, project: str | None, cancel: bool, timeout: float, as_json: bool
+) -> None:
+    """Move SESSION to NODE, with its conversation, attachments and queue. Both stand behind the gateway.
+
+    It sleeps, and accepts nothing until it is there; the node that it has left says where it is. Repeat the command when it was
+    interrupted: it goes on. It needs the project's folder there, and no other `claude` in the conversation.
+    """
+    if (node is None) != cancel:
+        raise click.UsageError("Say to which node, or --cancel.")
+    there = door(app)
+    name = _whole(there, session)
+    if cancel:
+        told = there.call("DELETE", f"/api/sessions/{name}/move")
+        emit(told) if as_json else click.echo(f"It is {told['session']['id']}.")
+        return
+    wanted = {"node": node} | ({"projectPath": project} if project else {})
+    told = until_moved(lambda: there.call("POST", f"/api/sessions/{name}/move", wanted, seconds=MOVE_SECONDS), timeout)
+    emit(told) if as_json else click.echo(f"It is {told['session']['id']} now.")
+
+
+def until_moved(
+    attempt: Callable[[], dict[str, Any]],
+    timeout: float,
+    clock: Callable[[], float] = time.monotonic,
+    pause: Callable[[float], None] = time.sleep,
+) -> dict[str, Any]:
+    """What the move has come to, tried again while what is in its way may pass. Raise what it was refused with."""
+    end, said = clock() + timeout, ""
+    while True:
+        try:
+            return attempt()
+        except PilotlightError as error:
+            if not error.retryable or clock() >= end:
+                raise
+            if error.message != said:
+                said = error.message
+                say(f"{said} Trying again.", err=True)
+        pause(AGAIN_SECONDS)
+
+
+def _whole(there: Door, session: str) -> str:
+    """The id that this is, or is the beginning of."""
+    if len(session.rpartition("~")[2]) == WHOLE_ID:
+        return session
+    found = there.call("GET", f"/api/sessions?includeEnded=true&beginsWith={session}")["sessions"]
+    names = [view["id"] for view in found if not view.get("movedTo")] or [view["id"] for view in found]
+    if len(names) > 1:
+        raise InvalidRequest(f"{session!r} begins several sessions: give more of it.", code="ambiguous_id")
+    if not names:
+        raise NotFound(f"No session begins with {session!r} at the nodes that answer.", code="session_not_found")
+    return str(names[0])
+
+
+COMMANDS = (gateway, nodes, move)

@@ -294,6 +294,14 @@ class KeepAliveResult(TypedDict):
     recapSkipped: NotRequired[str | None]
 
 
+class KeptBundle(TypedDict):
+    """The bundle has come. `arrived`: and became a session, some time ago."""
+
+    success: Literal[True]
+    digest: str
+    arrived: bool
+
+
 class LastWords(TypedDict):
     """The beginning of what was said last in a conversation, and by whom."""
 
@@ -444,6 +452,32 @@ class Metrics(TypedDict):
     counters: dict[str, Any]
     latency: dict[str, Any]
     perSession: list[dict[str, Any]]
+
+
+class MoveCalledOff(TypedDict):
+    """The session is here. `move`: the one that was called off, if there was one."""
+
+    success: Literal[True]
+    session: SessionView
+    move: NotRequired[MoveStep | None]
+
+
+class MoveResult(TypedDict):
+    """How far a move is. At a gateway it is done, and `session` is there; without a `move` it was there already."""
+
+    success: Literal[True]
+    move: NotRequired[MoveStep | None]
+    session: NotRequired[SessionView | None]
+
+
+class MoveStep(TypedDict):
+    """How far a move is, where it began. `word`: what makes a session of the bundle, once this node has let go of
+    it."""
+
+    id: str
+    to: str
+    moved: bool
+    word: NotRequired[str | None]
 
 
 class NewTicket(TypedDict):
@@ -772,7 +806,7 @@ class SessionView(TypedDict):
     generation: NotRequired[int]
     expiresAt: NotRequired[int | None]
     endedAt: NotRequired[int | None]
-    endReason: NotRequired[Literal["crashed", "exited", "expired", "killed", "lost", "start_failed"] | None]
+    endReason: NotRequired[Literal["crashed", "exited", "expired", "killed", "lost", "moved", "start_failed"] | None]
     endDetail: NotRequired[str | None]
     currentMessage: NotRequired[str | None]
     backgroundTasks: NotRequired[list[dict[str, Any]]]
@@ -796,6 +830,8 @@ class SessionView(TypedDict):
     trust: NotRequired[bool]
     lastWords: NotRequired[LastWords | None]
     seenAt: NotRequired[int]
+    movingTo: NotRequired[str | None]
+    movedTo: NotRequired[str | None]
     held: NotRequired[str | None]
 
 

@@ -8,6 +8,7 @@ events             every kind by its name
 message_events     of messages
 message_requests   arguments: messages, history
 messages           envelope, replies, views
+move_requests      arguments: going to another node
 notifications      who is told what
 operations         every operation, once
 service_events     of the supervisor

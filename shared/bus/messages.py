@@ -30,7 +30,7 @@ WaitingFor = Literal[
     "permission", "question", "plan", "elicitation", "trust", "setup", "login", "rate_limit", "peer", "dialog"
 ]
 FieldType = Literal["text", "boolean", "enum", "number", "integer"]
-EndReason = Literal["killed", "expired", "exited", "crashed", "start_failed", "lost"]
+EndReason = Literal["killed", "expired", "exited", "crashed", "start_failed", "lost", "moved"]
 MessageKind = Literal["prompt", "command"]
 ChatMode = Literal["normal", "planning", "code"]
 Delivery = Literal["interactive", "per_message"]
@@ -262,6 +262,8 @@ class SessionView(Wire, frozen=True):
     seen_at: int = 0
     """Up to when a person has seen what was said, on any device; 0: never."""
 
+    moving_to: str | None = None
+    moved_to: str | None = None
     held: str | None = None
     """Why nothing of the queue is being sent, in a sentence; None while it moves, and when nothing waits."""
 

@@ -1,8 +1,8 @@
 """Every operation of the bus: its arguments, who may ask for it, and what it leaves behind.
 
-The arguments themselves are in `session_requests`, `message_requests` and `service_requests`; `docs/bus.md` explains the
-operations. What must not regress: `OPERATIONS` is the one place where it is said what an operation takes and needs, so HTTP and
-bus let in the same ones.
+The arguments themselves are in `session_requests`, `move_requests`, `message_requests` and `service_requests`; `docs/bus.md`
+explains the operations. What must not regress: `OPERATIONS` is the one place where it is said what an operation takes and needs,
+so HTTP and bus let in the same ones.
 """
 
 from __future__ import annotations
@@ -25,6 +25,15 @@ from shared.bus.message_requests import (
     SendMessage,
     UpdateMessage,
     UsageRequest,
+)
+from shared.bus.move_requests import (
+    ArriveHere,
+    DeclineBundle,
+    LeaveFor,
+    PackBundle,
+    ReleaseSession,
+    StayHere,
+    TakeBundle,
 )
 from shared.bus.service_requests import (
     AddRecipient,
@@ -113,6 +122,13 @@ OPERATIONS: dict[str, Operation] = {
         Operation("session.hibernate", HibernateSession, "admin", "acts"),
         Operation("session.recycle", SessionRef, "admin", "acts"),
         Operation("session.kill", StopSession, "admin", "acts"),
+        Operation("session.leave", LeaveFor, "admin", "acts"),
+        Operation("session.stay", StayHere, "admin", "acts"),
+        Operation("session.bundle", PackBundle, "admin", "acts"),
+        Operation("session.import", TakeBundle, "admin", "acts"),
+        Operation("session.decline", DeclineBundle, "admin", "acts"),
+        Operation("session.release", ReleaseSession, "admin", "acts"),
+        Operation("session.arrive", ArriveHere, "admin", "acts"),
         Operation("session.command", RunCommand, "admin", "sends"),
         Operation("session.screen", ScreenRequest, "read", "looks"),
         Operation("session.recording", RecordingRequest, "read", "acts"),

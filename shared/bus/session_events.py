@@ -74,6 +74,41 @@ class Reopened(EventData, frozen=True, kw_only=True):
     after: str | None
 
 
+class Leaving(EventData, frozen=True, kw_only=True):
+    """It is being moved to another node: it sleeps, and accepts nothing."""
+
+    kind: ClassVar[str] = "leaving"
+    move: str
+    to: str
+    by: str
+
+
+class Staying(EventData, frozen=True, kw_only=True):
+    """It is not moved after all."""
+
+    kind: ClassVar[str] = "staying"
+    move: str
+    by: str
+
+
+class Moved(EventData, frozen=True, kw_only=True):
+    """It goes on elsewhere: `to` is `<node>~<id>`."""
+
+    kind: ClassVar[str] = "moved"
+    move: str
+    to: str
+    by: str
+
+
+class Arrived(EventData, frozen=True, kw_only=True):
+    """It was moved here, from the node `from`."""
+
+    kind: ClassVar[str] = "arrived"
+    move: str
+    from_: str = field(name="from")
+    by: str
+
+
 class Adopted(EventData, frozen=True, kw_only=True):
     """A supervisor that started has found it alive."""
 

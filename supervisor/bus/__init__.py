@@ -7,7 +7,8 @@ server       requests answered, events spread
 sockets      the doors, ipc and tcp
 operations/  everything that can be asked
 
-May import: viewers, notifications, pool, delivery, lifecycle, session, state, history, terminal, holder, store, claude, settings.
+May import: moving, viewers, notifications, pool, delivery, lifecycle, session, state, history, terminal, holder, store, claude,
+settings.
 
 1. A key does what its scopes say, and nothing else. (tests/faults/test_bus_tcp.py)
 2. Every operation is declared once and told in the docs. (tests/unit/test_docs.py)

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from shared.errors import PilotlightError
 from supervisor.lifecycle.ending import error_body
-from supervisor.session import receipts
+from supervisor.session import move, receipts
 from supervisor.session.session import Session
 from supervisor.state.states import State
 from supervisor.store.store import MessageRecord
@@ -60,7 +60,8 @@ class Sender:
             self._wanted.clear()
             pause = 0.0
             try:
-                first = None if session.state is State.ENDED else session.store.next_message(session.id)
+                over = session.state is State.ENDED or move.leaves(session.record)
+                first = None if over else session.store.next_message(session.id)
                 if first is None:
                     await self._wanted.wait()
                     continue

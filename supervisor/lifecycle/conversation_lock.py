@@ -11,6 +11,7 @@ from pathlib import Path
 
 from shared.errors import StartFailed
 from supervisor.claude import status_file
+from supervisor.session import move
 from supervisor.session.session import Session
 
 
@@ -25,7 +26,9 @@ def lock_of(claude_home: Path, conversation: str) -> Path:
 
 
 def refuse_second_process(session: Session) -> None:
-    """A `claude` that somebody started by hand on this conversation keeps it. Raise StartFailed."""
+    """A `claude` that somebody started by hand on this conversation keeps it, and so does another node. Raise StartFailed, or
+    what `move.refuse` does."""
+    move.refuse(session.record)
     pid = status_file.owner(session.services.claude_home, session.record.conversation_id)
     if pid is not None:
         raise StartFailed(

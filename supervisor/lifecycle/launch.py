@@ -23,6 +23,7 @@ from supervisor.claude.settings import protection
 from supervisor.holder import files
 from supervisor.lifecycle import conversation_lock
 from supervisor.observation import hook_silence
+from supervisor.session import move
 from supervisor.session.session import Session
 from supervisor.store.store import MessageRecord
 from supervisor.terminal.holder_client import HolderError, HolderInfo, HolderTimeout, SpawnSpec, launch
@@ -146,8 +147,9 @@ def is_resumed(session: Session) -> bool:
 
 
 def refuse_lost(session: Session) -> None:
-    """Raise Conflict when something was said in the session and its transcript is gone, or in another home: nothing is
-    promised of it."""
+    """Raise Conflict when something was said in the session and its transcript is gone, or in another home, and what
+    `move.refuse` does: nothing is promised of it."""
+    move.refuse(session.record)
     record = session.record
     if record.remembered.spoken == record.conversation_id and not has_transcript(session):
         raise Conflict(

@@ -30,7 +30,7 @@ from supervisor.lifecycle.exits import ExitHandler
 from supervisor.lifecycle.hibernation import await_flush, check_can_hibernate
 from supervisor.lifecycle.holder_link import HolderLink
 from supervisor.lifecycle.restart_policy import Exit
-from supervisor.session import receipts
+from supervisor.session import move, receipts
 from supervisor.session.background import BackgroundTasks
 from supervisor.session.session import Session
 from supervisor.state.states import Event, State
@@ -75,8 +75,7 @@ class Lifecycle:
 
     async def _start_when_due(self, message: MessageRecord | None) -> None:
         session = self._session
-        if session.state is State.ENDED:
-            raise self._ended()
+        self._refuse_over()
         rest = self._rest_until - time.monotonic()
         if not self._startable():
             await session.changed.wait_for(lambda: session.terminal is not None or self._startable(), 5.0)
@@ -92,9 +91,11 @@ class Lifecycle:
             return False
         return not session.live or (session.state is State.STARTING and not session.record.child)
 
-    def _ended(self) -> Conflict:
-        reason = self._session.record.end_reason
-        return Conflict(f"The session has ended ({reason}). Reopen it to go on.", code="session_ended")
+    def _refuse_over(self) -> None:
+        move.refuse(self._session.record)
+        if self._session.state is State.ENDED:
+            reason = self._session.record.end_reason
+            raise Conflict(f"The session has ended ({reason}). Reopen it to go on.", code="session_ended")
 
     async def start(self, cause: str, message: MessageRecord | None = None) -> None:
         """Spawn a holder and its `claude`, unless they live; for this one message only, if there is one. Raise StartFailed with
@@ -107,8 +108,7 @@ class Lifecycle:
     async def _start(self, cause: str, message: MessageRecord | None) -> None:
         async with self._one:
             session = self._session
-            if session.state is State.ENDED:
-                raise self._ended()
+            self._refuse_over()
             if session.terminal is not None or (session.live and session.record.child):
                 return
             if session.per_message and message is None:

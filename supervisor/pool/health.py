@@ -23,7 +23,7 @@ from supervisor.pool import resources
 from supervisor.pool.managed_session import ManagedSession
 from supervisor.pool.memory_limit import MEGABYTE, memory_action
 from supervisor.pool.pool import Pool
-from supervisor.session import scheduled
+from supervisor.session import move, scheduled
 from supervisor.session.session import Session
 from supervisor.state.lifetime import keeps_alive, lifetime
 from supervisor.state.states import State
@@ -181,6 +181,8 @@ class Health:
 
     async def _check_life(self, managed: ManagedSession, config: Config) -> None:
         session = managed.session
+        if move.leaves(session.record):
+            return
         if session.counts_as_active():
             session.touch()
             watched = self._watch(session)
@@ -206,6 +208,8 @@ class Health:
     async def _check_scheduled(self, managed: ManagedSession) -> None:
         """Wake a session in time for what Claude has planned, and say what has come to nothing."""
         session = managed.session
+        if move.leaves(session.record):
+            return
         if session.state in (State.IDLE, State.HIBERNATED) and session.record.scheduled:
             scheduled_work.overlook(session)
             due = scheduled.wakes_in(session.record)

@@ -12,6 +12,7 @@ from supervisor.claude import status_file
 from supervisor.claude.fork import copy
 from supervisor.claude.home import find_transcript, holds_conversation, transcript_path
 from supervisor.history.library import project_of
+from supervisor.session import move
 from supervisor.session.services import Services
 from supervisor.state.states import State
 
@@ -122,6 +123,7 @@ def _existing(home: Path, conversation: str, project: Path) -> Path:
 def _refuse_open(services: Services, conversation: str) -> None:
     record = services.store.session_of_conversation(conversation)
     if record is not None:
+        move.refuse(record)
         what = "Reopen it" if record.state == State.ENDED else "Send to it"
         raise Conflict(
             f"Session {record.id} has this conversation. {what}, or fork it.",

@@ -26,7 +26,7 @@ from supervisor.lifecycle.launch import has_transcript, refuse_lost
 from supervisor.pool import accepting, opening
 from supervisor.pool.admission import RETRY_AFTER_SECONDS, Admission
 from supervisor.pool.managed_session import ManagedSession
-from supervisor.session import attachments, mention_rules
+from supervisor.session import attachments, mention_rules, move
 from supervisor.session.mention_rules import Reach
 from supervisor.session.services import Services
 from supervisor.session.session import Session
@@ -80,6 +80,15 @@ class Pool:
     def _admit_record(self, record: SessionRecord) -> ManagedSession:
         managed = ManagedSession(Session(record, self.services), self.places, self.poll_soon)
         self._managed_sessions[record.id] = managed
+        return managed
+
+    def take_in(self, record: SessionRecord) -> ManagedSession:
+        """A session that has come from another node, in the place of what was left of it here."""
+        before = self._managed_sessions.pop(record.id, None)
+        if before is not None and before.task is not None:
+            before.task.cancel()
+        managed = self._admit_record(record)
+        managed.begin()
         return managed
 
     def look(self, session_id: str) -> SessionView | None:
@@ -178,12 +187,14 @@ class Pool:
         known = idempotency.message_of(self.store, op, request, body)
         told = {"op": op, "actor": actor} if op in SENDS else None
         if known is not None:
+            move.refuse_moved(self.managed(known.session_id).session.record)
             accepting.audit(self.store, known, told, duplicate=True)
             return self.managed(known.session_id), known, True
         typed = normalization.prepare(request.text, request.exact) if kind == "prompt" else None
         prompt = typed.prompt if typed is not None else request.text
         if request.session_id:
             managed = self.managed(request.session_id)
+            move.refuse(managed.session.record)
             managed.session.check_mentions(prompt, request.confined)
             if managed.session.state is State.ENDED:
                 self._reopen_for_message(managed, request, actor)

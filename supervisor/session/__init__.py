@@ -8,6 +8,7 @@ fates            waiting for a fate
 last_words       what was said last
 mention_rules    what `@path` may name
 model_choice     the model it is given
+move             going to another node
 permission_mode  the mode it is in
 receipts         the message under way
 scheduled        what is planned

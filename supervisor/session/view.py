@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from shared.bus.messages import Delivery, LastWords, SessionView, Waiting
 from shared.config import Config
-from supervisor.session import scheduled
+from supervisor.session import move, scheduled
 from supervisor.state import held, lifetime, states
 from supervisor.state.states import State
 from supervisor.store.options import SETTINGS_CHANGED
@@ -53,6 +53,7 @@ def view_of(record: SessionRecord, config: Config, queue_length: int, known: Liv
     """As clients see it."""
     live = State(record.state) in states.LIVE
     auto = lifetime.keeps_alive(record, config)
+    going = move.of(record)
     timeout = lifetime.limit(config, auto) * 1000
     return SessionView(
         id=record.id,
@@ -92,7 +93,9 @@ def view_of(record: SessionRecord, config: Config, queue_length: int, known: Liv
         add_dirs=list(record.launch.add_dirs),
         settings_pending=live and record.process.stale == SETTINGS_CHANGED,
         health=_health(record, known.health),
-        held=held.why(
+        held=f"It is being moved to {going.to}; the queue goes along."
+        if going is not None and going.moved_to is None
+        else held.why(
             State(record.state),
             queue_length,
             asked=known.waiting,
@@ -104,6 +107,8 @@ def view_of(record: SessionRecord, config: Config, queue_length: int, known: Liv
         trust=record.trust,
         last_words=LastWords(**record.last_words) if record.last_words else None,
         seen_at=record.seen_at,
+        moving_to=going.to if going is not None and going.moved_to is None else None,
+        moved_to=going.moved_to if going is not None else None,
     )
 
 

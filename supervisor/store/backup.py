@@ -62,7 +62,7 @@ def put_to_sleep(store: Store) -> tuple[int, int]:
     with store.transaction(durable=True):
         sessions = store.sessions()
         for record in sessions:
-            _asleep(record)
+            asleep(record)
             store.save_session(record)
         waiting = 0
         for message in [found for record in sessions for found in store.open_messages(record.id)]:
@@ -74,7 +74,8 @@ def put_to_sleep(store: Store) -> tuple[int, int]:
     return len(sessions), waiting
 
 
-def _asleep(record: SessionRecord) -> None:
+def asleep(record: SessionRecord) -> None:
+    """It has no process, and nothing is true of it that was of one."""
     record.state, record.child, record.holder, record.socket = "hibernated", None, None, None
     record.turn_prompt, record.background, record.failures, record.asked = None, [], 0, None
     record.process, record.intent = (

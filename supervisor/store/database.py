@@ -225,6 +225,22 @@ class Database:
         with self.transaction():
             self._db.execute("DELETE FROM tails WHERE session_id=? AND name NOT LIKE 'transcript:%'", (session_id,))
 
+    def transcript_positions(self, session_id: str) -> dict[str, int]:
+        """How far the transcripts of a session were read."""
+        sql = "SELECT name, position FROM tails WHERE session_id=? AND name LIKE 'transcript:%'"
+        return {str(name): int(position) for name, position in self._db.execute(sql, (session_id,))}
+
+    def keys_of(self, session_id: str) -> dict[str, msgspec.Raw]:
+        """What requests about this session were answered, by their keys (idempotency.name)."""
+        rows = self._db.execute("SELECT key, result FROM keys WHERE instr(key, ?)", (f" {session_id} ",))
+        return {str(key): msgspec.Raw(result) for key, result in rows}
+
+    def take_keys(self, keys: dict[str, msgspec.Raw]) -> None:
+        """Answers that another node has given."""
+        with self.transaction():
+            for key, result in keys.items():
+                self._db.execute("INSERT OR REPLACE INTO keys VALUES(?,?,?)", (key, now_ms(), bytes(result)))
+
     def recall(self, key: str) -> Any:
         """What a request with this key was answered; None when it is new."""
         row = self._db.execute("SELECT result FROM keys WHERE key=?", (key,)).fetchone()

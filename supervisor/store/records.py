@@ -67,6 +67,12 @@ class SessionRecord:
     seen_at: int = 0
     """Up to when (milliseconds) a person has seen what was said."""
 
+    move: dict[str, Any] | None = None
+    """Its move to another node, while it lasts and when it is done (session.move)."""
+
+    arrived_by: str | None = None
+    """The move by which it has come here."""
+
     unknown: dict[str, Any] = field(default_factory=dict)
     unknown_options: dict[str, Any] = field(default_factory=dict)
     """Members that a later version has written: kept."""

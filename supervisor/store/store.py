@@ -20,7 +20,7 @@ from shared.bus.messages import Until
 from shared.errors import StorageFailed
 from supervisor.store.database import Database
 from supervisor.store.event_journal import now_ms
-from supervisor.store.message_index import OPEN, ORDER, WAITING, MessageIndex
+from supervisor.store.message_index import OPEN, OPEN_STATES, ORDER, WAITING, MessageIndex
 from supervisor.store.migrations import STEPS, Step
 from supervisor.store.records import MessageRecord, SessionRecord
 from supervisor.store.rows import MESSAGE_COLUMNS, SESSION_COLUMNS, body, message_of, session_of
@@ -255,6 +255,21 @@ class Store(Database):
             "SELECT body FROM messages WHERE state='answered' ORDER BY ord DESC LIMIT ?", (limit,)
         ).fetchall()
         return [msgspec.json.decode(row[0]).get("steps", {}) for row in rows]
+
+    def take_messages(self, session_id: str, records: Iterable[MessageRecord]) -> None:
+        """These are the session's messages now, in this order of sending; what has come from another node. A key that was used
+        here for something else stays with that."""
+        queue = sorted(
+            records, key=lambda one: (one.state in OPEN_STATES, one.rank if one.state in OPEN_STATES else one.ord)
+        )
+        with self.transaction():
+            self._db.execute("DELETE FROM prompts WHERE session_id=?", (session_id,))
+            self._db.execute("DELETE FROM messages WHERE session_id=?", (session_id,))
+            for record in queue:
+                if record.request_key is not None and self.messages_by_key([record.request_key]):
+                    record.request_key = None
+                record.rank = 0.0
+                self.add_message(record)
 
     # -- drafts ------------------------------------------------------------------------------------------------------
 

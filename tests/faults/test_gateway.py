@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import shutil
 import subprocess
 import sys
@@ -16,8 +17,9 @@ import pytest
 
 from demo.server import DemoModel
 from shared.bus.messages import SETTLED
+from shared.errors import Conflict, NotFound
 from tests.faults.pausing import first_tries
-from tests.harness import ROOT, VERSIONS, claude_binary, until
+from tests.harness import PATIENCE, ROOT, VERSIONS, claude_binary, until
 from tests.machines_lab import NAMES, Door, Machines
 
 
@@ -117,7 +119,7 @@ def test_a_link_cut_mid_turn_is_unknown_and_then_known(machines: Machines, sessi
     client = later(one, sessions["n3"], text, "link", heard)
     model = machines.houses["n3"].model
     assert model.wait_for_gate("link", 30)
-    machines.links["n3"].cut()
+    machines.cut("n3")
     client.join(30)
     assert (heard[0][0], heard[0][1]["code"], heard[0][1]["requestId"]) == (504, "outcome_unknown", "link")
     until(lambda: machines.states(two)["n3"] == "unreachable", "the other gateway sees it, too")
@@ -125,7 +127,7 @@ def test_a_link_cut_mid_turn_is_unknown_and_then_known(machines: Machines, sessi
     assert (status, {node["name"]: node["state"] for node in told["nodes"]}["n1"]) == (200, "ok")
     assert {node["name"]: node["state"] for node in told["nodes"]}["n3"] in ("stale", "unreachable")
     model.release("link")
-    machines.links["n3"].mend()
+    machines.mend("n3")
     until(lambda: machines.states(two)["n3"] == "ok", "it is seen again without a restart")
     assert settled(two, sessions["n3"], text, "link")["reply"] == "through"
     assert first_tries(machines.houses["n3"]).count(text) == 1
@@ -205,3 +207,92 @@ def test_a_drained_node_finishes_sleeps_and_goes_on_afterwards(machines: Machine
     assert (waits[0], waits[1]["state"]) == (202, "queued")
     assert pilotlight("drain", "--off").wait(60) == 0
     assert settled(one, sessions["n2"], "echo: awake", "after")["reply"] == "awake"
+
+
+ASKED = "Which word did I ask you to remember?"
+STEPS = (
+    ("leaving", "n1"),
+    ("packing", "n1"),
+    ("importing", "n2"),
+    ("releasing", "n1"),
+    ("released", "n1"),
+    ("arriving", "n2"),
+    ("unpacked", "n2"),
+    ("arrived", "n2"),
+)
+
+
+def usable(machines: Machines, session: str) -> list[str]:
+    """The nodes at which this session is one that can be talked to."""
+    found = []
+    for name, house in machines.houses.items():
+        try:
+            view = house.call("session.get", {"sessionId": session})
+        except NotFound:
+            continue
+        if not view["movingTo"] and view["state"] != "ended":
+            found.append(name)
+    return found
+
+
+def test_drain_and_move_go_on_whatever_is_killed_at_any_step(machines: Machines, sessions: dict[str, str]) -> None:
+    """Both nodes, the gateway and the command: whatever dies, one session can be talked to, and it remembers."""
+    one, two = machines.doors
+    source, goal = machines.houses["n1"], machines.houses["n2"]
+    note = {"name": "note.txt", "data": base64.b64encode(b"of the first machine").decode()}
+    first = {
+        "message": "Remember the word BANANA",
+        "projectPath": str(source.project),
+        "node": "n1",
+        "attachments": [note],
+    }
+    told = one("POST", "/api/chat", {**first, "wait": 90}, "first")[1]
+    assert told["state"] == "answered", told
+    session, inner = told["sessionId"], told["sessionId"].partition("~")[2]
+    machines.pauses["n1"].hold("stopping")
+    draining = machines.command(one, "drain", "n1", "--timeout", "90")
+    machines.restart_supervisor("n1", "stopping")
+    assert draining.wait(90) == 0
+    waits = one("POST", f"/api/sessions/{session}/messages", {"message": ASKED}, "waits")[1]
+    assert waits["state"] == "queued", waits
+
+    for point, name in STEPS:
+        machines.pauses[name].hold(point)
+    words = ("move", session, "n2", "--project", str(goal.project))
+    moving = machines.command(one, *words)
+    for point, name in STEPS:
+        machines.pauses[name].reached(point)
+        assert usable(machines, inner) == (["n2"] if point == "arrived" else [])
+        if point == "importing":
+            moving.kill()
+            one.kill()
+        machines.restart_supervisor(name, point)
+        assert len(usable(machines, inner)) <= 1
+        if point == "importing":
+            moving.wait(PATIENCE)
+            one.start()
+            moving = machines.command(two, *words)
+    assert moving.wait(90) == 0
+    assert machines.command(one, "drain", "n1", "--off").wait(60) == 0
+
+    assert usable(machines, inner) == ["n2"]
+    for door in (one, two):
+        assert settled(door, session, ASKED, "waits")["reply"] == "BANANA"
+    again = two("POST", f"/api/sessions/{session}/messages", {"message": f"Again: {ASKED}", "wait": 60})
+    assert (again[0], again[1]["reply"], again[1]["sessionId"]) == (200, "BANANA", f"n2~{inner}"), again
+    assert machines.command(two, *words).wait(60) == 0, "who repeats it is told the same"
+    kept = goal.call("message.list", {"sessionId": inner})["messages"]
+    assert [message["state"] for message in kept] == ["answered"] * 3
+    assert Path(kept[0]["attachments"][0]["path"]).read_bytes() == b"of the first machine"
+    assert Path(kept[0]["attachments"][0]["path"]).is_relative_to(goal.folder)
+    before = source.call("session.get", {"sessionId": inner})
+    assert (before["state"], before["endReason"], before["movedTo"]) == ("ended", "moved", f"n2~{inner}")
+    with pytest.raises(Conflict, match="has moved to n2~"):
+        source.call("session.reopen", {"sessionId": inner})
+    machines.pauses["n2"].hold("stopping")
+    back = machines.command(one, "move", f"n2~{inner}", "n1", "--project", str(source.project))
+    machines.restart_supervisor("n2", "stopping")
+    assert back.wait(90) == 0
+    assert usable(machines, inner) == ["n1"], "it was awake when it left, and it is back"
+    assert settled(two, f"n2~{inner}", f"And now? {ASKED}", "back")["sessionId"] == session
+    assert list((source.folder / "pl" / "moves").iterdir()) == list((goal.folder / "pl" / "moves").iterdir()) == []

@@ -47,6 +47,7 @@ NOT_RUN = {
     "tailscale serve": "Tailscale's own program and network",
     "pilotlight.example.org {": "a file of Caddy's",
     "pilotlight up --demo --detach": "starts what the page's test has started; tests/real/test_distribution.py does it",
+    "pilotlight move mini1~": "needs two machines; tests/faults/test_gateway.py does it",
     "sudo useradd": "makes an account on this machine",
 }
 """By the beginning of the block: why no test runs it."""

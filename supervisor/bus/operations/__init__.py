@@ -3,6 +3,7 @@
 desk           what a client with a screen needs
 history        what was said, searched and counted; forks
 messages       sending, commands, the queue
+moves          going to another node, and coming from one
 notifications  recipients and what they were told
 paging         where a page of a list ends
 recap          a summary where a life is prolonged

@@ -24,10 +24,14 @@ Row = tuple[str, type[Any], Handler]
 
 
 class Ops:
-    """The table. Whatever is asked of the supervisor passes here, and is recorded."""
+    """The table. Whatever is asked of the supervisor passes here, and is recorded. `refuse` raises for what is not to be done
+    with these arguments now."""
 
-    def __init__(self, audit: Audit, rows: Iterable[Row]) -> None:
+    def __init__(
+        self, audit: Audit, rows: Iterable[Row], refuse: Callable[[str, Any], None] = lambda op, arguments: None
+    ) -> None:
         self.audit = audit
+        self._refuse = refuse
         self._table: dict[str, tuple[type[Any], Handler]] = {}
         own: Row = ("audit.refused", RefusedCall, self.audit.note)
         for op, arguments, handler in (*rows, own):
@@ -49,6 +53,7 @@ class Ops:
         if getattr(arguments, "wait", 0):
             arguments = replace_fields(arguments, wait=min(arguments.wait, _patience(request)))
         try:
+            self._refuse(request.op, arguments)
             return await handler(arguments, request)
         except HolderError as error:
             raise refusal(error) from error

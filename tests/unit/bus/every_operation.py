@@ -10,6 +10,7 @@ from supervisor.bus.audit import Audit
 from supervisor.bus.operations.desk import DeskOps
 from supervisor.bus.operations.history import HistoryOps
 from supervisor.bus.operations.messages import MessageOps
+from supervisor.bus.operations.moves import MoveOps
 from supervisor.bus.operations.notifications import NotificationOps
 from supervisor.bus.operations.sessions import SessionOps
 from supervisor.bus.operations.system import SystemOps
@@ -32,6 +33,7 @@ def table(folder: Path) -> dict[str, type[Any]]:
         TerminalOps(pool, anything),
         NotificationOps(anything, anything, anything),
         DeskOps(pool, anything, anything, anything),
+        MoveOps(pool, str),
     )
     ops = Ops(Audit(anything), [row for subject in subjects for row in subject.rows()])
     return {name: arguments for name, (arguments, _) in ops._table.items()}

@@ -83,7 +83,7 @@ def on_the_bus(scope: Scope, asked: list[tuple[str, dict[str, Any]]]) -> bool:
 
 def bodies(call: Call) -> Iterator[dict[str, Any] | None]:
     if call.body is None:
-        yield None
+        yield {} if call.method == "PUT" else None
         return
     for beside in BESIDE:
         yield {**call.body.example, **beside}
@@ -93,6 +93,7 @@ def bodies(call: Call) -> Iterator[dict[str, Any] | None]:
 def test_http_lets_in_whom_the_bus_lets_in(call: Call, ask: Caller, document: Any, tokens: dict[str, str]) -> None:
     path = call.path.replace("<id>", MESSAGE_ID if "/messages/<" in call.path else ID)
     path += "?q=word" if call.path == "/api/search" else ""
+    path += f"?move=mv_{'0' * 32}" if call.path.endswith("/bundle") else ""
 
     def status(token: str | None, body: dict[str, Any] | None) -> int:
         ask.supervisor.calls.clear()

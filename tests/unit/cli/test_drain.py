@@ -11,7 +11,7 @@ import pytest
 from cli.__main__ import run
 from cli.commands.drain import until_asleep
 from cli.context import App
-from shared.errors import Conflict
+from shared.errors import Conflict, DeadlineExceeded, Unavailable
 from tests.gateway_double import Gateway, Node
 
 
@@ -85,3 +85,25 @@ def test_a_node_behind_a_gateway_is_drained_and_chosen_no_more(
     node.supervisor.add_session(state="busy")
     assert run(["drain", "n1", "--timeout", "0"], app) == 1
     assert "is still busy" in capsys.readouterr().out
+
+
+def test_a_node_that_is_away_for_a_while_is_drained_when_it_is_back() -> None:
+    place, now = Three(), iter(range(1000))
+    known, seen = place.sessions, iter(range(1000))
+
+    def sessions() -> list[dict[str, Any]]:
+        if next(seen) in (0, 2):
+            raise Unavailable("Nobody answers.") if place.looks else DeadlineExceeded("It is not known.")
+        return known()
+
+    place.sessions = sessions  # type: ignore[method-assign]
+    assert until_asleep(place, 500, lambda: float(next(now)), lambda _: None) == []
+    with pytest.raises(DeadlineExceeded):
+        until_asleep(AwayForEver(), 5, lambda: float(next(now)), lambda _: None)
+
+
+class AwayForEver(Three):
+    """Nobody there."""
+
+    def sessions(self) -> list[dict[str, Any]]:
+        raise DeadlineExceeded("It is not known.")

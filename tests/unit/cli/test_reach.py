@@ -29,6 +29,9 @@ FOR_DEVICES = {"recipient.presence", "notification.key", "notification.link", "n
 FOR_SCREENS = {"draft.get", "draft.set", "events.page", "folders.list", "samples", "session.seen"}
 """What a client with a screen of its own needs to draw it."""
 
+FOR_THE_GATEWAY = {f"session.{step}" for step in ("leave", "stay", "bundle", "import", "decline", "release", "arrive")}
+"""The steps of a move, which `pilotlight move` has the gateway take."""
+
 TEXT_BY_NATURE = {"completion", "gateway", "mcp", "service install", "service uninstall", "service status"}
 
 
@@ -65,7 +68,7 @@ def test_the_command_reaches_every_operation_that_the_api_reaches() -> None:
     reached = operations("api")
     assert {"session.wake", "message.move", "search", "session.keys"} <= reached
 
-    assert reached - operations("cli") == FOR_DEVICES | FOR_SCREENS
+    assert reached - operations("cli") == FOR_DEVICES | FOR_SCREENS | FOR_THE_GATEWAY
 
 
 def test_send_takes_files_and_goes_before_others(tmp_path, capsys):

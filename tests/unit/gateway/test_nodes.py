@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ssl
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import trustme
 
 from api.gateway.nodes import Address, Answer, Node, Nodes, addresses, assemble, load
 from shared.errors import Conflict, InvalidRequest, Unavailable
@@ -64,7 +66,7 @@ def test_a_file_that_does_not_fit_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "nodes.yaml").write_text(text)
     (tmp_path / "t").write_text("secret")
     with pytest.raises(InvalidRequest):
-        addresses(load(tmp_path / "nodes.yaml"), tmp_path, lambda host, port: [])
+        addresses(load(tmp_path / "nodes.yaml"), tmp_path, lambda host, port: [], lambda name: [])
 
 
 def test_a_domain_name_is_looked_up_again_and_again(tmp_path: Path) -> None:
@@ -81,6 +83,24 @@ def test_a_domain_name_is_looked_up_again_and_again(tmp_path: Path) -> None:
     where.append("10.0.0.2")
     nodes.look()
     assert [(node.name, node.address.at) for node in nodes.all()] == [("n1", "10.0.0.1"), ("n2", "10.0.0.2")]
+    nodes.stop()
+
+
+def test_a_name_server_that_is_away_moves_no_node(tmp_path: Path) -> None:
+    (tmp_path / "t").write_text("token")
+    (tmp_path / "nodes.yaml").write_text("nodes: [{dns: 'http://nodes:3001', token_file: t}]")
+    where: list[list[str]] = [["10.0.0.1"], [], ["10.0.0.2"]]
+
+    def lookup(host: str, port: int) -> list[str]:
+        found = where.pop(0)
+        if not found:
+            raise OSError("try again")
+        return found
+
+    nodes = Nodes(tmp_path / "nodes.yaml", lambda a: Answer("id1", "n1"), lookup)
+    for expected in ("10.0.0.1", "10.0.0.1", "10.0.0.2"):
+        nodes.look()
+        assert [(node.state, node.address.at) for node in nodes.all()] == [("ok", expected)]
     nodes.stop()
 
 
@@ -127,6 +147,28 @@ def test_two_of_one_name_are_refused_at_the_gateway(ask: Gateway, one: Double, t
     assert (answer.status_code, answer.json["code"]) == (409, "duplicate_node")
     assert str(one.port) in answer.json["error"]
     assert str(two.port) in answer.json["error"]
+
+
+def test_a_node_over_tls_is_held_against_its_authority(tmp_path: Path) -> None:
+    authorities = trustme.CA(), trustme.CA()
+    served = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authorities[0].issue_cert("127.0.0.1").configure_cert(served)
+    node = Double(tmp_path, "n1", served)
+    home = tmp_path / "gateway"
+    home.mkdir()
+    authorities[1].cert_pem.write_to_path(str(home / "ca.pem"))
+    gateway = Gateway(home, node)
+    known = gateway.gateway.nodes.all()[0]
+    assert (known.state, "CERTIFICATE_VERIFY_FAILED" in known.reason) == ("unreachable", True)
+
+    authorities[0].cert_pem.write_to_path(str(home / "ca.pem"))
+    gateway.gateway.nodes.look()
+    session = node.supervisor.add_session()["id"]
+    sent = gateway("POST", f"/api/sessions/n1~{session}/messages", {"message": "hi", "wait": 5})
+    assert (sent.status_code, sent.json["reply"]) == (200, "Hello from the double.")
+    assert gateway.gateway.nodes.all()[0].state == "ok"
+    gateway.close()
+    node.stop()
 
 
 def test_a_view_has_no_secret() -> None:

@@ -67,7 +67,7 @@ USES = {
     "recycle": FIRST,
     "drain": "",
 }
-USES_NONE = {"token", "completion", "logs", "gateway", "nodes", "mcp", "backup", "restore"}
+USES_NONE = {"token", "completion", "logs", "gateway", "nodes", "move", "mcp", "backup", "restore"}
 """What does not come near it; nor do those of a group (tokens, bus-keys, devices, service)."""
 
 AT_A_TERMINAL = {"attach", "watch"}

@@ -9,11 +9,11 @@ import { away, call, signedOut, unreachable } from "./api.js";
 
 const HEARTBEAT_MS = 15000;
 const KINDS = [
-  "adopted", "answered", "attached", "audit", "bus_rebound", "changed", "conversation", "conversation_shared", "crashed",
-  "created", "detached", "edited", "editor_taken", "ended", "expired", "extended", "folder_lost", "hooks_off", "late_process_ended",
-  "lock_renewed", "memory", "message", "notification_failed", "pressure", "prompt", "quarantined", "queue", "recording",
+  "adopted", "answered", "arrived", "attached", "audit", "bus_rebound", "changed", "conversation", "conversation_shared", "crashed",
+  "created", "detached", "edited", "editor_taken", "ended", "expired", "extended", "folder_lost", "hooks_off", "late_process_ended", "leaving",
+  "lock_renewed", "memory", "message", "moved", "notification_failed", "pressure", "prompt", "quarantined", "queue", "recording",
   "reopened", "reply_changed", "responsive", "restored", "resumed", "run_dir_renewed", "scheduled_lost", "seen", "settings", "start_delayed",
-  "started", "state", "stopped", "storage_recovered", "stuck", "text", "tick", "tool", "unreadable", "unresponsive", "updated",
+  "started", "state", "staying", "stopped", "storage_recovered", "stuck", "text", "tick", "tool", "unreadable", "unresponsive", "updated",
   "viewers_rebound", "waiting", "warning", "writer", "gap", "node",
 ];
 

@@ -36,6 +36,7 @@ const ENDS = {
   crashed: ["Crashed", "crashed", "failed"],
   start_failed: ["Did not start", "start_failed", "failed"],
   lost: ["Lost", "lost", "failed"],
+  moved: ["Moved", "external", "ended"],
 };
 /** @type {Record<Schema<"Receipt">["state"] | "replied", string>} */
 export const STEPS = {
