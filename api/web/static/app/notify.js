@@ -5,7 +5,7 @@ import { del, get, patch, post } from "./api.js";
 import { look, obstacle, recipient, subscribe, unsubscribe } from "./push.js";
 import { attempt, may, me, note } from "./store.js";
 import { Btn, confirm, Icon, Item, Menu } from "./ui.js";
-import { age, clock } from "./words.js";
+import { ago, clock } from "./words.js";
 
 const KINDS = {
   waiting: "Asks something", login: "Needs a login", limit: "A usage limit", answered: "Answered after a while", failed: "A message failed",
@@ -23,8 +23,8 @@ function health(one) {
   const muted = mutedUntil(one);
   const parts = [
     muted && `Muted ${muted}`,
-    one.successAt ? `told ${age(one.successAt)} ago` : "nothing told yet",
-    one.error && `failed ${age(one.errorAt)} ago: ${one.error}`,
+    one.successAt ? `told ${ago(one.successAt)}` : "nothing told yet",
+    one.error && `failed ${ago(one.errorAt)}: ${one.error}`,
     one.waiting && `${one.waiting} on the way`,
   ].filter(Boolean).join(", ");
   return parts[0].toUpperCase() + parts.slice(1);

@@ -94,6 +94,8 @@ export function age(at, now = minute.value) {
   return `${Math.floor(seconds / 86400)} d`;
 }
 
+export const ago = (at) => (age(at) === "now" ? "just now" : `${age(at)} ago`);
+
 // How long still: `23 h 59 min`.
 export function span(ms) {
   const minutes = Math.max(0, Math.floor(ms / 60000));
