@@ -7,7 +7,7 @@ const LONGEST = 200000;
 const PAUSE_MS = 300;
 const KEPT = 100;
 
-/** @type {Map<number, (parts: [string, string][] | null) => void>} */
+/** @type {Map<number, (parts?: [string, string][] | null) => void>} */
 const asked = new Map();
 /** @type {Map<string, [string, string][] | null>} */
 const known = new Map(); // those of late, by language and text
@@ -21,6 +21,11 @@ function ask(text, language) {
       asked.get(data.id)?.(data.parts);
       asked.delete(data.id);
     };
+    worker.onerror = () => {
+      worker = null; // it could not be fetched: the next one is tried anew
+      for (const done of asked.values()) done(undefined);
+      asked.clear();
+    };
   }
   const id = ++count;
   worker.postMessage({ id, text, language });
@@ -29,6 +34,7 @@ function ask(text, language) {
 
 async function cut(key, text, language) {
   const parts = await ask(text, language);
+  if (parts === undefined) return null;
   known.set(key, parts);
   if (known.size > KEPT) known.delete(known.keys().next().value);
   return parts;
