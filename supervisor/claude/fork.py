@@ -11,9 +11,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import msgspec
-
 from shared.foreign_file import open_foreign
+from supervisor.claude import transcript
 
 TEMPORARY = ".pilotlight-fork"
 """How a copy ends that is not whole yet: Claude takes it for no transcript."""
@@ -45,14 +44,11 @@ def copy(source: Path, target: Path, conversation: str, fork: str, before: str |
         unfinished.unlink(missing_ok=True)
 
 
-def _is_prompt(line: bytes, identity: str) -> bool:
-    if identity.encode() not in line:
+def _is_prompt(line: bytes, uuid: str) -> bool:
+    if uuid.encode() not in line:
         return False
-    try:
-        told = msgspec.json.decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return False
-    return isinstance(told, dict) and (told.get("type"), told.get("uuid")) == ("user", identity)
+    told = transcript.read(line)
+    return told is not None and told.entered and told.uuid == uuid
 
 
 def _private(path: str, flags: int) -> int:
