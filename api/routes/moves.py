@@ -138,8 +138,8 @@ def bring_bundle(id: str) -> Response:
 
 def _kept(folder: Path) -> Path:
     """The body of this request as a file. Raise StorageFailed, or InvalidRequest when it has broken off."""
-    length = request.content_length
-    if length is None:
+    length = request.content_length or 0
+    if "Transfer-Encoding" in request.headers:
         raise InvalidRequest("Say how long the bundle is (Content-Length).", code="missing_length")
     request.max_content_length = length + 1  # long ones may come; and at a limit reading on, for the end, is refused
     path = folder / f"{uuid.uuid4().hex}.part"
