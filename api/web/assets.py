@@ -24,7 +24,6 @@ FIRST = (
     "app/stream.js",
     "app/words.js",
     "app/ui.js",
-    "app/offline.js",
     "app/shell.js",
     "app/sessions.js",
 )
@@ -44,6 +43,9 @@ TYPES = {
     ".txt": "text/plain; charset=utf-8",
     ".lock": "application/json",
 }
+_TYPES_ONLY = re.compile(rb"^[ ]*/\*\*.*?\*/\n", re.DOTALL | re.MULTILINE)
+"""What stands in our modules for `tsc` alone, on lines of its own: no browser needs it."""
+
 _COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 
 
@@ -85,7 +87,10 @@ def asset(name: str) -> Asset | None:
     if name not in known or name.startswith("pages/"):
         return None
     path = STATIC / name
-    return Asset.of(path.read_bytes(), path.suffix) if path.suffix in TYPES else None
+    if path.suffix not in TYPES:
+        return None
+    body = path.read_bytes()
+    return Asset.of(_TYPES_ONLY.sub(b"", body) if name.startswith("app/") else body, path.suffix)
 
 
 @cache

@@ -3,9 +3,8 @@
 import { html, useEffect, useState } from "../vendor/preact.js";
 import { del, get, patch, post } from "./api.js";
 import { Notifications } from "./notify.js";
-import { keeps, setKeeps } from "./offline.js";
 import { Bar, setTheme, theme } from "./shell.js";
-import { attempt, live, may, me, settings } from "./store.js";
+import { attempt, keeps, live, may, me, setKeeps, settings } from "./store.js";
 import { Bones, Btn, confirm, Copy, Icon } from "./ui.js";
 import { actorOf, ago, bytes, clock, GIGABYTE, visible } from "./words.js";
 

@@ -3,8 +3,7 @@
 // in order by it, whatever order they come in, and redrawn at most ten times a second.
 import { batch, signal } from "../vendor/preact.js";
 import { get } from "./api.js";
-import { keepTalk, lastTalk } from "./offline.js";
-import { listeners, sessions } from "./store.js";
+import { keepTalk, lastTalk, listeners, sessions } from "./store.js";
 
 const PAGE = 50;
 const FRAME_MS = 100;
