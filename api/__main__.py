@@ -19,6 +19,7 @@ from shared import paths as places
 from shared.certificate import configured
 from shared.errors import PilotlightError
 from shared.logs import log_everything
+from shared.paths import resolve
 from shared.readiness import READY, STOPPING, notify
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def main(mode: Literal["node", "gateway"] = "node") -> int:
     """Serve until told to stop. 0 after a polite stop, 1 with a sentence on standard error when it cannot start."""
     began = time.perf_counter()
     try:
-        paths = places.resolve()
+        paths = resolve()
         config = configuration.load(paths.config_file)
         certificate = configured(config.api)
         paths.prepare()

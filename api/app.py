@@ -46,7 +46,7 @@ def create_app(
     keyring = Keyring(paths)
     keyring.ensure()
     devices, cookie = Devices(paths, keyring), device_cookie.cookie_name(paths)
-    streams, holds = slots_for(config.api.threads)
+    streams, long_calls = slots_for(config.api.threads)
     app = Flask("pilotlight", static_folder=None)
     app.config.update(MAX_CONTENT_LENGTH=MAX_FRAME_BYTES - ENVELOPE_BYTES, PROPAGATE_EXCEPTIONS=False)
     app.url_map.strict_slashes = False
@@ -60,7 +60,7 @@ def create_app(
         devices=devices,
         cookie=cookie,
         streams=streams,
-        holds=holds,
+        long_calls=long_calls,
     )
     access_log.access_log(app)
     guard.register(app, config.api, keyring, devices, cookie, calls.scopes())

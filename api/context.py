@@ -60,7 +60,7 @@ class Slots:
         self._free.release()
 
     @contextmanager
-    def held(self) -> Iterator[bool]:
+    def taken(self) -> Iterator[bool]:
         """A permit for a block; yields whether there was one."""
         taken = self.take()
         try:
@@ -82,7 +82,7 @@ class Api:
     devices: Devices
     cookie: str
     streams: Slots
-    holds: Slots
+    long_calls: Slots
     stopping: threading.Event = field(default_factory=threading.Event)
     identity: Identity | None = None
     """Who asks: the token of this request."""
@@ -92,15 +92,15 @@ class Api:
         """Who acts, for the record."""
         return self.identity.actor if self.identity is not None else "api"
 
-    def admits(self, identity: Identity | None) -> bool:
+    def still_valid(self, identity: Identity | None) -> bool:
         """Whether whoever came in may stay: no longer, when the token was revoked or rotated, the device revoked."""
-        return identity is None or self.devices.admits(identity)
+        return identity is None or self.devices.still_valid(identity)
 
     def call(self, op: str, args: Any = None, *, timeout: float = CALL_SECONDS) -> Any:
         """A short operation."""
         return self._guarded(op, args, timeout)
 
-    def hold(self, op: str, args: Any, wait: float) -> Any:
+    def act(self, op: str, args: Any, wait: float) -> Any:
         """An operation that acts, or may take `wait` seconds.
 
         A supervisor that is down is noticed before: the caller need not wait long for a 503, and no request of his lies
@@ -109,7 +109,7 @@ class Api:
         """
         self._guarded("ping", None, PRESENCE_SECONDS)
         result = self._guarded(op, args, wait + SLACK_SECONDS)
-        if not self.admits(self.identity):
+        if not self.still_valid(self.identity):
             raise Unauthorized(
                 "The token of this request was revoked or rotated while it waited. What it asked for goes on: ask again with "
                 "another token and the same request id.",
@@ -131,7 +131,7 @@ class Api:
 
 
 def slots_for(threads: int) -> tuple[Slots, Slots]:
-    """(streams, holds) for this many threads; at least an eighth stays free for short calls."""
+    """(streams, long calls) for this many threads; at least an eighth stays free for short calls."""
     streams = threads // 2
     return Slots(streams), Slots(threads - streams - max(1, threads // 8))
 

@@ -44,7 +44,7 @@ def owner(lock: Path) -> Owner | None:
     except OSError:
         return None
     process = identify(named.pid) if named is not None else None
-    if named is None or process is None or not _held(lock):
+    if named is None or process is None or not _is_locked(lock):
         return None
     return Owner(process, named.started_at, named.version, named.url)
 
@@ -77,7 +77,7 @@ def _listens(path: Path) -> bool:
     return True
 
 
-def _held(lock: Path) -> bool:
+def _is_locked(lock: Path) -> bool:
     try:
         with lock.open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)

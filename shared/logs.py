@@ -37,7 +37,7 @@ class JsonLines(logging.Formatter):
         line.update(getattr(record, "fields", {}))
         if record.exc_info and record.exc_info[0] is not None:
             line["error"] = record.exc_info[0].__name__
-            trace = self.formatException(record.exc_info) if self._texts else _places(record.exc_info)
+            trace = self.formatException(record.exc_info) if self._texts else _trace(record.exc_info)
             line["trace"] = trace
         return json.dumps(line, default=str, ensure_ascii=False)
 
@@ -68,5 +68,5 @@ def _handlers(name: str, folder: Path, config: LogConfig, lines: logging.Formatt
     return [file, errors]
 
 
-def _places(raised: tuple[object, ...]) -> str:
+def _trace(raised: tuple[object, ...]) -> str:
     return "".join(traceback.format_tb(raised[2]))  # type: ignore[arg-type]

@@ -75,7 +75,7 @@ def make(paths: Paths, environment: Mapping[str, str], target: Path, transcripts
 
 def _write(paths: Paths, environment: Mapping[str, str], making: Path, scratch: Path, transcripts: bool) -> Manifest:
     copied = scratch / DATABASE
-    held = backup.copy(paths.database, copied)
+    found = backup.copy(paths.database, copied)
     files: dict[str, str] = {}
     descriptor = os.open(making, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with open(descriptor, "wb") as raw, tarfile.open(fileobj=raw, mode="w:gz", compresslevel=3) as archive:
@@ -94,9 +94,9 @@ def _write(paths: Paths, environment: Mapping[str, str], making: Path, scratch: 
             version=__version__,
             made_at=now_ms(),
             database_version=database.read_version(copied) or 0,
-            sessions=held.sessions,
-            messages=held.messages,
-            events=held.events,
+            sessions=found.sessions,
+            messages=found.messages,
+            events=found.events,
             files=files,
             transcripts=None if spoken is None else {name: str(path) for name, path in spoken.items()},
         )
@@ -166,8 +166,8 @@ def verify(archive: Path) -> Manifest:
                 (Path(scratch) / DATABASE).write_bytes(data)
         if manifest is None or found != manifest.files:
             raise StorageFailed(f"{archive} is not a whole backup of pilotlight.", code="backup_damaged")
-        held = backup.content(Path(scratch) / DATABASE)
-    if (held.sessions, held.messages) != (manifest.sessions, manifest.messages):
+        copied = backup.content(Path(scratch) / DATABASE)
+    if (copied.sessions, copied.messages) != (manifest.sessions, manifest.messages):
         raise StorageFailed(f"The database in {archive} is not the one that was put there.", code="backup_damaged")
     return manifest
 
@@ -257,11 +257,11 @@ def _point_at(store: Store, manifest: Manifest, claude_home: Path) -> None:
     """The transcripts that came along lie in the Claude home of this machine."""
     if manifest.transcripts is None:
         return
-    places = {path: claude_home / name for name, path in manifest.transcripts.items()}
+    moved = {path: claude_home / name for name, path in manifest.transcripts.items()}
     with store.transaction(durable=True):
         for record in store.sessions(include_ended=True):
-            if record.transcript in places:
-                record.transcript = str(places[record.transcript])
+            if record.transcript in moved:
+                record.transcript = str(moved[record.transcript])
                 store.save_session(record)
 
 

@@ -208,9 +208,11 @@ class Daemon:
             ],
             moves.refuse,
         )
-        self._tcp = self._tcp_door(log)
-        doors: list[Endpoint] = [LocalEndpoint(self._paths.request_address, self._paths.event_address)]
-        bus = Bus(doors + ([self._tcp] if self._tcp else []), ops.handle, log, with_effect("looks"), ops.audit.permit)
+        self._tcp = self._tcp_endpoint(log)
+        endpoints: list[Endpoint] = [LocalEndpoint(self._paths.request_address, self._paths.event_address)]
+        bus = Bus(
+            endpoints + ([self._tcp] if self._tcp else []), ops.handle, log, with_effect("looks"), ops.audit.permit
+        )
         publisher = Publisher(store.head(), log)
         for name, subscriber in (
             ("bus", bus.publish),
@@ -310,7 +312,7 @@ class Daemon:
             **self._look_for_claude(pool),
         }
 
-    def _tcp_door(self, log: logging.Logger) -> TcpEndpoint | None:
+    def _tcp_endpoint(self, log: logging.Logger) -> TcpEndpoint | None:
         return TcpEndpoint(self.config.bus, BusKeyring(self._paths), log) if self.config.bus.tcp_host else None
 
     def _look_for_claude(self, pool: Pool) -> dict[str, Any]:

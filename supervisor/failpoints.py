@@ -13,7 +13,7 @@ from pathlib import Path
 _DIRECTORY = os.environ.get("PILOTLIGHT_PAUSE_DIR")
 
 
-def held(name: str) -> bool:
+def stops_at(name: str) -> bool:
     """Whether a test holds `name`, for code that cannot wait but can do it later."""
     if _DIRECTORY is None or not (Path(_DIRECTORY) / f"{name}.hold").exists():
         return False
@@ -25,5 +25,5 @@ async def failpoint(name: str) -> None:
     """Wait here while a test holds `name`."""
     if _DIRECTORY is None:
         return
-    while held(name):
+    while stops_at(name):
         await asyncio.sleep(0.005)

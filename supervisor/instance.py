@@ -22,7 +22,7 @@ from shared.paths import Paths
 NAME_SECONDS = 2.0
 """How long to wait for the owner to have written its name, or for a client that looks to let the file go."""
 
-_HELD = frozenset({errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES})
+_LOCKED = frozenset({errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES})
 
 
 class Ownership:
@@ -94,7 +94,7 @@ def _locked(descriptor: int) -> bool:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
-        return error.errno not in _HELD
+        return error.errno not in _LOCKED
     return True
 
 

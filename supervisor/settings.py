@@ -69,9 +69,9 @@ class Settings:
         self.config = self._added.apply(self._merge(self._changed))
         return made
 
-    def remove_rule(self, identity: str, actor: str) -> None:
+    def remove_rule(self, rule_id: str, actor: str) -> None:
         """One of run time less. Raise NotFound."""
-        self._added.remove(identity, actor)
+        self._added.remove(rule_id, actor)
         self.config = self._added.apply(self._merge(self._changed))
 
     def patch(self, values: dict[str, Any], actor: str) -> dict[str, Any]:

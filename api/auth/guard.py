@@ -73,7 +73,7 @@ def register(
                 return Response(status=204)
         view = current_app.view_functions.get(request.endpoint or "")
         if not getattr(view, "public", False):
-            ticket = tickets.redeemed(getattr(view, "ticket", None), devices.admits)
+            ticket = tickets.redeemed(getattr(view, "ticket", None), devices.still_valid)
             header = request.headers.get("Authorization")
             device = device_cookie.identify(cookie, devices) if ticket is None and header is None else None
             g.identity = ticket or device or _identify(header or "", keyring)

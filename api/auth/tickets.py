@@ -55,13 +55,13 @@ class Tickets:
         return secret
 
     def redeem(
-        self, secret: str, mode: str, session: str | None, admits: Callable[[Identity], bool] = lambda _: True
+        self, secret: str, mode: str, session: str | None, still_valid: Callable[[Identity], bool] = lambda _: True
     ) -> Identity:
         """Whose it was; it is used up, whether or not it fits, and worth what the token behind it is. Raise Unauthorized."""
         with self._lock:
             ticket = self._tickets.pop(secret, None)
         fits = ticket is not None and (ticket.mode, ticket.session) == (mode, session)
-        if ticket is None or not fits or ticket.until < self._clock() or not admits(ticket.identity):
+        if ticket is None or not fits or ticket.until < self._clock() or not still_valid(ticket.identity):
             raise Unauthorized(
                 "This ticket is used, too old, or for something else: ask for another with POST /api/tickets.",
                 code="invalid_ticket",
@@ -89,11 +89,11 @@ def tickets() -> Tickets:
     return cast(Tickets, current_app.extensions[_EXTENSION])
 
 
-def redeemed(kind: str | None, admits: Callable[[Identity], bool]) -> Identity | None:
+def redeemed(kind: str | None, still_valid: Callable[[Identity], bool]) -> Identity | None:
     """Who comes with a ticket, to a route that takes tickets of this kind; None without one. Raise Unauthorized."""
     secret = request.args.get("ticket")
     if kind is None or secret is None:
         return None
     session = (request.view_args or {}).get("id") or request.args.get("session")
     mode = request.args.get("mode", "read") if kind == "terminal" else kind
-    return tickets().redeem(secret, mode, session.lower() if session else None, admits)
+    return tickets().redeem(secret, mode, session.lower() if session else None, still_valid)

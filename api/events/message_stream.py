@@ -40,7 +40,7 @@ def begin(here: Api, inbox: Inbox, gone: Gone, message: SendMessage, start: Posi
     place = start or present(here.call)
     limit = time.monotonic() + (message.wait or MAX_WAIT_SECONDS)
     sent = msgspec.convert(
-        here.hold("message.send", msgspec.structs.replace(message, wait=0.0), interrupt_allowance(message)), Sent
+        here.act("message.send", msgspec.structs.replace(message, wait=0.0), interrupt_allowance(message)), Sent
     )
     own = _MessageFilter(sent.message.id, message.until)
     order = TextOrder(own.picks)

@@ -132,7 +132,7 @@ class Reader:
                 yield frame
                 sent = True
             if self._order is not None and self._order.remaining(time.monotonic()) == 0:
-                yield self._group(self._order.release())
+                yield self._group(self._order.pop_all())
                 sent = True
             if sent:
                 quiet_since = time.monotonic()
@@ -142,10 +142,10 @@ class Reader:
             if event is None:
                 if gone():
                     return
-                if self._order is None or not self._order.holds:
+                if self._order is None or not self._order.keeps:
                     yield SILENCE
-        if self._order is not None and self._order.holds:
-            yield self._group(self._order.release())
+        if self._order is not None and self._order.keeps:
+            yield self._group(self._order.pop_all())
 
     @property
     def id_line(self) -> str:
@@ -169,8 +169,8 @@ class Reader:
                 order.skip(event)
 
     def _until_next(self) -> float:
-        held = self._order.remaining(time.monotonic()) if self._order is not None else None
-        return self.patience if held is None else min(self.patience, held)
+        left = self._order.remaining(time.monotonic()) if self._order is not None else None
+        return self.patience if left is None else min(self.patience, left)
 
     def _advance(self, event: Event) -> Iterator[Frame]:
         tick = event.kind == "tick"

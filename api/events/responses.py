@@ -97,7 +97,7 @@ def _barred(here: Api) -> Gone:
     def barred() -> bool:
         nonlocal looked, last
         if not last and time.monotonic() - looked >= RECHECK_SECONDS:
-            looked, last = time.monotonic(), not here.admits(here.identity)
+            looked, last = time.monotonic(), not here.still_valid(here.identity)
         return last
 
     return barred

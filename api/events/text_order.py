@@ -24,48 +24,48 @@ class TextOrder:
     def __init__(self, picks: Callable[[Event], bool | None] = lambda event: True) -> None:
         self._picks = picks
         self._next: OrderedDict[str, int] = OrderedDict()
-        self._held: list[Event] = []
+        self._kept: list[Event] = []
         self._since = 0.0
 
     @property
-    def holds(self) -> bool:
+    def keeps(self) -> bool:
         """Whether anything is held back."""
-        return bool(self._held)
+        return bool(self._kept)
 
     def seqs(self) -> list[int]:
         """The numbers of what is held back."""
-        return [event.seq for event in self._held]
+        return [event.seq for event in self._kept]
 
     def skip(self, event: Event) -> list[Event]:
         """Like `take`, of an event that the client has already."""
         self._note(event)
-        return self.release() if self._held and self._whole() else []
+        return self.pop_all() if self._kept and self._whole() else []
 
     def take(self, event: Event, now: float) -> list[Event]:
         """The events that may go out now that this one has come."""
         place = _place(event)
-        if not self._held:
+        if not self._kept:
             if self._picks(event) is not None and (place is None or place[1] <= self._next.get(place[0], 0)):
                 self._note(event)
                 return [event]
             self._since = now
-        self._held.append(event)
-        return self.release() if self._whole() else []
+        self._kept.append(event)
+        return self.pop_all() if self._whole() else []
 
     def remaining(self, now: float) -> float | None:
         """Seconds until what is held back goes out anyway; None when nothing is."""
-        return max(0.0, self._since + PATIENCE_SECONDS - now) if self._held else None
+        return max(0.0, self._since + PATIENCE_SECONDS - now) if self._kept else None
 
-    def release(self) -> list[Event]:
+    def pop_all(self) -> list[Event]:
         """Everything that is held back and wanted: text in its order, the rest where it stood."""
-        held, self._held = [event for event in self._held if self._picks(event)], []
+        kept, self._kept = [event for event in self._kept if self._picks(event)], []
         queues: dict[str, list[Event]] = {}
-        for event in held:
+        for event in kept:
             if (place := _place(event)) is not None:
                 queues.setdefault(place[0], []).append(event)
         for queue in queues.values():
             queue.sort(key=lambda event: (_place(event) or ("", 0))[1], reverse=True)
-        arranged = [queues[place[0]].pop() if (place := _place(event)) is not None else event for event in held]
+        arranged = [queues[place[0]].pop() if (place := _place(event)) is not None else event for event in kept]
         for event in arranged:
             self._note(event)
         return arranged
@@ -73,7 +73,7 @@ class TextOrder:
     def _whole(self) -> bool:
         """Whether it is known of all that is held back whether it is wanted, and no message has a hole before its pieces."""
         found: dict[str, set[int]] = {}
-        verdicts = [(event, self._picks(event)) for event in self._held]
+        verdicts = [(event, self._picks(event)) for event in self._kept]
         if any(wanted is None for _, wanted in verdicts):
             return False
         for event in (event for event, wanted in verdicts if wanted):

@@ -44,7 +44,7 @@ _JOINTS = "pilotlight.joints"
 def register(app: Flask) -> None:
     """Give the application a way for every call."""
     here = app.extensions["pilotlight"]
-    app.extensions[_JOINTS] = Joints(here.stopping, here.admits)
+    app.extensions[_JOINTS] = Joints(here.stopping, here.still_valid)
     tickets.register(app.extensions)
     app.register_blueprint(devices.routes)
     app.register_blueprint(tokens.routes)
@@ -142,7 +142,7 @@ def _pass(node: Node, inner: str, tree: dict[str, Any] | None) -> Response:
     if wait <= 0:
         return followed(node, inner, path, query, tree, key, 0.0)
     here = api()
-    with here.holds.held() as free:
+    with here.long_calls.taken() as free:
         if not free:
             wait = 0.0
             if tree is not None:

@@ -80,9 +80,9 @@ class Asked:
 class Joints:
     """All terminals of this gateway. The thread starts with the first one."""
 
-    def __init__(self, stopping: threading.Event, admits: Callable[[Identity | None], bool]) -> None:
+    def __init__(self, stopping: threading.Event, still_valid: Callable[[Identity | None], bool]) -> None:
         self._stopping = stopping
-        self._admits = admits
+        self._still_valid = still_valid
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ends: dict[End, Identity | None] = {}
@@ -118,7 +118,7 @@ class Joints:
 
     def _look(self) -> None:
         for end, identity in list(self._ends.items()):
-            if (self._stopping.is_set() or not self._admits(identity)) and end.transport is not None:
+            if (self._stopping.is_set() or not self._still_valid(identity)) and end.transport is not None:
                 end.transport.close()
         asyncio.get_running_loop().call_later(LOOK_SECONDS, self._look)
 

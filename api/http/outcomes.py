@@ -35,10 +35,10 @@ _UNHAPPY = {
 def deliver(message: SendMessage) -> Response:
     """Send, hold for the reply as long as `message.wait` says, and answer."""
     here = api()
-    with here.holds.held() as free:
+    with here.long_calls.taken() as free:
         if message.wait and not free:
             message = msgspec.structs.replace(message, wait=0.0)
-        sent = msgspec.convert(here.hold("message.send", message, message.wait + interrupt_allowance(message)), Sent)
+        sent = msgspec.convert(here.act("message.send", message, message.wait + interrupt_allowance(message)), Sent)
     return outcome(sent, message.until)
 
 

@@ -124,7 +124,7 @@ def _receipt(view: MessageView) -> message_shapes.Receipt:
     return message_shapes.Receipt(success=YES, message_id=view.id, content=view.reply or "", **fields)
 
 
-_ORIGIN: dict[str, Any] = {
+_LEGACY: dict[str, Any] = {
     "session_id": SESSION,
     "project_path": PROJECT,
     "created_at": AT - HOUR,
@@ -305,13 +305,13 @@ _ALL: tuple[msgspec.Struct, ...] = (
     session_shapes.KeepAliveResult(success=YES, session_id=SESSION, extended=True, expires_at=AT + 24 * HOUR),
     session_shapes.LegacySessions(
         success=YES,
-        sessions=[session_shapes.LegacySession(**_ORIGIN)],
+        sessions=[session_shapes.LegacySession(**_LEGACY)],
         stats=session_shapes.LegacyStats(
             total_sessions=1, max_sessions=10, available_slots=9, memory_usage=412_000_000
         ),
     ),
     session_shapes.LegacyStatus(
-        success=YES, **_ORIGIN, time_remaining=24 * HOUR, is_expired=False, needs_warning=False, active=True
+        success=YES, **_LEGACY, time_remaining=24 * HOUR, is_expired=False, needs_warning=False, active=True
     ),
     service_shapes.CurrentClient(
         success=YES,

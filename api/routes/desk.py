@@ -106,7 +106,7 @@ def keep_draft(id: str) -> Response:
 def recycle(id: str) -> Response:
     """Give a session at rest a new process; the conversation goes on."""
     ref = requests.action(SessionRef, sessionId=requests.session_id(id))
-    return json_response({"success": True, "session": api().hold("session.recycle", ref, RECYCLE_SECONDS)})
+    return json_response({"success": True, "session": api().act("session.recycle", ref, RECYCLE_SECONDS)})
 
 
 @routes.get("/api/rules")

@@ -127,7 +127,7 @@ def _parts(here: Api, wanted: ExportRequest, part: dict[str, Any]) -> Iterator[s
     """One after the other, as fast as the client takes them."""
     yield part["text"]
     while after := part.get("next"):
-        if not here.admits(here.identity):
+        if not here.still_valid(here.identity):
             raise Unauthorized("The token of this request was revoked or rotated.", code="token_revoked")
         part = here.call("export", msgspec.structs.replace(wanted, after=after), timeout=READ_SECONDS)
         yield part["text"]
@@ -197,10 +197,10 @@ def command(id: str) -> Response:
     body = requests.action(CommandRequest, key=False)
     wait = requests.wait_seconds(body.wait, COMMAND_SECONDS)
     here = api()
-    with here.holds.held() as free:
+    with here.long_calls.taken() as free:
         wait = wait if free else 0.0
         order = RunCommand(session_id=session, command=body.command, wait=wait, key=g.request_id)
-        result = msgspec.convert(here.hold("session.command", order, wait), CommandResult)
+        result = msgspec.convert(here.act("session.command", order, wait), CommandResult)
     told: dict[str, Any] = {"requestId": g.request_id, "sessionId": session, **msgspec.to_builtins(result)}
     if result.error is not None:
         problem = body_of(result.error)
@@ -228,7 +228,7 @@ def move(id: str) -> Response:
     """Move a message that waits to another place in its queue; 409 once it is under way or settled."""
     message = requests.message_id(id)
     place = int(requests.action(QueuePosition, key=False).position)
-    moved = api().hold("message.move", MoveMessage(message_id=message, position=place), 0.0)
+    moved = api().act("message.move", MoveMessage(message_id=message, position=place), 0.0)
     return json_response({"success": True, "messages": moved["messages"]})
 
 

@@ -53,13 +53,13 @@ def keep_alive() -> Response:
         raise InvalidRequest("Session ID is required", code="invalid_field", data={"field": "sessionId"})
     session = requests.session_id(body.session_id or "", _NO_SESSION)
     here = api()
-    with here.holds.held() as free:
+    with here.long_calls.taken() as free:
         asked = body.action == "recap"
         wait = _RECAP_SECONDS if asked and free else 0.0
         action: Literal["extend", "recap"] = "recap" if wait else "extend"
         request = KeepAlive(session_id=session, action=action, wait=wait, key=key)
         try:
-            result = here.hold("session.keep_alive", request, wait)
+            result = here.act("session.keep_alive", request, wait)
         except NotFound:
             raise NotFound(_NO_SESSION, code="session_not_found") from None
         except Conflict as error:

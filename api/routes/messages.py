@@ -104,10 +104,10 @@ def get_message(id: str) -> Response:
     asked = requests.query(ReceiptQuery)
     wait = requests.wait_seconds(asked.wait, 0.0)
     here = api()
-    with here.holds.held() as free:
+    with here.long_calls.taken() as free:
         wait = wait if free else 0.0
         order = MessageRef(message_id=message, wait=wait, until=asked.until or "answered")
-        return _receipt(here.hold("message.get", order, wait))
+        return _receipt(here.act("message.get", order, wait))
 
 
 @routes.patch("/api/messages/<id>")
@@ -129,7 +129,7 @@ def get_attachment(id: str, number: str) -> Response:
 def cancel_message(id: str) -> Response:
     """Cancel a message that is still in the queue; 409 when it is not."""
     requests.action(Nothing, key=False)
-    return _receipt(api().hold("message.cancel", MessageRef(message_id=requests.message_id(id)), 0.0))
+    return _receipt(api().act("message.cancel", MessageRef(message_id=requests.message_id(id)), 0.0))
 
 
 def _receipt(view: dict[str, Any]) -> Response:

@@ -79,9 +79,9 @@ def create_session() -> Response:
     requests.not_blank("projectPath", wanted.project_path)
     wait = requests.wait_seconds(wanted.wait, 0.0)
     here = api()
-    with here.holds.held() as free:
+    with here.long_calls.taken() as free:
         wait = wait if free else 0.0
-        view = here.hold("session.create", msgspec.structs.replace(wanted, wait=wait), wait + START_SECONDS)
+        view = here.act("session.create", msgspec.structs.replace(wanted, wait=wait), wait + START_SECONDS)
     return _one(view, 201)
 
 
@@ -103,7 +103,7 @@ def update_session(id: str) -> Response:
     need_for("session.update", change)
     if not set(msgspec.to_builtins(change)) & CHANGEABLE:
         raise requests.invalid("body", f"Nothing to change: send one of {', '.join(sorted(CHANGEABLE))}.")
-    return _one(api().hold("session.update", change, ACT_SECONDS))
+    return _one(api().act("session.update", change, ACT_SECONDS))
 
 
 @routes.delete("/api/sessions/<id>")
@@ -121,21 +121,21 @@ def answer(id: str) -> Response:
     given = requests.action(Answer, sessionId=requests.session_id(id))
     if all(part is None for part in (given.choice, given.text, given.answers, given.updated_input)):
         raise requests.invalid("choice", "Send `choice`, `text`, `answers` or `updatedInput`.")
-    return json_response({"success": True, **api().hold("session.answer", given, START_SECONDS)})
+    return json_response({"success": True, **api().act("session.answer", given, START_SECONDS)})
 
 
 @routes.post("/api/sessions/<id>/interrupt")
 def interrupt(id: str) -> Response:
     """Stop the turn under way; `rung` says what it took. Claude stays, and so does the queue."""
     ref = requests.action(SessionRef, sessionId=requests.session_id(id))
-    return json_response({"success": True, **api().hold("session.interrupt", ref, START_SECONDS)})
+    return json_response({"success": True, **api().act("session.interrupt", ref, START_SECONDS)})
 
 
 @routes.post("/api/sessions/<id>/hibernate")
 def hibernate(id: str) -> Response:
     """End the process and keep the conversation; the next message wakes it, and so does what Claude has planned for later."""
     order = requests.action(HibernateSession, sessionId=requests.session_id(id))
-    return _one(api().hold("session.hibernate", order, START_SECONDS))
+    return _one(api().act("session.hibernate", order, START_SECONDS))
 
 
 @routes.post("/api/sessions/<id>/wake")
@@ -152,12 +152,12 @@ def reopen(id: str) -> Response:
 
 def _act(op: str, id: str) -> Response:
     ref = requests.action(SessionRef, sessionId=requests.session_id(id))
-    return _one(api().hold(op, ref, START_SECONDS))
+    return _one(api().act(op, ref, START_SECONDS))
 
 
 def stop(order: StopSession) -> dict[str, Any]:
     """End this session and return its last view."""
-    view: dict[str, Any] = api().hold("session.kill", order, STOP_SECONDS)
+    view: dict[str, Any] = api().act("session.kill", order, STOP_SECONDS)
     return view
 
 

@@ -75,7 +75,7 @@ class TicketRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 def _set_up(state: BlueprintSetupState) -> None:
     here = state.app.extensions["pilotlight"]
-    state.app.extensions[_EXTENSION] = Viewers(here.paths.terminal_socket, here.stopping, here.admits)
+    state.app.extensions[_EXTENSION] = Viewers(here.paths.terminal_socket, here.stopping, here.still_valid)
     tickets.register(state.app.extensions)
 
 
@@ -104,14 +104,14 @@ def keys(id: str) -> Response:
     pressed = requests.action(SendKeys, sessionId=requests.session_id(id))
     if not pressed.keys and not pressed.text:
         raise requests.invalid("keys", 'Send `keys`, such as ["Enter"], or `text`.')
-    return json_response({"success": True, "session": api().hold("session.keys", pressed, ACT_SECONDS)})
+    return json_response({"success": True, "session": api().act("session.keys", pressed, ACT_SECONDS)})
 
 
 @routes.post("/api/sessions/<id>/resize")
 def resize(id: str) -> Response:
     """Change the size of the terminal, within 20-500 columns and 5-200 rows; not while a person has the keyboard."""
     wanted = requests.action(Resize, sessionId=requests.session_id(id))
-    return json_response({"success": True, "session": api().hold("session.resize", wanted, ACT_SECONDS)})
+    return json_response({"success": True, "session": api().act("session.resize", wanted, ACT_SECONDS)})
 
 
 @routes.get("/api/sessions/<id>/recording")
@@ -133,7 +133,7 @@ def record(id: str) -> Response:
     """Begin to record the terminal, or end it. What is typed is not recorded, what is shown is."""
     session = requests.session_id(id)
     wanted = requests.action(RecordRequest, key=False)
-    found = api().hold(
+    found = api().act(
         "session.recording", RecordingRequest(session_id=session, start=wanted.start, key=g.request_id), ACT_SECONDS
     )
     return json_response({"success": True, "recording": found["recording"], "bytes": found["bytes"]})
@@ -180,18 +180,18 @@ def terminal(id: str) -> Response:
         raise InternalError("This server cannot serve WebSockets.", code="no_websocket")
     viewers: Viewers = current_app.extensions[_EXTENSION]
     viewers.reserve()
-    visit = TerminalRequest(
+    opened = TerminalRequest(
         session, asked.mode == "write", f"{here.actor} in a browser", asked.cols, asked.rows, here.identity
     )
-    return HandOver(viewers, connection, key, visit)
+    return HandOver(viewers, connection, key, opened)
 
 
 class HandOver(Response):
     """Instead of a response: the connection changes hands, and the thread that served it is free."""
 
-    def __init__(self, viewers: Viewers, connection: socket.socket, key: str, visit: TerminalRequest) -> None:
+    def __init__(self, viewers: Viewers, connection: socket.socket, key: str, opened: TerminalRequest) -> None:
         super().__init__(status=101)
-        self._viewers, self._connection, self._key, self._visit = viewers, connection, key, visit
+        self._viewers, self._connection, self._key, self._opened = viewers, connection, key, opened
 
     def __call__(self, environ: Any, start_response: Any) -> Iterable[bytes]:
         """Take the connection from gunicorn and leave it a dead one to close; StopIteration is how it is told to."""
@@ -200,7 +200,7 @@ class HandOver(Response):
         os.dup2(dead.fileno(), self._connection.fileno(), inheritable=False)
         dead.close()
         other.close()
-        self._viewers.take(mine, self._key, self._visit)
+        self._viewers.take(mine, self._key, self._opened)
         raise StopIteration
 
 

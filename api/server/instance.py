@@ -107,7 +107,7 @@ def keep(lock: Lock, paths: Paths, port: int) -> None:
 def _keep(lock: Lock, paths: Paths, port: int) -> None:
     trouble = ""
     while True:
-        time.sleep(HEAL_SECONDS)
+        time.sleep(RESTORE_SECONDS)
         try:
             paths.restore()
             if lock.restore(paths.further_api_lock(port)):

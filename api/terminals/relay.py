@@ -56,10 +56,12 @@ class TerminalRequest:
 class Viewers:
     """All WebSockets of this process. Its thread starts with the first one."""
 
-    def __init__(self, address: Path, stopping: threading.Event, admits: Callable[[Identity | None], bool]) -> None:
+    def __init__(
+        self, address: Path, stopping: threading.Event, still_valid: Callable[[Identity | None], bool]
+    ) -> None:
         self._address = address
         self._stopping = stopping
-        self._admits = admits
+        self._still_valid = still_valid
         self._looked = 0.0
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -76,14 +78,14 @@ class Viewers:
                 )
             self._count += 1
 
-    def take(self, connection: socket.socket, key: str, visit: TerminalRequest) -> None:
+    def take(self, connection: socket.socket, key: str, request: TerminalRequest) -> None:
         """Serve this connection from now on; the handshake was asked for with `key`, the place is reserved."""
         with self._lock:
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
                 threading.Thread(target=self._run, args=(self._loop,), name="pilotlight-terminal", daemon=True).start()
             loop = self._loop
-        asyncio.run_coroutine_threadsafe(self._serve(connection, key, visit), loop)
+        asyncio.run_coroutine_threadsafe(self._serve(connection, key, request), loop)
 
     def _run(self, loop: asyncio.AbstractEventLoop) -> None:
         asyncio.set_event_loop(loop)
@@ -98,14 +100,14 @@ class Viewers:
         elif time.monotonic() - self._looked >= RECHECK_SECONDS:
             self._looked = time.monotonic()
             for web, identity in list(self._sockets.items()):
-                if not self._admits(identity):
+                if not self._still_valid(identity):
                     web.close(POLICY, "the token counts no more")
         asyncio.get_running_loop().call_later(LOOK_SECONDS, self._look)
 
-    async def _serve(self, connection: socket.socket, key: str, visit: TerminalRequest) -> None:
+    async def _serve(self, connection: socket.socket, key: str, request: TerminalRequest) -> None:
         def own(web: WebSocket) -> Link:
-            self._sockets[web] = visit.identity
-            link = self._link(visit)
+            self._sockets[web] = request.identity
+            link = self._link(request)
             link.join(web)
             return link
 
@@ -118,14 +120,14 @@ class Viewers:
             connection.close()
             self._gone()
 
-    def _link(self, visit: TerminalRequest) -> Link:
-        if visit.write:
-            return Link(self._address, visit, self._left, lambda: None)
-        found = self._shared.get(visit.session)
+    def _link(self, request: TerminalRequest) -> Link:
+        if request.write:
+            return Link(self._address, request, self._left, lambda: None)
+        found = self._shared.get(request.session)
         if found is None:
-            shared = TerminalRequest(visit.session, False, "api")
-            found = Link(self._address, shared, self._left, lambda: self._shared.pop(visit.session, None))
-            self._shared[visit.session] = found
+            shared = TerminalRequest(request.session, False, "api")
+            found = Link(self._address, shared, self._left, lambda: self._shared.pop(request.session, None))
+            self._shared[request.session] = found
         return found
 
     def _left(self, web: WebSocket) -> None:
@@ -141,11 +143,11 @@ class Link(asyncio.Protocol):
     """One connection to the supervisor, made again when it breaks, and those who look through it."""
 
     def __init__(
-        self, address: Path, visit: TerminalRequest, left: Callable[[WebSocket], None], empty: Callable[[], object]
+        self, address: Path, request: TerminalRequest, left: Callable[[WebSocket], None], empty: Callable[[], object]
     ) -> None:
         self._address = address
-        self._visit = visit
-        self._size = (visit.cols, visit.rows)
+        self._request = request
+        self._size = (request.cols, request.rows)
         self._left, self._empty = left, empty
         self._webs: set[WebSocket] = set()
         self._transport: asyncio.Transport | None = None
@@ -186,10 +188,10 @@ class Link(asyncio.Protocol):
             case {"type": "snapshot"}:
                 socket.stale = True
                 self.ask()
-            case {"type": "resize", "cols": int(cols), "rows": int(rows)} if self._visit.write:
+            case {"type": "resize", "cols": int(cols), "rows": int(rows)} if self._request.write:
                 self._size = (cols, rows)
                 self._send(protocol.control({"type": "resize", "cols": cols, "rows": rows}))
-            case {"type": ("steal" | "release") as kind} if self._visit.write:
+            case {"type": ("steal" | "release") as kind} if self._request.write:
                 self._send(protocol.control({"type": kind}))
             case {"type": "resize" | "steal" | "release"}:
                 socket.send(_error("read_only", "This terminal was opened to look only: open it with mode=write."))
@@ -216,7 +218,7 @@ class Link(asyncio.Protocol):
             self._transport.abort()
 
     def _keys(self, socket: WebSocket, data: bytes) -> None:
-        if not self._visit.write:
+        if not self._request.write:
             socket.send(_error("read_only", "This terminal was opened to look only: open it with mode=write."))
         elif self._transport is None:
             socket.send(_error("not_typed", "The supervisor is away; nothing was typed."))
@@ -256,9 +258,9 @@ class Link(asyncio.Protocol):
         self._counted, self._welcome = 1, False
         hello = protocol.Hello(
             v=protocol.VERSION,
-            session=self._visit.session,
-            mode="write" if self._visit.write else "read",
-            actor=self._visit.actor,
+            session=self._request.session,
+            mode="write" if self._request.write else "read",
+            actor=self._request.actor,
             cols=self._size[0],
             rows=self._size[1],
             keyboard=self._keyboard,

@@ -34,16 +34,16 @@ class Ask:
         """The ids that are meant by numbers, labels or ids; None when it is something else."""
         parts = [part.strip() for part in said.split(",")] if self.several else [said.strip()]
         found = [self._one(part) for part in parts]
-        known = [identity for identity in found if identity is not None]
+        known = [choice for choice in found if choice is not None]
         return known if len(known) == len(found) else None
 
     def _one(self, word: str) -> str | None:
-        for identity, label in self.choices:
+        for choice, label in self.choices:
             if word.casefold() == label.casefold():
-                return identity
+                return choice
         if word.isdecimal() and 1 <= int(word) <= len(self.choices):
             return self.choices[int(word) - 1][0]
-        return next((identity for identity, _ in self.choices if word == identity and not word.isdecimal()), None)
+        return next((choice for choice, _ in self.choices if word == choice and not word.isdecimal()), None)
 
 
 def asks(waiting: Waiting) -> list[Ask]:

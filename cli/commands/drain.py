@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import click
 
-from cli.commands.nodes import Door, door
+from cli.commands.nodes import Gateway, gateway_of
 from cli.context import App, json_option, pass_app
 from cli.output import DONE, FAILED, emit, say
 from shared.bus.service_requests import SettingsPatch
@@ -25,7 +25,7 @@ SLEEP_SECONDS = 45.0
 ASLEEP = ("hibernated", "ended")
 
 
-class Place(Protocol):
+class Target(Protocol):
     """The node that is drained."""
 
     def draining(self, on: bool) -> None:
@@ -65,21 +65,21 @@ class Here:
 class Behind:
     """A node behind a gateway."""
 
-    door: Door
+    gateway: Gateway
     node: str
 
     def draining(self, on: bool) -> None:
         """Through the gateway."""
-        self.door.call("PATCH", f"/api/settings?node={self.node}", {"sessions.draining": on or None})
+        self.gateway.call("PATCH", f"/api/settings?node={self.node}", {"sessions.draining": on or None})
 
     def sessions(self) -> list[dict[str, Any]]:
         """Through the gateway."""
-        found: list[dict[str, Any]] = self.door.call("GET", f"/api/sessions?node={self.node}")["sessions"]
+        found: list[dict[str, Any]] = self.gateway.call("GET", f"/api/sessions?node={self.node}")["sessions"]
         return found
 
     def hibernate(self, session: str) -> None:
         """Through the gateway."""
-        self.door.call("POST", f"/api/sessions/{session}/hibernate")
+        self.gateway.call("POST", f"/api/sessions/{session}/hibernate")
 
 
 @click.command()
@@ -93,12 +93,12 @@ def drain(app: App, node: str | None, timeout: float, off: bool, as_json: bool) 
 
     Without NODE this node, over its own bus. Exit code 1 when something still works after the time-out; it is named.
     """
-    place: Place = Behind(door(app), node) if node else Here(app)
-    place.draining(not off)
+    target: Target = Behind(gateway_of(app), node) if node else Here(app)
+    target.draining(not off)
     if off:
         emit({"draining": False}) if as_json else click.echo("It takes sessions again.")
         return DONE
-    awake = until_asleep(place, timeout)
+    awake = until_asleep(target, timeout)
     if as_json:
         emit({"draining": True, "awake": [session["id"] for session in awake]})
     elif awake:
@@ -110,7 +110,7 @@ def drain(app: App, node: str | None, timeout: float, off: bool, as_json: bool) 
 
 
 def until_asleep(
-    place: Place,
+    target: Target,
     timeout: float,
     clock: Callable[[], float] = time.monotonic,
     pause: Callable[[float], None] = time.sleep,
@@ -132,7 +132,7 @@ def until_asleep(
         pause(LOOK_SECONDS)
 
 
-def _hibernated(place: Place, session: str) -> bool:
+def _hibernated(target: Target, session: str) -> bool:
     """Whether it sleeps now; one that has begun a turn, or has something planned, is looked at again."""
     try:
         place.hibernate(session)

@@ -64,7 +64,7 @@ class Door:
         return told
 
 
-def door(app: App) -> Door:
+def gateway_of(app: App) -> Gateway:
     """The gateway of PILOTLIGHT_GATEWAY, or the one that runs in this home. Raise Unavailable or InvalidRequest."""
     url, token = app.environment.get("PILOTLIGHT_GATEWAY"), app.environment.get("PILOTLIGHT_TOKEN")
     own = url is None
@@ -102,7 +102,7 @@ def gateway(app: App) -> None:
 @pass_app
 def nodes(app: App, as_json: bool) -> None:
     """The nodes behind the gateway, each with its state and since when that is known."""
-    found = door(app).call("GET", "/api/nodes")["nodes"]
+    found = gateway_of(app).call("GET", "/api/nodes")["nodes"]
     if as_json:
         emit({"nodes": found})
         return

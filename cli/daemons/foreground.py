@@ -61,7 +61,7 @@ def watch(app: App, *daemons: Daemon) -> int:
 
     before = {number: signal.signal(number, remember) for number in _TOLD}
     for daemon in daemons:
-        _keep_place(daemon)
+        _keep_port(daemon)
     _mark(app).unlink(missing_ok=True)
     _leave_mark(app)
     click.echo("Ctrl-C stops the supervisor and the API; live sessions stay.")
@@ -119,7 +119,7 @@ def _tend(app: App, daemons: tuple[Daemon, ...], told: list[int]) -> None:
         for daemon in daemons:
             if daemon.child is not None:
                 daemon.child.poll()
-            holder = _keep_place(daemon)
+            holder = _keep_port(daemon)
             if holder is not None or (daemon.child is not None and daemon.child.returncode is None):
                 missing.discard(daemon.name)
                 continue
@@ -138,7 +138,7 @@ def _tend(app: App, daemons: tuple[Daemon, ...], told: list[int]) -> None:
         time.sleep(_TURN_SECONDS)
 
 
-def _keep_place(daemon: Daemon) -> Owner | None:
+def _keep_port(daemon: Daemon) -> Owner | None:
     """Who holds its lock; where that one listens, the next one shall, too."""
     holder = daemon.owner()
     if holder is not None and holder.url:

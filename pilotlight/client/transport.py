@@ -177,18 +177,18 @@ def _answer(response: http.client.HTTPResponse) -> Any:
 
 
 def _frames(response: http.client.HTTPResponse) -> Iterator[Frame]:
-    identity: str | None = None
+    event_id: str | None = None
     event = "message"
     data: list[str] = []
     while line := response.readline():
         name, _, value = line.decode().rstrip("\r\n").partition(":")
         value = value.removeprefix(" ")
         if name == "id":
-            identity = value
+            event_id = value
         elif name == "event":
             event = value
         elif name == "data":
             data.append(value)
         elif not name and not value and data:
-            yield Frame(identity, event, json.loads("\n".join(data)))
+            yield Frame(event_id, event, json.loads("\n".join(data)))
             event, data = "message", []

@@ -165,14 +165,14 @@ class Devices:
         stale = self._now() - record.last_used_at > TOUCH_SECONDS * 1000
         return Identity(record.name, record.scope, record.hash, kind="device"), stale
 
-    def holds(self, identity: Identity) -> bool:
+    def counts(self, identity: Identity) -> bool:
         """Whether this device is still let in, with the scope that it had."""
         record = self._devices.find(identity.proof)
         return record is not None and self._counts(record) and record.scope == identity.scope
 
-    def admits(self, identity: Identity) -> bool:
+    def still_valid(self, identity: Identity) -> bool:
         """Whether whoever came in, with a cookie or a token, may stay."""
-        return self.holds(identity) if identity.kind == "device" else self._keyring.holds(identity)
+        return self.counts(identity) if identity.kind == "device" else self._keyring.counts(identity)
 
     def touch(self, identity: Identity) -> None:
         """It was used now: its 90 days begin again. A disk that is full must not lock anybody out."""

@@ -181,7 +181,7 @@ class NamedTokens:
         record = self._file.find(_hash(candidate))
         return Identity(record.name, record.scope, record.hash) if record else None
 
-    def holds(self, identity: Identity) -> bool:
+    def counts(self, identity: Identity) -> bool:
         """Whether this very token still counts, with the scope that it had."""
         record = self._file.find(identity.proof)
         return record is not None and (record.name, record.scope) == (identity.name, identity.granted or identity.scope)
@@ -250,16 +250,16 @@ class Keyring:
             return Identity(DEFAULT_NAME, "admin", _hash(candidate))
         return self.named.identify(candidate)
 
-    def holds(self, identity: Identity) -> bool:
+    def counts(self, identity: Identity) -> bool:
         """Whether the token that somebody came in with still counts: it may have been revoked or rotated since."""
         if identity.name == DEFAULT_NAME:
             return hmac.compare_digest(self.default.proof(), identity.proof)
-        return self.named.holds(identity)
+        return self.named.counts(identity)
 
     def knows(self, identity: Identity) -> bool:
         """Whether this very token exists, whatever its scope."""
         if identity.name == DEFAULT_NAME:
-            return self.holds(identity)
+            return self.counts(identity)
         return self.named.knows(identity.proof)
 
 

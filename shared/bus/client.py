@@ -99,12 +99,12 @@ class BusClient:
         """Send one request; `.result()` of what comes back is its result."""
         if self._closed:
             raise Unavailable("This bus client is closed.")
-        identity = f"{self._prefix}-{next(self._numbers)}"
+        request_id = f"{self._prefix}-{next(self._numbers)}"
         body: dict[str, Any] = {} if args is None else msgspec.to_builtins(args)
         now = time.time()
         request = Request(
             v=VERSION,
-            id=identity,
+            id=request_id,
             op=op,
             args=body,
             deadline=int((now + timeout) * 1000),
@@ -210,9 +210,9 @@ class BusClient:
 
     def _tend(self, dealer: zmq.Socket[bytes], pending: dict[str, _Pending]) -> None:
         now = time.monotonic()
-        for identity, entry in list(pending.items()):
+        for request_id, entry in list(pending.items()):
             if now >= entry.give_up:
-                del pending[identity]
+                del pending[request_id]
                 entry.future.set_exception(
                     Unavailable(
                         "The supervisor did not answer in time. `pilotlight status` shows whether it runs; "
@@ -223,7 +223,7 @@ class BusClient:
                 entry.sent_again(now)
                 self._send(dealer, entry, now)
             if entry.future.done():  # refused
-                pending.pop(identity, None)
+                pending.pop(request_id, None)
 
     def _send(self, dealer: zmq.Socket[bytes], entry: _Pending, now: float) -> None:
         try:

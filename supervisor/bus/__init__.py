@@ -4,7 +4,7 @@ access       whose key may do what
 audit        who did what
 replies      the same id gets the same reply
 server       requests answered, events spread
-sockets      the doors, ipc and tcp
+sockets      the endpoints, ipc and tcp
 operations/  everything that can be asked
 
 May import: moving, viewers, notifications, pool, delivery, lifecycle, session, state, history, terminal, holder, store, claude,

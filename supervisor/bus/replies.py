@@ -32,20 +32,20 @@ class Replies:
         self._kept: OrderedDict[str, tuple[float, bytes]] = OrderedDict()
         self._size = 0
 
-    def get(self, identity: str) -> bytes | None:
+    def get(self, request_id: str) -> bytes | None:
         """The reply that this request was given."""
-        found = self._kept.get(identity)
+        found = self._kept.get(request_id)
         return found[1] if found is not None else None
 
-    def remember(self, identity: str, data: bytes) -> None:
+    def remember(self, request_id: str, data: bytes) -> None:
         """Keep one more, and let go of what is over the bounds."""
         now, bounds = time.monotonic(), self._bounds
-        self._kept[identity] = (now, data)
+        self._kept[request_id] = (now, data)
         self._size += len(data)
         while True:
             oldest, (at, body) = next(iter(self._kept.items()))
             crowded = len(self._kept) > bounds.replies or self._size > bounds.size
-            if oldest == identity or (not crowded and now - at < bounds.seconds):
+            if oldest == request_id or (not crowded and now - at < bounds.seconds):
                 return
             del self._kept[oldest]
             self._size -= len(body)

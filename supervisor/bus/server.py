@@ -1,4 +1,4 @@
-"""The supervisor's end of the bus: requests answered, events spread, through whatever doors there are (bus_doors).
+"""The supervisor's end of the bus: requests answered, events spread, through whatever endpoints there are (`sockets`).
 
 Every request is a task of its own, so a slow one delays nobody; the same id twice gets the same reply, from memory. What
 must not regress: bad frames are answered or dropped and never stop the bus; a peer that is gone raises (ROUTER_MANDATORY)
@@ -99,8 +99,8 @@ def _identity(frame: bytes) -> str:
 class _Peer:
     """Where a reply goes."""
 
-    door: Endpoint
-    identity: bytes
+    endpoint: Endpoint
+    address: bytes
 
 
 @dataclass(frozen=True)
@@ -122,18 +122,18 @@ class _Asked:
 
 
 class Bus:
-    """All doors. `handle` answers one request or raises a PilotlightError; `looking` names the operations that change
+    """All endpoints. `handle` answers one request or raises a PilotlightError; `looking` names the operations that change
     nothing, whose replies need not be kept for long; `permit` refuses (Forbidden) what the owner of a key may not do."""
 
     def __init__(
         self,
-        doors: Sequence[Endpoint],
+        endpoints: Sequence[Endpoint],
         handle: Handler,
         log: logging.Logger,
         looking: Container[str] = frozenset(),
         permit: Permit = _refuse_all,
     ) -> None:
-        self._doors = doors
+        self._endpoints = endpoints
         self._handle = handle
         self._looking = looking
         self._permit = permit
@@ -151,8 +151,8 @@ class Bus:
 
     def _spread(self, event: Event) -> None:
         frames = [event.topic.encode(), _encoder.encode(event)]
-        for door in self._doors:
-            door.publish(frames)
+        for endpoint in self._endpoints:
+            endpoint.publish(frames)
 
     def announce(self, epoch: str, head: int, node: str = "") -> None:
         """Tell all subscribers where the journal stands. No journal entry: its `seq` is that of the newest one."""
@@ -164,7 +164,7 @@ class Bus:
         """Announce the head every `TICK_SECONDS`, and at once to whoever has just subscribed; for ever."""
         last = 0.0
         while True:
-            if any([door.subscribed() for door in self._doors]) or time.monotonic() - last >= TICK_SECONDS:
+            if any([endpoint.subscribed() for endpoint in self._endpoints]) or time.monotonic() - last >= TICK_SECONDS:
                 last = time.monotonic()
                 self.announce(epoch, head(), node)
             await asyncio.sleep(WELCOME_SECONDS)
@@ -175,28 +175,28 @@ class Bus:
         The socket's descriptor only tells of changes, and sending may swallow one: so everything is read that is there, and
         whoever has sent looks again (zmq_getsockopt(3), ZMQ_FD). This halves a round trip beside `zmq.asyncio`.
         """
-        for door in self._doors:
-            door.open(self._readable.set)
+        for endpoint in self._endpoints:
+            endpoint.open(self._readable.set)
         while True:
             await self._readable.wait()
             self._readable.clear()
             for _ in range(READ_AT_ONCE):
-                if not any([self._receive(door) for door in self._doors]):
+                if not any([self._receive(endpoint) for endpoint in self._endpoints]):
                     break
             else:
                 self._readable.set()
                 await asyncio.sleep(0)
 
-    def _receive(self, door: Endpoint) -> bool:
-        """Take one request from this door, if there is one; whether there was."""
+    def _receive(self, endpoint: Endpoint) -> bool:
+        """Take one request from this endpoint, if there is one; whether there was."""
         try:
-            delivery = door.receive()
+            delivery = endpoint.receive()
         except Unauthorized as error:
             self._log.info("request_refused", extra={"fields": {"why": error.error_code}})
             return True
         if delivery is None:
             return False
-        peer = _Peer(door, delivery.peer)
+        peer = _Peer(endpoint, delivery.peer)
         if len(delivery.frames) != 1:
             self._log.warning("bad_frames", extra={"fields": {"frames": len(delivery.frames) + 1}})
             return True
@@ -267,21 +267,21 @@ class Bus:
 
     def restore(self) -> bool:
         """Open again what somebody has taken away; whether that had to be done."""
-        return any([door.restore() for door in self._doors])
+        return any([endpoint.restore() for endpoint in self._endpoints])
 
-    def _refuse(self, peer: _Peer, identity: str, error: PilotlightError) -> None:
-        self._send(peer, _encoder.encode(Reply(v=VERSION, id=identity, ok=False, error=ErrorBody.of(error))))
+    def _refuse(self, peer: _Peer, request_id: str, error: PilotlightError) -> None:
+        self._send(peer, _encoder.encode(Reply(v=VERSION, id=request_id, ok=False, error=ErrorBody.of(error))))
 
     def _send(self, peer: _Peer, data: bytes) -> None:
         try:
-            peer.door.reply(peer.identity, data)
+            peer.endpoint.reply(peer.address, data)
         except zmq.ZMQError as error:
             self._log.info("peer_gone", extra={"fields": {"why": str(error)}})
         self._readable.set()
 
     def close(self) -> None:
-        """Close the doors; nothing more is answered."""
+        """Close the endpoints; nothing more is answered."""
         for task in self._tasks:
             task.cancel()
-        for door in self._doors:
-            door.close(CLOSE_MILLISECONDS)
+        for endpoint in self._endpoints:
+            endpoint.close(CLOSE_MILLISECONDS)

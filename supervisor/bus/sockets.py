@@ -1,9 +1,9 @@
-"""The sockets of the bus: a door on this machine (ipc), and, when the configuration asks for it, one over TCP.
+"""The sockets of the bus: an endpoint on this machine (ipc), and, when the configuration asks for it, one over TCP.
 
 What must not regress: over TCP everything is CurveZMQ and only keys that were added come in (a socket without keys, or
 with a mechanism other than CURVE, gets nowhere, and without somebody to ask about a key nobody does); whose key is revoked
 is cut off within `CHECK_SECONDS`; what comes over TCP has a ZeroMQ context, so an I/O thread, of its own; and a TCP port that
-cannot be had costs nothing but the TCP door.
+cannot be had costs nothing but the TCP endpoint.
 """
 
 from __future__ import annotations
@@ -126,8 +126,8 @@ class LocalEndpoint:
     def __init__(self, request_address: str, event_address: str) -> None:
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._router, self._events = _router(self._context), _publisher(self._context)
-        self._places = ((self._router, request_address), (self._events, event_address))
-        for socket, address in self._places:
+        self._bound = ((self._router, request_address), (self._events, event_address))
+        for socket, address in self._bound:
             _bind(socket, address)
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -159,7 +159,7 @@ class LocalEndpoint:
     def restore(self) -> bool:
         """Bind again where somebody deleted a socket's file. Who was connected stays so; who comes anew finds us again.
         The old listener is kept: unbinding would remove the new file."""
-        missing = [place for place in self._places if not _path(place[1]).exists()]
+        missing = [one for one in self._bound if not _path(one[1]).exists()]
         for socket, address in missing:
             _bind(socket, address)
         return bool(missing)
@@ -183,7 +183,7 @@ class TcpEndpoint:
         self._log = log
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._sockets: list[zmq.Socket[bytes]] = []
-        self._doorman = _ZapHandler(self._context, keyring, log)
+        self._zap = _ZapHandler(self._context, keyring, log)
         self._changed: Callable[[], None] = lambda: None
         self._watch: asyncio.Task[None] | None = None
         self._key: KeyPair | None = None
@@ -192,7 +192,7 @@ class TcpEndpoint:
     def open(self, changed: Callable[[], None]) -> None:
         """See Endpoint."""
         self._changed = changed
-        self._doorman.start()
+        self._zap.start()
         self._open_sockets()
         self._watch = asyncio.create_task(self._tend())
 
@@ -235,7 +235,7 @@ class TcpEndpoint:
         if self._watch is not None:
             self._watch.cancel()
         self._close_sockets(patience_ms)
-        self._doorman.stop()
+        self._zap.stop()
         self._context.term()
 
     def _open_sockets(self) -> None:
@@ -289,7 +289,7 @@ class TcpEndpoint:
         itself), and open what could not be opened."""
         while True:
             await asyncio.sleep(CHECK_SECONDS)
-            if self._sockets and self._doorman.forget_the_revoked():
+            if self._sockets and self._zap.forget_the_revoked():
                 self._close_sockets(0)
             if not self._sockets:
                 self._open_sockets()

@@ -85,8 +85,8 @@ class Stream:
     def _event(self, event: dict[str, Any]) -> Piece | None:
         kind = event.get("type")
         if kind == "message_start":
-            identity = (event.get("message") or {}).get("id")
-            self._message, self._index = (identity if isinstance(identity, str) else None), 0
+            message_id = (event.get("message") or {}).get("id")
+            self._message, self._index = (message_id if isinstance(message_id, str) else None), 0
         if self._message is None:
             return None
         if kind == "content_block_delta":

@@ -89,7 +89,7 @@ class Menu:
     numbered: bool
 
     @property
-    def identity(self) -> str:
+    def digest(self) -> str:
         """The same for the same question, wherever the pointer stands; another one where title, text, counter or choices
         differ."""
         return _digest("\n".join([*_spoken(self.text), "", *(choice.label for choice in self.choices)]))
@@ -121,16 +121,16 @@ class ScreenReading:
         return next((line.strip() for line in self.text.split("\n") if line.strip()), "")
 
     @property
-    def identity(self) -> str:
+    def digest(self) -> str:
         """The same for the same dialog, by its words."""
-        return self.menu.identity if self.menu is not None else _digest("\n".join([self.kind, *_spoken(self.text)]))
+        return self.menu.digest if self.menu is not None else _digest("\n".join([self.kind, *_spoken(self.text)]))
 
 
 def goes_on(before: ScreenReading, now: ScreenReading, own: bool = False, resized: bool = False) -> bool:
     """Whether a dialog that is on the screen may be the one that was there a moment ago, changed by a person's keys: the
     pointer or the cursor has moved, and only where it stands, or stood, there are other words. Of what the CLI offers by
     itself (`own`: settings, lists) only the title has to stay. `resized`: what was wrapped at another width is the same."""
-    if before.identity == now.identity:
+    if before.digest == now.digest:
         return True
     if not now.title or _joined(before.title) != _joined(now.title):
         return resized and _resembles(before, now)
@@ -149,8 +149,8 @@ def goes_on(before: ScreenReading, now: ScreenReading, own: bool = False, resize
 
 def _resembles(before: ScreenReading, now: ScreenReading) -> bool:
     one, other = (
-        _joined("".join([sight.text, *(c.label for c in sight.menu.choices)] if sight.menu else sight.text))
-        for sight in (before, now)
+        _joined("".join([reading.text, *(c.label for c in reading.menu.choices)] if reading.menu else reading.text))
+        for reading in (before, now)
     )
     return before.kind == now.kind and one == other
 
@@ -166,9 +166,9 @@ def _spoken(text: str) -> list[str]:
     return [" ".join(rows[0].split()), *rows[1:]] if rows else []
 
 
-def _ticking(sight: ScreenReading) -> list[str]:
+def _ticking(reading: ScreenReading) -> list[str]:
     """The rows of a notice; what counts the seconds, or turns round, does not make it another one."""
-    return [row if _COUNTER.search(row) else re.sub(r"[\W\d_]+", " ", row).strip() for row in _spoken(sight.text)]
+    return [row if _COUNTER.search(row) else re.sub(r"[\W\d_]+", " ", row).strip() for row in _spoken(reading.text)]
 
 
 def _digest(text: str) -> str:

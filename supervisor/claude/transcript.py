@@ -29,8 +29,8 @@ _PEER = re.compile(
 """How 2.1.330 words for Claude what came in through its inbox socket."""
 
 _OWN = re.compile(r"^\s*<(task-notification|system-reminder|local-command-caveat)>")
-_PEER_ORIGIN = "peer"
-"""The origin of a prompt that came in through Claude's inbox socket, from another session or any process."""
+_FROM_PEER = "peer"
+"""The sender of a prompt that came in through Claude's inbox socket, from another session or any process."""
 
 _INTERRUPTED = "[Request interrupted by user"
 _FEEDBACK = "Stop hook feedback:"
@@ -190,8 +190,8 @@ def _user(raw: _Raw) -> TranscriptLine:
     results = [block for block in blocks if block.get("type") == "tool_result"]
     texts = _texts(blocks)
     text = "\n".join(texts) if texts else None
-    origin = _origin(raw.origin)
-    peer = origin == _PEER_ORIGIN
+    sender = _sender(raw.origin)
+    peer = sender == _FROM_PEER
     kind, own = "prompt", peer
     if results:
         kind = "interrupted" if _INTERRUPTED in (text or "") else "tool_result"
@@ -202,7 +202,7 @@ def _user(raw: _Raw) -> TranscriptLine:
     elif text and not peer:
         marked = _marked(text)
         kind = marked[0] if marked is not None else kind
-        own = marked is None and (origin is not None or bool(_OWN.match(text)))
+        own = marked is None and (sender is not None or bool(_OWN.match(text)))
     return _line(raw, kind, text, tool_results=results, own=own, peer=peer)
 
 
@@ -253,9 +253,9 @@ def _attachment(raw: _Raw) -> TranscriptLine:
         return _line(raw, "other")
     prompt = attachment.get("prompt")
     text = "\n".join(_texts(_blocks(prompt))) or None if isinstance(prompt, list) else _string(prompt)
-    origin = _origin(attachment.get("origin"))
-    own = origin is not None or attachment.get("commandMode") not in (None, "prompt") or bool(_OWN.match(text or ""))
-    return _line(raw, "absorbed", text, own=own, peer=origin == _PEER_ORIGIN)
+    sender = _sender(attachment.get("origin"))
+    own = sender is not None or attachment.get("commandMode") not in (None, "prompt") or bool(_OWN.match(text or ""))
+    return _line(raw, "absorbed", text, own=own, peer=sender == _FROM_PEER)
 
 
 def _marked(text: str) -> tuple[str, str] | None:
@@ -294,7 +294,7 @@ def _commands(raw: _Raw) -> tuple[str, ...] | None:
     return known if len(known) == len(infos) else None
 
 
-def _origin(origin: object) -> str | None:
+def _sender(origin: object) -> str | None:
     """Who a prompt is from, when it is not from a person."""
     kind = _object(origin).get("kind")
     return str(kind) if kind not in (None, "human") else None

@@ -28,7 +28,7 @@ from supervisor.session.session import Session
 from supervisor.state.states import State
 from supervisor.turn.truncation import excerpt
 from supervisor.waiting.appearances import Appearance, stamp_of
-from supervisor.waiting.backoff import is_hold, release
+from supervisor.waiting.backoff import is_hold, lift
 from supervisor.waiting.permission_rules import decide
 from supervisor.waiting.waiting import Permission
 
@@ -173,7 +173,7 @@ async def _answer_handed(session: Session, permission: Permission, request: Answ
 
 def _words(session: Session) -> tuple[str, str] | None:
     menu = session.screen_reading().menu
-    return (menu.identity, menu.text) if menu is not None else None
+    return (menu.digest, menu.text) if menu is not None else None
 
 
 def _decision(permission: Permission, waiting: Waiting, request: Answer) -> dict[str, Any]:
@@ -270,7 +270,7 @@ async def _answer_dialog(session: Session, waiting: Waiting, request: Answer) ->
 async def _retry(session: Session, waiting: Waiting) -> None:
     if is_hold(waiting.id):
         with session.change():
-            release(session.record)
+            lift(session.record)
             session.store.save_session(session.record)
     if waiting.kind == "login" and session.restart is not None:
         await session.restart("retry")
@@ -306,7 +306,7 @@ async def _choose(session: Session, up: Appearance, choice: str) -> None:
             before = menu.pointer
             if before == wanted:
                 session.last_answer = (session.record.generation, menu.title, menu.choices[wanted].label)
-                answered = menu.identity
+                answered = menu.digest
                 await press(session, ENTER)
                 break
             await press(session, DOWN if before < wanted else UP)
@@ -328,7 +328,7 @@ async def _dismiss(session: Session, up: Appearance, key: bytes) -> None:
         session.observer.look_at_status()
         if not _shows(session, up):
             raise too_late(session, up.id)
-        answered = session.screen_reading().identity
+        answered = session.screen_reading().digest
         await press(session, key)
     if not await session.changed.wait_for(lambda: _has_changed(session, up, answered), GONE_SECONDS):
         raise Unavailable("The dialog is still there. Answer at the terminal.", code="dialog_stuck")
@@ -381,7 +381,7 @@ def _shows(session: Session, up: Appearance) -> bool:
 
 def _has_changed(session: Session, up: Appearance, answered: str) -> bool:
     """Whether an answer has done something: the dialog is gone, or shows it (a setting that was toggled)."""
-    return session.screen_reading().identity != answered or not _shows(session, up)
+    return session.screen_reading().digest != answered or not _shows(session, up)
 
 
 def _present(session: Session, up: Appearance) -> Menu:

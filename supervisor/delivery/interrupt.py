@@ -137,8 +137,8 @@ async def take_out(session: Session, message: MessageRecord) -> None:
 
 async def finish(session: Session) -> None:
     """Go on with an interrupt of an earlier supervisor: what it withdrew must not stay in the box."""
-    identity = session.record.process.withdrawing
-    message = session.store.message(identity) if identity is not None else None
+    message_id = session.record.process.withdrawing
+    message = session.store.message(message_id) if message_id is not None else None
     if message is not None:
         async with session.answering:
             await session.changed.wait_for(

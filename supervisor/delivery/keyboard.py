@@ -30,7 +30,7 @@ from supervisor.terminal.terminal import Terminal
 
 MAX_PENDING = 1024 * 1024
 MAX_PRESS = 64 * 1024
-HOLD_SECONDS = 25.0
+KEEP_SECONDS = 25.0
 """How long keys wait for a prompt to be submitted: longer than delivery takes to give up."""
 
 SAVE_SECONDS = 30.0
@@ -133,7 +133,7 @@ class KeyboardQueue:
 
     async def _press_some(self) -> None:
         session = self._session()
-        async with keyboard(session, HOLD_SECONDS) as terminal:
+        async with keyboard(session, KEEP_SECONDS) as terminal:
             data = bytes(self._pending[:MAX_PRESS])
             del self._pending[:MAX_PRESS]
             if not data:

@@ -71,12 +71,12 @@ async def contents(session: Session) -> str | None:
         editor.forget(probe)
 
 
-async def has_focus(session: Session, terminal: Terminal, identity: str) -> bool:
+async def has_focus(session: Session, terminal: Terminal, write_id: str) -> bool:
     """Whether the CLI has dealt with every key so far and its prompt box has the focus: it calls its editor, which it never
     does while a dialog is up. Nobody else may type meanwhile, as with `contents`; also when what was asked about is settled
     before the editor has run, since a person's keys come next."""
     runs = session.editor.runs
-    await terminal.press(identity, editor_key(session))
+    await terminal.press(write_id, editor_key(session))
     await failpoint("probed")
     await session.changed.wait_for(
         lambda: (

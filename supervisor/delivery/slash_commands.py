@@ -46,7 +46,7 @@ async def submit(
     typing: asyncio.Lock,
 ) -> None:
     """Press Enter until the CLI has taken the command. Raise PilotlightError (`not_submitted`) when it does not."""
-    identity = f"{message.id}:{message.generation}"
+    write_id = f"{message.id}:{message.generation}"
 
     def ours() -> bool:
         return session.current is message and session.terminal is terminal
@@ -73,11 +73,11 @@ async def submit(
             if completions(terminal.screen.lines()):
                 await _uncover(session, message, terminal, typing, in_box, lambda: not ours() or taken())
             elif not pressed or (
-                now - pressed > LOST_SECONDS and await _has_focus(session, terminal, identity, typing)
+                now - pressed > LOST_SECONDS and await _has_focus(session, terminal, write_id, typing)
             ):
                 pressed = time.monotonic()
                 async with typing:
-                    await terminal.press(f"{identity}:e{time.monotonic_ns()}", ENTER)
+                    await terminal.press(f"{write_id}:e{time.monotonic_ns()}", ENTER)
         elif session.screen_reading().kind == "prompt":
             gone = gone or now
         started = session.record.turn_prompt
@@ -129,10 +129,10 @@ async def _uncover(
         )
 
 
-async def _has_focus(session: Session, terminal: Terminal, identity: str, typing: asyncio.Lock) -> bool:
+async def _has_focus(session: Session, terminal: Terminal, write_id: str, typing: asyncio.Lock) -> bool:
     """Whether the box has the focus, once it is drawn: a second Enter behind one that is only late would answer the dialog
     it opens."""
     async with typing:
-        focus = await prompt_box.has_focus(session, terminal, f"{identity}:p{time.monotonic_ns()}")
+        focus = await prompt_box.has_focus(session, terminal, f"{write_id}:p{time.monotonic_ns()}")
     await asyncio.sleep(REDRAW_SECONDS)
     return focus

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 from shared.errors import StorageFailed
-from supervisor.history.indexer import TranscriptLines, volumes
+from supervisor.history.indexer import TranscriptLines, refs_of
 from supervisor.history.library import ConversationCatalog
 from supervisor.history.reader import sources_of
 from supervisor.store import search_index
@@ -67,7 +67,7 @@ class IndexUpkeep:
                 (record.id, [(s.conversation, s.path) for s in sources_of(record, self._claude_home)])
                 for record in records
             ]
-            own = (volume for session, sources in shelf for volume in volumes(session, sources))
+            own = (ref for session, sources in shelf for ref in refs_of(session, sources))
             if not self.index.update(own, seconds):
                 return False
             if not whole:

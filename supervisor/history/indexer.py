@@ -65,7 +65,7 @@ def entry_of(line: TranscriptLine) -> Entry:
     )
 
 
-def volumes(session: str, sources: Sequence[tuple[str, Path]]) -> list[TranscriptRef]:
+def refs_of(session: str, sources: Sequence[tuple[str, Path]]) -> list[TranscriptRef]:
     """The transcripts of one session, and those of its subagents."""
     found = []
     for conversation, path in sources:

@@ -109,9 +109,9 @@ class ConversationCatalog:
                     stamped.append((facts.st_mtime_ns, facts.st_size, path))
         return sorted(stamped, key=lambda facts: (-facts[0], facts[2].stem, facts[2]))
 
-    def one(self, identity: str) -> Conversation | None:
+    def one(self, conversation: str) -> Conversation | None:
         """One conversation by its id, ours or not; None when it has no transcript."""
-        path = find_transcript(self._home, identity)
+        path = find_transcript(self._home, conversation)
         if path is None:
             return None
         facts = path.stat()

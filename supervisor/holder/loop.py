@@ -32,7 +32,7 @@ from supervisor.holder.service import Refused, Service
 
 _IDLE_LOOK = 5.0
 _REOPEN_LOOK = 0.1
-_LEFTOVERS_GRACE = 2.0
+_MEMBERS_GRACE = 2.0
 _TERMINATE_GRACE = 2.0
 _LAST_WORDS = 1.0
 _LAST_OUTPUT = 1 << 20
@@ -151,7 +151,7 @@ class Holder:
     def _climb(self, steps: list[process_tree.Step], grace: float) -> None:
         now = time.monotonic()
         if self._ladder:
-            self._ladder.hurry(grace, now)
+            self._ladder.shorten(grace, now)
         elif not self._exit:
             self._ladder = process_tree.Ladder(self._tree, steps, now)
 
@@ -206,7 +206,7 @@ class Holder:
         }
         self._guarded(lambda: write_json(os.path.join(self._folder, EXIT), self._exit, sync=True))
         self._keyboard.close("exited")
-        self._ladder = process_tree.Ladder(self._tree, process_tree.leftovers(_LEFTOVERS_GRACE), time.monotonic())
+        self._ladder = process_tree.Ladder(self._tree, process_tree.without_child(_MEMBERS_GRACE), time.monotonic())
 
     def _tell(self, now: float) -> None:
         self._ladder = None

@@ -48,7 +48,7 @@ def hasty(grace: float) -> list[Step]:
     ]
 
 
-def leftovers(grace: float) -> list[Step]:
+def without_child(grace: float) -> list[Step]:
     """For what is left when the child has gone. Finite: a process that cannot be killed does not keep the holder."""
     return [
         Step(signal.SIGTERM, tree=True, seconds=grace),
@@ -89,7 +89,7 @@ class Ladder:
         self.next_look = now
         self.exhausted = False
 
-    def hurry(self, grace: float, now: float) -> None:
+    def shorten(self, grace: float, now: float) -> None:
         """A second, less patient request."""
         self._steps = [step._replace(seconds=min(step.seconds, grace)) for step in self._steps[:-1]] + self._steps[-1:]
         if len(self._steps) > 1:

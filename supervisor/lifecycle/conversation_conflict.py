@@ -17,7 +17,7 @@ from supervisor.lifecycle.shared_conversation import SHARED
 from supervisor.session.session import Session
 
 
-def stranger(session: Session) -> int | None:
+def other_process(session: Session) -> int | None:
     """The pid of another living `claude` that has the session's conversation open."""
     if not session.live or session.record.child is None:
         return None
@@ -31,7 +31,7 @@ def stranger(session: Session) -> int | None:
 
 def refuse_beside(session: Session) -> None:
     """Raise StartFailed when a prompt would go into a conversation that somebody else has open, too."""
-    pid = stranger(session)
+    pid = other_process(session)
     if pid is not None:
         raise StartFailed(
             f"Another `claude` (pid {pid}) has this conversation open, too. Close it there first.",
@@ -41,7 +41,7 @@ def refuse_beside(session: Session) -> None:
 
 async def check(session: Session, lifecycle: Lifecycle) -> None:
     """Say it once, and leave the conversation to the other one as soon as ours is at rest."""
-    pid = stranger(session)
+    pid = other_process(session)
     if pid is None:
         shared_conversation.end(session)
         return

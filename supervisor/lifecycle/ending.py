@@ -15,7 +15,7 @@ from supervisor.lifecycle import orphans, restart_policy, scheduled_work
 from supervisor.lifecycle.launch import has_transcript
 from supervisor.session import attachments, receipts
 from supervisor.session.session import Session
-from supervisor.state.states import Event
+from supervisor.state.states import StateEvent
 from supervisor.store.store import now_ms
 
 
@@ -26,7 +26,7 @@ def end(session: Session, cause: str, reason: str, detail: str | None, error: Pi
         for message in session.store.open_messages(session.id):
             receipts.step(session, message, "failed" if body else "cancelled", error=body)
         session.apply(
-            Event.ENDED,
+            StateEvent.ENDED,
             cause,
             end_reason=reason,
             end_detail=detail,
@@ -47,7 +47,7 @@ def start_failed(session: Session, error: PilotlightError) -> bool:
     receipts.conclude_cut_off(session, time.monotonic())
     code, record = error.error_code, session.record
     if error.retryable or code == "conversation_in_use":
-        session.apply(Event.SLEPT, code, child=None, holder=None)
+        session.apply(StateEvent.SLEPT, code, child=None, holder=None)
         orphans.drop_ring(session)
         return False
     worked = has_transcript(session)
@@ -62,7 +62,7 @@ def start_failed(session: Session, error: PilotlightError) -> bool:
         if verdict == "give_up":
             end(session, code, "crashed" if worked else "start_failed", error.message, error)
         else:
-            session.apply(Event.SLEPT, code, failures=deaths, child=None, holder=None)
+            session.apply(StateEvent.SLEPT, code, failures=deaths, child=None, holder=None)
     return verdict == "revive"
 
 

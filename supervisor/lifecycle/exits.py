@@ -24,7 +24,7 @@ from supervisor.lifecycle.restart_policy import Exit
 from supervisor.session import receipts
 from supervisor.session.background import BackgroundTasks
 from supervisor.session.session import Session
-from supervisor.state.states import Event, State
+from supervisor.state.states import State, StateEvent
 
 
 class Reviver(Protocol):
@@ -145,7 +145,7 @@ class ExitHandler:
                 over_words = restart_policy.why_no_more(end, last_words, deaths)
                 ending.end(session, "crashed", "crashed", over_words, StartFailed(over_words, code="claude_crashed"))
             else:
-                session.apply(Event.SLEPT, "crashed", failures=deaths, child=None, holder=None)
+                session.apply(StateEvent.SLEPT, "crashed", failures=deaths, child=None, holder=None)
                 scheduled_work.process_ends(session, "crashed")
         if verdict == "revive":
             self._reviver.revive()

@@ -36,7 +36,7 @@ def check_can_hibernate(session: Session, brief: bool = False, lose_scheduled: b
         reasons[f"{planned}. With `loseScheduled` it sleeps all the same"] = True
     for reason, holds in reasons.items():
         if holds:
-            raise Conflict(f"The session cannot hibernate now: {reason}.", code="not_restful")
+            raise Conflict(f"The session cannot hibernate now: {reason}.", code="cannot_hibernate")
 
 
 def _undrawn(session: Session) -> bool:

@@ -12,7 +12,7 @@ from shared.bus import trouble_events
 from supervisor.lifecycle import conversation_lock, shared_conversation
 from supervisor.session.background import BackgroundTasks
 from supervisor.session.session import Session
-from supervisor.state.states import Event
+from supervisor.state.states import StateEvent
 from supervisor.terminal.holder_client import HolderError, HolderTimeout
 from supervisor.terminal.terminal import CONNECT_SECONDS, Terminal
 
@@ -75,9 +75,9 @@ class HolderLink:
     def follow_conversation(self) -> None:
         """The process has gone on to another conversation: its holder locks that one, and lets go of the one before."""
         self._session.locked = self._session.record.conversation_id
-        self._background.do(self._relock)
+        self._background.do(self._lock_anew)
 
-    async def _relock(self) -> None:
+    async def _lock_anew(self) -> None:
         session = self._session
         if session.terminal is None:
             return
@@ -107,7 +107,7 @@ class HolderLink:
         if say and "unresponsive" not in session.health:
             session.store.append(trouble_events.Unresponsive(holder=session.record.holder), session.id)
             session.health.begin("unresponsive")
-        session.apply(Event.LOST_SIGHT, "holder_unresponsive")
+        session.apply(StateEvent.LOST_SIGHT, "holder_unresponsive")
         session.changed.notify()
 
     async def _reconnect(self, generation: int, socket: Path) -> None:

@@ -33,7 +33,7 @@ from supervisor.lifecycle.restart_policy import Exit
 from supervisor.session import move, receipts
 from supervisor.session.background import BackgroundTasks
 from supervisor.session.session import Session
-from supervisor.state.states import Event, State
+from supervisor.state.states import State, StateEvent
 from supervisor.store.options import Stop
 from supervisor.store.store import MessageRecord
 from supervisor.terminal.holder_client import HolderError
@@ -56,7 +56,7 @@ class Lifecycle:
         self._background = BackgroundTasks(session.services.log, session.id)
         self._deaths = ExitHandler(session, self._background, self)
         self._link = HolderLink(session, self._background, self._deaths)
-        self._rest_until = 0.0
+        self._paused_until = 0.0
         session.restart = self.replace
 
     # -- starting --------------------------------------------------------------------------------------------------
@@ -79,8 +79,8 @@ class Lifecycle:
         rest = self._rest_until - time.monotonic()
         if not self._startable():
             await session.changed.wait_for(lambda: session.terminal is not None or self._startable(), 5.0)
-        elif rest > 0:
-            await session.changed.wait_for(lambda: session.terminal is not None or session.state is State.ENDED, rest)
+        elif pause > 0:
+            await session.changed.wait_for(lambda: session.terminal is not None or session.state is State.ENDED, pause)
         else:
             await self.start("message", message)
 
@@ -123,7 +123,7 @@ class Lifecycle:
                 raise StartPostponed(f"{error.message} It is tried again.", code=error.error_code) from error
             except (PilotlightError, OSError) as error:
                 if session.live and session.terminal is None:
-                    session.apply(Event.SLEPT, "start_refused", child=None, holder=None)
+                    session.apply(StateEvent.SLEPT, "start_refused", child=None, holder=None)
                 if isinstance(error, OSError):
                     raise StorageFailed(f"The session's files cannot be written: {error}.") from error
                 raise
@@ -152,7 +152,7 @@ class Lifecycle:
             one_message.lay_out(session, message, generation)
         socket = session.services.paths.holder_socket(record.id, generation)
         session.apply(
-            Event.SPAWN, cause, generation=generation, socket=str(socket), child=None, holder=None, end_reason=None
+            StateEvent.SPAWN, cause, generation=generation, socket=str(socket), child=None, holder=None, end_reason=None
         )
         await failpoint("spawning")
         info = await launch.launch_holder(session, launch.spec(session, start, socket), self._take_over)
@@ -179,7 +179,7 @@ class Lifecycle:
             return False
         if orphans.exit_on_disk(session, info.child.id) is not None:
             return False
-        session.apply(Event.SPAWN, "taken_over", socket=info.socket)
+        session.apply(StateEvent.SPAWN, "taken_over", socket=info.socket)
         orphans.note_holder(session, info)
         session.store.append(Adopted(pid=info.child.pid, generation=session.record.generation), session.id)
         await self._link.connect(Path(info.socket))
@@ -213,7 +213,7 @@ class Lifecycle:
             return "adopted"
         if record.child is None and (info is None or info.socket != record.socket):
             # The supervisor died between the decision to start and the start; whoever comes up meanwhile is taken over.
-            session.apply(Event.SLEPT, "never_started")
+            session.apply(StateEvent.SLEPT, "never_started")
             self._wake_by_itself("never_started")
             return "resumed"
         if info is not None:
@@ -281,7 +281,9 @@ class Lifecycle:
         session = self._session
         try:
             if session.live:
-                session.apply(Event.STOP, stop.cause, intent=msgspec.structs.replace(session.record.intent, stop=stop))
+                session.apply(
+                    StateEvent.STOP, stop.cause, intent=msgspec.structs.replace(session.record.intent, stop=stop)
+                )
                 await failpoint("stopping")
                 await teardown.end_tree(session, self._link, self._deaths.gone)
             elif orphans.living(session) is not None:
@@ -308,7 +310,7 @@ class Lifecycle:
             ending.end(session, stop.cause, stop.reason or "killed", None, None)
         else:
             intent = msgspec.structs.replace(session.record.intent, stop=None)
-            session.apply(Event.SLEPT, stop.cause, child=None, holder=None, failures=0, intent=intent)
+            session.apply(StateEvent.SLEPT, stop.cause, child=None, holder=None, failures=0, intent=intent)
             scheduled_work.process_ends(session, stop.cause)
             orphans.drop_ring(session)
 
@@ -334,7 +336,7 @@ class Lifecycle:
         launch.refuse_lost(session)
         session.touch()
         session.apply(
-            Event.SPAWN,
+            StateEvent.SPAWN,
             "reopened",
             end_reason=None,
             end_detail=None,
@@ -343,7 +345,7 @@ class Lifecycle:
             child=None,
             holder=None,
         )
-        session.apply(Event.SLEPT, "reopened")
+        session.apply(StateEvent.SLEPT, "reopened")
 
     # -- by itself -------------------------------------------------------------------------------------------------
 
@@ -368,7 +370,7 @@ class Lifecycle:
         """Start again, after a pause that grows with the deaths."""
         session = self._session
         pause = restart_policy.pause(session.record.failures, session.services.config().health.restart_seconds)
-        self._rest_until = time.monotonic() + pause
+        self._paused_until = time.monotonic() + pause
         self._wake_by_itself("crashed", pause)
 
     def _wake_by_itself(self, cause: str, pause: float = 0.0) -> None:

@@ -20,7 +20,7 @@ from supervisor.lifecycle.restart_policy import Exit
 from supervisor.observation import print_stream
 from supervisor.session import receipts
 from supervisor.session.session import Session
-from supervisor.state.states import Event
+from supervisor.state.states import StateEvent
 from supervisor.store.store import MessageRecord
 
 
@@ -60,7 +60,7 @@ def ended(session: Session, end: Exit, last_words: str, try_again: Callable[[], 
     message = session.store.message(record.process.printing or "")
     if message is None or receipts.is_settled(session, message):
         with session.change():
-            session.apply(Event.SLEPT, "message_done", child=None, holder=None, failures=0)
+            session.apply(StateEvent.SLEPT, "message_done", child=None, holder=None, failures=0)
             scheduled_work.process_ends(session, "message_done")
         return
     deaths, limit = record.failures + 1, session.services.config().health.restart_limit
@@ -82,6 +82,6 @@ def ended(session: Session, end: Exit, last_words: str, try_again: Callable[[], 
         session.store.append(crash, session.id)
         if error is not None:
             receipts.step(session, message, "failed", error=ending.error_body(error))
-        session.apply(Event.SLEPT, "crashed", failures=0 if error is not None else deaths, child=None, holder=None)
+        session.apply(StateEvent.SLEPT, "crashed", failures=0 if error is not None else deaths, child=None, holder=None)
     if error is None:
         try_again()

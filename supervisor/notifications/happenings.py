@@ -90,9 +90,9 @@ def _base(event: Event, look: Look) -> dict[str, Any]:
 
 
 def _waiting(event: Event, look: Look, _: Message) -> Happening | None:
-    kind, identity = str(event.data.get("for")), str(event.data.get("id"))
+    kind, waiting_id = str(event.data.get("for")), str(event.data.get("id"))
     view = look(event.session or "")
-    asked = view.waiting if view is not None and view.waiting is not None and view.waiting.id == identity else None
+    asked = view.waiting if view is not None and view.waiting is not None and view.waiting.id == waiting_id else None
     told = {"login": "login", "rate_limit": "limit"}.get(kind, "waiting")
     phrases = {
         "permission": "asks for permission",
@@ -109,9 +109,9 @@ def _waiting(event: Event, look: Look, _: Message) -> Happening | None:
         kind=told,
         phrase=phrases.get(kind, "waits for you"),
         text=_asked(asked, str(event.data.get("title") or "")),
-        opens=identity,
+        opens=waiting_id,
         urgency="normal" if told == "limit" else "high",
-        waiting=identity,
+        waiting=waiting_id,
         choices=_choices(asked) if kind in _QUICK else (),
         until=asked.until if asked is not None and told == "limit" else None,
     )

@@ -46,16 +46,16 @@ class Recipients:
         """Those of the configuration first, then by age."""
         return sorted(self._by_id.values(), key=lambda d: (not d.configured, d.created_at, d.id))
 
-    def get(self, identity: str) -> Recipient:
+    def get(self, recipient_id: str) -> Recipient:
         """One. Raise NotFound."""
-        found = self._by_id.get(identity)
+        found = self._by_id.get(recipient_id)
         if found is None:
-            raise NotFound(f"There is no recipient {identity}.", code="recipient_not_found")
+            raise NotFound(f"There is no recipient {recipient_id}.", code="recipient_not_found")
         return found
 
-    def find(self, identity: str) -> Recipient | None:
+    def find(self, recipient_id: str) -> Recipient | None:
         """One, if it is still there."""
-        return self._by_id.get(identity)
+        return self._by_id.get(recipient_id)
 
     def owned(self, identity: str, actor: str) -> Recipient:
         """One that is this actor's, or nobody's. Raise NotFound, Forbidden."""
@@ -75,8 +75,8 @@ class Recipients:
         if not name.strip() or len(name) > MAX_NAME:
             raise InvalidRequest(f"`name` must have 1 to {MAX_NAME} characters.", code="invalid_name")
         check_rules(rules or Rules())
-        identity = identity_of(kind, target)
-        known = self._by_id.get(identity)
+        recipient_id = id_of(kind, target)
+        known = self._by_id.get(recipient_id)
         if known is None and sum(not d.configured for d in self._by_id.values()) >= MAX_DEVICES:
             raise Busy(f"There are {MAX_DEVICES} recipients already: remove one.", code="too_many_recipients")
         now = now_ms()
@@ -87,9 +87,9 @@ class Recipients:
         self.save(recipient)
         return recipient
 
-    def change(self, identity: str, name: str | None, rules: Rules | None) -> Recipient:
+    def change(self, recipient_id: str, name: str | None, rules: Rules | None) -> Recipient:
         """Another name, or other rules. Raise NotFound, Conflict, InvalidRequest."""
-        recipient = self.get(identity)
+        recipient = self.get(recipient_id)
         if recipient.configured:
             raise Conflict("This channel stands in the configuration: change it there.", code="configured_channel")
         if name is not None and (not name.strip() or len(name) > MAX_NAME):
@@ -99,21 +99,21 @@ class Recipients:
         self.save(recipient)
         return recipient
 
-    def remove(self, identity: str) -> Recipient:
+    def remove(self, recipient_id: str) -> Recipient:
         """Forget one. Raise NotFound, Conflict."""
-        recipient = self.get(identity)
+        recipient = self.get(recipient_id)
         if recipient.configured:
             raise Conflict("This channel stands in the configuration: remove it there.", code="configured_channel")
-        self._store.notifications.remove_recipient(identity)
-        del self._by_id[identity]
+        self._store.notifications.remove_recipient(recipient_id)
+        del self._by_id[recipient_id]
         return recipient
 
-    def seen(self, identity: str) -> Recipient:
+    def seen(self, recipient_id: str) -> Recipient:
         """It is in somebody's hands. Raise NotFound."""
-        recipient = self.get(identity)
+        recipient = self.get(recipient_id)
         if now_ms() - recipient.seen_at > SEEN_MS:
             self.save(replace(recipient, seen_at=now_ms()))
-        return self._by_id[identity]
+        return self._by_id[recipient_id]
 
     def save(self, recipient: Recipient) -> None:
         """Keep it as it is now."""
@@ -121,7 +121,7 @@ class Recipients:
         self._by_id[recipient.id] = recipient
 
 
-def identity_of(kind: ChannelKind, target: dict[str, Any]) -> str:
+def id_of(kind: ChannelKind, target: dict[str, Any]) -> str:
     """The id of whoever is reached there: the same address is the same recipient."""
     names = {"webpush": ("endpoint",), "apns": ("token",), "ntfy": ("server", "topic"), "webhook": ("url",)}
     address = "\n".join(str(target.get(name)) for name in names.get(kind, ("address",)))

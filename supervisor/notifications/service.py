@@ -295,8 +295,8 @@ class Notifications:
         link = config.url.rstrip("/") if config.url else None
         return Circumstances(now, presence, len(self._asking), config.answered_seconds, link)
 
-    def _message(self, identity: str) -> Told | None:
-        record = self._store.message(identity)
+    def _message(self, message_id: str) -> Told | None:
+        record = self._store.message(message_id)
         if record is None:
             return None
         begun = record.steps.get("submitted", record.created_at)
@@ -323,25 +323,25 @@ class Notifications:
 
     # -- what became of it -----------------------------------------------------------------------------------------
 
-    async def _send(self, identity: str, note: Note) -> Outcome:
-        recipient, config = self.recipients.find(identity), self._config()
+    async def _send(self, recipient_id: str, note: Note) -> Outcome:
+        recipient, config = self.recipients.find(recipient_id), self._config()
         if recipient is None:
             return Gone("The recipient was removed.")
         if recipient.kind == "ntfy" and not note.withdrawn:
-            note = self.links.with_links(note, identity, config.url.rstrip("/") if config.url else None)
+            note = self.links.with_links(note, recipient_id, config.url.rstrip("/") if config.url else None)
         return await self.courier.send(recipient, note, config)
 
-    def _concluded(self, identity: str, note: Note, outcome: Outcome, attempts: int) -> None:
-        now, desk = self._clock(), self._desks.get(identity)
+    def _concluded(self, recipient_id: str, note: Note, outcome: Outcome, attempts: int) -> None:
+        now, desk = self._clock(), self._desks.get(recipient_id)
         if desk is not None and not isinstance(outcome, Retry):
             told = isinstance(outcome, Delivered)
             reason = "" if isinstance(outcome, Delivered) else outcome.why
             self._keep(desk, desk.conclude(note.key, "told" if told else "failed", reason, now))
-        if self.recipients.find(identity) is not None:
-            self._note_health(identity, note, outcome, attempts)
+        if self.recipients.find(recipient_id) is not None:
+            self._note_health(recipient_id, note, outcome, attempts)
 
-    def _note_health(self, identity: str, note: Note, outcome: Outcome, attempts: int) -> None:
-        recipient, now = self.recipients.get(identity), self._clock()
+    def _note_health(self, recipient_id: str, note: Note, outcome: Outcome, attempts: int) -> None:
+        recipient, now = self.recipients.get(recipient_id), self._clock()
         if isinstance(outcome, Delivered):
             self.recipients.save(replace(recipient, success_at=now, error=None, failures=0, told_failure=False))
             return
@@ -352,7 +352,7 @@ class Notifications:
             self._store.append(service_events.NotificationFailed(seq=seq, of=note.kind, **fields))
         self._log.warning(FAILED, extra={"fields": {**fields, "key": note.key, "attempt": attempts}})
         if isinstance(outcome, Gone) and not recipient.configured:
-            self.recipients.remove(identity)
+            self.recipients.remove(recipient_id)
             self.removed(recipient)
             return
         told = recipient.told_failure or tell

@@ -23,7 +23,7 @@ from supervisor.claude.transcript import TranscriptLine, read
 from supervisor.observation import refused_prompt, unanswered_request
 from supervisor.observation.log_tails import LogTails
 from supervisor.observation.print_stream import PrintStream
-from supervisor.observation.transcript_file import ConversationPlace
+from supervisor.observation.transcript_file import ConversationFollower
 from supervisor.session import last_words, model_choice, permission_mode, receipts, scheduled
 from supervisor.session.session import Session
 from supervisor.session.unreadable import Unreadable
@@ -35,7 +35,7 @@ from supervisor.turn.turn import StopReport, Turn
 from supervisor.turn.turn_assembler import REMEMBERED_TURNS, TurnAssembler
 from supervisor.waiting import backoff, request_key
 from supervisor.waiting.permission_rules import consider
-from supervisor.waiting.waiting import Permission, pipe_of, release
+from supervisor.waiting.waiting import Permission, let_go, pipe_of
 
 REMEMBERED_IDS = 32
 
@@ -46,7 +46,7 @@ class LogReader:
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self.book = TurnAssembler()
+        self.turns = TurnAssembler()
         self.stops: dict[str, tuple[StopReport, float]] = {}
         self.early = EarlyReply(session.dir)
         self.stopped_at = 0
@@ -54,9 +54,9 @@ class LogReader:
         self.unreadable = Unreadable(session.id, session.store)
         self._tails = LogTails(session, self.unreadable)
         self._printed = PrintStream(session)
-        self.place = ConversationPlace(session, self._tails)
+        self.conversation = ConversationFollower(session, self._tails)
         self._untold: deque[tuple[Turn, TranscriptLine]] = deque()
-        """Lines that are in the book and whose effects have not been kept: the database may refuse them for a while."""
+        """Lines that are in their turns and whose effects have not been kept: the database may refuse them for a while."""
 
         self._spoken = False
 
@@ -128,7 +128,7 @@ class LogReader:
         try:
             return parse_log_line(session.dir, data)
         except DamagedSpool as error:
-            release(pipe_of(error.spool))  # if it was a request, Claude asks at the terminal
+            let_go(pipe_of(error.spool))  # if it was a request, Claude asks at the terminal
             session.quarantine(error.spool, str(error))
             return None
 
@@ -138,7 +138,7 @@ class LogReader:
         self._hear(event.prompt_id)
         self.early.take(name, event.prompt_id, payload)
         if name != "SessionStart":
-            self.place.follow(payload)
+            self.conversation.follow(payload)
         if permission_mode.is_news(event, event.prompt_id in self.stops):
             permission_mode.follow(session.record, session.store, payload.get("permission_mode"))
         if isinstance(payload.get("cwd"), str) and "agent_id" not in payload:
@@ -182,7 +182,7 @@ class LogReader:
 
     def _conversation_started(self, payload: dict[str, Any]) -> None:
         session = self._session
-        if self.place.started(payload):
+        if self.conversation.started(payload):
             session.hooks_heard()
             session.store.save_session(session.record)
 
@@ -190,7 +190,7 @@ class LogReader:
         session = self._session
         session.touch()
         queued = prompt_id is not None and self._is_anothers(prompt_id, prompt)
-        turn = self.book.get(prompt_id)
+        turn = self.turns.get(prompt_id)
         if not self._is_over(prompt_id):
             session.prompt_told()
             session.record.turn_prompt = prompt_id or "unknown"
@@ -203,7 +203,7 @@ class LogReader:
     def _is_anothers(self, prompt_id: str, prompt: str) -> bool:
         """Whether this id is another prompt's. A prompt that is entered while a turn runs is queued by the CLI, and told with
         the id of that turn (measured on 2.1.330); it gets its own when its turn begins, in the transcript."""
-        turn, known = self.book.get(prompt_id), prompt_id in self._prompts
+        turn, known = self.turns.get(prompt_id), prompt_id in self._prompts
         self._prompts.setdefault(prompt_id, []).append(prompt)
         while len(self._prompts) > REMEMBERED_TURNS:
             del self._prompts[next(iter(self._prompts))]
@@ -215,7 +215,7 @@ class LogReader:
 
     def _is_over(self, prompt_id: str | None) -> bool:
         """Whether a turn has ended already: its first hook may be heard behind its last."""
-        turn = self.book.get(prompt_id)
+        turn = self.turns.get(prompt_id)
         return prompt_id in self.stops or (turn is not None and (turn.ended or turn.interrupted))
 
     def _is_behind(self, prompt_id: str | None) -> bool:
@@ -247,7 +247,7 @@ class LogReader:
     def _disown(self, prompt_id: str | None) -> None:
         """The transcript says whose an id is: when the hook of our queued prompt was heard before that of the turn, the turn's
         id was taken for ours."""
-        message, turn = self._session.current, self.book.get(prompt_id)
+        message, turn = self._session.current, self.turns.get(prompt_id)
         if message is None or turn is None or message.prompt_id != prompt_id or message.kind != "prompt":
             return
         if turn.peer and not any(same_prompt(absorbed, message.prompt) for absorbed in turn.absorbed):
@@ -308,7 +308,7 @@ class LogReader:
 
     def _stop_heard(self, prompt_id: str | None, failure: str | None) -> None:
         """A Stop hook is not the end of the turn: a person's own may run on beside it, and then have Claude go on."""
-        record, turn = self._session.record, self.book.get(prompt_id)
+        record, turn = self._session.record, self.turns.get(prompt_id)
         over = failure is not None or (turn is not None and (turn.ended or turn.interrupted))
         if prompt_id is None or (over and record.turn_prompt in (prompt_id, "unknown")):
             self.turn_over()
@@ -328,7 +328,7 @@ class LogReader:
             self.early.listed(line, session.record.generation)
         if line.kind == "summary" and line.text and not session.record.title:
             session.record.title = line.text
-        placed = self.book.take(line)
+        placed = self.turns.take(line)
         self._untold.extend(placed or ([(Turn(None, ""), line)] if line.kind == "refused" else []))
 
     def _turn_told(self, turn: Turn, line: TranscriptLine) -> None:
@@ -361,7 +361,7 @@ class LogReader:
     def _begun_by_peer(self) -> None:
         """What a peer sent has begun a turn, and may have ended the one that ran: that one's end is told by nothing else."""
         message = self._session.current
-        cut = self.book.get(message.prompt_id) if message is not None else None
+        cut = self.turns.get(message.prompt_id) if message is not None else None
         if cut is not None and cut.cut_short and cut.ended_at is None:
             cut.ended_at = time.monotonic()
 

@@ -20,7 +20,7 @@ from supervisor.observation import hook_silence
 from supervisor.session import permission_mode, receipts
 from supervisor.session.session import Session
 from supervisor.state import states
-from supervisor.state.states import Event, Evidence, State
+from supervisor.state.states import Evidence, State, StateEvent
 from supervisor.store.store import now_ms
 from supervisor.waiting import appearances, backoff
 from supervisor.waiting.appearances import Appearance, appearance
@@ -147,9 +147,9 @@ class Observer:
         if verdict is None:
             self._puzzled_since = self._puzzled_since or now
             return
-        if verdict.event is not Event.LOST_SIGHT:
+        if verdict.event is not StateEvent.LOST_SIGHT:
             self._puzzled_since = None
-        if verdict.event is Event.READY and now - session.keyed_at < MODE_SECONDS:
+        if verdict.event is StateEvent.READY and now - session.keyed_at < MODE_SECONDS:
             self._look_at_mode(screen_reading)
         session.apply(verdict.event, "evidence", verdict.waiting)
 

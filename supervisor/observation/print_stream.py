@@ -14,7 +14,7 @@ from supervisor.claude import print_mode
 from supervisor.claude.tail import Tail
 from supervisor.session import receipts
 from supervisor.session.session import Session
-from supervisor.state.states import Event, State
+from supervisor.state.states import State, StateEvent
 from supervisor.store.store import MessageRecord
 
 POSITION = "print"
@@ -75,4 +75,4 @@ def note_turn(session: Session) -> None:
     """It is at work once its prompt was taken; its end is the end of its process."""
     under_way = session.current is not None and session.current.state == "submitted"
     if under_way and session.state is State.STARTING:
-        session.apply(Event.WORKING, "submitted")
+        session.apply(StateEvent.WORKING, "submitted")

@@ -23,7 +23,7 @@ def take(session: Session, turn: Turn, line: TranscriptLine) -> None:
     why = _reason(message, turn, line) if message is not None else None
     if message is not None and why is not None:
         receipts.refuse(session, message, why)
-    elif open_turn is not None and (open_turn == turn.prompt_id or session.logs.book.get(open_turn) is None):
+    elif open_turn is not None and (open_turn == turn.prompt_id or session.logs.turns.get(open_turn) is None):
         session.logs.turn_over()
 
 

@@ -49,7 +49,7 @@ def moved_to(known: Known, conversation: object, path: object) -> str | None:
     return path
 
 
-class ConversationPlace:
+class ConversationFollower:
     """Follows the conversation of one session, and tells the reader of its logs where the file is."""
 
     def __init__(self, session: Session, tails: LogTails) -> None:

@@ -70,7 +70,7 @@ class Admission:
     def check(self) -> None:
         """Raise Busy when a new session could not be started now."""
         total = self.services.config().limits.memory_total_gb * 1024**3
-        taken = [h.session for h in self._managed_sessions.values() if self._has_place(h.session)]
+        taken = [h.session for h in self._managed_sessions.values() if self._has_slot(h.session)]
         if taken and self.memory + FRESH_BYTES > total and self.sleepiest() is None:
             raise self._no_memory(RETRY_AFTER_SECONDS)
         limit = self.services.config().sessions.max_concurrent
@@ -94,7 +94,7 @@ class Admission:
         try:
             await self._make_room(session, asked)
             self._waiters.pop(session.id, None)
-            self.forget_rest("room_needed")  # who still waits asks again
+            self.forget_asking("room_needed")  # who still waits asks again
             self._reserved.add(session.id)
             managed = self._managed_sessions.get(session.id)
             if managed is not None:
@@ -122,7 +122,7 @@ class Admission:
         limit = self.services.config().sessions.max_concurrent
         while len(self._others(session)) >= limit:
             if self.sleepiest(session) is None:
-                self.ask_to_rest("room_needed", session)
+                self.ask_to_hibernate("room_needed", session)
                 raise Busy(
                     f"All {limit} places are taken by sessions that are busy.",
                     code="too_many_sessions",
@@ -134,16 +134,16 @@ class Admission:
     def _others(self, session: Session) -> list[Session]:
         """Who has a place, apart from this one."""
         sessions = (managed.session for managed in self._managed_sessions.values())
-        return [other for other in sessions if self._has_place(other) and other is not session]
+        return [other for other in sessions if self._has_slot(other) and other is not session]
 
-    def _has_place(self, session: Session) -> bool:
+    def _has_slot(self, session: Session) -> bool:
         return session.live or session.id in self._reserved
 
     def sleepiest(self, but: Session | None = None) -> Session | None:
         """The least recently used session that may be put to sleep."""
         candidates = []
         for managed in self._managed_sessions.values():
-            if managed.session is not but and managed.restful():
+            if managed.session is not but and managed.may_hibernate():
                 candidates.append(managed.session)
         return max(candidates, key=lambda session: session.idle_age(), default=None)
 
@@ -158,7 +158,7 @@ class Admission:
             return False
         return True
 
-    def ask_to_rest(self, cause: str, but: Session | None = None, enough: int = 1) -> None:
+    def ask_to_hibernate(self, cause: str, but: Session | None = None, enough: int = 1) -> None:
         """Nobody is idle: have those that have been up longest sleep between two turns, until `enough` bytes are promised.
         Their queues go on when they are woken in turn."""
         now = time.monotonic()
@@ -183,7 +183,7 @@ class Admission:
                 return
             await asyncio.sleep(0.1)
 
-    def forget_rest(self, cause: str) -> None:
+    def forget_asking(self, cause: str) -> None:
         """There is room again."""
         for managed in self._managed_sessions.values():
             if managed.hibernate_reason == cause:
@@ -192,7 +192,7 @@ class Admission:
     @property
     def memory(self) -> int:
         """Bytes of all process trees."""
-        return sum(h.counted for h in self._managed_sessions.values() if self._has_place(h.session))
+        return sum(h.counted for h in self._managed_sessions.values() if self._has_slot(h.session))
 
     def _expected(self, session: Session) -> int:
         """Bytes that its process will count for: as many as its last one did, unless that was too many."""
@@ -207,7 +207,7 @@ class Admission:
         while self.memory + needed > total and await self.put_to_sleep("memory_total", session):
             pass
         if self.memory + needed > total and self._others(session):
-            self.ask_to_rest("memory_total", session)
+            self.ask_to_hibernate("memory_total", session)
             raise self._no_memory(WAIT_AFTER_SECONDS)
         end = asked + CPU_PATIENCE_SECONDS
         meter = None

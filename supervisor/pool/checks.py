@@ -41,7 +41,7 @@ def run_checks(pool: Pool, memory_total: int, facts: dict[str, Any]) -> dict[str
         *_hooks(pool),
         *_editors(pool),
         *_files(pool),
-        *_places(pool),
+        *_conversations(pool),
         *_keys(pool),
         *_state(pool),
         *_notify(config.notify, facts.get("notifyError"), facts.get("notifyFailing") or []),
@@ -179,7 +179,7 @@ def _files(pool: Pool) -> list[dict[str, str]]:
     return [check("files", "warn", f"Session {session}: {path} cannot be read, since {why}. Put it right.{more}")]
 
 
-def _places(pool: Pool) -> list[dict[str, str]]:
+def _conversations(pool: Pool) -> list[dict[str, str]]:
     """Conversations that cannot go on where they are; only when there is something to be said."""
     asleep = [session for session in pool.sessions() if session.state is State.HIBERNATED]
     elsewhere = [(session.id, why) for session in asleep if (why := other_home(session)) is not None]

@@ -2,7 +2,7 @@
 
 Decisions are pure (`lifetime`, `memory_action`, `start_overdue`); the pass only carries them out. What must not regress:
 nothing is killed by a timer while it works; memory is given back by sleeping and recycling, which lose nothing; each thing
-is said once and not at every pass; what fails for one session, or one chore, stops no other.
+is said once and not at every pass; what fails for one session, or one task, stops no other.
 """
 
 from __future__ import annotations
@@ -118,8 +118,8 @@ class Health:
         config = self._services.config()
         self.passes += 1
         self._check_storage()
-        for name, chore in self.background:
-            await self._guarded(name, self._do(name, chore))
+        for name, task in self.background:
+            await self._guarded(name, self._do(name, task))
         await self._guarded("adopt", self._pool.adopt_again())
         for managed in self._pool.managed_sessions():
             await self._guarded("late_holder", managed.lifecycle.end_late_holder())
@@ -154,8 +154,8 @@ class Health:
             keep = config.events
             self._pool.store.prune(keep.keep_days, keep.keep_count, keep.keep_mb)
 
-    async def _do(self, name: str, chore: Callable[[], bool]) -> None:
-        if chore():
+    async def _do(self, name: str, task: Callable[[], bool]) -> None:
+        if task():
             self._pool.store.append(events.KINDS[name]())
 
     @staticmethod
@@ -229,7 +229,7 @@ class Health:
         cpu = self._cpu.percent()
         now = time.monotonic()
         self.memory_total = sum(sample.memory for sample in samples.values())
-        self._pool.places.cpu_percent = cpu
+        self._pool.admission.cpu_percent = cpu
         for managed in live:
             session, found = managed.session, samples[managed.session.id]
             session.memory_bytes = managed.counted = found.memory
@@ -243,7 +243,7 @@ class Health:
 
     async def _check_memory(self, managed: ManagedSession, used: int, config: Config) -> None:
         session = managed.session
-        action = memory_action(used, config.limits.memory_per_session_mb, managed.restful(brief=True))
+        action = memory_action(used, config.limits.memory_per_session_mb, managed.may_hibernate(brief=True))
         now, due = time.monotonic(), managed.hibernate_reason == "memory"
         managed.memory.see(action, now, now - managed.up_since)
         if action == "none":
@@ -270,20 +270,22 @@ class Health:
         self._note_room(
             "memory_total", self.memory_total > total, bytes=self.memory_total, limit_gb=limits.memory_total_gb
         )
-        while self._pool.places.memory > total and await self._pool.places.put_to_sleep("memory_total"):
+        while self._pool.admission.memory > total and await self._pool.admission.put_to_sleep("memory_total"):
             pass
-        if self._pool.places.memory > total:
-            self._pool.places.ask_to_rest("memory_total", enough=int(self._pool.places.memory - ROOMY * total))
+        if self._pool.admission.memory > total:
+            self._pool.admission.ask_to_hibernate(
+                "memory_total", enough=int(self._pool.admission.memory - ROOMY * total)
+            )
         else:
-            self._pool.places.forget_rest("memory_total")
+            self._pool.admission.forget_asking("memory_total")
         free = resources.free_memory_percent()
         scarce = free < limits.memory_free_percent
         self._note_room("machine_memory", scarce, free_percent=round(free, 1), limit_percent=limits.memory_free_percent)
-        while resources.free_memory_percent() < limits.memory_free_percent and await self._pool.places.put_to_sleep(
+        while resources.free_memory_percent() < limits.memory_free_percent and await self._pool.admission.put_to_sleep(
             "machine_memory"
         ):
             pass
-        while len(self._pool.live()) > config.sessions.max_concurrent and await self._pool.places.put_to_sleep(
+        while len(self._pool.live()) > config.sessions.max_concurrent and await self._pool.admission.put_to_sleep(
             "room_needed"
         ):
             pass

@@ -48,12 +48,12 @@ class Admissions(Protocol):
 class ManagedSession:
     """One session with the two that act for it."""
 
-    def __init__(self, session: Session, places: Admissions, poll_soon: Callable[[], None]) -> None:
+    def __init__(self, session: Session, admission: Admissions, poll_soon: Callable[[], None]) -> None:
         self.session = session
         session.changed.listener = poll_soon
         self._logs, self._observer = LogReader(session), Observer(session)
         session.attend(self._logs, self._observer)
-        self.lifecycle = Lifecycle(session, places.admit, self._wake)
+        self.lifecycle = Lifecycle(session, admission.admit, self._wake)
         interactive = PromptCarrier(session, self.lifecycle, self.rest)
         self.sender = Sender(session, interactive, PerMessageCarrier(session, self.lifecycle))
         self._releasing: asyncio.Task[None] | None = None
@@ -69,7 +69,7 @@ class ManagedSession:
         self.counted = 0
         """Bytes that its process tree counts for: as measured, or as expected until the first measurement."""
         self._renewal: asyncio.Task[None] | None = None
-        self._places = places
+        self._admission = admission
 
     def look(self, now: float) -> bool:
         """Read what is new, judge, settle. Return whether the session is in a hurry (poll again soon)."""
@@ -82,7 +82,7 @@ class ManagedSession:
             print_stream.note_turn(session)
             return True
         self._observer.look(now)
-        self._logs.place.follow_status(now)
+        self._logs.conversation.follow_status(now)
         receipts.settle_current(session, now)
         self._observer.forget_deaths(now)
         return session.current is not None or session.state in (State.STARTING, State.STOPPING, State.BUSY)
@@ -90,7 +90,7 @@ class ManagedSession:
     def tend(self) -> None:
         """Begin what the last look has shown to be due."""
         session = self.session
-        if session.relock:
+        if session.lock_outdated:
             self.lifecycle.follow_conversation()
         if recycling.is_stale(session):
             self.renew()
@@ -127,7 +127,7 @@ class ManagedSession:
             self._background.do(lambda: interrupt.finish(session))
         return outcome
 
-    def restful(self, brief: bool = False) -> bool:
+    def may_hibernate(self, brief: bool = False) -> bool:
         """Whether it may be put to sleep now; `brief`: to be woken at once."""
         try:
             check_can_hibernate(self.session, brief)
@@ -144,7 +144,7 @@ class ManagedSession:
 
     def renew(self) -> None:
         """Give it a process with its present settings, if it is at rest; a queue sees to it by itself."""
-        if self.restful(brief=True) and (self._renewal is None or self._renewal.done()):
+        if self.may_hibernate(brief=True) and (self._renewal is None or self._renewal.done()):
             self._renewal = asyncio.create_task(self._renew(), name=f"renewal-{self.session.id}")
 
     async def _renew(self) -> None:
@@ -165,7 +165,7 @@ class ManagedSession:
                 await self.lifecycle.recycle(cause)
             else:
                 await self.lifecycle.hibernate(cause)
-                await self._places.let_others_go_first(self.session)
+                await self._admission.let_others_go_first(self.session)
         except Conflict:
             self.hibernate_reason = cause
             return False

@@ -19,14 +19,14 @@ PAUSE_PASSES = 4.0
 LONGEST_PAUSE_SECONDS = 3600.0
 
 
-def memory_action(used: int, limit_mb: float, restful: bool) -> str:
+def memory_action(used: int, limit_mb: float, may_hibernate: bool) -> str:
     """What one tree's memory calls for: `none`, `recycle` now, `wait` for the end of the turn, or `replace` at once."""
     limit = limit_mb * MEGABYTE
     if used < limit:
         return "none"
     if used >= HARD_FACTOR * limit:
         return "replace"
-    return "recycle" if restful else "wait"
+    return "recycle" if may_hibernate else "wait"
 
 
 @dataclass

@@ -53,7 +53,7 @@ class Metrics:
                     self.counts["warnings"] += 1
 
     def note_pass(self) -> bool:
-        """One more health pass; a chore that never has anything to say."""
+        """One more health pass; a task that never has anything to say."""
         self.counts["health_passes"] += 1
         return False
 
@@ -93,7 +93,7 @@ class Metrics:
                 }
                 for s in sessions
             ],
-            "cpuPercent": pool.places.cpu_percent,
+            "cpuPercent": pool.admission.cpu_percent,
             "memoryBytes": sum(s.memory_bytes or 0 for s in sessions if s.live),
         }
 

@@ -49,7 +49,7 @@ def default_project(services: Services) -> str:
 class Fork:
     """A conversation that was copied: its id, which will be its session's, too, and its transcript."""
 
-    identity: str
+    session_id: str
     transcript: Path
 
     def discard(self) -> None:
@@ -67,8 +67,8 @@ def fork(services: Services, request: CreateSession) -> Fork | None:
         raise InvalidRequest("`fork` needs a conversation in `resume`.", code="resume_required")
     project = project_folder(request.project_path)
     source = _existing(services.claude_home, request.resume, project)
-    identity = str(uuid.uuid4())
-    target = transcript_path(services.claude_home, str(project), identity)
+    session_id = str(uuid.uuid4())
+    target = transcript_path(services.claude_home, str(project), session_id)
     try:
         if not holds_conversation(source):
             raise Conflict("Nothing was said in this conversation yet: open a new session.", code="nothing_to_fork")
@@ -83,7 +83,7 @@ def fork(services: Services, request: CreateSession) -> Fork | None:
         ) from None
     except OSError as error:
         raise StorageFailed(f"The conversation cannot be copied: {error}.") from error
-    return Fork(identity, target)
+    return Fork(session_id, target)
 
 
 def origin(services: Services, request: CreateSession, project: Path) -> Path | None:
@@ -112,10 +112,10 @@ def _existing(home: Path, conversation: str, project: Path) -> Path:
             f"There is no conversation {conversation[:80]!r} on this machine. `GET /api/conversations` lists them.",
             code="conversation_not_found",
         )
-    held_in = project_of(path)
-    if held_in is not None and Path(held_in).resolve() != project:
+    its_project = project_of(path)
+    if its_project is not None and Path(its_project).resolve() != project:
         raise InvalidRequest(
-            f"The conversation was held in {held_in}: give that as projectPath.", code="invalid_project_path"
+            f"The conversation was held in {its_project}: give that as projectPath.", code="invalid_project_path"
         )
     return path
 

@@ -1,6 +1,6 @@
 """Which sessions exist: created, found, listed, given their messages, and looked at.
 
-The pool polls the live ones: often while something is going on, seldom otherwise. Who gets a process is `places`' business.
+The pool polls the live ones: often while something is going on, seldom otherwise. Who gets a process is `admission`'s business.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ from supervisor.store.options import LaunchOptions, Remembered
 from supervisor.store.store import MessageRecord, SessionRecord, now_ms
 
 SEND = "message.send"
-HURRY_SECONDS = 0.005
+SOON_SECONDS = 0.005
 CALM_SECONDS = 0.1
-REST_SECONDS = 0.5
+QUIET_POLL_SECONDS = 0.5
 """How often to look while every session is idle or waits, and has been quiet for a while. Output of a terminal
 wakes the pool at once, and whatever Claude does shows there first (measured: 1.1 to 0.7 % of a core for 105 sessions)."""
 
@@ -57,8 +57,8 @@ class Pool:
         self.services = services
         self.store = services.store
         self._managed_sessions: dict[str, ManagedSession] = {}
-        self.places = Admission(services, self._managed_sessions)
-        self._hurry = asyncio.Event()
+        self.admission = Admission(services, self._managed_sessions)
+        self._poll_now = asyncio.Event()
         self._unadopted: set[str] = set()
         self.log: logging.Logger = services.log
 
@@ -78,7 +78,7 @@ class Pool:
         return self._admit_record(record)
 
     def _admit_record(self, record: SessionRecord) -> ManagedSession:
-        managed = ManagedSession(Session(record, self.services), self.places, self.poll_soon)
+        managed = ManagedSession(Session(record, self.services), self.admission, self.poll_soon)
         self._managed_sessions[record.id] = managed
         return managed
 
@@ -112,30 +112,30 @@ class Pool:
 
     async def fork(self, request: CreateSession) -> opening.Fork | None:
         """What `create` needs for a fork: the conversation as it is now."""
-        self.places.check()
+        self.admission.check()
         return await asyncio.to_thread(opening.fork, self.services, request)
 
     def create(self, request: CreateSession, op: str, actor: str, fork: opening.Fork | None = None) -> ManagedSession:
         """A new session, still without a process, with who has opened it in the journal. Raise InvalidRequest when the project is
         no directory."""
-        self.places.refuse_when_draining()
+        self.admission.refuse_when_draining()
         project = opening.project_folder(request.project_path)
         if not request.asleep:
-            self.places.check()
-        identity = fork.identity if fork is not None else str(uuid.uuid4())
+            self.admission.check()
+        session_id = fork.session_id if fork is not None else str(uuid.uuid4())
         origin = fork.transcript if fork is not None else opening.origin(self.services, request, project)
         now = now_ms()
         options = recycling.options({name: getattr(request, name) for name in recycling.NAMES})
         record = SessionRecord(
-            id=identity,
+            id=session_id,
             project_path=str(project),
             created_at=now,
             last_activity=now,
             state=State.HIBERNATED,
-            conversation_id=identity if fork is not None or request.resume is None else request.resume,
+            conversation_id=session_id if fork is not None or request.resume is None else request.resume,
             transcript=str(origin) if origin is not None else None,
             fork_from=request.resume if fork is not None else None,
-            remembered=Remembered(spoken=identity) if fork is not None else Remembered(),
+            remembered=Remembered(spoken=session_id) if fork is not None else Remembered(),
             title=request.title,
             launch=options,
             activity_clock=clock.now(),
@@ -147,12 +147,12 @@ class Pool:
         with self.store.transaction(durable=True):
             self.store.save_session(record)
             if origin is not None:  # what was said before is nobody's answer
-                self.store.set_position(identity, f"transcript:{origin.name}", origin.stat().st_size)
+                self.store.set_position(session_id, f"transcript:{origin.name}", origin.stat().st_size)
             self.store.append(
-                session_events.Created(project_path=record.project_path, from_=request.resume or UNSET), identity
+                session_events.Created(project_path=record.project_path, from_=request.resume or UNSET), session_id
             )
             if op in OPENS:  # a message that opens one is recorded with it
-                self.store.append(service_events.Audit(op=op, actor=actor, session=identity), identity)
+                self.store.append(service_events.Audit(op=op, actor=actor, session=session_id), session_id)
         managed = self._admit_record(record)
         managed.begin()
         return managed
@@ -163,7 +163,7 @@ class Pool:
         """`send`, with the files of the message on disk before it is accepted."""
         if not request.attachments:
             return self.send(request, actor=actor)
-        body = await asyncio.to_thread(idempotency.body_of, request)
+        body = await asyncio.to_thread(idempotency.digest_of, request)
         if idempotency.message_of(self.store, SEND, request, body) is not None:
             return self.send(request, body=body, actor=actor)
         staged = await asyncio.to_thread(attachments.stage, self.services.paths.home, request.attachments)
@@ -183,7 +183,7 @@ class Pool:
     ) -> tuple[ManagedSession, MessageRecord, bool]:
         """Accept a message: in the database and synced before this returns, with who sent it in the journal. Return also
         whether it was a repeat."""
-        body = idempotency.body_of(request) if body is None else body
+        body = idempotency.digest_of(request) if body is None else body
         known = idempotency.message_of(self.store, op, request, body)
         told = {"op": op, "actor": actor} if op in SENDS else None
         if known is not None:
@@ -238,7 +238,7 @@ class Pool:
                 f"The session has ended ({reason}). `POST /api/sessions/{session.id}/reopen` brings it back.",
                 code="session_ended",
             )
-        self.places.check()
+        self.admission.check()
         self.reopen(managed, actor)
 
     def reopen(self, managed: ManagedSession, actor: str) -> None:
@@ -269,17 +269,17 @@ class Pool:
 
     def forget_ended(self) -> None:
         """Drop ended sessions from memory; the store keeps them."""
-        for identity, managed in list(self._managed_sessions.items()):
-            if managed.session.state is State.ENDED and not self.store.count_open(identity):
+        for session_id, managed in list(self._managed_sessions.items()):
+            if managed.session.state is State.ENDED and not self.store.count_open(session_id):
                 if managed.task is not None:
                     managed.task.cancel()
-                del self._managed_sessions[identity]
+                del self._managed_sessions[session_id]
 
     # -- running ---------------------------------------------------------------------------------------------------
 
     def poll_soon(self) -> None:
         """Poll soon."""
-        self._hurry.set()
+        self._poll_now.set()
 
     async def recover(self) -> dict[str, int]:
         """Adopt what lives and revive what died; return how many of each."""
@@ -306,17 +306,17 @@ class Pool:
 
     async def adopt_again(self) -> None:
         """Those whose adoption failed, since the disk or the database refused."""
-        for identity in tuple(self._unadopted):
-            managed = self._managed_sessions.get(identity)
+        for session_id in tuple(self._unadopted):
+            managed = self._managed_sessions.get(session_id)
             if managed is None or managed.session.terminal is not None:
-                self._unadopted.discard(identity)
+                self._unadopted.discard(session_id)
             else:
                 await self._adopt(managed)
 
     async def run(self) -> None:
         """Poll the live sessions until cancelled."""
         while True:
-            poll_soon, calm = False, REST_SECONDS
+            poll_soon, calm = False, QUIET_POLL_SECONDS
             refused: StorageFailed | None = None
             now = time.monotonic()
             for managed in list(self._managed_sessions.values()):
@@ -332,19 +332,19 @@ class Pool:
                     refused = error
                 except Exception:  # the boundary: one session's bad luck must not blind the others
                     self.log.exception("look_failed", extra={"fields": {"session": session.id}})
-            self._hurry.clear()
+            self._poll_now.clear()
             if refused is not None:
                 self.log.warning("storage_refuses", extra={"fields": {"why": refused.message}})
                 await asyncio.sleep(STORAGE_SECONDS)
                 continue
             with suppress(TimeoutError):
-                async with asyncio.timeout(HURRY_SECONDS if poll_soon else calm):
-                    await self._hurry.wait()
-                await asyncio.sleep(HURRY_SECONDS)  # a terminal that floods must not have us look at every chunk
+                async with asyncio.timeout(SOON_SECONDS if poll_soon else calm):
+                    await self._poll_now.wait()
+                await asyncio.sleep(SOON_SECONDS)  # a terminal that floods must not have us look at every chunk
 
     async def close(self) -> None:
         """Let go of every holder; the sessions live on."""
-        self.places.close()
+        self.admission.close()
         for managed in self._managed_sessions.values():
             if managed.task is not None:
                 managed.task.cancel()
@@ -353,7 +353,7 @@ class Pool:
 
     async def stop_all(self, cause: str) -> int:
         """End every process tree; the conversations sleep, queues and all. Return how many were live."""
-        self.places.closed = True
+        self.admission.closed = True
         live = [managed for managed in self._managed_sessions.values() if managed.session.live]
         for managed in self._managed_sessions.values():
             if managed.task is not None:

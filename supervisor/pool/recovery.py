@@ -60,7 +60,7 @@ def open_store(path: Path) -> tuple[Store, Loss | None]:
     for suffix in ("-wal", "-shm"):
         with suppress(FileNotFoundError):
             path.with_name(path.name + suffix).rename(loss.moved_to.with_name(loss.moved_to.name + suffix))
-    loss.sessions, loss.messages = Store.remains(loss.moved_to)
+    loss.sessions, loss.messages = Store.readable(loss.moved_to)
     return Store(path), loss
 
 

@@ -37,7 +37,7 @@ class Retention:
         self._removal: asyncio.Future[None] | None = None
 
     def tidy(self) -> bool:
-        """The chore of a health pass. False: nothing that needs to be told."""
+        """A task of a health pass. False: nothing that needs to be told."""
         keep = self._services.config().events.keep_days * 86400.0
         now = time.monotonic()
         rested = self._swept_at is None or now - self._swept_at >= min(SWEEP_SECONDS, keep / 4)

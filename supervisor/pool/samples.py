@@ -75,7 +75,7 @@ class Samples:
         self._total = {span: _Series.of(span, kept) for span, kept in self._load().items()}
 
     def take(self) -> bool:
-        """Measure once; a chore that never has anything to say."""
+        """Measure once; a task that never has anything to say."""
         now, live = now_ms(), [session for session in self._pool.sessions() if session.live]
         sums = [0, 0.0, 0]
         for session in live:
@@ -106,7 +106,7 @@ class Samples:
 
     def each(self) -> dict[str, list[Sample]]:
         """The last hour of every live session."""
-        return {identity: series.view() for identity, (series, _) in self._sessions.items()}
+        return {session_id: series.view() for session_id, (series, _) in self._sessions.items()}
 
     def _load(self) -> dict[str, list[Sample]]:
         try:

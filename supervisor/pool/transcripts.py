@@ -36,7 +36,7 @@ class Transcripts:
         self._looking: asyncio.Task[None] | None = None
 
     def keep(self) -> bool:
-        """The chore of a health pass, begun at most once an hour. False: nothing that needs to be told."""
+        """A task of a health pass, begun at most once an hour. False: nothing that needs to be told."""
         now = time.monotonic()
         rested = self._looked_at is None or now - self._looked_at >= LOOK_SECONDS
         if rested and (self._looking is None or self._looking.done()):

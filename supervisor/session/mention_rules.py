@@ -50,7 +50,7 @@ class Reach:
 def check(config: Config, reach: Reach, text: str, confined: bool) -> None:
     """Refuse a text for what it mentions. `confined`: whoever sends it may not answer for Claude. Raise Forbidden."""
     for name in mentions.names(text):
-        for place in mentions.places(name, reach.bases, reach.home):
+        for place in mentions.candidates(name, reach.bases, reach.home):
             elsewhere = any(place.is_relative_to(folder) for folder in mentions.ELSEWHERE)
             if elsewhere or protection.is_secret(reach.paths, reach.session_id, place):
                 raise _refused(name, "which no message may have Claude read.", "mention_of_secret")

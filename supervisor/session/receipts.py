@@ -20,9 +20,9 @@ from shared.errors import ErrorBodyLike
 from supervisor import clock
 from supervisor.claude.texts.prompts import same_prompt
 from supervisor.claude.texts.slash_commands import on_screen
-from supervisor.failpoints import held
+from supervisor.failpoints import stops_at
 from supervisor.session.session import Session
-from supervisor.state.states import Event, State
+from supervisor.state.states import State, StateEvent
 from supervisor.store.store import MessageRecord, now_ms
 from supervisor.turn.command_run import CommandRun
 from supervisor.turn.early_reply import is_reopened, is_same, whole_reply
@@ -35,7 +35,7 @@ PROMPT_BLOCKED = "prompt_blocked"
 SILENT_END_SECONDS = 2.0
 """How long status file and screen must say idle, with nothing new in any log, before a turn that is not ours has ended."""
 
-STRAY_SECONDS = 0.5
+UNPLACED_SECONDS = 0.5
 """How long after the Stop hook transcript lines whose chain is broken count for the turn that they fit."""
 
 
@@ -105,9 +105,9 @@ def settle_current(session: Session, now: float) -> None:
         return
     quiet = is_quiet(session)
     session.quiet_since = (session.quiet_since or now) if quiet else None
-    turn, stop = session.logs.book.get(message.prompt_id), _stop_report(session, message, now)
-    if turn is not None and stop is not None and stop.age > STRAY_SECONDS and not agree(turn, stop):
-        session.logs.book.claim_strays(turn, stop)
+    turn, stop = session.logs.turns.get(message.prompt_id), _stop_report(session, message, now)
+    if turn is not None and stop is not None and stop.age > UNPLACED_SECONDS and not agree(turn, stop):
+        session.logs.turns.claim_unplaced(turn, stop)
     outcome = settle(
         turn,
         stop,
@@ -116,7 +116,7 @@ def settle_current(session: Session, now: float) -> None:
     )
     if outcome is None:
         _reply_early(session, message, turn, stop)
-    elif not held("settled"):
+    elif not stops_at("settled"):
         conclude(session, message, outcome)
 
 
@@ -210,7 +210,7 @@ def conclude_cut_off(session: Session, now: float) -> None:
         return
     if message.state == "submitted":
         conclude(
-            session, message, cut_off(session.logs.book.get(message.prompt_id), _stop_report(session, message, now))
+            session, message, cut_off(session.logs.turns.get(message.prompt_id), _stop_report(session, message, now))
         )
         return
     requeue(session, message)
@@ -243,7 +243,7 @@ def not_handed_over(session: Session, message: MessageRecord) -> None:
 
 def conclude(session: Session, message: MessageRecord, outcome: Outcome) -> None:
     """Store a settled fate, all of it in one transaction."""
-    turn = session.logs.book.get(message.prompt_id)
+    turn = session.logs.turns.get(message.prompt_id)
     error: ErrorBodyLike | None = None
     hold = None
     if outcome.state == "failed":
@@ -300,7 +300,7 @@ def conclude(session: Session, message: MessageRecord, outcome: Outcome) -> None
         and session.state is State.BUSY
         and session.record.turn_prompt is None
     ):
-        session.apply(Event.READY, "answered")
+        session.apply(StateEvent.READY, "answered")
     session.changed.notify()
 
 

@@ -42,7 +42,7 @@ class Services:
 class Logs(Protocol):
     """What a session's logs have told (log_reader)."""
 
-    book: TurnAssembler
+    turns: TurnAssembler
     unreadable: Unreadable
     stops: dict[str, tuple[StopReport, float]]
     """What the Stop hook of each of the last turns has said, and when it was read."""

@@ -34,7 +34,7 @@ from supervisor.session.services import Logs, Services, Watch
 from supervisor.session.view import Live, delivery_of, view_of
 from supervisor.state import states, transition
 from supervisor.state.conditions import Conditions
-from supervisor.state.states import Event, State
+from supervisor.state.states import State, StateEvent
 from supervisor.store.options import ProcessFacts
 from supervisor.store.quarantine import set_aside
 from supervisor.store.rollback import undone_on_failure
@@ -229,7 +229,7 @@ class Session:
         self.session_started = True
 
     @property
-    def relock(self) -> bool:
+    def lock_outdated(self) -> bool:
         """Whether its process has gone on to another conversation than the one that its holder locks."""
         return self.terminal is not None and self.locked != self.record.conversation_id
 
@@ -257,7 +257,7 @@ class Session:
 
     # -- the state ---------------------------------------------------------------------------------------------------
 
-    def apply(self, event: Event, cause: str, waiting: Waiting | None = None, **fields: Any) -> None:
+    def apply(self, event: StateEvent, cause: str, waiting: Waiting | None = None, **fields: Any) -> None:
         """Take the transition that the table gives, record it and say so; nothing happens when nothing changed."""
         before, old = self.state, self.waiting
         target = states.after(before, event)
@@ -313,7 +313,7 @@ class Session:
 
     def _note_look(self) -> None:
         if self.shown is not None:
-            look = (self.shown.screen_reading.identity, self.shown.stamp)
+            look = (self.shown.screen_reading.digest, self.shown.stamp)
             self.record.remembered = msgspec.structs.replace(self.record.remembered, asked_look=look)
 
     @contextmanager

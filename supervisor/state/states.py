@@ -26,7 +26,7 @@ class State(StrEnum):
     ENDED = "ended"
 
 
-class Event(StrEnum):
+class StateEvent(StrEnum):
     """What can happen to a session."""
 
     SPAWN = "spawn"
@@ -43,24 +43,24 @@ LIVE = frozenset({State.STARTING, State.IDLE, State.BUSY, State.WAITING, State.S
 """States in which a process exists, or is being made or ended."""
 
 _SEEN = {
-    Event.READY: State.IDLE,
-    Event.WORKING: State.BUSY,
-    Event.ASKING: State.WAITING,
-    Event.LOST_SIGHT: State.UNKNOWN,
-    Event.STOP: State.STOPPING,
-    Event.SLEPT: State.HIBERNATED,
-    Event.ENDED: State.ENDED,
+    StateEvent.READY: State.IDLE,
+    StateEvent.WORKING: State.BUSY,
+    StateEvent.ASKING: State.WAITING,
+    StateEvent.LOST_SIGHT: State.UNKNOWN,
+    StateEvent.STOP: State.STOPPING,
+    StateEvent.SLEPT: State.HIBERNATED,
+    StateEvent.ENDED: State.ENDED,
 }
 
 
-def _row(state: State, **exceptions: State) -> dict[Event, State]:
-    row = {event: _SEEN.get(event, State.STARTING) for event in Event}
-    row.update({Event(name.lower()): target for name, target in exceptions.items()})
-    assert set(row) == set(Event), state
+def _row(state: State, **exceptions: State) -> dict[StateEvent, State]:
+    row = {event: _SEEN.get(event, State.STARTING) for event in StateEvent}
+    row.update({StateEvent(name.lower()): target for name, target in exceptions.items()})
+    assert set(row) == set(StateEvent), state
     return row
 
 
-TABLE: dict[State, dict[Event, State]] = {
+TABLE: dict[State, dict[StateEvent, State]] = {
     State.STARTING: _row(State.STARTING, LOST_SIGHT=State.STARTING),
     State.IDLE: _row(State.IDLE),
     State.BUSY: _row(State.BUSY),
@@ -94,7 +94,7 @@ TABLE: dict[State, dict[Event, State]] = {
 """A spawn leads anywhere to `starting`: waking, reopening and recycling are starts."""
 
 
-def after(state: State, event: Event) -> State:
+def after(state: State, event: StateEvent) -> State:
     """The state that `event` leads to."""
     return TABLE[state][event]
 
@@ -122,7 +122,7 @@ class Evidence:
 class Verdict:
     """The event the evidence calls for, and what is waited for, if anything."""
 
-    event: Event
+    event: StateEvent
     waiting: Waiting | None = None
     certain: bool = field(default=True)
 
@@ -134,21 +134,21 @@ PATIENCE_SECONDS = 2.0
 def judge(evidence: Evidence) -> Verdict | None:
     """What a live session is doing; None while contradictions are younger than `PATIENCE_SECONDS`."""
     if not evidence.responsive:
-        return Verdict(Event.LOST_SIGHT)
+        return Verdict(StateEvent.LOST_SIGHT)
     if evidence.asks is not None:
-        return Verdict(Event.ASKING, evidence.asks)
+        return Verdict(StateEvent.ASKING, evidence.asks)
     if evidence.turn_open:
-        return Verdict(Event.WORKING)
+        return Verdict(StateEvent.WORKING)
     if evidence.screen_reading in ("prompt", "draft", "editor"):
         if evidence.status == "busy":
-            return Verdict(Event.WORKING)
+            return Verdict(StateEvent.WORKING)
         if not evidence.ready_once:
             return None
         if evidence.held is not None:
-            return Verdict(Event.ASKING, evidence.held)
-        return Verdict(Event.READY)
+            return Verdict(StateEvent.ASKING, evidence.held)
+        return Verdict(StateEvent.READY)
     if evidence.status == "busy":
-        return Verdict(Event.WORKING)
+        return Verdict(StateEvent.WORKING)
     if evidence.puzzled_for < PATIENCE_SECONDS:
         return None
-    return Verdict(Event.LOST_SIGHT)
+    return Verdict(StateEvent.LOST_SIGHT)

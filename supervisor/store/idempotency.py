@@ -90,7 +90,7 @@ class RequestKey:
             store.remember(name(self.op, self.session, self.key), {"body": self.body, "result": result})
 
 
-def body_of(request: SendMessage) -> str:
+def digest_of(request: SendMessage) -> str:
     """What a message is compared by: its text and its files. Takes a while for large ones."""
     return digest([request.text, request.attachments]) if request.key else ""
 

@@ -28,20 +28,21 @@ class NotificationStore:
         """All registrations, oldest first."""
         return [row[0] for row in self._db.execute("SELECT body FROM recipients ORDER BY rowid")]
 
-    def save_recipient(self, identity: str, body: bytes) -> None:
+    def save_recipient(self, recipient_id: str, body: bytes) -> None:
         """Insert or change."""
         with self._transaction():
             self._db.execute(
-                "INSERT INTO recipients VALUES(?,?) ON CONFLICT(id) DO UPDATE SET body=excluded.body", (identity, body)
+                "INSERT INTO recipients VALUES(?,?) ON CONFLICT(id) DO UPDATE SET body=excluded.body",
+                (recipient_id, body),
             )
 
-    def remove_recipient(self, identity: str) -> None:
+    def remove_recipient(self, recipient_id: str) -> None:
         """Forget it, and what was to be sent to it. What it was told stays in the log."""
         with self._transaction():
-            self._db.execute("DELETE FROM recipients WHERE id=?", (identity,))
-            self._db.execute("DELETE FROM outbox WHERE recipient=?", (identity,))
-            self._db.execute("DELETE FROM reply_wishes WHERE recipient=?", (identity,))
-            self._db.execute("UPDATE notices SET live=0 WHERE recipient=? AND live=1", (identity,))
+            self._db.execute("DELETE FROM recipients WHERE id=?", (recipient_id,))
+            self._db.execute("DELETE FROM outbox WHERE recipient=?", (recipient_id,))
+            self._db.execute("DELETE FROM reply_wishes WHERE recipient=?", (recipient_id,))
+            self._db.execute("UPDATE notices SET live=0 WHERE recipient=? AND live=1", (recipient_id,))
 
     # -- notices ---------------------------------------------------------------------------------------------------
 

@@ -74,12 +74,12 @@ class RunTimeRules:
         self._save([*self._rules, made], made, "added", actor)
         return made
 
-    def remove(self, identity: str, actor: str) -> None:
+    def remove(self, rule_id: str, actor: str) -> None:
         """One less. Raise NotFound; the file's have no id."""
-        gone = next((rule for rule in self._rules if rule.id == identity), None)
+        gone = next((rule for rule in self._rules if rule.id == rule_id), None)
         if gone is None:
             raise NotFound(
-                f"There is no rule {identity!r} that was added at run time; those of the file are changed there.",
+                f"There is no rule {rule_id!r} that was added at run time; those of the file are changed there.",
                 code="rule_not_found",
             )
         self._save([rule for rule in self._rules if rule is not gone], gone, "removed", actor)

@@ -123,13 +123,13 @@ class Index:
 
     # -- reading in --------------------------------------------------------------------------------------------------
 
-    def update(self, volumes: Iterable[TranscriptRef], seconds: float, gentle: bool = False) -> bool:
+    def update(self, refs: Iterable[TranscriptRef], seconds: float, gentle: bool = False) -> bool:
         """Read what is new, for about so long; whether all of it was read. Raise StorageFailed."""
         end = time.monotonic() + seconds
-        for volume in volumes:
-            if (now := _facts(volume)) is None or self._whole.get(volume.path) == now:
+        for ref in refs:
+            if (now := _facts(ref)) is None or self._whole.get(ref.path) == now:
                 continue  # only what is read takes time: on a slow machine, too, there is an end
-            while not self._slice(volume, now, gentle):
+            while not self._slice(ref, now, gentle):
                 if time.monotonic() > end:
                     return False
             if time.monotonic() > end:
@@ -143,25 +143,25 @@ class Index:
             for path in set(known) - set(paths):
                 self._forget(db, path)
 
-    def _slice(self, volume: TranscriptRef, now: tuple[str, int, int], gentle: bool) -> bool:
+    def _slice(self, ref: TranscriptRef, now: tuple[str, int, int], gentle: bool) -> bool:
         """One transaction; whether the transcript is read to its end."""
         _, inode, size = now
         with self._lock, self._database() as db:
-            row = db.execute("SELECT place, inode, session FROM files WHERE path=?", (str(volume.path),)).fetchone()
-            place = int(row[0]) if row else self._moved(db, volume, inode)
-            if row and (size < place or (int(row[1]), row[2]) != (inode, volume.session)):
-                self._forget(db, volume.path)
+            row = db.execute("SELECT place, inode, session FROM files WHERE path=?", (str(ref.path),)).fetchone()
+            place = int(row[0]) if row else self._moved(db, ref, inode)
+            if row and (size < place or (int(row[1]), row[2]) != (inode, ref.session)):
+                self._forget(db, ref.path)
                 place = 0
             if place >= size:
-                self._whole[volume.path] = now
+                self._whole[ref.path] = now
                 return True
-            lines = self._read(volume.path, place)
+            lines = self._read(ref.path, place)
             end = time.monotonic() + SLICE_SECONDS
             breath = time.monotonic() + BREATH_SECONDS
             done = True
             for entry in lines.entries(MAX_SLICE_BYTES):
                 if entry is not None:
-                    _note(db, volume, entry)
+                    _note(db, ref, entry)
                 if time.monotonic() > end:
                     done = False
                     break
@@ -170,22 +170,22 @@ class Index:
                     breath = time.monotonic() + BREATH_SECONDS
             db.execute(
                 "INSERT OR REPLACE INTO files VALUES(?,?,?,?)",
-                (str(volume.path), volume.session, lines.offset, inode),
+                (str(ref.path), ref.session, lines.offset, inode),
             )
             done = done and not lines.behind
             if done:
-                self._whole[volume.path] = now
+                self._whole[ref.path] = now
             return done
 
-    def _moved(self, db: sqlite3.Connection, volume: TranscriptRef, inode: int) -> int:
+    def _moved(self, db: sqlite3.Connection, ref: TranscriptRef, inode: int) -> int:
         """Claude takes a transcript along to another folder: what was read of it stays read. Return up to where that was."""
         for path, place in db.execute(
-            "SELECT path, place FROM files WHERE session=? AND inode=?", (volume.session, inode)
+            "SELECT path, place FROM files WHERE session=? AND inode=?", (ref.session, inode)
         ).fetchall():
-            if Path(path).name == volume.path.name and not Path(path).exists():
+            if Path(path).name == ref.path.name and not Path(path).exists():
                 self._whole.pop(Path(path), None)
                 for table in ("files", "entries"):
-                    db.execute(f"UPDATE {table} SET path=? WHERE path=?", (str(volume.path), path))
+                    db.execute(f"UPDATE {table} SET path=? WHERE path=?", (str(ref.path), path))
                 return int(place)
         return 0
 
@@ -308,32 +308,32 @@ class Index:
             Path(f"{self._path}{ending}").unlink(missing_ok=True)
 
 
-def _facts(volume: TranscriptRef) -> tuple[str, int, int] | None:
+def _facts(ref: TranscriptRef) -> tuple[str, int, int] | None:
     """Whose it is, inode and size; None when it is gone, or no file."""
     try:
-        facts = volume.path.lstat()
+        facts = ref.path.lstat()
     except OSError:
         return None
     if odd(facts.st_mode):
         return None
-    return volume.session, facts.st_ino, facts.st_size
+    return ref.session, facts.st_ino, facts.st_size
 
 
-def _note(db: sqlite3.Connection, volume: TranscriptRef, entry: Entry) -> None:
-    if entry.usage and entry.message_id and volume.session != ELSEWHERE:
+def _note(db: sqlite3.Connection, ref: TranscriptRef, entry: Entry) -> None:
+    if entry.usage and entry.message_id and ref.session != ELSEWHERE:
         at = entry.at or int(time.time() * 1000)
         day = datetime.fromtimestamp(at / 1000).strftime("%Y-%m-%d")
         counts = [entry.usage.get(key, 0) for key in USAGE_KEYS]
         more = ", ".join(f"{key}=MAX({key}, excluded.{key})" for key in USAGE_KEYS)
         db.execute(
             f"INSERT INTO usage VALUES(?,?,?,?,?,?,?,?) ON CONFLICT(message) DO UPDATE SET {more}",
-            (entry.message_id, volume.session, day, entry.model, *counts),
+            (entry.message_id, ref.session, day, entry.model, *counts),
         )
-    if entry.role is None or volume.side or entry.side or not entry.text:
+    if entry.role is None or ref.side or entry.side or not entry.text:
         return
     cursor = db.execute(
         "INSERT INTO entries(path, session, conversation, role, uuid, at) VALUES(?,?,?,?,?,?)",
-        (str(volume.path), volume.session, volume.conversation, entry.role, entry.uuid, entry.at),
+        (str(ref.path), ref.session, ref.conversation, entry.role, entry.uuid, entry.at),
     )
     db.execute("INSERT INTO words(rowid, body) VALUES(?,?)", (cursor.lastrowid, spaced(entry.text)))
 

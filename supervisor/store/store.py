@@ -59,7 +59,7 @@ class Store(Database):
             self.open_messages(record.id)
 
     @classmethod
-    def remains(cls, path: Path) -> tuple[list[SessionRecord], list[MessageRecord]]:
+    def readable(cls, path: Path) -> tuple[list[SessionRecord], list[MessageRecord]]:
         """The sessions and the open messages that can still be read from a damaged file."""
         sessions: list[SessionRecord] = []
         messages: list[MessageRecord] = []
@@ -237,7 +237,7 @@ class Store(Database):
 
     def by_prompt(self, session_id: str, prompt_ids: Iterable[str]) -> dict[str, MessageRecord]:
         """The messages of a session by those of these prompt ids that Claude gave them."""
-        known = [self.message(identity) for identity in self.index.of_prompts(session_id, prompt_ids)]
+        known = [self.message(message_id) for message_id in self.index.of_prompts(session_id, prompt_ids)]
         return {message.prompt_id: message for message in known if message is not None and message.prompt_id}
 
     def commands(self, session_id: str, texts: Iterable[str]) -> list[MessageRecord]:

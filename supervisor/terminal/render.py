@@ -86,7 +86,7 @@ def colour(index: int) -> str:
     return f"#{levels[cube // 36]:02x}{levels[cube // 6 % 6]:02x}{levels[cube % 6]:02x}"
 
 
-def at_rest(terminal: Terminal) -> bool:
+def between_sequences(terminal: Terminal) -> bool:
     """Whether the output so far does not end within an escape sequence or a character."""
     return terminal.feed_until_ground(b"") is not None
 

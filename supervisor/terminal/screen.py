@@ -104,9 +104,9 @@ class Screen:
         return render.html(self._terminal)
 
     @property
-    def at_rest(self) -> bool:
+    def between_sequences(self) -> bool:
         """Whether a drawing can be made now: the output does not end in the middle of a sequence."""
-        return render.at_rest(self._terminal)
+        return render.between_sequences(self._terminal)
 
     @property
     def alternate(self) -> bool:

@@ -107,9 +107,9 @@ class Terminal:
             self._screen_reading = (self.screen.version, cursor, screen_reading)
         return screen_reading
 
-    async def press(self, identity: str, data: bytes) -> None:
-        """Type bytes, at most once per identity, however often this is called."""
-        await self._connected().write(identity, data, timeout=WRITE_SECONDS)
+    async def press(self, write_id: str, data: bytes) -> None:
+        """Type bytes, at most once per `write_id`, however often this is called."""
+        await self._connected().write(write_id, data, timeout=WRITE_SECONDS)
 
     async def resize(self, cols: int, rows: int) -> None:
         """Change the size of pty and screen; nothing happens when they have it. The child draws itself again."""

@@ -19,7 +19,7 @@ AGREE_SECONDS = 5.0
 HOOK_GRACE_SECONDS = 2.0
 """How long the Stop hook may lag the transcript before the transcript is believed alone."""
 
-REST_SECONDS = 0.3
+IDLE_SECONDS = 0.3
 """Idle by its status file and its screen for this long behind a Stop hook, a turn is over without its last line, too."""
 
 QUIET_SECONDS = 6.0
@@ -134,7 +134,7 @@ def settle(turn: Turn | None, stop: StopReport | None, *, ended_for: float, quie
         return Outcome("interrupted", reply=turn.reply)
     if stop is not None:
         done = turn is not None and (turn.ended or turn.followed)
-        if not done and (quiet_for < REST_SECONDS or (turn is not None and turn.continued)):
+        if not done and (quiet_for < IDLE_SECONDS or (turn is not None and turn.continued)):
             return None
         if turn is not None and (agree(turn, stop) or (turn.ended and not stop.text)):
             return Outcome("answered", reply=turn.reply or "")

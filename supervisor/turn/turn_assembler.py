@@ -15,7 +15,7 @@ from supervisor.turn.turn import StopReport, Turn, agree
 
 REMEMBERED_TURNS = 8
 REMEMBERED_LINES = 4096
-MAX_STRAYS = 256
+MAX_UNPLACED = 256
 
 
 class TurnAssembler:
@@ -25,7 +25,7 @@ class TurnAssembler:
     def __init__(self) -> None:
         self._turns: OrderedDict[str, Turn] = OrderedDict()
         self._lines: OrderedDict[str, str | None] = OrderedDict()
-        self._strays: list[TranscriptLine] = []
+        self._unplaced: list[TranscriptLine] = []
         self._latest: Turn | None = None
 
     def get(self, prompt_id: str | None) -> Turn | None:
@@ -35,26 +35,26 @@ class TurnAssembler:
     def take(self, line: TranscriptLine) -> list[tuple[Turn, TranscriptLine]]:
         """Take one line in. Return the lines that have found their turn by it, in order: it, and those that came before
         the line they follow. A line that opens a turn comes with the turn that it has opened."""
-        turn = self._place(line)
+        turn = self._turn_of(line)
         if turn is None and line.parent is not None and line.parent not in self._lines and not line.entered:
-            self._strays = [*self._strays[-MAX_STRAYS:], line]
+            self._unplaced = [*self._unplaced[-MAX_UNPLACED:], line]
             return []
         return self._settle(line, turn)
 
-    def claim_strays(self, turn: Turn, stop: StopReport) -> bool:
+    def claim_unplaced(self, turn: Turn, stop: StopReport) -> bool:
         """Give a turn the lines whose chain is broken, if they end in the words that its Stop hook has told. Return whether
         there were any. Both releases write whole chains; one that does not shall still be read."""
         trial = Turn(None, "")
-        for line in self._strays:
+        for line in self._unplaced:
             trial.add(line)
         if not agree(trial, stop):
             return False
-        strays, self._strays = self._strays, []
-        for line in strays:
+        unplaced, self._unplaced = self._unplaced, []
+        for line in unplaced:
             turn.add(line)
         return True
 
-    def _place(self, line: TranscriptLine) -> Turn | None:
+    def _turn_of(self, line: TranscriptLine) -> Turn | None:
         if line.prompt_id and line.prompt_id in self._turns:
             return self._turns[line.prompt_id]
         if line.entered and line.prompt_id:
@@ -87,6 +87,6 @@ class TurnAssembler:
                 self._lines[line.uuid] = turn.prompt_id if turn is not None else None
                 while len(self._lines) > REMEMBERED_LINES:
                     self._lines.popitem(last=False)
-                waiting += [stray for stray in self._strays if stray.parent == line.uuid]
-                self._strays = [stray for stray in self._strays if stray.parent != line.uuid]
+                waiting += [other for other in self._unplaced if other.parent == line.uuid]
+                self._unplaced = [other for other in self._unplaced if other.parent != line.uuid]
         return placed

@@ -27,7 +27,7 @@ from supervisor.terminal.holder_client import HolderError
 from supervisor.terminal.terminal import Terminal
 from supervisor.viewers.member import Member, Size, Status
 
-REST_SECONDS = 0.05
+SEQUENCE_SECONDS = 0.05
 """How long a snapshot waits for the end of an escape sequence; then the output is taken as it is."""
 
 CROPPED_SECONDS = 0.1
@@ -53,7 +53,7 @@ class Audience:
         self._writer: Member | None = None
         self._writer_since = 0
         self._base: Size | None = None
-        self._typist = KeyboardQueue(lambda: self._managed.session)
+        self._keyboard = KeyboardQueue(lambda: self._managed.session)
         self._told = Status.of(managed.session)
         self._resizing: asyncio.Task[None] | None = None
         self._wanted: Size | None = None
@@ -95,7 +95,7 @@ class Audience:
             return
         self._members.discard(member)
         if self._writer is member:
-            self._typist.forget()
+            self._keyboard.forget()
             self._give_keyboard(None, None)
         self._count()
         if member.count:
@@ -114,7 +114,7 @@ class Audience:
     def close(self) -> None:
         """Stop following; the members have gone."""
         self._task.cancel()
-        self._typist.stop()
+        self._keyboard.stop()
         self._unlisten()
         if self._drawing_due is not None:
             self._drawing_due.cancel()
@@ -135,7 +135,7 @@ class Audience:
     def steal(self, member: Member) -> None:
         """Give the keyboard to this member, whoever had it."""
         if member.writes and self._writer is not member:
-            self._typist.forget()
+            self._keyboard.forget()
             self._give_keyboard(member, self._writer)
 
     def release(self, member: Member) -> None:
@@ -150,7 +150,7 @@ class Audience:
         if self._writer is not member:
             who = self._writer.actor if self._writer else "nobody"
             raise Conflict(f"{who} has the keyboard.", code="not_writer")
-        self._typist.type(data, refused)
+        self._keyboard.type(data, refused)
 
     def resize(self, member: Member) -> None:
         """Take the size of this member's screen. Raise Conflict when the keyboard is somebody else's."""
@@ -285,8 +285,8 @@ class Audience:
         needy = [member for member in self._members if (member.stale or member.curious) and not member.clogged]
         calm = now - self._cropped_at >= CROPPED_SECONDS
         due = [member for member in needy if calm or self._fits(member)]
-        if due and not terminal.screen.at_rest:
-            self._patience = self._patience or now + REST_SECONDS
+        if due and not terminal.screen.between_sequences:
+            self._patience = self._patience or now + SEQUENCE_SECONDS
             if now < self._patience:
                 self._later(self._patience - now)
                 return

@@ -156,7 +156,7 @@ class Recorder:
         self._viewers = viewers
         self._log = log
         self._running: dict[str, tuple[Recording, Audience]] = {}
-        self._rest_until: dict[str, float] = {}
+        self._paused_until: dict[str, float] = {}
         self._failing: dict[str, str | None] = {}
         """Why the recording of a session cannot be written, until the journal has been told; then None."""
 
@@ -179,12 +179,12 @@ class Recorder:
     def look(self) -> None:
         """Compare what is recorded with what is to be."""
         sessions = {session.id: session for session in self._pool.sessions()}
-        for identity in [*sessions, *(self._running.keys() - sessions)]:
-            if time.monotonic() < self._rest_until.get(identity, 0.0):
+        for session_id in [*sessions, *(self._running.keys() - sessions)]:
+            if time.monotonic() < self._paused_until.get(session_id, 0.0):
                 continue
-            self._rest_until.pop(identity, None)
-            if not self._surely(identity, partial(self._look_at, identity, sessions.get(identity))):
-                self._rest_until[identity] = time.monotonic() + AGAIN_SECONDS
+            self._paused_until.pop(session_id, None)
+            if not self._surely(session_id, partial(self._look_at, session_id, sessions.get(session_id))):
+                self._paused_until[session_id] = time.monotonic() + AGAIN_SECONDS
         for gone in self._failing.keys() - sessions:
             del self._failing[gone]
 
@@ -200,20 +200,20 @@ class Recorder:
             return True
         return False
 
-    def _look_at(self, identity: str, session: Session | None) -> None:
-        recording = self._running[identity][0] if identity in self._running else None
+    def _look_at(self, session_id: str, session: Session | None) -> None:
+        recording = self._running[session_id][0] if session_id in self._running else None
         if recording is None:
             if session is not None and session.terminal is not None and self._wanted(session):
                 self._begin(session)
         elif session is None or session.state is State.ENDED or not self._wanted(session):
-            self._end(identity)
+            self._end(session_id)
         elif recording.failed is not None:
             self._pause(session, recording.failed)
-        elif identity in self._failing and recording.under_way:
+        elif session_id in self._failing and recording.under_way:
             with session.store.transaction():
-                self._tell(session, self._failing[identity])
-                session.store.append(session_events.Recording(recording=True), identity)
-            del self._failing[identity]
+                self._tell(session, self._failing[session_id])
+                session.store.append(session_events.Recording(recording=True), session_id)
+            del self._failing[session_id]
 
     def switch(self, session: Session, on: bool, actor: str) -> None:
         """Record this session from now on, or no more; kept across restarts, with who wanted it."""
@@ -221,7 +221,7 @@ class Recorder:
             session.record.intent = msgspec.structs.replace(session.record.intent, recording=on)
             session.store.save_session(session.record)
             session.store.append(session_events.Recording(recording=on, by=actor), session.id)
-        self._rest_until.pop(session.id, None)
+        self._paused_until.pop(session.id, None)
         self.look()
 
     def view(self, session: Session) -> dict[str, Any]:
@@ -246,15 +246,15 @@ class Recorder:
         self._running[session.id] = (recording, audience)
         audience.join(recording)
 
-    def _end(self, identity: str) -> None:
-        recording, audience = self._running.pop(identity)
+    def _end(self, session_id: str) -> None:
+        recording, audience = self._running.pop(session_id)
         audience.leave(recording)
         recording.close()
 
     def _pause(self, session: Session, error: OSError) -> None:
         """Say once that it fails, at the latest when it goes on, since the journal may be on the same disk; try again later."""
         self._end(session.id)
-        self._rest_until[session.id] = time.monotonic() + AGAIN_SECONDS
+        self._paused_until[session.id] = time.monotonic() + AGAIN_SECONDS
         if session.id not in self._failing:
             self._failing[session.id] = f"The recording cannot be written: {error.strerror}."
             self._log.error("recording_failed", extra={"fields": {"session": session.id, "why": error.strerror}})

@@ -97,10 +97,10 @@ class Viewers:
         return found
 
     def _new_audience(self, managed: ManagedSession) -> Audience:
-        identity = managed.session.id
+        session_id = managed.session.id
 
         def empty() -> None:
-            self._audiences.pop(identity, None)
+            self._audiences.pop(session_id, None)
 
         return Audience(self._pool, managed, empty)
 

@@ -63,14 +63,14 @@ def appearance(
         known is None
         and (record.asked or "").startswith("d_")
         and look is not None
-        and look[0] == screen_reading.identity
+        and look[0] == screen_reading.digest
     ):
         there = stamp is None or look[1] is None or stamp == look[1]
         if there and record.asked is not None and record.asked.split(".")[1:2] == [str(record.generation)]:
             return Appearance(record.asked, screen_reading, stamp, own, size)
     number = record.remembered.appearances + 1
     record.remembered = msgspec.structs.replace(record.remembered, appearances=number)
-    return Appearance(f"{screen_reading.identity}.{record.generation}.{number}", screen_reading, stamp, own, size)
+    return Appearance(f"{screen_reading.digest}.{record.generation}.{number}", screen_reading, stamp, own, size)
 
 
 def forget(record: SessionRecord) -> None:

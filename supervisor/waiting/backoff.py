@@ -77,7 +77,7 @@ def begin(record: SessionRecord, hold: Backoff) -> None:
     record.held_for, record.refusals = hold.code, hold.refusals
 
 
-def release(record: SessionRecord) -> None:
+def lift(record: SessionRecord) -> None:
     """A person wants to try now; whether the service agrees is not known yet."""
     record.held_until = None
 

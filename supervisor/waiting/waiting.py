@@ -198,11 +198,11 @@ class Permission:
         """Let its hook go without a decision: Claude shows its dialog, and it is answered there, from here too."""
         self.spool.with_name(self.spool.name + _HANDED).touch(mode=0o600)
         self.handed = True
-        release(self.pipe)
+        let_go(self.pipe)
 
     def settle(self) -> None:
         """It is over: a hook that still waits is let go without a decision, and its files are removed."""
-        release(self.pipe)
+        let_go(self.pipe)
         self.spool.with_name(self.spool.name + _HANDED).unlink(missing_ok=True)
         self.spool.unlink(missing_ok=True)
 
@@ -217,7 +217,7 @@ def pipe_of(spool: Path) -> Path:
     return spool.with_name(spool.name + _PIPE)
 
 
-def release(pipe: Path) -> None:
+def let_go(pipe: Path) -> None:
     """Let the reader of a pipe see its end. Opened for both, so that it works before the reader is there, too."""
     try:
         end = os.open(pipe, os.O_RDWR | os.O_NONBLOCK)

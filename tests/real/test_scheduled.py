@@ -51,7 +51,7 @@ def test_what_claude_has_planned_is_shown_wakes_its_session_and_is_not_lost_in_s
     house.until_state(session, "idle")
     with pytest.raises(Conflict) as refused:
         house.call("session.hibernate", {"sessionId": session})
-    assert (refused.value.error_code, "lost" in refused.value.message) == ("not_restful", True)
+    assert (refused.value.error_code, "lost" in refused.value.message) == ("cannot_hibernate", True)
     asleep = house.call("session.hibernate", {"sessionId": session, "loseScheduled": True})
     assert (asleep["state"], asleep["scheduled"]) == ("hibernated", [])
     (lost,) = [event for event in house.events(session=session) if event["kind"] == "scheduled_lost"]

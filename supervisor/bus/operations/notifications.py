@@ -17,7 +17,7 @@ from supervisor.bus.operations.table import Row
 from supervisor.notifications.channels.contract import Barred
 from supervisor.notifications.links import EXTEND, Link
 from supervisor.notifications.recipient import Recipient
-from supervisor.notifications.recipients import identity_of
+from supervisor.notifications.recipients import id_of
 from supervisor.notifications.service import Notifications
 
 MAX_NOTICES = 1000
@@ -66,7 +66,7 @@ class NotificationOps:
         if any(str(value).startswith("file:") for value in arguments.target.values()):
             raise InvalidRequest("Files are for channels of the configuration.", code="invalid_target")
         probe = Recipient(
-            id=identity_of(arguments.kind, arguments.target), kind=arguments.kind, name="", target=arguments.target
+            id=id_of(arguments.kind, arguments.target), kind=arguments.kind, name="", target=arguments.target
         )
         try:
             await self._service.courier.ask(lambda workshop: workshop.check(probe, self._config()))
@@ -153,7 +153,7 @@ class NotificationOps:
         """Have what becomes of a message told to the device with this token. Whether it can be."""
         if self._config().apns is None:
             return False
-        known = self._service.recipients.find(identity_of("apns", {"token": token}))
+        known = self._service.recipients.find(id_of("apns", {"token": token}))
         recipient = known or self._service.recipients.register(
             "apns", "A client's recipient", {"token": token}, _SILENT
         )

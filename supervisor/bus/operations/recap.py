@@ -14,7 +14,7 @@ from shared.bus.messages import SETTLED
 from supervisor.pool.pool import Pool
 from supervisor.session.session import Session
 from supervisor.state.states import State
-from supervisor.store.idempotency import body_of, message_of
+from supervisor.store.idempotency import digest_of, message_of
 from supervisor.store.store import MessageRecord
 
 OP = "session.keep_alive"
@@ -34,7 +34,7 @@ class Recap:
 async def ask(pool: Pool, session: Session, key: str | None, wait: float, settling: Settling) -> Recap:
     """Have Claude summarise the conversation, within `wait` seconds. A repeat with the same key asks no second time."""
     question = SendMessage(text=PROMPT, session_id=session.id, key=key)
-    if message_of(pool.store, OP, question, body_of(question)) is None:
+    if message_of(pool.store, OP, question, digest_of(question)) is None:
         if session.state not in (State.IDLE, State.HIBERNATED):
             return Recap(skipped=session.state)
         if pool.store.count_open(session.id):

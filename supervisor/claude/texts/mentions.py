@@ -39,7 +39,7 @@ def names(text: str) -> Iterator[str]:
                         yield trimmed
 
 
-def places(name: str, bases: Sequence[Path], home: Path) -> list[Path]:
+def candidates(name: str, bases: Sequence[Path], home: Path) -> list[Path]:
     """Where a name leads: one real path for each folder that Claude may be in. Names that lead nowhere lead to no place: their
     first part, in `/` or in such a folder, is not there."""
     found = []

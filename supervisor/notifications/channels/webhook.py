@@ -40,12 +40,12 @@ class Webhook:
         return judge(await self._http.request("POST", self._url, headers, body), gone=(410,))
 
 
-def sign(secret: str, identity: str, at: str, body: bytes) -> str:
+def sign(secret: str, note_id: str, at: str, body: bytes) -> str:
     """The signature of one request. `secret` is `whsec_` and base64, or any text."""
     key = secret.encode()
     if secret.startswith(_PREFIX):
         key = base64.b64decode(secret[len(_PREFIX) :])
-    signed = hmac.new(key, f"{identity}.{at}.".encode() + body, hashlib.sha256).digest()
+    signed = hmac.new(key, f"{note_id}.{at}.".encode() + body, hashlib.sha256).digest()
     return f"v1,{base64.b64encode(signed).decode()}"
 
 

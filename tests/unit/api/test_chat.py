@@ -228,7 +228,7 @@ def test_when_all_holding_threads_are_taken_the_message_is_still_accepted(
     tmp_path: Path, supervisor: FakeSupervisor
 ) -> None:
     ask = Caller(tmp_path, supervisor, threads=4)
-    holds = ask.app.extensions["pilotlight"].holds
+    holds = ask.app.extensions["pilotlight"].long_calls
     while holds.take():
         pass
 

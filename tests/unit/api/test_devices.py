@@ -128,10 +128,10 @@ class TestLife:
         record, secret = devices.redeem("phone", link=devices.invite("answer").link)
         found = devices.identify(secret)
         assert found is not None
-        assert devices.admits(found[0])
+        assert devices.still_valid(found[0])
         devices.revoke(record.id)
         assert devices.identify(secret) is None
-        assert not devices.admits(found[0])
+        assert not devices.still_valid(found[0])
         with pytest.raises(NotFound):
             devices.revoke("phone")
 

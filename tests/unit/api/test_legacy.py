@@ -62,7 +62,7 @@ def test_a_session_of_which_no_recap_can_be_asked_is_extended_all_the_same(ask: 
 def test_when_all_holding_threads_are_taken_there_is_no_recap_but_time(tmp_path: Path) -> None:
     ask = Caller(tmp_path, FakeSupervisor(), threads=4)
     session = ask.supervisor.add_session()["id"]
-    while ask.app.extensions["pilotlight"].holds.take():
+    while ask.app.extensions["pilotlight"].long_calls.take():
         pass
 
     answer = ask("POST", "/api/sessions/keep-alive", {"sessionId": session, "action": "recap"})

@@ -68,9 +68,9 @@ def test_a_stream_for_a_person_ends_when_the_gateway_s_token_is_revoked(ask: Cal
     identity = keyring.identify(token)
     assert identity is not None
     person = on_behalf(identity, token, signed(token, "token:ada", "read", "GET", "/"), "GET", "/")
-    assert (person.scope, here.admits(person)) == ("read", True)
+    assert (person.scope, here.still_valid(person)) == ("read", True)
     keyring.named.revoke("gw")
-    assert here.admits(person) is False
+    assert here.still_valid(person) is False
 
 
 def test_a_request_for_another_node_does_nothing(ask: Caller) -> None:

@@ -265,7 +265,7 @@ class TestOrder:
         out = [event for seq, index in enumerate(order) for event in arranged.take(self.event(seq, index), 0.0)]
 
         assert [event.data["index"] for event in out] == [0, 1, 2, 3]
-        assert not arranged.holds
+        assert not arranged.keeps
 
     def test_the_rest_keeps_its_place_behind_what_is_held(self) -> None:
         arranged = TextOrder()
@@ -281,7 +281,7 @@ class TestOrder:
 
         assert arranged.remaining(10.25) == pytest.approx(0.75)
         assert arranged.remaining(11.5) == 0
-        assert [event.seq for event in arranged.release()] == [1]
+        assert [event.seq for event in arranged.pop_all()] == [1]
         assert arranged.remaining(11.0) is None
         assert [event.seq for event in arranged.take(self.event(2, 6), 11.0)] == [2]
         assert [event.seq for event in arranged.take(self.event(3, 4), 11.0)] == [3], "late, but not lost"

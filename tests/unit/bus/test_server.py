@@ -250,7 +250,7 @@ def _router_has_forgotten(lab: Lab) -> bool:
     """ROUTER_MANDATORY says so by raising; asked with an empty message to nobody else."""
     peers = lab.bus._running.get("a", [])
     try:
-        peers[0].door.reply(peers[0].identity, b"{}")
+        peers[0].endpoint.reply(peers[0].address, b"{}")
     except zmq.ZMQError:
         return True
     return False

@@ -110,10 +110,10 @@ def test_choices_are_read_from_numbered_and_plain_menus(release: str) -> None:
 def test_a_menu_keeps_its_identity_when_the_pointer_moves(release: str) -> None:
     for one, other in (("theme", "theme-second"), ("permission-bash", "permission-bash-second")):
         first, second = shown(release, one), shown(release, other)
-        assert first.identity == second.identity
+        assert first.digest == second.digest
         assert first.pointer + 1 == second.pointer
         assert [choice.label for choice in first.choices] == [choice.label for choice in second.choices]
-    assert shown(release, "permission-bash").identity != shown(release, "permission-write").identity
+    assert shown(release, "permission-bash").digest != shown(release, "permission-write").digest
 
 
 @pytest.mark.parametrize("release", RELEASES)
@@ -130,7 +130,7 @@ def test_a_menu_keeps_its_identity_while_a_narrower_screen_is_not_drawn_anew_yet
     assert len(wrapped) > len(screen["rows"])
     menu = look({**screen, "rows": wrapped, "cursor": cursor, "faint": []}).menu
     assert menu is not None
-    assert menu.identity == shown(release, scene).identity
+    assert menu.digest == shown(release, scene).digest
 
 
 @pytest.mark.parametrize("release", RELEASES)

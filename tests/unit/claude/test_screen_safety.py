@@ -107,7 +107,7 @@ def test_a_dialog_is_what_it_is_whatever_was_said_before_it(name: str, said: lis
     rows, (x, y), top = SCREENS[name]["rows"], SCREENS[name]["cursor"], top_of(name)
     plain = look(SCREENS[name])
     sight = changed(name, [*said, *rows[top:]], (x, y - top + len(said)))
-    assert (sight.kind, sight.identity, sight.keys) == (plain.kind, plain.identity, plain.keys)
+    assert (sight.kind, sight.digest, sight.keys) == (plain.kind, plain.digest, plain.keys)
 
 
 @given(st.sampled_from(ASKED), st.text(min_size=1))
@@ -150,7 +150,7 @@ def test_two_dialogs_that_differ_in_text_or_counter_are_two(
     assert seen_first.menu is not None
     assert seen_second.menu is not None
     same = (one, first) == (other, second)
-    assert (seen_first.identity == seen_second.identity) is same
+    assert (seen_first.digest == seen_second.digest) is same
     assert reading.goes_on(seen_first, seen_second) is same
     assert seen_first.menu.counter == (first, 3)
 
@@ -165,7 +165,7 @@ def test_no_two_recorded_dialogs_share_an_identity(release: str) -> None:
         sight = look(SCREENS[name])
         if name.startswith(release) and sight.kind in ("menu", "notice"):
             scene = same.get(scene, scene)
-            assert known.setdefault(sight.identity, scene) == scene
+            assert known.setdefault(sight.digest, scene) == scene
 
 
 @pytest.mark.parametrize("release", RELEASES)
@@ -188,7 +188,7 @@ def test_a_dialog_that_a_person_moves_in_or_fills_in_goes_on(release: str) -> No
     searched = [r.replace("⌕ Search settings…", "⌕ abc             ") for r in config["rows"]]
     rows = [r for r in searched if "Verbose" not in r]
     before, after = look(config), changed(f"{release}-command-config", rows)
-    assert before.identity != after.identity
+    assert before.digest != after.digest
     assert reading.goes_on(before, after, own=True)
     assert not reading.goes_on(before, seen(release, "command-theme"), own=True)
 

@@ -39,20 +39,20 @@ class Three:
 
 
 def test_everything_sleeps_once_its_turn_is_over() -> None:
-    place, now = Three(), iter(range(100))
-    assert until_asleep(place, 50, lambda: float(next(now)), lambda _: None) == []
-    assert set(place.states.values()) == {"hibernated"}
+    target, now = Three(), iter(range(100))
+    assert until_asleep(target, 50, lambda: float(next(now)), lambda _: None) == []
+    assert set(target.states.values()) == {"hibernated"}
 
 
 def test_what_still_works_is_named() -> None:
-    place, now = Three(turn=1000), iter(range(1000))
-    assert [session["id"] for session in until_asleep(place, 20, lambda: float(next(now)), lambda _: None)] == ["turn"]
+    target, now = Three(turn=1000), iter(range(1000))
+    assert [session["id"] for session in until_asleep(target, 20, lambda: float(next(now)), lambda _: None)] == ["turn"]
 
 
 def test_what_was_put_to_sleep_in_the_last_moment_is_not_named() -> None:
-    place = Three(turn=1000)
-    assert [session["id"] for session in until_asleep(place, 0, lambda: 0.0, lambda _: None)] == ["turn", "planned"]
-    assert place.states["rest"] == "hibernated"
+    target = Three(turn=1000)
+    assert [session["id"] for session in until_asleep(target, 0, lambda: 0.0, lambda _: None)] == ["turn", "planned"]
+    assert target.states["rest"] == "hibernated"
 
 
 @pytest.fixture

@@ -138,7 +138,7 @@ async def test_an_answer_waits_until_a_supervisor_that_has_come_back_has_looked(
     dialog = FakeDialog()
     menu = dialog.screen_reading().menu
     assert menu is not None
-    identity = f"{menu.identity}.1.1"
+    identity = f"{menu.digest}.1.1"
     dialog.state, dialog.record.asked = state, identity
 
     def look() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from shared.bus.messages import Waiting
 from supervisor.lifecycle import session_folder
-from supervisor.state.states import Event
+from supervisor.state.states import StateEvent
 from supervisor.store.store import Store
 from supervisor.waiting.waiting import Permission
 from tests.unit.observation.test_late_news import Claude
@@ -29,8 +29,10 @@ def test_only_a_request_that_went_with_the_folder_is_told_as_lost_with_it(claude
     session.add_permission(lost)
     session.record.child = [1, 1]  # type: ignore[assignment]
     for asked in (lost.id, "p_later"):
-        session.apply(Event.ASKING, "evidence", Waiting(asked, "permission", "Claude asks to use Bash", "ls", [], 1))
+        session.apply(
+            StateEvent.ASKING, "evidence", Waiting(asked, "permission", "Claude asks to use Bash", "ls", [], 1)
+        )
         session_folder.mend(session)
-        session.apply(Event.READY, "evidence")
+        session.apply(StateEvent.READY, "evidence")
     over = [event.data for event in claude.store.events(0, 100, None, ["expired"])]
     assert [(data["id"], data["cause"]) for data in over] == [(lost.id, "folder_lost"), ("p_later", "terminal")]

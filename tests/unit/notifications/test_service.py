@@ -27,7 +27,7 @@ from supervisor.notifications.channels.contract import Barred
 from supervisor.notifications.channels.encryption import encode, public_bytes
 from supervisor.notifications.links import LINK_SECONDS, Links
 from supervisor.notifications.recipient import Recipient
-from supervisor.notifications.recipients import identity_of
+from supervisor.notifications.recipients import id_of
 from supervisor.notifications.rules import Notice
 from supervisor.notifications.service import FAILED, Notifications
 from supervisor.store.records import MessageRecord, SessionRecord
@@ -338,7 +338,7 @@ def test_what_cannot_be_reached_is_refused_with_what_to_do(tmp_path: Path) -> No
 
     def refusal(kind: Any, target: dict[str, Any], config: NotifyConfig = config) -> str:
         with pytest.raises(Barred) as caught:
-            workshop.check(Recipient(id=identity_of(kind, target), kind=kind, name="x", target=target), config)
+            workshop.check(Recipient(id=id_of(kind, target), kind=kind, name="x", target=target), config)
         return str(caught.value)
 
     assert "notify.apns" in refusal("apns", {"token": "abcd"})

@@ -19,7 +19,7 @@ from supervisor.claude.status_file import Status
 from supervisor.delivery import interrupt
 from supervisor.session import receipts
 from supervisor.session.session import TRUST_TRIES, Session
-from supervisor.state.states import Event
+from supervisor.state.states import StateEvent
 from supervisor.store.options import ProcessFacts
 from supervisor.store.store import Store, now_ms
 from supervisor.turn.turn import HOOK_GRACE_SECONDS
@@ -276,16 +276,16 @@ def test_each_dialog_that_nobody_has_answered_here_expires(claude: Claude) -> No
         return [event.data["id"] for event in claude.store.events(0, 1000, None, ["expired"])]
 
     def ask(name: str) -> None:
-        session.apply(Event.ASKING, "evidence", Waiting(name, "dialog", "", "", [], 0))
+        session.apply(StateEvent.ASKING, "evidence", Waiting(name, "dialog", "", "", [], 0))
 
     ask("a")
     session.begin_answer("a")
     session.begin_answer("b")  # a rule answers another one meanwhile
     ask("b")
-    session.apply(Event.READY, "evidence")
+    session.apply(StateEvent.READY, "evidence")
     assert gone() == []
     ask("a")  # the same dialog again, and a person at the terminal answers it
-    session.apply(Event.READY, "evidence")
+    session.apply(StateEvent.READY, "evidence")
     assert gone() == ["a"]
 
 
@@ -297,11 +297,11 @@ def test_a_trust_dialog_that_is_answered_by_itself_is_announced_only_when_that_f
         return [event.data["id"] for event in claude.store.events(0, 1000, None, ["waiting"])]
 
     trust = Waiting("t", "trust", "", "", [], 0)
-    session.apply(Event.ASKING, "evidence", trust)
+    session.apply(StateEvent.ASKING, "evidence", trust)
     assert (announced(), session.answering_itself) == ([], True)
     session.trust_failures = TRUST_TRIES
     for _ in range(2):
-        session.apply(Event.ASKING, "evidence", trust)
+        session.apply(StateEvent.ASKING, "evidence", trust)
     assert announced() == ["t"]
 
 

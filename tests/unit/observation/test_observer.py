@@ -10,7 +10,7 @@ import msgspec
 
 from shared.bus.messages import Waiting
 from supervisor.observation.observer import HOOK_LAG_SECONDS, Observer
-from supervisor.state.states import Event, State
+from supervisor.state.states import State, StateEvent
 from supervisor.store.options import Remembered
 from supervisor.waiting.waiting import Permission
 from tests.unit.claude.test_screen import seen
@@ -79,7 +79,7 @@ def test_a_dialog_in_a_turn_is_left_to_its_hook_for_a_while_also_before_the_turn
     late.current = SimpleNamespace(kind="prompt", state="submitted")
     looks = [10.0 + HOOK_LAG_SECONDS * part / 8 for part in range(9)]
     assert asked(late, *looks) == ["permission"]
-    assert set(late.events) == {Event.WORKING, Event.ASKING}  # and never lost from sight
+    assert set(late.events) == {StateEvent.WORKING, StateEvent.ASKING}  # and never lost from sight
 
 
 def test_a_dialog_that_no_hook_will_explain_is_asked_at_once() -> None:
@@ -115,6 +115,6 @@ def test_a_dialog_that_was_told_before_a_restart_is_told_at_once() -> None:
     after = Watched()
     after.record.turn_prompt = "p1"
     after.record.asked = before.asked[0].id
-    look = (before.shown.screen_reading.identity, None)
+    look = (before.shown.screen_reading.digest, None)
     after.record.remembered = msgspec.structs.replace(before.record.remembered, asked_look=look)
     assert asked(after, 50.0) == ["permission"]

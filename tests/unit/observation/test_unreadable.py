@@ -158,7 +158,7 @@ def test_a_look_at_a_long_log_gives_the_others_their_turn(claude: Claude, monkey
     for number in range(5):
         claude.line("user", f"prompt {number}", promptId=f"p{number}")
         claude.hook("MessageDisplay", delta=str(number))
-    monkeypatch.setattr(log_tails, "LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(log_tails, "READ_SECONDS", 0.0)
     looks = 0
     while claude.managed.look(0.0) or not judged:
         looks += 1

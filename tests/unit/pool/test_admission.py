@@ -28,7 +28,7 @@ class Tenant:
     def __post_init__(self) -> None:
         self.session = self
 
-    def restful(self) -> bool:
+    def may_hibernate(self) -> bool:
         return self.at_rest
 
     def idle_age(self) -> float:

@@ -49,12 +49,12 @@ def test_what_is_left_is_never_negative_and_nothing_left_is_the_end(idle: float,
 
 
 @pytest.mark.parametrize(
-    ("megabytes", "restful", "action"),
+    ("megabytes", "may_hibernate", "action"),
     [(0, True, "none"), (499, False, "none"), (500, True, "recycle"), (500, False, "wait"), (999, False, "wait"),
      (1000, False, "replace"), (1000, True, "replace")],
 )  # fmt: skip
-def test_memory_action(megabytes: int, restful: bool, action: str) -> None:
-    assert memory_action(megabytes * MEGABYTE, 500.0, restful) == action
+def test_memory_action(megabytes: int, may_hibernate: bool, action: str) -> None:
+    assert memory_action(megabytes * MEGABYTE, 500.0, may_hibernate) == action
 
 
 def test_spinners_clocks_and_tips_are_no_signs_of_work() -> None:

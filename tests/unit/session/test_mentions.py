@@ -114,7 +114,7 @@ def test_a_name_counts_from_the_folder_that_claude_is_in(reach: Reach, tmp_path:
 @given(st.text(alphabet='@"/. #~é。a\n', max_size=60))
 def test_any_text_is_read_without_error(text: str) -> None:
     for name in mentions.names(text):
-        mentions.places(name, [Path("/nowhere")], Path("/home/ada"))
+        mentions.candidates(name, [Path("/nowhere")], Path("/home/ada"))
 
 
 def test_a_long_text_full_of_signs_is_read_at_once() -> None:

@@ -170,8 +170,8 @@ class _Readers:
 
     def index(self) -> Any:
         index = Index(self.home / "search.db", TranscriptLines)
-        volume = TranscriptRef("s", "c", self.at("t.jsonl"))
-        while not index.update([volume], 60.0):
+        ref = TranscriptRef("s", "c", self.at("t.jsonl"))
+        while not index.update([ref], 60.0):
             pass
         index.close()
 

@@ -11,7 +11,7 @@ import pytest
 from shared.bus.message_requests import SendMessage
 from shared.bus.messages import Attachment
 from shared.errors import Conflict
-from supervisor.store.idempotency import RequestKey, answered, body_of, digest, message_of, name, opened
+from supervisor.store.idempotency import RequestKey, answered, digest, digest_of, message_of, name, opened
 from supervisor.store.store import MessageRecord, Store
 
 SEND, COMMAND, RECAP = "message.send", "session.command", "session.keep_alive"
@@ -42,7 +42,7 @@ def accepted(store: Store, request: SendMessage, session: str, op: str = SEND, *
             created_at=1,
             request_key=name(op, request.session_id, request.key),
             key=request.key,
-            body=body_of(request),
+            body=digest_of(request),
             opened_in=None if request.session_id else request.project_path or "",
             kind="command" if op == COMMAND else "prompt",
             **more,
@@ -62,7 +62,7 @@ def stored_bare(store: Store, key: str, session: str, text: str = "hello", kind:
 
 
 def found(store: Store, request: SendMessage, op: str = SEND) -> str | None:
-    message = message_of(store, op, request, body_of(request))
+    message = message_of(store, op, request, digest_of(request))
     return message.id if message is not None else None
 
 

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from shared.bus.messages import Event as JournalEvent
+from shared.bus.messages import Event
 from shared.errors import StorageFailed
 from supervisor.session import receipts
-from supervisor.state.states import Event
+from supervisor.state.states import StateEvent
 from supervisor.store.publishing import MAX_WAITING, Publisher
 from supervisor.store.sqlite import Connection
 from supervisor.store.store import MessageRecord, Store
@@ -56,7 +56,7 @@ def assert_memory_is_the_database(claude: Claude) -> None:
         assert claude.store.message(session.current.id) == session.current
 
 
-def broken(_: list[JournalEvent]) -> None:
+def broken(_: list[Event]) -> None:
     raise RuntimeError("a subscriber's own fault")
 
 
@@ -64,7 +64,7 @@ def test_a_subscriber_that_raises_undoes_nothing(claude: Claude) -> None:
     claude.store.publish = broken
     message = claude.begin("m")
     receipts.step(claude.session, message, "submitted", prompt_id="p")
-    claude.session.apply(Event.WORKING, "evidence")
+    claude.session.apply(StateEvent.WORKING, "evidence")
     assert message.state == "submitted"
     assert claude.session.record.state == "busy"
     assert_memory_is_the_database(claude)
@@ -89,7 +89,7 @@ async def test_the_others_hear_all_in_order_and_a_failure_is_logged_once(
 async def test_what_a_subscriber_appends_is_told_behind_what_it_was_told(claude: Claude) -> None:
     publisher, heard = Publisher(claude.store.head(), logging.getLogger("test")), []
 
-    def adding(events: list[JournalEvent]) -> None:
+    def adding(events: list[Event]) -> None:
         if events[0].kind == "first":
             claude.store.append("second")
 

@@ -23,7 +23,7 @@ from supervisor.delivery import chat_mode, interrupt
 from supervisor.lifecycle import ending
 from supervisor.lifecycle.holder_link import HolderLink
 from supervisor.session import receipts
-from supervisor.state.states import Event
+from supervisor.state.states import StateEvent
 from supervisor.store.options import Intent, Planned, Stop
 from supervisor.store.rollback import undone_on_failure
 from supervisor.store.sqlite import Connection
@@ -154,7 +154,7 @@ def the_end_of_a_turn_in_the_transcript(claude: Claude) -> Callable[[], Any]:
 
 def a_question(claude: Claude) -> Callable[[], Any]:
     asked = Waiting(id="w", kind="trust", title="Trust?", text="", since=1)
-    return lambda: claude.session.apply(Event.ASKING, "evidence", asked)
+    return lambda: claude.session.apply(StateEvent.ASKING, "evidence", asked)
 
 
 def an_end(claude: Claude) -> Callable[[], Any]:
@@ -242,7 +242,7 @@ def test_a_long_transcript_is_one_change(claude: Claude) -> None:
     asked: list[str] = []
     claude.store._db.set_trace_callback(asked.append)
     claude.read()
-    assert len(claude.session.logs.book._turns) > 1
+    assert len(claude.session.logs.turns._turns) > 1
     assert len([sql for sql in asked if sql.startswith("BEGIN")]) == 1
 
 

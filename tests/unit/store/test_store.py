@@ -281,7 +281,7 @@ def test_what_can_be_read_of_a_damaged_file_is_read(store: Store, path: Path) ->
         store.add_message(message(name))
     store._db.execute("UPDATE sessions SET body = '{' WHERE id = 's2'")
     store._db.execute("UPDATE messages SET body = '{' WHERE id = 'm2'")
-    sessions, messages = Store.remains(path)
+    sessions, messages = Store.readable(path)
     assert [record.id for record in sessions] == ["s1", "s3"]
     assert [record.id for record in messages] == ["m1", "m3"]
 

@@ -78,6 +78,6 @@ def test_html_escapes_what_was_written_and_has_its_colours() -> None:
 def test_no_drawing_is_made_within_a_sequence(half: bytes) -> None:
     screen = Screen(40, 5)
     screen.feed(b"text")
-    assert screen.at_rest
+    assert screen.between_sequences
     screen.feed(half)
-    assert not screen.at_rest
+    assert not screen.between_sequences

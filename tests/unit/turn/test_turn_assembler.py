@@ -80,7 +80,7 @@ def test_lines_whose_chain_is_broken_are_given_only_to_the_turn_whose_hook_has_t
     turn = book.get("p1")
     assert turn is not None
     assert turn.reply is None
-    book.claim_strays(turn, StopReport(said, None, 1.0))
+    book.claim_unplaced(turn, StopReport(said, None, 1.0))
     assert turn.reply == reply
 
 

@@ -127,7 +127,7 @@ def changed(settings: ScreenReading) -> ScreenReading:
 def test_the_next_supervisor_knows_the_appearance_unless_it_was_answered_in_between() -> None:
     session = Looked()
     session.record.asked = session.look(BASH, 1000)
-    look = (session.shown.screen_reading.identity, session.shown.stamp)
+    look = (session.shown.screen_reading.digest, session.shown.stamp)
     session.record.remembered = msgspec.structs.replace(session.record.remembered, asked_look=look)
     after = Looked()
     after.record = session.record

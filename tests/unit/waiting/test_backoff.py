@@ -72,7 +72,7 @@ def test_a_held_session_says_for_what_and_until_when_and_can_be_tried_early(code
     assert asked is not None
     assert (asked.kind, asked.until, [choice.id for choice in asked.choices]) == (kind, session.held_until, ["retry"])
     assert "in its own words" in asked.text
-    backoff.release(session)
+    backoff.lift(session)
     assert backoff.waiting(session, 7) is None
     assert refused(session, code) > backoff.CAUSES[code].first_pause, "trying early proves nothing"
 

@@ -23,7 +23,7 @@ TASK = json.dumps({"command": "sleep 7655", "run_in_background": True})
 def refusal(house: House, session: str) -> str:
     with pytest.raises(Conflict) as refused:
         house.call("session.hibernate", {"sessionId": session})
-    assert refused.value.error_code == "not_restful"
+    assert refused.value.error_code == "cannot_hibernate"
     return refused.value.message
 
 
