@@ -230,12 +230,12 @@ def load(path: Path | None, environment: Mapping[str, str] | None = None) -> Con
     return validate(tree, str(path) if path else "the configuration")
 
 
-def validate(tree: Mapping[str, Any], origin: str) -> Config:
+def validate(tree: Mapping[str, Any], where: str) -> Config:
     """The typed configuration of a plain tree. Raise InvalidRequest when it does not fit."""
-    config = typed(tree, origin)
+    config = typed(tree, where)
     if config.sessions.warning_hours >= config.sessions.timeout_hours:
         raise InvalidRequest(
-            f"{origin}: sessions.warning_hours ({config.sessions.warning_hours:g}) must be below "
+            f"{where}: sessions.warning_hours ({config.sessions.warning_hours:g}) must be below "
             f"sessions.timeout_hours ({config.sessions.timeout_hours:g}).",
             code="invalid_config",
         )
@@ -247,12 +247,12 @@ def validate(tree: Mapping[str, Any], origin: str) -> Config:
     return config
 
 
-def typed(tree: Mapping[str, Any], origin: str) -> Config:
+def typed(tree: Mapping[str, Any], where: str) -> Config:
     """The same, whether its values go together or not."""
     try:
         return msgspec.convert(tree, Config)
     except msgspec.ValidationError as error:
-        raise InvalidRequest(f"{origin}: {error}", code="invalid_config") from error
+        raise InvalidRequest(f"{where}: {error}", code="invalid_config") from error
 
 
 def _number(name: str, text: str) -> int | float:

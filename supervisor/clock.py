@@ -39,15 +39,15 @@ def _shift(which: int) -> float:
         return 0.0
 
 
-def _boot_identity() -> str:
+def _boot_id() -> str:
     if sys.platform == "darwin":
-        from shared.process.darwin import boot_identity
+        from shared.process.darwin import boot_id
 
-        return boot_identity()
+        return boot_id()
     return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
 
-BOOT = _boot_identity()
+BOOT = _boot_id()
 """Which boot readings of `now` belong to."""
 
 

@@ -2,7 +2,7 @@
 
 Answered is 200, and so is replied for who asked for no more (`until`), accepted but not
 settled is 202, failed is the status of its error; every one carries messageId,
-sessionId and state. `content` is the reply under the name that the origin's clients decode, and empty until there is one:
+sessionId and state. `content` is the reply under the name that legacy clients decode, and empty until there is one:
 they take an answer without it for an error. A caller that asked to wait while all holding threads are taken gets the 202 at
 once instead of an error: its message is accepted either way.
 """

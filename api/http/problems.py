@@ -1,7 +1,7 @@
 """Every refusal and failure as one JSON shape, whoever raised it; the only place where an error becomes HTTP.
 
-The origin's `{success: false, error}` and RFC 9457's members stand side by side. The content type is application/json,
-which the origin's clients check, unless the caller prefers application/problem+json. A trace goes to the log without
+The legacy `{success: false, error}` and RFC 9457's members stand side by side. The content type is application/json,
+which legacy clients check, unless the caller prefers application/problem+json. A trace goes to the log without
 the exception's text: it may quote what a person wrote.
 """
 

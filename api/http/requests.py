@@ -1,6 +1,6 @@
 """What came in, as typed values: bodies, query strings, ids, idempotency keys; the rest is a 400 that names the field.
 
-The origin's own calls tolerate fields that we do not know, because its clients send some; ours refuse them, because a
+The legacy calls tolerate fields that we do not know, because their clients send some; ours refuse them, because a
 misspelt field that is silently ignored is a bug report two weeks later. Each request is a msgspec struct, so that the
 OpenAPI document can be made from the same types.
 """

@@ -22,7 +22,7 @@ from shared.bus.messages import (
 
 class MessageOutcome(Success, frozen=True, kw_only=True):
     """What became of a message. 200 carries `reply`; with 202 it is on its way, or `waiting` says what for. `content` is the
-    reply as the origin's clients know it, empty until there is one. `normalized`: in what the text that was typed differs from
+    reply as legacy clients know it, empty until there is one. `normalized`: in what the text that was typed differs from
     the one that was sent (see the receipt)."""
 
     message: str

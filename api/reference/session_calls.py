@@ -1,4 +1,4 @@
-"""The calls on sessions and their terminals, also in the words of the origin's clients: rows of the table in `calls`.
+"""The calls on sessions and their terminals, also in the words of legacy clients: rows of the table in `calls`.
 
 What must not regress: a call has the scope that its operations need, and names every refusal of its own that it can give.
 """

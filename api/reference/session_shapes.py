@@ -1,4 +1,4 @@
-"""What the calls on sessions and their terminals answer, also in the words of the origin's clients (`Legacy...`).
+"""What the calls on sessions and their terminals answer, also in the words of legacy clients (`Legacy...`).
 
 What must not regress: more members may come, and those without a default are always there.
 """
@@ -92,7 +92,7 @@ class NewTicket(Success, frozen=True, kw_only=True):
 
 
 class KeepAliveResult(Success, frozen=True, kw_only=True):
-    """The origin's answer to keep-alive; `recap` is Claude's summary, `recapSkipped` why there is none."""
+    """The legacy answer to keep-alive; `recap` is Claude's summary, `recapSkipped` why there is none."""
 
     session_id: str
     extended: bool
@@ -102,7 +102,7 @@ class KeepAliveResult(Success, frozen=True, kw_only=True):
 
 
 class LegacySession(Shape, frozen=True, kw_only=True):
-    """A session in the origin's words; times in milliseconds. `pid` is 0 while it sleeps."""
+    """A session as legacy clients read it; times in milliseconds. `pid` is 0 while it sleeps."""
 
     session_id: str
     project_path: str
@@ -124,7 +124,7 @@ class LegacyStats(Shape, frozen=True, kw_only=True):
 
 
 class LegacySessions(Success, frozen=True, kw_only=True):
-    """The origin's list."""
+    """The list as legacy clients read it."""
 
     sessions: list[LegacySession]
     stats: LegacyStats
@@ -141,7 +141,7 @@ class LegacyStatus(LegacySession, frozen=True, kw_only=True):
 
 
 class LegacyEnded(Success, frozen=True, kw_only=True):
-    """The origin's answer to ending a session."""
+    """The legacy answer to ending a session."""
 
     message: str
     session_id: str

@@ -22,7 +22,7 @@ class Success(Shape, frozen=True, kw_only=True):
 
 
 class Problem(Shape, frozen=True, kw_only=True):
-    """A refusal or a failure: the origin's `{success, error}` beside RFC 9457's members. `code` is stable, for programs."""
+    """A refusal or a failure: the legacy `{success, error}` beside RFC 9457's members. `code` is stable, for programs."""
 
     success: Literal[False]
     error: str

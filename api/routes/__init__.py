@@ -6,7 +6,7 @@ devices     a browser in and out
 events      the journal
 health      is it well
 history     what was said
-legacy      calls of the origin's clients
+legacy      calls of legacy clients
 messages    messages and receipts
 metrics     metrics
 moves       from one node to another

@@ -1,4 +1,4 @@
-"""`POST /api/chat`: the origin's one call for everything, with the reply in the response."""
+"""`POST /api/chat`: the one call of legacy clients for everything, with the reply in the response."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from shared.bus.messages import Attachment, ChatMode, Until
 routes = Blueprint("chat", __name__)
 
 DEVICE_WAIT_SECONDS = 50.0
-"""How long a client with a `deviceToken` is held at most unless it sends `wait`, when nothing can be pushed to it: the origin's
+"""How long a client with a `deviceToken` is held at most unless it sends `wait`, when nothing can be pushed to it: legacy clients
 give up after 60 seconds, and nothing but this answer brings them the reply."""
 
 
 class ChatRequest(Struct, rename="camel", frozen=True, kw_only=True):
-    """The body; `wait` in seconds. Fields that the origin's clients send and nobody needs are accepted."""
+    """The body; `wait` in seconds. Fields that legacy clients send and nobody needs are accepted."""
 
     message: str | None = None
     session_id: str | None = None

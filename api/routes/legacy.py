@@ -26,10 +26,10 @@ _NO_SESSION = "Session not found"
 _NO_INTERACTIVE = "Interactive session not found"
 _WORKING = frozenset({"starting", "busy", "waiting"})
 ASLEEP = 0
-"""The `pid` of a session without a process: the origin had none of those, and its clients read a number."""
+"""The `pid` of a session without a process: the legacy server had none of those, and its clients read a number."""
 
 _RECAP_SECONDS = 50.0
-"""The origin's clients wait a minute for an answer."""
+"""Legacy clients wait a minute for an answer."""
 
 
 class KeepAliveRequest(Struct, rename="camel", frozen=True, kw_only=True):
@@ -63,7 +63,7 @@ def keep_alive() -> Response:
         except NotFound:
             raise NotFound(_NO_SESSION, code="session_not_found") from None
         except Conflict as error:
-            if error.error_code == "session_ended":  # the origin forgot those that had ended
+            if error.error_code == "session_ended":  # the legacy server forgot those that had ended
                 raise NotFound(_NO_SESSION, code="session_not_found") from None
             raise
     answer: dict[str, Any] = {"success": True, "sessionId": session, "extended": True}
@@ -101,7 +101,7 @@ def active() -> Response:
 
 @routes.get("/api/sessions/interactive/<id>/status")
 def interactive_status(id: str) -> Response:
-    """One session's life; `active` until its time is over: the origin's clients let go of a session that is not."""
+    """One session's life; `active` until its time is over: legacy clients let go of a session that is not."""
     view = _interactive(id)
     now = int(time.time() * 1000)
     expires = _common(view)["expiresAt"]
@@ -130,7 +130,7 @@ def end_interactive(id: str) -> Response:
 
 
 def _interactive(id: str) -> SessionView:
-    """The view of a session that is not ended; an ended one was unknown to the origin."""
+    """The view of a session that is not ended; an ended one was unknown to the legacy server."""
     session = requests.session_id(id, _NO_INTERACTIVE)
     try:
         view = msgspec.convert(api().call("session.get", SessionRef(session_id=session)), SessionView)

@@ -32,9 +32,16 @@ def list_rules(app: App, as_json: bool) -> None:
         return
     rows = [("ID", "ANSWER", "TOOL", "PATTERN", "USED", "FROM")]
     for rule in found:
-        origin = printable(rule.by or "", 40) if rule.id else "the configuration"
+        added_by = printable(rule.by or "", 40) if rule.id else "the configuration"
         rows.append(
-            (rule.id or "-", rule.answer, printable(rule.tool, 40), printable(rule.pattern, 60), str(rule.used), origin)
+            (
+                rule.id or "-",
+                rule.answer,
+                printable(rule.tool, 40),
+                printable(rule.pattern, 60),
+                str(rule.used),
+                added_by,
+            )
         )
     table(rows)
 

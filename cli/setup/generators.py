@@ -24,15 +24,15 @@ def folder() -> Path:
 
 def ensure(log: Path) -> None:
     """Install them when they are missing. Raise StepFailed with what to do."""
-    place = folder()
-    if (place / "installed").is_file():
+    where = folder()
+    if (where / "installed").is_file():
         return
     npm = shutil.which("npm")
     if npm is None:
         raise StepFailed("The tests of generated clients need npm (and Node 20.19 or newer).")
-    place.mkdir(parents=True, exist_ok=True)
+    where.mkdir(parents=True, exist_ok=True)
     for name in _NAMES:
-        shutil.copy(SOURCES / name, place / name)
-    command = [npm, "ci", "--silent", "--no-audit", "--no-fund", "--prefix", str(place)]
+        shutil.copy(SOURCES / name, where / name)
+    command = [npm, "ci", "--silent", "--no-audit", "--no-fund", "--prefix", str(where)]
     run_step("Installing the generators of clients", command, log, fix="Is the npm registry within reach?")
-    (place / "installed").touch()
+    (where / "installed").touch()

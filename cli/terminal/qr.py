@@ -133,10 +133,10 @@ def _patterns(version: int, size: int) -> dict[tuple[int, int], bool]:
                 if 0 <= left + x < size and 0 <= top + y < size:
                     ring = max(abs(x - 3), abs(y - 3))
                     fixed[left + x, top + y] = ring not in (2, 4)
-    places: tuple[int, ...] = _ALIGN[version - 1]
-    for cx in places:
-        for cy in places:
-            if (cx, cy) in ((6, 6), (6, places[-1]), (places[-1], 6)):
+    centres: tuple[int, ...] = _ALIGN[version - 1]
+    for cx in centres:
+        for cy in centres:
+            if (cx, cy) in ((6, 6), (6, centres[-1]), (centres[-1], 6)):
                 continue
             for x in range(-2, 3):
                 for y in range(-2, 3):

@@ -284,7 +284,7 @@ class Invitation(TypedDict):
 
 
 class KeepAliveResult(TypedDict):
-    """The origin's answer to keep-alive; `recap` is Claude's summary, `recapSkipped` why there is none."""
+    """The legacy answer to keep-alive; `recap` is Claude's summary, `recapSkipped` why there is none."""
 
     success: Literal[True]
     sessionId: str
@@ -311,7 +311,7 @@ class LastWords(TypedDict):
 
 
 class LegacyEnded(TypedDict):
-    """The origin's answer to ending a session."""
+    """The legacy answer to ending a session."""
 
     success: Literal[True]
     message: str
@@ -319,7 +319,7 @@ class LegacyEnded(TypedDict):
 
 
 class LegacySession(TypedDict):
-    """A session in the origin's words; times in milliseconds. `pid` is 0 while it sleeps."""
+    """A session as legacy clients read it; times in milliseconds. `pid` is 0 while it sleeps."""
 
     sessionId: str
     projectPath: str
@@ -332,7 +332,7 @@ class LegacySession(TypedDict):
 
 
 class LegacySessions(TypedDict):
-    """The origin's list."""
+    """The list as legacy clients read it."""
 
     success: Literal[True]
     sessions: list[LegacySession]
@@ -384,8 +384,8 @@ class MessageList(TypedDict):
 
 class MessageOutcome(TypedDict):
     """What became of a message. 200 carries `reply`; with 202 it is on its way, or `waiting` says what for.
-    `content` is the reply as the origin's clients know it, empty until there is one. `normalized`: in what the
-    text that was typed differs from the one that was sent (see the receipt)."""
+    `content` is the reply as legacy clients know it, empty until there is one. `normalized`: in what the text
+    that was typed differs from the one that was sent (see the receipt)."""
 
     success: Literal[True]
     message: str
@@ -559,7 +559,7 @@ class PermissionRules(TypedDict):
 
 
 class Problem(TypedDict):
-    """A refusal or a failure: the origin's `{success, error}` beside RFC 9457's members. `code` is stable, for
+    """A refusal or a failure: the legacy `{success, error}` beside RFC 9457's members. `code` is stable, for
     programs."""
 
     success: Literal[False]

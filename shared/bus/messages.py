@@ -20,7 +20,7 @@ MAX_FRAME_BYTES = 48 * 1024 * 1024
 """Largest request frame: ten attachments would not fit into less; more is refused unread."""
 
 MAX_MESSAGE_BYTES = 100_000
-"""Largest chat message (UTF-8 bytes); the origin's limit."""
+"""Largest chat message (UTF-8 bytes); the legacy limit."""
 
 MAX_ATTACHMENT_BYTES = 10 * 1024 * 1024
 MAX_ATTACHMENTS = 10

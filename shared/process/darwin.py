@@ -84,7 +84,7 @@ def all_pids() -> list[int]:
     return [pid for pid in pids[: max(0, count)] if pid > 0]
 
 
-def boot_identity() -> str:
+def boot_id() -> str:
     """A UUID that is new with every boot, whatever the clock is set to; "unknown" when the kernel does not tell."""
     buffer = ctypes.create_string_buffer(64)
     size = ctypes.c_size_t(len(buffer))

@@ -86,7 +86,7 @@ def _refuse_all(request: Request, client: BusClientKey) -> Request:
     raise Forbidden(f"{client.actor} may do nothing here.")
 
 
-def _identity(frame: bytes) -> str:
+def _id_in(frame: bytes) -> str:
     """The id of a request that is wrong otherwise, so that whoever sent it knows which one was refused."""
     try:
         found = _anything.decode(frame).get("id")
@@ -203,7 +203,7 @@ class Bus:
         try:
             request = _understand(delivery.frames[0])
         except InvalidRequest as error:
-            self._refuse(peer, _identity(delivery.frames[0]), error)
+            self._refuse(peer, _id_in(delivery.frames[0]), error)
             return True
         if delivery.client is not None:
             request = msgspec.structs.replace(request, actor=delivery.client.actor)

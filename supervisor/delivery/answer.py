@@ -34,7 +34,7 @@ from supervisor.waiting.waiting import Permission
 
 UP, DOWN, ENTER, ESCAPE = b"\x1b[A", b"\x1b[B", b"\r", b"\x1b"
 MOVE_SECONDS = 1.0
-STEADY_SECONDS = 0.25
+DIALOG_SECONDS = 0.25
 GONE_SECONDS = 8.0
 KEYED_SECONDS = 0.5
 """How long after a person's key it is not yet known whether that was an answer (a redraw takes tens of milliseconds)."""
@@ -287,7 +287,7 @@ async def _steady(session: Session) -> None:
     Enter right behind the move would confirm the first row ("No, exit"). A person's key may still be about to move it."""
     end = time.monotonic() + MOVE_SECONDS
     while time.monotonic() < end and session.terminal is not None:
-        left = STEADY_SECONDS - (time.monotonic() - max(session.terminal.output_at, session.keyed_at))
+        left = DIALOG_SECONDS - (time.monotonic() - max(session.terminal.output_at, session.keyed_at))
         if left <= 0:
             break
         await asyncio.sleep(left)
@@ -370,7 +370,7 @@ async def _type(session: Session, up: Appearance, text: str) -> None:
             await press(session, ENTER)
         if not await session.changed.wait_for(lambda: session.screen_reading().text != typed.text, GONE_SECONDS):
             raise Unavailable("The dialog is still there. Answer at the terminal.", code="dialog_stuck")
-        await session.changed.wait_for(lambda: session.screen_reading().kind != typed.kind, STEADY_SECONDS)
+        await session.changed.wait_for(lambda: session.screen_reading().kind != typed.kind, DIALOG_SECONDS)
     finally:
         session.filled = None
 

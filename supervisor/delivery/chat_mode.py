@@ -1,4 +1,4 @@
-"""The mode of a chat (`normal`, `planning`, `code`), as the origin's clients send it with every message.
+"""The mode of a chat (`normal`, `planning`, `code`), as legacy clients send it with every message.
 
 `planning` is Claude's plan mode, in which it only looks. What must not regress: a message that asks for a plan is never sent
 to a process that may act; and `normal` undoes a plan mode that a `planning` has brought about, never the permission mode
@@ -66,9 +66,9 @@ def obstacle(session: Session) -> Conflict | None:
     return None
 
 
-def inherit(session: Session, origin: Intent) -> None:
+def inherit(session: Session, source: Intent) -> None:
     """A fork of a session is in the same plan mode, and leaves it in the same way."""
-    if origin.planned is not None and session.record.intent.planned is None:
+    if source.planned is not None and session.record.intent.planned is None:
         with session.change():
-            session.record.intent = msgspec.structs.replace(session.record.intent, planned=origin.planned)
+            session.record.intent = msgspec.structs.replace(session.record.intent, planned=source.planned)
             session.store.save_session(session.record)

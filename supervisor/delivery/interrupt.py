@@ -31,7 +31,7 @@ SUBMITTED_SECONDS = 5.0
 COMMAND_SECONDS = 1.0
 """The same for what may have no hook: a slash command, and a prompt that a dialog holds up."""
 
-REDRAW_SECONDS = 0.5
+DRAWN_AGAIN_SECONDS = 0.5
 DRAWN_SECONDS = 3.0
 """How long a prompt that is withdrawn may take to come back into the box, and to be cleared."""
 
@@ -45,7 +45,9 @@ async def interrupt(session: Session) -> str:
             raise Conflict("Nothing runs that could be interrupted.", code="nothing_runs")
         message = session.current
         # The request may be on its way before the box is drawn empty, long before on a busy machine: the box itself knows.
-        drafted = not await session.changed.wait_for(lambda: session.screen_reading().kind != "draft", REDRAW_SECONDS)
+        drafted = not await session.changed.wait_for(
+            lambda: session.screen_reading().kind != "draft", DRAWN_AGAIN_SECONDS
+        )
         if drafted and message is not None:
             async with session.typing:
                 drafted = await prompt_box.contents(session) not in (None, "", message.prompt.rstrip())
@@ -130,7 +132,7 @@ async def take_out(session: Session, message: MessageRecord) -> None:
     async with session.answering:
         if session.terminal is None or not receipts.is_withdrawn(session, message):
             return
-        await session.changed.wait_for(lambda: session.screen_reading().kind == "draft", REDRAW_SECONDS)
+        await session.changed.wait_for(lambda: session.screen_reading().kind == "draft", DRAWN_AGAIN_SECONDS)
         await _take_back(session, message)
         _note(session, None)
 

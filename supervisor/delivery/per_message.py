@@ -21,10 +21,10 @@ from supervisor.state.states import State
 from supervisor.store.store import MessageRecord
 from supervisor.waiting.backoff import is_held
 
-STRANGE_SECONDS = 3.0
+UNSEEN_SECONDS = 3.0
 """How long a screen without a turn must make no sense before its process is ended for `per_message`."""
 
-LOOK_SECONDS = 0.5
+PROCESS_SECONDS = 0.5
 NOBODY_TO_ASK = PermissionRule(
     tool="*",
     answer="deny",
@@ -89,7 +89,7 @@ async def release(session: Session, lifecycle: Lifecycle) -> None:
     while session.per_message and session.live and not session.printing:
         if _makes_no_sense(session):
             strange_since = strange_since or time.monotonic()
-            if time.monotonic() - strange_since >= STRANGE_SECONDS:
+            if time.monotonic() - strange_since >= UNSEEN_SECONDS:
                 await lifecycle.suspend("per_message")
                 return
         else:
@@ -100,7 +100,7 @@ async def release(session: Session, lifecycle: Lifecycle) -> None:
                 return
             except Conflict:
                 pass  # somebody is there, or something runs: looked at again
-        await session.changed.wait_for(lambda: not session.live or not session.per_message, LOOK_SECONDS)
+        await session.changed.wait_for(lambda: not session.live or not session.per_message, PROCESS_SECONDS)
 
 
 def _makes_no_sense(session: Session) -> bool:

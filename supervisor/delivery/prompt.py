@@ -36,12 +36,6 @@ BOX_SECONDS = 0.4
 """How long the text may take to appear in the box (measured: 10-130 ms); Enter goes out after it in any case, since the
 box has the focus and Enter in an empty box does nothing."""
 
-ENTER_SECONDS = 0.5
-"""How long after an Enter the prompt must have left the box before Enter is repeated."""
-
-PROOF_SECONDS = 20.0
-"""How long an emptied box may go without a hook or a transcript line before the prompt counts as lost."""
-
 DRAFT_SECONDS = 10.0
 """How long to leave a person's draft alone before looking again."""
 
@@ -55,13 +49,13 @@ MODE_LOOK_SECONDS = 0.1
 
 
 class PromptCarrier:
-    """Delivers messages of one session through its prompt box. `rest` does what is due between two turns, and says whether the
-    process has gone for it."""
+    """Delivers messages of one session through its prompt box. `between_turns` does what is due between two turns, and says
+    whether the process has gone for it."""
 
-    def __init__(self, session: Session, lifecycle: Lifecycle, rest: Callable[[], Awaitable[bool]]) -> None:
+    def __init__(self, session: Session, lifecycle: Lifecycle, between_turns: Callable[[], Awaitable[bool]]) -> None:
         self._session = session
         self._lifecycle = lifecycle
-        self._rest = rest
+        self._between_turns = between_turns
         self.typing = session.typing
 
     def put_back(self, message: MessageRecord) -> None:
@@ -88,7 +82,7 @@ class PromptCarrier:
             session_folder.require_files(message)
             receipts.requeue(session, message)
             conversation_conflict.refuse_beside(session)
-            if not await self._place(message):
+            if not await self._put(message):
                 return
         terminal, pressed = session.terminal, message.state == "typed"
         if terminal is None or not await self._in_box(message, terminal):
@@ -105,7 +99,7 @@ class PromptCarrier:
         """Whether this is still the message under way, on the terminal on which it was begun."""
         return self._session.current is message and self._session.terminal is terminal
 
-    async def _place(self, message: MessageRecord) -> bool:
+    async def _put(self, message: MessageRecord) -> bool:
         """Arm the message and have the CLI call the editor until it has claimed it. False: not now, begin again."""
         session = self._session
         tries, generation = 0, session.record.generation
@@ -173,7 +167,7 @@ class PromptCarrier:
             return True
         if recycling.is_stale(session) and await recycling.renew(session, self._lifecycle):
             return True
-        return await self._rest()
+        return await self._between_turns()
 
     def _may_be_there(self, message: MessageRecord) -> bool:
         """Whether its text may stand in the box although nobody has heard that it was put there: the editor was called for it,
@@ -316,11 +310,11 @@ class PromptCarrier:
                 if await self._holds(message, terminal):
                     pressed = True
                     await self._press_enter(message, terminal)
-            if emptied is not None and now - emptied > PROOF_SECONDS:
+            if emptied is not None and now - emptied > prompt_box.PROOF_SECONDS:
                 await self._insist(message, terminal)
                 emptied = now
             await session.changed.wait_for(
-                lambda: message.state != "typed" or not self._ours(message, terminal), ENTER_SECONDS
+                lambda: message.state != "typed" or not self._ours(message, terminal), prompt_box.ENTER_SECONDS
             )
 
     async def _press_enter(self, message: MessageRecord, terminal: Terminal) -> None:

@@ -19,13 +19,19 @@ from supervisor.failpoints import failpoint
 from supervisor.session.session import Session
 from supervisor.terminal.terminal import Terminal
 
+ENTER_SECONDS = 0.5
+"""How long after an Enter the prompt must have left the box before Enter is repeated."""
+
+PROOF_SECONDS = 20.0
+"""How long an emptied box may go without a hook or a transcript line before the prompt counts as lost."""
+
 EDITOR_SECONDS = 3.0
 """How long the CLI may take to call the editor (measured: 25-130 ms, 400 ms the first time)."""
 
 BACK_SECONDS = 0.5
 """How long the CLI may take to draw its box anew behind the editor (measured: 10-60 ms)."""
 
-LOOK_SECONDS = 0.005
+BOX_LOOK_SECONDS = 0.005
 EDITOR_TAKEN = "editor_taken"
 ADVICE = (
     "managed settings or a wrapper set EDITOR or VISUAL. Take that out; the message is sent once ours is called again."
@@ -136,4 +142,4 @@ async def back(session: Session) -> None:
         drawn = terminal.drawn_at > heard and terminal.settled
         if drawn and session.screen_reading().kind in ("prompt", "draft"):
             return
-        await asyncio.sleep(LOOK_SECONDS)
+        await asyncio.sleep(BOX_LOOK_SECONDS)

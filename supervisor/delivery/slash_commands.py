@@ -24,7 +24,6 @@ from supervisor.store.store import MessageRecord
 from supervisor.terminal.terminal import Terminal
 
 ENTER, ESCAPE = b"\r", b"\x1b"
-ENTER_SECONDS = 0.5
 LOST_SECONDS = 3.0
 """How long after an Enter the command may still be in the box before that Enter is in doubt."""
 
@@ -36,7 +35,6 @@ BARE_SECONDS = 0.25
 """How long a box must have stood without a list that was there, or that the CLI said has nothing to offer."""
 
 REDRAW_SECONDS = 0.04
-PROOF_SECONDS = 20.0
 
 
 async def submit(
@@ -64,7 +62,7 @@ async def submit(
         )
 
     await _uncover(session, message, terminal, typing, in_box, lambda: not ours() or taken())
-    turn, end = session.record.turn_prompt, time.monotonic() + PROOF_SECONDS
+    turn, end = session.record.turn_prompt, time.monotonic() + prompt_box.PROOF_SECONDS
     pressed = gone = 0.0
     while message.state == "typed" and ours():
         now = time.monotonic()
@@ -83,14 +81,14 @@ async def submit(
         started = session.record.turn_prompt
         if started not in (None, "unknown", turn, *message.earlier) and message.state == "typed":
             receipts.step(session, message, "submitted", prompt_id=started)
-        elif taken() or (gone and now - gone > ENTER_SECONDS):
+        elif taken() or (gone and now - gone > prompt_box.ENTER_SECONDS):
             if message.state == "typed":
                 receipts.step(session, message, "submitted")
         elif now > end:
             raise PilotlightError("The CLI did not take the command. Look at its screen.", code="not_submitted")
         else:
             await session.changed.wait_for(
-                lambda: taken() or not ours() or session.record.turn_prompt != turn, ENTER_SECONDS / 2
+                lambda: taken() or not ours() or session.record.turn_prompt != turn, prompt_box.ENTER_SECONDS / 2
             )
 
 
@@ -105,7 +103,7 @@ async def _uncover(
     """Return once the command has stood in the box for a moment without a list of completions, of which Enter would run the
     marked one. A list opens late on a busy machine, also again behind the Esc that has closed it; without one Esc is not
     pressed. Raise PilotlightError (`not_submitted`) when it does not come to that."""
-    end, bare_since, known = time.monotonic() + PROOF_SECONDS, None, " " in message.prompt
+    end, bare_since, known = time.monotonic() + prompt_box.PROOF_SECONDS, None, " " in message.prompt
     while not over():
         now = time.monotonic()
         if now > end:

@@ -11,7 +11,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
-LONGEST_PAUSE_SECONDS = 60.0
+LONGEST_RESTART_SECONDS = 60.0
 PERSON_LEFT = frozenset({"prompt_input_exit", "logout", "exit"})
 """SessionEnd reasons that say that somebody ended it at the terminal."""
 
@@ -79,7 +79,7 @@ def pause(deaths: int, first: float, dice: Callable[[], float] = random.random) 
     60, with up to 20 % jitter so that sessions that died together do not come back together."""
     if deaths <= 1:
         return 0.0
-    return float(min(LONGEST_PAUSE_SECONDS, first * 2.0 ** (deaths - 2)) * (1.0 + 0.2 * dice()))
+    return float(min(LONGEST_RESTART_SECONDS, first * 2.0 ** (deaths - 2)) * (1.0 + 0.2 * dice()))
 
 
 def why_no_start(end: Exit, last_words: str) -> str:

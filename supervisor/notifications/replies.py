@@ -1,4 +1,4 @@
-"""Replies pushed to a client that left a device token with its message, as the origin did: through Apple, and nowhere else."""
+"""Replies pushed to a client that left a device token with its message, as the legacy server did: through Apple only."""
 
 from __future__ import annotations
 

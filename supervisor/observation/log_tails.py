@@ -21,7 +21,7 @@ from supervisor.claude.tail import Line, Tail
 from supervisor.session.session import Session
 from supervisor.session.unreadable import Unreadable
 
-LOOK_SECONDS = 0.05
+READ_SECONDS = 0.05
 """How long one look may read what a session has said: the others wait meanwhile."""
 
 AT_ONCE_BYTES = 8 * 1024 * 1024

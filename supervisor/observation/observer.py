@@ -51,7 +51,7 @@ STRANGE_SECONDS = 0.5
 DECIDED_SECONDS = 3.0
 """How long an answered dialog may stay on the screen before it counts as asked again."""
 
-MODE_SECONDS = 5.0
+MODE_SILENCE_SECONDS = 5.0
 """How long after a person's key the row below the prompt box is asked for the permission mode."""
 
 JUDGE_SECONDS = 0.1
@@ -149,7 +149,7 @@ class Observer:
             return
         if verdict.event is not StateEvent.LOST_SIGHT:
             self._puzzled_since = None
-        if verdict.event is StateEvent.READY and now - session.keyed_at < MODE_SECONDS:
+        if verdict.event is StateEvent.READY and now - session.keyed_at < MODE_SILENCE_SECONDS:
             self._look_at_mode(screen_reading)
         session.apply(verdict.event, "evidence", verdict.waiting)
 

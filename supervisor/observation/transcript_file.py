@@ -17,7 +17,7 @@ from supervisor.observation.log_tails import LogTails
 from supervisor.session import scheduled
 from supervisor.session.session import Session
 
-STEADY_SECONDS = 1.0
+NAMED_SECONDS = 1.0
 """How long the status file must have named another conversation before it is followed without a hook."""
 
 
@@ -90,7 +90,7 @@ class ConversationFollower:
             return
         if self._named is None or self._named[0] != named:
             self._named = named, now
-        if now - self._named[1] >= STEADY_SECONDS:
+        if now - self._named[1] >= NAMED_SECONDS:
             with session.change():
                 self._go_on(named, None)
                 session.store.save_session(session.record)

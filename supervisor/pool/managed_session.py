@@ -32,7 +32,7 @@ from supervisor.session.background import BackgroundTasks
 from supervisor.session.session import Session
 from supervisor.state.states import State
 
-QUIET_SECONDS = 3.0
+SILENT_TERMINAL_SECONDS = 3.0
 
 
 class Admissions(Protocol):
@@ -54,7 +54,7 @@ class ManagedSession:
         self._logs, self._observer = LogReader(session), Observer(session)
         session.attend(self._logs, self._observer)
         self.lifecycle = Lifecycle(session, admission.admit, self._wake)
-        interactive = PromptCarrier(session, self.lifecycle, self.rest)
+        interactive = PromptCarrier(session, self.lifecycle, self.between_turns)
         self.sender = Sender(session, interactive, PerMessageCarrier(session, self.lifecycle))
         self._releasing: asyncio.Task[None] | None = None
         self.policy = AutoAnswer(session)
@@ -76,7 +76,7 @@ class ManagedSession:
         session = self.session
         if session.terminal is None:
             return False
-        if not self._logs.read(log_tails.LOOK_SECONDS):
+        if not self._logs.read(log_tails.READ_SECONDS):
             return True  # what it does is judged when all is known that it has said
         if session.printing:
             print_stream.note_turn(session)
@@ -140,7 +140,7 @@ class ManagedSession:
         session = self.session
         if session.terminal is None or session.state not in (State.IDLE, State.WAITING):
             return session.terminal is None
-        return now - max(session.progress_at, session.terminal.output_at) > QUIET_SECONDS
+        return now - max(session.progress_at, session.terminal.output_at) > SILENT_TERMINAL_SECONDS
 
     def renew(self) -> None:
         """Give it a process with its present settings, if it is at rest; a queue sees to it by itself."""
@@ -154,7 +154,7 @@ class ManagedSession:
             fields = {"session": self.session.id, "why": error.error_code}
             self.session.services.log.warning("renewal_failed", extra={"fields": fields})
 
-    async def rest(self) -> bool:
+    async def between_turns(self) -> bool:
         """Between two turns: do what is due. Return whether the process has gone."""
         cause, self.hibernate_reason = self.hibernate_reason, None
         if cause is None:

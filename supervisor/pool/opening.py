@@ -59,7 +59,7 @@ class Fork:
 
 def fork(services: Services, request: CreateSession) -> Fork | None:
     """The copy of the conversation as it is now that a fork begins with; None when none is asked for. It may be long: off the
-    loop. Raise as `origin`, and StorageFailed."""
+    loop. Raise as `source`, and StorageFailed."""
     if not request.fork:
         return None
     _refuse_asleep(request)
@@ -86,7 +86,7 @@ def fork(services: Services, request: CreateSession) -> Fork | None:
     return Fork(session_id, target)
 
 
-def origin(services: Services, request: CreateSession, project: Path) -> Path | None:
+def source(services: Services, request: CreateSession, project: Path) -> Path | None:
     """The transcript of the existing conversation that a session goes on with.
 
     Raise NotFound, InvalidRequest for another project than the conversation's, Conflict when it is open anywhere.

@@ -123,7 +123,7 @@ class Pool:
         if not request.asleep:
             self.admission.check()
         session_id = fork.session_id if fork is not None else str(uuid.uuid4())
-        origin = fork.transcript if fork is not None else opening.origin(self.services, request, project)
+        source = fork.transcript if fork is not None else opening.source(self.services, request, project)
         now = now_ms()
         options = recycling.options({name: getattr(request, name) for name in recycling.NAMES})
         record = SessionRecord(
@@ -133,7 +133,7 @@ class Pool:
             last_activity=now,
             state=State.HIBERNATED,
             conversation_id=session_id if fork is not None or request.resume is None else request.resume,
-            transcript=str(origin) if origin is not None else None,
+            transcript=str(source) if source is not None else None,
             fork_from=request.resume if fork is not None else None,
             remembered=Remembered(spoken=session_id) if fork is not None else Remembered(),
             title=request.title,
@@ -146,8 +146,8 @@ class Pool:
         )
         with self.store.transaction(durable=True):
             self.store.save_session(record)
-            if origin is not None:  # what was said before is nobody's answer
-                self.store.set_position(session_id, f"transcript:{origin.name}", origin.stat().st_size)
+            if source is not None:  # what was said before is nobody's answer
+                self.store.set_position(session_id, f"transcript:{source.name}", source.stat().st_size)
             self.store.append(
                 session_events.Created(project_path=record.project_path, from_=request.resume or UNSET), session_id
             )

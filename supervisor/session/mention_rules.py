@@ -50,11 +50,11 @@ class Reach:
 def check(config: Config, reach: Reach, text: str, confined: bool) -> None:
     """Refuse a text for what it mentions. `confined`: whoever sends it may not answer for Claude. Raise Forbidden."""
     for name in mentions.names(text):
-        for place in mentions.candidates(name, reach.bases, reach.home):
-            elsewhere = any(place.is_relative_to(folder) for folder in mentions.ELSEWHERE)
-            if elsewhere or protection.is_secret(reach.paths, reach.session_id, place):
+        for path in mentions.candidates(name, reach.bases, reach.home):
+            elsewhere = any(path.is_relative_to(folder) for folder in mentions.ELSEWHERE)
+            if elsewhere or protection.is_secret(reach.paths, reach.session_id, path):
                 raise _refused(name, "which no message may have Claude read.", "mention_of_secret")
-            if any(place.is_relative_to(folder) for folder in reach.inside):
+            if any(path.is_relative_to(folder) for folder in reach.inside):
                 continue
             if config.chat.mentions == "refuse":
                 raise _refused(

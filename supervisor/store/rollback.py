@@ -40,9 +40,9 @@ def _put_back(value: Any, was: Any) -> Any:
         value.clear()
         value.update(members)
     elif isinstance(value, list | deque):
-        held_before = [_put_back(member, held) for member, held in was]
+        before = [_put_back(member, held) for member, held in was]
         value.clear()
-        value.extend(held_before)
+        value.extend(before)
     elif isinstance(value, set):
         value.clear()
         value.update(was)

@@ -21,7 +21,7 @@ SILENT_SECONDS = 3.0
 """A command that has left the box this long ago, with the CLI idle and nothing in the transcript, says nothing there."""
 
 
-BACK_SECONDS = 1.0
+WITHDRAWN_SECONDS = 1.0
 """How long a command must have stood in the box again before it counts as ended by Esc."""
 
 
@@ -59,7 +59,7 @@ class CommandRun:
         if self.quiet_since is None:
             return None
         if back and not self.outputs:
-            return Outcome("interrupted", detail="withdrawn") if now - self.quiet_since >= BACK_SECONDS else None
+            return Outcome("interrupted", detail="withdrawn") if now - self.quiet_since >= WITHDRAWN_SECONDS else None
         if self.outputs and now - self.last_at >= MORE_SECONDS:
             return Outcome("answered", reply="\n".join(filter(None, self.outputs)))
         if now - max(self.quiet_since, self.last_at) >= SILENT_SECONDS:

@@ -21,7 +21,7 @@ import pytest
 from shared.errors import Conflict, InvalidRequest, PilotlightError
 from supervisor.claude.texts import invisible
 from supervisor.claude.texts.prompts import LONG, check_prompt
-from supervisor.delivery.prompt import PROOF_SECONDS
+from supervisor.delivery.prompt_box import PROOF_SECONDS
 from tests.harness import House
 
 START_AND_END = [

@@ -1,7 +1,7 @@
 """A recap: Claude's summary of a conversation, asked for where its life is prolonged.
 
 What must not regress: nothing is asked of a session that works, waits or has messages in its queue; and a life is prolonged
-whether or not there is a recap, since the origin's clients know no other way to do it.
+whether or not there is a recap, since legacy clients know no other way to do it.
 """
 
 from __future__ import annotations

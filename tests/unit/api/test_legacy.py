@@ -1,4 +1,4 @@
-"""The origin's calls, field by field: an unmodified client must find exactly what it decodes."""
+"""The legacy calls, field by field: an unmodified client must find exactly what it decodes."""
 
 from __future__ import annotations
 

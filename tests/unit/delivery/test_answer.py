@@ -16,7 +16,7 @@ from shared.bus.session_requests import Answer
 from shared.errors import Conflict, InvalidRequest
 from supervisor.claude.screen import Menu, ScreenReading
 from supervisor.claude.status_file import Status
-from supervisor.delivery.answer import DOWN, ENTER, KEYED_SECONDS, STEADY_SECONDS, UP, _decision, _plain, answer, choose
+from supervisor.delivery.answer import DIALOG_SECONDS, DOWN, ENTER, KEYED_SECONDS, UP, _decision, _plain, answer, choose
 from supervisor.delivery.keyboard import keyboard
 from supervisor.session.condition import Condition
 from supervisor.session.session import Session
@@ -165,7 +165,7 @@ async def test_a_key_that_comes_while_an_answer_is_given_is_pressed_before_the_c
 
     def press_beside(pointer: int) -> None:
         if pointer == 2 and not keys:  # so late that the screen would show it behind the last check
-            late = STEADY_SECONDS - 0.02
+            late = DIALOG_SECONDS - 0.02
             asyncio.get_running_loop().call_later(late, lambda: keys.append(asyncio.create_task(dialog.person(UP))))
 
     dialog.on_draw = press_beside

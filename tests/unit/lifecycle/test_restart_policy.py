@@ -9,7 +9,7 @@ import pytest
 
 from supervisor.claude.last_words import for_good, last_words
 from supervisor.lifecycle.restart_policy import (
-    LONGEST_PAUSE_SECONDS,
+    LONGEST_RESTART_SECONDS,
     Exit,
     Life,
     judge,
@@ -54,7 +54,7 @@ def test_last_words_are_one_bounded_line_and_no_conversation() -> None:
 
 def test_pauses_grow_to_a_minute_with_some_jitter() -> None:
     steady = [pause(deaths, 1.0, dice=lambda: 0.0) for deaths in range(1, 10)]
-    assert steady == [0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, LONGEST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS]
+    assert steady == [0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, LONGEST_RESTART_SECONDS, LONGEST_RESTART_SECONDS]
     assert pause(2, 1.0, dice=lambda: 1.0) == pytest.approx(1.2)
 
 
