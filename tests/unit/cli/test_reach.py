@@ -58,7 +58,7 @@ def operations(room: str) -> set[str]:
         for node in ast.walk(ast.parse(file.read_text())):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute | ast.Name):
                 name = node.func.attr if isinstance(node.func, ast.Attribute) else node.func.id
-                if name in ("call", "hold", "ask", "_act"):
+                if name in ("call", "act", "ask", "_act"):
                     found |= {a.value for a in node.args if isinstance(a, ast.Constant) and isinstance(a.value, str)}
     return {op for op in found if not op.startswith("/") and " " not in op}
 

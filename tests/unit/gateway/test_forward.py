@@ -250,7 +250,7 @@ def test_a_form_with_a_file_arrives(ask: Gateway, two: Node) -> None:
 
 def test_no_more_is_held_than_there_are_threads_for(ask: Gateway, two: Node) -> None:
     session = two.supervisor.add_session()["id"]
-    holds = ask.app.extensions["pilotlight"].holds
+    holds = ask.app.extensions["pilotlight"].long_calls
     taken = [holds.take() for _ in range(holds.size)]
     assert all(taken)
     send(ask, f"n2~{session}", wait=5)

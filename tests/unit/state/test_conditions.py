@@ -37,7 +37,7 @@ async def test_a_stuck_session_that_is_also_shared_is_still_stuck_when_the_stran
 ) -> None:
     session, pids = claude.session, iter([4711, 4711, None])
     session.terminal = SimpleNamespace(screen_reading=session.screen_reading)  # type: ignore[assignment]
-    monkeypatch.setattr(conversation_conflict, "stranger", lambda _: next(pids))
+    monkeypatch.setattr(conversation_conflict, "other_process", lambda _: next(pids))
     session.health.begin("stuck")
     shown: list[str] = []
     for _ in range(3):
