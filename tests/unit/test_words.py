@@ -54,7 +54,10 @@ ONE_MEANING = {
         "supervisor/waiting supervisor/state supervisor/store supervisor/session supervisor/observation supervisor/notifications "
         "shared/bus pilotlight/client cli",
     ),
-    "hold": ("the same; of the demo's model: to wait at a gate", "supervisor/waiting supervisor/session demo"),
+    "hold": (
+        "the same; of the demo's model: to wait at a gate",
+        "supervisor/waiting supervisor/session supervisor/delivery/queue.py demo",
+    ),
     "identity": ("who asks", "api shared/access"),
     "origin": (
         "the HTTP header",
