@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from supervisor.session import receipts
-from supervisor.state.states import Event
+from supervisor.state.states import StateEvent
 from supervisor.store.options import SETTINGS_CHANGED
 from supervisor.store.store import Store
 from supervisor.waiting.waiting import Permission, permission_waiting
@@ -82,13 +82,13 @@ def asked_for(claude: Claude, tool: str, given: dict[str, Any]) -> Permission:
     """What Claude asks, and a person sees."""
     asked = Permission.from_hook(claude.session.dir / "spool" / "r.0", {"tool_name": tool, "tool_input": given})
     claude.session.add_permission(asked)
-    claude.session.apply(Event.ASKING, "evidence", permission_waiting(asked))
+    claude.session.apply(StateEvent.ASKING, "evidence", permission_waiting(asked))
     return asked
 
 
 def causes(claude: Claude) -> list[str]:
     """Why what was asked is not asked any more."""
-    claude.session.apply(Event.READY, "evidence")
+    claude.session.apply(StateEvent.READY, "evidence")
     return [data["cause"] for data in told(claude, "expired")]
 
 

@@ -41,7 +41,7 @@ def test_a_login_that_was_refused_is_told_until_the_service_has_answered() -> No
     hold = backoff.after_failure(record, "authentication_failed", "OAuth token has expired", 0.0)
     assert hold is not None
     backoff.begin(record, hold)
-    backoff.release(record)  # the pause is over, and nothing has been asked since
+    backoff.lift(record)  # the pause is over, and nothing has been asked since
     assert view_of(record, Config(), 0).health == LOGIN_REFUSED
     assert view_of(record, Config(), 0, Live(health="stuck")).health == "stuck"
     record.state = "hibernated"
