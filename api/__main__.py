@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Literal
 
 from api.server.instance import claim, keep, listen
 from shared import config as configuration
-from shared import paths as places
 from shared.certificate import configured
 from shared.errors import PilotlightError
 from shared.logs import log_everything

@@ -242,7 +242,7 @@ def validate(tree: Mapping[str, Any], where: str) -> Config:
     if (config.api.tls_cert is None) != (config.api.tls_key is None):
         there, missing = ("tls_cert", "tls_key") if config.api.tls_key is None else ("tls_key", "tls_cert")
         raise InvalidRequest(
-            f"{origin}: api.{there} is of no use without api.{missing}; set both, or none.", code="invalid_config"
+            f"{where}: api.{there} is of no use without api.{missing}; set both, or none.", code="invalid_config"
         )
     return config
 

@@ -217,7 +217,7 @@ def fork(id: str) -> Response:
     session = requests.session_id(id)
     body = requests.action(ForkRequest, key=False)
     order = ForkSession(session_id=session, title=body.title, before=body.before, key=g.request_id)
-    view = api().hold("session.fork", order, START_SECONDS)
+    view = api().act("session.fork", order, START_SECONDS)
     response = json_response({"success": True, "session": view}, 201)
     response.headers["Location"] = f"{request.script_root}/api/sessions/{view['id']}"
     return response

@@ -99,7 +99,7 @@ def remove_recipient(id: str) -> Response:
 def test_recipient(id: str) -> Response:
     """Send it a test, and tell what became of it, hop by hop."""
     requests.action(Nothing, key=False)
-    result: dict[str, Any] = api().hold("recipient.test", RecipientRef(recipient_id=id, own=_own()), TEST_SECONDS)
+    result: dict[str, Any] = api().act("recipient.test", RecipientRef(recipient_id=id, own=_own()), TEST_SECONDS)
     return json_response({"success": True, **result})
 
 

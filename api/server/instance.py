@@ -24,7 +24,7 @@ from shared.errors import Conflict, PilotlightError, Unavailable
 from shared.paths import Paths
 
 BACKLOG = 512
-HEAL_SECONDS = 1.0
+RESTORE_SECONDS = 1.0
 LOOPBACK = ("127.0.0.1", "[::1]", "localhost")
 _log = logging.getLogger("pilotlight.api")
 

@@ -33,7 +33,7 @@ WHOLE_ID = 36
 
 
 @dataclass(frozen=True)
-class Door:
+class Gateway:
     """A gateway (or a node) over HTTP, with a token; `own` when it is that of this home."""
 
     url: str
@@ -81,7 +81,7 @@ def gateway_of(app: App) -> Gateway:
             token = app.paths.token_file.read_text().strip()
         except OSError:
             raise InvalidRequest("Set PILOTLIGHT_TOKEN to a token of the gateway.", code="invalid_setting") from None
-    return Door(url, token, app if own else None)
+    return Gateway(url, token, app if own else None)
 
 
 @click.command()

@@ -57,9 +57,9 @@ class Recipients:
         """One, if it is still there."""
         return self._by_id.get(recipient_id)
 
-    def owned(self, identity: str, actor: str) -> Recipient:
+    def owned(self, recipient_id: str, actor: str) -> Recipient:
         """One that is this actor's, or nobody's. Raise NotFound, Forbidden."""
-        recipient = self.get(identity)
+        recipient = self.get(recipient_id)
         if recipient.by not in ("", actor):
             raise Forbidden(
                 f"{recipient.name} is not yours: whoever has registered it, or the scope `admin`, may do this.",
@@ -80,7 +80,7 @@ class Recipients:
         if known is None and sum(not d.configured for d in self._by_id.values()) >= MAX_DEVICES:
             raise Busy(f"There are {MAX_DEVICES} recipients already: remove one.", code="too_many_recipients")
         now = now_ms()
-        recipient = known or Recipient(id=identity, kind=kind, name=name, target=target, created_at=now)
+        recipient = known or Recipient(id=recipient_id, kind=kind, name=name, target=target, created_at=now)
         recipient = replace(
             recipient, name=name, target=target, rules=rules or recipient.rules, seen_at=now, by=by or recipient.by
         )

@@ -72,7 +72,7 @@ def fork(services: Services, request: CreateSession) -> Fork | None:
     try:
         if not holds_conversation(source):
             raise Conflict("Nothing was said in this conversation yet: open a new session.", code="nothing_to_fork")
-        copy(source, target, request.resume, identity, request.fork_before)
+        copy(source, target, request.resume, session_id, request.fork_before)
         if request.fork_before is not None and not holds_conversation(target):
             target.unlink()
             raise Conflict("Nothing was said before this message: open a new session.", code="nothing_to_fork")
