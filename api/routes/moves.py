@@ -87,7 +87,7 @@ def move_session(id: str) -> Response:
     """
     session, wanted = requests.session_id(id), requests.action(MoveTarget, key=False)
     asked = LeaveFor(session_id=session, node=wanted.node, key=g.request_id)
-    return _step(api().hold("session.leave", asked, PACK_SECONDS))
+    return _step(api().act("session.leave", asked, PACK_SECONDS))
 
 
 @routes.delete("/api/sessions/<id>/move")
@@ -103,7 +103,7 @@ def call_off_move(id: str) -> Response:
 def fetch_bundle(id: str) -> Response:
     """All of a session that leaves, for the other node."""
     session, asked = requests.session_id(id), requests.query(MoveQuery)
-    found = api().hold("session.bundle", PackBundle(session_id=session, move=asked.move), PACK_SECONDS)
+    found = api().act("session.bundle", PackBundle(session_id=session, move=asked.move), PACK_SECONDS)
     path = api().paths.moves_dir / found["file"]
     try:
         file = path.open("rb")  # it is closed when it has been sent
@@ -130,7 +130,7 @@ def bring_bundle(id: str) -> Response:
     upload = _kept(api().paths.moves_dir)
     wanted = TakeBundle(session_id=session, move=asked.move, upload=upload.name, project_path=asked.project_path)
     try:
-        found = api().hold("session.import", wanted, PACK_SECONDS)
+        found = api().act("session.import", wanted, PACK_SECONDS)
     finally:
         upload.unlink(missing_ok=True)
     return json_response({"success": True, "digest": found["digest"], "arrived": found["arrived"]})
@@ -177,7 +177,7 @@ def release_session(id: str) -> Response:
     """Let go of a session whose bundle the other node has. Here it has ended (`moved`), and says where it is."""
     session, wanted = requests.session_id(id), requests.action(HandOverRequest, key=False)
     asked = ReleaseSession(session_id=session, move=wanted.move, digest=wanted.digest, key=g.request_id)
-    return _step(api().hold("session.release", asked, 0.0))
+    return _step(api().act("session.release", asked, 0.0))
 
 
 @routes.post("/api/sessions/<id>/arrive")
@@ -185,7 +185,7 @@ def arrive_session(id: str) -> Response:
     """Make a session of the bundle."""
     session, wanted = requests.session_id(id), requests.action(ArrivalRequest, key=False)
     asked = ArriveHere(session_id=session, move=wanted.move, word=wanted.word, key=g.request_id)
-    view = api().hold("session.arrive", asked, PACK_SECONDS)
+    view = api().act("session.arrive", asked, PACK_SECONDS)
     return json_response({"success": True, "session": view})
 
 

@@ -119,14 +119,14 @@ def until_asleep(
     end = clock() + timeout
     while True:
         try:
-            there = place.sessions()
+            there = target.sessions()
         except (Unavailable, DeadlineExceeded):  # it is drained when it is back, too
             if clock() >= end:
                 raise
             pause(LOOK_SECONDS)
             continue
         awake = [session for session in there if session["state"] not in ASLEEP]
-        awake = [session for session in awake if session["state"] != "idle" or not _hibernated(place, session["id"])]
+        awake = [session for session in awake if session["state"] != "idle" or not _hibernated(target, session["id"])]
         if not awake or clock() >= end:
             return awake
         pause(LOOK_SECONDS)
@@ -135,7 +135,7 @@ def until_asleep(
 def _hibernated(target: Target, session: str) -> bool:
     """Whether it sleeps now; one that has begun a turn, or has something planned, is looked at again."""
     try:
-        place.hibernate(session)
+        target.hibernate(session)
     except (Conflict, Busy, NotFound, Unavailable, DeadlineExceeded):
         return False
     return True

@@ -137,7 +137,7 @@ def move(
     """
     if (node is None) != cancel:
         raise click.UsageError("Say to which node, or --cancel.")
-    there = door(app)
+    there = gateway_of(app)
     name = _whole(there, session)
     if cancel:
         told = there.call("DELETE", f"/api/sessions/{name}/move")
@@ -168,7 +168,7 @@ def until_moved(
         pause(AGAIN_SECONDS)
 
 
-def _whole(there: Door, session: str) -> str:
+def _whole(there: Gateway, session: str) -> str:
     """The id that this is, or is the beginning of."""
     if len(session.rpartition("~")[2]) == WHOLE_ID:
         return session

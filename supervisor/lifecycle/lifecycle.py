@@ -76,7 +76,7 @@ class Lifecycle:
     async def _start_when_due(self, message: MessageRecord | None) -> None:
         session = self._session
         self._refuse_over()
-        rest = self._rest_until - time.monotonic()
+        pause = self._paused_until - time.monotonic()
         if not self._startable():
             await session.changed.wait_for(lambda: session.terminal is not None or self._startable(), 5.0)
         elif pause > 0:

@@ -109,7 +109,7 @@ class Arrivals:
                 code="conversation_in_use",
             )
         try:
-            await asyncio.to_thread(bundle.check, path, lambda name: self._place(name, record))
+            await asyncio.to_thread(bundle.check, path, lambda name: self._target(name, record))
         except Unreadable as error:
             raise Conflict(f"{error.filename} cannot be read: {error.reason}.", code="transcript_unreadable") from None
 
@@ -130,7 +130,7 @@ class Arrivals:
             await failpoint("arriving")
             await self._check(manifest, path, expected.project)
             record = self._record(manifest, expected.project)
-            lines = await asyncio.to_thread(bundle.unpack, path, lambda name: self._place(name, record))
+            lines = await asyncio.to_thread(bundle.unpack, path, lambda name: self._target(name, record))
             await failpoint("unpacked")
             self._keep(manifest, record, [self._message(line, manifest) for line in lines], actor)
             managed = self._pool.take_in(record)
@@ -179,7 +179,7 @@ class Arrivals:
         ]
         return record
 
-    def _place(self, name: str, record: SessionRecord) -> Path | None:
+    def _target(self, name: str, record: SessionRecord) -> Path | None:
         """Where a file of the bundle belongs."""
         top, _, rest = name.partition("/")
         services = self._pool.services
@@ -206,8 +206,8 @@ class Arrivals:
         kept = self._pool.store.meta(_EXPECTED + session_id)
         return None if kept is None else msgspec.json.decode(kept, type=_Expected)
 
-    def _file(self, identity: str) -> Path:
-        return self._pool.services.paths.moves_dir / f"{identity}.in.tar"
+    def _file(self, move: str) -> Path:
+        return self._pool.services.paths.moves_dir / f"{move}.in.tar"
 
 
 def sweep(folder: Path) -> None:

@@ -154,16 +154,16 @@ def damaged(why: str) -> InvalidRequest:
     return InvalidRequest(f"The bundle has not come as it was sent: {why}. Move again.", code="bundle_damaged")
 
 
-def unpack(path: Path, place: Callable[[str], Path | None]) -> list[bytes]:
-    """Put each file where `place` says, and return the messages. Raise Conflict for a transcript that says something else than
-    the one that is there, and StorageFailed."""
+def unpack(path: Path, target_of: Callable[[str], Path | None]) -> list[bytes]:
+    """Put each file where `target_of` says, and return the messages. Raise Conflict for a transcript that says something else
+    than the one that is there, and StorageFailed."""
     messages: list[bytes] = []
     try:
         with open_foreign(path) as file:
             for name, content in _members(file):
                 if name == MESSAGES:
                     messages = content.read().splitlines()
-                elif (target := place(name)) is not None:
+                elif (target := target_of(name)) is not None:
                     _put(target, content)
     except (tarfile.TarError, EOFError) as error:
         raise damaged(str(error)) from error
@@ -172,11 +172,11 @@ def unpack(path: Path, place: Callable[[str], Path | None]) -> list[bytes]:
     return messages
 
 
-def check(path: Path, place: Callable[[str], Path | None]) -> None:
+def check(path: Path, target_of: Callable[[str], Path | None]) -> None:
     """Raise Conflict for what `unpack` would refuse."""
     with open_foreign(path) as file:
         for name, content in _members(file):
-            target = place(name) if name.startswith(TRANSCRIPTS) else None
+            target = target_of(name) if name.startswith(TRANSCRIPTS) else None
             if target is not None and target.exists():
                 _compare(target, content)
 

@@ -86,13 +86,13 @@ class Departures:
             if self._pool.store.count_open(session.id):
                 raise Conflict("The session cannot leave now: messages wait to be sent.", code="not_restful")
         else:
-            self._refuse_stranger(session)
+            self._refuse_other_process(session)
         going = Move(id=f"mv_{uuid.uuid4().hex}", to=node, word=secrets.token_urlsafe(32), since=now_ms())
         self._keep(session, going, session_events.Leaving(move=going.id, to=node, by=actor))
         return going
 
     @staticmethod
-    def _refuse_stranger(session: Session) -> None:
+    def _refuse_other_process(session: Session) -> None:
         """What somebody says in the conversation by hand would not go along."""
         pid = status_file.owner(session.services.claude_home, session.record.conversation_id)
         if pid is not None:
@@ -152,7 +152,7 @@ class Departures:
             self._file(known).unlink(missing_ok=True)  # a crash may have come before
             return told(known)
         session, going = self._under_way(asked.session_id, asked.move)
-        self._refuse_stranger(session)
+        self._refuse_other_process(session)
         if asked.digest != going.digest:
             raise Conflict("The other node has not what was packed here. Move again.", code="bundle_differs")
         await failpoint("releasing")
@@ -191,10 +191,10 @@ class Departures:
                 session.store.append(said, session.id)
         session.changed.notify()
 
-    def _under_way(self, session_id: str, identity: str) -> tuple[Session, Move]:
+    def _under_way(self, session_id: str, move_id: str) -> tuple[Session, Move]:
         session = self._pool.managed(session_id).session
         going = move.of(session.record)
-        if going is None or going.id != identity or going.moved_to is not None or session.state is not State.HIBERNATED:
+        if going is None or going.id != move_id or going.moved_to is not None or session.state is not State.HIBERNATED:
             raise Conflict("No such move of this session is under way: it was called off.", code="no_such_move")
         return session, going
 
@@ -228,10 +228,10 @@ def _sources(record: SessionRecord, folder: Path) -> Iterator[tuple[str, Path]]:
     spoken = {item["id"]: Path(item["transcript"]) for item in record.conversations}
     if record.transcript:
         spoken[record.conversation_id] = Path(record.transcript)
-    for identity, path in spoken.items():
+    for conversation, path in spoken.items():
         if path.is_file():
-            yield f"{bundle.TRANSCRIPTS}/{identity}.jsonl", path
-        yield from _below(path.with_suffix(""), f"{bundle.TRANSCRIPTS}/{identity}")
+            yield f"{bundle.TRANSCRIPTS}/{conversation}.jsonl", path
+        yield from _below(path.with_suffix(""), f"{bundle.TRANSCRIPTS}/{conversation}")
     yield from _below(folder / attachments.FOLDER, bundle.ATTACHMENTS)
 
 

@@ -11,7 +11,7 @@ import msgspec
 from shared.errors import Conflict, Unavailable
 from supervisor.store.records import SessionRecord
 
-RETRY_SECONDS = 2
+MOVE_RETRY_SECONDS = 2
 
 
 class Move(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -49,7 +49,7 @@ def refuse(record: SessionRecord) -> None:
         f"The session is being moved to {going.to}. Send this again with the same request id: it will be done there, or here "
         "when the move is cancelled (`pilotlight move --cancel`).",
         code="session_moving",
-        data={"movingTo": going.to, "retryAfter": RETRY_SECONDS},
+        data={"movingTo": going.to, "retryAfter": MOVE_RETRY_SECONDS},
     )
 
 

@@ -52,7 +52,7 @@ ONE_MEANING = {
     "held": (
         "kept from being sent on purpose: a queue, or a notification",
         "supervisor/waiting supervisor/state supervisor/store supervisor/session supervisor/observation supervisor/notifications "
-        "shared/bus pilotlight/client cli",
+        "supervisor/moving shared/bus pilotlight/client cli",
     ),
     "hold": (
         "the same; of the demo's model: to wait at a gate",

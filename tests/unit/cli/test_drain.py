@@ -88,16 +88,16 @@ def test_a_node_behind_a_gateway_is_drained_and_chosen_no_more(
 
 
 def test_a_node_that_is_away_for_a_while_is_drained_when_it_is_back() -> None:
-    place, now = Three(), iter(range(1000))
-    known, seen = place.sessions, iter(range(1000))
+    target, now = Three(), iter(range(1000))
+    known, seen = target.sessions, iter(range(1000))
 
     def sessions() -> list[dict[str, Any]]:
         if next(seen) in (0, 2):
-            raise Unavailable("Nobody answers.") if place.looks else DeadlineExceeded("It is not known.")
+            raise Unavailable("Nobody answers.") if target.looks else DeadlineExceeded("It is not known.")
         return known()
 
-    place.sessions = sessions  # type: ignore[method-assign]
-    assert until_asleep(place, 500, lambda: float(next(now)), lambda _: None) == []
+    target.sessions = sessions  # type: ignore[method-assign]
+    assert until_asleep(target, 500, lambda: float(next(now)), lambda _: None) == []
     with pytest.raises(DeadlineExceeded):
         until_asleep(AwayForEver(), 5, lambda: float(next(now)), lambda _: None)
 

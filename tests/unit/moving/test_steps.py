@@ -42,7 +42,7 @@ class Place:
         self.claude_home = folder / name / "claude"
         self.store = Store(self.paths.database)
         self.pool = Pool(Services(self.store, self.paths, Config, {}, self.claude_home, logging.getLogger("test")))
-        self.pool.places.closed = True  # there is no `claude`
+        self.pool.admission.closed = True  # there is no `claude`
         self.ops = MoveOps(self.pool, lambda: name)
 
     async def close(self) -> None:
