@@ -84,7 +84,7 @@ class Departures:
         if session.state is not State.HIBERNATED:
             check_can_hibernate(session)
             if self._pool.store.count_open(session.id):
-                raise Conflict("The session cannot leave now: messages wait to be sent.", code="not_restful")
+                raise Conflict("The session cannot leave now: messages wait to be sent.", code="cannot_hibernate")
         else:
             self._refuse_other_process(session)
         going = Move(id=f"mv_{uuid.uuid4().hex}", to=node, word=secrets.token_urlsafe(32), since=now_ms())
