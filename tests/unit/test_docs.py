@@ -74,3 +74,10 @@ def test_every_word_of_the_terminal_is_told() -> None:
     assert first_column("terminal.md", "type") == tags(messages.RECEIVED)
     assert set(re.findall(r'\| .*"type": "(\w+)"', text)) == tags(messages.SENT)
     assert all(str(code) in text for code in messages.CLOSES)
+
+
+def test_each_decision_has_a_number_of_its_own_and_says_it() -> None:
+    pages = sorted((ROOT / "docs" / "decisions").glob("[0-9]*.md"))
+    numbers = [int(page.name.partition("-")[0]) for page in pages]
+    assert numbers == sorted(set(numbers))
+    assert [page.name for page in pages if not page.read_text().startswith(f"# {int(page.name[:4])}. ")] == []
