@@ -31,6 +31,9 @@ SUBMITTED_SECONDS = 5.0
 COMMAND_SECONDS = 1.0
 """The same for what may have no hook: a slash command, and a prompt that a dialog holds up."""
 
+BETWEEN_SECONDS = 0.2
+"""Between two Esc that clear the box together."""
+
 DRAWN_AGAIN_SECONDS = 0.5
 DRAWN_SECONDS = 3.0
 """How long a prompt that is withdrawn may take to come back into the box, and to be cleared."""
@@ -41,7 +44,7 @@ async def interrupt(session: Session) -> str:
     await until_told(session)
     turn = session.record.turn_prompt
     async with session.answering:
-        if session.terminal is None or session.record.turn_prompt != turn or not (turn or is_command_at_work(session)):
+        if session.terminal is None or session.record.turn_prompt != turn or not (turn or is_at_work(session)):
             raise Conflict("Nothing runs that could be interrupted.", code="nothing_runs")
         message = session.current
         # The request may be on its way before the box is drawn empty, long before on a busy machine: the box itself knows.
@@ -67,26 +70,28 @@ async def until_told(session: Session) -> None:
     if message is not None:
         unheard = message.kind == "command" or session.state is State.WAITING
         await session.changed.wait_for(
-            lambda: (
-                session.record.turn_prompt is not None or session.current is not message or is_command_at_work(session)
-            ),
+            lambda: session.record.turn_prompt is not None or session.current is not message or is_at_work(session),
             COMMAND_SECONDS if unheard else SUBMITTED_SECONDS,
         )
 
 
-def is_command_at_work(session: Session) -> bool:
-    """Whether the command under way takes its time, as `/compact` does: that is no turn, and only the status file tells it."""
+def is_at_work(session: Session) -> bool:
+    """Whether the message under way is at work though no hook has told of a turn: a command that takes its time, as `/compact`
+    does, and any prompt where hooks are off. Only the status file tells it."""
     message, status = session.current, session.status
-    command = message is not None and message.kind == "command" and message.state in ("typed", "submitted")
-    if message is None or not command or status is None or status.status != "busy":
+    if message is None or status is None or status.status != "busy":
         return False
-    return status.updated_at >= message.steps.get("typed", message.created_at)
+    if message.kind == "command":
+        sent = message.state in ("typed", "submitted")
+    else:
+        sent = message.state == "submitted" and not session.session_started
+    return sent and status.updated_at >= message.steps.get("typed", message.created_at)
 
 
 async def _press_until_over(session: Session, turn: str | None, message: MessageRecord | None, drafted: bool) -> str:
     def over() -> bool:
         if turn is None:
-            return session.current is not message or not is_command_at_work(session)
+            return session.current is not message or not is_at_work(session)
         return session.record.turn_prompt != turn  # one that follows at once is not to be interrupted, too
 
     def withdrawn() -> bool:
@@ -120,10 +125,25 @@ async def _take_back(session: Session, message: MessageRecord) -> None:
         withdrawn = await prompt_box.contents(session) == message.prompt.rstrip()
         if withdrawn:
             await session.changed.wait_for(lambda: session.screen_reading().kind == "draft", DRAWN_SECONDS)
-            await press(session, CTRL_C)  # once: it clears a box of many lines, and a second one would begin an exit
-            await session.changed.wait_for(lambda: session.screen_reading().kind == "prompt", DRAWN_SECONDS)
+            await _clear(session)
     if withdrawn and session.current is message and message.state == "submitted":
         receipts.conclude(session, message, Outcome("interrupted", detail="withdrawn"))
+
+
+async def _clear(session: Session) -> None:
+    """Empty a box that holds text. One Ctrl+C does, of however many lines it is (a second one would begin an exit); but where
+    agents work in the background 2.1.197 ends those and leaves the box, so there it is two Esc."""
+
+    def empty() -> bool:
+        return session.screen_reading().kind == "prompt"
+
+    if session.record.background:
+        await press(session, ESCAPE)
+        if not await session.changed.wait_for(empty, BETWEEN_SECONDS):
+            await press(session, ESCAPE)
+    else:
+        await press(session, CTRL_C)
+    await session.changed.wait_for(empty, DRAWN_SECONDS)
 
 
 async def take_out(session: Session, message: MessageRecord) -> None:

@@ -10,8 +10,9 @@ import pytest
 from shared.errors import Conflict, Unavailable
 from tests.conftest import MakeHouse
 from tests.faults.pausing import Pauses
-from tests.harness import House, until
+from tests.harness import VERSIONS, House, claude_binary, until
 from tests.real.permission_lab import ask, assert_clean, give, screen, settle, tool
+from tests.set_ups import hooks_silent, starts_an_agent
 
 
 def interrupted(house: House, session: str, message: str) -> dict[str, Any]:
@@ -19,6 +20,10 @@ def interrupted(house: House, session: str, message: str) -> dict[str, Any]:
     settled = settle(house, message)
     assert settled["state"] == "interrupted", settled
     return settled
+
+
+def until_proven(house: House, message: str) -> None:
+    until(lambda: house.message(message)["state"] == "submitted", "the prompt is proven")
 
 
 @pytest.mark.turns
@@ -90,3 +95,32 @@ def test_interrupt_leaves_a_draft_of_a_person_alone(house: House) -> None:
     house.call("session.interrupt", {"sessionId": session})
     assert settle(house, message)["state"] == "interrupted"
     assert "my own words" in house.call("session.screen", {"sessionId": session})["text"]
+
+
+@pytest.mark.turns
+def test_interrupt_ends_a_turn_though_hooks_are_switched_off(make_house: MakeHouse, cli: Path) -> None:
+    house = make_house(cli)
+    hooks_silent(house)
+    house.start_supervisor()
+    _, session = house.ask("echo: warm")
+    for prompt, gate in (("[[gate never]] echo: x", "never"), ("[[midgate half]] echo: " + "word " * 300, "half")):
+        message = house.send(prompt, session, wait=0)["message"]["id"]
+        assert house.model.wait_for_gate(gate, 20)
+        until_proven(house, message)
+        interrupted(house, session, message)
+        assert_clean(house, session)
+
+
+def test_a_prompt_is_taken_back_and_agents_in_the_background_go_on(make_house: MakeHouse) -> None:
+    house = make_house(claude_binary(VERSIONS[0]))  # where Ctrl+C ends them and leaves the box
+    house.start_supervisor()
+    _, session = house.ask("echo: warm")
+    starts_an_agent(house, session)
+    for lines in (1, 60):
+        prompt = f"[[gate never{lines}]] take this back\n" + "\n".join(f"{n}\tline" for n in range(lines))
+        message = house.send(prompt, session, wait=0)["message"]["id"]
+        assert house.model.wait_for_gate(f"never{lines}", 20)
+        interrupted(house, session, message)
+        assert_clean(house, session)
+        assert house.model.gates()["beside"] == 1
+    house.model.release("beside")

@@ -71,7 +71,7 @@ class MessageOps:
                 return None
         running = session.record.turn_prompt
         await session.changed.wait_for(lambda: not session.answering.locked(), INTERRUPT_WAIT_SECONDS)
-        if session.record.turn_prompt != running or not (running or interrupt.is_command_at_work(session)):
+        if session.record.turn_prompt != running or not (running or interrupt.is_at_work(session)):
             return None
         with suppress(Conflict, Unavailable, HolderError):
             return await per_message.interrupt_turn(session, self._pool.managed(session.id).lifecycle)
