@@ -36,6 +36,9 @@ _NOT_TYPED = (
 )
 _PASTED = re.compile(r'(?:\n\n)?<pasted_content id="([^"]*)">\n?(.*?)\n?</pasted_content(?: id="\1")?>\n?', re.DOTALL)
 _STEER = re.compile(r"The user sent a new message while you were working:\n(.*?)(?:\n\n[^\n]*)?", re.DOTALL)
+_HOOKED = re.compile(r"\s*<system-reminder>\n[^\n]*\n(Stop hook feedback:\n.*?)\n</system-reminder>\s*", re.DOTALL)
+"""What a Stop hook has Claude go on with: from 2.1.332 on in a reminder, before as if it was typed."""
+
 _CONTINUED = "This session is being continued from a previous conversation"
 
 
@@ -79,15 +82,17 @@ def blocks(message: Message) -> list[Mapping[str, Any]]:
 
 
 def typed_texts(message: Message) -> list[str]:
-    """The text blocks of a user message that came from a person, as received."""
+    """The text blocks of a user message that came from a person, or from their Stop hook, as received."""
     texts = (str(block.get("text", "")) for block in blocks(message) if block.get("type") == "text")
-    return [text for text in texts if text.strip() and not text.lstrip().startswith(_NOT_TYPED)]
+    return [
+        text for text in texts if text.strip() and (not text.lstrip().startswith(_NOT_TYPED) or _HOOKED.fullmatch(text))
+    ]
 
 
 def prompt_text(received: str) -> str:
     """What the person typed, without the CLI's marks around a paste or a message given mid-turn."""
-    if steer := _STEER.fullmatch(received):
-        return steer.group(1)
+    if told := _STEER.fullmatch(received) or _HOOKED.fullmatch(received):
+        return told.group(1)
     return _PASTED.sub(lambda match: match.group(2), received)
 
 

@@ -41,6 +41,7 @@ NOT_RUN = {
     "$ pilotlight down --all": "the same",
     "./test tests/unit": "the tests themselves",
     ".venv/bin/python -m tests.reference_pages": "writes into the checkout; tests compare what it would write",
+    ".venv/bin/python -m tests.matrix": "takes minutes; tests/real/test_matrix.py lives through a few of its cells",
     "kubectl create namespace": "needs a cluster; tests/unit/test_deploy.py reads what is applied",
     " browser, phone, curl": "a drawing",
     "docker build": "needs an engine for containers; tests/unit/test_deploy.py lints and tries what it is made of",

@@ -202,6 +202,15 @@ def test_a_message_given_mid_turn_is_a_turn_on_both_releases() -> None:
         assert said(reply(messages)) == "mid"
 
 
+def test_what_a_stop_hook_asks_for_is_done_as_a_turn_on_each_release() -> None:
+    feedback = "Stop hook feedback:\n[[say more]]"
+    wrapped = f"<system-reminder>\nThe text below is the output of a hook.\n{feedback}\n</system-reminder>"  # 2.1.332
+    for content in (feedback, wrapped):
+        messages = [user("one"), assistant("one"), {"role": "user", "content": content}, SYSTEM]
+        assert read(messages, True).kind is Kind.TURN
+        assert said(reply(messages)) == "more"
+
+
 def test_side_requests_are_quick_and_are_not_turns() -> None:
     title = [{"role": "user", "content": "<session>\nfix the [[slow 9]] bug\n</session>\n\nWrite the title"}]
     schema = {"type": "object", "properties": {"title": {"type": "string"}}}
