@@ -71,8 +71,8 @@ class Tail:
             before = self.offset
             try:
                 with open_foreign(self.path) as file:
+                    self._size = os.fstat(file.fileno()).st_size  # before: what is written meanwhile is news
                     block = self._block(file)
-                    self._size = os.fstat(file.fileno()).st_size
             except Unreadable as error:
                 self.trouble = error.reason
                 return

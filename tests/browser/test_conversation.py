@@ -35,7 +35,7 @@ def test_text_comes_while_it_is_said_and_stays_once(face: Desk, size: dict[str, 
     expect(flow.locator(".claude", has_text="the end of it")).to_have_count(1)
     expect(flow.locator(".claude[aria-busy]")).to_have_count(0)
     expect(flow.locator(".claude strong", has_text="bold")).to_have_count(1)
-    flow.locator(".claude pre").scroll_into_view_if_needed()
+    flow.locator(".claude pre").evaluate("(code) => code.scrollIntoView()")  # its colours come when it is seen
     expect(flow.locator(".claude pre span.k1")).to_have_text(["def", "return"])
     assert flow.locator(".claude pre").inner_text() == CODE, "colours change no character"
     expect(flow.locator(".receipt.answered")).to_have_count(2)

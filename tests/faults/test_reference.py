@@ -92,15 +92,21 @@ def test_every_call_answers_as_its_document_says(fake: Fake) -> None:
 
 
 NOBODY = "00000000-0000-4000-8000-000000000000"
+ARRIVING = {
+    ("PUT", "/api/sessions/<id>/bundle"), ("DELETE", "/api/sessions/<id>/bundle"), ("POST", "/api/sessions/<id>/arrive")
+}  # fmt: skip
+"""Asked of a node that does not have the session yet."""
 
 
 def test_an_unknown_session_has_one_name_and_what_is_opened_is_in_the_journal(fake: Fake) -> None:
     house, client = fake.house, Client(fake.house)
     for call in CALLS:
-        if "<id>" in call.path and "/sessions/" in call.path and 101 not in call.answers:
+        arriving = (call.method, call.path) in ARRIVING
+        if "<id>" in call.path and "/sessions/" in call.path and 101 not in call.answers and not arriving:
             body = dict(call.body.example) if call.body is not None else None
+            asked = f"?move=mv_{'0' * 32}" if call.path.endswith("/bundle") else ""
             for unknown in (NOBODY, "nobody"):
-                status, answer = client.ask(call, call.path.replace("<id>", unknown), body)
+                status, answer = client.ask(call, call.path.replace("<id>", unknown) + asked, body)
                 assert (status, answer["code"]) == (404, "session_not_found"), call.path
         if call.query is not None and "session" in call.query.__struct_fields__ and call.tag != "Events":
             for unknown in (NOBODY, "nobody"):
@@ -108,9 +114,11 @@ def test_an_unknown_session_has_one_name_and_what_is_opened_is_in_the_journal(fa
                 status, answer = client.ask(call, f"{call.path}?{asked}session={unknown}")
                 assert (status, answer["code"]) == (404, "session_not_found"), call.path
     needed: dict[str, Any] = {"query": "x", "text": "x", "cols": 80, "rows": 24, "command": "/x", "choice": "allow"}
+    needed |= {"node": "elsewhere", "move": f"mv_{'0' * 32}", "digest": "0" * 64}
     for operation in OPERATIONS.values():
         fields = {field.encode_name: field for field in msgspec.structs.fields(operation.arguments)}
-        if fields.get("sessionId") is None or operation.name.startswith(("audit.", "events.")):
+        arriving = operation.name in ("session.import", "session.decline", "session.arrive")
+        if fields.get("sessionId") is None or operation.name.startswith(("audit.", "events.")) or arriving:
             continue
         args = {name: value for name, value in needed.items() if name in fields} | {"sessionId": NOBODY}
         with pytest.raises(NotFound) as refused:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
@@ -58,6 +59,24 @@ def test_reading_goes_on_from_the_offset_behind_the_last_line_that_was_taken(tmp
     assert read(Tail(path, second.end)) == [b"three"]
     tail.again(0)
     assert read(tail) == [b"one", b"two", b"three"]
+
+
+def test_a_line_that_is_written_while_the_file_is_read_is_news_afterwards(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    path.write_bytes(b"first\n")
+
+    class Crossed(Tail):
+        def _block(self, file: BinaryIO) -> bytes:
+            block = super()._block(file)
+            if path.read_bytes() == b"first\n":
+                path.write_bytes(b"first\nlast\n")
+            return block
+
+    tail = Crossed(path)
+    assert [line.data for line in tail.lines()] == [b"first"]
+    assert tail.changed(), "nothing more may ever be written behind it: a Stop is the last word of a turn"
+    assert [line.data for line in tail.lines()] == [b"last"]
+    assert not tail.changed()
 
 
 def test_a_truncated_file_is_read_from_its_start(tmp_path: Path) -> None:
