@@ -41,3 +41,13 @@ def pages() -> list[str]:
         *ROOT.glob("deploy/**/*.md"),
     ]
     return sorted(str(path.relative_to(ROOT)) for path in found)
+
+
+SESSION, URL = "8f18b2f1-c3d4-4b4e-9059-4ce12da03470", "http://127.0.0.1:3001"
+"""What the README's lines call its session, and where its API is."""
+
+
+def readme_lines() -> list[tuple[str, str]]:
+    """Each command behind `$` in the README, and what stands below it."""
+    line = re.compile(r"^\$ ((?:.*\\\n)*.*)\n((?:(?!\$ ).*\n)*)", re.MULTILINE)
+    return [found for block in blocks("README.md", "") for found in line.findall(block)]

@@ -1,4 +1,4 @@
-"""The blocks of the README and of the manual's pages are run as they stand, one after the other, in two houses.
+"""The blocks of the manual's pages are run as they stand, one after the other, in two houses.
 
 `tests/unit/test_blocks.py` says of every block where it is run, or why it is not.
 """
@@ -20,9 +20,6 @@ import pytest
 from tests.conftest import MakeHouse
 from tests.harness import House, until
 from tests.pages import blocks
-
-NOT_HERE = ("./run", "./test", "pilotlight up", "pilotlight down")
-"""What starts and stops a pilotlight is tried elsewhere (tests/real/test_distribution.py, tests/faults): this house is up."""
 
 
 @pytest.fixture
@@ -51,7 +48,7 @@ def shell(house: House, script: str, program: str = "bash") -> str:
     return made.stdout
 
 
-def test_the_blocks_of_the_first_steps_and_of_the_readme_do_what_they_say(lived_in: House) -> None:
+def test_the_blocks_of_the_first_steps_do_what_they_say(lived_in: House) -> None:
     said = shell(lived_in, "\n".join(blocks("docs/first-steps.md", "sh")) + '\necho "$id"; echo "$url"\n')
 
     *_, session, url = said.split()
@@ -63,26 +60,6 @@ def test_the_blocks_of_the_first_steps_and_of_the_readme_do_what_they_say(lived_
     session = shell(lived_in, "pilotlight new ~/shop --trust").strip()
     (program,) = blocks("docs/first-steps.md", "python")
     shell(lived_in, f"url, session = {url!r}, {session!r}\n{program}", sys.executable)
-    readme(lived_in, url)
-
-
-def readme(house: House, url: str) -> None:
-    """The lines behind `$`, and what stands below each of them."""
-    session, known = "", "8f18b2f1-c3d4-4b4e-9059-4ce12da03470"
-    for block in blocks("README.md", ""):
-        for command, told in re.findall(r"^\$ ((?:.*\\\n)*.*)\n((?:(?!\$ ).*\n)*)", block, re.MULTILINE):
-            if command.startswith(NOT_HERE):
-                continue
-            ran = (
-                command.replace(known, session)
-                .replace(" 8f ", f" {session[:8]} ")
-                .replace("http://127.0.0.1:3001", url)
-            )
-            printed = shell(house, ran)
-            session = session or printed.strip()
-            end = told.replace(known, session).strip().rpartition("…,")[2]  # what stands before is cut in the page
-            assert printed.strip().endswith(end), f"{ran}\n{printed}"
-    assert session
 
 
 def address(house: House) -> str:

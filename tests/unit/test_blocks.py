@@ -18,7 +18,7 @@ from tests.harness import ROOT
 from tests.pages import Block, all_blocks, pages
 
 RUN = {
-    ("README.md", ""): "tests/real/test_pages.py",
+    ("README.md", ""): "tests/real/test_distribution.py",
     ("docs/bus.md", "python"): "tests/unit/bus/test_example.py tests/real/test_pages.py",
     ("docs/bus.md", ""): "tests/real/test_pages.py",
     ("docs/client.md", "python"): "tests/clients/test_python_client.py",
