@@ -301,7 +301,8 @@ class Health:
     async def _check_progress(self, managed: ManagedSession, config: Config) -> None:
         session = managed.session
         terminal = session.terminal
-        assert terminal is not None
+        if terminal is None:  # its process has gone since the pass began: one for a single message does
+            return
         if not await terminal.responds():
             if session.terminal is terminal:
                 managed.lifecycle.unresponsive()
@@ -329,7 +330,8 @@ class Health:
     async def _repaint(self, session: Session) -> None:
         """A screen that makes no sense may have lost its beginning (a damaged ring): a change of width draws it anew."""
         terminal = session.terminal
-        assert terminal is not None
+        if terminal is None:
+            return
         cols, rows = terminal.screen.cols, terminal.screen.rows
         try:
             terminal.screen.reset()

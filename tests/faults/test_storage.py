@@ -216,13 +216,8 @@ def test_locked_database_refuses_at_once_and_loses_nothing(quick: House) -> None
         other.execute("ROLLBACK")
     assert quick.message(sent, wait=30)["reply"] == "finished"
     texts = [event["data"] for event in quick.events(session=session) if event["kind"] == "message"]
-    assert [t["state"] for t in texts if t["message"] == sent] == [
-        "accepted",
-        "queued",
-        "typed",
-        "submitted",
-        "answered",
-    ]
+    steps = [told["state"] for told in texts if told["message"] == sent]
+    assert [step for step in steps if step != "replied"] == ["accepted", "queued", "typed", "submitted", "answered"]
 
 
 def garble(database: Path) -> None:

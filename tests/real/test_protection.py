@@ -190,8 +190,12 @@ def test_a_message_of_another_session_that_claude_asks_about_is_delivered_once_s
         house.call("session.answer", {"sessionId": session, "waitingId": waiting["id"], "choice": choice})
     until(lambda: of_peers(house), "it is delivered")
     house.until_state(session, "idle")
-    peers = [entry["text"] for entry in history(house, session)["entries"] if entry["source"] == "peer"]
-    assert peers == ["echo: PEER 1"]
+
+    def peers() -> list[str]:
+        return [entry["text"] for entry in history(house, session)["entries"] if entry["source"] == "peer"]
+
+    until(peers, "the transcript has it")
+    assert peers() == ["echo: PEER 1"]
 
 
 def test_the_agent_view_takes_no_session_away(house: House) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import mmap
 import os
 import signal
+from types import SimpleNamespace
+from typing import Any
 
 import psutil
 import pytest
@@ -14,7 +16,7 @@ from hypothesis import strategies as st
 from shared import process
 from shared.config import Config, SessionsConfig
 from supervisor.pool import resources
-from supervisor.pool.health import signs_of_work, start_overdue
+from supervisor.pool.health import Health, signs_of_work, start_overdue
 from supervisor.pool.memory_limit import GROWN_SECONDS, LONGEST_PAUSE_SECONDS, MEGABYTE, Pauses, memory_action
 from supervisor.state.lifetime import lifetime
 
@@ -148,3 +150,8 @@ def test_a_recycling_holds_the_next_back_and_never_the_hard_limit() -> None:
     assert pauses.pause == LONGEST_PAUSE_SECONDS
     pauses.see("none", now=2 * LONGEST_PAUSE_SECONDS, age=60.0)
     assert pauses.pause == 0.0, "it has helped for as long as the pause was"
+
+
+async def test_a_process_that_has_gone_since_the_pass_began_is_no_bug() -> None:
+    gone: Any = SimpleNamespace(session=SimpleNamespace(terminal=None))
+    await Health.__new__(Health)._check_progress(gone, Config())
