@@ -110,14 +110,27 @@ class Departures:
             session, known = self._under_way(asked.session_id, asked.move)
         going = known
         async with self._packing:
-            going = move.of(session.record) or going
+            going = self._still(session, asked.move)
             path = self._file(going)
             if going.digest is None or not path.exists():
                 await failpoint("packing")
                 digest = await self._pack(session, going, path)
+                try:
+                    going = self._still(session, asked.move)
+                except Conflict:
+                    path.unlink(missing_ok=True)
+                    raise
                 going = msgspec.structs.replace(going, digest=digest)
                 self._keep(session, going, None)
         return {"file": path.name, "bytes": path.stat().st_size, "digest": going.digest}
+
+    @staticmethod
+    def _still(session: Session, move_id: str) -> Move:
+        """How far this move is by now. Raise Conflict when it was called off meanwhile."""
+        going = move.of(session.record)
+        if going is None or going.id != move_id:
+            raise _called_off()
+        return going
 
     async def _pack(self, session: Session, going: Move, path: Path) -> str:
         record, store = session.record, session.store
@@ -134,7 +147,7 @@ class Departures:
             word_hash=hashlib.sha256(going.word.encode()).hexdigest(),
             node=self._node(),
             session={name: getattr(record, name) for name in rows.SESSION_COLUMNS},
-            body=msgspec.Raw(rows.body(record, rows.SESSION_COLUMNS)),
+            body=msgspec.Raw(rows.body(replace(record, move=None), rows.SESSION_COLUMNS)),  # the word stays here
             project_path=record.project_path,
             session_dir=str(session.dir),
             positions=store.transcript_positions(session.id),
@@ -195,11 +208,15 @@ class Departures:
         session = self._pool.managed(session_id).session
         going = move.of(session.record)
         if going is None or going.id != move_id or going.moved_to is not None or session.state is not State.HIBERNATED:
-            raise Conflict("No such move of this session is under way: it was called off.", code="no_such_move")
+            raise _called_off()
         return session, going
 
     def _file(self, going: Move) -> Path:
         return self._pool.services.paths.moves_dir / f"{going.id}.out.tar"
+
+
+def _called_off() -> Conflict:
+    return Conflict("No such move of this session is under way: it was called off.", code="no_such_move")
 
 
 def told(going: Move) -> MoveStep:

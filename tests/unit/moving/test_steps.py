@@ -19,7 +19,7 @@ from shared.config import Config
 from shared.errors import Conflict, Forbidden, InvalidRequest, NotFound, PilotlightError, Unavailable
 from supervisor.bus.operations.moves import MoveOps
 from supervisor.claude.home import transcript_path
-from supervisor.moving import arrivals
+from supervisor.moving import arrivals, bundle
 from supervisor.pool.pool import Pool
 from supervisor.session.services import Services
 from supervisor.session.session import Session
@@ -227,6 +227,33 @@ async def test_a_move_that_is_called_off_leaves_the_session_where_it_was(here: P
     assert list(there.paths.moves_dir.iterdir()) == []
     with pytest.raises(NotFound):
         await there.do("arrive", move=again.id, word="w")
+
+
+async def test_the_word_is_not_in_the_bundle(here: Place) -> None:
+    begun = await here.do("leave", node="n2")
+    data, digest = await packed(here, begun.id)
+    let_go = await here.do("release", move=begun.id, digest=digest)
+    assert let_go.word
+    assert let_go.word.encode() not in data
+
+
+async def test_a_move_that_is_called_off_while_it_is_packed_stays_called_off(
+    here: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = await here.do("leave", node="n2")
+    pack = bundle.pack
+
+    def slowly(*args: Any) -> str:
+        asyncio.run_coroutine_threadsafe(here.do("stay"), loop).result(10)
+        return pack(*args)
+
+    loop = asyncio.get_running_loop()
+    monkeypatch.setattr(bundle, "pack", slowly)
+    with pytest.raises(Conflict, match="called off"):
+        await here.do("bundle", move=begun.id)
+    assert here.session().view().moving_to is None
+    here.ops.refuse("message.send", SendMessage(session_id=ID, text="x"))
+    assert list(here.paths.moves_dir.iterdir()) == []
 
 
 async def test_nobody_lets_go_for_what_has_not_come_whole(here: Place, there: Place) -> None:
