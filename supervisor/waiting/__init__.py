@@ -7,6 +7,7 @@ form              an MCP server's, as fields
 permission_rules  which rule answers
 request_key       known to hook and us
 shown_requests    whose dialog it is
+suggestions       what "always" would change
 waiting           made from a hook or the screen
 
 May import: claude, store, clock.

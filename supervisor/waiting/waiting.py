@@ -26,7 +26,7 @@ from shared.process import ProcessId
 from supervisor.claude.hook_log import MAX_SPOOL_BYTES
 from supervisor.claude.lenient_json import decode
 from supervisor.store.store import now_ms
-from supervisor.waiting import form
+from supervisor.waiting import form, suggestions
 from supervisor.waiting.appearances import Appearance
 from supervisor.waiting.backoff import is_hold
 from supervisor.waiting.edit_preview import preview
@@ -309,23 +309,9 @@ def _choices(permission: Permission, asked: list[dict[str, Any]]) -> list[Choice
     always = Choice(
         id="always",
         label="Yes, and apply Claude's suggestions",
-        description="; ".join(map(_suggestion_words, permission.suggestions)) or None,
+        description="; ".join(map(suggestions.words, permission.suggestions)) or None,
     )
     return [Choice(id="allow", label="Yes"), *([always] if permission.suggestions else []), DENY]
-
-
-def _suggestion_words(suggestion: Any) -> str:
-    """A permission update in words: what it is, what it holds, and for how long."""
-    if not isinstance(suggestion, dict):
-        return str(suggestion)
-    rules = [
-        f"{rule.get('toolName')}({rule['ruleContent']})" if rule.get("ruleContent") else str(rule.get("toolName"))
-        for rule in suggestion.get("rules") or []
-        if isinstance(rule, dict)
-    ]
-    held = [*rules, *map(str, suggestion.get("directories") or []), str(suggestion.get("mode") or "")]
-    words = [str(suggestion.get("behavior") or ""), str(suggestion.get("type") or ""), ", ".join(filter(None, held))]
-    return " ".join(filter(None, words)) + f" ({suggestion.get('destination', 'session')})"
 
 
 def _text(permission: Permission, asked: list[dict[str, Any]]) -> str:

@@ -40,6 +40,20 @@ def test_a_permission_shows_its_whole_input_and_is_allowed_once(face: Desk, size
     (face.house.project / "out.txt").unlink()
 
 
+def test_what_waits_or_was_refused_is_not_told_as_done(face: Desk) -> None:
+    call = json.dumps({"command": "touch never.txt"})
+    session = waits(face, f"[[tool Bash {call}]]", "Refused")
+    page = face.sign_in(face.context(PHONE), "answer", f"/session/{session}")
+    work = page.locator("details.work > summary")
+    expect(work).to_have_text("Not finished: 1 command")
+    always = page.get_by_role("button", name="Allow always")
+    expect(always).to_contain_text(f"access to {face.house.project}, in this session")
+    page.get_by_role("button", name="Deny", exact=True).click()
+    face.house.until_state(session, "idle")
+    expect(work).to_have_text("Failed or refused: 1 command")
+    assert not (face.house.project / "never.txt").exists()
+
+
 def test_several_questions_are_sent_together_and_a_missing_one_is_named(face: Desk) -> None:
     options = [{"label": "Red", "description": "warm"}, {"label": "Blue", "description": "cold"}]
     questions = [

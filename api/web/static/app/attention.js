@@ -65,10 +65,10 @@ const waitedFor = (asked) => {
 
 // `allow addRules Bash(git push *) (localSettings)`, as the CLI offers it, in words: exactly the rule, and where it is kept.
 function ruleOf(choice) {
-  const text = choice.description || choice.label;
-  const found = /^allow addRules (.+) \((\w+)\)$/.exec(text);
-  const where = { localSettings: "in this project, for you", projectSettings: "in this project, for everyone", userSettings: "everywhere", session: "in this session" };
-  return found ? html`<code>${found[1]}</code><span class="small muted"> ${where[found[2]] || found[2]}</span>` : html`<code>${text}</code>`;
+  return (choice.description || choice.label).split("; ").map((text, at) => {
+    const found = /^allow (.+), (in this .+|everywhere)$/.exec(text);
+    return html`${at ? html`<span class="small muted">; </span>` : null}${found ? html`<code>${found[1]}</code><span class="small muted"> ${found[2]}</span>` : text}`;
+  });
 }
 
 const KINDS = {

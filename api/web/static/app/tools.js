@@ -70,14 +70,23 @@ export function Work({ calls, open }) {
   return html`<details class="work" open=${open}><summary><${Icon} icon="tool" size="s" /><span class="clip">${said}</span><${Icon} icon="down" size="s chev" /></summary><div class="in">${calls.map((call) => html`<${Call} call=${call} key=${call.id} />`)}</div></details>`;
 }
 
+const GROUPS = { Edit: "edit", Write: "edit", MultiEdit: "edit", Read: "read", Bash: "run", Grep: "search", Glob: "search" };
+const NOUNS = { edit: "change", read: "read", run: "command", search: "search" };
+
+// What has a result was done; what waits for somebody, or was refused, was not.
 function summary(calls) {
-  const groups = { Edit: "edit", Write: "edit", MultiEdit: "edit", Read: "read", Bash: "run", Grep: "search", Glob: "search" };
-  const counts = {};
-  for (const call of calls) counts[groups[call.name] || "other"] = (counts[groups[call.name] || "other"] || 0) + 1;
+  const count = (of) => {
+    const counts = {};
+    for (const call of of) counts[GROUPS[call.name] || "other"] = (counts[GROUPS[call.name] || "other"] || 0) + 1;
+    return counts;
+  };
+  const open = calls.filter((call) => call.result == null), failed = calls.filter((call) => call.result != null && call.isError);
+  const done = count(calls.filter((call) => call.result != null && !call.isError));
+  const some = (of) => Object.entries(count(of)).map(([group, number]) => many(number, NOUNS[group] || "tool call")).join(", ");
   const parts = [
-    counts.edit && `changed ${many(counts.edit, "file")}`, counts.read && `read ${many(counts.read, "file")}`,
-    counts.run && `ran ${many(counts.run, "command")}`, counts.search && `searched ${counts.search === 1 ? "once" : `${counts.search} times`}`,
-    counts.other && `used ${many(counts.other, "tool")}`,
+    done.edit && `changed ${many(done.edit, "file")}`, done.read && `read ${many(done.read, "file")}`,
+    done.run && `ran ${many(done.run, "command")}`, done.search && `searched ${done.search === 1 ? "once" : `${done.search} times`}`,
+    done.other && `used ${many(done.other, "tool")}`, failed.length && `failed or refused: ${some(failed)}`, open.length && `not finished: ${some(open)}`,
   ].filter(Boolean).join(", ");
   return parts ? parts[0].toUpperCase() + parts.slice(1) : "Worked";
 }
