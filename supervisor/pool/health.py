@@ -232,6 +232,8 @@ class Health:
         self._pool.admission.cpu_percent = cpu
         for managed in live:
             session, found = managed.session, samples[managed.session.id]
+            if not session.live or _roots(session) != roots[session.id]:
+                continue  # it has gone while others were measured or replaced: nothing is known of the one that is there now
             session.memory_bytes = managed.counted = found.memory
             watched = self._watch(session)
             if watched.cpu is not None and now > watched.cpu[0]:

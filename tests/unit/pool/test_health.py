@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import mmap
 import os
 import signal
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import AsyncMock
 
 import psutil
 import pytest
@@ -155,3 +157,39 @@ def test_a_recycling_holds_the_next_back_and_never_the_hard_limit() -> None:
 async def test_a_process_that_has_gone_since_the_pass_began_is_no_bug() -> None:
     gone: Any = SimpleNamespace(session=SimpleNamespace(terminal=None))
     await Health.__new__(Health)._check_progress(gone, Config())
+
+
+async def test_a_process_is_not_replaced_for_the_memory_of_the_one_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each replacement takes seconds, in which the next session may have got a new process by itself."""
+    replaced: list[str] = []
+
+    def household(name: str, pid: int) -> Any:
+        record = SimpleNamespace(child=(pid, 1), holder=None)
+        session = SimpleNamespace(id=name, record=record, live=True, memory_bytes=None, cpu_percent=None)
+
+        async def replace(cause: str) -> None:
+            replaced.append(name)
+            second.session.record.child, second.counted = (99, 2), 150
+
+        return SimpleNamespace(
+            session=session,
+            lifecycle=SimpleNamespace(replace=replace),
+            memory=Pauses(),
+            counted=0,
+            up_since=0.0,
+            hibernate_reason=None,
+            may_hibernate=lambda brief: False,
+            note_recycling=lambda action: None,
+        )
+
+    first, second = household("first", 11), household("second", 12)
+    much = resources.Sample(2000 * MEGABYTE, 1.0, 1)
+    monkeypatch.setattr(resources, "sample", lambda roots: dict.fromkeys(roots, much))
+    monkeypatch.setattr(Health, "_check_room", AsyncMock())
+    admission = SimpleNamespace(cpu_percent=0.0)
+    pool: Any = SimpleNamespace(
+        services=SimpleNamespace(log=logging.getLogger()), admission=admission, managed_sessions=lambda: [first, second]
+    )
+    await Health(pool)._check_resources(Config())
+    assert replaced == ["first"]
+    assert (first.counted, second.counted) == (much.memory, 150), "nor does it count for what that one took"
