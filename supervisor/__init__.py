@@ -1,6 +1,7 @@
 """The daemon that owns every session: it decides everything, holds no pty, and may be killed at any moment.
 
 __main__        in the foreground
+archive         what is in one that others made
 backup          one file with all of a home
 clock           two clocks
 daemon          wires the rooms

@@ -17,7 +17,7 @@ import tempfile
 import time
 from argparse import Namespace
 from collections.abc import Iterator, Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -26,6 +26,7 @@ from shared import __version__, database
 from shared.config import load
 from shared.errors import Conflict, InvalidRequest, StorageFailed
 from shared.paths import Paths
+from supervisor.archive import members
 from supervisor.claude import command_line
 from supervisor.instance import Ownership
 from supervisor.session import attachments
@@ -175,12 +176,8 @@ def verify(archive: Path) -> Manifest:
 def _members(archive: Path) -> Iterator[tuple[str, bytes]]:
     try:
         with tarfile.open(archive, "r:gz") as opened:
-            for member in opened:
-                file = opened.extractfile(member) if member.isreg() else None
-                parts = PurePosixPath(member.name).parts
-                if file is None or member.name.startswith("/") or ".." in parts:
-                    raise StorageFailed(f"{archive} holds something that no backup holds: {member.name}.")
-                yield member.name, file.read()
+            for name, file in members(opened):
+                yield name, file.read()
     except (tarfile.TarError, EOFError, OSError, msgspec.DecodeError) as error:
         raise StorageFailed(f"{archive} cannot be read: {error}.", code="backup_damaged") from error
 

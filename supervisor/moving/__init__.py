@@ -9,7 +9,7 @@ no session yet; here it is let go of, once the other node has told the bundle's 
 it becomes a session. Whoever carries the steps out keeps nothing: a crash between two of them leaves a session
 that is whole in one place, and live in one at the most.
 
-May import: pool, lifecycle, session, state, store, claude, clock, failpoints.
+May import: pool, lifecycle, session, state, store, claude, archive, clock, failpoints.
 
 1. Whatever is killed between two steps, one session at most can be talked to, and it remembers. (tests/faults/test_gateway.py)
 2. Every step may be repeated, and one of another move does nothing. (tests/unit/moving/test_steps.py)

@@ -180,12 +180,13 @@ class Arrivals:
         return record
 
     def _target(self, name: str, record: SessionRecord) -> Path | None:
-        """Where a file of the bundle belongs."""
+        """Where a file of the bundle belongs; None for what is not of this session."""
         top, _, rest = name.partition("/")
         services = self._pool.services
-        if top == bundle.TRANSCRIPTS and rest:
-            home = transcript_path(services.claude_home, record.project_path, record.conversation_id).parent
-            return home / rest
+        if top == bundle.TRANSCRIPTS:
+            spoken = {record.conversation_id, *(item["id"] for item in record.conversations)}
+            known = rest.partition("/")[0].removesuffix(".jsonl") in spoken
+            return transcript_path(services.claude_home, record.project_path, "").parent / rest if known else None
         if top == bundle.ATTACHMENTS and rest:
             return services.paths.session_dir(record.id) / attachments.FOLDER / rest
         return None

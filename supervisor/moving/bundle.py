@@ -12,13 +12,14 @@ import io
 import os
 import tarfile
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import IO, Any, BinaryIO
 
 import msgspec
 
 from shared.errors import Conflict, InvalidRequest, StorageFailed
 from shared.foreign_file import open_foreign
+from supervisor import archive
 
 VERSION = 1
 MANIFEST = "manifest.json"
@@ -69,14 +70,14 @@ def pack(target: Path, manifest: Manifest, messages: Iterable[bytes], sources: I
     try:
         with open(os.open(making, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as raw:
             hashed = _Hashed(raw)
-            with tarfile.open(fileobj=hashed, mode="w|") as archive:
+            with tarfile.open(fileobj=hashed, mode="w|") as into:
                 lines = b"".join(line + b"\n" for line in messages)
-                _add(archive, MESSAGES, io.BytesIO(lines), len(lines), manifest.files)
+                _add(into, MESSAGES, io.BytesIO(lines), len(lines), manifest.files)
                 for name, path in sources:
                     with open_foreign(path) as file:
-                        _add(archive, name, file, os.fstat(file.fileno()).st_size, manifest.files)
+                        _add(into, name, file, os.fstat(file.fileno()).st_size, manifest.files)
                 said = msgspec.json.encode(manifest)
-                _add(archive, MANIFEST, io.BytesIO(said), len(said), {})
+                _add(into, MANIFEST, io.BytesIO(said), len(said), {})
             raw.flush()
             os.fsync(raw.fileno())
         making.rename(target)
@@ -99,22 +100,17 @@ class _Reading:
         return data
 
 
-def _add(archive: tarfile.TarFile, name: str, file: IO[bytes], size: int, files: dict[str, str]) -> None:
+def _add(into: tarfile.TarFile, name: str, file: IO[bytes], size: int, files: dict[str, str]) -> None:
     member = tarfile.TarInfo(name)
     member.size, member.mode = size, 0o600
     reading = _Reading(file)
-    archive.addfile(member, reading)
+    into.addfile(member, reading)
     files[name] = reading.hash.hexdigest()
 
 
 def _members(file: IO[bytes]) -> Iterator[tuple[str, IO[bytes]]]:
     with tarfile.open(fileobj=file, mode="r|") as opened:
-        for member in opened:
-            content = opened.extractfile(member) if member.isreg() else None
-            parts = PurePosixPath(member.name).parts
-            if content is None or member.name.startswith("/") or ".." in parts or "\0" in member.name:
-                raise damaged("it holds something that no bundle holds")
-            yield member.name, content
+        yield from archive.members(opened)
         for _ in iter(lambda: file.read(_BLOCK), b""):
             pass  # so that its digest is that of the whole file
 

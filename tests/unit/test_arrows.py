@@ -26,6 +26,7 @@ MAY = {
 """Which top-level package may import which other one."""
 
 SUPERVISOR = {
+    "archive": "",
     "clock": "",
     "failpoints": "",
     "instance": "",
@@ -42,13 +43,13 @@ SUPERVISOR = {
     "lifecycle": "observation session state terminal holder store claude failpoints",
     "delivery": "lifecycle session state turn waiting terminal store claude failpoints",
     "pool": "delivery lifecycle observation session state history terminal holder store claude clock",
-    "moving": "pool lifecycle session state store claude clock failpoints",
+    "moving": "pool lifecycle session state store claude archive clock failpoints",
     "viewers": "pool delivery session state terminal store",
     "notifications": "store",
     "settings": "store",
     "bus": "moving viewers notifications pool delivery lifecycle session state history terminal holder store claude settings",
     "daemon": "bus moving viewers notifications pool session store claude settings instance",
-    "backup": "store session claude instance",
+    "backup": "store session claude archive instance",
     "__main__": "daemon backup",
 }
 API = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from shared.config import Config
 from shared.errors import Conflict, Forbidden, InvalidRequest, NotFound, PilotlightError, Unavailable
 from supervisor.bus.operations.moves import MoveOps
 from supervisor.claude.home import transcript_path
-from supervisor.moving import arrivals, bundle
+from supervisor.moving import arrivals, bundle, departures
 from supervisor.pool.pool import Pool
 from supervisor.session.services import Services
 from supervisor.session.session import Session
@@ -254,6 +254,24 @@ async def test_a_move_that_is_called_off_while_it_is_packed_stays_called_off(
     assert here.session().view().moving_to is None
     here.ops.refuse("message.send", SendMessage(session_id=ID, text="x"))
     assert list(here.paths.moves_dir.iterdir()) == []
+
+
+async def test_a_transcript_that_is_not_of_the_session_is_not_put_here(
+    here: Place, there: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sources = departures._sources
+
+    def more(record: SessionRecord, folder: Path) -> Iterator[tuple[str, Path]]:
+        yield from sources(record, folder)
+        yield "transcripts/another.jsonl", here.transcript()
+
+    monkeypatch.setattr(departures, "_sources", more)
+    begun = await here.do("leave", node="n2")
+    data, digest = await packed(here, begun.id)
+    await there.bring(begun.id, data)
+    let_go = await here.do("release", move=begun.id, digest=digest)
+    await there.do("arrive", move=begun.id, word=let_go.word)
+    assert [path.name for path in there.transcript().parent.glob("*.jsonl")] == [f"{ID}.jsonl"]
 
 
 async def test_nobody_lets_go_for_what_has_not_come_whole(here: Place, there: Place) -> None:
