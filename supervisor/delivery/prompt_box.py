@@ -129,8 +129,10 @@ def _say(session: Session, name: str) -> None:
 
 
 def is_ours(session: Session) -> None:
-    """Our editor was called."""
-    session.health.end(EDITOR_TAKEN)
+    """Our editor was called: if another one was before, that keeps nothing from being sent any more."""
+    if EDITOR_TAKEN in session.health:
+        session.health.end(EDITOR_TAKEN)
+        queue.no_obstacle(session)
 
 
 async def back(session: Session) -> None:
