@@ -68,9 +68,9 @@ def configured(config: ApiConfig) -> Certificate | None:
     _content(key, "tls_key")
     try:
         first = x509.load_pem_x509_certificates(raw)[0]
-    except ValueError:
+        found = Certificate(chain, key, _names(first), first.not_valid_before_utc, first.not_valid_after_utc)
+    except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
         raise _unfit(f"api.tls_cert: {chain} holds no certificate in PEM.") from None
-    found = Certificate(chain, key, _names(first), first.not_valid_before_utc, first.not_valid_after_utc)
     found.for_server()
     return found
 

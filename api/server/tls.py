@@ -38,8 +38,8 @@ class TlsFront(threading.Thread):
         super().__init__(name="pilotlight-tls", daemon=True)
         self._listener = listener
         self._config = config
+        self._seen = _signature(certificate)  # before it is read: what is put there meanwhile is looked at again
         self._context = certificate.for_server()
-        self._seen = _signature(certificate)
         self._certificate = certificate
         self._pass_on = pass_on
         self._loop = asyncio.new_event_loop()
@@ -93,7 +93,7 @@ class TlsFront(threading.Thread):
             return
         asked = asyncio.create_task(_copy(reader, inner_writer))
         try:
-            await _copy(inner_reader, writer)
+            await _copy(inner_reader, writer, SEND_SECONDS)
         finally:
             asked.cancel()
             inner_writer.close()
@@ -122,12 +122,13 @@ class TlsFront(threading.Thread):
             _log.info("certificate_renewed", extra={"fields": {"ends": fresh.ends.isoformat()}})
 
 
-async def _copy(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
-    """All of it; and its end, where that can be told alone."""
-    with contextlib.suppress(OSError, ssl.SSLError):
+async def _copy(source: asyncio.StreamReader, target: asyncio.StreamWriter, patience: float | None = None) -> None:
+    """All of it, unless the target takes nothing for so long; and its end, where that can be told alone."""
+    with contextlib.suppress(OSError, ssl.SSLError):  # a TimeoutError is one
         while data := await source.read(PIECE_BYTES):
             target.write(data)
-            await target.drain()
+            async with asyncio.timeout(patience):
+                await target.drain()
         if target.can_write_eof():
             target.write_eof()
 

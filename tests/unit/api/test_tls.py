@@ -13,6 +13,9 @@ from typing import Any
 
 import pytest
 import trustme
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
@@ -25,7 +28,7 @@ from cli.context import App
 from cli.daemons.checks import certificate as check
 from cli.daemons.own_api import connect, healthy
 from pilotlight.client import Client, ClientError
-from shared.certificate import configured
+from shared.certificate import Certificate, configured
 from shared.config import ApiConfig, load
 from shared.errors import InvalidRequest
 from tests.api_process import BusServer, Process, until
@@ -163,11 +166,58 @@ def test_a_renewed_certificate_is_served_without_a_restart_and_a_broken_one_neve
             until(lambda: served() == files.cert.read_text(), "the new one is served")
             until(lambda: _told(given, b"still here", open_one), "what was open goes on")
     finally:
+        front.stop()  # the last may be handed on after its client has left
+        until(lambda: [one.close() for one in given] and not front.is_alive(), "all of it has ended")
+
+
+def test_a_certificate_that_comes_while_the_first_is_read_is_served(
+    files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tls, "RENEWAL_SECONDS", 0.02)
+    first = configured(files.config())
+    assert first is not None
+    read = Certificate.for_server
+
+    def meanwhile(certificate: Certificate) -> ssl.SSLContext:
+        context = read(certificate)
+        monkeypatch.setattr(Certificate, "for_server", read)
+        files.issue("localhost")
+        return context
+
+    monkeypatch.setattr(Certificate, "for_server", meanwhile)
+    listener = socket.create_server(("127.0.0.1", 0))
+    port = listener.getsockname()[1]
+    front = tls.TlsFront(listener, files.config(), first, lambda client, _: client.close())
+    front.start()
+    try:
+        until(lambda: ssl.get_server_certificate(("127.0.0.1", port)) == files.cert.read_text(), "it is served")
+    finally:
         front.stop()
-        for one in given:
-            one.close()
         front.join(PATIENCE)
-    assert not front.is_alive()
+
+
+def test_who_does_not_read_what_was_asked_for_is_hung_up_on(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tls, "SEND_SECONDS", 0.2)
+    listener = socket.create_server(("127.0.0.1", 0))
+    given: list[socket.socket] = []
+    first = configured(files.config())
+    assert first is not None
+    front = tls.TlsFront(listener, files.config(), first, lambda client, _: given.append(client))
+    front.start()
+    try:
+        with ssl.create_default_context(cafile=str(files.ca)).wrap_socket(
+            socket.create_connection(listener.getsockname(), timeout=PATIENCE), server_hostname="localhost"
+        ):
+            until(lambda: bool(given), "it is handed on")
+            given[0].settimeout(PATIENCE)
+            with pytest.raises((BrokenPipeError, ConnectionResetError)):
+                given[0].sendall(bytes(64 * 1024 * 1024))
+            front.stop()
+            front.join(PATIENCE)
+            assert not front.is_alive(), "nothing of it is left"
+    finally:
+        front.stop()
+        given[0].close()
 
 
 def _told(given: list[socket.socket], text: bytes, client: ssl.SSLSocket) -> bool:
@@ -194,6 +244,7 @@ def test_the_address_is_a_name_that_the_certificate_is_for(files: Files) -> None
         (lambda files: files.cert.unlink(), r"api\.tls_cert: .*cert\.pem cannot be read: No such file"),
         (lambda files: files.key.unlink(), r"api\.tls_key: .*key\.pem cannot be read: No such file"),
         (lambda files: files.cert.write_text("hello"), r"api\.tls_cert: .* holds no certificate in PEM"),
+        (lambda files: _garble(files), r"api\.tls_cert: .* holds no certificate in PEM"),
         (lambda files: files.key.write_text("hello"), r"api\.tls_key: .* cannot be used as its key"),
         (
             lambda files: files.key.write_bytes(files.authority.issue_cert("other").private_key_pem.bytes()),
@@ -201,7 +252,7 @@ def test_the_address_is_a_name_that_the_certificate_is_for(files: Files) -> None
         ),
         (lambda files: _lock(files.key), r"api\.tls_key: .* is locked with a passphrase"),
     ],
-    ids=["no certificate", "no key", "not a certificate", "not a key", "another key", "locked"],
+    ids=["no certificate", "no key", "not a certificate", "names that are none", "not a key", "another key", "locked"],
 )
 def test_files_that_do_not_fit_are_refused_with_the_option_and_the_file(files: Files, spoil: Any, said: str) -> None:
     spoil(files)
@@ -214,6 +265,16 @@ def test_files_that_do_not_fit_are_refused_with_the_option_and_the_file(files: F
 def _lock(path: Path) -> None:
     key = load_pem_private_key(path.read_bytes(), None)
     path.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"secret")))
+
+
+def _garble(files: Files) -> None:
+    """A certificate whose names nobody can read."""
+    key = load_pem_private_key(files.key.read_bytes(), None)
+    assert isinstance(key, EllipticCurvePrivateKey)
+    now, who = datetime.now(UTC), x509.Name([])
+    made = x509.CertificateBuilder(who, who, key.public_key(), 7, now, now + timedelta(days=9))
+    names = x509.UnrecognizedExtension(x509.SubjectAlternativeName.oid, b"none")
+    files.cert.write_bytes(made.add_extension(names, critical=False).sign(key, SHA256()).public_bytes(Encoding.PEM))
 
 
 def test_an_api_with_wrong_files_does_not_start_and_says_why(files: Files) -> None:
