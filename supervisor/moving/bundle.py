@@ -172,7 +172,7 @@ def check(path: Path, target_of: Callable[[str], Path | None]) -> None:
     """Raise Conflict for what `unpack` would refuse."""
     with open_foreign(path) as file:
         for name, content in _members(file):
-            target = target_of(name) if name.startswith(TRANSCRIPTS) else None
+            target = target_of(name)
             if target is not None and target.exists():
                 _compare(target, content)
 
@@ -181,19 +181,19 @@ def _put(target: Path, content: IO[bytes]) -> None:
     """Beside it first, and then in its place: whoever reads it sees the old one or the new one."""
     target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     coming = target.with_name(f".{target.name}.coming")
-    with open(os.open(coming, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600), "w+b") as file:
-        while data := content.read(_BLOCK):
-            file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-        file.seek(0)
-        if target.exists():
-            try:
+    try:
+        with open(os.open(coming, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600), "w+b") as file:
+            while data := content.read(_BLOCK):
+                file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+            file.seek(0)
+            if target.exists():
                 _compare(target, file)
-            except Conflict:
-                coming.unlink()
-                raise
-    coming.replace(target)
+        coming.replace(target)
+    except BaseException:
+        coming.unlink(missing_ok=True)
+        raise
 
 
 def _compare(there: Path, coming: IO[bytes]) -> None:

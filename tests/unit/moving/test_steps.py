@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
+import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,7 @@ from shared.bus.message_requests import HistoryRequest, MessageRef, SendMessage
 from shared.bus.messages import VERSION, Request
 from shared.bus.service_requests import RefusedCall
 from shared.config import Config
-from shared.errors import Conflict, Forbidden, InvalidRequest, NotFound, PilotlightError, Unavailable
+from shared.errors import Conflict, Forbidden, InvalidRequest, NotFound, PilotlightError, StorageFailed, Unavailable
 from supervisor.bus.operations.moves import MoveOps
 from supervisor.claude.home import transcript_path
 from supervisor.moving import arrivals, bundle, departures
@@ -299,6 +301,12 @@ async def diverged(there: Place) -> None:
     there.transcript().write_bytes(SAID + b'{"type":"user"}\n')
 
 
+async def altered(there: Place) -> None:
+    file = there.paths.session_dir(ID) / "attachments" / "m_2" / "note.txt"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"y")
+
+
 async def folderless(there: Place) -> None:
     there.project.rmdir()
 
@@ -309,6 +317,7 @@ async def folderless(there: Place) -> None:
         (known, "session_known"),
         (held, "conversation_known"),
         (diverged, "conversation_diverged"),
+        (altered, "conversation_diverged"),
         (folderless, "invalid_project_path"),
     ],
 )
@@ -338,6 +347,25 @@ async def test_what_the_other_node_has_lost_is_packed_again(here: Place, there: 
     assert (view.state, view.queue_length, view.end_reason, view.ended_at) == ("hibernated", 2, None, None)
     assert list(here.paths.moves_dir.iterdir()) == []
     assert here.session().view().moved_to == f"n2~{ID}"
+
+
+async def test_a_disk_that_is_full_when_it_is_unpacked_is_left_as_it_was(
+    here: Place, there: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = await here.do("leave", node="n2")
+    data, digest = await packed(here, begun.id)
+    await there.bring(begun.id, data)
+    let_go = await here.do("release", move=begun.id, digest=digest)
+
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", full)
+        with pytest.raises(StorageFailed, match="No space left"):
+            await there.do("arrive", move=begun.id, word=let_go.word)
+    assert [path for path in there.claude_home.rglob("*") if path.is_file()] == []
+    assert (await there.do("arrive", move=begun.id, word=let_go.word)).queue_length == 2
 
 
 async def test_it_comes_back_over_what_it_has_left(here: Place, there: Place) -> None:
