@@ -11,15 +11,13 @@ import http.client
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
 import zlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -357,29 +355,6 @@ class House:
         sockets = [path for path in _sockets_of_claude() - self._others if path.stem in pids]
         asked = list((self.claude_home / ".claude" / "plugins").glob("marketplaces"))  # of github.com, beyond loopback
         return sockets + asked + list(Path(tempfile.gettempdir()).glob(f"claude-*/{project}*"))
-
-
-@contextmanager
-def lasting_house(claude: Path, **config: Any) -> Iterator[House]:
-    """A house with supervisor and API for several tests, and nothing of it afterwards: starting one takes longer than most of
-    what is asked of it. An API of it that is started again is where the one before was."""
-    folder = Path(tempfile.mkdtemp(prefix="pl-")).resolve()
-    model = DemoModel(port=0)
-    model.start()
-    house = House(folder, model, claude)
-    house.config |= config
-    try:
-        house.start_supervisor()
-        house.start_api()
-        address = house.api_address()
-        assert address is not None
-        house.config["api"]["port"] = address[1]
-        yield house
-    finally:
-        leftovers = house.down()
-        model.stop()
-        shutil.rmtree(folder, ignore_errors=True)
-    assert not leftovers, leftovers
 
 
 _BUG = re.compile(

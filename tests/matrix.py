@@ -10,24 +10,21 @@ from __future__ import annotations
 
 import argparse
 import json
-import shutil
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from cli.setup.claude import PACKAGE, install
-from demo.server import DemoModel
 from shared.errors import Conflict
 from shared.releases import TESTED
 from tests.account import account
 from tests.harness import House, claude_binary, until
+from tests.houses import house_of
 from tests.set_ups import RECALL, SET_UPS, WORD, SetUp
 
 AT_ONCE = 2
@@ -133,22 +130,6 @@ class Cell:
 
 
 STEPS = ("begin", "BANANA", "permission", "interrupt", "hibernate, wake", "supervisor kill")
-
-
-@contextmanager
-def house_of(claude: Path) -> Iterator[House]:
-    """A house with a model of its own, and nothing of it afterwards."""
-    folder = Path(tempfile.mkdtemp(prefix="pl-")).resolve()
-    model = DemoModel(port=0)
-    model.start()
-    house = House(folder, model, claude)
-    try:
-        yield house
-    finally:
-        leftovers = house.down()
-        model.stop()
-        shutil.rmtree(folder, ignore_errors=True)
-    assert not leftovers, leftovers
 
 
 def live(release: str, claude: Path, set_up: SetUp) -> Cell:

@@ -100,6 +100,7 @@ def hooks_disabled(house: House) -> None:
 
 
 def hooks_silent(house: House) -> None:
+    """As they are where an administrator has switched them off: the shell that each is called with does nothing."""
     mute = house.folder / "mute" / "sh"
     mute.parent.mkdir()
     mute.write_text("#!/bin/sh\n")

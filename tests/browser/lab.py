@@ -11,7 +11,8 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_play
 from cli.setup import chromium
 from shared.access.devices import Devices
 from shared.access.tokens import Keyring, Scope
-from tests.harness import VERSIONS, House, claude_binary, lasting_house
+from tests.harness import VERSIONS, House, claude_binary
+from tests.houses import lasting_house
 
 PHONE: Any = {"width": 390, "height": 844}
 DESK: Any = {"width": 1440, "height": 900}

@@ -17,7 +17,8 @@ from cli.setup import smoke_browsers
 from shared.access.devices import Devices
 from shared.access.tokens import Keyring
 from tests.browser.webdriver import Driver, browser
-from tests.harness import VERSIONS, House, claude_binary, lasting_house, until
+from tests.harness import VERSIONS, House, claude_binary, until
+from tests.houses import lasting_house
 
 REPLY = "You said: From a browser that is no Chromium"
 

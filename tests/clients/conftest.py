@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.harness import House, claude_binary, lasting_house, releases
+from tests.harness import House, claude_binary, releases
+from tests.houses import lasting_house
 
 
 @pytest.fixture(scope="package")

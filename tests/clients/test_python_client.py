@@ -55,6 +55,16 @@ def test_the_examples_of_the_page_run(served: House) -> None:
         Client(url(served), "wrong").session("x")
 
 
+def talks(command: list[str], environment: dict[str, str]) -> None:
+    """The program of an example: it is answered, and told the events from the first to the last."""
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=100)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[0] == "BANANA"
+    assert lines[1].endswith(" created")
+    assert lines[-1].endswith(" message")
+
+
 def test_the_example_in_javascript_runs(served: House) -> None:
     program = ROOT / "docs" / "examples" / "talk.mjs"
     environment = {
@@ -63,12 +73,7 @@ def test_the_example_in_javascript_runs(served: House) -> None:
         "PILOTLIGHT_TOKEN": served.token,
     }
     command = ["node", str(program), str(served.project)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=100)
-    assert done.returncode == 0, done.stderr
-    lines = done.stdout.splitlines()
-    assert lines[0] == "BANANA"
-    assert lines[1].endswith(" created")
-    assert lines[-1].endswith(" message")
+    talks(command, environment)
 
 
 def test_the_example_in_go_runs(served: House, tmp_path: Path) -> None:
@@ -85,12 +90,7 @@ def test_the_example_in_go_runs(served: House, tmp_path: Path) -> None:
     made = subprocess.run(build, env=environment, capture_output=True, text=True, timeout=110)
     assert made.returncode == 0, made.stderr
     command = [str(program), str(served.project)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
-    assert done.returncode == 0, done.stderr
-    lines = done.stdout.splitlines()
-    assert lines[0] == "BANANA"
-    assert lines[1].endswith(" created")
-    assert lines[-1].endswith(" message")
+    talks(command, environment)
 
 
 def test_an_api_that_is_killed_in_mid_turn_costs_no_reply_and_doubles_none(served: House) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.api_process import BusServer, Process, until
 from tests.conftest import MakeHouse
+from tests.faults.abuse_lab import SESSION
+from tests.faults.holder_lab import Lab
 from tests.faults.stand_in import Fake
 
 
@@ -23,3 +26,44 @@ def fake(make_house: MakeHouse, one_cli: Path) -> Callable[..., Fake]:
         return made
 
     return make
+
+
+@pytest.fixture
+async def lab() -> AsyncIterator[Lab]:
+    """Real holders, none of which outlives its test."""
+    async with Lab() as lab:
+        yield lab
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of an API that is asked badly, by as many as there are."""
+    home = tmp_path_factory.mktemp("h")
+    (home / "config.yaml").write_text("api: {threads: 16, rate_per_minute: 0}\n")
+    return home
+
+
+@pytest.fixture(scope="module")
+def bus(home: Path) -> Iterator[BusServer]:
+    """Its supervisor's double."""
+    server = BusServer(home)
+    server.supervisor.add_session(id=SESSION)
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="module")
+def api(home: Path, bus: BusServer) -> Iterator[Process]:
+    """The process."""
+    process = Process(home, log=home / "api.log").wait_until_up()
+    until(lambda: process.ask("GET", "/health")[0] == 200, "the API does not reach its supervisor")
+    yield process
+    process.end()
+
+
+@pytest.fixture
+def nothing_was_sent(bus: BusServer) -> Iterator[None]:
+    """No abuse may create a message or a session."""
+    before = (len(bus.supervisor.messages), len(bus.supervisor.sessions))
+    yield
+    assert (len(bus.supervisor.messages), len(bus.supervisor.sessions)) == before

@@ -19,9 +19,10 @@ from types import TracebackType
 from typing import Any
 
 import psutil
+import pytest
 
 from shared.process import ProcessId, alive, identify, send_signal
-from supervisor.terminal.holder_client import HolderClient, HolderInfo, SpawnSpec, launch
+from supervisor.terminal.holder_client import HolderClient, HolderError, HolderInfo, SpawnSpec, launch
 
 ROOT = Path(__file__).parents[2]
 DEADLINE = 30.0
@@ -33,6 +34,12 @@ CAT = ["/bin/cat"]
 def python(script: str) -> list[str]:
     """A child that runs `script`; that it says when it is ready is the script's own business."""
     return [sys.executable, "-c", script]
+
+
+IGNORES_HANGUP = python(
+    "import os, signal; [signal.signal(n, signal.SIG_IGN) for n in (signal.SIGHUP, signal.SIGTERM)]\n"
+    "print('ready', flush=True); signal.pause()"
+)
 
 
 async def until(condition: Callable[[], Any], seconds: float = DEADLINE) -> None:
@@ -133,6 +140,12 @@ class Lab:
 
     async def start(self, argv: list[str], name: str = "s", **changes: Any) -> HolderInfo:
         return await launch(self.folder(name), self.spec(argv, name, **changes), DEADLINE)
+
+    async def refused(self, argv: list[str], name: str = "s", **changes: Any) -> HolderError:
+        """Why there is no such holder."""
+        with pytest.raises(HolderError) as failure:
+            await self.start(argv, name, **changes)
+        return failure.value
 
     async def watch(self, info: HolderInfo, offset: int | None = 0, patience: float = DEADLINE) -> Watcher:
         """A connected client, subscribed from `offset` unless that is None."""

@@ -6,7 +6,6 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import psutil
@@ -26,12 +25,6 @@ STUBBORN_TREE = python(
     "subprocess.Popen(['sh', '-c', f'setsid {sys.executable} -c \"import signal; signal.pause()\" &']).wait()\n"
     "print('ready', flush=True)\nwhile True: signal.pause()"
 )
-
-
-@pytest.fixture
-async def lab() -> AsyncIterator[Lab]:
-    async with Lab() as lab:
-        yield lab
 
 
 def last_words(size: int) -> list[str]:

@@ -9,9 +9,7 @@ import signal
 import socket
 import stat
 import sys
-from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import psutil
@@ -20,24 +18,7 @@ import pytest
 from shared.process import alive
 from supervisor.holder.protocol import PROTOCOL
 from supervisor.terminal.holder_client import HolderError, launch, read_exit, read_info
-from tests.faults.holder_lab import CAT, DEADLINE, ROOT, Lab, python, until
-
-IGNORES_HANGUP = python(
-    "import os, signal; [signal.signal(n, signal.SIG_IGN) for n in (signal.SIGHUP, signal.SIGTERM)]\n"
-    "print('ready', flush=True); signal.pause()"
-)
-
-
-@pytest.fixture
-async def lab() -> AsyncIterator[Lab]:
-    async with Lab() as lab:
-        yield lab
-
-
-async def refused(lab: Lab, argv: list[str], name: str = "s", **changes: Any) -> HolderError:
-    with pytest.raises(HolderError) as failure:
-        await lab.start(argv, name, **changes)
-    return failure.value
+from tests.faults.holder_lab import CAT, DEADLINE, ROOT, Lab, until
 
 
 async def test_a_started_holder_can_be_found_again(lab: Lab) -> None:
@@ -161,7 +142,7 @@ async def test_a_program_that_cannot_start_is_reported_and_recorded(lab: Lab, ar
         (lab.base / name).write_text(text)
         (lab.base / name).chmod(0o755)
 
-    failure = await refused(lab, [word.replace("BASE", str(lab.base)) for word in argv])
+    failure = await lab.refused([word.replace("BASE", str(lab.base)) for word in argv])
 
     assert failure.code == code
     assert failure.message
@@ -180,16 +161,16 @@ async def test_a_working_directory_that_cannot_be_entered_is_reported(lab: Lab, 
     if cwd == "closed" and os.geteuid() == 0:
         pytest.skip("root enters any directory")
 
-    assert (await refused(lab, CAT, cwd=str(lab.base / cwd))).code == "bad_cwd"
+    assert (await lab.refused(CAT, cwd=str(lab.base / cwd))).code == "bad_cwd"
 
 
 async def test_a_broken_spawn_file_is_reported(lab: Lab) -> None:
-    assert (await refused(lab, CAT, cwd="relative")).code == "bad_spec"
-    assert (await refused(lab, CAT, ring_bytes=1 << 40)).code == "bad_spec"
+    assert (await lab.refused(CAT, cwd="relative")).code == "bad_spec"
+    assert (await lab.refused(CAT, ring_bytes=1 << 40)).code == "bad_spec"
 
 
 async def test_a_start_works_where_one_has_failed(lab: Lab) -> None:
-    await refused(lab, ["/no/such/program"])
+    await lab.refused(["/no/such/program"])
 
     info = await lab.start(CAT)
 

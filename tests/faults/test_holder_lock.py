@@ -8,29 +8,14 @@ import shutil
 import signal
 import socket
 import stat
-from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from shared.process import alive, send_signal
 from supervisor.holder import lock as holder_lock
 from supervisor.terminal.holder_client import HolderError, read_info
-from tests.faults.holder_lab import CAT, Lab, python, until
-from tests.faults.test_holder_launch import IGNORES_HANGUP
-
-
-@pytest.fixture
-async def lab() -> AsyncIterator[Lab]:
-    async with Lab() as lab:
-        yield lab
-
-
-async def refused(lab: Lab, argv: list[str], name: str = "s", **changes: Any) -> HolderError:
-    with pytest.raises(HolderError) as failure:
-        await lab.start(argv, name, **changes)
-    return failure.value
+from tests.faults.holder_lab import CAT, IGNORES_HANGUP, Lab, python, until
 
 
 async def test_one_session_directory_has_one_child(lab: Lab) -> None:
@@ -63,7 +48,7 @@ async def test_a_lock_outlives_the_removal_of_its_file(lab: Lab) -> None:
     lock.unlink()
     second = await lab.start(CAT, "two", locks=[str(lock)])
 
-    assert (await refused(lab, CAT, "three", locks=[str(lock)])).code == "locked"
+    assert (await lab.refused(CAT, "three", locks=[str(lock)])).code == "locked"
     assert alive(first.id)
     assert alive(second.id)
 
@@ -79,7 +64,7 @@ async def test_only_a_lock_that_stands_for_nobody_is_discarded(lab: Lab) -> None
 
     assert [holder_lock.discard(str(lock)) for lock in (held, survived, free)] == [False, False, True]
     assert [lock.exists() for lock in (held, survived, free)] == [True, True, False]
-    assert (await refused(lab, CAT, "three", locks=[str(held)])).code == "locked"
+    assert (await lab.refused(CAT, "three", locks=[str(held)])).code == "locked"
 
 
 async def test_a_child_that_survives_its_killed_holder_still_holds_the_lock(lab: Lab) -> None:
@@ -91,7 +76,7 @@ async def test_a_child_that_survives_its_killed_holder_still_holds_the_lock(lab:
     await lab.gone(info.id)
     assert alive(info.child.id)
 
-    again, other = await refused(lab, CAT, "one"), await refused(lab, CAT, "two", locks=[lock])
+    again, other = await lab.refused(CAT, "one"), await lab.refused(CAT, "two", locks=[lock])
 
     assert (again.code, other.code) == ("locked", "locked")
     assert str(info.child.pid) in other.message
@@ -161,8 +146,8 @@ async def test_a_socket_where_others_could_reach_it_is_refused(lab: Lab) -> None
     (lab.base / "open").mkdir(mode=0o755)
     long = lab.base / ("x" * 104)
 
-    assert (await refused(lab, CAT, socket=str(lab.base / "open" / "sock"))).code == "bad_socket"
-    assert (await refused(lab, CAT, socket=str(long / "sock"))).code == "bad_socket"
+    assert (await lab.refused(CAT, socket=str(lab.base / "open" / "sock"))).code == "bad_socket"
+    assert (await lab.refused(CAT, socket=str(long / "sock"))).code == "bad_socket"
     await lab.empty()
 
 

@@ -6,7 +6,6 @@ import asyncio
 import json
 import signal
 import struct
-from collections.abc import AsyncIterator
 from typing import Any
 
 import psutil
@@ -15,12 +14,6 @@ import pytest
 from supervisor.holder.protocol import MAX_FRAME, encode_json
 from supervisor.terminal.holder_client import HolderError, HolderInfo
 from tests.faults.holder_lab import CAT, DEADLINE, Lab, Watcher, until
-
-
-@pytest.fixture
-async def lab() -> AsyncIterator[Lab]:
-    async with Lab() as lab:
-        yield lab
 
 
 class Peer:

@@ -8,7 +8,6 @@ import os
 import signal
 import socket
 import time
-from collections.abc import AsyncIterator
 
 import psutil
 import pytest
@@ -19,12 +18,6 @@ from supervisor.terminal.holder_client import HolderError, HolderInfo, HolderTim
 from tests.faults.holder_lab import CAT, Lab, python, until
 
 RAW_AND_DEAF = python("import signal, tty; tty.setraw(0); print('ready', flush=True); signal.pause()")
-
-
-@pytest.fixture
-async def lab() -> AsyncIterator[Lab]:
-    async with Lab() as lab:
-        yield lab
 
 
 def print_and_wait(size: int, block: int = 1 << 16) -> list[str]:

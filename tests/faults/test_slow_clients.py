@@ -6,45 +6,15 @@ import contextlib
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 
-from tests.api_process import BusServer, Process, until
-from tests.faults.abuse_lab import SESSION, answer_of, ask, head, raw, token
+from tests.api_process import Process
+from tests.faults.abuse_lab import answer_of, ask, head, raw, token
 
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    home = tmp_path_factory.mktemp("h")
-    (home / "config.yaml").write_text("api: {threads: 16, rate_per_minute: 0}\n")
-    return home
-
-
-@pytest.fixture(scope="module")
-def bus(home: Path) -> Iterator[BusServer]:
-    server = BusServer(home)
-    server.supervisor.add_session(id=SESSION)
-    yield server
-    server.close()
-
-
-@pytest.fixture(scope="module")
-def api(home: Path, bus: BusServer) -> Iterator[Process]:
-    process = Process(home, log=home / "api.log").wait_until_up()
-    until(lambda: process.ask("GET", "/health")[0] == 200, "the API does not reach its supervisor")
-    yield process
-    process.end()
-
-
-@pytest.fixture(autouse=True)
-def nothing_was_sent(bus: BusServer) -> Iterator[None]:
-    """No abuse may create a message or a session."""
-    before = (len(bus.supervisor.messages), len(bus.supervisor.sessions))
-    yield
-    assert (len(bus.supervisor.messages), len(bus.supervisor.sessions)) == before
+pytestmark = pytest.mark.usefixtures("nothing_was_sent")
 
 
 class TestSlowClients:

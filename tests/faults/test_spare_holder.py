@@ -19,12 +19,6 @@ from tests.faults.holder_lab import CAT, DEADLINE, ROOT, Lab, until
 
 
 @pytest.fixture
-async def lab() -> AsyncIterator[Lab]:
-    async with Lab() as lab:
-        yield lab
-
-
-@pytest.fixture
 async def spares(lab: Lab) -> AsyncIterator[SparePool]:
     """With a spare that waits, after one start."""
     made = SparePool()

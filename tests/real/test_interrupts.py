@@ -26,6 +26,13 @@ def until_proven(house: House, message: str) -> None:
     until(lambda: house.message(message)["state"] == "submitted", "the prompt is proven")
 
 
+def held(house: House, session: str, text: str, gate: str) -> str:
+    """A message whose prompt has reached the model, which waits at this gate."""
+    message = str(house.send(text, session, wait=0)["message"]["id"])
+    assert house.model.wait_for_gate(gate, 20)
+    return message
+
+
 @pytest.mark.turns
 def test_interrupt_ends_a_request_a_tool_and_a_stream(house: House) -> None:
     session, message, _ = ask(house, tool("Bash", command="touch one"))
@@ -39,8 +46,7 @@ def test_interrupt_ends_a_request_a_tool_and_a_stream(house: House) -> None:
     interrupted(house, session, message)
     assert_clean(house, session)
 
-    message = house.send("[[midgate half]] echo: " + "word " * 300, session, wait=0)["message"]["id"]
-    assert house.model.wait_for_gate("half", 20)
+    message = held(house, session, "[[midgate half]] echo: " + "word " * 300, "half")
     interrupted(house, session, message)
     assert_clean(house, session)
     with pytest.raises(Conflict) as nothing:
@@ -54,8 +60,7 @@ def test_interrupt_before_the_first_byte_leaves_no_draft(house: House) -> None:
     wanted = ["echo: warm"]
     for lines in (1, 60):
         prompt = f"[[gate never{lines}]] take this back\n" + "\n".join(f"{n}\tline 標題" for n in range(lines))
-        message = house.send(prompt, session, wait=0)["message"]["id"]
-        assert house.model.wait_for_gate(f"never{lines}", 20)
+        message = held(house, session, prompt, f"never{lines}")
         interrupted(house, session, message)
         assert_clean(house, session)
         wanted += [prompt, "echo: and on"]
@@ -68,8 +73,7 @@ def test_prompt_withdrawn_by_a_supervisor_that_died_is_taken_out_of_the_box(make
     pauses = Pauses(house)
     house.start_supervisor()
     _, session = house.ask("echo: warm")
-    message = house.send("[[gate never]] take this back", session, wait=0)["message"]["id"]
-    assert house.model.wait_for_gate("never", 20)
+    message = held(house, session, "[[gate never]] take this back", "never")
     pauses.hold("escaped")
     asked = house.bus.submit("session.interrupt", {"sessionId": session}, timeout=60)
     pauses.reached("escaped")
@@ -88,8 +92,7 @@ def test_prompt_withdrawn_by_a_supervisor_that_died_is_taken_out_of_the_box(make
 @pytest.mark.turns
 def test_interrupt_leaves_a_draft_of_a_person_alone(house: House) -> None:
     _, session = house.ask("echo: warm")
-    message = house.send("[[gate never]] echo: x", session, wait=0)["message"]["id"]
-    assert house.model.wait_for_gate("never", 20)
+    message = held(house, session, "[[gate never]] echo: x", "never")
     house.call("session.keys", {"sessionId": session, "text": "my own words"})
     until(lambda: "my own words" in house.call("session.screen", {"sessionId": session})["text"], "the draft")
     house.call("session.interrupt", {"sessionId": session})
@@ -104,8 +107,7 @@ def test_interrupt_ends_a_turn_though_hooks_are_switched_off(make_house: MakeHou
     house.start_supervisor()
     _, session = house.ask("echo: warm")
     for prompt, gate in (("[[gate never]] echo: x", "never"), ("[[midgate half]] echo: " + "word " * 300, "half")):
-        message = house.send(prompt, session, wait=0)["message"]["id"]
-        assert house.model.wait_for_gate(gate, 20)
+        message = held(house, session, prompt, gate)
         until_proven(house, message)
         interrupted(house, session, message)
         assert_clean(house, session)
@@ -118,8 +120,7 @@ def test_a_prompt_is_taken_back_and_agents_in_the_background_go_on(make_house: M
     starts_an_agent(house, session)
     for lines in (1, 60):
         prompt = f"[[gate never{lines}]] take this back\n" + "\n".join(f"{n}\tline" for n in range(lines))
-        message = house.send(prompt, session, wait=0)["message"]["id"]
-        assert house.model.wait_for_gate(f"never{lines}", 20)
+        message = held(house, session, prompt, f"never{lines}")
         interrupted(house, session, message)
         assert_clean(house, session)
         assert house.model.gates()["beside"] == 1

@@ -13,6 +13,7 @@ import pytest
 from shared.errors import Conflict
 from tests.conftest import MakeHouse
 from tests.harness import House, until
+from tests.set_ups import hooks_silent
 
 GIT = "git init -q . && git -c user.name=a -c user.email=a@example.org commit -q --allow-empty -m one"
 
@@ -121,19 +122,10 @@ def test_a_fork_stays_what_it_was_when_it_was_made(house: House) -> None:
     assert house.session(other)["messageCount"] == 1
 
 
-def silence_hooks(house: House) -> None:
-    """As they are where an administrator has switched them off: the shell that each is called with does nothing."""
-    mute = house.folder / "mute" / "sh"
-    mute.parent.mkdir()
-    mute.write_text("#!/bin/sh\n")
-    mute.chmod(0o755)
-    house.config["claude"]["env"]["PATH"] = f"{mute.parent}:/usr/local/bin:/usr/bin:/bin"
-
-
 @pytest.mark.turns
 def test_clear_is_followed_though_hooks_are_switched_off(make_house: MakeHouse, cli: Path) -> None:
     house = make_house(cli)
-    silence_hooks(house)
+    hooks_silent(house)
     house.start_supervisor()
     _, session = house.ask("echo: ALPHA")
     assert "hook" not in (house.paths.session_dir(session) / "hooks.log").read_text()

@@ -12,16 +12,6 @@ from tests.api_caller import Caller
 from tests.api_double import FakeSupervisor
 
 
-@pytest.fixture
-def supervisor() -> FakeSupervisor:
-    return FakeSupervisor()
-
-
-@pytest.fixture
-def ask(tmp_path: Path, supervisor: FakeSupervisor) -> Caller:
-    return Caller(tmp_path, supervisor)
-
-
 def b64(data: bytes) -> str:
     return base64.b64encode(data).decode()
 

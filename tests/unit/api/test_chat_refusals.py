@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,17 +10,6 @@ import pytest
 from shared.bus.messages import MAX_ATTACHMENT_BYTES, MAX_MESSAGE_BYTES, ErrorBody
 from shared.errors import StartFailed, Unavailable, UnsendableText
 from tests.api_caller import Caller
-from tests.api_double import FakeSupervisor
-
-
-@pytest.fixture
-def supervisor() -> FakeSupervisor:
-    return FakeSupervisor()
-
-
-@pytest.fixture
-def ask(tmp_path: Path, supervisor: FakeSupervisor) -> Caller:
-    return Caller(tmp_path, supervisor)
 
 
 def b64(data: bytes) -> str:

@@ -22,11 +22,6 @@ from tests.harness import PATIENCE
 SESSION = "00000000-0000-4000-8000-000000000001"
 
 
-@pytest.fixture
-def supervisor() -> FakeSupervisor:
-    return FakeSupervisor()
-
-
 def tick(head: int, epoch: str = "e1") -> Event:
     return Event(v=1, epoch=epoch, seq=0, at=1, kind="tick", data={"head": head})
 

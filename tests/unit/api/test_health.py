@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from shared.errors import Unavailable
 from tests.api_caller import Caller
-from tests.api_double import FakeSupervisor
 
 DOWN = Unavailable("The supervisor did not answer in time.")
-
-
-@pytest.fixture
-def ask(tmp_path: Path) -> Caller:
-    return Caller(tmp_path, FakeSupervisor())
 
 
 def test_health_is_the_origins(ask: Caller) -> None:

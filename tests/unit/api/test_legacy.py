@@ -13,11 +13,6 @@ from tests.api_double import FakeSupervisor, now
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
 
 
-@pytest.fixture
-def ask(tmp_path: Path) -> Caller:
-    return Caller(tmp_path, FakeSupervisor())
-
-
 def test_keep_alive_extends(ask: Caller) -> None:
     session = ask.supervisor.add_session()["id"]
 

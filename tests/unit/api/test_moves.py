@@ -11,14 +11,8 @@ from typing import Any
 import pytest
 
 from tests.api_caller import Caller
-from tests.api_double import FakeSupervisor
 
 MOVE = "mv_" + "0" * 32
-
-
-@pytest.fixture
-def ask(tmp_path: Path) -> Caller:
-    return Caller(tmp_path, FakeSupervisor())
 
 
 def put(ask: Caller, data: Any, **more: Any) -> Any:

@@ -10,14 +10,8 @@ from shared import node as nodes
 from shared.access.persons import EXPECT_HEADER, PERSON_HEADER, on_behalf, signed
 from shared.access.tokens import Keyring
 from tests.api_caller import Caller
-from tests.api_double import FakeSupervisor
 
 SESSIONS = "/api/sessions"
-
-
-@pytest.fixture
-def ask(tmp_path: Path) -> Caller:
-    return Caller(tmp_path, FakeSupervisor())
 
 
 def asked(

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from shared.errors import Busy
 from tests.api_caller import Caller
-from tests.api_double import FakeSupervisor
 
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
 WAITING = {"id": "w1", "for": "permission", "title": "Run it?", "text": "ls", "choices": [], "since": 1}
-
-
-@pytest.fixture
-def ask(tmp_path: Path) -> Caller:
-    return Caller(tmp_path, FakeSupervisor())
 
 
 def test_list(ask: Caller) -> None:

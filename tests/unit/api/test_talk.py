@@ -27,16 +27,6 @@ def form(*parts: tuple[str, str | None, bytes]) -> bytes:
     return body + f"--{BOUNDARY}--\r\n".encode()
 
 
-@pytest.fixture
-def supervisor() -> FakeSupervisor:
-    return FakeSupervisor()
-
-
-@pytest.fixture
-def ask(tmp_path: Path, supervisor: FakeSupervisor) -> Caller:
-    return Caller(tmp_path, supervisor)
-
-
 def post_form(ask: Caller, path: str, data: bytes, **headers: str | None) -> Any:
     client = ask.app.test_client()
     sent: dict[str, str | None] = {

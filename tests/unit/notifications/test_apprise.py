@@ -13,27 +13,12 @@ import pytest_asyncio
 from supervisor.notifications.channels import apprise as apprise_module
 from supervisor.notifications.channels.apprise import Apprise, Threads
 from supervisor.notifications.channels.contract import (
-    Choice,
     Delivered,
-    Note,
     Refused,
     Retry,
     attempt,
 )
-
-NOTE = Note(
-    key="node/e1:7",
-    kind="waiting",
-    tag="s1",
-    title="shop needs permission",
-    body="Bash: make test",
-    at=1_000_000,
-    session="s1",
-    urgency="high",
-    waiting="w1",
-    choices=(Choice(id="allow", label="Allow", url="https://here.example.org/a/1"),),
-    badge=2,
-)
+from tests.unit.notifications.note import NOTE
 
 
 @pytest_asyncio.fixture

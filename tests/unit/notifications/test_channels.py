@@ -26,7 +26,6 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from supervisor.notifications.channels.apns import Apns, Provider
 from supervisor.notifications.channels.contract import (
     Channel,
-    Choice,
     Delivered,
     Gone,
     Note,
@@ -41,21 +40,9 @@ from supervisor.notifications.channels.ntfy import Ntfy, sequence
 from supervisor.notifications.channels.webhook import Webhook
 from supervisor.notifications.channels.webpush import MAX_PLAINTEXT, Subscription, Vapid, WebPush
 from tests.push_double import FLOOD, HANG, Answer, Double, Seen, push_service
+from tests.unit.notifications.note import NOTE
 from tests.unit.notifications.test_web_push import decrypt
 
-NOTE = Note(
-    key="node/e1:7",
-    kind="waiting",
-    tag="s1",
-    title="shop needs permission",
-    body="Bash: make test",
-    at=1_000_000,
-    session="s1",
-    urgency="high",
-    waiting="w1",
-    choices=(Choice(id="allow", label="Allow", url="https://here.example.org/a/1"),),
-    badge=2,
-)
 LOOPBACK = Destinations(private_hosts=("localhost", "127.0.0.1"))
 BROWSER = ec.generate_private_key(ec.SECP256R1())
 SECRET = b"0123456789abcdef"

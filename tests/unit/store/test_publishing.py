@@ -4,49 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
 import pytest
 
 from shared.bus.messages import Event
-from shared.errors import StorageFailed
 from supervisor.session import receipts
 from supervisor.state.states import StateEvent
 from supervisor.store.publishing import MAX_WAITING, Publisher
-from supervisor.store.sqlite import Connection
-from supervisor.store.store import MessageRecord, Store
+from supervisor.store.store import MessageRecord
 from tests.unit.observation.claude_lab import Claude
-
-
-@pytest.fixture
-def claude(tmp_path: Path) -> Iterator[Claude]:
-    store = Store(tmp_path / "pilotlight.db")
-    yield Claude(tmp_path, store)
-    store.close()
-
-
-@pytest.fixture
-def refusing(monkeypatch: pytest.MonkeyPatch) -> Refusing:
-    made = Refusing()
-    monkeypatch.setattr(Connection, "execute", lambda connection, *asked: made.execute(connection, *asked))
-    return made
-
-
-class Refusing:
-    """A disk that refuses one write: the one at `at`, counted from 1. 0: none."""
-
-    def __init__(self) -> None:
-        self.at = self.seen = 0
-        self._execute = Connection.execute
-
-    def execute(self, connection: Connection, sql: str, values: Any = ()) -> Any:
-        if self.at and sql.split()[0] in ("INSERT", "UPDATE", "DELETE", "COMMIT", "BEGIN"):
-            self.seen += 1
-            if self.seen == self.at:
-                raise StorageFailed("The disk is full.")
-        return self._execute(connection, sql, values)
 
 
 def assert_memory_is_the_database(claude: Claude) -> None:

@@ -26,34 +26,12 @@ from supervisor.session import receipts
 from supervisor.state.states import StateEvent
 from supervisor.store.options import Intent, Planned, Stop
 from supervisor.store.rollback import undone_on_failure
-from supervisor.store.sqlite import Connection
 from supervisor.store.store import Store
 from supervisor.turn.turn import Outcome
 from tests.unit.observation.claude_lab import WORDS, Claude
+from tests.unit.store.refusing import Refusing
 
 ROOT = Path(__file__).parents[3]
-
-
-class Refusing:
-    """A disk that refuses one write: the one at `at`, counted from 1. 0: none."""
-
-    def __init__(self) -> None:
-        self.at = self.seen = 0
-        self._execute = Connection.execute
-
-    def execute(self, connection: Connection, sql: str, values: Any = ()) -> Any:
-        if self.at and sql.split()[0] in ("INSERT", "UPDATE", "DELETE", "COMMIT", "BEGIN"):
-            self.seen += 1
-            if self.seen == self.at:
-                raise StorageFailed("The disk is full.")
-        return self._execute(connection, sql, values)
-
-
-@pytest.fixture
-def refusing(monkeypatch: pytest.MonkeyPatch) -> Refusing:
-    made = Refusing()
-    monkeypatch.setattr(Connection, "execute", lambda connection, *asked: made.execute(connection, *asked))
-    return made
 
 
 def in_memory(claude: Claude) -> dict[str, Any]:
@@ -318,10 +296,3 @@ def _saves(node: ast.AST, inside: bool) -> Iterator[ast.AST]:
         if called in ("save_session", "save_message") and not within:
             yield child
         yield from _saves(child, within)
-
-
-@pytest.fixture
-def claude(tmp_path: Path) -> Iterator[Claude]:
-    store = Store(tmp_path / "pilotlight.db")
-    yield Claude(tmp_path, store)
-    store.close()

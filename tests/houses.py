@@ -1,0 +1,43 @@
+"""Houses that are no fixture of one test: several tests live in one, or none of pytest does."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from demo.server import DemoModel
+from tests.harness import House
+
+
+@contextmanager
+def house_of(claude: Path, **config: Any) -> Iterator[House]:
+    """A house with a model of its own, and nothing of it afterwards."""
+    folder = Path(tempfile.mkdtemp(prefix="pl-")).resolve()
+    model = DemoModel(port=0)
+    model.start()
+    house = House(folder, model, claude)
+    house.config |= config
+    try:
+        yield house
+    finally:
+        leftovers = house.down()
+        model.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+    assert not leftovers, leftovers
+
+
+@contextmanager
+def lasting_house(claude: Path, **config: Any) -> Iterator[House]:
+    """A house with supervisor and API for several tests: starting one takes longer than most of what is asked of it. An API of it
+    that is started again is where the one before was."""
+    with house_of(claude, **config) as house:
+        house.start_supervisor()
+        house.start_api()
+        address = house.api_address()
+        assert address is not None
+        house.config["api"]["port"] = address[1]
+        yield house

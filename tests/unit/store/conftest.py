@@ -1,0 +1,27 @@
+"""A session on a database, and a disk that refuses it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from supervisor.store.sqlite import Connection
+from supervisor.store.store import Store
+from tests.unit.observation.claude_lab import Claude
+from tests.unit.store.refusing import Refusing
+
+
+@pytest.fixture
+def claude(tmp_path: Path) -> Iterator[Claude]:
+    store = Store(tmp_path / "pilotlight.db")
+    yield Claude(tmp_path, store)
+    store.close()
+
+
+@pytest.fixture
+def refusing(monkeypatch: pytest.MonkeyPatch) -> Refusing:
+    made = Refusing()
+    monkeypatch.setattr(Connection, "execute", lambda connection, *asked: made.execute(connection, *asked))
+    return made
