@@ -6,7 +6,7 @@ import { Card } from "./attention.js";
 import { Composer } from "./compose.js";
 import { Markdown } from "./markdown.js";
 import { Spark, useSamples } from "./plots.js";
-import { extend, reopen, SessionMenu } from "./sessions.js";
+import { extend, fork, reopen, SessionMenu } from "./sessions.js";
 import { route, useKeys } from "./shell.js";
 import { attempt, loaded, may, note, sessions, waiting } from "./store.js";
 import { Talk } from "./talk.js";
@@ -20,14 +20,14 @@ const SEEN_PAUSE_MS = 1000;
 const FOUND_MS = 2000;
 const drawn = new WeakMap();
 
-/** @param {{message: Schema<"MessageView">}} given */
-function Receipt({ message }) {
+/** @param {{message: Schema<"MessageView">, again?: unknown}} given */
+function Receipt({ message, again }) {
   const state = message.state;
   const steps = Object.entries(message.steps || {}).sort(([, a], [, b]) => a - b);
   const first = steps.length ? steps[0][1] : 0;
   const last = steps.length ? steps[steps.length - 1][1] : message.createdAt;
   return html`<details class=${`receipt ${state}${state === "answered" ? "" : " say"}`}><summary><${Icon} icon=${state} /><span class="word">${STEPS[state]}</span> <time>${clock(last)}</time><span class="sr">, show every step</span></summary>
-    <ol class="trail">${steps.map(([name, at], index) => html`<li key=${name}><${Icon} icon=${name === "replied" ? "answered" : name} size="s" />${STEPS[name] || name} <time>${index ? `+${((at - first) / 1000).toFixed(at - first < 10000 ? 3 : 0)} s` : exactly(at)}</time></li>`)}</ol></details>`;
+    <ol class="trail">${steps.map(([name, at], index) => html`<li key=${name}><${Icon} icon=${name === "replied" ? "answered" : name} size="s" />${STEPS[name] || name} <time>${index ? `+${((at - first) / 1000).toFixed(at - first < 10000 ? 3 : 0)} s` : exactly(at)}</time></li>`)}${again ? html`<li>${again}</li>` : null}</ol></details>`;
 }
 
 // A file that was sent, to look at again: pictures small, everything as a download.
@@ -37,22 +37,23 @@ function SentFile({ file, at, id }) {
   return html`<a class="att" href=${href} download=${file.name}>${picture ? html`<img class="thumb" src=${href} alt="" loading="lazy" />` : html`<${Icon} icon="file" size="s" />`}<span class="clip" dir="auto">${file.name}</span></a>`;
 }
 
-function Mine({ text, files, message, id, again }) {
+function Mine({ text, files, message, id, again, branch }) {
   const error = message && message.error;
   return html`<div class="me"><div class="bubble" dir="auto">${text}${(files || []).length ? html`<span class="atts">${files.map((file, at) => html`<${SentFile} file=${file} at=${at} id=${id || message?.id} key=${file.name} />`)}</span>` : null}</div>
-    ${message ? html`<${Receipt} message=${message} />` : null}
+    ${message ? html`<${Receipt} message=${message} again=${branch} />` : branch}
     ${error ? html`<div class="note bad" role="alert"><span><${Icon} icon="failed" size="s" /></span><p>${error.message}</p>${again ? html`<${Btn} kind="tight" onClick=${again}>Send again</${Btn}>` : null}</div>` : null}</div>`;
 }
 
 // A message of ours that is in the history: its receipt is asked for when somebody wants to know, and for the last few at once.
-function Sent({ entry, talk, late, answered }) {
+function Sent({ entry, talk, late, answered, session }) {
   const known = talk.receipts.value.get(entry.messageId);
   const want = () => known || talk.fetch(entry.messageId);
   useEffect(() => {
     if (late && entry.messageId) want();
   }, []);
   const guess = { state: answered ? "answered" : "submitted", steps: entry.at ? { submitted: entry.at } : {}, createdAt: entry.at || 0 };
-  return html`<div data-entry=${entry.id} onPointerEnter=${entry.messageId ? want : undefined} onFocusIn=${entry.messageId ? want : undefined}><${Mine} text=${entry.text} files=${entry.attachments} id=${entry.messageId} message=${entry.messageId ? known || guess : null} /></div>`;
+  const branch = may("chat") ? html`<button type="button" class="link tiny" onClick=${() => fork(session, entry)}>Fork from before it</button>` : null;
+  return html`<div data-entry=${entry.id} onPointerEnter=${entry.messageId ? want : undefined} onFocusIn=${entry.messageId ? want : undefined}><${Mine} text=${entry.text} files=${entry.attachments} id=${entry.messageId} message=${entry.messageId ? known || guess : null} branch=${branch} /></div>`;
 }
 
 function Entry(entry) {
@@ -158,7 +159,7 @@ function Flow({ talk, session }) {
     if (of && of !== day) rows.push(html`<p class="day" key=${`day-${entry.id}`}>${of}</p>`);
     day = of;
     if (entry === away) rows.push(html`<p class="away-line" key="away"><span>While you were away · ${span(opened - since)}</span></p>`);
-    rows.push(entry.role === "user" ? html`<${Sent} key=${entry.id} entry=${entry} talk=${talk} late=${at >= entries.length - 6} answered=${entries[at + 1]?.role === "assistant"} />` : vnodeOf(entry));
+    rows.push(entry.role === "user" ? html`<${Sent} key=${entry.id} entry=${entry} talk=${talk} late=${at >= entries.length - 6} answered=${entries[at + 1]?.role === "assistant"} session=${session} />` : vnodeOf(entry));
   });
   return html`<div class="flow" ref=${box} tabindex="0" role="log" aria-label="Conversation" aria-live="off" onScroll=${scrolled}><div class="inner">
       ${talk.next.value ? html`<${Btn} kind="quiet tight" onClick=${() => { anchor.current = box.current.scrollHeight - box.current.scrollTop; talk.earlier(); }}>Earlier</${Btn}>` : null}

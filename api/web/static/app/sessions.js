@@ -3,7 +3,7 @@
 import { html, signal, useEffect, useMemo, useRef } from "../vendor/preact.js";
 import { del, post } from "./api.js";
 import { Bar, go, useKeys } from "./shell.js";
-import { asOf, attempt, live, loaded, may, me, metrics, nodes, note, put, sessions, settings, waiting } from "./store.js";
+import { asOf, attempt, keepDraft, live, loaded, may, me, metrics, nodes, note, put, sessions, settings, waiting } from "./store.js";
 import { Age, Bones, Btn, Empty, Icon, Item, Left, Menu, Meter, State, confirm } from "./ui.js";
 import { age, bytes, COMMAND_KEY, GIGABYTE, many, minute, shortPath, stateOf, titleOf, visible, waitingMessages } from "./words.js";
 
@@ -48,10 +48,17 @@ export const interrupt = (one) => attempt(() => post(`/api/sessions/${one.id}/in
 export const recycle = (one) => attempt(() => post(`/api/sessions/${one.id}/recycle`, {}, { patience: 90000 }), "It has a new process; the conversation goes on.");
 /** @param {Session} one */
 export const unseen = (one) => one.lastWords?.role === "assistant" && one.lastWords.at > one.seenAt && one.seenAt > 0;
-/** @param {Session} one */
-export async function fork(one) {
-  const made = await attempt(() => post(`/api/sessions/${one.id}/fork`, {}, { patience: 60000 }), "A new session goes on from here.");
-  if (made) go(`/session/${made.session.id}`);
+/**
+ * A new session that goes on from here; or from before a message, which is then written there and not sent: to ask it in another way.
+ * @param {Session} one
+ * @param {{id: string, text: string}} [message]
+ */
+export async function fork(one, message) {
+  const body = message ? { before: message.id } : {};
+  const made = await attempt(() => post(`/api/sessions/${one.id}/fork`, body, { patience: 60000 }), "A new session goes on from here.");
+  if (!made) return;
+  if (message) keepDraft(made.session.id, message.text);
+  go(`/session/${made.session.id}`);
 }
 /** @param {Session} one */
 export async function end(one) {
