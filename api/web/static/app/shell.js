@@ -1,6 +1,6 @@
 // The frame around every view: navigation, the flame that is the connection, the banner when something is away, and what readers
 // are told. The address behind the `#` says which view; keys that are letters work outside fields only.
-import { html, signal, useEffect } from "../vendor/preact.js";
+import { html, signal, useEffect, useLayoutEffect, useRef } from "../vendor/preact.js";
 import { away, signedOut } from "./api.js";
 import { asOf, loaded, sessions, settings, spoken, stale, waiting } from "./store.js";
 import { link } from "./stream.js";
@@ -65,7 +65,8 @@ function Nav() {
   </nav>`;
 }
 
-function Banner() {
+function Banner({ fit }) {
+  useLayoutEffect(fit);
   if (updated.value) {
     const take = () => {
       updated.value.postMessage("take over");
@@ -78,6 +79,22 @@ function Banner() {
     ? "The supervisor is away; your sessions go on."
     : away.value ? "pilotlight cannot be reached." : "Catching up.";
   return html`<div class="banner" role="status"><${Icon} icon="wifi-off" size="s" /><span>${why} As of ${clock(asOf.value)}, reconnecting.</span></div>`;
+}
+
+// The view makes room for it: it lies above the head and never over it.
+function Edge() {
+  const box = useRef(/** @type {HTMLElement} */ (null));
+  const { style } = document.documentElement;
+  const fit = () => style.setProperty("--edge", `${Math.ceil(box.current?.getBoundingClientRect().height || 0)}px`);
+  useLayoutEffect(() => {
+    const resized = new ResizeObserver(fit);
+    resized.observe(box.current);
+    return () => {
+      resized.disconnect();
+      style.removeProperty("--edge");
+    };
+  }, []);
+  return html`<div class="edge" ref=${box}><${Banner} fit=${fit} /></div>`;
 }
 
 export function Shell({ children, bare }) {
@@ -93,7 +110,7 @@ export function Shell({ children, bare }) {
   };
   return html`<a class="skip" href="#main" onClick=${skip}>Skip to the content</a>
     <div class=${`app${stale.value ? " stale" : ""}`}>${bare ? null : html`<${Nav} />`}${children}</div>
-    ${loaded.value && !bare ? html`<div class="edge"><${Banner} /></div>` : null}
+    ${loaded.value && !bare ? html`<${Edge} />` : null}
     <div class="sr" role="status" aria-live="polite">${spoken.value}</div>
     <${Notices} /><${Dialogs} />`;
 }
