@@ -11,6 +11,8 @@ from tests.browser.lab import DESK, PHONE, Desk
 from tests.harness import until
 
 CODE = "def answer():\n    return 42  # after a while"
+KEPT = """caches.keys().then((names) => [...names.filter((name) => name === "pilotlight-offline"),
+    ...Object.keys(localStorage).filter((name) => name === "sessions" || name.startsWith("draft:"))])"""
 LONG = f"A **bold** word.\n\n```python\n{CODE}\n```\n\n" + "word after word\n" * 20 + "the end of it"
 
 
@@ -64,6 +66,13 @@ def test_what_waits_is_edited_moved_and_cancelled(face: Desk) -> None:
     expect(said.get_by_text("first in line")).to_have_count(1)
     expect(said.get_by_text("second in line")).to_have_count(0)
 
+    mine = page.locator(".me", has_text="[[gate turn]] work")
+    mine.locator(".receipt summary").click()
+    mine.get_by_role("button", name="Fork from before it").click()
+    expect(page).not_to_have_url(re.compile(session))
+    expect(page.get_by_label("Message to Claude")).to_have_value("[[gate turn]] work")
+    expect(said).to_have_text(["Hello"])
+
 
 def test_neither_process_nor_network_loses_or_doubles_a_word(face: Desk) -> None:
     _, session = face.house.ask("Hello", title="Crashes")
@@ -108,13 +117,54 @@ def test_without_a_connection_the_last_list_and_conversation_are_there_with_thei
     context.set_offline(True)
     page.reload()
     expect(page.get_by_role("log").get_by_text("You said: Kept words")).to_be_visible()
-    expect(page.get_by_text(re.compile("As of .+, reconnecting"))).to_be_visible()
+    banner = page.locator(".banner", has_text=re.compile("As of .+, reconnecting"))
+
+    def below(head: str) -> bool:
+        place, over = page.locator(head).bounding_box(), banner.bounding_box()
+        return bool(place and over) and place["y"] >= over["y"] + over["height"]
+
+    until(lambda: below(".talk-bar"), "the banner does not lie over the head")
+    assert page.evaluate("document.documentElement.scrollHeight <= innerHeight + 1"), (
+        "and pushes nothing off the screen"
+    )
     expect(page.get_by_role("button", name="Send this message")).to_have_attribute("aria-disabled", "true")
     page.evaluate("location.hash = '/sessions'")
     expect(page.locator(f"[data-id='{session}']")).to_be_visible()
+    until(lambda: below(".bar"), "nor over that of the list")
     context.set_offline(False)
     expect(page.get_by_text("reconnecting")).to_have_count(0)
-    face.devices.revoke(next(one.id for one in face.devices.records()))
+
+
+def test_who_signs_out_or_is_signed_out_leaves_nothing_on_the_device(face: Desk) -> None:
+    _, session = face.house.ask("Kept words", title="Left")
+    context = face.context(PHONE)
+    page = face.sign_in(context, path="/settings")
+    page.get_by_label("Keep conversations on this device").check()
+
+    def look() -> None:
+        page.evaluate("path => { location.hash = path }", f"/session/{session}")
+        expect(page.get_by_role("log").get_by_text("You said: Kept words")).to_be_visible()
+        until(lambda: page.evaluate("caches.has('pilotlight-offline')"), "the conversation is kept")
+
+    look()
+    page.get_by_label("Message to Claude").fill("begun")
+    page.evaluate("location.hash = '/settings'")
+    leave = page.get_by_role("button", name="Sign out")
+    expect(leave).to_be_visible()
+    context.set_offline(True)
+    leave.click()
+    until(lambda: page.evaluate(KEPT) == [], "what was kept goes at once, though nobody can be told")
+    context.set_offline(False)
+    expect(page.get_by_text("reconnecting")).to_have_count(0)
+
+    look()
+    page.evaluate("path => { location.hash = path }", f"/sign-in/{face.devices.invite('read').link}")
+    page.get_by_role("heading", name="Sessions", exact=True).wait_for()
+    assert "pilotlight-offline" not in page.evaluate(KEPT), "another sign-in finds nothing of the one before"
+
+    look()
+    for device in face.devices.records():
+        face.devices.revoke(device.id)
     expect(page.get_by_role("heading", name="Sign in on this device")).to_be_visible()
     until(lambda: not page.evaluate("caches.has('pilotlight-offline')"), "what was kept goes with the device")
 

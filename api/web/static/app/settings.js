@@ -4,7 +4,7 @@ import { html, useEffect, useState } from "../vendor/preact.js";
 import { del, get, patch, post } from "./api.js";
 import { Notifications } from "./notify.js";
 import { Bar, setTheme, theme } from "./shell.js";
-import { attempt, keeps, live, may, me, setKeeps, settings } from "./store.js";
+import { attempt, keeps, leaveNothing, live, may, me, setKeeps, settings } from "./store.js";
 import { Bones, Btn, confirm, Copy, Icon } from "./ui.js";
 import { actorOf, ago, bytes, clock, GIGABYTE, visible } from "./words.js";
 
@@ -98,8 +98,9 @@ function Devices() {
     }
   };
   const leave = async () => {
-    await attempt(() => post("/api/sign-out").then(() => null));
-    location.reload();
+    const left = await attempt(() => post("/api/sign-out").then(() => true));
+    await leaveNothing();
+    if (left) location.reload();
   };
   const invite = async () => setMade(await attempt(() => post("/api/devices/invitations", { scope })));
   return html`<section class="set" id="devices"><header><h2>Devices</h2><p>Browsers that are signed in. Each is let in for 90 days after its last use.</p></header>

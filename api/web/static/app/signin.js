@@ -2,6 +2,7 @@
 import { html, useEffect, useState } from "../vendor/preact.js";
 import { post } from "./api.js";
 import { go } from "./shell.js";
+import { forget } from "./store.js";
 import { Copy, Icon } from "./ui.js";
 
 export default function SignIn({ id }) {
@@ -11,6 +12,7 @@ export default function SignIn({ id }) {
     setBusy(true);
     try {
       const answer = await post("/api/sign-in", body);
+      await forget(); // what is kept here may be another's
       go("/sessions");
       dispatchEvent(new CustomEvent("pilotlight-signed-in", { detail: answer }));
     } catch (error) {

@@ -192,7 +192,7 @@ effect(() => {
 });
 
 // What this device can still show when pilotlight is out of reach: the last list, without words; and the ends of the last twelve
-// conversations, if the owner of the device has switched that on. Signing out, or being signed out, forgets all of it.
+// conversations, if the owner of the device has switched that on. Signing out, being signed out, or another sign-in forgets all of it.
 const NAME = "pilotlight-offline";
 const LIST = "sessions";
 const MOST = 12;
@@ -249,7 +249,13 @@ export async function lastTalk(id) {
   return found ? found.json() : null;
 }
 
-export function forget() {
+export async function forget() {
   localStorage.removeItem(LIST);
-  self.caches?.delete(NAME);
+  await self.caches?.delete(NAME);
+}
+
+// Whoever signs out leaves nothing behind, whether the server is told of it or not. Who was signed out finds drafts again.
+export async function leaveNothing() {
+  for (const name of Object.keys(localStorage)) if (name.startsWith("draft:")) localStorage.removeItem(name);
+  await forget();
 }
