@@ -262,7 +262,7 @@ class Daemon:
         attachments.sweep(
             self._paths.home, self._paths.sessions_dir, lambda message: store.message(message) is not None
         )
-        arrivals.sweep(self._paths.moves_dir)
+        arrivals.sweep(self._paths.moves_dir, store)
         outcomes = await pool.recover()
         parts.notifications.seed({s.id: s.waiting.id for s in pool.sessions() if s.waiting is not None})
         resources.keep_for_good()

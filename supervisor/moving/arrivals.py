@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import time
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +30,9 @@ from supervisor.pool.pool import Pool
 from supervisor.session import attachments, move
 from supervisor.store import backup, rows
 from supervisor.store.records import MessageRecord, SessionRecord
-from supervisor.store.store import now_ms
+from supervisor.store.store import Store, now_ms
 
+UPLOAD_SECONDS = 3600.0
 _EXPECTED = "expected:"
 
 
@@ -211,10 +213,16 @@ class Arrivals:
         return self._pool.services.paths.moves_dir / f"{move}.in.tar"
 
 
-def sweep(folder: Path) -> None:
-    """At the start: what was being written when its writer died."""
+def sweep(folder: Path, store: Store) -> None:
+    """At the start: what was being written when its writer died, and every bundle that no move has a use for."""
+    kept = [msgspec.json.decode(one, type=_Expected) for one in store.metas(_EXPECTED)]
+    going = [move.of(record) for record in store.sessions()]
+    wanted = {f"{one.move}.in.tar" for one in kept} | {f"{one.id}.out.tar" for one in going if one is not None}
+    recent = time.time() - UPLOAD_SECONDS
     try:
-        for left in (*folder.glob("*.part"), *folder.glob("*.making")):
-            left.unlink(missing_ok=True)
+        for left in (path for pattern in ("*.tar", "*.part", "*.making") for path in folder.glob(pattern)):
+            uploading = left.suffix == ".part" and left.stat().st_mtime > recent  # an API that lives may be at it
+            if left.name not in wanted and not uploading:
+                left.unlink(missing_ok=True)
     except OSError as error:
         raise StorageFailed(f"{folder} cannot be used: {error}.") from error

@@ -256,6 +256,11 @@ class Database:
         row = self._db.execute("SELECT value FROM meta WHERE key=?", (key,)).fetchone()
         return str(row[0]) if row else None
 
+    def metas(self, prefix: str) -> list[str]:
+        """All settings whose name begins so."""
+        rows = self._db.execute("SELECT value FROM meta WHERE key > ? AND key < ?", (prefix, prefix + "\U0010ffff"))
+        return [str(value) for (value,) in rows]
+
     def drop_meta(self, key: str) -> None:
         """Forget one setting."""
         with self.transaction():

@@ -388,8 +388,22 @@ async def test_it_comes_back_over_what_it_has_left(here: Place, there: Place) ->
     assert there.session().view().moved_to == f"n1~{ID}"
 
 
-async def test_what_a_crash_has_left_is_swept(here: Place) -> None:
-    for name in (UPLOAD, "mv_1.out.making", "mv_1.in.tar"):
-        (here.paths.moves_dir / name).touch()
-    arrivals.sweep(here.paths.moves_dir)
-    assert [path.name for path in here.paths.moves_dir.iterdir()] == ["mv_1.in.tar"]
+async def test_what_a_crash_has_left_is_swept(here: Place, there: Place) -> None:
+    begun = await here.do("leave", node="n2")
+    data, digest = await packed(here, begun.id)
+    await there.bring(begun.id, data)
+    other, upload = "mv_" + "1" * 32, "1" * 32 + ".part"
+    for place in (here, there):
+        for name in (UPLOAD, upload, f"{other}.out.making", f"{other}.in.tar", f"{other}.out.tar"):
+            (place.paths.moves_dir / name).touch()
+        os.utime(place.paths.moves_dir / UPLOAD, (1, 1))
+        arrivals.sweep(place.paths.moves_dir, place.store)
+    left = [{path.name for path in place.paths.moves_dir.iterdir()} for place in (here, there)]
+    assert left == [{upload, f"{begun.id}.out.tar"}, {upload, f"{begun.id}.in.tar"}], "one that is uploaded now stays"
+
+    let_go = await here.do("release", move=begun.id, digest=digest)
+    await there.do("arrive", move=begun.id, word=let_go.word)
+    for place, name in ((here, f"{begun.id}.out.tar"), (there, f"{begun.id}.in.tar")):
+        (place.paths.moves_dir / name).touch()  # the crash came before it was removed
+        arrivals.sweep(place.paths.moves_dir, place.store)
+        assert [path.name for path in place.paths.moves_dir.iterdir()] == [upload]
