@@ -1,7 +1,8 @@
 """Which services a domain name stands for: SRV records (RFC 2782), asked for at the name servers of this machine.
 
 The system's own resolver (`getaddrinfo`) knows addresses only. What must not regress: nothing that a name server says is believed
-that does not fit the question; whoever does not answer delays nobody for longer than TIMEOUT_SECONDS each.
+that does not fit the question, nor that there is nothing when it could not find out; whoever does not answer delays nobody for
+longer than TIMEOUT_SECONDS each.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ MOST_SERVERS = 3
 _SRV, _IN, _PORT = 33, 1, 53
 _TRUNCATED = 0x0200
 _MOST_POINTERS = 32
+_KNOWING = (0, 3)
+"""The answers that say what there is: found, and no such name. Any other one says nothing (SERVFAIL, REFUSED)."""
 
 
 class Service(NamedTuple):
@@ -55,9 +58,15 @@ def services(name: str, resolver: Resolver | None = None) -> list[Service]:
     if resolver is None:
         resolver = Resolver.of(RESOLV_CONF.read_text(errors="replace"))
     names = [name] if name.endswith(".") else [name, *(f"{name}.{domain}" for domain in resolver.search)]
+    silent: OSError | None = None
     for full in names:
-        if found := _ask_all(full.rstrip("."), resolver):
-            return sorted(set(found))
+        try:
+            if found := _ask_all(full.rstrip("."), resolver):
+                return sorted(set(found))
+        except OSError as error:
+            silent = error
+    if silent is not None:
+        raise silent
     return []
 
 
@@ -85,6 +94,8 @@ def _ask(name: str, server: tuple[str, int]) -> list[Service]:
         answer = _over_tcp(query, server)
     if struct.unpack(">H", answer[:2])[0] != number or not answer[12:].lower().startswith(question.lower()):
         raise ValueError("it is the answer to another question")
+    if answer[3] & 0x0F not in _KNOWING:
+        raise ValueError("it could not find out")
     return list(_read(answer, 12 + len(question)))
 
 

@@ -115,6 +115,15 @@ class Kept:
                 return
         connection.close()
 
+    def forsaken(self) -> bool:
+        """Whether none of them stands: those that the node has closed are closed here, too."""
+        with self._lock:
+            dead = [one for one in self._idle if one.sock is None or readable(one.sock)]
+            self._idle = [one for one in self._idle if one not in dead]
+            for connection in dead:
+                connection.close()
+            return not self._idle
+
     def fresh(self, timeout: float) -> http.client.HTTPConnection:
         """A new one. Raise OSError."""
         connection = http.client.HTTPConnection("placeholder")
@@ -215,6 +224,8 @@ class Upstream:
 
     def _of(self, address: Address) -> Kept:
         with self._lock:
+            if address not in self._kept:  # a node has moved: where it was, nobody will ask again
+                self._kept = {known: kept for known, kept in self._kept.items() if not kept.forsaken()}
             return self._kept.setdefault(address, Kept(address))
 
 

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import io
+import socket
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from api.gateway.nodes import Address
+from api.gateway.upstream import Upstream
+from api.http.sockets import readable
 from api.reference import calls
 from shared.access.tokens import Keyring
+from tests.api_process import until
 from tests.gateway_double import Gateway, HangUp, Node, nobody
+from tests.harness import PATIENCE
 
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
 
@@ -268,3 +274,18 @@ def test_the_tickets_of_a_gateway_open_streams_of_its_nodes(ask: Gateway, two: N
     assert opened.status_code == 200
     opened.close()
     assert ask("POST", "/api/tickets", {"mode": "read", "session": f"n2~{UNKNOWN}"}).status_code == 404
+
+
+def test_nothing_is_kept_of_an_address_that_a_node_has_left() -> None:
+    upstream = Upstream()
+    with socket.create_server(("127.0.0.1", 0)) as there:
+        before = Address(f"http://127.0.0.1:{there.getsockname()[1]}", "token")
+        connection = upstream._of(before).fresh(PATIENCE)
+        upstream._of(before).give(connection)
+        there.accept()[0].close()
+    assert connection.sock is not None
+    until(lambda: readable(connection.sock), "the node has hung up")
+    after = replace(before, at="127.0.0.1")
+    upstream._of(after)
+    assert connection.sock is None
+    assert list(upstream._kept) == [after]

@@ -26,6 +26,7 @@ class NameServer:
         self.known: dict[str, list[tuple[str, int]]] = {}
         self.asked: list[str] = []
         self.lies = False
+        self.troubled: set[str] = set()
         self.tcp = socket.create_server(("127.0.0.1", 0))
         self.address = ("127.0.0.1", int(self.tcp.getsockname()[1]))
         self.udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -55,7 +56,8 @@ class NameServer:
         self.asked.append(".".join(name))
         found = self.known.get(".".join(name), [])
         number = b"\0\0" if self.lies else query[:2]
-        head = number + struct.pack(">HHHHH", 0x8180 if found else 0x8183, 1, len(found) + bool(found), 0, 0)
+        code = 0x8182 if ".".join(name) in self.troubled else 0x8180 if found else 0x8183
+        head = number + struct.pack(">HHHHH", code, 1, len(found) + bool(found), 0, 0)
         said = head + query[12 : end + 4]
         if found:  # something else of that name, which is passed over
             said += b"\xc0\x0c" + struct.pack(">HHIH", 16, 1, 5, 3) + b"\2hi"
@@ -96,6 +98,15 @@ def test_what_does_not_fit_the_question_is_not_believed(server: NameServer, monk
     loop = struct.pack(">HHHHHH", 0, 0, 0, 1, 0, 0) + b"\xc0\x0c"
     with pytest.raises(ValueError, match="does not end"):
         srv._name(loop, 12)
+
+
+def test_a_server_that_could_not_find_out_has_not_said_that_there_is_nothing(server: NameServer) -> None:
+    resolver = srv.Resolver((server.address,), ("local",))
+    server.troubled = {NAME}
+    with pytest.raises(OSError, match="no name server answers"):
+        srv.services(NAME, resolver)
+    server.known[f"{NAME}.local"] = [("n1.nodes", 3001)]
+    assert srv.services(NAME, resolver) == [("n1.nodes", 3001)], "it knows another name that is meant"
 
 
 def test_what_resolv_conf_says() -> None:
