@@ -50,7 +50,7 @@ def take(session: Session, mode: str | None) -> None:
             planned = None
         record.intent = msgspec.structs.replace(record.intent, planned=planned)
         if session.live:
-            record.process = msgspec.structs.replace(record.process, stale=SETTINGS_CHANGED)
+            record.process = record.process.outdated(["permission_mode"])
         session.store.save_session(record)
         session.store.append(session_events.Updated(recycle=session.live, mode=mode), session.id)
 

@@ -36,13 +36,13 @@ def change(session: Session, given: Mapping[str, Any]) -> bool:
     """Note new options for the next process. Whether the one that runs has others. Whoever chooses a permission mode has the
     last word: no chat's mode undoes it."""
     record, launch = session.record, options(given, session.record.launch)
-    changed = launch != record.launch
+    changed = [name for name in NAMES if getattr(launch, name) != getattr(record.launch, name)]
     record.launch = launch
     if changed and session.live:
-        record.process = msgspec.structs.replace(record.process, stale=SETTINGS_CHANGED)
+        record.process = record.process.outdated(changed)
     if "permission_mode" in given:
         record.intent = msgspec.structs.replace(record.intent, planned=None)
-    return changed
+    return bool(changed)
 
 
 def is_stale(session: Session) -> bool:

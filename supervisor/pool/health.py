@@ -68,7 +68,7 @@ class _Watched:
 
 
 class Health:
-    """Runs the passes. `chores` are done in each of them: a name, and what to call; true says that it was needed."""
+    """Runs the passes. What stands in `background` is done in each of them: a name, and what to call; true: it was needed."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool

@@ -11,7 +11,6 @@ from typing import Any
 import msgspec
 
 from shared.bus import session_events
-from supervisor.store.options import SETTINGS_CHANGED
 from supervisor.store.records import SessionRecord
 from supervisor.store.store import Store
 
@@ -22,11 +21,10 @@ CHOSEN = ("command", "picker")
 def follow(record: SessionRecord, store: Store, payload: dict[str, Any]) -> None:
     """The PostModelSwitch hook has told of another model; None was asked for with `/model default`, as Claude's settings say."""
     model = payload.get("requested_model", payload.get("to_model"))
-    pending = record.process.stale == SETTINGS_CHANGED
     if (
         payload.get("source") not in CHOSEN
         or not isinstance(model, str | None)
-        or pending
+        or record.process.awaits("model")
         or model == record.launch.model
     ):
         return

@@ -12,7 +12,6 @@ import msgspec
 
 from shared.bus import session_events
 from supervisor.claude.hook_log import HookEvent
-from supervisor.store.options import SETTINGS_CHANGED
 from supervisor.store.records import SessionRecord
 from supervisor.store.store import Store
 
@@ -38,9 +37,8 @@ def follow(record: SessionRecord, store: Store, mode: object) -> None:
     known, chosen = record.process.mode_now, record.launch.permission_mode
     if not isinstance(mode, str) or known == mode:
         return
-    pending = record.process.stale == SETTINGS_CHANGED  # what was chosen is for the next process
     record.process = msgspec.structs.replace(record.process, mode_now=mode)
-    if known is not None and not pending and (chosen or DEFAULT) != mode:
+    if known is not None and not record.process.awaits("permission_mode") and (chosen or DEFAULT) != mode:
         record.launch = msgspec.structs.replace(record.launch, permission_mode=mode)
         planned = record.intent.planned
         if planned is not None and (planned.before or DEFAULT) == mode:

@@ -42,6 +42,9 @@ class ProcessFacts(msgspec.Struct, frozen=True, omit_defaults=True):
     stale: str | None = None
     """Why it is to be replaced between two turns: `settings_changed`, `upgrade`, `folder_lost` or `hooks_off`."""
 
+    changed: tuple[str, ...] = ()
+    """The options that were changed since it was started; an earlier program does not say them."""
+
     last_end: str | None = None
     """What its SessionEnd hook gave as the reason."""
 
@@ -50,6 +53,15 @@ class ProcessFacts(msgspec.Struct, frozen=True, omit_defaults=True):
 
     withdrawing: str | None = None
     """The message whose prompt has no turn (any more), and which may come back into the box."""
+
+    def awaits(self, option: str) -> bool:
+        """Whether another value of this option was chosen for the next process: what this one tells of its own is old."""
+        return option in self.changed if self.changed else self.stale == SETTINGS_CHANGED
+
+    def outdated(self, options: Iterable[str]) -> ProcessFacts:
+        """The same when other values of these options are for the next one."""
+        changed = tuple(sorted({*self.changed, *options}))
+        return msgspec.structs.replace(self, stale=SETTINGS_CHANGED, changed=changed)
 
 
 class Stop(msgspec.Struct, frozen=True):

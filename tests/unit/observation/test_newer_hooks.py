@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from supervisor.lifecycle import recycling
 from supervisor.session import receipts
 from supervisor.state.states import StateEvent
 from supervisor.store.options import SETTINGS_CHANGED
@@ -53,6 +54,20 @@ def test_a_model_that_was_chosen_here_for_the_next_process_is_kept(claude: Claud
     record = claude.session.record
     record.launch = msgspec.structs.replace(record.launch, model="opus")
     record.process = msgspec.structs.replace(record.process, stale=SETTINGS_CHANGED)
+    claude.hook("PostModelSwitch", source="command", **SWITCH)
+    claude.read()
+    assert claude.session.view().model == "opus"
+
+
+def test_a_model_that_a_person_chooses_while_another_option_waits_for_the_next_process_is_its_model(
+    claude: Claude,
+) -> None:
+    """With somebody at the terminal it waits for as long as they are there."""
+    assert recycling.change(claude.session, {"effort": "high"})
+    claude.hook("PostModelSwitch", source="command", **SWITCH)
+    claude.read()
+    assert claude.session.view().model == "sonnet"
+    assert recycling.change(claude.session, {"model": "opus"})
     claude.hook("PostModelSwitch", source="command", **SWITCH)
     claude.read()
     assert claude.session.view().model == "opus"

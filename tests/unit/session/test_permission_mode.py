@@ -10,7 +10,7 @@ import pytest
 from supervisor.session.permission_mode import follow, started_with
 from supervisor.store.options import KINDS, SETTINGS_CHANGED, flat, of_flat
 
-MODE_NOW, PLANNED, STALE = "mode_now", "planned", "stale"
+MODE_NOW, PLANNED, STALE, CHANGED = "mode_now", "planned", "stale", "changed"
 
 PLAN = {"permission_mode": "plan", MODE_NOW: "plan"}
 
@@ -28,6 +28,16 @@ PLAN = {"permission_mode": "plan", MODE_NOW: "plan"}
             {"permission_mode": "auto", MODE_NOW: "plan", STALE: SETTINGS_CHANGED},
             "default",
             {"permission_mode": "auto", MODE_NOW: "default", STALE: SETTINGS_CHANGED},
+        ),
+        (
+            {"permission_mode": "acceptEdits", MODE_NOW: "acceptEdits", STALE: SETTINGS_CHANGED, CHANGED: ("effort",)},
+            "default",
+            {"permission_mode": "default", MODE_NOW: "default", STALE: SETTINGS_CHANGED, CHANGED: ("effort",)},
+        ),
+        (
+            {"permission_mode": "auto", MODE_NOW: "plan", STALE: SETTINGS_CHANGED, CHANGED: ("permission_mode",)},
+            "default",
+            {"permission_mode": "auto", MODE_NOW: "default", STALE: SETTINGS_CHANGED, CHANGED: ("permission_mode",)},
         ),
         ({**PLAN, PLANNED: {"before": None}}, "default", {"permission_mode": "default", MODE_NOW: "default"}),
         (

@@ -35,6 +35,7 @@ ALL = {
     "mode_now": "plan",
     "cwd": "/p/sub",
     "stale": "settings_changed",
+    "changed": ["effort", "model"],
     "last_end": "logout",
     "withdrawing": "m1",
     "stop": {"to": "ended", "cause": "stopped", "reason": "killed"},
