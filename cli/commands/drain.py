@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
+from urllib.parse import quote
 
 import click
 
@@ -70,11 +71,11 @@ class Behind:
 
     def draining(self, on: bool) -> None:
         """Through the gateway."""
-        self.gateway.call("PATCH", f"/api/settings?node={self.node}", {"sessions.draining": on or None})
+        self.gateway.call("PATCH", f"/api/settings?node={quote(self.node, safe='')}", {"sessions.draining": on or None})
 
     def sessions(self) -> list[dict[str, Any]]:
         """Through the gateway."""
-        found: list[dict[str, Any]] = self.gateway.call("GET", f"/api/sessions?node={self.node}")["sessions"]
+        found: list[dict[str, Any]] = self.gateway.call("GET", f"/api/sessions?node={quote(self.node, safe='')}")["sessions"]
         return found
 
     def hibernate(self, session: str) -> None:

@@ -9,6 +9,8 @@ import click
 
 from cli.context import App, pass_app
 from cli.owners import owner
+from pilotlight.client import Client
+from shared.certificate import configured
 from shared.errors import InvalidRequest, Unavailable
 
 INSTALL = "`pilotlight mcp` needs the MCP library: `{python} -m pip install 'mcp>=2.3,<3'` (or 'pilotlight[mcp]') installs it."
@@ -22,7 +24,7 @@ INSTALL = "`pilotlight mcp` needs the MCP library: `{python} -m pip install 'mcp
 @click.option(
     "--token-file",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="The token to act with (default: PILOTLIGHT_TOKEN, then this home's own, which may do all). Not with --http.",
+    help="The token to act with (default: PILOTLIGHT_TOKEN; without --url then this home's own, which may do all). Not with --http.",
 )
 @pass_app
 def mcp(app: App, port: int | None, url: str | None, token_file: Path | None) -> None:
@@ -40,9 +42,19 @@ def mcp(app: App, port: int | None, url: str | None, token_file: Path | None) ->
             raise
         raise Unavailable(INSTALL.format(python=sys.executable), code="not_installed") from None
     if port is None:
-        server.serve_stdio(lambda: url or running(app), lambda: token(app, token_file))
+        if url is not None and token_file is None and not app.environment.get("PILOTLIGHT_TOKEN"):
+            raise InvalidRequest("--url needs a token of that pilotlight: --token-file, or PILOTLIGHT_TOKEN.")
+        server.serve_stdio(lambda bearer, patience: reach(app, url, bearer, patience), lambda: token(app, token_file))
     else:
-        server.serve_http(lambda: url or running(app), port, lambda address: click.echo(address))
+        server.serve_http(lambda bearer, patience: reach(app, url, bearer, patience), port, click.echo)
+
+
+def reach(app: App, url: str | None, bearer: str, patience: float) -> Client:
+    """The API at `url`, or that of this home, whose certificate is trusted. Raise Unavailable."""
+    if url is not None:
+        return Client(url, bearer, patience)
+    certificate = configured(app.config.api)
+    return Client(running(app), bearer, patience, str(certificate.chain) if certificate else None)
 
 
 def running(app: App) -> str:

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import click
 import msgspec
@@ -76,11 +76,13 @@ def gateway_of(app: App) -> Gateway:
                 code="not_running",
             )
         url = running.url
-    if token is None:
+    if token is None and own:  # a token of this home is nothing for another's address
         try:
             token = app.paths.token_file.read_text().strip()
         except OSError:
-            raise InvalidRequest("Set PILOTLIGHT_TOKEN to a token of the gateway.", code="invalid_setting") from None
+            token = None
+    if token is None:
+        raise InvalidRequest("Set PILOTLIGHT_TOKEN to a token of the gateway.", code="invalid_setting")
     return Gateway(url, token, app if own else None)
 
 
@@ -138,7 +140,7 @@ def move(
     if (node is None) != cancel:
         raise click.UsageError("Say to which node, or --cancel.")
     there = gateway_of(app)
-    name = _whole(there, session)
+    name = quote(_whole(there, session), safe="~")
     if cancel:
         told = there.call("DELETE", f"/api/sessions/{name}/move")
         emit(told) if as_json else click.echo(f"It is {told['session']['id']}.")
@@ -172,7 +174,7 @@ def _whole(there: Gateway, session: str) -> str:
     """The id that this is, or is the beginning of."""
     if len(session.rpartition("~")[2]) == WHOLE_ID:
         return session
-    found = there.call("GET", f"/api/sessions?includeEnded=true&beginsWith={session}")["sessions"]
+    found = there.call("GET", f"/api/sessions?includeEnded=true&beginsWith={quote(session, safe='')}")["sessions"]
     names = [view["id"] for view in found if not view.get("movedTo")] or [view["id"] for view in found]
     if len(names) > 1:
         raise InvalidRequest(f"{session!r} begins several sessions: give more of it.", code="ambiguous_id")

@@ -26,23 +26,27 @@ PATH = "/mcp"
 TO_MEND = "Send `Authorization: Bearer …` with a token of pilotlight (`pilotlight tokens add NAME --scope chat`)."
 
 
-def serve_stdio(url: Callable[[], str], token: Callable[[], str]) -> None:
+Reach = Callable[[str, float], Client]
+"""A client of the API, by token and patience."""
+
+
+def serve_stdio(reach: Reach, token: Callable[[], str]) -> None:
     """Serve whoever started us, until it closes our standard input."""
-    server(lambda headers: Client(url(), token(), PATIENCE_SECONDS)).run("stdio")
+    server(lambda headers: reach(token(), PATIENCE_SECONDS)).run("stdio")
 
 
-def serve_http(url: Callable[[], str], port: int, ready: Callable[[str], None]) -> None:
+def serve_http(reach: Reach, port: int, ready: Callable[[str], None]) -> None:
     """Serve those on this machine, until we are told to end. Raise Unavailable when the port is taken."""
     listener = _listen(port)
     here = listener.getsockname()[1]
     names = [f"127.0.0.1:{here}", f"localhost:{here}"]
-    made = server(lambda headers: Client(url(), bearer(headers or {}) or "", PATIENCE_SECONDS))
+    made = server(lambda headers: reach(bearer(headers or {}) or "", PATIENCE_SECONDS))
     app = made.streamable_http_app(
         streamable_http_path=PATH,
         stateless_http=True,
         transport_security=TransportSecuritySettings(allowed_hosts=names, allowed_origins=[]),
     )
-    settings = uvicorn.Config(Guarded(app, url), log_level="warning", access_log=False, timeout_graceful_shutdown=2)
+    settings = uvicorn.Config(Guarded(app, reach), log_level="warning", access_log=False, timeout_graceful_shutdown=2)
     ready(f"http://127.0.0.1:{here}{PATH}")
     anyio.run(uvicorn.Server(settings).serve, [listener])
 
@@ -56,9 +60,9 @@ def bearer(headers: Mapping[str, str]) -> str | None:
 class Guarded:
     """Lets through only requests with a token that the API accepts."""
 
-    def __init__(self, app: ASGIApp, url: Callable[[], str]) -> None:
+    def __init__(self, app: ASGIApp, reach: Reach) -> None:
         self._app = app
-        self._url = url
+        self._reach = reach
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request, or the start and the end of the server."""
@@ -75,7 +79,7 @@ class Guarded:
         if token is None:
             return 401, f"There is no token. {TO_MEND}"
         try:
-            Client(self._url(), token, 0.0).call("GET", "/api/me")
+            self._reach(token, 0.0).call("GET", "/api/me")
         except Unreachable as error:
             return 503, f"pilotlight does not answer; `pilotlight up` starts it. ({error})"
         except Unavailable as error:

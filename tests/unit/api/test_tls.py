@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from api.server import tls
+from cli.commands import mcp
 from cli.context import App
 from cli.daemons.checks import certificate as check
 from cli.daemons.own_api import connect, healthy
@@ -105,6 +106,7 @@ def test_everything_is_answered_over_tls_and_says_https(api: Process, files: Fil
         own.call("GET", "/api/sessions")
 
     assert healthy(api.lock["url"], files.app(), PATIENCE)
+    assert mcp.reach(files.app(), None, api.paths.token_file.read_text().strip(), 0.0).call("GET", "/api/me")
     (finding,) = check(files.app())
     assert (finding.level, "localhost, 127.0.0.1" in finding.text) == ("ok", True)
 

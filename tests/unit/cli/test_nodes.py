@@ -48,6 +48,23 @@ def test_a_refusal_is_told_and_so_is_nobody(gateway: Gateway, capsys: pytest.Cap
     assert "pilotlight gateway" in capsys.readouterr().err
 
 
+def test_a_token_of_this_home_goes_to_no_address_of_others(
+    gateway: Gateway, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert gateway.paths.token_file.read_text().strip() == gateway.token
+    app = App({"PILOTLIGHT_HOME": str(gateway.paths.home), "PILOTLIGHT_GATEWAY": gateway.url})
+    assert run(["nodes"], app) == 2
+    assert "Set PILOTLIGHT_TOKEN" in capsys.readouterr().err
+    assert run(["mcp", "--url", gateway.url], app) == 5
+    assert "--token-file" in capsys.readouterr().err
+
+
+def test_what_is_no_name_is_refused_in_a_sentence(gateway: Gateway, capsys: pytest.CaptureFixture[str]) -> None:
+    for words in (["drain", "n 1"], ["drain", "n1&node=n2"], ["move", "8 f&limit=1", "n1"]):
+        assert run(words, app(gateway)) in (4, 5), words
+        assert "does not answer" not in capsys.readouterr().err, words
+
+
 def test_a_gateway_is_the_api_in_another_mode(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ran: list[Any] = []
     monkeypatch.setattr(os, "execve", lambda *told: ran.append(told))
