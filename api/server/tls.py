@@ -123,12 +123,13 @@ class TlsFront(threading.Thread):
 
 
 async def _copy(source: asyncio.StreamReader, target: asyncio.StreamWriter, patience: float | None = None) -> None:
-    """All of it, unless the target takes nothing for so long; and its end, where that can be told alone."""
+    """All of it, unless the target takes nothing for so long; and its end, a broken line's too, where that can be told alone."""
     with contextlib.suppress(OSError, ssl.SSLError):  # a TimeoutError is one
         while data := await source.read(PIECE_BYTES):
             target.write(data)
             async with asyncio.timeout(patience):
                 await target.drain()
+    with contextlib.suppress(OSError):
         if target.can_write_eof():
             target.write_eof()
 

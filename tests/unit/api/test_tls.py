@@ -67,13 +67,62 @@ def files(tmp_path: Path) -> Files:
 
 
 @pytest.fixture
-def api(files: Files) -> Iterator[Process]:
+def bus(files: Files) -> Iterator[BusServer]:
+    server = BusServer(files.home)
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def api(files: Files, bus: BusServer) -> Iterator[Process]:
     """An API over TLS, with the double of the supervisor behind it."""
-    bus = BusServer(files.home)
     process = Process(files.home).wait_until_up()
     yield process
     process.end()
-    bus.close()
+
+
+class Front:
+    """What speaks TLS, alone: the sockets that it hands on are the test's."""
+
+    def __init__(self, files: Files, certificate: Certificate) -> None:
+        self.given: list[socket.socket] = []
+        self._context = ssl.create_default_context(cafile=str(files.ca))
+        listener = socket.create_server(("127.0.0.1", 0))
+        self._address = listener.getsockname()
+        self.thread = tls.TlsFront(listener, files.config(), certificate, lambda client, _: self.given.append(client))
+
+    def __enter__(self) -> Front:
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.thread.stop()  # the last may be handed on after its client has left
+        until(self._ended, "all of it has ended")
+
+    def _ended(self) -> bool:
+        for one in self.given:
+            one.close()
+        return not self.thread.is_alive()
+
+    def served(self) -> str:
+        """Which certificate it serves now."""
+        return ssl.get_server_certificate(self._address, timeout=PATIENCE)
+
+    def connect(self) -> tuple[ssl.SSLSocket, socket.socket]:
+        """A connection, and what of it was handed on."""
+        before = len(self.given)
+        plain = socket.create_connection(self._address, timeout=PATIENCE)
+        client = self._context.wrap_socket(plain, server_hostname="localhost")
+        until(lambda: len(self.given) > before, "it is handed on")
+        self.given[-1].settimeout(PATIENCE)
+        return client, self.given[-1]
+
+
+@pytest.fixture
+def first(files: Files) -> Certificate:
+    found = configured(files.config())
+    assert found is not None
+    return found
 
 
 def ask(api: Process, files: Files, path: str, method: str = "GET", **headers: str) -> http.client.HTTPResponse:
@@ -128,56 +177,50 @@ def test_who_does_not_speak_tls_holds_nobody_up_and_stopping_is_quick(api: Proce
     assert "Traceback" not in api.end()
 
 
-def test_a_body_goes_in_and_out_whole_and_a_broken_line_is_noticed(api: Process, files: Files) -> None:
+def test_a_body_goes_in_and_out_whole(api: Process, files: Files, bus: BusServer) -> None:
     context = ssl.create_default_context(cafile=str(files.ca))
     connection = http.client.HTTPSConnection("localhost", api.port, timeout=PATIENCE, context=context)
     token = api.paths.token_file.read_text().strip()
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
-    for _ in range(3):  # on one connection, each over many records
-        connection.request("POST", "/api/chat", json.dumps({"message": "x" * 90_000, "odd": 1}), headers)
+    for number in range(3):  # on one connection, each over many records
+        text = f"{number}" * 90_000
+        connection.request("POST", "/api/chat", json.dumps({"message": text, "projectPath": "/p"}), headers)
         response = connection.getresponse()
-        assert response.status < 500
-        json.loads(response.read())
+        assert (response.status, json.loads(response.read())["state"]) == (200, "answered")
+        assert bus.supervisor.last("message.send").text == text
         document = ask(api, files, "/api/openapi.json")
         assert json.loads(document.read())["openapi"].startswith("3.1")
 
 
+def test_a_line_that_breaks_is_noticed(files: Files, first: Certificate) -> None:
+    with Front(files, first) as front:
+        client, handed_on = front.connect()
+        client.sendall(b"half of what was to")
+        client.close()  # without the farewell that TLS has
+        assert b"".join(iter(lambda: handed_on.recv(100), b"")) == b"half of what was to"
+
+
 def test_a_renewed_certificate_is_served_without_a_restart_and_a_broken_one_never(
-    files: Files, monkeypatch: pytest.MonkeyPatch
+    files: Files, first: Certificate, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(tls, "RENEWAL_SECONDS", 0.02)
-    listener = socket.create_server(("127.0.0.1", 0))
-    given: list[socket.socket] = []
-    first = configured(files.config())
-    assert first is not None
-    front = tls.TlsFront(listener, files.config(), first, lambda client, _: given.append(client))
-    front.start()
-    port = listener.getsockname()[1]
-    served = lambda: ssl.get_server_certificate(("127.0.0.1", port), timeout=PATIENCE)  # noqa: E731
-    try:
-        before = served()
-        assert before == files.cert.read_text()
-        with ssl.create_default_context(cafile=str(files.ca)).wrap_socket(
-            socket.create_connection(("127.0.0.1", port), timeout=PATIENCE), server_hostname="localhost"
-        ) as open_one:
-            until(lambda: len(given) >= 2, "it is handed on")
-            files.cert.write_text("half of a certi")
-            with socket.create_connection(("127.0.0.1", port)):
-                assert served() == before
-            files.issue("localhost")
-            until(lambda: served() == files.cert.read_text(), "the new one is served")
-            until(lambda: _told(given, b"still here", open_one), "what was open goes on")
-    finally:
-        front.stop()  # the last may be handed on after its client has left
-        until(lambda: [one.close() for one in given] and not front.is_alive(), "all of it has ended")
+    with Front(files, first) as front:
+        assert front.served() == (before := files.cert.read_text())
+        client, handed_on = front.connect()
+        files.cert.write_text("half of a certi")
+        until(lambda: "certificate_refused" in caplog.messages, "it has been looked at")
+        assert front.served() == before
+        files.issue("localhost")
+        until(lambda: front.served() == files.cert.read_text(), "the new one is served")
+        with client:
+            handed_on.sendall(b"still here")
+            assert client.recv(100) == b"still here", "what was open goes on"
 
 
 def test_a_certificate_that_comes_while_the_first_is_read_is_served(
-    files: Files, monkeypatch: pytest.MonkeyPatch
+    files: Files, first: Certificate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tls, "RENEWAL_SECONDS", 0.02)
-    first = configured(files.config())
-    assert first is not None
     read = Certificate.for_server
 
     def meanwhile(certificate: Certificate) -> ssl.SSLContext:
@@ -187,45 +230,22 @@ def test_a_certificate_that_comes_while_the_first_is_read_is_served(
         return context
 
     monkeypatch.setattr(Certificate, "for_server", meanwhile)
-    listener = socket.create_server(("127.0.0.1", 0))
-    port = listener.getsockname()[1]
-    front = tls.TlsFront(listener, files.config(), first, lambda client, _: client.close())
-    front.start()
-    try:
-        until(lambda: ssl.get_server_certificate(("127.0.0.1", port)) == files.cert.read_text(), "it is served")
-    finally:
-        front.stop()
-        front.join(PATIENCE)
+    with Front(files, first) as front:
+        until(lambda: front.served() == files.cert.read_text(), "it is served")
 
 
-def test_who_does_not_read_what_was_asked_for_is_hung_up_on(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_does_not_read_what_was_asked_for_is_hung_up_on(
+    files: Files, first: Certificate, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(tls, "SEND_SECONDS", 0.2)
-    listener = socket.create_server(("127.0.0.1", 0))
-    given: list[socket.socket] = []
-    first = configured(files.config())
-    assert first is not None
-    front = tls.TlsFront(listener, files.config(), first, lambda client, _: given.append(client))
-    front.start()
-    try:
-        with ssl.create_default_context(cafile=str(files.ca)).wrap_socket(
-            socket.create_connection(listener.getsockname(), timeout=PATIENCE), server_hostname="localhost"
-        ):
-            until(lambda: bool(given), "it is handed on")
-            given[0].settimeout(PATIENCE)
+    with Front(files, first) as front:
+        client, handed_on = front.connect()
+        with client:
             with pytest.raises((BrokenPipeError, ConnectionResetError)):
-                given[0].sendall(bytes(64 * 1024 * 1024))
-            front.stop()
-            front.join(PATIENCE)
-            assert not front.is_alive(), "nothing of it is left"
-    finally:
-        front.stop()
-        given[0].close()
-
-
-def _told(given: list[socket.socket], text: bytes, client: ssl.SSLSocket) -> bool:
-    """Whether what the server says comes to this client: the second that was handed on is its."""
-    given[1].sendall(text)
-    return client.recv(100).startswith(text)
+                handed_on.sendall(bytes(64 * 1024 * 1024))
+            front.thread.stop()
+            front.thread.join(PATIENCE)
+            assert not front.thread.is_alive(), "nothing of it is left"
 
 
 def test_the_address_is_a_name_that_the_certificate_is_for(files: Files) -> None:

@@ -25,7 +25,7 @@ class NameServer:
     def __init__(self) -> None:
         self.known: dict[str, list[tuple[str, int]]] = {}
         self.asked: list[str] = []
-        self.lies = False
+        self.lies: str | None = None
         self.troubled: set[str] = set()
         self.tcp = socket.create_server(("127.0.0.1", 0))
         self.address = ("127.0.0.1", int(self.tcp.getsockname()[1]))
@@ -55,10 +55,10 @@ class NameServer:
             place += 1 + query[place]
         self.asked.append(".".join(name))
         found = self.known.get(".".join(name), [])
-        number = b"\0\0" if self.lies else query[:2]
+        number = bytes([query[0] ^ 1, query[1]]) if self.lies == "number" else query[:2]
         code = 0x8182 if ".".join(name) in self.troubled else 0x8180 if found else 0x8183
         head = number + struct.pack(">HHHHH", code, 1, len(found) + bool(found), 0, 0)
-        said = head + query[12 : end + 4]
+        said = head + (query[12 : end + 4] if self.lies != "question" else labels("other") + query[end : end + 4])
         if found:  # something else of that name, which is passed over
             said += b"\xc0\x0c" + struct.pack(">HHIH", 16, 1, 5, 3) + b"\2hi"
         for host, port in found:
@@ -84,17 +84,22 @@ def test_the_services_of_a_name_are_found_and_found_anew(server: NameServer) -> 
 
 
 def test_what_does_not_fit_the_question_is_not_believed(server: NameServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(srv, "TIMEOUT_SECONDS", 0.2)
     server.known[NAME] = [("elsewhere", 1)]
-    server.lies = True
-    deaf = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    deaf.bind(("127.0.0.1", 0))
-    for silent in (server.address, deaf.getsockname()):
+    for lie in ("number", "question"):
+        server.lies = lie
         with pytest.raises(OSError, match="no name server answers"):
-            srv.services(NAME, srv.Resolver((silent,)))
-    server.lies = False
-    assert srv.services(NAME, srv.Resolver((deaf.getsockname(), server.address))) == [("elsewhere", 1)]
-    deaf.close()
+            srv.services(NAME, srv.Resolver((server.address,)))
+    server.lies = None
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as deaf:
+        deaf.bind(("127.0.0.1", 0))
+        asked = srv.Resolver((deaf.getsockname(), server.address))
+        assert srv.services(NAME, asked) == [("elsewhere", 1)], "the next one is asked"
+        monkeypatch.setattr(srv, "TIMEOUT_SECONDS", 0.01)
+        with pytest.raises(OSError, match="no name server answers"):
+            srv.services(NAME, srv.Resolver((deaf.getsockname(),)))
+
+
+def test_a_name_that_does_not_end_is_none() -> None:
     loop = struct.pack(">HHHHHH", 0, 0, 0, 1, 0, 0) + b"\xc0\x0c"
     with pytest.raises(ValueError, match="does not end"):
         srv._name(loop, 12)
@@ -112,6 +117,8 @@ def test_a_server_that_could_not_find_out_has_not_said_that_there_is_nothing(ser
 def test_what_resolv_conf_says() -> None:
     text = "# by hand\nsearch a.example b.example\nnameserver 10.0.0.2\nnameserver fd00::1\noptions ndots:5\n"
     assert srv.Resolver.of(text) == ((("10.0.0.2", 53), ("fd00::1", 53)), ("a.example", "b.example"))
+    many = "".join(f"nameserver 10.0.0.{number}\n" for number in range(9))
+    assert len(srv.Resolver.of(many).servers) == 3, "each that does not answer takes its time"
     assert srv.Resolver.of("") == ((("127.0.0.1", 53),), ())
 
 
