@@ -75,7 +75,9 @@ class Behind:
 
     def sessions(self) -> list[dict[str, Any]]:
         """Through the gateway."""
-        found: list[dict[str, Any]] = self.gateway.call("GET", f"/api/sessions?node={quote(self.node, safe='')}")["sessions"]
+        found: list[dict[str, Any]] = self.gateway.call("GET", f"/api/sessions?node={quote(self.node, safe='')}")[
+            "sessions"
+        ]
         return found
 
     def hibernate(self, session: str) -> None:

@@ -24,7 +24,7 @@ INSTALL = "`pilotlight mcp` needs the MCP library: `{python} -m pip install 'mcp
 @click.option(
     "--token-file",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="The token to act with (default: PILOTLIGHT_TOKEN; without --url then this home's own, which may do all). Not with --http.",
+    help="The token to act with (default: PILOTLIGHT_TOKEN; then, without --url, this home's own, for all). Not with --http.",
 )
 @pass_app
 def mcp(app: App, port: int | None, url: str | None, token_file: Path | None) -> None:
@@ -73,4 +73,6 @@ def token(app: App, file: Path | None) -> str:
     try:
         return (file or app.paths.token_file).read_text().strip()
     except OSError as error:
+        if file is None:
+            raise Unavailable("This home has no token yet: `pilotlight up` makes one.", code="not_running") from None
         raise Unavailable(f"{error.filename}: {error.strerror}.", code="token_unreadable") from None
