@@ -48,10 +48,9 @@ class TlsFront(threading.Thread):
 
     def run(self) -> None:
         """Until `stop`."""
-        asyncio.set_event_loop(self._loop)
         self._loop.set_exception_handler(_untold)
-        with contextlib.closing(self._loop):
-            self._loop.run_until_complete(self._serve())
+        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:  # whose end is the end of all that it has begun
+            runner.run(self._serve())
 
     def stop(self) -> None:
         """Take no more; what is open goes on to its end."""
@@ -69,7 +68,7 @@ class TlsFront(threading.Thread):
         await self._stopping.wait()
         renewal.cancel()
         server.close()
-        if self._open:
+        while self._open:  # one may come that was taken before
             await asyncio.wait(self._open)
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -85,11 +85,14 @@ class Front:
     """What speaks TLS, alone: the sockets that it hands on are the test's."""
 
     def __init__(self, files: Files, certificate: Certificate) -> None:
-        self.given: list[socket.socket] = []
+        self.given: dict[Any, socket.socket] = {}
         self._context = ssl.create_default_context(cafile=str(files.ca))
         listener = socket.create_server(("127.0.0.1", 0))
         self._address = listener.getsockname()
-        self.thread = tls.TlsFront(listener, files.config(), certificate, lambda client, _: self.given.append(client))
+        self.thread = tls.TlsFront(listener, files.config(), certificate, self._take)
+
+    def _take(self, client: socket.socket, peer: Any) -> None:
+        self.given[peer] = client
 
     def __enter__(self) -> Front:
         self.thread.start()
@@ -100,7 +103,7 @@ class Front:
         until(self._ended, "all of it has ended")
 
     def _ended(self) -> bool:
-        for one in self.given:
+        for one in [*self.given.values()]:
             one.close()
         return not self.thread.is_alive()
 
@@ -110,12 +113,11 @@ class Front:
 
     def connect(self) -> tuple[ssl.SSLSocket, socket.socket]:
         """A connection, and what of it was handed on."""
-        before = len(self.given)
         plain = socket.create_connection(self._address, timeout=PATIENCE)
         client = self._context.wrap_socket(plain, server_hostname="localhost")
-        until(lambda: len(self.given) > before, "it is handed on")
-        self.given[-1].settimeout(PATIENCE)
-        return client, self.given[-1]
+        handed_on: socket.socket = until(lambda: self.given.get(client.getsockname()), "it is handed on")
+        handed_on.settimeout(PATIENCE)
+        return client, handed_on
 
 
 @pytest.fixture
