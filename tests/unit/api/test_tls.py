@@ -115,7 +115,8 @@ class Front:
         """A connection, and what of it was handed on."""
         plain = socket.create_connection(self._address, timeout=PATIENCE)
         client = self._context.wrap_socket(plain, server_hostname="localhost")
-        handed_on: socket.socket = until(lambda: self.given.get(client.getsockname()), "it is handed on")
+        until(lambda: client.getsockname() in self.given, "it is handed on")
+        handed_on = self.given[client.getsockname()]
         handed_on.settimeout(PATIENCE)
         return client, handed_on
 
