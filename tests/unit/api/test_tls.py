@@ -85,14 +85,14 @@ class Front:
     """What speaks TLS, alone: the sockets that it hands on are the test's."""
 
     def __init__(self, files: Files, certificate: Certificate) -> None:
-        self.given: dict[Any, socket.socket] = {}
+        self.given: list[tuple[socket.socket, Any]] = []
         self._context = ssl.create_default_context(cafile=str(files.ca))
         listener = socket.create_server(("127.0.0.1", 0))
         self._address = listener.getsockname()
         self.thread = tls.TlsFront(listener, files.config(), certificate, self._take)
 
     def _take(self, client: socket.socket, peer: Any) -> None:
-        self.given[peer] = client
+        self.given.append((client, peer))  # of none, when it has left already
 
     def __enter__(self) -> Front:
         self.thread.start()
@@ -103,7 +103,7 @@ class Front:
         until(self._ended, "all of it has ended")
 
     def _ended(self) -> bool:
-        for one in [*self.given.values()]:
+        for one, _ in [*self.given]:
             one.close()
         return not self.thread.is_alive()
 
@@ -115,8 +115,9 @@ class Front:
         """A connection, and what of it was handed on."""
         plain = socket.create_connection(self._address, timeout=PATIENCE)
         client = self._context.wrap_socket(plain, server_hostname="localhost")
-        until(lambda: client.getsockname() in self.given, "it is handed on")
-        handed_on = self.given[client.getsockname()]
+        of_it = lambda: [one for one, peer in self.given if peer == client.getsockname()]  # noqa: E731
+        until(lambda: bool(of_it()), "it is handed on")
+        (handed_on,) = of_it()
         handed_on.settimeout(PATIENCE)
         return client, handed_on
 
