@@ -194,6 +194,12 @@ def settings_error(start: Callable[..., Cli]) -> None:
     cli.keep("settings-error")
 
 
+def broken_state(start: Callable[..., Cli]) -> None:
+    cli = start(damaged=True)
+    cli.settle(2.0)
+    cli.keep("configuration-error")
+
+
 def talk(start: Callable[..., Cli]) -> None:
     """Everything that a session at work shows."""
     cli = start()
@@ -298,7 +304,7 @@ def held_message(start: Callable[..., Cli]) -> None:
 
 SCENES: dict[str, Scene] = {
     scene.__name__: scene
-    for scene in (first_run, trust, renderer, no_login, no_service, settings_error, talk, held_message)
+    for scene in (first_run, trust, renderer, no_login, no_service, settings_error, broken_state, talk, held_message)
 }
 
 
@@ -315,6 +321,7 @@ def play(scene: Scene, version: str) -> None:
             project_settings: dict[str, Any] | None = None,
             args: tuple[str, ...] = (),
             state: dict[str, Any] | None = None,
+            damaged: bool = False,
         ) -> Cli:
             home, project = folder / "home", folder / "project"
             project.mkdir(exist_ok=True)
@@ -322,6 +329,8 @@ def play(scene: Scene, version: str) -> None:
             if state is not None:
                 file = home / ".claude.json"
                 file.write_text(json.dumps(json.loads(file.read_text()) | state))
+            if damaged:
+                (home / ".claude.json").write_text('{"numStartups": 10,')
             if tui is None:
                 (home / ".claude" / "settings.json").unlink()
             if project_settings is not None:

@@ -36,7 +36,10 @@ def find(config: ClaudeConfig, environment: Mapping[str, str], platform: str = s
         if env.get(name):
             return Login(f"{name} in {'claude.env' if name in config.env else 'the environment (claude.pass_env)'}")
     home = Path(env.get("HOME") or environment.get("HOME") or Path.home())
-    folder = Path(env.get("CLAUDE_CONFIG_DIR") or home / ".claude")
+    custom = env.get("CLAUDE_CONFIG_DIR")
+    if custom and custom.startswith("~"):  # as sessions get it
+        custom = custom.replace("~", str(home), 1)
+    folder = Path(custom or home / ".claude")
     if (folder / ".credentials.json").is_file():
         return Login(str(folder / ".credentials.json"))
     if _has_key_helper(folder / "settings.json"):

@@ -97,7 +97,7 @@ class HooksOff(EventData, frozen=True, kw_only=True):
 
 
 class EditorTaken(EventData, frozen=True, kw_only=True):
-    """Claude opens another program in place of the editor that hands messages over; that was ended, and messages wait."""
+    """Claude opens another program in place of the editor that hands messages over, or none: messages wait, or fail."""
 
     kind: ClassVar[str] = "editor_taken"
     editor: str

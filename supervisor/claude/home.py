@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 from shared.foreign_file import Unreadable, open_foreign
@@ -16,6 +17,20 @@ _SAID_WITHIN = 64 * 1024 * 1024
 def transcript_path(claude_home: Path, cwd: str, conversation_id: str) -> Path:
     """Where the CLI keeps the transcript of a conversation started in `cwd`."""
     return claude_home / "projects" / re.sub(r"[^A-Za-z0-9]", "-", os.path.realpath(cwd)) / f"{conversation_id}.jsonl"
+
+
+_CONVERSATION = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+def all_transcripts(claude_home: Path) -> Iterator[Path]:
+    """The transcript of every conversation, wherever it was held."""
+    return (path for path in claude_home.glob("projects/*/*.jsonl") if _CONVERSATION.fullmatch(path.stem))
+
+
+def of_subagents(transcript: Path) -> list[Path]:
+    """The transcripts of those that Claude has called in this conversation."""
+    folder = transcript.with_suffix("") / "subagents"
+    return sorted(folder.glob("*.jsonl")) if folder.is_dir() else []
 
 
 def holds_conversation(transcript: Path) -> bool:

@@ -10,6 +10,9 @@ import re
 
 from shared.plain_text import one_line
 
+PERSON_LEFT = frozenset({"prompt_input_exit", "logout", "exit"})
+"""SessionEnd reasons that say that somebody ended it at the terminal."""
+
 MAX_CHARACTERS = 600
 _LAST_ROWS = 8
 _DRAWING = re.compile(r"[█▓▒░▐▛▜▘▝▗▖▄▀]{2,}|\.{10,}")

@@ -5,7 +5,7 @@ What must not regress: each is refused before anything is stopped for it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,11 @@ def _mode(value: str) -> str:
     if value not in PERMISSION_MODES:
         raise InvalidRequest(f"`permissionMode` must be one of {', '.join(PERMISSION_MODES)}.", code="invalid_option")
     return value
+
+
+def name_a_mode(arguments: Sequence[str]) -> bool:
+    """Whether these arguments say the permission mode."""
+    return any(word.split("=")[0] in ("--permission-mode", "--dangerously-skip-permissions") for word in arguments)
 
 
 def _effort(value: str) -> str:

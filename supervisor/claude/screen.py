@@ -53,7 +53,7 @@ _SUBJECTS: list[tuple[WaitingFor, re.Pattern[str]]] = [
     (
         "setup",
         re.compile(
-            r"text style|\btheme\b|security notes|renderer|settings (error|warning)|bypass permissions|"
+            r"text style|\btheme\b|security notes|renderer|settings (error|warning)|configuration error|bypass permissions|"
             r"get(ting)? started|terminal setup|mcp server|new in this version",
             re.I,
         ),

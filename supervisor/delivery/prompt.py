@@ -31,7 +31,6 @@ from supervisor.store.store import MessageRecord
 from supervisor.terminal.terminal import Terminal
 
 ENTER = b"\r"
-EDITOR_TRIES = 5
 BOX_SECONDS = 0.4
 """How long the text may take to appear in the box (measured: 10-130 ms); Enter goes out after it in any case, since the
 box has the focus and Enter in an empty box does nothing."""
@@ -102,8 +101,8 @@ class PromptCarrier:
     async def _put(self, message: MessageRecord) -> bool:
         """Arm the message and have the CLI call the editor until it has claimed it. False: not now, begin again."""
         session = self._session
-        tries, generation = 0, session.record.generation
-        while tries < EDITOR_TRIES:
+        tries, most, generation = 0, prompt_box.tries(session), session.record.generation
+        while tries < most:
             await session.changed.wait_for(
                 lambda: (
                     session.idle_for_messages or not session.live or session.per_message or self._may_be_there(message)
@@ -140,6 +139,7 @@ class PromptCarrier:
                 await session.changed.wait_for(lambda: session.screen_reading().kind != "draft", DRAFT_SECONDS)
             else:
                 tries += 1
+        prompt_box.never_called(session)
         raise PilotlightError(
             "The CLI did not call its editor on Ctrl+G. Check that its keybindings leave ctrl+g on the external editor, and that "
             "no managed settings name another editor.",

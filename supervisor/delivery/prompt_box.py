@@ -25,6 +25,7 @@ ENTER_SECONDS = 0.5
 PROOF_SECONDS = 20.0
 """How long an emptied box may go without a hook or a transcript line before the prompt counts as lost."""
 
+EDITOR_TRIES = 5
 EDITOR_SECONDS = 3.0
 """How long the CLI may take to call the editor (measured: 25-130 ms, 400 ms the first time)."""
 
@@ -120,6 +121,21 @@ def _say(session: Session, name: str) -> None:
     why = f"Claude opens `{name}` in place of the editor that hands messages over: {ADVICE}"
     queue.hold(session, why)
     session.editor.another_ran(time.monotonic())
+    _note(session, name)
+
+
+def tries(session: Session) -> int:
+    """How often it is asked for before a message is given up: once, where it was not called for the one before either."""
+    return 1 if EDITOR_TAKEN in session.health else EDITOR_TRIES
+
+
+def never_called(session: Session) -> None:
+    """It was asked for in vain, and the box stood there each time: another program took its place and returned at once, or the
+    key does nothing."""
+    _note(session, "one that returns at once, or none")
+
+
+def _note(session: Session, name: str) -> None:
     session.services.log.warning("editor_taken", extra={"fields": {"session": session.id, "editor": name}})
     if EDITOR_TAKEN not in session.health:
         with session.change():

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from supervisor.claude import transcript
+from supervisor.claude.home import of_subagents
 from supervisor.claude.tail import Tail
 from supervisor.claude.transcript import TranscriptLine
 from supervisor.store.search_index import Entry, TranscriptRef
@@ -70,9 +71,7 @@ def refs_of(session: str, sources: Sequence[tuple[str, Path]]) -> list[Transcrip
     found = []
     for conversation, path in sources:
         found.append(TranscriptRef(session, conversation, path))
-        folder = path.with_suffix("") / "subagents"
-        if folder.is_dir():
-            found += [TranscriptRef(session, conversation, side, side=True) for side in sorted(folder.glob("*.jsonl"))]
+        found += [TranscriptRef(session, conversation, side, side=True) for side in of_subagents(path)]
     return found
 
 

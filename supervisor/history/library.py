@@ -6,7 +6,6 @@ not regress: a conversation that a live process has open, ours or not, is never 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any, BinaryIO
 
 from shared.foreign_file import odd, open_foreign, past_hole
 from supervisor.claude import status_file, transcript
-from supervisor.claude.home import find_transcript
+from supervisor.claude.home import all_transcripts, find_transcript
 from supervisor.history.reader import lines_backwards
 
 HEAD_BYTES = 256 * 1024
@@ -26,8 +25,6 @@ MAX_SEARCHED_BYTES = 1 << 30
 
 CatalogPosition = tuple[int, str]
 """Of a conversation in the list: the later, the smaller its number; then its id."""
-
-_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 @dataclass(frozen=True)
@@ -99,8 +96,8 @@ class ConversationCatalog:
     def _stamped(self, ours: Collection[str]) -> list[tuple[int, int, Path]]:
         """(modified, size, path) of every transcript that is not ours, the most recent first."""
         stamped = []
-        for path in self._home.glob("projects/*/*.jsonl"):
-            if _ID.fullmatch(path.stem) and path.stem not in ours:
+        for path in all_transcripts(self._home):
+            if path.stem not in ours:
                 try:
                     facts = path.lstat()
                 except OSError:

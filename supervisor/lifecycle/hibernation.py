@@ -29,7 +29,7 @@ def check_can_hibernate(session: Session, brief: bool = False, lose_scheduled: b
         "somebody is attached": session.attached > 0,
         "a draft is in its prompt box": session.screen_reading().kind == "draft",
         "what was typed is not drawn yet": _undrawn(session),
-        "its transcript does not exist yet": bool(session.record.heard) and not has_transcript(session),
+        "its transcript does not exist yet": _was_spoken_in(session) and not has_transcript(session),
     }
     planned = None if lose_scheduled else scheduled.hindrance(session.record, brief)
     if planned is not None:
@@ -37,6 +37,13 @@ def check_can_hibernate(session: Session, brief: bool = False, lose_scheduled: b
     for reason, holds in reasons.items():
         if holds:
             raise Conflict(f"The session cannot hibernate now: {reason}.", code="cannot_hibernate")
+
+
+def _was_spoken_in(session: Session) -> bool:
+    """Whether a prompt was heard of in the present conversation: one that has only begun (`/clear`) has no transcript, and the
+    next process begins it anew."""
+    record = session.record
+    return bool(record.heard) and record.heard[-1] != record.remembered.begun_behind
 
 
 def _undrawn(session: Session) -> bool:

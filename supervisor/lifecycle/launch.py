@@ -25,7 +25,7 @@ from supervisor.lifecycle import conversation_lock
 from supervisor.observation import hook_silence
 from supervisor.session import move
 from supervisor.session.session import Session
-from supervisor.store.store import MessageRecord
+from supervisor.store.store import MessageRecord, SessionRecord
 from supervisor.terminal.holder_client import HolderError, HolderInfo, HolderTimeout, SpawnSpec, launch
 
 RING_BYTES = 1 << 20
@@ -55,12 +55,17 @@ def command_line(session: Session, resume: bool, message: MessageRecord | None =
         cwd=record.project_path,
         conversation_id=record.conversation_id,
         resume=resume,
-        fork_from=record.fork_from if not resume else None,
+        fork_from=forked_from(record) if not resume else None,
         denied=[*protection.denied(services.paths, record.id), *hook_silence.refusals(session)],
         options=command.Options(**msgspec.structs.asdict(record.launch)),
         hooks=print_mode.hooks_in_order if message is not None else lambda hooks: hooks,
     )
     return start if message is None else print_mode.wrapped(start, session.dir, message.id)
+
+
+def forked_from(record: SessionRecord) -> str | None:
+    """The conversation that the present one is a fork of; one that was begun in a fork (`/clear`) is nobody's."""
+    return None if record.conversations else record.fork_from
 
 
 def spec(session: Session, start: command.Launch, socket: Path) -> SpawnSpec:

@@ -11,9 +11,9 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from supervisor.claude.last_words import PERSON_LEFT
+
 LONGEST_RESTART_SECONDS = 60.0
-PERSON_LEFT = frozenset({"prompt_input_exit", "logout", "exit"})
-"""SessionEnd reasons that say that somebody ended it at the terminal."""
 
 
 @dataclass(frozen=True)

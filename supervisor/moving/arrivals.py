@@ -173,11 +173,11 @@ class Arrivals:
         record.last_activity, record.warned = now_ms(), False
         record.activity_clock, record.activity_boot = clock.now(), clock.BOOT
         record.held_until, record.held_reason, record.held_for, record.refusals = None, None, None, 0
-        folder = transcript_path(self._pool.services.claude_home, project, record.conversation_id).parent
+        home = self._pool.services.claude_home
         if record.transcript:
-            record.transcript = str(folder / f"{record.conversation_id}.jsonl")
+            record.transcript = str(transcript_path(home, project, record.conversation_id))
         record.conversations = [
-            {**item, "transcript": str(folder / f"{item['id']}.jsonl")} for item in record.conversations
+            {**item, "transcript": str(transcript_path(home, project, item["id"]))} for item in record.conversations
         ]
         return record
 
@@ -187,7 +187,7 @@ class Arrivals:
         services = self._pool.services
         if top == bundle.TRANSCRIPTS:
             spoken = {record.conversation_id, *(item["id"] for item in record.conversations)}
-            known = rest.partition("/")[0].removesuffix(".jsonl") in spoken
+            known = Path(rest.partition("/")[0]).stem in spoken
             return transcript_path(services.claude_home, record.project_path, "").parent / rest if known else None
         if top == bundle.ATTACHMENTS and rest:
             return services.paths.session_dir(record.id) / attachments.FOLDER / rest

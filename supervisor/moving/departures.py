@@ -247,7 +247,7 @@ def _sources(record: SessionRecord, folder: Path) -> Iterator[tuple[str, Path]]:
         spoken[record.conversation_id] = Path(record.transcript)
     for conversation, path in spoken.items():
         if path.is_file():
-            yield f"{bundle.TRANSCRIPTS}/{conversation}.jsonl", path
+            yield f"{bundle.TRANSCRIPTS}/{conversation}{path.suffix}", path
         yield from _below(path.with_suffix(""), f"{bundle.TRANSCRIPTS}/{conversation}")
     yield from _below(folder / attachments.FOLDER, bundle.ATTACHMENTS)
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from shared.bus import message_events
 from supervisor.claude.home import find_transcript, transcript_path
 from supervisor.observation.log_tails import LogTails
@@ -110,6 +112,8 @@ class ConversationFollower:
             left = {"id": record.conversation_id, "transcript": record.transcript}
             record.conversations = [*record.conversations, left]
         record.conversation_id = conversation
+        last = record.heard[-1] if record.heard else None
+        record.remembered = msgspec.structs.replace(record.remembered, begun_behind=last)
         scheduled.bind_to_process(record)
         record.transcript = path or self._where(conversation)
         self._tails.forget_transcript()

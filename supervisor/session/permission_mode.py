@@ -11,6 +11,7 @@ from __future__ import annotations
 import msgspec
 
 from shared.bus import session_events
+from supervisor.claude import options
 from supervisor.claude.hook_log import HookEvent
 from supervisor.store.records import SessionRecord
 from supervisor.store.store import Store
@@ -23,8 +24,7 @@ DEFAULT = "default"
 
 def started_with(chosen: str | None, arguments: list[str]) -> str | None:
     """The mode of a process that begins; None when the owner's arguments say it."""
-    own = any(word.split("=")[0] in ("--permission-mode", "--dangerously-skip-permissions") for word in arguments)
-    return chosen or (None if own else DEFAULT)
+    return chosen or (None if options.name_a_mode(arguments) else DEFAULT)
 
 
 def is_news(event: HookEvent, stopped: bool) -> bool:

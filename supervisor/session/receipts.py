@@ -285,8 +285,9 @@ def conclude(session: Session, message: MessageRecord, outcome: Outcome) -> None
             if message.kind == "prompt":
                 backoff.forgive(session.record)
             session.record.failures = 0
-            remembered, spoken = session.record.remembered, session.record.conversation_id
-            session.record.remembered = msgspec.structs.replace(remembered, spoken=spoken)
+            if message.kind == "prompt" or turn is not None:  # `/clear` says nothing in the conversation that it begins
+                remembered, spoken = session.record.remembered, session.record.conversation_id
+                session.record.remembered = msgspec.structs.replace(remembered, spoken=spoken)
         session.store.save_session(session.record)
         session.logs.settled()
     session.editor.let_go(message.id)

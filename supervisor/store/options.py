@@ -105,6 +105,9 @@ class Remembered(msgspec.Struct, frozen=True, omit_defaults=True):
     hooks_off: bool = False
     """Its last process had no hooks."""
 
+    begun_behind: str | None = None
+    """The prompt that was the last one heard of when the present conversation began in the same process (`/clear`)."""
+
 
 KINDS: dict[str, type[msgspec.Struct]] = {
     "launch": LaunchOptions,

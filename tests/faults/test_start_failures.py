@@ -168,6 +168,8 @@ def test_a_project_folder_that_is_gone_is_named_and_may_come_back(make_house: Ma
     _, session = house.ask("Remember the word BANANA")
     house.call("session.hibernate", {"sessionId": session})
     shutil.rmtree(house.project)
+    checks = {check["name"]: check for check in house.call("health")["checks"]}
+    assert (checks["projects"]["status"], str(house.project) in checks["projects"]["detail"]) == ("warn", True)
     start = time.monotonic()
     sent = house.send("echo: gone", session, wait=60)
     assert time.monotonic() - start < PATIENCE_SECONDS

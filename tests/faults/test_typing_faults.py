@@ -63,9 +63,11 @@ def test_editor_that_is_never_called_fails_the_message_untyped(fake: Callable[..
     assert "typed" not in sent["steps"]
     assert tui.turns == []
     assert list((tui.house.paths.session_dir(sent["sessionId"]) / "outbox").iterdir()) == []
+    assert tui.house.session(sent["sessionId"])["health"] == "editor_taken"
     tui.behave()
     assert tui.house.ask("and now?", sent["sessionId"])[0] == "You said: and now?"
     assert tui.turns == ["and now?"]
+    assert tui.house.session(sent["sessionId"])["health"] == "ok"
 
 
 def test_text_that_dies_with_its_process_goes_to_the_next_one_once(fake: Callable[..., Fake]) -> None:

@@ -93,6 +93,8 @@ def test_clear_changes_the_conversation_and_everything_follows(house: House) -> 
 
     until(lambda: str(after["pid"]) in locked(new), "the lock follows")
     until(lambda: locked(old) == "", "the one before is let go")
+    house.until_state(session, "idle")
+    house.call("session.hibernate", {"sessionId": session})  # before anything is said in it
     assert "not asked" in house.ask("What word did I ask you to remember?", session)[0]
     house.ask("Remember the word LOQUAT", session)
 

@@ -6,6 +6,7 @@ import io
 import os
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 
 import jsonschema_rs
@@ -146,6 +147,19 @@ def test_the_words_of_the_terminal_are_described(ask: Caller, document: Any) -> 
         names = [word["$ref"].rpartition("/")[2] for word in words[way]]
         assert names == [kind.__name__ for kind in kinds]
         assert all(f'href="#schema-{name}"' in text for name in names)
+
+
+def test_the_folders_that_are_sent_in_examples_are_there_on_any_machine(document: Any) -> None:
+    bodies = [
+        content["example"]
+        for methods in document["paths"].values()
+        for operation in methods.values()
+        for content in operation.get("requestBody", {}).get("content", {}).values()
+        if isinstance(content.get("example"), dict)
+    ]
+    folders = {body[name] for body in bodies for name in ("projectPath", "cwd", "folder") if name in body}
+    assert folders
+    assert [folder for folder in folders if not Path(folder).is_dir()] == []
 
 
 def test_every_answer_has_an_example_that_its_schema_accepts(document: Any) -> None:

@@ -29,6 +29,7 @@ PROMPTS = (
 PROMPTS += ("prompt", "prompt-first-run", "refused")
 DRAFTS = {"draft": "a draft of mine", "draft-like-menu": "[Pasted", "draft-long": "[Pasted", "slash-list": "/"}
 MENUS = {
+    "configuration-error": "setup",
     "command-model": "dialog",
     "command-theme": "setup",
     "permission-bash": "permission",

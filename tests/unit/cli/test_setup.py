@@ -153,6 +153,13 @@ def test_a_token_counts_when_sessions_get_it(tmp_path, name):
     assert login.find(ClaudeConfig(env={name: "x"}), {"HOME": str(tmp_path)}, "linux").where is not None
 
 
+def test_credentials_are_found_in_a_home_of_claudes_that_begins_with_a_tilde(tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / ".credentials.json").write_text("{}")
+    config = ClaudeConfig(env={"CLAUDE_CONFIG_DIR": "~/mine"})
+    assert login.find(config, {"HOME": str(tmp_path)}, "linux").where == str(tmp_path / "mine" / ".credentials.json")
+
+
 def test_credentials_and_key_helpers_are_seen_but_not_read(tmp_path):
     (tmp_path / ".claude").mkdir()
     (tmp_path / ".claude" / "settings.json").write_text('{"apiKeyHelper": "~/bin/key"}')

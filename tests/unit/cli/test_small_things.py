@@ -10,8 +10,9 @@ import time
 import pytest
 
 from cli.__main__ import run
+from cli.chat.display import Display
 from cli.commands import logs
-from shared.bus.messages import ScheduledTask
+from shared.bus.messages import Choice, ScheduledTask, Waiting
 from shared.errors import Conflict, InvalidRequest
 from tests.harness import ROOT
 from tests.unit.cli.test_double import FIRST, TRUST, app_of, bus_with, message, session
@@ -39,6 +40,8 @@ def test_what_people_write_is_shown_as_it_is(tmp_path, capsys, monkeypatch):
     for words in (["send", "aaaa", "x"], ["history", "aaaa"], ["screen", "aaaa"], ["show", "aaaa"]):
         run(words, app_of(tmp_path, bus))
         assert PEOPLE in capsys.readouterr().out, words
+    Display("m_1").finish(PEOPLE)  # as `chat` shows a reply
+    assert PEOPLE in capsys.readouterr().out
 
 
 def test_a_pipe_gets_the_codes_that_are_part_of_a_text(tmp_path, capsys):
@@ -72,6 +75,46 @@ def test_answer_alone_shows_what_is_asked(tmp_path, capsys):
     assert run(["answer", "aaaa", "--json"], app_of(tmp_path, bus)) == 0
     assert json.loads(capsys.readouterr().out)["waiting"]["id"] == "w1"
     assert bus.asked("session.answer") == []
+
+
+OPTIONS = [{"label": "S"}, {"label": "M"}, {"label": "L"}]
+
+
+def asks(*names: str, several: bool = False) -> Waiting:
+    """What Claude asks, as the supervisor puts it."""
+    own = [Choice(id=str(number), label=option["label"]) for number, option in enumerate(OPTIONS, 1)]
+    return Waiting(
+        id="w2",
+        kind="question",
+        title="Claude asks",
+        text="\n".join(names),
+        choices=[*(own if len(names) == 1 else []), Choice(id="deny", label="Decline to answer")],
+        questions=[{"question": name, "options": OPTIONS, "multiSelect": several} for name in names],
+    )
+
+
+def test_several_choices_are_all_sent(tmp_path):
+    bus = bus_with(
+        session(state="waiting", waiting=asks("Which?", several=True)),
+        session__answer={"session": session(), "answer": {}},
+    )
+    assert run(["answer", "aaaa", "--choice", "1", "--choice", "3"], app_of(tmp_path, bus)) == 0
+    (given,) = bus.asked("session.answer")
+    assert (given["choice"], given["answers"]) == (None, {"1": ["1", "3"]})
+    bus = bus_with(session(state="waiting", waiting=asks("Which?", "How?", several=True)))
+    assert run(["answer", "aaaa", "--choice", "1", "--choice", "3"], app_of(tmp_path, bus)) == 2
+    assert bus.asked("session.answer") == []
+
+
+def test_each_of_several_questions_is_shown_with_its_options(tmp_path, capsys):
+    bus = bus_with(session(state="waiting", waiting=asks("Which?", "How?")))
+    for words in (["attention"], ["answer", "aaaa"]):
+        run(words, app_of(tmp_path, bus))
+        told = capsys.readouterr()
+        lines = [line.strip() for line in told.out.splitlines()]
+        shown = [lines.index(f"Question {number}: {name}") for number, name in ((1, "Which?"), (2, "How?"))]
+        assert [lines[at + 1 : at + 4] for at in shown] == [["1. S", "2. M", "3. L"]] * 2
+    assert "--to 1=ANSWER --to 2=ANSWER" in told.err
 
 
 def conversation(number: int) -> dict[str, object]:

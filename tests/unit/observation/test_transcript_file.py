@@ -6,7 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from supervisor.lifecycle.launch import forked_from
 from supervisor.observation.transcript_file import Known, begins_another, moved_to
+from supervisor.session import receipts
+from supervisor.store.store import Store
+from supervisor.turn.turn import Outcome
+from tests.unit.observation.claude_lab import Claude
 
 
 @pytest.mark.parametrize(
@@ -41,3 +46,19 @@ def test_a_file_is_where_the_last_hook_says_unless_it_still_is_where_we_know_it(
     assert moved_to(known, "other", str(there)) is None
     assert moved_to(known, "own", str(tmp_path / "agent.jsonl")) is None
     assert moved_to(known, "own", None) is None
+
+
+def test_in_a_conversation_that_clear_has_begun_nothing_was_said_and_it_is_no_fork(tmp_path: Path) -> None:
+    """The next process begins it anew: it neither misses a transcript nor goes on with what was cleared."""
+    store = Store(tmp_path / "pilotlight.db")
+    claude = Claude(tmp_path, store)
+    record = claude.session.record
+    record.heard, record.fork_from = ["p"], "origin"
+    assert forked_from(record) == "origin"
+    message = claude.begin("m", "/clear", kind="command")
+    claude.hook("SessionStart", source="clear", session_id="d", transcript_path=str(tmp_path / "d.jsonl"))
+    claude.read()
+    receipts.conclude(claude.session, message, Outcome("answered", ""))
+    store.close()
+    assert (record.conversation_id, record.remembered.begun_behind, record.remembered.spoken) == ("d", "p", None)
+    assert forked_from(record) is None

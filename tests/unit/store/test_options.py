@@ -46,6 +46,7 @@ ALL = {
     "asked_look": ["d_1", None],
     "asked_since": 5,
     "hooks_off": True,
+    "begun_behind": "p1",
 }
 """Every option as it has always been stored."""
 
