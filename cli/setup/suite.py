@@ -1,4 +1,4 @@
-"""What `./test` runs once the environment stands: both pinned CLIs, ruff, mypy, pytest.
+"""What `./test` runs once the environment stands: both pinned CLIs with ruff and mypy beside them, then pytest.
 
 Tests see a clean environment: variables such as `CI`, `CLAUDECODE` or `ANTHROPIC_API_KEY` would change what the real
 CLI does (`CI` alone stops its redrawing), and the caller's limits would change ours. All checks run even when one of
@@ -13,8 +13,10 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 
 from cli.setup import axe, chromium, generators, golang, promtool, smoke_browsers
 from cli.setup.bootstrap import ROOT, exclusive
@@ -35,26 +37,33 @@ LAST_FAILED = ROOT / ".pytest_cache" / "v" / "cache" / "lastfailed"
 def main(arguments: list[str]) -> int:
     """Run every check; 0 only when all of them passed."""
     started = time.monotonic()
-    try:
-        with exclusive(ROOT / ".state" / "setup.lock"):
-            for version in TESTED:
-                install(version)
-            chromium.ensure(ROOT / ".state" / "setup.log")
-            smoke_browsers.ensure(ROOT / ".state" / "setup.log")
-            axe.ensure(ROOT / ".state" / "setup.log")
-            generators.ensure(ROOT / ".state" / "setup.log")
-            promtool.ensure(ROOT / ".state" / "setup.log")
-            golang.ensure(ROOT / ".state" / "setup.log")
-    except StepFailed as failure:
-        print(f"pilotlight: {failure}", file=sys.stderr)
-        return 1
+    *quick, (_, tests) = checks(arguments)
+    with ThreadPoolExecutor(1) as beside:  # what is fetched leaves a core to them
+        looks = {title: beside.submit(_look, command) for title, command in quick}
+        try:
+            _fetch()
+        except StepFailed as failure:
+            beside.shutdown(cancel_futures=True)
+            print(f"pilotlight: {failure}", file=sys.stderr)
+            return 1
+        failed = [title for title, look in looks.items() if not _is_told(title, *look.result())]
     LAST_FAILED.unlink(missing_ok=True)
-    failed = [title for title, command in checks(arguments) if not _passes(title, command)]
+    failed += [] if _passes("pytest", tests) else ["pytest"]
     if "pytest" in failed and not arguments and _pass_alone(last_failed()):
         failed.remove("pytest")
     verdict = f"FAILED: {', '.join(failed)}" if failed else "all passed"
     print(f"== {verdict} ({time.monotonic() - started:.0f} s)", flush=True)
     return 1 if failed else 0
+
+
+def _fetch() -> None:
+    """All that the tests need besides the libraries. Raise StepFailed with what to do."""
+    log = ROOT / ".state" / "setup.log"
+    with exclusive(ROOT / ".state" / "setup.lock"):
+        for version in TESTED:
+            install(version)
+        for what in (chromium, smoke_browsers, axe, generators, promtool, golang):
+            what.ensure(log)
 
 
 def checks(arguments: list[str]) -> list[tuple[str, list[str]]]:
@@ -102,7 +111,28 @@ def _passes(title: str, command: list[str]) -> bool:
     print(f"== {title}", flush=True)
     started = time.monotonic()
     code = subprocess.call([sys.executable, "-m", *command], cwd=ROOT, env=clean_environment(os.environ))
-    print(f"== {title}: {'passed' if code == 0 else 'FAILED'} ({time.monotonic() - started:.0f} s)", flush=True)
+    return _verdict(title, code, time.monotonic() - started)
+
+
+def _look(command: list[str]) -> tuple[int, str, float]:
+    """Run a check beside something else: its exit code, what it said, and how long it took."""
+    started = time.monotonic()
+    with tempfile.TemporaryFile() as said:
+        environment = clean_environment(os.environ)
+        words = [sys.executable, "-m", *command]
+        code = subprocess.call(words, cwd=ROOT, env=environment, stdout=said, stderr=subprocess.STDOUT)
+        said.seek(0)
+        return code, said.read().decode(errors="replace"), time.monotonic() - started
+
+
+def _is_told(title: str, code: int, said: str, seconds: float) -> bool:
+    """Print what a check has said; whether it passed."""
+    print(f"== {title}\n{said}", end="", flush=True)
+    return _verdict(title, code, seconds)
+
+
+def _verdict(title: str, code: int, seconds: float) -> bool:
+    print(f"== {title}: {'passed' if code == 0 else 'FAILED'} ({seconds:.0f} s)", flush=True)
     return code == 0
 
 

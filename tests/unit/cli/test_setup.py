@@ -9,7 +9,6 @@ import stat
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
@@ -223,10 +222,7 @@ def test_the_few_that_fail_beside_all_others_are_run_once_more_alone(
 
     monkeypatch.setattr(suite, "LAST_FAILED", told)
     monkeypatch.setattr(suite.subprocess, "call", run)
-    for name in ("install", "axe", "chromium", "smoke_browsers"):
-        monkeypatch.setattr(
-            suite, name, SimpleNamespace(ensure=lambda _: None) if name != "install" else lambda _: None
-        )
+    monkeypatch.setattr(suite, "_fetch", lambda: None)
     told.write_text('{"tests/test_old.py::test_of_another_run": true}')
     assert suite.main(arguments) == code
     again = [call for call in calls if call[0] == "pytest"]
@@ -234,6 +230,35 @@ def test_the_few_that_fail_beside_all_others_are_run_once_more_alone(
     if runs == 2:
         assert again[1] == ["pytest", "-n", "0", *(f"tests/test_x.py::test_{number}" for number in range(failing))]
     assert ("FLAKY" in capsys.readouterr().out) == (code == 0)
+
+
+def test_what_a_check_beside_the_fetching_finds_is_told_and_fails_the_run(tmp_path, monkeypatch, capsys):
+    def run(command, stdout=None, **_):
+        if command[2] == "mypy":
+            stdout.write(b"x.py:1: error: wrong\n")
+        return int(command[2] == "mypy")
+
+    monkeypatch.setattr(suite, "LAST_FAILED", tmp_path / "lastfailed")
+    monkeypatch.setattr(suite.subprocess, "call", run)
+    monkeypatch.setattr(suite, "_fetch", lambda: None)
+    assert suite.main([]) == 1
+    told = capsys.readouterr().out
+    assert "== mypy\nx.py:1: error: wrong\n== mypy: FAILED" in told
+    assert "== ruff check: passed" in told
+    assert told.splitlines()[-1].startswith("== FAILED: mypy (")
+
+
+def test_what_cannot_be_fetched_is_said_and_no_test_is_run(tmp_path, monkeypatch, capsys):
+    calls = []
+
+    def refuse():
+        raise StepFailed("no network")
+
+    monkeypatch.setattr(suite.subprocess, "call", lambda command, **_: calls.append(command[2]) or 0)
+    monkeypatch.setattr(suite, "_fetch", refuse)
+    assert suite.main([]) == 1
+    assert "no network" in capsys.readouterr().err
+    assert "pytest" not in calls
 
 
 def test_a_browser_is_found_or_named_and_a_missing_one_says_what_to_do(tmp_path, monkeypatch):
