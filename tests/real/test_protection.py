@@ -54,6 +54,7 @@ def test_tokens_databases_and_other_sessions_are_closed_to_claudes_own_tools(hou
     assert b"SECRET" not in b"".join(body for body in house.model.bodies() if session.encode() in body)
 
 
+@pytest.mark.turns
 def test_hooks_and_the_owners_rules_stay_though_a_project_or_a_person_switches_hooks_off(house: House) -> None:
     house.config["permissions"] = {"rules": [DENY]}
     house.kill_supervisor()

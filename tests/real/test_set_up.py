@@ -29,6 +29,7 @@ def test_an_editor_and_a_path_in_a_persons_settings_leave_ours_in_place(make_hou
     assert f"{ours}/pilotlight-editor vi {theirs['PATH']}:{ours}" in reply
 
 
+@pytest.mark.turns
 def test_a_persons_key_bindings_that_take_ctrl_g_are_heeded(make_house: MakeHouse, cli: Path) -> None:
     house = make_house(cli)
     keys = house.claude_home / ".claude" / "keybindings.json"
@@ -49,11 +50,17 @@ def test_a_persons_key_bindings_that_take_ctrl_g_are_heeded(make_house: MakeHous
     assert (failed["state"], failed["error"]["code"]) == ("failed", "editor_key_taken")
     checks = {check["name"]: check for check in house.call("health")["checks"]}
     assert (checks["keybindings"]["status"], str(keys) in checks["keybindings"]["detail"]) == ("fail", True)
-    (house.claude_home / ".claude.json").write_text('{"numStartups": 10,')
-    checks = {check["name"]: check for check in house.call("health")["checks"]}
-    assert checks["claude_state"]["status"] == "fail"
+
+    def damaged() -> dict[str, str] | None:
+        (house.claude_home / ".claude.json").write_text(
+            '{"numStartups": 10,'
+        )  # again: Claude itself may have mended it
+        return {check["name"]: check for check in house.call("health")["checks"]}.get("claude_state")
+
+    assert until(damaged, "the check is there")["status"] == "fail"
 
 
+@pytest.mark.turns
 def test_another_editor_in_place_of_ours_is_said_left_and_survived(make_house: MakeHouse, cli: Path) -> None:
     house = make_house(cli)
     theirs, wrapper = house.folder / "my-editor", house.folder / "claude"
