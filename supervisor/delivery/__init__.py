@@ -3,6 +3,7 @@
 answer           a request or dialog, answered
 auto_answer      answers given in advance
 chat_mode        the mode of a chat
+decision         what an answer decides
 form_answer      a form, by its fields
 interrupt        ending a turn
 keyboard         a person's keys, never between a prompt's

@@ -11,18 +11,17 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
 from dataclasses import replace
-from types import MappingProxyType
 from typing import Any
 
 from shared.bus import session_events
-from shared.bus.messages import Choice, Waiting
+from shared.bus.messages import Waiting
 from shared.bus.session_requests import Answer
 from shared.errors import Conflict, Forbidden, InvalidRequest, Unavailable
 from shared.plain_text import one_line
 from supervisor.claude.screen import Menu, ScreenReading
-from supervisor.delivery import form_answer, question_answer
+from supervisor.delivery import question_answer
+from supervisor.delivery.decision import decision_of, named, names_of
 from supervisor.delivery.late_answer import too_late
 from supervisor.session.session import Session
 from supervisor.state.states import State
@@ -47,9 +46,6 @@ SEEN_SECONDS = 5.0
 
 MAX_TEXT = 4000
 TYPED_KINDS = ("login", "setup", "dialog")
-ALIASES = {"yes": "allow", "1": "allow", "no": "deny"}
-FORM_ALIASES = {"yes": "accept", "allow": "accept", "1": "accept", "no": "decline", "deny": "decline", "2": "decline"}
-"""Other names of choices, for when no choice is called that itself."""
 
 
 async def answer(session: Session, request: Answer, actor: str = "local") -> dict[str, Any]:
@@ -59,19 +55,13 @@ async def answer(session: Session, request: Answer, actor: str = "local") -> dic
     async with session.answering:
         waiting = _wanted(session, request.waiting_id)
         permission = next((known for known in session.permissions if known.id == waiting.id), None)
-        if request.updated_input is not None and (permission is None or permission.handed):
-            raise InvalidRequest(
-                "What is answered in its dialog runs as it was asked: leave `updatedInput` out.",
-                code="input_not_changeable",
-            )
         session.begin_answer(waiting.id)
         try:
-            if permission is not None and permission.handed:
-                given = await _answer_handed(session, permission, request)
-            elif permission is not None:
-                given = await _answer_request(session, permission, waiting, request)
-            else:
+            if permission is None:
                 given = await _answer_dialog(session, waiting, request)
+            else:
+                decided = await _answer_request(session, permission, waiting, request)
+                given = decided or await _answer_handed(session, permission, request)
         except BaseException:
             session.answer_failed(waiting.id)
             raise
@@ -104,8 +94,11 @@ def _unseen(session: Session) -> bool:
 
 async def _answer_request(
     session: Session, permission: Permission, waiting: Waiting, request: Answer
-) -> dict[str, Any]:
-    decision = _decision(permission, waiting, request)
+) -> dict[str, Any] | None:
+    """None when its hook was let go before it had the answer: somebody came to the terminal, and is shown its dialog."""
+    if permission.handed:
+        return None
+    decision = decision_of(permission, waiting, request)
     _ask_the_rules(session, permission, decision)
 
     def gone() -> bool:
@@ -121,6 +114,8 @@ async def _answer_request(
         if not drawn() and await session.changed.wait_for(drawn, left):
             await session.changed.wait_for(gone, KEYED_SECONDS)
         if gone() or not await permission.decide(decision):
+            if permission.handed and permission in session.permissions:
+                return None
             if permission.decided_at is None:
                 session.drop_permission(permission)
             raise too_late(session, waiting.id)
@@ -159,13 +154,15 @@ async def _answer_handed(session: Session, permission: Permission, request: Answ
     """Answer a request whose hook was let go, in its dialog."""
     if permission.server is not None:
         raise Conflict("The form is shown at the terminal: it is answered there.", code="not_writer")
+    _refuse_input(request)
+    await session.changed.wait_for(lambda: permission.shown_as is not None and session.shown is not None, SEEN_SECONDS)
     up = session.shown
     choices = up.screen_reading.menu.choices if up is not None and up.screen_reading.menu is not None else []
     if up is None or permission.shown_as is None or not choices:
         raise Unavailable("Claude has not shown its dialog yet. Ask again in a moment.", code="not_shown_yet")
     question_answer.refuse_both(request, refusal=False)
     first, last = choices[0], choices[-1]
-    name = _named(choices, request.choice, {"allow": first.id, "yes": first.id, "deny": last.id, "no": last.id})
+    name = named(choices, request.choice, {"allow": first.id, "yes": first.id, "deny": last.id, "no": last.id})
     await _choose(session, up, name)
     session.drop_permission(permission)
     return {"choice": name, "label": next(choice.label for choice in choices if choice.id == name)}
@@ -176,73 +173,11 @@ def _words(session: Session) -> tuple[str, str] | None:
     return (menu.digest, menu.text) if menu is not None else None
 
 
-def _decision(permission: Permission, waiting: Waiting, request: Answer) -> dict[str, Any]:
-    if permission.kind == "elicitation":
-        name = None if request.choice is None else _named(waiting.choices, request.choice, FORM_ALIASES)
-        return form_answer.decision(waiting.fields or [], request, name)
-    if permission.kind == "question":
-        return _question_decision(permission, waiting, request)
-    if request.choice is None and request.text is not None and permission.kind == "plan":
-        return {"behavior": "deny", "message": request.text}
-    name = _named(waiting.choices, request.choice, ALIASES)
-    question_answer.refuse_both(request, name == "deny")
-    if name == "deny":
-        return {"behavior": "deny", "message": request.text or "The user refused."}
-    decision: dict[str, Any] = {"behavior": "allow"}
-    if name == "always":
-        decision["updatedPermissions"] = permission.suggestions
-    if request.updated_input is not None:
-        decision["updatedInput"] = request.updated_input
-    elif permission.kind == "plan":
-        decision["updatedInput"] = permission.input  # 2.1.330 ignores a plain `allow` and leaves the dialog up
-    return decision
-
-
-def _question_decision(permission: Permission, waiting: Waiting, request: Answer) -> dict[str, Any]:
-    questions = waiting.questions or []
-    if request.answers:
-        question_answer.refuse_both(request, refusal=False)
-        answers = question_answer.answers(questions, request)
-    elif request.choice is None and request.text is not None and len(questions) == 1:
-        answers = {str(questions[0].get("question")): request.text}
-    elif request.choice is None and len(questions) != 1:
-        raise InvalidRequest(
-            "Several questions are asked: put {question: answer} into `answers`.", code="answers_required"
-        )
-    else:
-        name = _named(waiting.choices, request.choice, {"no": "deny"})
-        question_answer.refuse_both(request, name == "deny")
-        if name == "deny":
-            return {"behavior": "deny", "message": request.text or "The user declined to answer."}
-        label = next(choice.label for choice in waiting.choices if choice.id == name)
-        answers = {str(questions[0].get("question")): label}
-    return {"behavior": "allow", "updatedInput": {**permission.input, "answers": answers}}
-
-
-def _named(choices: list[Choice], wanted: str | None, aliases: Mapping[str, str] = MappingProxyType({})) -> str:
-    """The id of the choice that is meant, by id, by label or else by alias. Raise InvalidRequest that names them all."""
-    if wanted is None:
-        raise InvalidRequest(f"Name one of the choices in `choice`: {_names(choices)}.", code="choice_required")
-    for choice in choices:
-        if wanted == choice.id:
-            return choice.id
-    for choice in choices:
-        if wanted.strip().casefold() == choice.label.casefold():
-            return choice.id
-    meant = aliases.get(wanted.strip().casefold())
-    if any(choice.id == meant for choice in choices):
-        return str(meant)
-    raise InvalidRequest(f"`choice` must be one of: {_names(choices)}.", code="invalid_choice")
-
-
-def _names(choices: list[Choice]) -> str:
-    return ", ".join(f"{choice.id} ({choice.label})" for choice in choices) or "(none; answer at the terminal)"
-
-
 # -- dialogs, answered on the screen -------------------------------------------------------------------------------------
 
 
 async def _answer_dialog(session: Session, waiting: Waiting, request: Answer) -> dict[str, Any]:
+    _refuse_input(request)
     up = session.shown
     question_answer.refuse_both(request, refusal=False)
     if request.choice is None and request.text and _takes_text(waiting):
@@ -252,7 +187,7 @@ async def _answer_dialog(session: Session, waiting: Waiting, request: Answer) ->
         await _type(session, up, text)
         session.observer.dialog_over()
         return {"decision": "text"}
-    name = _named(waiting.choices, request.text if request.choice is None else request.choice)
+    name = named(waiting.choices, request.text if request.choice is None else request.choice)
     label = next(choice.label for choice in waiting.choices if choice.id == name)
     if name == "retry":
         await _retry(session, waiting)
@@ -265,6 +200,14 @@ async def _answer_dialog(session: Session, waiting: Waiting, request: Answer) ->
         await _choose(session, up, name)
     session.observer.dialog_over()
     return {"choice": name, "label": label}
+
+
+def _refuse_input(request: Answer) -> None:
+    if request.updated_input is not None:
+        raise InvalidRequest(
+            "What is answered in its dialog runs as it was asked: leave `updatedInput` out.",
+            code="input_not_changeable",
+        )
 
 
 async def _retry(session: Session, waiting: Waiting) -> None:
@@ -298,7 +241,7 @@ async def _choose(session: Session, up: Appearance, choice: str) -> None:
     menu = _present(session, up)
     wanted = next((i for i, c in enumerate(menu.choices) if choice == c.id), None)
     if wanted is None:
-        raise InvalidRequest(f"`choice` must be one of: {_names(menu.choices)}.", code="invalid_choice")
+        raise InvalidRequest(f"`choice` must be one of: {names_of(menu.choices)}.", code="invalid_choice")
     for _ in range(3 * len(menu.choices) + 1):
         async with session.typing:
             await _steady(session)

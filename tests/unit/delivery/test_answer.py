@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +17,8 @@ from shared.bus.session_requests import Answer
 from shared.errors import Conflict, InvalidRequest
 from supervisor.claude.screen import Menu, ScreenReading
 from supervisor.claude.status_file import Status
-from supervisor.delivery.answer import DIALOG_SECONDS, DOWN, ENTER, KEYED_SECONDS, UP, _decision, _plain, answer, choose
+from supervisor.delivery.answer import DIALOG_SECONDS, DOWN, ENTER, KEYED_SECONDS, UP, _plain, answer, choose
+from supervisor.delivery.decision import decision_of
 from supervisor.delivery.keyboard import keyboard
 from supervisor.session.condition import Condition
 from supervisor.session.session import Session
@@ -29,7 +31,7 @@ from supervisor.waiting.waiting import Permission, permission_waiting
 def decision(tool: str, tool_input: dict[str, Any], choice: str) -> dict[str, Any]:
     permission = Permission.from_hook(Path("nowhere"), {"tool_name": tool, "tool_input": tool_input})
     waiting = permission_waiting(permission)
-    return _decision(permission, waiting, Answer(session_id="s", choice=choice))
+    return decision_of(permission, waiting, Answer(session_id="s", choice=choice))
 
 
 def asking(*labels: str) -> dict[str, Any]:
@@ -196,6 +198,26 @@ async def test_a_request_that_was_answered_at_the_terminal_of_a_slow_machine_is_
     with pytest.raises(Conflict) as late:
         await answer(cast("Session", dialog), Answer(session_id="s", choice="deny"))
     assert (late.value.error_code, decided) == ("already_answered", [])
+
+
+async def test_an_answer_whose_hook_was_let_go_for_somebody_at_the_terminal_is_given_in_the_dialog(
+    tmp_path: Path,
+) -> None:
+    dialog = FakeDialog()
+    asked = {"tool_name": "Bash", "tool_input": {"command": "ls"}, "agent_id": "a", "agent_type": "general-purpose"}
+    permission = Permission.from_hook(tmp_path / "1.0", asked)
+    os.mkfifo(permission.pipe, 0o600)
+    dialog.waiting, dialog.permission = permission_waiting(permission), permission
+    dialog.permissions.append(permission)
+
+    def shown() -> None:
+        dialog.shown, permission.shown_as = Appearance(permission.id, dialog.screen_reading()), (0, 0)
+        dialog.changed.notify()
+
+    asyncio.get_running_loop().call_later(0.05, permission.hand_over)  # the hook has not yet opened its pipe
+    asyncio.get_running_loop().call_later(0.1, shown)
+    given = await answer(cast("Session", dialog), Answer(session_id="s", choice="deny"))
+    assert (given["choice"], dialog.chosen, dialog.permissions) == ("3", 2, [])
 
 
 async def test_a_person_who_has_confirmed_a_row_was_first() -> None:

@@ -11,7 +11,7 @@ from shared.bus.messages import Choice
 from shared.bus.session_requests import Answer
 from shared.config import PermissionRule
 from shared.errors import InvalidRequest
-from supervisor.delivery.answer import _decision
+from supervisor.delivery.decision import decision_of
 from supervisor.waiting.permission_rules import decide as ruled
 from supervisor.waiting.waiting import Permission, handed_waiting, permission_waiting
 
@@ -31,7 +31,7 @@ def asked(required: tuple[str, ...] = (), **properties: Any) -> Permission:
 
 
 def decide(permission: Permission, **given: Any) -> dict[str, Any]:
-    return _decision(permission, permission_waiting(permission), Answer(session_id="s", **given))
+    return decision_of(permission, permission_waiting(permission), Answer(session_id="s", **given))
 
 
 def test_a_form_is_a_waiting_of_its_own_with_a_field_for_each_property() -> None:

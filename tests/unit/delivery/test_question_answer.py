@@ -9,7 +9,7 @@ import pytest
 
 from shared.bus.session_requests import Answer
 from shared.errors import InvalidRequest
-from supervisor.delivery.answer import _decision
+from supervisor.delivery.decision import decision_of
 from supervisor.waiting.waiting import Permission, permission_waiting
 
 COLOR = {"question": "Which color?", "options": [{"label": "Red"}, {"label": "Blue"}], "multiSelect": False}
@@ -20,7 +20,7 @@ def decide(questions: list[dict[str, Any]], **given: Any) -> dict[str, Any]:
     permission = Permission.from_hook(
         Path("nowhere"), {"tool_name": "AskUserQuestion", "tool_input": {"questions": questions}}
     )
-    return _decision(permission, permission_waiting(permission), Answer(session_id="s", **given))
+    return decision_of(permission, permission_waiting(permission), Answer(session_id="s", **given))
 
 
 @pytest.mark.parametrize(
@@ -72,5 +72,5 @@ def test_words_go_along_with_a_refusal_only() -> None:
     permission = Permission.from_hook(Path("nowhere"), {"tool_name": "Bash", "tool_input": {"command": "ls"}})
     waiting = permission_waiting(permission)
     with pytest.raises(InvalidRequest):
-        _decision(permission, waiting, Answer(session_id="s", choice="allow", text="but quickly"))
-    assert _decision(permission, waiting, Answer(session_id="s", choice="deny", text="no"))["message"] == "no"
+        decision_of(permission, waiting, Answer(session_id="s", choice="allow", text="but quickly"))
+    assert decision_of(permission, waiting, Answer(session_id="s", choice="deny", text="no"))["message"] == "no"
