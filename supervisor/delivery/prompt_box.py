@@ -35,7 +35,7 @@ BACK_SECONDS = 0.5
 BOX_LOOK_SECONDS = 0.005
 EDITOR_TAKEN = "editor_taken"
 ADVICE = (
-    "managed settings or a wrapper set EDITOR or VISUAL. Take that out; the message is sent once ours is called again."
+    "managed settings or a wrapper set EDITOR or VISUAL. Take that out; messages are sent once ours is called again."
 )
 PERSON = "person"
 """The file in the outbox that says that a person has pressed the key for their own editor."""
