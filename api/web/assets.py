@@ -43,8 +43,8 @@ TYPES = {
     ".txt": "text/plain; charset=utf-8",
     ".lock": "application/json",
 }
-_TYPES_ONLY = re.compile(rb"^[ ]*/\*\*.*?\*/\n", re.DOTALL | re.MULTILINE)
-"""What stands in our modules for `tsc` alone, on lines of its own: no browser needs it."""
+_FOR_READERS = re.compile(rb"^[ ]*(?:/\*\*(?:(?!\*/)(?s:.))*\*/|//.*)\n", re.MULTILINE)
+"""What stands in our modules for people and for `tsc`, on lines of its own: no browser needs it."""
 
 _COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 
@@ -90,7 +90,7 @@ def asset(name: str) -> Asset | None:
     if path.suffix not in TYPES:
         return None
     body = path.read_bytes()
-    return Asset.of(_TYPES_ONLY.sub(b"", body) if name.startswith("app/") else body, path.suffix)
+    return Asset.of(_FOR_READERS.sub(b"", body) if name.startswith("app/") else body, path.suffix)
 
 
 @cache

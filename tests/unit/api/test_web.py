@@ -134,6 +134,21 @@ def test_the_first_view_is_within_its_budget(ask: Caller) -> None:
             assert str(target) in first, f"{name} imports {target}, which is not fetched beside it"
 
 
+def test_a_module_is_sent_without_what_is_for_readers_and_with_all_that_runs() -> None:
+    for path in (assets.STATIC / "app").glob("*.js"):
+        sent = assets.asset(f"app/{path.name}")
+        assert sent is not None
+        lines = sent.body.decode().splitlines()
+        assert not [line for line in lines if re.match(r"\s*(//|/\*\*.*\*/$)", line)], path.name
+        comment = False
+        for line in path.read_text().splitlines():
+            comment = comment or bool(re.match(r"\s*/\*\*", line))
+            if not comment and not re.match(r"\s*//", line):
+                assert line == lines.pop(0), path.name
+            comment = comment and not line.endswith("*/")
+        assert not lines, path.name
+
+
 def test_every_call_that_the_views_make_is_one_that_there_is(ask: Caller) -> None:
     rules = [re.sub(r"<[^>]+>", "[^/]+", call.path) for call in calls.CALLS]
     queries = {
