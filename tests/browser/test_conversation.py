@@ -41,6 +41,10 @@ def test_text_comes_while_it_is_said_and_stays_once(face: Desk, size: dict[str, 
     expect(flow.locator(".claude pre span.k1")).to_have_text(["def", "return"])
     assert flow.locator(".claude pre").inner_text() == CODE, "colours change no character"
     expect(flow.locator(".receipt.answered")).to_have_count(2)
+    if size == PHONE:
+        page.get_by_label("More: Streaming").click()
+        page.get_by_role("button", name="About this session").click()
+    expect(page.get_by_role("complementary", name="About this session").get_by_text("% cached")).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "nothing widens the page"
 
 
@@ -72,6 +76,11 @@ def test_what_waits_is_edited_moved_and_cancelled(face: Desk) -> None:
     expect(page).not_to_have_url(re.compile(session))
     expect(page.get_by_label("Message to Claude")).to_have_value("[[gate turn]] work")
     expect(said).to_have_text(["Hello"])
+    branch = page.url.rpartition("/")[2]
+    page.get_by_label("Model", exact=True).select_option("sonnet")
+    until(lambda: face.house.session(branch)["model"] == "sonnet", "it has another model")
+    page.keyboard.press("Alt+ArrowDown")
+    expect(page).not_to_have_url(re.compile(branch))
 
 
 def test_neither_process_nor_network_loses_or_doubles_a_word(face: Desk) -> None:
@@ -91,6 +100,10 @@ def test_neither_process_nor_network_loses_or_doubles_a_word(face: Desk) -> None
     for page in pages:
         expect(page.get_by_role("log").get_by_text("The end of it.", exact=True)).to_have_count(1)
         expect(page.get_by_text("reconnecting")).to_have_count(0)
+    face.house.kill_api()
+    expect(pages[0].get_by_text("reconnecting").first).to_be_visible()
+    face.house.start_api()
+    expect(pages[0].get_by_text("reconnecting")).to_have_count(0)
     context.set_offline(True)
     pages[0].get_by_label("Message to Claude").fill("written in a tunnel")
     face.house.ask("Said meanwhile", session)
@@ -108,15 +121,18 @@ def test_neither_process_nor_network_loses_or_doubles_a_word(face: Desk) -> None
 def test_without_a_connection_the_last_list_and_conversation_are_there_with_their_age(face: Desk) -> None:
     _, session = face.house.ask("Kept words", title="Offline")
     context = face.context(PHONE)
+    context.clock.install()
     page = face.sign_in(context, path="/settings")
     page.get_by_label("Keep conversations on this device").check()
     page.evaluate("navigator.serviceWorker.ready.then(() => true)")
+    page.evaluate("scrollTo(0, 1e6)")
     page.evaluate("path => { location.hash = path }", f"/session/{session}")
     expect(page.get_by_role("log").get_by_text("You said: Kept words")).to_be_visible()
     until(lambda: page.evaluate("caches.has('pilotlight-offline')"), "the conversation is kept")
     context.set_offline(True)
     page.reload()
     expect(page.get_by_role("log").get_by_text("You said: Kept words")).to_be_visible()
+    assert page.evaluate("scrollTo(0, 1e6), scrollY") == 0, "the page itself cannot be moved under the banner"
     banner = page.locator(".banner", has_text=re.compile("As of .+, reconnecting"))
 
     def below(head: str) -> bool:
@@ -124,14 +140,15 @@ def test_without_a_connection_the_last_list_and_conversation_are_there_with_thei
         return bool(place and over) and place["y"] >= over["y"] + over["height"]
 
     until(lambda: below(".talk-bar"), "the banner does not lie over the head")
-    assert page.evaluate("document.documentElement.scrollHeight <= innerHeight + 1"), (
-        "and pushes nothing off the screen"
-    )
+    assert page.evaluate("document.documentElement.scrollHeight <= innerHeight"), "and pushes nothing off the screen"
     expect(page.get_by_role("button", name="Send this message")).to_have_attribute("aria-disabled", "true")
     page.evaluate("location.hash = '/sessions'")
     expect(page.locator(f"[data-id='{session}']")).to_be_visible()
     until(lambda: below(".bar"), "nor over that of the list")
+    context.clock.fast_forward(30_000)
+    expect(page.get_by_role("heading", name="Your sessions go on.")).to_be_visible()
     context.set_offline(False)
+    page.get_by_role("button", name="Try now").click()
     expect(page.get_by_text("reconnecting")).to_have_count(0)
 
 

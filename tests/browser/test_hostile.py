@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import uuid
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -46,20 +48,43 @@ def session(shared_desk: Desk) -> str:
     return session
 
 
+@pytest.fixture(scope="module")
+def huge(shared_desk: Desk) -> str:
+    """One in whose transcript a line of a megabyte stands, from either, with no place to break it."""
+    house = shared_desk.house
+    _, session = house.ask("Hello", title="Huge")
+    house.call("session.hibernate", {"sessionId": session})
+    (path,) = Path(house.claude_home).rglob(f"{house.session(session)['conversationId']}.jsonl")
+    said = [json.loads(line) for line in path.read_text().splitlines()]
+    parent = next(line["uuid"] for line in reversed(said) if "uuid" in line)
+    with path.open("a") as transcript:
+        for role in ("user", "assistant"):
+            line = json.loads(json.dumps(next(one for one in said if one.get("type") == role)))
+            text = f"{role} {SCRIPT} " + "y" * 1_000_000
+            line |= {"uuid": str(uuid.uuid4()), "parentUuid": parent, "promptId": str(uuid.uuid4())}
+            line["message"] |= {"content": text if role == "user" else [{"type": "text", "text": text}]}
+            line["message"] |= {"id": "msg_huge"} if role == "assistant" else {}
+            parent = line["uuid"]
+            transcript.write(json.dumps(line) + "\n")
+    return session
+
+
 @pytest.mark.parametrize("size", [PHONE, DESK], ids=["phone", "desk"])
-def test_hostile_words_everywhere_are_only_words(face: Desk, session: str, size: Any) -> None:
+def test_hostile_words_everywhere_are_only_words(face: Desk, session: str, huge: str, size: Any) -> None:
     asked: list[str] = []
     context = face.context(size)
     context.on("request", lambda request: asked.append(request.url))
     page = face.sign_in(context)
-    views = ("/sessions", "/attention", f"/session/{session}", "/search", "/settings", "/health", "/new", "/help")
-    for path in views:
+    talks = (f"/session/{huge}", f"/session/{session}")
+    for path in ("/sessions", "/attention", *talks, "/search", "/settings", "/health", "/new", "/help"):
         page.evaluate("path => { location.hash = path }", path)
         page.locator("#main h1").first.wait_for(state="attached")
         expect(page.locator(".bones")).to_have_count(0)
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
         assert page.evaluate("window.pwned") is None
         assert page.locator("#app script, #app iframe, #app img").count() == 0
+        if path == talks[0]:
+            expect(page.get_by_role("log").get_by_text("yyyyyyyy")).to_have_count(2)
     page.evaluate("path => { location.hash = path }", "/sessions")
     turned = page.locator(".ask-mini", has_text="Short and turned round")
     expect(turned.locator("code")).to_contain_text("\\u202e")

@@ -76,6 +76,33 @@ def test_a_session_is_ended_after_one_question_and_reopened(face: Desk) -> None:
     face.house.until_state(session, "idle", "starting", "hibernated")
 
 
+def test_a_list_is_filtered_sorted_and_acted_on_together(face: Desk) -> None:
+    made = [face.house.ask("Hello", title=f"Of many, {name}")[1] for name in ("aardvark", "zebra")]
+    page = face.sign_in(face.context(DESK))
+    page.keyboard.press("f")
+    page.keyboard.type("of many")
+    titles = page.locator(".row .title")
+    expect(titles).to_have_text(["Of many, zebra", "Of many, aardvark"])
+    page.keyboard.press("Escape")
+    page.get_by_text("Sorted: activity").click()
+    page.get_by_role("button", name="By title").click()
+    expect(titles).to_have_text(["Of many, aardvark", "Of many, zebra"])
+    before = [face.house.session(session)["expiresAt"] for session in made]
+    page.keyboard.press("j")
+    page.keyboard.press("x")
+    page.keyboard.press("j")
+    page.keyboard.press("x")
+    selection = page.get_by_role("region", name="Selection")
+    expect(selection.get_by_text("2 selected")).to_be_visible()
+    selection.get_by_role("button", name="Extend").click()
+    until(lambda: all(face.house.session(one)["expiresAt"] > at for one, at in zip(made, before, strict=True)), "later")
+    expect(selection).to_have_count(0)
+    page.get_by_label("Filter by words").fill("of many, but none")
+    expect(page.get_by_text("Nothing matches ‘of many, but none’")).to_be_visible()
+    page.get_by_role("button", name="Show all").click()
+    expect(page.locator(".row", has_text="Of many, zebra")).to_be_visible()
+
+
 def test_a_row_has_small_charts_of_its_last_hour(face: Desk) -> None:
     _, session = face.house.ask("Hello", title="With charts")
     now = int(time.time() * 1000)
@@ -104,3 +131,12 @@ def test_words_that_were_said_are_found(face: Desk) -> None:
     expect(page.get_by_role("heading", name="Search me")).to_be_visible()
     expect(page.get_by_role("log").get_by_text("A word like xylophone is rare").first).to_be_in_viewport()
     assert re.search(r"/session/[0-9a-f-]{36}/\S+$", page.url), "the address says which entry"
+    page.get_by_label("More: Search me").click()
+    page.get_by_role("link", name="Search in it").click()
+    page.get_by_role("combobox").fill("xylophone")
+    expect(page.get_by_role("option").filter(has_text="xylophone")).not_to_have_count(0)
+    _, other = face.house.ask("Nothing of that kind", title="Another")
+    page.evaluate("path => { location.hash = path }", f"/search/{other}")
+    expect(page.get_by_text("In “Another”")).to_be_visible()
+    page.get_by_role("combobox").fill("xylophone")
+    expect(page.get_by_text("Nothing matches “xylophone”.")).to_be_visible()

@@ -11,7 +11,7 @@ from typing import Any
 
 from playwright.sync_api import expect
 
-from tests.browser.lab import DESK, Desk
+from tests.browser.lab import DESK, PHONE, Desk
 from tests.harness import ROOT, until
 
 
@@ -45,6 +45,19 @@ def test_the_keyboard_of_the_terminal_is_taken_and_given_back(face: Desk) -> Non
     page.keyboard.press("d")
     expect(page.get_by_text("You are looking.")).to_be_visible()
     assert not face.house.session(session)["writer"]
+
+    phone = face.sign_in(face.context(PHONE))
+    phone.goto(f"{face.url}/terminal#{session}")
+    phone.get_by_role("button", name="Take the keyboard").click()
+    keys = phone.get_by_role("toolbar", name="Keys")
+    expect(phone.get_by_text("You have the keyboard.")).to_be_visible()
+    phone.locator(".xterm-helper-textarea").focus()
+    phone.keyboard.type("from a phone")
+    until(lambda: "from a phone" in face.house.call("session.screen", {"sessionId": session})["text"], "it is typed")
+    keys.get_by_role("button", name="Ctrl").dispatch_event("pointerdown")
+    keys.get_by_role("button", name="C", exact=True).dispatch_event("pointerdown")
+    until(lambda: "from a phone" not in face.house.call("session.screen", {"sessionId": session})["text"], "Ctrl C")
+    expect(keys.get_by_role("button", name="←")).to_be_visible()
 
 
 class _Quiet(http.server.SimpleHTTPRequestHandler):

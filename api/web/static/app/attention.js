@@ -149,7 +149,12 @@ function Questions({ asked, title, why, answer }) {
     if (missing.length) return;
     answer({ answers: Object.fromEntries(questions.map((question, index) => [question.question, answerOf(index)])) }, "Answered by you, just now");
   };
-  return html`<div class="asked"><${Title} asked=${asked} title=${title} />
+  const key = (event) => {
+    if (event.key !== "Enter" || !(event.metaKey || event.ctrlKey) || why) return;
+    event.preventDefault();
+    send();
+  };
+  return html`<div class="asked" onKeyDown=${key}><${Title} asked=${asked} title=${title} />
     ${questions.map((question, index) => html`<fieldset class="q" key=${index} data-question=${index}><legend dir="auto">${questions.length > 1 ? `${index + 1}. ` : ""}${question.question}${question.multiSelect ? html` <span class="muted small">Choose any number.</span>` : null}</legend>
       <div class="choices">${(question.options || []).map((option) => html`<label class="choice" key=${option.label}><input class="tick" type=${question.multiSelect ? "checkbox" : "radio"} name=${`${asked.id}-${index}`} checked=${(chosen[index] || []).includes(option.label)} onChange=${(event) => pick(index, option.label, question.multiSelect, event.target.checked)} /><span><b dir="auto">${option.label}</b>${option.description ? html`<span class="d" dir="auto">${option.description}</span>` : null}${option.preview ? html`<pre class="small" dir="ltr">${visible(option.preview)}</pre>` : null}</span></label>`)}</div>
       <label class="field"><span class="sr">Your own answer to question ${index + 1}</span><input class="input" dir="auto" placeholder="Or in your own words" value=${own[index] || ""} onInput=${(event) => { setOwn({ ...own, [index]: event.target.value }); if (!question.multiSelect && event.target.value) setChosen({ ...chosen, [index]: [] }); }} /></label>

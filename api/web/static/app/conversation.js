@@ -4,15 +4,15 @@ import { html, useEffect, useLayoutEffect, useRef, useState } from "../vendor/pr
 import { patch, post, put as send } from "./api.js";
 import { Card } from "./attention.js";
 import { Composer } from "./compose.js";
+import { beside, Facts } from "./facts.js";
 import { Markdown } from "./markdown.js";
-import { Spark, useSamples } from "./plots.js";
-import { extend, fork, reopen, SessionMenu } from "./sessions.js";
-import { route, useKeys } from "./shell.js";
+import { extend, fork, recap, reopen, SessionMenu } from "./sessions.js";
+import { go, route, useKeys } from "./shell.js";
 import { attempt, loaded, may, note, sessions, waiting } from "./store.js";
 import { Talk } from "./talk.js";
 import { Work } from "./tools.js";
 import { Bones, Btn, Copy, Empty, Icon, Item, Left, State } from "./ui.js";
-import { age, bytes, clock, dayOf, exactly, shorten, shortPath, span, stateOf, STEPS, titleOf, waitingMessages } from "./words.js";
+import { age, clock, dayOf, exactly, shorten, shortPath, span, stateOf, STEPS, titleOf } from "./words.js";
 
 const NEAR = 80;
 const AWAY_MS = 300000; // who was gone for less than this has been there
@@ -147,7 +147,7 @@ function Flow({ talk, session }) {
     const timer = setTimeout(() => send(`/api/sessions/${session.id}/seen`, { at: newest }).catch(() => {}), SEEN_PAUSE_MS);
     return () => clearTimeout(timer);
   }, [newest, session.seenAt, version, talk.ready.value]);
-  useKeys({ E: jump, Home: () => (box.current.scrollTop = 0), e: () => rename(session), t: () => (location.href = `/terminal#${session.id}`), "+": () => extend(session) });
+  useKeys({ E: jump, Home: () => (box.current.scrollTop = 0), e: () => rename(session), t: () => (location.href = `/terminal#${session.id}`), "+": () => extend(session), r: () => recap(session) });
   const again = (message) => () => attempt(() => post(`/api/sessions/${session.id}/messages`, { message: message.text, wait: 0 }).then((answer) => talk.fetch(answer.messageId)));
   const known = new Set(entries.map((entry) => entry.messageId).filter(Boolean));
   const mine = [...talk.receipts.value.values()].filter((one) => one.state !== "queued" && one.state !== "cancelled" && one.kind !== "command" && !known.has(one.id));
@@ -180,11 +180,15 @@ async function rename(session) {
   if (title && title.trim()) await attempt(() => patch(`/api/sessions/${session.id}`, { title: title.trim() }));
 }
 
+/** @returns {[string, Session[]][]} */
+function listed() {
+  const all = [...sessions.value.values()].filter((one) => one.state !== "ended").sort((a, b) => b.lastActivity - a.lastActivity);
+  return [["Waits for you", waiting.value], ["Live", all.filter((one) => !one.waiting && one.state !== "hibernated")], ["Hibernated", all.filter((one) => one.state === "hibernated")]];
+}
+
 /** @param {{current: string}} given */
 function List({ current }) {
-  const all = [...sessions.value.values()].filter((one) => one.state !== "ended").sort((a, b) => b.lastActivity - a.lastActivity);
-  /** @type {[string, Session[]][]} */
-  const parts = [["Waits for you", waiting.value], ["Live", all.filter((one) => !one.waiting && one.state !== "hibernated")], ["Hibernated", all.filter((one) => one.state === "hibernated")]];
+  const parts = listed();
   return html`<aside class="pane-list" aria-label="Sessions"><div class="head"><a class="btn grow" href="#/search"><${Icon} icon="search" size="s" />Search</a><a class="icon-btn" href="#/new" aria-label="New session"><${Icon} icon="plus" /></a></div>
     <div class="scroll">${parts.map(([title, list]) => list.length ? html`<p class="pane-label" key=${title}>${title}</p>${list.slice(0, 40).map((one) => {
       const { word, icon, color } = stateOf(one);
@@ -192,21 +196,26 @@ function List({ current }) {
     })}` : null)}</div></aside>`;
 }
 
-/** @param {{session: Session, talk: Talk}} given */
-function Facts({ session, talk }) {
-  useSamples();
-  const rows = [["Folder", shortPath(session.projectPath)], ["Model", session.model || "Claude’s own choice"], ["Mode", session.permissionMode || "Normal"], ["Messages", `${session.messageCount}${waitingMessages(session) ? `, ${waitingMessages(session)} in the queue` : ""}`], ["Claude", session.claudeVersion], ["Process", session.pid], ["Looking", session.viewers ? `${session.viewers}${session.writer ? `, ${session.writer} types` : ""}` : null]];
-  const setAlive = (event) => attempt(() => patch(`/api/sessions/${session.id}`, { autoKeepAlive: event.target.checked }));
-  const said = { message: (data) => `Your message was ${STEPS[data.state]?.toLowerCase() || data.state}`, state: (data) => `Now ${data.to}`, waiting: () => "Waits for you", answered: () => "Answered what it asked", crashed: () => "Its process died", resumed: () => "It is back", ended: (data) => `Ended: ${data.reason}`, warning: () => "Will expire soon" };
-  return html`<aside class="pane-facts" aria-label="About this session">
-    <section class="box"><h2>Time left</h2><p class="spread"><span class="strong"><${Left} session=${session} /></span></p><label class="switch small"><input type="checkbox" role="switch" checked=${session.autoKeepAlive} disabled=${!may("chat")} onChange=${setAlive} /><span>Extend by itself</span></label></section>
-    <section class="box"><h2>Process</h2><dl class="facts"><dt>Memory</dt><dd class="num trend">${bytes(session.memoryBytes) || "none"}<${Spark} id=${session.id} /></dd><dt>CPU</dt><dd class="num trend">${session.cpuPercent != null ? `${Math.round(session.cpuPercent)} %` : "none"}<${Spark} id=${session.id} field="cpuPercent" /></dd></dl></section>
-    <section class="box"><h2>Conversation</h2><dl class="facts">${rows.filter(([, value]) => value != null).map(([name, value]) => html`<dt>${name}</dt><dd dir="auto" class=${name === "Folder" ? "path" : ""}>${value}</dd>`)}</dl></section>
-    ${talk.happened.value.length ? html`<section class="box"><h2>What happened</h2><ol class="log">${talk.happened.value.slice(-8).reverse().map((event) => html`<li key=${event.seq}><time>${clock(event.at)}</time><span>${(said[event.kind] || (() => event.kind))(event.data)}</span></li>`)}</ol></section>` : null}</aside>`;
+// The one before or after this in the list beside it.
+function next(id, step) {
+  const list = listed().flatMap(([, part]) => part);
+  const to = list[list.findIndex((one) => one.id === id) + step];
+  if (to) go(`/session/${to.id}`);
 }
 
 export default function Conversation({ id }) {
   const [talk, setTalk] = useState(null);
+  const [about, setAbout] = useState(false);
+  useEffect(() => {
+    const key = (event) => {
+      const step = event.altKey && { ArrowUp: -1, ArrowDown: 1 }[event.key];
+      if (!step || event.defaultPrevented) return;
+      event.preventDefault();
+      next(id, step);
+    };
+    document.addEventListener("keydown", key);
+    return () => document.removeEventListener("keydown", key);
+  }, [id]);
   useEffect(() => {
     const made = new Talk(id);
     setTalk(made);
@@ -218,14 +227,8 @@ export default function Conversation({ id }) {
   }
   if (!talk || talk.id !== id) return html`<main id="main" class="talk" tabindex="-1"></main>`;
   const ended = session.state === "ended";
-  const recapWhy = ["idle", "hibernated"].includes(session.state) ? undefined : "of a session at rest only";
-  const recap = () => attempt(() => post("/api/sessions/keep-alive", { sessionId: id, action: "recap" }, { patience: 180000 }).then((answer) => {
-    if (answer.recap) note("The recap is in the conversation.");
-    talk.settle();
-    return null;
-  }));
-  const more = html`<${Item} icon="recap" why=${recapWhy} onClick=${recap}>Recap</${Item}><${Item} icon="edit" onClick=${() => rename(session)}>Rename</${Item}><${Item} icon="download" href=${`/api/sessions/${id}/export`}>Export as Markdown</${Item}><hr />`;
-  return html`<main id="main" class="talk" tabindex="-1">
+  const more = html`${beside.value ? null : html`<${Item} icon="info" onClick=${() => setAbout(!about)}>About this session</${Item}>`}<${Item} icon="edit" onClick=${() => rename(session)}>Rename</${Item}><${Item} icon="search" href=${`#/search/${id}`}>Search in it</${Item}><${Item} icon="download" href=${`/api/sessions/${id}/export`}>Export as Markdown</${Item}><hr />`;
+  return html`<main id="main" class=${`talk${about && !beside.value ? " about" : ""}`} tabindex="-1">
     <${List} current=${id} />
     <header class="talk-bar"><a class="icon-btn phone" href="#/sessions" aria-label="Back to sessions"><${Icon} icon="left" /></a>
       <div class="who"><h1 class="clip" dir="auto" title=${titleOf(session)}>${titleOf(session)}</h1><div class="line"><${State} session=${session} /><span class="dot mid"></span><span class="mid path clip">${shortPath(session.projectPath)}</span><span class="dot"></span><${Left} session=${session} /></div></div>
@@ -236,5 +239,5 @@ export default function Conversation({ id }) {
       ${session.waiting ? html`<${Card} session=${session} now />` : null}
       ${ended ? html`<div class="note"><span><${Icon} icon=${stateOf(session).icon} size="s" /></span><p><b>${stateOf(session).word}.</b> ${session.endDetail || ""} The conversation is kept.</p><${Btn} kind="tight" onClick=${() => reopen(session).then(() => talk.settle())}>Reopen</${Btn}></div>` : html`<${Composer} session=${session} talk=${talk} key=${id} />`}
     </div></div>
-    <${Facts} session=${session} talk=${talk} /></main>`;
+    ${beside.value || about ? html`<${Facts} session=${session} talk=${talk} close=${beside.value ? null : () => setAbout(false)} />` : null}</main>`;
 }

@@ -5,9 +5,9 @@ import { settings } from "./store.js";
 
 const KEYS = [
   ["⌘K or Ctrl K, /", "search, or do anything; > for commands only"], ["G then S, A, H or ,", "sessions, attention, health, settings"], ["N, ?", "new session; this page"],
-  ["J, K, Enter, X, F", "next, previous, open, select, filter"], ["E, T, +, Z, W", "rename, terminal, extend, hibernate, wake"],
-  ["A, Shift A, D, 1–9, O", "in attention: allow once, always, deny, choose, open the conversation"], ["Enter, Shift Enter, ⌘Enter", "in the composer: send or queue, new line, stop the turn and send"],
-  ["Esc, ↑", "in the composer: stop the turn, edit the last queued"], ["Ctrl ] then D", "in the terminal: give the keyboard up"],
+  ["J, K, Enter, X, F", "next, previous, open, select, filter"], ["E, T, +, R, Z, W", "rename, terminal, extend, recap, hibernate, wake"],
+  ["A, Shift A, D, 1–9, ⌘Enter, O", "in attention: allow once, always, deny, choose, send the answers, open the conversation"], ["Enter, Shift Enter, ⌘Enter", "in the composer: send or queue, new line, stop the turn and send"],
+  ["Esc, ↑", "in the composer: stop the turn, edit the last queued"], ["Alt ↑, Alt ↓, Shift E", "previous and next session; jump to the last word"], ["Ctrl ] then D", "in the terminal: give the keyboard up"],
 ];
 
 export default function Help() {

@@ -44,14 +44,16 @@ function acts(word) {
   return list.filter((act) => act.text.toLowerCase().includes(word.toLowerCase()));
 }
 
-export default function Search() {
+/** @param {{id: string | null}} given within one session, or everywhere */
+export default function Search({ id }) {
   const [text, setText] = useState("");
   const [scope, setScope] = useState("all");
   const [hits, setHits] = useState(/** @type {Pick<Got<"/api/search">, "hits" | "complete">} */ ({ hits: [], complete: true }));
   const [elsewhere, setElsewhere] = useState(/** @type {Got<"/api/conversations">["conversations"]} */ ([]));
   const [at, setAt] = useState(0);
   const input = useRef(null);
-  const only = text.startsWith(">");
+  const within = id && sessions.value.get(id);
+  const only = !within && text.startsWith(">");
   const word = text.replace(/^>\s*/, "").trim();
   useEffect(() => {
     if (matchMedia("(pointer: fine)").matches) input.current.focus();
@@ -63,12 +65,12 @@ export default function Search() {
       setHits({ hits: [], complete: true });
       return undefined;
     }
-    const timer = setTimeout(() => get(`/api/search?q=${encodeURIComponent(word)}&limit=30`).then(setHits, () => setHits({ hits: [], complete: true })), PAUSE_MS);
+    const timer = setTimeout(() => get(`/api/search?q=${encodeURIComponent(word)}&limit=30${within ? `&session=${id}` : ""}`).then(setHits, () => setHits({ hits: [], complete: true })), PAUSE_MS);
     return () => clearTimeout(timer);
-  }, [text]);
+  }, [text, id]);
   const named = [...sessions.value.values()].filter((one) => !word || `${titleOf(one)} ${one.projectPath}`.toLowerCase().includes(word.toLowerCase())).sort((a, b) => b.lastActivity - a.lastActivity).slice(0, word ? 8 : 5);
   const others = elsewhere.filter((one) => word && `${one.title} ${one.projectPath}`.toLowerCase().includes(word.toLowerCase())).slice(0, 6);
-  const show = (name) => (only ? name === "do" : scope === "all" || scope === name);
+  const show = (name) => (within ? name === "messages" : only ? name === "do" : scope === "all" || scope === name);
   /** @type {[string, string, {run: () => void, text: any, more?: string, icon?: string, state?: Session, end?: string}[]][]} */
   const all = [
     ["sessions", "Sessions", named.map((one) => ({ run: () => go(`/session/${one.id}`), state: one, text: found(titleOf(one), word), more: `${shortPath(one.projectPath)} · ${stateOf(one).word}` }))],
@@ -98,12 +100,12 @@ export default function Search() {
   };
   let number = -1;
   return html`<main id="main" tabindex="-1"><h1 class="sr">Search</h1><div class="veil palette-veil static"><div class="palette" role="search">
-    <div class="ask-line"><${Icon} icon="search" /><input ref=${input} type="text" role="combobox" aria-expanded="true" aria-controls="hits" aria-activedescendant=${flat.length ? `h${at}` : undefined} aria-label="Search sessions, messages and commands" placeholder="Search, or > to do something" value=${text} autocomplete="off" onInput=${(event) => setText(event.target.value)} onKeyDown=${key} /><a class="icon-btn phone" href="#/sessions" aria-label="Close"><${Icon} icon="x" /></a><kbd class="for-keys mid">Esc</kbd></div>
-    <div class="scopes"><div class="chips" role="group" aria-label="What to search">${SCOPES.map(([name, title]) => html`<button type="button" class="chip" key=${name} aria-pressed=${scope === name ? "true" : "false"} onClick=${() => setScope(name)}>${title}</button>`)}</div></div>
+    <div class="ask-line"><${Icon} icon="search" /><input ref=${input} type="text" role="combobox" aria-expanded="true" aria-controls="hits" aria-activedescendant=${flat.length ? `h${at}` : undefined} aria-label="Search sessions, messages and commands" placeholder=${within ? "Search in this conversation" : "Search, or > to do something"} value=${text} autocomplete="off" onInput=${(event) => setText(event.target.value)} onKeyDown=${key} /><a class="icon-btn phone" href="#/sessions" aria-label="Close"><${Icon} icon="x" /></a><kbd class="for-keys mid">Esc</kbd></div>
+    <div class="scopes"><div class="chips" role="group" aria-label="What to search">${within ? html`<a class="chip" href="#/search" aria-label=${`Only in “${titleOf(within)}”. Search everywhere`}><span class="clip" dir="auto">In “${titleOf(within)}”</span><${Icon} icon="x" size="s" /></a>` : SCOPES.map(([name, title]) => html`<button type="button" class="chip" key=${name} aria-pressed=${scope === name ? "true" : "false"} onClick=${() => setScope(name)}>${title}</button>`)}</div></div>
     <div class="hits" id="hits" role="listbox" aria-label="Results" tabindex="0">${groups.map(([name, title, list]) => html`<div role="group" aria-labelledby=${`g-${name}`} key=${name}><div class="hit-label" id=${`g-${name}`}>${title}</div>${list.map((hit) => {
       const index = ++number;
       return html`<div class="hit" role="option" id=${`h${index}`} key=${index} aria-selected=${index === at ? "true" : "false"} onClick=${hit.run}>${hit.state ? html`<span class=${`state s-${stateOf(hit.state).color}`}><${Icon} icon=${stateOf(hit.state).icon} /></span>` : html`<span><${Icon} icon=${hit.icon} /></span>`}<span class="grow"><span class="clip-2" dir="auto">${hit.text}</span>${hit.more ? html`<span class="d clip-2" dir="auto">${hit.more}</span>` : null}</span><span class="end">${hit.end || ""}</span></div>`;
-    })}</div>`)}${!flat.length ? html`<div role="option" aria-selected="false" class="hit"><span></span><span class="muted">Nothing matches “${word}”.</span></div>` : null}</div>
+    })}</div>`)}${!flat.length && (word || !within) ? html`<div role="option" aria-selected="false" class="hit"><span></span><span class="muted">Nothing matches “${word}”.</span></div>` : null}</div>
     <div class="foot"><span><kbd>↑</kbd> <kbd>↓</kbd> move</span><span><kbd>Enter</kbd> open</span><span><kbd>${">"}</kbd> commands only</span><span class="grow"></span>${hits.complete ? null : html`<span>Older transcripts are still being read</span>`}</div>
   </div></div></main>`;
 }

@@ -1,7 +1,7 @@
 // Every session: how much room there is, what waits for a person, and the list. Rows keep their place while somebody points, reads
 // or types: the order is made when the list opens, when the sort changes, and after five quiet seconds.
 import { html, signal, useEffect, useMemo, useRef } from "../vendor/preact.js";
-import { del, post } from "./api.js";
+import { away, del, post } from "./api.js";
 import { Bar, go, useKeys } from "./shell.js";
 import { asOf, attempt, keepDraft, live, loaded, may, me, metrics, nodes, note, put, sessions, settings, waiting } from "./store.js";
 import { Age, Bones, Btn, Empty, Icon, Item, Left, Menu, Meter, State, confirm } from "./ui.js";
@@ -9,9 +9,10 @@ import { age, bytes, COMMAND_KEY, GIGABYTE, many, minute, shortPath, stateOf, ti
 
 const DAY = 86400000;
 const QUIET_MS = 5000;
+const RESTART_MS = 10000;
 const MOST_ROWS = 40;
 const LATER_MS = 800;
-const AT_ONCE = 3; // rows that are put in place in one go: more of them would hold up whatever a person does meanwhile
+const AT_ONCE = 1; // rows that are put in place in one go: with each its whole group may move, and be laid out anew
 const FIRST_ROWS = 4;
 const MORE_ROWS = 8;
 const filter = signal("all");
@@ -33,12 +34,12 @@ const SORTS = {
   title: ["title", (a, b) => titleOf(a).localeCompare(titleOf(b))],
 };
 const CHIPS = [["all", "All", null], ["waiting", "Waiting", "attention"], ["busy", "Busy", "busy"], ["idle", "Idle", "idle"],
-  ["hibernated", "Hibernated", "hibernated"], ["unknown", "Unknown", "unknown"], ["ended", "Ended", "killed"]];
+  ["hibernated", "Hibernated", "hibernated"], ["unknown", "Unknown", "unknown"], ["ended", "Ended", "killed"], ["soon", "Time is short", "expired"]];
 
 /** @param {Session} one */
 const recent = (one) => one.state !== "ended" || minute.value - (one.endedAt || 0) < DAY;
 /** @type {(one: Session, name: string) => boolean} */
-const inFilter = (one, name) => (name === "all" ? recent(one) : one.state === name);
+const inFilter = (one, name) => (name === "all" ? recent(one) : name === "soon" ? one.warned && one.state !== "ended" : one.state === name);
 
 export const extend = (one) => attempt(() => post("/api/sessions/keep-alive", { sessionId: one.id, action: "extend" }), "Extended.");
 export const hibernate = (one) => attempt(() => post(`/api/sessions/${one.id}/hibernate`));
@@ -46,6 +47,9 @@ export const wake = (one) => attempt(() => post(`/api/sessions/${one.id}/wake`))
 export const reopen = (one) => attempt(() => post(`/api/sessions/${one.id}/reopen`));
 export const interrupt = (one) => attempt(() => post(`/api/sessions/${one.id}/interrupt`));
 export const recycle = (one) => attempt(() => post(`/api/sessions/${one.id}/recycle`, {}, { patience: 90000 }), "It has a new process; the conversation goes on.");
+const restless = (one) => (["idle", "hibernated"].includes(one.state) ? undefined : "when it is at rest");
+/** @param {Session} one */
+export const recap = (one) => (restless(one) ? null : attempt(() => post("/api/sessions/keep-alive", { sessionId: one.id, action: "recap" }, { patience: 180000 }), "The recap is in the conversation."));
 /** @param {Session} one */
 export const unseen = (one) => one.lastWords?.role === "assistant" && one.lastWords.at > one.seenAt && one.seenAt > 0;
 /**
@@ -156,6 +160,16 @@ function usePlots() {
 }
 const Spark = (given) => (plots.value ? html`<${plots.value.Spark} ...${given} />` : null);
 
+// What is said on the page when pilotlight is away for longer than a restart takes.
+const gone = signal(null);
+function Gone() {
+  const long = away.value && minute.value - away.value.since > RESTART_MS;
+  useEffect(() => {
+    if (long && !gone.value) import("./away.js").then((module) => (gone.value = module), () => {});
+  }, [long]);
+  return long && gone.value ? html`<${gone.value.Away} />` : null;
+}
+
 // Behind a gateway an id begins with the name of its node.
 const nodeOf = (one) => (one.id.includes("~") ? one.id.split("~")[0] : null);
 
@@ -199,7 +213,7 @@ export function SessionMenu({ one, pick, more }) {
   const atRest = one.state === "idle" ? undefined : "when it is at rest";
   const admin = may("admin") ? undefined : "needs admin";
   return html`<${Menu} label=${`More: ${titleOf(one)}`}>${() => html`
-    ${more}${one.state === "ended" ? html`<${Item} icon="wake" onClick=${() => reopen(one)}>Reopen</${Item}>` : html`<${Item} icon="extend" onClick=${() => extend(one)}>Extend</${Item}>`}
+    ${more}${one.state === "ended" ? html`<${Item} icon="wake" onClick=${() => reopen(one)}>Reopen</${Item}>` : html`<${Item} icon="extend" onClick=${() => extend(one)}>Extend</${Item}><${Item} icon="recap" why=${restless(one)} onClick=${() => recap(one)}>Recap</${Item}>`}
     ${one.state === "hibernated" ? html`<${Item} icon="wake" onClick=${() => wake(one)}>Wake</${Item}>` : null}
     ${["busy", "waiting"].includes(one.state) ? html`<${Item} icon="stop" onClick=${() => interrupt(one)}>Interrupt</${Item}>` : null}
     <${Item} icon="fork" onClick=${() => fork(one)}>Fork</${Item}>
@@ -268,7 +282,7 @@ function List() {
   useKeys({
     j: () => shift(1), k: () => shift(-1), f: () => document.getElementById("filter")?.focus(),
     x: () => document.activeElement?.closest(".row")?.querySelector(".tick")?.click(),
-    "+": with_(extend), z: with_(hibernate), w: with_(wake), t: with_((one) => (location.href = `/terminal#${one.id}`)),
+    "+": with_(extend), r: with_(recap), z: with_(hibernate), w: with_(wake), t: with_((one) => (location.href = `/terminal#${one.id}`)),
   });
   const many_ = (name) => [...all.values()].filter((one) => inFilter(one, name)).length;
   const setSort = (name) => {
@@ -295,7 +309,7 @@ function List() {
     ${fresh.length ? html`<p class="fresh"><button type="button" class="btn tight" onClick=${() => (order.value = sorted())}>${fresh.length} new</button></p>` : null}
     ${!rows.length ? html`<${Empty} icon="filter" title=${text ? `Nothing matches ‘${words.value}’` : "Nothing here"}><${Btn} onClick=${() => { words.value = ""; filter.value = "all"; }}>Show all</${Btn}></${Empty}>` : null}
     ${nodes.value.filter((node) => node.state !== "ok").map((node) => html`<p class="fresh muted" role="status" key=${node.name}>${node.name} is away${node.asOf ? html`: as it was <${Age} at=${node.asOf} /> ago` : ""}</p>`)}
-    <div class="rows-wide">${rows.length ? html`<div class="col-head"><span></span><span>State</span><span>Session</span><span>Memory</span><span class="opt">CPU</span><span>Messages</span><span>Time left</span><span class="opt">Active</span><span></span></div>` : null}
+    <div class="rows-wide">${rows.length ? html`<div class="col-head"><span><input class="tick" type="checkbox" aria-label="Select all" checked=${listed.every((one) => picked.value.has(one.id))} onChange=${(event) => (picked.value = new Set(event.target.checked ? rows.map((one) => one.id) : []))} /></span><span>State</span><span>Session</span><span>Memory</span><span class="opt">CPU</span><span>Messages</span><span>Time left</span><span class="opt">Active</span><span></span></div>` : null}
       ${groups.map(([key, node, path, members]) => html`<section class="group" key=${key} aria-label=${path ? `${node ? `${node}: ` : ""}${shortPath(path)}` : "Sessions"}>
         ${path ? html`<div class="group-head"><${Icon} icon="folder" size="s" /><h3 class="clip path">${node ? `${node}: ` : ""}${shortPath(path)}</h3><span>${many(members.length, "session")}</span><a class="btn quiet tight mid" href=${`#/new/${encodeURIComponent(path)}`} aria-label=${`New here: a session in ${shortPath(path)}`}><${Icon} icon="plus" size="s" />New here</a></div>` : null}
         <ul>${members.map(rowOf)}</ul></section>`)}
@@ -318,7 +332,7 @@ export function Sessions() {
       <a class="btn mid for-keys" href="#/search"><${Icon} icon="search" />Search or do anything <kbd>${COMMAND_KEY} K</kbd></a>
       <a class="icon-btn phone" href="#/search" aria-label="Search"><${Icon} icon="search" /></a>
       <a class="btn primary" href="#/new"><${Icon} icon="plus" /><span>New<span class="sr-phone"> session</span></span> <kbd class="mid for-keys">N</kbd></a></${Bar}>
-    <div class="body stack-l">
+    <div class="body stack-l"><${Gone} />
       ${!loaded.value ? html`<${Bones} />` : !count ? html`<${FirstRun} />` : html`<${Room} />
         ${waiting.value.length ? html`<section class="section" aria-labelledby="w-h"><div class="section-head"><h2 id="w-h">Waits for you</h2><span class="count you">${waiting.value.length}</span><a class="tiny" href="#/attention">Answer one by one</a></div>
           <div class="asks">${waiting.value.slice(0, 4).map((one) => html`<${Ask} one=${one} key=${one.id} />`)}</div></section>` : null}

@@ -98,6 +98,7 @@ function Edge() {
 }
 
 export function Shell({ children, bare }) {
+  useLayoutEffect(() => scrollTo(0, 0), [route.value.view]); // each view begins at its head, however far down the one before was read
   const title = { session: "Conversation", new: "New session" }[route.value.view] || ITEMS.find(([view]) => view === route.value.view)?.[1] || "pilotlight";
   useEffect(() => {
     const one = route.value.view === "session" && sessions.value.get(route.value.id);

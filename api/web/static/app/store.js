@@ -3,7 +3,7 @@
 // its order is the view's business.
 import { batch, computed, effect, signal } from "../vendor/preact.js";
 import { away, get, reachable, signedOut } from "./api.js";
-import { link, listen } from "./stream.js";
+import { again, link, listen } from "./stream.js";
 import { byUrgency } from "./words.js";
 
 /** @type {Signal<Answer<"GET", "/api/me"> | null>} */
@@ -109,6 +109,11 @@ async function numbers() {
     ticking = setTimeout(numbers, pause);
     pause = Math.min(15000, pause * 2);
   }
+}
+
+export function tryNow() {
+  again();
+  numbers();
 }
 
 /** @param {JournalEvent} event */

@@ -50,7 +50,8 @@ export function listen(onEvent, onGap) {
   if (!leading) setTimeout(() => link.value === "catching up" && channel && channel.postMessage({ type: "ask" }), 300);
 }
 
-function again() {
+// Ask at once, if nothing is heard.
+export function again() {
   if (!leading) {
     if (channel) channel.postMessage({ type: "ask" });
     return;

@@ -185,7 +185,10 @@ function Screen() {
   return html`<div class=${`term${link.value === "away" ? " dim" : ""}`} ref=${box} role="group" aria-label="Terminal of the session; the conversation view has the same words for a screen reader"></div>`;
 }
 
+/** @type {[string, string | null][]} */
 const KEYS = [["Esc", "\u001b"], ["Tab", "\t"], ["Ctrl", null], ["⇧Tab", "\u001b[Z"], ["←", "\u001b[D"], ["↑", "\u001b[A"], ["↓", "\u001b[B"], ["→", "\u001b[C"]];
+/** @type {[string, string][]} */
+const WITH_CTRL = [["C", "C"], ["D", "D"], ["L", "L"], ["R", "R"]]; // in the place of the arrows while Ctrl is down
 
 function KeyBar() {
   if (!mine.value || !coarse) return null;
@@ -194,7 +197,8 @@ function KeyBar() {
     if (text === null) ctrl.value = !ctrl.value;
     else type(text);
   };
-  return html`<div class="keybar typing" role="toolbar" aria-label="Keys">${KEYS.map(([name, text]) => html`<button type="button" class="key" key=${name} aria-pressed=${text === null ? (ctrl.value ? "true" : "false") : undefined} onPointerDown=${(event) => press(event, text)}>${name}</button>`)}</div>`;
+  const keys = ctrl.value ? [...KEYS.slice(0, 4), ...WITH_CTRL] : KEYS;
+  return html`<div class="keybar typing" role="toolbar" aria-label="Keys">${keys.map(([name, text]) => html`<button type="button" class="key" key=${name} aria-pressed=${text === null ? (ctrl.value ? "true" : "false") : undefined} onPointerDown=${(event) => press(event, text)}>${name}</button>`)}</div>`;
 }
 
 function Note() {
