@@ -15,7 +15,7 @@ from cli.chat.person import Superseded
 from cli.chat.questions import asks
 from shared.bus import events, message_events
 from shared.bus.messages import Choice, CommandResult, Event, Field, Waiting
-from tests.unit.cli.test_double import FIRST, SECOND, TRUST, FakeBus, app_of, bus_with, message, session
+from tests.unit.cli.test_double import FIRST, SECOND, TRUST, FakeBus, app_of, bus_with, message, question, session
 
 
 class Scripted:
@@ -153,24 +153,11 @@ def test_what_is_answered_elsewhere_is_not_asked_for_ever(tmp_path, capsys, pers
     assert bus.asked("session.answer") == []
 
 
-OPTIONS = [{"label": "Red", "description": "warm"}, {"label": "Blue"}]
-
-
-def question(*names: str, several: bool = False) -> Waiting:
-    """What Claude asks, as the supervisor puts it."""
-    own = [Choice(id=str(number), label=option["label"]) for number, option in enumerate(OPTIONS, 1)]
-    return Waiting(
-        id="w2",
-        kind="question",
-        title="Claude asks",
-        text="\n".join(names),
-        choices=[*(own if len(names) == 1 else []), Choice(id="deny", label="Decline to answer")],
-        questions=[{"question": name, "options": OPTIONS, "multiSelect": several} for name in names],
-    )
+COLORS = [{"label": "Red", "description": "warm"}, {"label": "Blue"}]
 
 
 def test_each_thing_that_can_be_said_is_shown_once_under_one_number():
-    (ask,) = asks(question("Which?"))
+    (ask,) = asks(question(COLORS, "Which?"))
     assert ask.lines == ["Which?", "  1. Red - warm", "  2. Blue", "  3. Decline to answer"]
 
 
@@ -189,7 +176,7 @@ def test_each_thing_that_can_be_said_is_shown_once_under_one_number():
 )
 def test_the_number_that_is_shown_is_the_one_that_chooses(tmp_path, capsys, person, said, choice, answers):
     person(said)
-    bus = waits(question("Which?"))
+    bus = waits(question(COLORS, "Which?"))
     assert run(["chat", "aaaa"], app_of(tmp_path, bus)) == 0
     (asked,) = bus.asked("session.answer")
     assert (asked["choice"], asked["answers"]) == (choice, answers)
@@ -197,7 +184,7 @@ def test_the_number_that_is_shown_is_the_one_that_chooses(tmp_path, capsys, pers
 
 def test_several_questions_are_asked_one_by_one(tmp_path, capsys, person):
     person("2", "red", "my own")
-    bus = waits(question("One?", "Two?", "Three?"))
+    bus = waits(question(COLORS, "One?", "Two?", "Three?"))
 
     assert run(["chat", "aaaa"], app_of(tmp_path, bus)) == 0
 
@@ -206,7 +193,7 @@ def test_several_questions_are_asked_one_by_one(tmp_path, capsys, person):
 
 def test_where_several_may_be_chosen_numbers_have_commas(tmp_path, capsys, person):
     person("1, 2")
-    bus = waits(question("Which?", several=True))
+    bus = waits(question(COLORS, "Which?", several=True))
     assert run(["chat", "aaaa"], app_of(tmp_path, bus)) == 0
     assert bus.asked("session.answer")[0]["answers"] == {"Which?": ["Red", "Blue"]}
 

@@ -54,6 +54,19 @@ TRUST = Waiting(
 )
 
 
+def question(options: list[dict[str, Any]], *names: str, several: bool = False) -> Waiting:
+    """What Claude asks, as the supervisor puts it."""
+    own = [Choice(id=str(number), label=option["label"]) for number, option in enumerate(options, 1)]
+    return Waiting(
+        id="w2",
+        kind="question",
+        title="Claude asks",
+        text="\n".join(names),
+        choices=[*(own if len(names) == 1 else []), Choice(id="deny", label="Decline to answer")],
+        questions=[{"question": name, "options": options, "multiSelect": several} for name in names],
+    )
+
+
 class FakeBus:
     """Answers operations from a table of values or functions; remembers what it was asked."""
 

@@ -12,10 +12,10 @@ import pytest
 from cli.__main__ import run
 from cli.chat.display import Display
 from cli.commands import logs
-from shared.bus.messages import Choice, ScheduledTask, Waiting
+from shared.bus.messages import ScheduledTask
 from shared.errors import Conflict, InvalidRequest
 from tests.harness import ROOT
-from tests.unit.cli.test_double import FIRST, TRUST, app_of, bus_with, message, session
+from tests.unit.cli.test_double import FIRST, TRUST, app_of, bus_with, message, question, session
 
 PEOPLE = "no\xa0break 全角\u3000空白 👩\u200d💻 \ue0b0"
 COLOURED = "\x1b[31mred\x1b[0m"
@@ -77,37 +77,24 @@ def test_answer_alone_shows_what_is_asked(tmp_path, capsys):
     assert bus.asked("session.answer") == []
 
 
-OPTIONS = [{"label": "S"}, {"label": "M"}, {"label": "L"}]
-
-
-def asks(*names: str, several: bool = False) -> Waiting:
-    """What Claude asks, as the supervisor puts it."""
-    own = [Choice(id=str(number), label=option["label"]) for number, option in enumerate(OPTIONS, 1)]
-    return Waiting(
-        id="w2",
-        kind="question",
-        title="Claude asks",
-        text="\n".join(names),
-        choices=[*(own if len(names) == 1 else []), Choice(id="deny", label="Decline to answer")],
-        questions=[{"question": name, "options": OPTIONS, "multiSelect": several} for name in names],
-    )
+SIZES = [{"label": "S"}, {"label": "M"}, {"label": "L"}]
 
 
 def test_several_choices_are_all_sent(tmp_path):
     bus = bus_with(
-        session(state="waiting", waiting=asks("Which?", several=True)),
+        session(state="waiting", waiting=question(SIZES, "Which?", several=True)),
         session__answer={"session": session(), "answer": {}},
     )
     assert run(["answer", "aaaa", "--choice", "1", "--choice", "3"], app_of(tmp_path, bus)) == 0
     (given,) = bus.asked("session.answer")
     assert (given["choice"], given["answers"]) == (None, {"1": ["1", "3"]})
-    bus = bus_with(session(state="waiting", waiting=asks("Which?", "How?", several=True)))
+    bus = bus_with(session(state="waiting", waiting=question(SIZES, "Which?", "How?", several=True)))
     assert run(["answer", "aaaa", "--choice", "1", "--choice", "3"], app_of(tmp_path, bus)) == 2
     assert bus.asked("session.answer") == []
 
 
 def test_each_of_several_questions_is_shown_with_its_options(tmp_path, capsys):
-    bus = bus_with(session(state="waiting", waiting=asks("Which?", "How?")))
+    bus = bus_with(session(state="waiting", waiting=question(SIZES, "Which?", "How?")))
     for words in (["attention"], ["answer", "aaaa"]):
         run(words, app_of(tmp_path, bus))
         told = capsys.readouterr()
