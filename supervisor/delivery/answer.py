@@ -155,7 +155,13 @@ async def _answer_handed(session: Session, permission: Permission, request: Answ
     if permission.server is not None:
         raise Conflict("The form is shown at the terminal: it is answered there.", code="not_writer")
     _refuse_input(request)
-    await session.changed.wait_for(lambda: permission.shown_as is not None and session.shown is not None, SEEN_SECONDS)
+
+    def there() -> bool:
+        return (permission.shown_as is not None and session.shown is not None) or permission not in session.permissions
+
+    await session.changed.wait_for(there, SEEN_SECONDS)
+    if permission not in session.permissions:
+        raise too_late(session, permission.id)
     up = session.shown
     choices = up.screen_reading.menu.choices if up is not None and up.screen_reading.menu is not None else []
     if up is None or permission.shown_as is None or not choices:
