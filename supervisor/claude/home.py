@@ -12,14 +12,12 @@ from supervisor.claude.tail import READ_BYTES
 from supervisor.claude.transcript import SAID
 
 _SAID_WITHIN = 64 * 1024 * 1024
+_CONVERSATION = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 def transcript_path(claude_home: Path, cwd: str, conversation_id: str) -> Path:
     """Where the CLI keeps the transcript of a conversation started in `cwd`."""
     return claude_home / "projects" / re.sub(r"[^A-Za-z0-9]", "-", os.path.realpath(cwd)) / f"{conversation_id}.jsonl"
-
-
-_CONVERSATION = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 def all_transcripts(claude_home: Path) -> Iterator[Path]:

@@ -186,9 +186,12 @@ class Arrivals:
         top, _, rest = name.partition("/")
         services = self._pool.services
         if top == bundle.TRANSCRIPTS:
-            spoken = {record.conversation_id, *(item["id"] for item in record.conversations)}
-            known = Path(rest.partition("/")[0]).stem in spoken
-            return transcript_path(services.claude_home, record.project_path, "").parent / rest if known else None
+            first = rest.partition("/")[0]
+            for conversation in (record.conversation_id, *(item["id"] for item in record.conversations)):
+                transcript = transcript_path(services.claude_home, record.project_path, conversation)
+                if first in (transcript.name, transcript.stem):
+                    return transcript.parent / rest
+            return None
         if top == bundle.ATTACHMENTS and rest:
             return services.paths.session_dir(record.id) / attachments.FOLDER / rest
         return None

@@ -162,7 +162,8 @@ async def test_a_transcript_that_is_not_of_the_session_is_not_put_here(
 
     def more(record: SessionRecord, folder: Path) -> Iterator[tuple[str, Path]]:
         yield from sources(record, folder)
-        yield "transcripts/another.jsonl", here.transcript()
+        for name in ("another.jsonl", f"{ID}.sh"):
+            yield f"transcripts/{name}", here.transcript()
 
     monkeypatch.setattr(departures, "_sources", more)
     begun = await here.do("leave", node="n2")
@@ -170,7 +171,7 @@ async def test_a_transcript_that_is_not_of_the_session_is_not_put_here(
     await there.bring(begun.id, data)
     let_go = await here.do("release", move=begun.id, digest=digest)
     await there.do("arrive", move=begun.id, word=let_go.word)
-    assert [path.name for path in there.transcript().parent.glob("*.jsonl")] == [f"{ID}.jsonl"]
+    assert {path.name for path in there.transcript().parent.iterdir()} == {f"{ID}.jsonl", ID}
 
 
 async def test_nobody_lets_go_for_what_has_not_come_whole(here: Place, there: Place) -> None:
