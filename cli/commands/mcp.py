@@ -8,9 +8,9 @@ from pathlib import Path
 import click
 
 from cli.context import App, pass_app
+from cli.daemons.own_api import connect
 from cli.owners import owner
 from pilotlight.client import Client
-from shared.certificate import configured
 from shared.errors import InvalidRequest, Unavailable
 
 INSTALL = "`pilotlight mcp` needs the MCP library: `{python} -m pip install 'mcp>=2.3,<3'` (or 'pilotlight[mcp]') installs it."
@@ -50,11 +50,11 @@ def mcp(app: App, port: int | None, url: str | None, token_file: Path | None) ->
 
 
 def reach(app: App, url: str | None, bearer: str, patience: float) -> Client:
-    """The API at `url`, or that of this home, whose certificate is trusted. Raise Unavailable."""
+    """The API at `url`, or that of this home, under whatever name its certificate is. Raise Unavailable."""
     if url is not None:
         return Client(url, bearer, patience)
-    certificate = configured(app.config.api)
-    return Client(running(app), bearer, patience, str(certificate.chain) if certificate else None)
+    own = running(app)
+    return Client(own, bearer, patience, connect=lambda seconds: connect(own, app, seconds))
 
 
 def running(app: App) -> str:

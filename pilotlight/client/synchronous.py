@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import http.client
 import time
 import urllib.parse
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, cast
 
 from pilotlight.client import shapes
@@ -17,14 +18,21 @@ WAIT_SECONDS = 60.0
 
 class Client:
     """One pilotlight. `patience`: for how many seconds a call is tried again while the API restarts. `ca_file`: a certificate, or
-    whose certificates, are trusted over HTTPS.
+    whose certificates, are trusted over HTTPS. `connect`: makes each connection, in the place of one to where `url` says.
 
     A call that changes something takes a `key`: two with the same key are one. Without one, each call makes its own, and keeps it
     for all of its tries.
     """
 
-    def __init__(self, url: str, token: str, patience: float = 60.0, ca_file: str | None = None) -> None:
-        self._transport = Transport(url, token, patience, ca_file)
+    def __init__(
+        self,
+        url: str,
+        token: str,
+        patience: float = 60.0,
+        ca_file: str | None = None,
+        connect: Callable[[float], http.client.HTTPConnection] | None = None,
+    ) -> None:
+        self._transport = Transport(url, token, patience, ca_file, connect)
 
     def call(self, method: str, path: str, body: Mapping[str, Any] | None = None, **query: Any) -> Any:
         """Any call of the API, by its path."""

@@ -12,7 +12,7 @@ import ssl
 import time
 import urllib.parse
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,9 +39,17 @@ class Frame:
 
 class Transport:
     """One API. `patience`: for how many seconds a request is tried again while nobody answers; `ca_file`: whose certificates are
-    trusted over HTTPS, in the place of the system's."""
+    trusted over HTTPS, in the place of the system's; `connect`: what makes a connection with so many seconds of time-out, in the
+    place of one to where the address says."""
 
-    def __init__(self, url: str, token: str, patience: float, ca_file: str | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        token: str,
+        patience: float,
+        ca_file: str | None = None,
+        connect: Callable[[float], http.client.HTTPConnection] | None = None,
+    ) -> None:
         parts = urllib.parse.urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError(f"{url!r} is no address such as http://127.0.0.1:3001.")
@@ -51,6 +59,7 @@ class Transport:
         self._host, self._port, self._base = parts.hostname, parts.port, parts.path.rstrip("/")
         self._token = token
         self._patience = patience
+        self._connect = connect or self._there
 
     def call(
         self,
@@ -110,6 +119,11 @@ class Transport:
             yield attempt
             number += 1
 
+    def _there(self, seconds: float) -> http.client.HTTPConnection:
+        if self._secure is None:
+            return http.client.HTTPConnection(self._host, self._port, timeout=seconds)
+        return http.client.HTTPSConnection(self._host, self._port, timeout=seconds, context=self._secure)
+
     def _open(
         self,
         method: str,
@@ -119,11 +133,7 @@ class Transport:
         headers: Mapping[str, str],
         seconds: float,
     ) -> http.client.HTTPResponse:
-        connection = (
-            http.client.HTTPConnection(self._host, self._port, timeout=seconds)
-            if self._secure is None
-            else http.client.HTTPSConnection(self._host, self._port, timeout=seconds, context=self._secure)
-        )
+        connection = self._connect(seconds)
         asked = {name: value for name, value in (query or {}).items() if value is not None}
         asked = {name: str(value).lower() if isinstance(value, bool) else value for name, value in asked.items()}
         target = self._base + path + (f"?{urllib.parse.urlencode(asked)}" if asked else "")

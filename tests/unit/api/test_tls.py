@@ -159,7 +159,6 @@ def test_everything_is_answered_over_tls_and_says_https(api: Process, files: Fil
         own.call("GET", "/api/sessions")
 
     assert healthy(api.lock["url"], files.app(), PATIENCE)
-    assert mcp.reach(files.app(), None, api.paths.token_file.read_text().strip(), 0.0).call("GET", "/api/me")
     (finding,) = check(files.app())
     assert (finding.level, "localhost, 127.0.0.1" in finding.text) == ("ok", True)
 
@@ -262,6 +261,15 @@ def test_the_address_is_a_name_that_the_certificate_is_for(files: Files) -> None
         False,
         False,
     ]
+
+
+def test_our_own_commands_reach_it_where_it_listens_under_whatever_name(files: Files, bus: BusServer) -> None:
+    files.issue("nowhere.example")
+    process = Process(files.home).wait_until_up()
+    assert healthy(process.lock["url"], files.app(), PATIENCE)
+    token = process.paths.token_file.read_text().strip()
+    assert mcp.reach(files.app(), None, token, 0.0).call("GET", "/api/me")
+    process.end()
 
 
 @pytest.mark.parametrize(
