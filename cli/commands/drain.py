@@ -71,14 +71,15 @@ class Behind:
 
     def draining(self, on: bool) -> None:
         """Through the gateway."""
-        self.gateway.call("PATCH", f"/api/settings?node={quote(self.node, safe='')}", {"sessions.draining": on or None})
+        self.gateway.call("PATCH", self._there("/api/settings"), {"sessions.draining": on or None})
 
     def sessions(self) -> list[dict[str, Any]]:
         """Through the gateway."""
-        found: list[dict[str, Any]] = self.gateway.call("GET", f"/api/sessions?node={quote(self.node, safe='')}")[
-            "sessions"
-        ]
+        found: list[dict[str, Any]] = self.gateway.call("GET", self._there("/api/sessions"))["sessions"]
         return found
+
+    def _there(self, path: str) -> str:
+        return f"{path}?node={quote(self.node, safe='')}"
 
     def hibernate(self, session: str) -> None:
         """Through the gateway."""

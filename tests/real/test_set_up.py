@@ -52,9 +52,7 @@ def test_a_persons_key_bindings_that_take_ctrl_g_are_heeded(make_house: MakeHous
     assert (checks["keybindings"]["status"], str(keys) in checks["keybindings"]["detail"]) == ("fail", True)
 
     def damaged() -> dict[str, str] | None:
-        (house.claude_home / ".claude.json").write_text(
-            '{"numStartups": 10,'
-        )  # again: Claude itself may have mended it
+        (house.claude_home / ".claude.json").write_text('{"numStartups": 10,')  # again: Claude may have mended it
         return {check["name"]: check for check in house.call("health")["checks"]}.get("claude_state")
 
     assert until(damaged, "the check is there")["status"] == "fail"
