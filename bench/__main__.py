@@ -1,5 +1,6 @@
 """`python -m bench NAME`: benchmarks, each of which prints a table and exits 1 when a bound does not hold.
 
+near       messages of three kinds, a stream and rest beside the bare CLI, in time and in CPU
 latency    message to reply, beside the CLI driven raw and one `claude -p --resume` a message
 soak       10 sessions x 100 messages: none lost, doubled or mixed up, memory flat
 density    200 conversations within 2 GB, and what a wake costs beside a bare `claude --resume`
@@ -23,6 +24,7 @@ import importlib
 import sys
 
 NAMES = (
+    "near",
     "latency",
     "soak",
     "density",

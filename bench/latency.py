@@ -76,15 +76,19 @@ class Raw:
                 return True
         return False
 
-    def ask(self, text: str) -> float:
-        """Milliseconds from the paste to the Stop hook."""
+    def idle(self) -> None:
+        """Read what it says while nothing is asked."""
+        self._pump(0.1)
+
+    def ask(self, text: str, patience: float = 2.0) -> float:
+        """Milliseconds from the paste to the Stop hook. A paste of several lines is shown as a mark in the box."""
         size = self._log.stat().st_size
         started = time.monotonic()
         os.write(self._child.child_fd, b"\x1b[200~" + text.encode() + b"\x1b[201~")
-        self._await(lambda: text[-8:] in self._screen.text(), 5.0)
+        self._await(lambda: text[-8:] in (seen := self._screen.text()) or "[Pasted text" in seen, 5.0)
         while True:
             os.write(self._child.child_fd, b"\r")
-            if self._await(lambda: self._log.stat().st_size > size, 2.0):
+            if self._await(lambda: self._log.stat().st_size > size, patience):
                 took = 1000 * (time.monotonic() - started)
                 self._await(lambda: self._sight().kind == "prompt", 5.0)
                 return took
