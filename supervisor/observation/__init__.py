@@ -1,5 +1,6 @@
 """Observation: what Claude does in one session, found out and told to the session.
 
+file_news           a file has grown
 hook_silence        hooks are off, said once
 log_reader          lines of hooks and transcript, each once
 log_tails           read to where

@@ -60,6 +60,11 @@ class LogReader:
 
         self._spoken = False
 
+    @property
+    def files(self) -> list[Path | None]:
+        """What is read; None for what is not known yet."""
+        return self._tails.files
+
     def read(self, seconds: float = inf) -> bool:
         """Take in what Claude's hooks and transcript say, each line once; for about so long. Whether that was all."""
         end = time.monotonic() + seconds

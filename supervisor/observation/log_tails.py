@@ -40,6 +40,11 @@ class LogTails:
     def _hook_log(self, position: int) -> Tail:
         return Tail(self._session.dir / "hooks.log", position, MAX_HOOK_LINE_BYTES)
 
+    @property
+    def files(self) -> list[Path | None]:
+        """The two logs; None while it is not known where the transcript is."""
+        return [self._hooks.path, self._transcript.path if self._transcript is not None else None]
+
     def begin_again(self) -> None:
         """The hooks' log was removed, and will be written from its start."""
         if not self._hooks.path.exists():

@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
+from pathlib import Path
 from typing import Protocol
 
 from shared.bus import trouble_events
@@ -31,8 +32,17 @@ from supervisor.session import receipts
 from supervisor.session.background import BackgroundTasks
 from supervisor.session.session import Session
 from supervisor.state.states import State
+from supervisor.terminal.terminal import SETTLE_SECONDS
 
 SILENT_TERMINAL_SECONDS = 3.0
+SOON_SECONDS = 0.005
+TOLD_SECONDS = 0.03
+"""How often to look at one of which something is expected, and whose files tell when they grow: for what only time tells."""
+
+CALM_SECONDS = 0.1
+QUIET_POLL_SECONDS = 0.5
+"""How often to look at one that is idle or waits, and has been quiet for a while. Output of its terminal
+has it looked at soon, and whatever Claude does shows there first (measured: 1.1 to 0.7 % of a core for 105 sessions)."""
 
 
 class Admissions(Protocol):
@@ -50,7 +60,11 @@ class ManagedSession:
 
     def __init__(self, session: Session, admission: Admissions, poll_soon: Callable[[], None]) -> None:
         self.session = session
-        session.changed.listener = poll_soon
+        session.changed.listener = self.look_soon
+        self._poll_soon = poll_soon
+        self.due = 0.0
+        """When to look at it again (monotonic)."""
+
         self._logs, self._observer = LogReader(session), Observer(session)
         session.attend(self._logs, self._observer)
         self.lifecycle = Lifecycle(session, admission.admit, self._wake)
@@ -58,6 +72,7 @@ class ManagedSession:
         self.sender = Sender(session, interactive, PerMessageCarrier(session, self.lifecycle))
         self._releasing: asyncio.Task[None] | None = None
         self.policy = AutoAnswer(session)
+        self._behind = self._told = False
         self._background = BackgroundTasks(session.services.log, session.id)
         self.trust = TrustDialog(session, self._background)
         self.task: asyncio.Task[None] | None = None
@@ -72,11 +87,12 @@ class ManagedSession:
         self._admission = admission
 
     def look(self, now: float) -> bool:
-        """Read what is new, judge, settle. Return whether the session is in a hurry (poll again soon)."""
+        """Read what is new, judge, settle. Return whether it is to be looked at again soon."""
         session = self.session
         if session.terminal is None:
             return False
-        if not self._logs.read(log_tails.READ_SECONDS):
+        self._behind = not self._logs.read(log_tails.READ_SECONDS)
+        if self._behind:
             return True  # what it does is judged when all is known that it has said
         if session.printing:
             print_stream.note_turn(session)
@@ -86,6 +102,34 @@ class ManagedSession:
         receipts.settle_current(session, now)
         self._observer.forget_deaths(now)
         return session.current is not None or session.state in (State.STARTING, State.STOPPING, State.BUSY)
+
+    def look_soon(self) -> None:
+        """Something has changed that a look may have to tell. A screen tells nothing before it has settled."""
+        terminal = self.session.terminal
+        due = terminal.output_at + SETTLE_SECONDS if self._told and terminal is not None else 0.0
+        if due < self.due:
+            self.due = due
+            self._poll_soon()
+
+    def look_now(self) -> None:
+        """One of its files has grown."""
+        self.due = 0.0
+        self._poll_soon()
+
+    @property
+    def files(self) -> list[Path | None]:
+        """What a look reads; None for what is not known yet."""
+        return self._logs.files
+
+    def patience(self, soon: bool, told: bool, now: float) -> float:
+        """For how many seconds nothing needs a look, unless something changes. `told`: it is told when its files do."""
+        session, self._told = self.session, told
+        if not soon:
+            return QUIET_POLL_SECONDS if self.quiet(now) else CALM_SECONDS
+        if not told or session.terminal is None or session.printing or session.state is State.STARTING or self._behind:
+            return SOON_SECONDS
+        settles = session.terminal.output_at + SETTLE_SECONDS - now
+        return min(max(settles, SOON_SECONDS), TOLD_SECONDS) if settles > 0 else TOLD_SECONDS
 
     def tend(self) -> None:
         """Begin what the last look has shown to be due."""

@@ -23,9 +23,10 @@ from supervisor import clock
 from supervisor.claude.texts import normalization
 from supervisor.lifecycle import holder_link, recycling
 from supervisor.lifecycle.launch import has_transcript, refuse_lost
+from supervisor.observation.file_news import FileNews
 from supervisor.pool import accepting, opening
 from supervisor.pool.admission import RETRY_AFTER_SECONDS, Admission
-from supervisor.pool.managed_session import ManagedSession
+from supervisor.pool.managed_session import QUIET_POLL_SECONDS, SOON_SECONDS, ManagedSession
 from supervisor.session import attachments, mention_rules, move
 from supervisor.session.mention_rules import Reach
 from supervisor.session.services import Services
@@ -37,12 +38,6 @@ from supervisor.store.options import LaunchOptions, Remembered
 from supervisor.store.store import MessageRecord, SessionRecord, now_ms
 
 SEND = "message.send"
-SOON_SECONDS = 0.005
-CALM_SECONDS = 0.1
-QUIET_POLL_SECONDS = 0.5
-"""How often to look while every session is idle or waits, and has been quiet for a while. Output of a terminal
-wakes the pool at once, and whatever Claude does shows there first (measured: 1.1 to 0.7 % of a core for 105 sessions)."""
-
 REOPENED_BY_MESSAGE = frozenset({"expired", "exited", "crashed"})
 """How a session ends that a message may bring back: nobody has ended it from outside, and its conversation is whole."""
 
@@ -58,7 +53,8 @@ class Pool:
         self.store = services.store
         self._managed_sessions: dict[str, ManagedSession] = {}
         self.admission = Admission(services, self._managed_sessions)
-        self._poll_now = asyncio.Event()
+        self._poll_now, self._told = asyncio.Event(), asyncio.Event()
+        self._news = FileNews(self._hear)
         self._unadopted: set[str] = set()
         self.log: logging.Logger = services.log
 
@@ -273,6 +269,7 @@ class Pool:
             if managed.session.state is State.ENDED and not self.store.count_open(session_id):
                 if managed.task is not None:
                     managed.task.cancel()
+                self._news.forget(session_id)
                 del self._managed_sessions[session_id]
 
     # -- running ---------------------------------------------------------------------------------------------------
@@ -314,33 +311,59 @@ class Pool:
                 await self._adopt(managed)
 
     async def run(self) -> None:
-        """Poll the live sessions until cancelled."""
-        while True:
-            poll_soon, calm = False, QUIET_POLL_SECONDS
-            refused: StorageFailed | None = None
-            now = time.monotonic()
-            for managed in list(self._managed_sessions.values()):
-                session = managed.session
-                if session.terminal is None:
-                    continue
+        """Look at the live sessions, each when it is due, until cancelled."""
+        self._news.open()
+        try:
+            while True:
+                looked_at = time.monotonic()
+                if refused := self._look_at_all(looked_at):
+                    self.log.warning("storage_refuses", extra={"fields": {"why": refused.message}})
+                    await asyncio.sleep(STORAGE_SECONDS)
+                else:
+                    await self._rest(looked_at)
+        finally:
+            self._news.close()
+
+    def _look_at_all(self, now: float) -> StorageFailed | None:
+        """Look at those that are due; what the database has refused of what they say."""
+        refused: StorageFailed | None = None
+        for managed in list(self._managed_sessions.values()):
+            session = managed.session
+            if session.terminal is None:
+                self._news.forget(session.id)
+            elif managed.due <= now:
+                managed.due = now + SOON_SECONDS
                 try:
-                    poll_soon = managed.look(now) or poll_soon
-                    if not managed.quiet(now):
-                        calm = CALM_SECONDS
+                    soon = managed.look(now)
+                    told = self._news.follow(session.id, managed.files)
+                    managed.due = now + managed.patience(soon, told, now)
                     managed.tend()
                 except StorageFailed as error:
                     refused = error
                 except Exception:  # the boundary: one session's bad luck must not blind the others
                     self.log.exception("look_failed", extra={"fields": {"session": session.id}})
-            self._poll_now.clear()
-            if refused is not None:
-                self.log.warning("storage_refuses", extra={"fields": {"why": refused.message}})
-                await asyncio.sleep(STORAGE_SECONDS)
-                continue
-            with suppress(TimeoutError):
-                async with asyncio.timeout(SOON_SECONDS if poll_soon else calm):
-                    await self._poll_now.wait()
-                await asyncio.sleep(SOON_SECONDS)  # a terminal that floods must not have us look at every chunk
+        return refused
+
+    async def _rest(self, looked_at: float) -> None:
+        """Until the next session is due, or something changes: what files tell is looked at at once, other things soon."""
+        self._poll_now.clear()
+        self._told.clear()
+        dues = [managed.due for managed in self._managed_sessions.values() if managed.session.terminal is not None]
+        due = min(dues, default=looked_at + QUIET_POLL_SECONDS)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(max(SOON_SECONDS, due - time.monotonic())):
+                await self._poll_now.wait()
+            with suppress(TimeoutError):  # a terminal that floods must not have us look at every chunk
+                async with asyncio.timeout(SOON_SECONDS):
+                    await self._told.wait()
+            await asyncio.sleep(looked_at + SOON_SECONDS - time.monotonic())
+
+    def _hear(self, session_id: str) -> None:
+        """A file of this session has grown."""
+        managed = self._managed_sessions.get(session_id)
+        if managed is not None:
+            self._told.set()
+            managed.look_now()
 
     async def close(self) -> None:
         """Let go of every holder; the sessions live on."""
