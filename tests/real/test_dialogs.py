@@ -146,11 +146,19 @@ def test_saying_no_to_trust_ends_the_session_with_the_reason(make_house: MakeHou
 @pytest.mark.turns
 def test_trust_at_creation_answers_the_trust_dialog_only(make_house: MakeHouse, cli: Path) -> None:
     house = make_house(cli)
-    untrusted, broken = house.folder / "other", house.folder / "broken"
+    untrusted, created, broken = house.folder / "other", house.folder / "created", house.folder / "broken"
     untrusted.mkdir()
+    created.mkdir()
     (broken / ".claude").mkdir(parents=True)
     (broken / ".claude" / "settings.json").write_text(json.dumps({"tui": "nonsense"}))
+    rung = house.folder / "rung"
+    house.config["notify"] = {"command": ["/bin/sh", "-c", f"cat >> '{rung}'; echo >> '{rung}'"]}
     house.start_supervisor()
+
+    made = house.call("session.create", {"projectPath": str(created), "trust": True, "wait": 30})
+    assert (made["state"], made["waiting"]) == ("idle", None)
+    assert house.send("echo: created", made["id"], wait=30)["message"]["reply"] == "created"
+    assert not {e["kind"] for e in house.events(session=made["id"])} & {"waiting", "attention", "answered"}
 
     sent = house.send("echo: trusted", wait=30, projectPath=str(untrusted), trust=True)
     assert (sent["message"]["state"], sent["message"]["reply"]) == ("answered", "trusted")
@@ -159,6 +167,8 @@ def test_trust_at_creation_answers_the_trust_dialog_only(make_house: MakeHouse, 
     sent = house.send("echo: settings", wait=30, projectPath=str(broken), trust=True)
     session, waiting = sent["session"]["id"], sent["session"]["waiting"]
     assert waiting["for"] == "setup"
+    until(lambda: rung.exists() and rung.read_text().endswith("\n"), "what does wait rings")
+    assert [json.loads(line)["session"] for line in rung.read_text().splitlines()] == [session]  # and nothing before
     assert "Settings Error" in waiting["title"]
     assert "Continue without these settings" in labels(waiting)
     choose(house, session, waiting, "Continue without these settings")
