@@ -2,6 +2,7 @@
 
 asciicast        recordings
 certificate      of an API with TLS
+claude_names     of the CLI, for two packages
 config           one typed tree
 database         its version, unopened
 errors           the one tree

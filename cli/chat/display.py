@@ -17,10 +17,11 @@ import msgspec
 from cli.output import printable
 from shared.bus import events, message_events
 from shared.bus.messages import Event
+from shared.claude_names import ASK_QUESTION, EXIT_PLAN
 from shared.plain_text import plain
 
-_ASKS = ("AskUserQuestion", "ExitPlanMode")
-"""Tools whose use is a question, which is asked in a moment."""
+_ASKS = (ASK_QUESTION, EXIT_PLAN)
+"""Whose question is asked in a moment."""
 
 
 class Pieces:

@@ -16,6 +16,7 @@ from cli.daemons.processes import http_ok, spawn
 from cli.owners import stop
 from cli.setup.progress import Step, last_lines, wait_until
 from demo.home import demo_environment, prepare_home
+from shared.claude_names import STATE_FILE
 from shared.errors import StartFailed
 from shared.process import ProcessId, alive, identify
 
@@ -47,7 +48,7 @@ class DemoModel:
         """What the supervisor is told; starts the model when it does not run."""
         home = self.folder / "home"
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if not (home / ".claude.json").exists():  # a live CLI rewrites this file: never again after the first time
+        if not (home / STATE_FILE).exists():  # a live CLI rewrites this file: never again after the first time
             prepare_home(home)
             home.chmod(0o700)
         (self.folder / "mode").write_text("demo\n")

@@ -15,7 +15,7 @@ from cli.context import App
 from cli.daemons import checks
 from cli.daemons.checks import Finding
 from cli.owners import owner
-from cli.setup.login import TOKENS
+from shared.claude_names import TOKENS
 from shared.errors import PilotlightError
 
 LINGER = Path("/var/lib/systemd/linger")

@@ -12,11 +12,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from shared.claude_names import (
+    CLOUDS,
+    CONFIG_DIR,
+    CREDENTIALS_FILE,
+    HOME_FOLDER,
+    KEY_HELPER,
+    KEYCHAIN_ITEM,
+    SETTINGS_FILE,
+    TOKENS,
+)
 from shared.config import ClaudeConfig
 
-TOKENS = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN")
-CLOUDS = ("CLAUDE_CODE_USE_BEDROCK", "CLAUDE_CODE_USE_VERTEX")
-KEYCHAIN_ITEM = "Claude Code-credentials"
 _KEYCHAIN_SECONDS = 5
 
 
@@ -36,14 +43,14 @@ def find(config: ClaudeConfig, environment: Mapping[str, str], platform: str = s
         if env.get(name):
             return Login(f"{name} in {'claude.env' if name in config.env else 'the environment (claude.pass_env)'}")
     home = Path(env.get("HOME") or environment.get("HOME") or Path.home())
-    custom = env.get("CLAUDE_CONFIG_DIR")
+    custom = env.get(CONFIG_DIR)
     if custom and custom.startswith("~"):  # as sessions get it
         custom = custom.replace("~", str(home), 1)
-    folder = Path(custom or home / ".claude")
-    if (folder / ".credentials.json").is_file():
-        return Login(str(folder / ".credentials.json"))
-    if _has_key_helper(folder / "settings.json"):
-        return Login(f"apiKeyHelper in {folder / 'settings.json'}")
+    folder = Path(custom or home / HOME_FOLDER)
+    if (folder / CREDENTIALS_FILE).is_file():
+        return Login(str(folder / CREDENTIALS_FILE))
+    if _has_key_helper(folder / SETTINGS_FILE):
+        return Login(f"{KEY_HELPER} in {folder / SETTINGS_FILE}")
     if platform == "darwin" and _in_keychain():
         return Login("the macOS keychain")
     unused = [name for name in TOKENS if environment.get(name)]
@@ -58,7 +65,7 @@ def _has_key_helper(settings: Path) -> bool:
         tree = json.loads(settings.read_bytes())
     except (OSError, ValueError):
         return False
-    return isinstance(tree, dict) and bool(tree.get("apiKeyHelper"))
+    return isinstance(tree, dict) and bool(tree.get(KEY_HELPER))
 
 
 def _in_keychain() -> bool:

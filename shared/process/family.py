@@ -2,7 +2,8 @@
 
 `claude --bg` in a tool starts the daemon, if none runs, in the tree of the session that it was called in; it serves all
 sessions of the account, and its agents go on for days. What must not regress: neither counts as the session's memory, and none
-is ended with it. Standard library only: the holder imports this.
+is ended with it. Standard library only: the holder imports this, so how the daemon is called is known here and not in
+`supervisor/claude/`.
 """
 
 from __future__ import annotations

@@ -17,11 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from shared import releases
+from shared.claude_names import CONFIG_DIR, HOME_FOLDER
 from shared.config import ClaudeConfig
 from shared.errors import StartFailed
 from shared.foreign_file import SMALL, read_foreign
 from supervisor.claude import private_arguments, release
-from supervisor.claude.hook_log import ASKING_EVENTS
+from supervisor.claude.hooks import ASKING_EVENTS, ASYNC_EVENTS, NEWER_EVENTS, SESSION_END, TOOL_EVENTS
 from supervisor.claude.settings import protection, set_up
 from supervisor.claude.settings.set_up import EDITOR_NAME
 
@@ -29,9 +30,6 @@ RESUME_QUESTION = ("CLAUDE_CODE_RESUME_THRESHOLD_MINUTES", "CLAUDE_CODE_RESUME_T
 NEVER = "1000000000"
 """From which age and size on the CLI asks "Resume from summary?" before it goes on: it is our sleeping that makes a
 conversation old, so nobody is asked, unless `claude.env` or `claude.pass_env` sets them."""
-
-CONFIG_DIR = "CLAUDE_CONFIG_DIR"
-"""The CLI keeps everything of its own in this folder, if it is set; a relative one counts from where it is started."""
 
 HERE = Path(__file__).resolve().parent
 HOOK_PROGRAM = HERE / "hook.sh"
@@ -66,30 +64,6 @@ USUAL_PATH = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
 PATH_ADDITIONS = ("~/.local/bin", "~/.claude/local", "/opt/homebrew/bin", "/usr/local/bin")
 """Where `claude` usually is; launchd and systemd start us with a bare PATH."""
 
-ASYNC_EVENTS = (
-    "SessionStart",
-    "UserPromptSubmit",
-    "MessageDisplay",
-    "PreToolUse",
-    "PostToolUse",
-    "PostToolUseFailure",
-    "PermissionDenied",
-    "Notification",
-    "ElicitationResult",
-    "Stop",
-    "StopFailure",
-    "SubagentStart",
-    "SubagentStop",
-    "PreCompact",
-    "PostCompact",
-    "CwdChanged",
-    "SessionEnd",
-)
-NEWER_EVENTS: dict[str, releases.Release] = {"PostModelSwitch": (2, 1, 330)}
-"""Events that not every release knows, and from which one on they are asked for: what a release does not know makes it open each
-session with a dialog. WorktreeCreate and WorktreeRemove are nobody's here: whoever registers them makes the worktrees himself."""
-
-TOOL_EVENTS = frozenset({"PreToolUse", "PostToolUse", "PostToolUseFailure", "PermissionDenied", "PermissionRequest"})
 ANSWER_PATIENCE_SECONDS = 7 * 24 * 3600
 
 
@@ -202,7 +176,7 @@ def settings(
         entry: dict[str, Any] = {"type": "command", "command": hook_command(session_dir, event)}
         if event in ASKING_EVENTS:
             entry["timeout"] = ANSWER_PATIENCE_SECONDS
-        elif event != "SessionEnd":
+        elif event != SESSION_END:
             entry["async"] = True
         group: dict[str, Any] = {"hooks": [entry]}
         if event in TOOL_EVENTS:
@@ -356,7 +330,7 @@ def claude_home(config: ClaudeConfig, own: Mapping[str, str]) -> Path:
     """Where this CLI keeps transcripts and status files."""
     env = environment(config, own)
     custom = env.get(CONFIG_DIR)
-    return Path(custom) if custom else Path(env["HOME"]) / ".claude"
+    return Path(custom) if custom else Path(env["HOME"]) / HOME_FOLDER
 
 
 def read_back(argv: list[str]) -> tuple[str | None, dict[str, Any]]:

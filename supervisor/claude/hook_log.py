@@ -13,15 +13,13 @@ from typing import Any
 import msgspec
 
 from shared.foreign_file import Unreadable, read_foreign
+from supervisor.claude.hooks import ASKING_EVENTS
 from supervisor.claude.lenient_json import decode
 
 MAX_HOOK_LINE_BYTES = 64 * 1024
 """The longest line of a hook log: ours are some 60 bytes."""
 
 MAX_SPOOL_BYTES = MAX_DRAFT_BYTES = 16 * 1024 * 1024
-
-ASKING_EVENTS = ("PermissionRequest", "Elicitation")
-"""Their hooks wait for an answer."""
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ import msgspec
 
 from shared.foreign_file import read_foreign
 from supervisor.claude.command_line import Launch
+from supervisor.claude.hooks import MESSAGE_DISPLAY
 from supervisor.claude.lenient_json import decode
 
 STREAM = "print.jsonl"
@@ -46,7 +47,7 @@ def hooks_in_order(hooks: dict[str, Any]) -> dict[str, Any]:
     when it is whole (measured), so it is read from standard output in its place."""
     found: dict[str, Any] = {}
     for event, groups in hooks.items():
-        if event != "MessageDisplay":
+        if event != MESSAGE_DISPLAY:
             found[event] = [
                 {**group, "hooks": [{k: v for k, v in hook.items() if k != "async"} for hook in group["hooks"]]}
                 for group in groups

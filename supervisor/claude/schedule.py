@@ -18,7 +18,9 @@ from typing import Any
 import msgspec
 
 from shared.bus.messages import ScheduledTask
+from shared.claude_names import HOME_FOLDER
 from shared.foreign_file import SMALL, read_foreign
+from supervisor.claude.tools import CRON_CREATE, CRON_DELETE
 
 FIELDS = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
 """Minute, hour, day of the month, month, day of the week (0 and 7: Sunday), in the time of the machine."""
@@ -47,7 +49,7 @@ def listed(told: object, known: Iterable[ScheduledTask], now_ms: int) -> list[Sc
 def made(payload: dict[str, Any], now_ms: int) -> ScheduledTask | None:
     """The task that a PostToolUse hook tells to be made, one that outlives its process; None when it is not of that kind."""
     answer, given = payload.get("tool_response"), payload.get("tool_input")
-    if payload.get("tool_name") != "CronCreate" or not isinstance(answer, dict) or not isinstance(given, dict):
+    if payload.get("tool_name") != CRON_CREATE or not isinstance(answer, dict) or not isinstance(given, dict):
         return None
     if not isinstance(answer.get("id"), str):
         return None
@@ -59,7 +61,7 @@ def made(payload: dict[str, Any], now_ms: int) -> ScheduledTask | None:
 def unmade(payload: dict[str, Any]) -> str | None:
     """The id of the task that a PostToolUse hook tells to be deleted."""
     answer = payload.get("tool_response")
-    if payload.get("tool_name") != "CronDelete" or not isinstance(answer, dict):
+    if payload.get("tool_name") != CRON_DELETE or not isinstance(answer, dict):
         return None
     return answer.get("id") if isinstance(answer.get("id"), str) else None
 
@@ -67,7 +69,7 @@ def unmade(payload: dict[str, Any]) -> str | None:
 def durable(project: Path, conversation: str, now_ms: int) -> list[ScheduledTask]:
     """The tasks of this conversation that the project's own file keeps."""
     try:
-        tree = msgspec.json.decode(read_foreign(project / ".claude" / "scheduled_tasks.json", SMALL, follow=True))
+        tree = msgspec.json.decode(read_foreign(project / HOME_FOLDER / "scheduled_tasks.json", SMALL, follow=True))
     except (OSError, msgspec.DecodeError, UnicodeDecodeError):
         return []
     tasks = tree.get("tasks") if isinstance(tree, dict) else None

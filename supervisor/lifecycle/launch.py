@@ -14,6 +14,7 @@ from pathlib import Path
 
 import msgspec
 
+from shared.claude_names import CONFIG_DIR
 from shared.errors import Conflict, StartFailed, StorageFailed
 from shared.foreign_file import Unreadable
 from supervisor.claude import command_line as command
@@ -122,7 +123,7 @@ def other_home(session: Session) -> str | None:
     if Path(record.transcript).is_relative_to(home) or Path(record.transcript).resolve().is_relative_to(home.resolve()):
         return None
     return (
-        f"The conversation is in {record.transcript}, and Claude's home is {home} now. Set CLAUDE_CONFIG_DIR (claude.env) as it "
+        f"The conversation is in {record.transcript}, and Claude's home is {home} now. Set {CONFIG_DIR} (claude.env) as it "
         "was, or bring the transcript there."
     )
 

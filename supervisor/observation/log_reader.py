@@ -16,7 +16,8 @@ from typing import Any
 import msgspec
 
 from shared.bus.message_events import PromptTaken, Text, ToolUse
-from supervisor.claude.hook_log import ASKING_EVENTS, DamagedSpool, EditorEvent, HookEvent, parse_log_line
+from supervisor.claude import hooks
+from supervisor.claude.hook_log import DamagedSpool, EditorEvent, HookEvent, parse_log_line
 from supervisor.claude.tail import Line
 from supervisor.claude.texts.prompts import same_prompt
 from supervisor.claude.transcript import TranscriptLine, read
@@ -142,41 +143,41 @@ class LogReader:
         payload, name = event.payload, event.name
         self._hear(event.prompt_id)
         self.early.take(name, event.prompt_id, payload)
-        if name != "SessionStart":
+        if name != hooks.SESSION_START:
             self.conversation.follow(payload)
         if permission_mode.is_news(event, event.prompt_id in self.stops):
             permission_mode.follow(session.record, session.store, payload.get("permission_mode"))
         if isinstance(payload.get("cwd"), str) and "agent_id" not in payload:
             self._now(cwd=payload["cwd"])
-        if name == "SessionStart":
+        if name == hooks.SESSION_START:
             self._conversation_started(payload)
-        elif name == "UserPromptSubmit":
+        elif name == hooks.USER_PROMPT_SUBMIT:
             self._prompt_submitted(event.prompt_id, str(payload.get("prompt", "")))
-        elif name == "MessageDisplay":
+        elif name == hooks.MESSAGE_DISPLAY:
             said = {name: payload.get(name) for name in ("delta", "index", "final", "message_id")}
             text = Text(**said, prompt_id=event.prompt_id, message=self._message_of(event.prompt_id))
             session.store.append(text, session.id)
-        elif name in ("PreToolUse", "PostToolUse", "PostToolUseFailure", "PermissionDenied"):
+        elif name in hooks.TOOL_USED:
             self._tool_event(name, payload, event.prompt_id)
-        elif name in ASKING_EVENTS:
+        elif name in hooks.ASKING_EVENTS:
             asked = Permission.from_hook(event.spool, payload)
             asked.key = request_key.of(session.store, session.id, event.spool)
             request_key.keep(session.store, session.id, event.spool)
             if all(known.id != asked.id for known in session.permissions):
                 consider(session.services.config().permissions.rules, asked)
                 session.add_permission(asked)
-        elif name in ("SubagentStop", "ElicitationResult"):
+        elif name in (hooks.SUBAGENT_STOP, hooks.ELICITATION_RESULT):
             for asked in [known for known in session.permissions if known.is_over_with(name, payload)]:
                 session.drop_permission(asked)
-        elif name == "PostModelSwitch":
+        elif name == hooks.POST_MODEL_SWITCH:
             model_choice.follow(session.record, session.store, payload)
             session.store.save_session(session.record)
-        elif name == "PostCompact":
+        elif name == hooks.POST_COMPACT:
             scheduled.bind_to_process(session.record)
             session.store.save_session(session.record)
-        elif name in ("Stop", "StopFailure"):
+        elif name in (hooks.STOP, hooks.STOP_FAILURE):
             self._turn_stopped(name, payload, event.prompt_id)
-        elif name == "SessionEnd":
+        elif name == hooks.SESSION_END:
             reason = payload.get("reason")
             self._now(last_end=reason if isinstance(reason, str) else None)
             session.store.save_session(session.record)
@@ -277,10 +278,10 @@ class LogReader:
             **tool_events.told(name, payload, changed),
         }
         session.store.append(msgspec.convert(excerpt(data), ToolUse), session.id)
-        if name == "PostToolUse":
+        if name == hooks.POST_TOOL_USE:
             scheduled.take_tool(session.record, payload)
             session.store.save_session(session.record)
-        if name != "PreToolUse":
+        if name != hooks.PRE_TOOL_USE:
             unanswered_request.take_tool(session, payload)
             session.tool_ended(payload)
 
@@ -288,7 +289,7 @@ class LogReader:
         session = self._session
         text = payload.get("last_assistant_message") or payload.get("error_details")
         failure = None
-        if name == "StopFailure":
+        if name == hooks.STOP_FAILURE:
             failure = str(payload.get("error") or payload.get("error_type") or "api_error")
         report = StopReport(text if isinstance(text, str) else None, failure, 0.0)
         if not self._is_behind(prompt_id):

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from shared.bus import message_events
+from supervisor.claude import hooks
 from supervisor.claude.home import find_transcript, transcript_path
 from supervisor.observation.log_tails import LogTails
 from supervisor.session import scheduled
@@ -35,9 +36,9 @@ class Known:
 def begins_another(known: Known, source: object, conversation: str, status: str | None) -> bool:
     """Whether a SessionStart tells that our process has gone on to another conversation. `status` is what the status file of
     our process names; an agent that Claude starts beside us has our hooks, and begins with a `startup` of its own."""
-    if conversation in (known.conversation, known.fork_from) or source in ("startup", "fork"):
+    if conversation in (known.conversation, known.fork_from) or source in (hooks.STARTED_ANEW, hooks.STARTED_BY_FORK):
         return False
-    return source == "clear" or status in (None, conversation)
+    return source == hooks.STARTED_BY_CLEAR or status in (None, conversation)
 
 
 def moved_to(known: Known, conversation: object, path: object) -> str | None:
@@ -66,7 +67,10 @@ class ConversationFollower:
         status = session.status.conversation_id if session.status is not None else None
         if isinstance(conversation, str) and begins_another(self._known(), source, conversation, status):
             self._go_on(conversation, path if isinstance(path, str) else None)
-        elif source == "startup" and conversation not in (session.record.conversation_id, session.record.fork_from):
+        elif source == hooks.STARTED_ANEW and conversation not in (
+            session.record.conversation_id,
+            session.record.fork_from,
+        ):
             return False
         else:
             self.follow(payload)

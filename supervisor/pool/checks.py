@@ -8,8 +8,8 @@ from typing import Any
 
 from shared.config import LimitsConfig, NotifyConfig
 from shared.errors import PilotlightError
-from supervisor.claude import command_line, login, release
-from supervisor.claude.settings import keybindings, set_up
+from supervisor.claude import command_line, release
+from supervisor.claude.settings import keybindings, login, set_up
 from supervisor.delivery.prompt_box import ADVICE, EDITOR_TAKEN
 from supervisor.lifecycle.launch import other_home
 from supervisor.pool import resources

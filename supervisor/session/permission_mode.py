@@ -11,13 +11,10 @@ from __future__ import annotations
 import msgspec
 
 from shared.bus import session_events
-from supervisor.claude import options
+from supervisor.claude import hooks, options
 from supervisor.claude.hook_log import HookEvent
 from supervisor.store.records import SessionRecord
 from supervisor.store.store import Store
-
-HEARD = ("UserPromptSubmit", "PostToolUse", "Stop")
-"""Hooks that say the mode as it is now; a tool's beginning says the one before."""
 
 DEFAULT = "default"
 
@@ -29,7 +26,11 @@ def started_with(chosen: str | None, arguments: list[str]) -> str | None:
 
 def is_news(event: HookEvent, stopped: bool) -> bool:
     """Whether a hook says the session's mode as it is now. `stopped`: the Stop of its turn was heard before it."""
-    return event.name in HEARD and not (stopped and event.name != "Stop") and "agent_id" not in event.payload
+    return (
+        event.name in hooks.TELL_THE_MODE
+        and not (stopped and event.name != hooks.STOP)
+        and "agent_id" not in event.payload
+    )
 
 
 def follow(record: SessionRecord, store: Store, mode: object) -> None:

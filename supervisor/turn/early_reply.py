@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from supervisor.claude import hooks
 from supervisor.claude.command_line import hook_command
 from supervisor.claude.settings import set_up
 from supervisor.claude.texts.prompts import same_prompt
@@ -37,15 +38,15 @@ class Displayed:
         if "agent_id" in payload:
             return
         tool, part, index = payload.get("tool_use_id"), payload.get("message_id"), payload.get("index")
-        if name == "MessageDisplay" and isinstance(part, str) and isinstance(index, int):
+        if name == hooks.MESSAGE_DISPLAY and isinstance(part, str) and isinstance(index, int):
             self.pieces.setdefault(part, {})[index] = str(payload.get("delta") or "")
             if payload.get("final"):
                 self.ends[part] = index
-        elif name == "PreToolUse" and isinstance(tool, str):
+        elif name == hooks.PRE_TOOL_USE and isinstance(tool, str):
             self.begun.add(tool)
-        elif name in ("PostToolUse", "PostToolUseFailure", "PermissionDenied") and isinstance(tool, str):
+        elif name in hooks.TOOL_ENDED and isinstance(tool, str):
             self.ended.add(tool)
-        elif name == "Stop" and payload.get("stop_hook_active"):
+        elif name == hooks.STOP and payload.get("stop_hook_active"):
             self.goes_on = True
 
     def last_text(self) -> str | None:
@@ -62,7 +63,7 @@ class EarlyReply:
     """What was displayed in the last turns, and whether the Stop hooks of this process are ours alone."""
 
     def __init__(self, session_dir: Path) -> None:
-        self._own = hook_command(session_dir, "Stop")
+        self._own = hook_command(session_dir, hooks.STOP)
         self._turns: OrderedDict[str, Displayed] = OrderedDict()
         self._alone_at: tuple[int, int] | None = None
         """When Claude has listed its Stop hooks, which were ours (ms since the epoch), and in which process."""

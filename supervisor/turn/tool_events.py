@@ -8,17 +8,19 @@ from __future__ import annotations
 
 from typing import Any
 
+from supervisor.claude.hooks import POST_TOOL_USE, PRE_TOOL_USE
+
 
 def told(name: str, payload: dict[str, Any], changed: bool) -> dict[str, Any]:
     """`changed`: whether it ran with another input than was asked for."""
     data = {
-        "phase": {"PreToolUse": "started", "PostToolUse": "finished"}.get(name, "failed"),
+        "phase": {PRE_TOOL_USE: "started", POST_TOOL_USE: "finished"}.get(name, "failed"),
         "tool": payload.get("tool_name"),
         "toolUseId": payload.get("tool_use_id"),
     }
-    if name == "PreToolUse":
+    if name == PRE_TOOL_USE:
         return data | {"input": payload.get("tool_input")}
-    if name == "PostToolUse":
+    if name == POST_TOOL_USE:
         data |= {"result": payload.get("tool_response"), "durationMs": payload.get("duration_ms")}
     else:
         data["error"] = payload.get("error") or payload.get("reason")

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from shared.foreign_file import read_foreign
+from supervisor.claude import tools
 
 MOST_BYTES = 512 * 1024
 MOST_LINES = 4000
@@ -28,28 +29,12 @@ def preview(tool: str, given: Mapping[str, Any], folder: str | None) -> str | No
         if folder is None or not path.is_absolute() or not path.resolve().is_relative_to(Path(folder).resolve()):
             return None
         before = read_foreign(path, MOST_BYTES).decode() if path.exists() else ""
-        after = _after(tool, given, before)
+        after = tools.edited(tool, given, before)
     except (OSError, ValueError, RuntimeError):
         return None
     if after is None or after == before or len(after) > MOST_BYTES:
         return None
     return _diff(before, after, str(path))
-
-
-def _after(tool: str, given: Mapping[str, Any], before: str) -> str | None:
-    if tool == "Write":
-        content = given.get("content")
-        return content if isinstance(content, str) else None
-    edits = given.get("edits") if tool == "MultiEdit" else [given] if tool == "Edit" else None
-    if not isinstance(edits, list):
-        return None
-    text = before
-    for edit in edits:
-        old, new = edit.get("old_string"), edit.get("new_string")
-        if not isinstance(old, str) or not isinstance(new, str) or not old or old not in text:
-            return None  # Claude would be refused, or the file has changed since
-        text = text.replace(old, new, -1 if edit.get("replace_all") else 1)
-    return text
 
 
 def _diff(before: str, after: str, path: str) -> str | None:

@@ -15,19 +15,18 @@ from typing import Any
 import msgspec
 
 from shared.config import PermissionRule
+from supervisor.claude.tools import PATHS, SUBJECTS
 from supervisor.waiting.waiting import Permission
 
-_SUBJECTS = ("command", "file_path", "notebook_path", "path", "url", "query", "pattern", "plan")
-_PATHS = frozenset({"file_path", "notebook_path", "path"})
 _OPERATORS = re.compile(r"[;&|<>`$(){}\n\r\\]")
 
 
 def subject(tool_input: dict[str, Any]) -> tuple[str, str]:
     """What a pattern is compared with: the name of the input's telling field and its text, or all of it as JSON."""
-    for name in _SUBJECTS:
+    for name in SUBJECTS:
         value = tool_input.get(name)
         if isinstance(value, str):
-            return name, os.path.normpath(value) if name in _PATHS and value else value
+            return name, os.path.normpath(value) if name in PATHS and value else value
     return "", msgspec.json.encode(tool_input, order="sorted").decode()
 
 

@@ -23,6 +23,7 @@ from shared.bus.messages import Choice, Waiting, WaitingFor
 from shared.config import PermissionRule
 from shared.foreign_file import read_foreign
 from shared.process import ProcessId
+from supervisor.claude import hooks, tools
 from supervisor.claude.hook_log import MAX_SPOOL_BYTES
 from supervisor.claude.lenient_json import decode
 from supervisor.store.store import now_ms
@@ -31,13 +32,12 @@ from supervisor.waiting.appearances import Appearance
 from supervisor.waiting.backoff import is_hold
 from supervisor.waiting.edit_preview import preview
 
-_KINDS: dict[str, WaitingFor] = {"AskUserQuestion": "question", "ExitPlanMode": "plan"}
+_KINDS: dict[str, WaitingFor] = {tools.ASKS_QUESTION: "question", tools.ASKS_PLAN: "plan"}
 _PIPE, _HANDED = ".answer", ".shown"
 READER_TRIES, READER_PAUSE_SECONDS = 50, 0.01
 """The hook logs its request a moment before it opens its pipe; after this long nobody is going to read it."""
 
 DENY = Choice(id="deny", label="No")
-FORM = "Elicitation"
 _FORM_CHOICES = (Choice(id="accept", label="Accept"), Choice(id="decline", label="Decline"))
 
 
@@ -88,7 +88,7 @@ class Permission:
     @classmethod
     def from_hook(cls, spool: Path, payload: dict[str, Any]) -> Permission:
         """From the hook's payload, which `spool` holds."""
-        is_form = payload.get("hook_event_name") == FORM
+        is_form = payload.get("hook_event_name") == hooks.ELICITATION
         tool_input = _form(payload) if is_form else payload.get("tool_input")
         suggestions = payload.get("permission_suggestions")
         try:
@@ -123,7 +123,7 @@ class Permission:
     def is_over_with(self, event: str, payload: dict[str, Any]) -> bool:
         """Whether its subagent has ended, or its form was answered. A server may ask several things at once, and its result does
         not say which: what still waits for its hook is not over."""
-        if event == "SubagentStop":
+        if event == hooks.SUBAGENT_STOP:
             return self.server is None and self.agent_id == payload.get("agent_id")
         return self.server == payload.get("mcp_server_name") and (self.handed or self.decided_at is not None)
 
@@ -167,9 +167,9 @@ class Permission:
 
     def _output(self, decision: dict[str, Any]) -> dict[str, Any]:
         if self.server is None:
-            return {"hookEventName": "PermissionRequest", "decision": decision}
+            return {"hookEventName": hooks.PERMISSION_REQUEST, "decision": decision}
         content = {"content": decision["content"]} if "content" in decision else {}
-        return {"hookEventName": FORM, "action": decision["behavior"], **content}
+        return {"hookEventName": hooks.ELICITATION, "action": decision["behavior"], **content}
 
     def _write(self, data: bytes) -> bool | None:
         """True when a reader took it all, None when there is no reader yet."""

@@ -87,6 +87,7 @@ CLI = {
 }
 SHARED = {
     "errors": "",
+    "claude_names": "",
     "foreign_file": "",
     "frames": "",
     "instance": "",

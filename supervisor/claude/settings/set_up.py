@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from shared.claude_names import CONFIG_DIR, HOME_FOLDER, SETTINGS_FILE, STATE_FILE
 from shared.foreign_file import SMALL, read_foreign
 from supervisor.claude.settings import hooks_off
 
@@ -38,8 +39,8 @@ def editor(*environments: Mapping[str, str]) -> str:
 
 
 def _files(claude_home: Path, project: Path) -> tuple[Path, ...]:
-    own = project / ".claude"
-    return (claude_home / "settings.json", own / "settings.json", own / "settings.local.json")
+    own = project / HOME_FOLDER
+    return (claude_home / SETTINGS_FILE, own / SETTINGS_FILE, own / "settings.local.json")
 
 
 def environment(claude_home: Path, project: Path) -> dict[str, str]:
@@ -69,14 +70,14 @@ def _changed(file: Path) -> int:
 
 def cleanup_days(claude_home: Path) -> float:
     """After how many days without a word Claude deletes a transcript."""
-    days = _read(claude_home / "settings.json").get("cleanupPeriodDays")
+    days = _read(claude_home / SETTINGS_FILE).get("cleanupPeriodDays")
     return float(days) if isinstance(days, int | float) and days > 0 else CLEANUP_DAYS
 
 
 def broken_state(environment: Mapping[str, str]) -> str | None:
     """Why the file in which Claude keeps what it knows of this machine is of no use to it, in words: each start then
     begins with a dialog that offers to leave or to forget all of it (measured on both)."""
-    file = Path(environment.get("CLAUDE_CONFIG_DIR") or environment.get("HOME", "")) / ".claude.json"
+    file = Path(environment.get(CONFIG_DIR) or environment.get("HOME", "")) / STATE_FILE
     try:
         found = msgspec.json.decode(read_foreign(file, MOST_STATE, follow=True))
     except FileNotFoundError:

@@ -15,7 +15,9 @@ import pytest
 from cli import first_run
 from cli.setup import bootstrap, chromium, claude, login, smoke_browsers, suite
 from cli.setup.progress import StepFailed
+from shared.claude_names import CLOUDS, TOKENS
 from shared.config import ClaudeConfig
+from supervisor.claude.settings import login as health_check
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -142,7 +144,7 @@ def test_no_login_in_an_empty_home(tmp_path):
     assert login.find(ClaudeConfig(), {"HOME": str(tmp_path)}, "linux") == login.Login(None)
 
 
-@pytest.mark.parametrize("name", login.TOKENS)
+@pytest.mark.parametrize("name", TOKENS)
 def test_a_token_counts_when_sessions_get_it(tmp_path, name):
     env = {"HOME": str(tmp_path), name: "x"}
     unseen = login.find(ClaudeConfig(), env, "linux")
@@ -150,6 +152,13 @@ def test_a_token_counts_when_sessions_get_it(tmp_path, name):
     assert name in str(unseen.hint)
     assert login.find(ClaudeConfig(pass_env=[name]), env, "linux").where is not None
     assert login.find(ClaudeConfig(env={name: "x"}), {"HOME": str(tmp_path)}, "linux").where is not None
+
+
+@pytest.mark.parametrize("name", [*TOKENS, *CLOUDS])
+def test_doctor_and_the_health_check_know_the_same_logins(tmp_path, name):
+    config, own = ClaudeConfig(env={name: "1"}), {"HOME": str(tmp_path)}
+    assert health_check.is_there(config, own, tmp_path / ".claude")
+    assert login.find(config, own, "linux").where is not None
 
 
 def test_credentials_are_found_in_a_home_of_claudes_that_begins_with_a_tilde(tmp_path):

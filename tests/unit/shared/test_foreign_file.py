@@ -21,9 +21,10 @@ from shared import asciicast, config, foreign_file, paths
 from shared.access.tokens import Keyring
 from shared.errors import PilotlightError
 from shared.foreign_file import Unreadable, before_hole, open_foreign, past_hole, read_end, read_foreign
-from supervisor.claude import command_line, home, hook_log, login, private_arguments, status_file
+from supervisor.claude import command_line, home, hook_log, private_arguments, status_file
 from supervisor.claude import tail as tails
 from supervisor.claude.hook_log import DamagedSpool
+from supervisor.claude.settings import login
 from supervisor.claude.tail import Tail
 from supervisor.history.indexer import TranscriptLines
 from supervisor.history.library import ConversationCatalog, glimpse, project_of

@@ -5,19 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from shared.claude_names import CLOUDS, CREDENTIALS_FILE, KEY_HELPER, SETTINGS_FILE, TOKENS
 from shared.config import ClaudeConfig
 from shared.foreign_file import SMALL, read_foreign
 from supervisor.claude.command_line import environment
-
-VARIABLES = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN")
 
 
 def is_there(config: ClaudeConfig, own: Mapping[str, str], claude_home: Path) -> bool:
     """Whether credentials are to be found where the CLI would look."""
     given = environment(config, own)
-    if any(given.get(name) for name in VARIABLES) or (claude_home / ".credentials.json").exists():
+    if any(given.get(name) for name in (*TOKENS, *CLOUDS)) or (claude_home / CREDENTIALS_FILE).exists():
         return True
     try:
-        return b"apiKeyHelper" in read_foreign(claude_home / "settings.json", SMALL, follow=True)
+        return KEY_HELPER.encode() in read_foreign(claude_home / SETTINGS_FILE, SMALL, follow=True)
     except OSError:
         return False
