@@ -59,6 +59,7 @@ def test_up_is_idempotent_and_down_stops_both(app, capsys):
     code, second = _status(app, capsys)
 
     assert first["supervisor"]["pid"] is not None
+    assert f"listening at {first['api']['url']}\n" in Daemon(app, "api").log.read_text()  # as docs/operations.md says
     assert first["supervisor"]["pid"] == second["supervisor"]["pid"]
     assert first["api"] == second["api"]
     assert run(["down"], _fresh(app)) == 0
@@ -99,6 +100,7 @@ def test_an_api_that_cannot_start_takes_along_what_up_had_begun(app, capsys):
         port = taken.getsockname()[1]
         assert run(["up", "--detach", "--port", str(port)], _fresh(app)) == 1
     assert str(port) in capsys.readouterr().err
+    assert str(port) in (app.paths.log_dir / "api.out").read_text()  # the sentence with which it failed
     assert owner(app.paths.supervisor_lock) is None
 
 
