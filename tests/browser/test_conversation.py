@@ -44,6 +44,12 @@ def test_text_comes_while_it_is_said_and_stays_once(face: Desk, size: dict[str, 
     if size == PHONE:
         page.get_by_label("More: Streaming").click()
         page.get_by_role("button", name="About this session").click()
+        box = page.get_by_role("complementary", name="About this session").bounding_box()
+        assert box is not None
+        assert (box["width"], box["y"] + box["height"]) == (size["width"], size["height"]), "it covers what is below"
+        assert box["y"] < 100, "and all of it"
+        head = page.locator(".talk-bar .left-time")
+        assert head.evaluate("(time) => getComputedStyle(time).display") == "block", "else it ends without an ellipsis"
     expect(page.get_by_role("complementary", name="About this session").get_by_text("% cached")).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "nothing widens the page"
 
@@ -79,6 +85,10 @@ def test_what_waits_is_edited_moved_and_cancelled(face: Desk) -> None:
     branch = page.url.rpartition("/")[2]
     page.get_by_label("Model", exact=True).select_option("sonnet")
     until(lambda: face.house.session(branch)["model"] == "sonnet", "it has another model")
+    expect(page.locator("form.compose summary", has_text="Ask me")).to_be_visible()
+    page.get_by_label("Mode", exact=True).select_option("Plan first")
+    expect(page.locator("form.compose summary", has_text="Plan first")).to_be_visible()
+    until(lambda: face.house.session(branch)["permissionMode"] == "plan", "it plans first from now on")
     page.keyboard.press("Alt+ArrowDown")
     expect(page).not_to_have_url(re.compile(branch))
 

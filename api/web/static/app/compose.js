@@ -5,7 +5,7 @@ import { away, call, del, get, newKey, patch, post, put } from "./api.js";
 import { interrupt } from "./sessions.js";
 import { attempt, draftOf, keepDraft, may, note } from "./store.js";
 import { Icon, IconBtn, Item, Menu } from "./ui.js";
-import { bytes, COMMAND_KEY, many } from "./words.js";
+import { bytes, COMMAND_KEY, many, MODES } from "./words.js";
 
 const MOST_BYTES = 10 * 1024 * 1024;
 const MOST_FILES = 10;
@@ -64,6 +64,7 @@ export function Composer({ session, talk }) {
   const [editing, setEditing] = useState(null);
   const [busy, setBusy] = useState(false);
   const [mode, setMode] = useState("");
+  const then = mode === "planning" ? "plan" : mode ? "default" : session.permissionMode || "default"; // the mode of what is sent now
   const tried = useRef(null); // {text, key}: what was sent without an answer
   const working = session.state === "busy" || session.state === "waiting";
   const later = useRef(0);
@@ -187,8 +188,8 @@ export function Composer({ session, talk }) {
       <label class="sr" for="m">Message to Claude</label><textarea id="m" ref=${area} rows="1" dir="auto" placeholder=${session.state === "hibernated" ? "Message Claude (wakes it)" : "Message Claude"} value=${text} onInput=${(event) => write(event.target.value)} onKeyDown=${key} onPaste=${paste}></textarea>
       <div class="row-2"><input type="file" multiple hidden ref=${chooser} onChange=${(event) => { add(event.target.files); event.target.value = ""; }} />
         <${IconBtn} icon="attach" label="Attach a file, a photo or a picture" onClick=${() => chooser.current.click()} />
-        <${Menu} kind="quiet" summary=${html`<${Icon} icon="plan" size="s" /><span>${mode === "planning" ? "Plan first" : "Normal"}</span><${Icon} icon="down" size="s" />`}>${() => html`
-          <${Item} icon=${mode === "planning" ? "message" : "check"} onClick=${() => setMode(mode ? "normal" : "")}>Normal</${Item}><${Item} icon=${mode === "planning" ? "check" : "plan"} onClick=${() => setMode("planning")}>Plan first: change nothing</${Item}>
+        <${Menu} kind="quiet" summary=${html`<${Icon} icon="plan" size="s" /><span>${MODES[then] || then}</span><${Icon} icon="down" size="s" />`}>${() => html`
+          <${Item} icon=${then === "default" ? "check" : "message"} onClick=${() => then !== "default" && setMode("normal")}>${MODES.default}</${Item}><${Item} icon=${then === "plan" ? "check" : "plan"} onClick=${() => then !== "plan" && setMode("planning")}>${MODES.plan}: change nothing</${Item}>
           ${may("admin") ? html`<hr />${COMMANDS.map((command) => html`<${Item} icon="bash" key=${command} onClick=${() => run(command)}>${command}</${Item}>`)}` : null}`}</${Menu}>
         <span class="grow"></span>
         ${session.state === "busy" ? html`<button type="button" class="btn tight" onClick=${() => interrupt(session)}><${Icon} icon="stop" size="s" />Stop<kbd class="for-keys">Esc</kbd></button>` : null}

@@ -5,7 +5,7 @@ import { get, patch } from "./api.js";
 import { Spark, useSamples } from "./plots.js";
 import { attempt, may } from "./store.js";
 import { Icon, IconBtn, Left } from "./ui.js";
-import { bytes, clock, shortPath, STEPS, waitingMessages } from "./words.js";
+import { bytes, clock, MODES, shortPath, STEPS, waitingMessages } from "./words.js";
 
 const room = matchMedia("(min-width: 1280px)");
 export const beside = signal(room.matches);
@@ -13,8 +13,6 @@ room.addEventListener("change", () => (beside.value = room.matches));
 
 /** @type {[string, string][]} */
 const MODELS = [["", "Default"], ["opus", "Opus"], ["sonnet", "Sonnet"], ["haiku", "Haiku"]];
-/** @type {[string, string][]} */
-const MODES = [["", "Asks"], ["plan", "Plans first"], ["acceptEdits", "Edits freely"]];
 
 function Choice({ label, value, options, why, onChoose }) {
   const all = options.some(([name]) => name === value) ? options : [...options, [value, value]];
@@ -49,7 +47,7 @@ export function Facts({ session, talk, close }) {
   const later = session.settingsPending ? html`<span class="muted tiny">from the next process on</span>` : null;
   const rows = [["Folder", shortPath(session.projectPath)],
     ["Model", html`<${Choice} label="Model" value=${session.model || ""} options=${MODELS} why=${chat} onChoose=${(model) => set({ model })} />${later}`],
-    ["Mode", html`<${Choice} label="Mode" value=${session.permissionMode === "default" ? "" : session.permissionMode || ""} options=${MODES} why=${may("admin") ? undefined : "needs admin"} onChoose=${(permissionMode) => set({ permissionMode })} />`],
+    ["Mode", html`<${Choice} label="Mode" value=${session.permissionMode || "default"} options=${Object.entries(MODES)} why=${may("admin") ? undefined : "needs admin"} onChoose=${(mode) => set({ permissionMode: mode === "default" ? null : mode })} />`],
     ["Messages", `${session.messageCount}${waitingMessages(session) ? `, ${waitingMessages(session)} in the queue` : ""}`],
     ["Tokens", used || null], ["Claude", session.claudeVersion], ["Process", session.pid],
     ["Looking", session.viewers ? `${session.viewers}${session.writer ? `, ${session.writer} types` : ""}` : null]];

@@ -5,12 +5,12 @@ import { get, newKey, post } from "./api.js";
 import { Bar, go } from "./shell.js";
 import { keepDraft, draftOf, live, may, note, put, sessions, settings } from "./store.js";
 import { Icon } from "./ui.js";
-import { age, COMMAND_KEY, folderName, many, shortPath } from "./words.js";
+import { age, COMMAND_KEY, folderName, many, MODES, shortPath } from "./words.js";
 
-const MODES = [
-  ["", "Ask me", "Reads freely; asks before it changes or runs anything."],
-  ["plan", "Plan first", "Changes nothing until you approve a plan."],
-  ["acceptEdits", "Edit freely", "Changes files in this folder; asks before it runs commands."],
+const MEANING = [
+  ["default", "Reads freely; asks before it changes or runs anything."],
+  ["plan", "Changes nothing until you approve a plan."],
+  ["acceptEdits", "Changes files in this folder; asks before it runs commands."],
 ];
 
 function recent() {
@@ -27,7 +27,7 @@ export default function New({ id }) {
   const [path, setPath] = useState(id || "");
   const [chosen, setChosen] = useState(id || folders[0]?.path || "");
   const [text, setText] = useState(draftOf("new"));
-  const [mode, setMode] = useState("");
+  const [mode, setMode] = useState("default");
   const [model, setModel] = useState("");
   const [title, setTitle] = useState("");
   const [trust, setTrust] = useState(false);
@@ -50,7 +50,7 @@ export default function New({ id }) {
     setBusy(true);
     setWrong(null);
     try {
-      const body = { projectPath: target, title: title.trim() || undefined, model: model.trim() || undefined, permissionMode: mode || undefined, trust: trust || undefined };
+      const body = { projectPath: target, title: title.trim() || undefined, model: model.trim() || undefined, permissionMode: mode === "default" ? undefined : mode, trust: trust || undefined };
       const made = await post("/api/sessions", body, { patience: 60000 });
       put(made.session);
       if (text.trim()) await post(`/api/sessions/${made.session.id}/messages`, { message: text, wait: 0 }, { key: newKey() });
@@ -79,7 +79,7 @@ export default function New({ id }) {
         <section class="set pad stack"><h2>How</h2>
           <div class="grid-2"><label class="field"><span class="label">Title</span><input class="input" dir="auto" placeholder="From the first message" value=${title} onInput=${(event) => setTitle(event.target.value)} /></label>
             <label class="field"><span class="label">Model</span><input class="input" placeholder="Claude’s own choice" value=${model} onInput=${(event) => setModel(event.target.value)} list="models" /><datalist id="models"><option value="opus"></option><option value="sonnet"></option><option value="haiku"></option></datalist></label></div>
-          <fieldset class="q"><legend class="label">What Claude may do without asking</legend><div class="choices">${MODES.map(([value, name, said]) => html`<label class="choice" key=${name}><input class="tick" type="radio" name="mode" checked=${mode === value} disabled=${value !== "" && !may("admin")} onChange=${() => setMode(value)} /><span><b>${name}</b><span class="d">${said}</span></span></label>`)}</div></fieldset></section></div>
+          <fieldset class="q"><legend class="label">What Claude may do without asking</legend><div class="choices">${MEANING.map(([value, said]) => html`<label class="choice" key=${value}><input class="tick" type="radio" name="mode" checked=${mode === value} disabled=${value !== "default" && !may("admin")} onChange=${() => setMode(value)} /><span><b>${MODES[value]}</b><span class="d">${said}</span></span></label>`)}</div></fieldset></section></div>
       <div class="save"><span class="small muted grow">${target ? html`Opens in <b class="path">${shortPath(target)}</b>` : "Choose a folder"}${free ? "" : ". All slots are busy: the least used idle one sleeps for it."}</span><a class="btn mid" href="#/sessions">Cancel</a><button type="submit" class="btn primary" disabled=${busy || !target || !may("chat")}>${busy ? "Opening…" : "Open session"} <kbd class="for-keys">${COMMAND_KEY} Enter</kbd></button></div>
     </form></div></main>`;
 }

@@ -21,7 +21,7 @@ export function State({ session, fill = false, plain = false }) {
 export function Left({ session }) {
   if (!session.expiresAt) return null;
   const left = session.expiresAt - minute.value;
-  return html`<span class=${`left-time${session.warned ? " soon" : ""}`}>${span(left)} left</span>`;
+  return html`<span class=${`left-time${session.warned ? " warned" : ""}`}>${session.warned ? html`<${Icon} icon="clock" size="s" />` : null}${span(left)} left</span>`;
 }
 
 // How long ago; alone, so that the clock redraws it and not what it stands in.

@@ -104,6 +104,9 @@ export function span(ms) {
   return `${Math.floor(minutes / 1440)} days`;
 }
 
+/** @type {Record<string, string>} what Claude may do without asking, by permission mode */
+export const MODES = { default: "Ask me", plan: "Plan first", acceptEdits: "Edit freely" };
+
 export const clock = (at) => new Date(at).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
 export const exactly = (at) => new Date(at).toLocaleString();
 export const dayOf = (at) => {
