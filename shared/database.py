@@ -10,7 +10,7 @@ from pathlib import Path
 
 from shared.foreign_file import open_foreign
 
-VERSION = 3
+VERSION = 4
 
 _MAGIC = b"SQLite format 3\0"
 _VERSION_AT = 60

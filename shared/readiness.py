@@ -18,6 +18,11 @@ def watchdog_seconds() -> float | None:
     return seconds if meant and seconds > 0 else None
 
 
+def announced() -> bool:
+    """Whether systemd started us, and hears what we say."""
+    return bool(os.environ.get("NOTIFY_SOCKET"))
+
+
 def notify(state: str) -> None:
     """Tell systemd, when it started us (sd_notify(3)); nobody is told otherwise."""
     address = os.environ.get("NOTIFY_SOCKET")

@@ -26,7 +26,7 @@ from shared.config import Config, load
 from shared.errors import InvalidRequest, PilotlightError, StorageFailed
 from shared.logs import open_log
 from shared.paths import Paths
-from shared.readiness import ALIVE, READY, STOPPING, notify, watchdog_seconds
+from shared.readiness import ALIVE, READY, STOPPING, announced, notify, watchdog_seconds
 from supervisor.bus.audit import AccessWatch, Audit
 from supervisor.bus.operations.desk import DeskOps
 from supervisor.bus.operations.history import HistoryOps
@@ -57,8 +57,9 @@ from supervisor.pool.transcripts import Transcripts
 from supervisor.session import attachments
 from supervisor.session.services import Services
 from supervisor.settings import Settings
+from supervisor.store import verification
 from supervisor.store.publishing import Publisher
-from supervisor.store.store import Store, now_ms
+from supervisor.store.store import Damaged, Store, now_ms
 from supervisor.viewers.recorder import Recorder
 from supervisor.viewers.server import Viewers
 
@@ -279,6 +280,7 @@ class Daemon:
             ("health", parts.health.run()),
             ("feed", parts.feed.run()),
             ("notifications", parts.notifications.run()),
+            ("verification", services.store.verify_rest()),
             ("index", parts.history.upkeep.run()),
             ("viewers", parts.viewers.serve()),
             ("recorder", parts.recorder.run()),
@@ -363,11 +365,15 @@ async def _cancel(tasks: set[asyncio.Task[Any]]) -> None:
 
 
 def run_daemon(paths: Paths, environment: Mapping[str, str]) -> int:
-    """Run a supervisor in this process. Return the exit status; print what is wrong as one sentence."""
+    """Run a supervisor in this process. Return the exit status; print what is wrong as one sentence. When damage is found in the
+    database beside the work, it begins anew, which puts it aside; systemd, which was told that it ends, does that itself."""
     try:
         return asyncio.run(_run(paths, environment))
     except PilotlightError as error:
         print(f"pilotlight supervisor: {error.message}", file=sys.stderr)
+        if isinstance(error, Damaged) and verification.suspected(paths.database) and not announced():
+            sys.stderr.flush()
+            os.execv(sys.executable, sys.orig_argv)  # the same process, as whoever started it sees it
     except OSError as error:
         print(f"pilotlight supervisor: {error.filename or 'a file'} cannot be used: {error.strerror}.", file=sys.stderr)
     return 1

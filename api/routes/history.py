@@ -148,6 +148,9 @@ def _slot(here: Api) -> Callable[[], None]:
 def search() -> Response:
     """Full-text search over everything that was said; `complete` is false while older transcripts are still being read.
 
+    Words that somebody adds by hand to the conversation of a session that sleeps or has ended are found within ten minutes, and
+    within two while somebody searches, or at once with `session`.
+
     With the scope `admin` also over conversations that `claude` made elsewhere on this machine: their `sessionId` is null, and
     `POST /api/sessions` with `resume` goes on with them.
     """

@@ -22,7 +22,12 @@ def transcript_path(claude_home: Path, cwd: str, conversation_id: str) -> Path:
 
 def all_transcripts(claude_home: Path) -> Iterator[Path]:
     """The transcript of every conversation, wherever it was held."""
-    return (path for path in claude_home.glob("projects/*/*.jsonl") if _CONVERSATION.fullmatch(path.stem))
+    return (path for path in claude_home.glob("projects/*/*.jsonl") if is_transcript(path))
+
+
+def is_transcript(path: Path) -> bool:
+    """Whether a conversation's transcript is called like this."""
+    return path.suffix == ".jsonl" and _CONVERSATION.fullmatch(path.stem) is not None
 
 
 def of_subagents(transcript: Path) -> list[Path]:

@@ -6,14 +6,17 @@ not regress: a conversation that a live process has open, ours or not, is never 
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Collection, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from shared.foreign_file import odd, open_foreign, past_hole
 from supervisor.claude import status_file, transcript
-from supervisor.claude.home import all_transcripts, find_transcript
+from supervisor.claude.home import all_transcripts, find_transcript, is_transcript
 from supervisor.history.reader import lines_backwards
 
 HEAD_BYTES = 256 * 1024
@@ -22,6 +25,9 @@ PIECE_BYTES = 1024 * 1024
 MAX_TITLE = 200
 MAX_SEARCHED_BYTES = 1 << 30
 """How much of what was said elsewhere is searched, newest first."""
+
+TICK_NS = 1_000_000_000
+"""More than the clock of any file system is coarse."""
 
 CatalogPosition = tuple[int, str]
 """Of a conversation in the list: the later, the smaller its number; then its id."""
@@ -58,6 +64,8 @@ class ConversationCatalog:
     def __init__(self, claude_home: Path) -> None:
         self._home = claude_home
         self._known: dict[Path, tuple[tuple[int, int], Conversation | None]] = {}
+        self._listed: dict[str, int] = {}
+        """When each project's folder was last changed that was looked through (nanoseconds)."""
 
     def others(
         self, ours: Collection[str], project: str | None, limit: int, after: CatalogPosition | None = None
@@ -85,6 +93,7 @@ class ConversationCatalog:
 
     def transcripts(self, ours: Collection[str]) -> list[Path]:
         """The transcripts that are not ours and are searched: the newest MAX_SEARCHED_BYTES of them."""
+        self._changed_folders()
         found, left = [], MAX_SEARCHED_BYTES
         for _, size, path in self._stamped(ours):
             left -= size
@@ -92,6 +101,28 @@ class ConversationCatalog:
                 break
             found.append(path)
         return found
+
+    def new_transcripts(self, ours: Collection[str]) -> list[Path]:
+        """As `transcripts`, of the folders in which there may be one more than when they were last asked for: with thousands of
+        conversations nothing is read but the dates of the folders."""
+        found = []
+        for folder in self._changed_folders():
+            with suppress(OSError):  # it is gone again
+                paths = [Path(entry.path) for entry in os.scandir(folder)]
+                found += [path for path in paths if is_transcript(path) and path.stem not in ours]
+        return found
+
+    def _changed_folders(self) -> list[str]:
+        """The projects' folders that were changed since this was last asked, or so lately that they may be once more in the same
+        tick of the clock."""
+        changed, now = [], time.time_ns()
+        with suppress(OSError):
+            for folder in os.scandir(self._home / "projects"):
+                if folder.is_dir() and self._listed.get(folder.path) != (at := folder.stat().st_mtime_ns):
+                    changed.append(folder.path)
+                    if now - at > TICK_NS:
+                        self._listed[folder.path] = at
+        return changed
 
     def _stamped(self, ours: Collection[str]) -> list[tuple[int, int, Path]]:
         """(modified, size, path) of every transcript that is not ours, the most recent first."""

@@ -24,6 +24,7 @@ from supervisor.claude.home import find_transcript
 from supervisor.holder import files
 from supervisor.session.session import Session
 from supervisor.state.states import State
+from supervisor.store import verification
 from supervisor.store.options import LaunchOptions
 from supervisor.store.quarantine import set_aside
 from supervisor.store.store import Damaged, MessageRecord, SessionRecord, Store
@@ -60,6 +61,7 @@ def open_store(path: Path) -> tuple[Store, Loss | None]:
     for suffix in ("-wal", "-shm"):
         with suppress(FileNotFoundError):
             path.with_name(path.name + suffix).rename(loss.moved_to.with_name(loss.moved_to.name + suffix))
+    verification.forget(path)
     loss.sessions, loss.messages = Store.readable(loss.moved_to)
     return Store(path), loss
 

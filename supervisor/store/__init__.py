@@ -17,10 +17,12 @@ run_time_rules       rules added later
 search_index         full text
 sqlite               its errors, as ours
 store                sessions and messages
+verification         whether the file is sound
 wal                  kept small
 
 May import: clock.
 
 1. A failure after a change rolls back memory, nested values too. (tests/unit/store/test_rollback.py)
 2. What another program wrote into options is kept. (tests/unit/store/test_options.py)
+3. What is looked for costs what is found, not what there is. (tests/unit/store/test_growth.py)
 """

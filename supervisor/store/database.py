@@ -35,6 +35,8 @@ _log = logging.getLogger("pilotlight.supervisor")
 NOTED_SECONDS = 3600.0
 """How often what the clocks say is written down."""
 
+_JOURNAL = "journal_size"
+
 PROBE_BYTES = 256 * 1024
 
 STRETCH_OF_EVENTS = 5000
@@ -49,6 +51,7 @@ class Database:
         self._depth = 0
         self._known: clock.Known | None = None
         self._noted = -inf
+        self._journal_noted = ""
         self.publish: Callable[[list[Event]], None] = lambda events: None
         """Told of what is kept; what it raises is logged and undoes nothing (publishing.Publisher)."""
 
@@ -65,7 +68,7 @@ class Database:
             self._db.execute("PRAGMA wal_autocheckpoint=500")
             self._db.execute("PRAGMA cache_size=-1000")  # kB; the machine keeps the file's pages anyway
             self._db.execute("INSERT OR IGNORE INTO meta VALUES('epoch', ?)", (uuid.uuid4().hex[:12],))
-            self.journal = EventJournal(self._db)
+            self.journal = EventJournal(self._db, self.meta(_JOURNAL))
             self.wal = WriteAheadLog(self._db, path)
             self.notifications = NotificationStore(self._db, self.transaction)
         except OSError as error:
@@ -91,6 +94,9 @@ class Database:
 
     def close(self) -> None:
         """Close the connection."""
+        if self._journal_noted:
+            with suppress(StorageFailed):  # what is not noted is measured by the next
+                self._note_journal()
         self._db.close()
 
     @contextmanager
@@ -161,6 +167,11 @@ class Database:
         found: list[Event] = []
         place = max(seq, self.oldest() - 1)
         while place < until and len(found) < limit:
+            if session:
+                following = self.journal.next_of(session, place)
+                if following is None:
+                    break
+                place = following - 1
             end = min(until, place + STRETCH_OF_EVENTS)
             found += self.journal.since(place, limit - len(found), session, kinds, end)
             place = end
@@ -174,6 +185,11 @@ class Database:
         found: list[Event] = []
         place, oldest = min(self.head() + 1, self.head() + 1 if seq is None else seq), self.oldest()
         while place > oldest and len(found) < limit:
+            if session:
+                last = self.journal.last_of(session, place)
+                if last is None:
+                    break
+                place = last + 1
             begin = max(oldest, place - STRETCH_OF_EVENTS)
             found += self.journal.before(place, limit - len(found), session, kinds, actor, begin)
             place = begin
@@ -188,10 +204,17 @@ class Database:
         if first is not None:
             with self.transaction():
                 self.journal.drop(first)
+        self._note_journal()
         before = present - 7 * 86_400_000
         if self._db.execute("SELECT 1 FROM keys WHERE at < ? LIMIT 1", (before,)).fetchone():
             with self.transaction():
                 self._db.execute("DELETE FROM keys WHERE at < ?", (before,))
+
+    def _note_journal(self) -> None:
+        noted = self.journal.note()
+        if noted != self._journal_noted:
+            self.set_meta(_JOURNAL, noted)
+            self._journal_noted = noted
 
     def removal_ms(self) -> int:
         """The time (milliseconds since the epoch) by which is judged what is removed by its age: `clock.believed`."""

@@ -15,6 +15,9 @@ from shared.bus.messages import VERSION, Event
 from supervisor import clock
 from supervisor.store.sqlite import Connection
 
+DROPPED_AT_ONCE = 5000
+"""How many go in one health pass (measured: 20 ms): after a long absence, or with smaller bounds, the rest goes in the next."""
+
 ROW_BYTES = 128
 """What an event takes beside its data: number, time, kind, session, and the session's entry in the index."""
 
@@ -27,14 +30,29 @@ def now_ms() -> int:
 class EventJournal:
     """The events. `head` is the newest number that is committed, `bytes` what all that are kept take, roughly."""
 
-    def __init__(self, db: Connection) -> None:
+    def __init__(self, db: Connection, noted: str | None = None) -> None:
         self._db = db
         self.epoch = self.node = ""
         self._outgoing: list[Event] = []
         self._incoming_bytes = 0
         row = db.execute("SELECT seq FROM sqlite_sequence WHERE name='events'").fetchone()
         self.head = int(row[0]) if row else 0
-        self.bytes = self._measure("seq >= 0")  # once: SQLite tells lengths without reading the data
+        self.bytes = self._size(noted)
+
+    def note(self) -> str:
+        """What the next program needs, so that it does not measure everything (two million events: a second): the first and the
+        last number that is kept, and the bytes of all between them."""
+        return f"{self.oldest()} {self.head} {self.bytes}"
+
+    def _size(self, noted: str | None) -> int:
+        """By what was noted and what came since; by everything, when something was dropped since, or nothing was noted. SQLite
+        tells lengths without reading the data."""
+        words = (noted or "").split()
+        if len(words) == 3 and all(word.isdecimal() for word in words):
+            oldest, last, size = map(int, words)
+            if oldest == self.oldest() and last <= self.head:
+                return size + self._measure(f"seq > {last}")
+        return self._measure("seq >= 0")
 
     def append(self, kind: str, session: str | None, data: dict[str, Any]) -> None:
         """Add an event, within a transaction."""
@@ -55,6 +73,16 @@ class EventJournal:
         """The transaction never was."""
         self._outgoing.clear()
         self._incoming_bytes = 0
+
+    def next_of(self, session: str, seq: int) -> int | None:
+        """The number of the first event of a session behind another; None when there is none. From the index alone."""
+        row = self._db.execute("SELECT MIN(seq) FROM events WHERE session = ? AND seq > ?", (session, seq)).fetchone()
+        return None if row[0] is None else int(row[0])
+
+    def last_of(self, session: str, seq: int) -> int | None:
+        """The number of the last event of a session in front of another; None when there is none."""
+        row = self._db.execute("SELECT MAX(seq) FROM events WHERE session = ? AND seq < ?", (session, seq)).fetchone()
+        return None if row[0] is None else int(row[0])
 
     def oldest(self) -> int:
         """The oldest number that is kept."""
@@ -105,26 +133,31 @@ class EventJournal:
         return self._read(f"{where} ORDER BY seq DESC", limit, values)
 
     def surplus(self, since: int, keep_count: int, keep_bytes: float) -> int | None:
-        """The number before which everything has to go, so that nothing is older than `since` (milliseconds since the epoch);
-        None when nothing has to."""
-        row = self._db.execute("SELECT seq FROM events WHERE at >= ? ORDER BY seq LIMIT 1", (since,)).fetchone()
-        first = max(row[0] if row else self.head + 1, self.head - keep_count + 1, self._first_within(keep_bytes))
-        return first if first > self.oldest() else None
+        """The number before which everything has to go now, so that nothing is older than `since` (milliseconds since the epoch),
+        or the first part of it (DROPPED_AT_ONCE); None when nothing has to."""
+        oldest = self.oldest()
+        end = min(oldest + DROPPED_AT_ONCE, self.head + 1)
+        row = self._db.execute(
+            "SELECT seq FROM events WHERE seq < ? AND at >= ? ORDER BY seq LIMIT 1", (end, since)
+        ).fetchone()
+        first = max(row[0] if row else end, self.head - keep_count + 1, self._first_within(keep_bytes, end))
+        first = min(first, end)
+        return first if first > oldest else None
 
     def drop(self, before: int) -> None:
         """Drop the beginning, within a transaction."""
         self._incoming_bytes -= self._measure(f"seq < {int(before)}")
         self._db.execute("DELETE FROM events WHERE seq < ?", (before,))
 
-    def _first_within(self, keep_bytes: float) -> int:
+    def _first_within(self, keep_bytes: float, end: int) -> int:
         excess = self.bytes - keep_bytes
         if excess <= 0:
             return 0
-        for seq, size in self._db.execute("SELECT seq, LENGTH(data) FROM events ORDER BY seq"):
+        for seq, size in self._db.execute("SELECT seq, LENGTH(data) FROM events WHERE seq < ? ORDER BY seq", (end,)):
             excess -= size + ROW_BYTES
             if excess <= 0:
                 return int(seq) + 1
-        return self.head + 1
+        return end
 
     def _read(self, where: str, limit: int, values: list[Any]) -> list[Event]:
         rows = self._db.execute(f"SELECT seq,at,kind,session,data FROM events WHERE {where} LIMIT ?", (*values, limit))

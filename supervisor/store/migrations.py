@@ -100,7 +100,22 @@ def order(db: Connection) -> None:
     db.execute("CREATE INDEX sessions_conversation ON sessions(conversation_id)")
 
 
-STEPS: tuple[Step, ...] = (first, notifications, order)
+_GROWTH = (
+    "DROP INDEX IF EXISTS sessions_open",
+    "CREATE INDEX sessions_open ON sessions(created_at, id) WHERE state != 'ended'",
+    "CREATE INDEX sessions_ended ON sessions(COALESCE(ended_at, 0), id) WHERE state = 'ended'",
+    "CREATE INDEX keys_at ON keys(at)",
+)
+
+
+def growth(db: Connection) -> None:
+    """Beside ten thousand that have ended, the open ones and those that ended lately are found without reading the others; and so
+    are the keys that are old."""
+    for statement in _GROWTH:
+        db.execute(statement)
+
+
+STEPS: tuple[Step, ...] = (first, notifications, order, growth)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,9 @@ from typing import Any
 from shared.bus.messages import ErrorBody, MessageView
 from supervisor.store.options import Intent, LaunchOptions, ProcessFacts, Remembered
 
+ASLEEP = "hibernated"
+"""The state of a session that has no process and is not ended."""
+
 
 @dataclass
 class SessionRecord:

@@ -111,8 +111,11 @@ class Index:
         self._read = read
         self._lock = threading.Lock()
         self._open: sqlite3.Connection | None = None
-        self._whole: dict[Path, tuple[str, int, int]] = {}
+        self._whole: dict[str, tuple[str, int, int]] = {}
         """What is read to its end: the session, inode and size of that moment."""
+
+        self.rebuilt = 0
+        """How often the file was replaced by an empty one."""
 
     def close(self) -> None:
         """Let the file go."""
@@ -127,7 +130,7 @@ class Index:
         """Read what is new, for about so long; whether all of it was read. Raise StorageFailed."""
         end = time.monotonic() + seconds
         for ref in refs:
-            if (now := _facts(ref)) is None or self._whole.get(ref.path) == now:
+            if (now := _facts(ref)) is None or self._whole.get(str(ref.path)) == now:
                 continue  # only what is read takes time: on a slow machine, too, there is an end
             while not self._slice(ref, now, gentle):
                 if time.monotonic() > end:
@@ -153,7 +156,7 @@ class Index:
                 self._forget(db, ref.path)
                 place = 0
             if place >= size:
-                self._whole[ref.path] = now
+                self._whole[str(ref.path)] = now
                 return True
             lines = self._read(ref.path, place)
             end = time.monotonic() + SLICE_SECONDS
@@ -174,7 +177,7 @@ class Index:
             )
             done = done and not lines.behind
             if done:
-                self._whole[ref.path] = now
+                self._whole[str(ref.path)] = now
             return done
 
     def _moved(self, db: sqlite3.Connection, ref: TranscriptRef, inode: int) -> int:
@@ -183,14 +186,14 @@ class Index:
             "SELECT path, place FROM files WHERE session=? AND inode=?", (ref.session, inode)
         ).fetchall():
             if Path(path).name == ref.path.name and not Path(path).exists():
-                self._whole.pop(Path(path), None)
+                self._whole.pop(path, None)
                 for table in ("files", "entries"):
                     db.execute(f"UPDATE {table} SET path=? WHERE path=?", (str(ref.path), path))
                 return int(place)
         return 0
 
     def _forget(self, db: sqlite3.Connection, path: Path) -> None:
-        self._whole.pop(path, None)
+        self._whole.pop(str(path), None)
         db.execute("DELETE FROM words WHERE rowid IN (SELECT id FROM entries WHERE path=?)", (str(path),))
         db.execute("DELETE FROM entries WHERE path=?", (str(path),))
         db.execute("DELETE FROM files WHERE path=?", (str(path),))
@@ -301,6 +304,7 @@ class Index:
 
     def _replace(self) -> None:
         self._whole.clear()
+        self.rebuilt += 1
         if self._open is not None:
             self._open.close()
             self._open = None

@@ -18,11 +18,12 @@ import msgspec
 
 from shared.bus.messages import Until
 from shared.errors import StorageFailed
+from supervisor.store import verification
 from supervisor.store.database import Database
 from supervisor.store.event_journal import now_ms
 from supervisor.store.message_index import OPEN, OPEN_STATES, ORDER, WAITING, MessageIndex
 from supervisor.store.migrations import STEPS, Step
-from supervisor.store.records import MessageRecord, SessionRecord
+from supervisor.store.records import ASLEEP, MessageRecord, SessionRecord
 from supervisor.store.rows import MESSAGE_COLUMNS, SESSION_COLUMNS, body, message_of, session_of
 from supervisor.store.sqlite import Damaged, connect
 
@@ -32,6 +33,9 @@ _SAVE_SESSION = (
     f"INSERT INTO sessions({','.join(SESSION_COLUMNS)},body) VALUES({','.join('?' * (len(SESSION_COLUMNS) + 1))}) "
     f"ON CONFLICT(id) DO UPDATE SET {','.join(f'{name}=excluded.{name}' for name in (*SESSION_COLUMNS[1:], 'body'))}"
 )
+
+_ENDED = "COALESCE(ended_at, 0)"
+"""In the words of the index (migrations.py)."""
 
 _DRAFT = "draft:"
 PAGE_OF_SESSIONS = 100
@@ -47,16 +51,21 @@ class Store(Database):
     def __init__(self, path: Path, steps: Sequence[Step] = STEPS) -> None:
         super().__init__(path, steps)
         self.index = MessageIndex(self._db)
+        self._verified = True
 
     def verify(self) -> None:
-        """Raise Damaged when the file's structure is not sound (measured: 60 ms for 67 MB), or a session cannot be read."""
-        found = self._db.execute("PRAGMA quick_check(1)").fetchone()
-        if found is None or found[0] != "ok":
-            raise Damaged(
-                f"The database {self._path} is damaged: {' '.join(str((found or ['unreadable'])[0]).split())}."
-            )
+        """Raise Damaged when the file's structure is not sound, of a large one what a start needs of it, or when a session cannot
+        be read."""
+        self._verified = verification.begin(self._db, self._path)
         for record in self.sessions():
             self.open_messages(record.id)
+
+    async def verify_rest(self) -> None:
+        """What `verify` has left, beside the work; then wait until cancelled. Raise Damaged."""
+        if not self._verified:
+            await verification.verify(self._path)
+            self._verified = True
+        await asyncio.Event().wait()
 
     @classmethod
     def readable(cls, path: Path) -> tuple[list[SessionRecord], list[MessageRecord]]:
@@ -123,6 +132,44 @@ class Store(Database):
             if len(page) < PAGE_OF_SESSIONS:
                 return found
             await asyncio.sleep(0)
+
+    def open_ones(self) -> tuple[dict[str, tuple[int, int]], list[str]]:
+        """The ids of those that are not ended, without reading them: of those that sleep, each with its last generation and
+        activity, and of the others."""
+        asleep, others = {}, []
+        rows = self._db.execute("SELECT id, state, generation, last_activity FROM sessions WHERE state != 'ended'")
+        for name, state, generation, last in rows:
+            if state == ASLEEP:
+                asleep[str(name)] = (int(generation), int(last))
+            else:
+                others.append(str(name))
+        return asleep, others
+
+    async def ended_since(self, at: int) -> list[SessionRecord]:
+        """Those that have ended at this time (milliseconds since the epoch) or later, the latest first; read as by
+        `every_session`."""
+        found: list[SessionRecord] = []
+        while page := self.page_of_ended(found[-1] if found else None):
+            found += page
+            if (page[-1].ended_at or 0) < at:
+                break
+            await asyncio.sleep(0)
+        return [record for record in found if (record.ended_at or 0) >= at]
+
+    def page_of_ended(self, before: SessionRecord | None) -> list[SessionRecord]:
+        """PAGE_OF_SESSIONS that ended before this one (None: the last), the latest first."""
+        place = (before.ended_at or 0, before.id) if before is not None else (2**62, "")
+        columns = ",".join(SESSION_COLUMNS)
+        sql = (
+            f"SELECT {columns},body FROM sessions WHERE state = 'ended' AND {_ENDED} <= ? AND ({_ENDED}, id) < (?, ?) "
+            f"ORDER BY {_ENDED} DESC, id DESC LIMIT {PAGE_OF_SESSIONS}"
+        )
+        return [session_of(row) for row in self._db.execute(sql, (place[0], *place))]
+
+    def ended_before(self, at: int) -> set[str]:
+        """The ids of those that ended before this time, without reading them (measured: 3 ms for 10,000)."""
+        sql = f"SELECT id FROM sessions WHERE state = 'ended' AND {_ENDED} < ?"
+        return {str(row[0]) for row in self._db.execute(sql, (at,))}
 
     def session_of_conversation(self, conversation: str) -> SessionRecord | None:
         """The session that has this conversation now, ended or not."""

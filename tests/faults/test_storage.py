@@ -258,6 +258,29 @@ def test_damaged_database_is_put_aside_and_the_living_are_found_again(quick: Hou
     assert seen == list(range(1, max(head, len(seen)) + 1))
 
 
+def test_damage_of_a_large_database_is_found_beside_the_work_and_put_aside_by_the_same_process(quick: House) -> None:
+    quick.start_supervisor()
+    _, session = quick.ask("Remember the word QUINCE")
+    pid = quick.session(session)["pid"]
+    quick.kill_supervisor()
+    with closing(sqlite3.connect(quick.paths.database, isolation_level=None)) as database:
+        at = int(time.time() * 1000)
+        for _ in range(66):
+            database.execute("INSERT INTO events(at,kind,data) VALUES(?,'text',zeroblob(1048576))", (at,))
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    with open(quick.paths.database, "r+b") as file:
+        file.seek(40 * 1024 * 1024 // 4096 * 4096)  # in the midst of one of them
+        file.write(b"\xff" * 4096)
+    began = quick.start_supervisor()
+    until(lambda: list(quick.home.glob("pilotlight.db.damaged*")), "it has begun anew")
+    (event,) = of_kind(quick, "quarantined")
+    assert event["reason"]
+    assert began.poll() is None
+    assert began.pid == quick.call("ping")["pid"]
+    assert quick.session(session)["pid"] == pid
+    assert quick.ask("What word did I ask you to remember?", session)[0] == "QUINCE"
+
+
 def test_damaged_files_of_a_session_cost_it_nothing(quick: House) -> None:
     quick.start_supervisor()
     _, session = quick.ask("Remember the word SLOE")

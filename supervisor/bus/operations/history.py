@@ -116,8 +116,8 @@ class HistoryOps:
         paging.check_limit(arguments.limit)
         place = paging.place_of(arguments.after)
         skipped = place[0] if place is not None else 0
-        complete = await self.upkeep.catch_up(CATCH_UP_SECONDS)
         everywhere = arguments.everywhere and arguments.session_id is None
+        complete = await self.upkeep.catch_up_for(arguments.session_id, everywhere, CATCH_UP_SECONDS)
         hits, more = await asyncio.to_thread(
             self.upkeep.index.search, arguments.query, arguments.limit, arguments.session_id, everywhere, skipped
         )
@@ -136,7 +136,7 @@ class HistoryOps:
     async def _usage(self, arguments: message_requests.UsageRequest, _: Request) -> Any:
         if arguments.session_id:
             self._find(arguments.session_id)
-        complete = await self.upkeep.catch_up(CATCH_UP_SECONDS)
+        complete = await self.upkeep.catch_up_for(arguments.session_id, False, CATCH_UP_SECONDS)
         rows = await asyncio.to_thread(self.upkeep.index.usage, arguments.by, arguments.session_id)
         total: dict[str, int] = {}
         for row in rows:

@@ -2,8 +2,8 @@
 
 `databases/version-N.db` was written by the program of that time, with the real CLI: a session at work with a message under way
 and two that wait, one that sleeps, one that has ended; a conversation that was left with /clear, an answered permission, keys
-and settings. Version 0 was written by 2bb5f8a, which had no versions yet; versions 1 and 2 are what 8401b21 and 3f4cb2b have made
-of it.
+and settings. Version 0 was written by 2bb5f8a, which had no versions yet; versions 1 to 3 are what 8401b21, 3f4cb2b and 7f419c3
+have made of it.
 """
 
 from __future__ import annotations
