@@ -2,13 +2,14 @@
 
 near       messages of three kinds, a stream and rest beside the bare CLI, in time and in CPU
 latency    message to reply, beside the CLI driven raw and one `claude -p --resume` a message
+first      the first answer of a new session, and a wake, beside the bare CLI
 soak       10 sessions x 100 messages: none lost, doubled or mixed up, memory flat
 density    200 conversations within 2 GB, and what a wake costs beside a bare `claude --resume`
 chaos      random kills and stops of every process, for --minutes
 cycles     1,000 sessions started and ended with the scripted TUI
 idle       what 100 sleeping and 5 idle sessions cost
 terminal   echo through the WebSocket beside the raw pty; 50 viewers of one busy session
-scale      thousands of ended and hundreds of sleeping sessions: lookups, pages, and the loop behind them
+scale      10,000 ended and 300 sleeping sessions, 2 million events: lookups, pages, search, replay, at rest and under load
 transcript one conversation of 300 MB: paged, searched, exported twice at once
 beside     this tree beside commit 2bb5f8a: messages, streams and rest, in turn
 notify     message to reply while channels hang, flood and lie, beside no channels at all
@@ -26,6 +27,7 @@ import sys
 NAMES = (
     "near",
     "latency",
+    "first",
     "soak",
     "density",
     "chaos",

@@ -1,4 +1,5 @@
-"""A conversation of 300 MB: paged, searched and exported, twice at once; what it costs both daemons, and what others feel of it.
+"""A conversation of 300 MB that the CLI has made by itself: found, taken in, paged, searched, exported twice at once; what that
+costs both daemons, and what others feel of it.
 
 Memory is read while it happens: the highest that each daemon had, beside what it had before.
 """
@@ -14,8 +15,9 @@ from collections.abc import Callable
 from typing import Any
 
 from bench import lab
+from bench.latency import _one_process
 from bench.scale import Watchdog
-from tests.harness import House, until
+from tests.harness import House, claude_binary, until
 
 GROWTH_MB, BLOCKED_MS = 40.0, 100.0
 LINE_BYTES = 100_000
@@ -27,16 +29,17 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--mb", type=int, default=300)
     arguments = parser.parse_args(argv)
     with lab.open_house(arguments.release) as house:
-        _, session = house.ask("echo: the beginning")
-        house.call("session.hibernate", {"sessionId": session})
-        _grow(house, session, arguments.mb)
-        figures, verdicts = _measure(house, session, arguments.mb)
+        conversation = str(uuid.uuid4())
+        claude, env = claude_binary(arguments.release), lab.bare_environment(house)
+        _one_process(claude, env, house.project, ["--session-id", conversation], "echo: the beginning")
+        _grow(house, conversation, arguments.mb)
+        figures, verdicts = _measure(house, conversation, arguments.mb)
     return lab.finish(f"transcript of {arguments.mb} MB", figures, verdicts, arguments.json)
 
 
-def _grow(house: House, session: str, megabytes: int) -> None:
+def _grow(house: House, conversation: str, megabytes: int) -> None:
     """Turns behind the one that there is, as Claude writes them."""
-    (path,) = house.claude_home.rglob(f"{session}.jsonl")
+    (path,) = house.claude_home.rglob(f"{conversation}.jsonl")
     last = [json.loads(line) for line in path.read_text().splitlines()]
     asked = next(line for line in reversed(last) if line.get("type") == "user")
     said = next(line for line in reversed(last) if line.get("type") == "assistant")
@@ -75,17 +78,20 @@ class Peak:
         return self.most - self.before
 
 
-def _measure(house: House, session: str, megabytes: int) -> tuple[dict[str, Any], dict[str, bool]]:
+def _measure(house: House, conversation: str, megabytes: int) -> tuple[dict[str, Any], dict[str, bool]]:
     assert house.supervisor is not None
     assert house.api is not None
     figures: dict[str, Any] = {}
     verdicts: dict[str, bool] = {}
     watchdog = Watchdog(house)
+    sessions: list[str] = []
     works: list[tuple[str, Callable[[], None]]] = [
-        ("pages of its history", lambda: _pages(house, session)),
-        ("the search for its words", lambda: _search(house, session)),
-        ("two exports at once", lambda: _exports(house, session, megabytes)),
+        ("its import", lambda: sessions.append(_import(house, conversation))),
+        ("pages of its history", lambda: _pages(house, sessions[0])),
+        ("the search for its words", lambda: _search(house, sessions[0])),
+        ("two exports at once", lambda: _exports(house, sessions[0], megabytes)),
     ]
+    whole = [Peak(house.supervisor.pid), Peak(house.api.pid)]
     for name, work in works:
         watchdog.worst()
         peaks = [Peak(house.supervisor.pid), Peak(house.api.pid)]
@@ -99,7 +105,19 @@ def _measure(house: House, session: str, megabytes: int) -> tuple[dict[str, Any]
         verdicts[f"{name}: each daemon grows by less than {GROWTH_MB:g} MB"] = max(grown) < GROWTH_MB
         verdicts[f"{name}: others wait for less than {BLOCKED_MS:g} ms"] = blocked < BLOCKED_MS
     watchdog.close()
+    grown = [peak.end() for peak in whole]
+    figures |= {"all of it: supervisor grew, MB": grown[0], "all of it: API grew, MB": grown[1]}
+    verdicts[f"all of it: each daemon grows by less than {GROWTH_MB:g} MB"] = max(grown) < GROWTH_MB
     return figures, verdicts
+
+
+def _import(house: House, conversation: str) -> str:
+    """Found among those from elsewhere, then a session of ours, asleep."""
+    status, found = house.http("GET", "/api/conversations?limit=50")
+    assert status == 200, found
+    assert conversation in [one["id"] for one in found["conversations"]], found
+    wanted = {"projectPath": str(house.project), "resume": conversation, "asleep": True}
+    return str(house.call("session.create", wanted)["id"])
 
 
 def _pages(house: House, session: str) -> None:

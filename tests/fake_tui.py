@@ -18,6 +18,7 @@ JSON file that FAKE_TUI_SCRIPT names, read anew at each step, so that a test can
                                                                                    a command are told only once the next text is
                                                                                    in the box
     commands          what begins with a slash is no prompt: it starts no turn
+    stream S          the words of a reply are displayed one by one, spread over S seconds
 
 What it saw is in FAKE_TUI_LOG, one JSON object a line: {"saw": "start" | "ctrl_g" | "text" | "enter" | "turn", ...}.
 """
@@ -163,12 +164,25 @@ class FakeTui:
         while left > 0:
             left -= os.write(1, b"flood " * min(700, left // 6 + 1))
         reply = f"You said: {prompt}"
+        self.stream(reply, message_id, prompt_id)
         content = [{"type": "text", "text": reply}]
         said = {"id": message_id, "role": "assistant", "content": content, "stop_reason": "end_turn"}
         self.write({"type": "assistant", "message": {**said, "usage": {"input_tokens": 1, "output_tokens": 1}}})
         self.hook("Stop", last_assistant_message=reply, prompt_id=prompt_id, background_tasks=[])
         self.write({"type": "system", "subtype": "turn_duration", "durationMs": 1})
         self.status("idle")
+
+    def stream(self, reply: str, message_id: str, prompt_id: str) -> None:
+        """Display the reply word by word, if the script says so."""
+        if not (seconds := float(self.script.get("stream", 0))):
+            return
+        words = re.findall(r"\S+\s*", reply)
+        for index, delta in enumerate(words):
+            os.write(1, delta.encode())
+            said = {"message_id": message_id, "index": index, "delta": delta, "final": index + 1 == len(words)}
+            self.hook("MessageDisplay", prompt_id=prompt_id, **said)
+            time.sleep(seconds / len(words))
+        self.draw()
 
     def sooner_or_later(self, name: str, tell: Callable[[], None]) -> None:
         """Tell it now, or with the next text."""
