@@ -172,6 +172,16 @@ class Ledger:
         with self._changed:
             return self._changed.wait_for(lambda: self._waiting[gate] > 0, timeout)
 
+    def forget(self) -> None:
+        """Be as at the beginning: nothing seen, nothing ordered, nobody at a gate."""
+        with self._changed:
+            for gate in self._waiting:
+                self._released[gate] += 1
+            for seen in (self._turns, self._requests, self._bodies, self._attempts, self._permits, self._failures):
+                seen.clear()
+            self._turn_count = 0
+            self._changed.notify_all()
+
     def close(self) -> None:
         self._stopping.set()
         with self._changed:

@@ -131,6 +131,10 @@ class DemoModel:
         """How many requests wait at each gate."""
         return self._ledger.gates()
 
+    def forget(self) -> None:
+        """Be as at the beginning, for who comes next: nothing seen, nothing ordered, nobody at a gate."""
+        self._ledger.forget()
+
     def fail_next(
         self, status: int, times: int = 1, error_type: str | None = None, retry_after: float | None = None
     ) -> None:

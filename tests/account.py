@@ -29,6 +29,7 @@ def account(house: House) -> str:
         chapters.append(f"-- {title}\n{told if isinstance(told, str) else json.dumps(told, default=str)}")
         return told
 
+    tell("lived there before", lambda: "\n".join(getattr(house, "lived", [])[:-1]))
     tell("time", lambda: int(time.time() * 1000))
     tell("gates", house.model.gates)
     tell("requests", lambda: "\n".join(map(str, house.model.requests()[-10:])))

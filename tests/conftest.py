@@ -97,15 +97,18 @@ def folder(tmp_path: Path) -> Path:
 
 
 MakeHouse = Callable[..., House]
-_HOUSES = pytest.StashKey[list[House]]()
+HOUSES = pytest.StashKey[list[House]]()
+FAILED = pytest.StashKey[bool]()
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Beside a failure, how its houses looked at that moment."""
     report = yield
+    if report.failed:
+        item.stash[FAILED] = True
     if report.when == "call" and report.failed:
-        report.sections += [(f"house {house.folder.name}", account(house)) for house in item.stash.get(_HOUSES, [])]
+        report.sections += [(f"house {house.folder.name}", account(house)) for house in item.stash.get(HOUSES, [])]
     return report
 
 
@@ -113,13 +116,14 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 def make_house(request: pytest.FixtureRequest, folder: Path, model: DemoModel) -> Iterator[MakeHouse]:
     """Houses that are checked for leftovers when the test ends."""
     made: list[House] = []
-    request.node.stash[_HOUSES] = made
+    known = request.node.stash.setdefault(HOUSES, [])
 
     def make(claude: Path | str, onboarded: bool = True, name: str = "") -> House:
         place = folder / name if name else folder
         place.mkdir(parents=True, exist_ok=True)
         house = House(place, model, claude, onboarded)
         made.append(house)
+        known.append(house)
         return house
 
     yield make

@@ -10,10 +10,10 @@ import pytest
 
 from shared.access.tokens import NamedTokens, TokenFile
 from tests import strangers
-from tests.conftest import MakeHouse
 from tests.event_stream import Stream
 from tests.harness import House, until
 from tests.onlooker import Web
+from tests.real.conftest import LendHouse
 
 SOON_SECONDS = 12.0
 """Before the next heartbeat would be due, on a machine that is late with everything."""
@@ -22,10 +22,9 @@ SECRET = "the-secret-of-the-session"
 
 
 @pytest.fixture
-def house(make_house: MakeHouse, one_cli: Path) -> House:
+def house(lend_house: LendHouse, one_cli: Path) -> House:
     """With its API; what is tested here does not depend on the CLI."""
-    house = make_house(one_cli)
-    house.start_supervisor()
+    house = lend_house(one_cli)
     house.start_api()
     return house
 

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from shared.access.tokens import NamedTokens
-from tests.conftest import MakeHouse
 from tests.harness import House, until
+from tests.real.conftest import LendHouse
+from tests.shared_houses import SharedHouse
 
 UNKNOWN = "00000000-0000-4000-8000-00000000dead"
 DAY = 24 * 3_600_000
@@ -25,10 +26,9 @@ def api(house: House) -> House:
 
 
 @pytest.fixture
-def one(make_house: MakeHouse, one_cli: Path) -> House:
+def one(lend_house: LendHouse, one_cli: Path) -> SharedHouse:
     """A house of one release, with its API, for what does not depend on the CLI."""
-    house = make_house(one_cli)
-    house.start_supervisor()
+    house = lend_house(one_cli)
     house.start_api()
     return house
 
@@ -108,9 +108,8 @@ def test_bad_input_is_refused_with_a_sentence_and_creates_nothing(one: House) ->
     assert one.model.turns() == []
 
 
-def test_text_that_cannot_be_sent_exactly_is_400_and_everything_else_arrives(api: House) -> None:
-    _, first = chat(api, "echo: warm")
-    session = first["sessionId"]
+def test_text_that_cannot_be_sent_exactly_is_400_and_everything_else_arrives(api: House, warm: str) -> None:
+    session = warm
     refused = []
     for text in (*CONTROLS, "plain", "!ls", "#note", "@file", "? what", "/exit", "a\ttab", "two\n\nlines  "):
         status, answer = chat(api, text, exact=True, sessionId=session)
@@ -148,7 +147,8 @@ def test_a_receipt_tells_each_step_and_the_reply(api: House) -> None:
     assert (status, held["content"]) == (200, "for a phone")
 
 
-def test_the_calls_of_the_origin_field_by_field(one: House) -> None:
+def test_the_calls_of_the_origin_field_by_field(one: SharedHouse) -> None:
+    one.alone()
     began = int(time.time() * 1000)
     status, body = one.http(
         "POST",
@@ -245,7 +245,7 @@ def test_the_calls_of_the_origin_field_by_field(one: House) -> None:
 
 
 def test_a_repeated_key_is_one_message_at_once_and_after_every_crash(one: House) -> None:
-    def send(key: str = "k1", text: str = "[[slow 0.3]] echo: once") -> Any:
+    def send(key: str = "api-1", text: str = "[[slow 0.3]] echo: once") -> Any:
         return one.http(
             "POST", "/api/chat", {"message": text, "projectPath": str(one.project)}, headers={"Idempotency-Key": key}
         )
@@ -273,22 +273,20 @@ def test_a_repeated_key_is_one_message_at_once_and_after_every_crash(one: House)
 
     # The API dies while it holds the request: what was accepted goes on, and a repeat gets its reply.
     with ThreadPoolExecutor(1) as held:
-        lost = held.submit(send, "k2", "[[gate k2]] echo: survives")
+        lost = held.submit(send, "api-2", "[[gate k2]] echo: survives")
         assert one.model.wait_for_gate("k2", 30)
         one.kill_api()
         with pytest.raises(OSError):
             lost.result(30)
     one.start_api()
     one.model.release("k2")
-    status, fifth = send("k2", "[[gate k2]] echo: survives")
+    status, fifth = send("api-2", "[[gate k2]] echo: survives")
     assert (status, fifth["duplicate"], fifth["reply"]) == (200, True, "survives")
     turns = [turn.prompt for turn in one.model.turns() if turn.attempt == 1]
     assert turns == ["[[slow 0.3]] echo: once", "[[gate k2]] echo: survives"]
 
 
-def test_a_message_that_meets_a_dialog_comes_back_early_with_what_is_asked(make_house: MakeHouse, cli: Path) -> None:
-    house = make_house(cli)
-    house.start_supervisor()
+def test_a_message_that_meets_a_dialog_comes_back_early_with_what_is_asked(house: House) -> None:
     house.start_api()
     strange = house.folder / "strange"
     strange.mkdir()
@@ -369,6 +367,7 @@ def test_who_did_what_is_in_the_journal(one: House) -> None:
 
 
 def test_without_a_supervisor_every_call_says_so_soon(one: House) -> None:
+    before = counts(one)
     one.kill_supervisor()
     began = time.monotonic()
     status, answer = chat(one, "echo: nobody")
@@ -377,4 +376,4 @@ def test_without_a_supervisor_every_call_says_so_soon(one: House) -> None:
     assert time.monotonic() - began < 10
     one.start_supervisor()
     until(lambda: one.http("GET", "/health", token=None)[0] == 200, "healthy again")
-    assert counts(one) == (0, 0)
+    assert counts(one) == before

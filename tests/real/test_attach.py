@@ -10,9 +10,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.conftest import MakeHouse
 from tests.harness import House, until
 from tests.onlooker import Tmux
+from tests.real.conftest import LendHouse
 
 
 @pytest.fixture
@@ -114,9 +114,8 @@ def test_attach_type_resize_detach_reattach_and_outlive_a_dead_supervisor(house:
     back_in_the_shell(house, tmux, "the session has ended: killed]")
 
 
-def test_attach_says_what_is_wrong_and_who_has_the_keyboard(make_house: MakeHouse, one_cli: Path) -> None:
-    house = make_house(one_cli)
-    house.start_supervisor()
+def test_attach_says_what_is_wrong_and_who_has_the_keyboard(lend_house: LendHouse, one_cli: Path) -> None:
+    house = lend_house(one_cli)
     session = house.call("session.create", {"projectPath": str(house.project)})["id"]
     house.until_state(session, "idle")
     house.call("session.hibernate", {"sessionId": session})

@@ -10,6 +10,7 @@ import pytest
 
 from shared.errors import TooLarge
 from tests.harness import House, until
+from tests.shared_houses import SharedHouse
 
 PNG = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
@@ -77,7 +78,8 @@ def test_claude_is_told_of_files_and_reads_them_without_asking(house: House) -> 
     assert not (house.paths.session_dir(session) / "attachments").exists()
 
 
-def test_a_refused_file_accepts_nothing(house: House) -> None:
+def test_a_refused_file_accepts_nothing(house: SharedHouse) -> None:
+    house.alone()
     big = {"data": encoded(b"x" * (10 * 1024 * 1024 + 1)), "name": "big.bin"}
     with pytest.raises(TooLarge):
         house.send("echo: never", attachments=[big])
@@ -88,8 +90,8 @@ def test_a_refused_file_accepts_nothing(house: House) -> None:
 
 def test_a_repeated_request_keeps_one_set_of_files(house: House) -> None:
     files = [{"data": encoded(b"once"), "name": "a.txt"}]
-    first = house.send("echo: once", key="k1", attachments=files)
-    again = house.send("echo: once", key="k1", attachments=files)
+    first = house.send("echo: once", key="files", attachments=files)
+    again = house.send("echo: once", key="files", attachments=files)
     assert again["duplicate"]
     assert again["message"]["id"] == first["message"]["id"]
     folder = house.paths.session_dir(first["session"]["id"]) / "attachments"

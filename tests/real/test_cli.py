@@ -35,7 +35,8 @@ def prompted(house: House, session: str) -> list[str]:
     return [event["data"]["message"] for event in house.events(session=session) if event["kind"] == "prompt"]
 
 
-def test_a_day_at_the_command_line(house: House, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_day_at_the_command_line(own_house: House, capsys: pytest.CaptureFixture[str]) -> None:
+    house = own_house
     pilotlight = Command(house, capsys)
     note = house.folder / "note.txt"
     note.write_text("the word is PAPAYA")

@@ -8,16 +8,14 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tests.conftest import MakeHouse
 from tests.harness import House, until
+from tests.real.conftest import LendHouse
 
 PNG = b"\x89PNG\r\n\x1a\n and more"
 
 
-def test_one_session_as_a_screen_needs_it(make_house: MakeHouse, one_cli: Path) -> None:
-    house = make_house(one_cli)
-    house.config["health"] = {"interval_seconds": 0.3}
-    house.start_supervisor()
+def test_one_session_as_a_screen_needs_it(lend_house: LendHouse, one_cli: Path) -> None:
+    house = lend_house(one_cli, health={"interval_seconds": 0.3})
     house.start_api()
     _, session = house.ask("Remember the word BANANA")
     at = f"/api/sessions/{session}"

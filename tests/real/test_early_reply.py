@@ -18,11 +18,9 @@ def test_the_text_comes_before_the_receipt_is_complete_and_is_the_reply(house: H
     house.start_api()
     (house.project / "file").write_text("words")
     read = f'[[tool Read {{"file_path": "{house.project}/file"}}]] [[say read]]'
-    first, session = (
-        house.send("echo: warm", until="replied")["message"],
-        house.call("session.list")["sessions"][0]["id"],
-    )
-    assert first["state"] == "answered", "nothing is known of the Stop hooks of this process yet"
+    first = house.send("echo: warm", until="replied")
+    session = first["session"]["id"]
+    assert first["message"]["state"] == "answered", "nothing is known of the Stop hooks of this process yet"
 
     early = []
     for number in range(TRIES):

@@ -23,43 +23,25 @@ from supervisor.claude.texts import invisible
 from supervisor.claude.texts.prompts import LONG, check_prompt
 from supervisor.delivery.prompt_box import PROOF_SECONDS
 from tests.harness import House
+from tests.shared_houses import SharedHouse
 
-START_AND_END = [
+AT_THE_START = [
     "!ls -la",
     "# a note",
-    "#",
     "@README.md what is this",
     "& in the background",
-    "?",
-    "...",
-    "-",
-    "/etc/hosts is broken",
-    "/etc/",
     "// a comment",
     "/* a comment */",
     "/(a|b)/",
     "／help",
     "！ls",
-    "[Pasted text #1 +3 lines]",
-    "[Image #1]",
-    "[...Truncated text #1 +3 lines...]",
     "   leading blanks",
     "\n\n\n  leading lines",
     "\t\ttabs\there",
     "\u3000ideographic",
-    "first\r\nsecond\nthird\r\n\r\nfourth",
     "\r\nCRLF first",
-    "please exit now",
-    "exit\n\nexit",
-    "exit()",
-    "logout",
-    "help",
-    "clear",
-    "1",
-    "y",
-    "code:\n```sh\nexit\n```",
-    "ultrathink about it",
-    "https://example.com/a?b=c#d",
+]
+AT_THE_END = [
     "that is nice :smi",
     "vim :qa",
     "list :+1",
@@ -74,10 +56,36 @@ START_AND_END = [
     "a final backslash\\",
     "two of them\\\\",
     "\\",
+]
+"""What is special at one end of a text: one of each goes together."""
+
+ALONE = [
+    "#",
+    "?",
+    "...",
+    "-",
+    "/etc/hosts is broken",
+    "/etc/",
+    "[Pasted text #1 +3 lines]",
+    "[Image #1]",
+    "[...Truncated text #1 +3 lines...]",
+    "first\r\nsecond\nthird\r\n\r\nfourth",
+    "please exit now",
+    "exit\n\nexit",
+    "exit()",
+    "logout",
+    "help",
+    "clear",
+    "1",
+    "y",
+    "\\",
+    "code:\n```sh\nexit\n```",
+    "ultrathink about it",
+    "https://example.com/a?b=c#d",
     "e&lt; <b>not html</b> &amp;",
     "x\u0302 has no composed form",
 ]
-"""What is special at the beginning or the end of a text, or when it is all there is: each goes alone."""
+"""What is special when it is all there is: each goes alone."""
 
 ANYWHERE = [
     "👨‍👩‍👧‍👦 👩🏽‍🚀 🏳️‍🌈 🏴‍☠️ ❤️‍🔥 👁️‍🗨️",
@@ -148,22 +156,23 @@ def picture(path: Path) -> None:
     )
 
 
-def furnish(house: House) -> str:
-    """A session in a project whose files could be completed to, attached or shown."""
+def furnish(house: House, warm: str) -> str:
+    """The session, in a project whose files could be completed to, attached or shown."""
     (house.project / "README.md").write_text("hello")
     (house.project / "src").mkdir()
     (house.project / "src" / "main.py").write_text("pass")
     picture(house.project / "pic.png")
-    _, session = house.ask("echo: warm")
-    return session
+    return warm
 
 
 @pytest.mark.turns
-def test_no_text_is_a_command_a_key_or_completed(house: House) -> None:
-    session = furnish(house)
+def test_no_text_is_a_command_a_key_or_completed(house: SharedHouse, warm: str) -> None:
+    session = furnish(house, warm)
+    house.cool()
     pid = house.session(session)["pid"]
     paths = [f"{house.project}/pic.png", f"'{house.project}/pic.png'", f"{house.project}/README.md", "./README.md"]
-    for text in [*START_AND_END, "\n".join(ANYWHERE), *paths, *["the same again"] * 5]:
+    ends = ["\n".join(both) for both in zip(AT_THE_START, AT_THE_END, strict=True)]
+    for text in [*ends, *ALONE, "\n".join(ANYWHERE), *paths, *["the same again"] * 3]:
         assert_exact(house, session, text)
     for text in MARKED:
         assert received(house, session, text) == []
@@ -183,8 +192,9 @@ def last_texts(house: House) -> set[str]:
 
 
 @pytest.mark.turns
-def test_long_texts_are_exact_wherever_the_cli_cuts_them(house: House) -> None:
-    session = furnish(house)
+def test_long_texts_are_exact_wherever_the_cli_cuts_them(house: SharedHouse, warm: str) -> None:
+    session = furnish(house, warm)
+    house.cool()
     long_line = "0123456789" * 9_999
     many_lines = placed(["x", *(f"{number}: \t漢 👩‍🚀" for number in range(3000)), "x"])
     for text in (long_line, many_lines, "xy\r\n" * 9000 + "y", "x" * (LONG - 1)):
@@ -201,8 +211,9 @@ def test_long_texts_are_exact_wherever_the_cli_cuts_them(house: House) -> None:
 
 
 @pytest.mark.turns
-def test_every_emoji_and_joiner_that_passes_arrives(house: House) -> None:
-    session = furnish(house)
+def test_every_emoji_and_joiner_that_passes_arrives(house: SharedHouse, warm: str) -> None:
+    session = furnish(house, warm)
+    house.cool()
     skins = "\U0001f3fb\U0001f3ff"
     lines: list[str] = []
     for number in [*range(0xA9, 0x3300), *range(0x1F000, 0x1FB00)]:
@@ -275,15 +286,15 @@ KNOWN_SECONDS = PROOF_SECONDS - 4
 
 
 @pytest.mark.turns
-def test_whole_paragraphs_of_many_scripts_are_exact(house: House) -> None:
-    session = furnish(house)
+def test_whole_paragraphs_of_many_scripts_are_exact(house: SharedHouse, warm: str) -> None:
+    session = furnish(house, warm)
     for sentence in DRAWN.values():
         assert_exact(house, session, unicodedata.normalize("NFC", sentence * 40))
 
 
 @pytest.mark.turns
-def test_scripts_that_the_cli_draws_badly_are_exact(house: House) -> None:
-    session = furnish(house)
+def test_scripts_that_the_cli_draws_badly_are_exact(house: SharedHouse, warm: str) -> None:
+    session = furnish(house, warm)
     for sentence in OVERDRAWN.values():
         text = unicodedata.normalize("NFC", sentence * 10)
         # It is known in the box: a prompt that seems to have left it is asked for after PROOF_SECONDS.
@@ -313,12 +324,13 @@ CHANGED = [
 
 
 @pytest.mark.turns
-def test_what_is_harmless_is_typed_in_the_form_that_arrives_and_told(house: House) -> None:
-    session = furnish(house)
+def test_what_is_harmless_is_typed_in_the_form_that_arrives_and_told(house: SharedHouse, warm: str) -> None:
+    session = furnish(house, warm)
+    house.cool()
     texts = []
     for number, (text, wanted, changes) in enumerate(CHANGED):
         before = len(house.model.turns())
-        sent = house.send(text, session, wait=30, key=f"k{number}")["message"]
+        sent = house.send(text, session, wait=30, key=f"exact-{number}")["message"]
         assert sent["state"] == "answered", (sent["error"], ascii(text[:80]))
         typed = wanted or " " * (changes == ["leading:1"]) + text.replace("\u200b", "")
         got = [turn.prompt for turn in house.model.turns()[before:] if turn.attempt == 1]
@@ -327,15 +339,15 @@ def test_what_is_harmless_is_typed_in_the_form_that_arrives_and_told(house: Hous
         if not changes[0].startswith("trailing"):
             with pytest.raises(InvalidRequest):
                 house.send(text, session, exact=True)
-        again = house.send(text, session, key=f"k{number}")
+        again = house.send(text, session, key=f"exact-{number}")
         assert again["duplicate"], "what counts is what was sent"
         assert again["message"] == sent
         with pytest.raises(Conflict):
-            house.send(typed, session, key=f"k{number}")
+            house.send(typed, session, key=f"exact-{number}")
         texts.append(typed)
     said = house.call("history", {"sessionId": session, "limit": 100})["entries"]
     own = [entry for entry in said if entry["role"] == "user" and entry["source"] == "api"]
-    assert [entry["text"] for entry in own][1:] == texts
+    assert [entry["text"] for entry in own][-len(texts) :] == texts
     assert all(entry["messageId"] for entry in own)
 
 
@@ -354,9 +366,9 @@ def assigned(dice: random.Random) -> str:
 
 
 @pytest.mark.turns
-def test_random_texts_arrive_exactly_or_are_refused(house: House) -> None:
+def test_random_texts_arrive_exactly_or_are_refused(house: House, warm: str) -> None:
     dice = random.Random(SEED)
-    session = furnish(house)
+    session = furnish(house, warm)
     sent = refused = 0
     while sent < 15:
         rows = ("".join(assigned(dice) for _ in range(20)) for _ in range(10))

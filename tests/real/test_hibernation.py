@@ -15,6 +15,7 @@ from shared.errors import Conflict
 from tests.conftest import MakeHouse
 from tests.harness import House, until
 from tests.onlooker import Viewer
+from tests.real.conftest import LendHouse
 
 SECOND = 1 / 3600
 TASK = json.dumps({"command": "sleep 7655", "run_in_background": True})
@@ -69,10 +70,8 @@ def test_a_background_task_keeps_its_session_awake_and_alive_even_when_its_turn_
     house.call("settings.patch", {"values": {"sessions.warning_hours": None, "sessions.timeout_hours": None}})
 
 
-def test_a_person_keeps_it_awake_and_what_they_type_keeps_it_alive(make_house: MakeHouse, one_cli: Path) -> None:
-    house = make_house(one_cli)
-    house.config["health"] = {"interval_seconds": 0.3}
-    house.start_supervisor()
+def test_a_person_keeps_it_awake_and_what_they_type_keeps_it_alive(lend_house: LendHouse, one_cli: Path) -> None:
+    house = lend_house(one_cli, health={"interval_seconds": 0.3})
     _, session = house.ask("echo: warm")
     house.until_state(session, "idle")
     viewer = Viewer(house.paths.terminal_socket, session, "write", "test")

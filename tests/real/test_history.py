@@ -87,7 +87,8 @@ def transcript_says(house: House, conversation: str, text: str) -> bool:
     return bool(found) and f'"text":"{text}"' in found[0].read_text()
 
 
-def test_history_search_usage_and_export(house: House) -> None:
+def test_history_search_usage_and_export(own_house: House) -> None:
+    house = own_house
     note = house.project / "note.txt"
     note.write_text("unusualword " + "x" * 30_000)
     _, session = house.ask("echo: Grüße aus 東京都庁")
@@ -173,7 +174,8 @@ def test_history_search_usage_and_export(house: House) -> None:
     assert [(entry["source"], entry["messageId"]) for entry in commands] == [("api", given["messageId"])]
 
 
-def test_a_conversation_from_elsewhere_is_resumed_only_when_it_is_free(house: House) -> None:
+def test_a_conversation_from_elsewhere_is_resumed_only_when_it_is_free(own_house: House) -> None:
+    house = own_house
     identity = "0f0e0d0c-1111-4222-8333-444455556666"
     person = elsewhere(house, "--session-id", identity)
     try:
@@ -236,7 +238,8 @@ def test_a_conversation_from_elsewhere_is_resumed_only_when_it_is_free(house: Ho
         house.call("session.create", {**wanted, "projectPath": str(house.folder)})
 
 
-def test_a_fork_goes_its_own_way(house: House) -> None:
+def test_a_fork_goes_its_own_way(own_house: House) -> None:
+    house = own_house
     _, session = house.ask("Remember the word MEDLAR")
     fork = house.call("session.fork", {"sessionId": session, "title": "Fork"})["id"]
     assert house.ask("What word did I ask you to remember?", fork)[0] == "MEDLAR"

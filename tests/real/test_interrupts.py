@@ -11,6 +11,7 @@ from shared.errors import Conflict, Unavailable
 from tests.conftest import MakeHouse
 from tests.faults.pausing import Pauses
 from tests.harness import VERSIONS, House, claude_binary, until
+from tests.real.conftest import LendHouse
 from tests.real.permission_lab import ask, assert_clean, give, screen, settle, tool
 from tests.set_ups import hooks_silent, starts_an_agent
 
@@ -34,8 +35,8 @@ def held(house: House, session: str, text: str, gate: str) -> str:
 
 
 @pytest.mark.turns
-def test_interrupt_ends_a_request_a_tool_and_a_stream(house: House) -> None:
-    session, message, _ = ask(house, tool("Bash", command="touch one"))
+def test_interrupt_ends_a_request_a_tool_and_a_stream(house: House, warm: str) -> None:
+    session, message, _ = ask(house, tool("Bash", command="touch one"), warm)
     interrupted(house, session, message)
     assert_clean(house, session)
     assert not (house.project / "one").exists()
@@ -55,9 +56,8 @@ def test_interrupt_ends_a_request_a_tool_and_a_stream(house: House) -> None:
 
 
 @pytest.mark.turns
-def test_interrupt_before_the_first_byte_leaves_no_draft(house: House) -> None:
-    _, session = house.ask("echo: warm")
-    wanted = ["echo: warm"]
+def test_interrupt_before_the_first_byte_leaves_no_draft(house: House, warm: str) -> None:
+    session, wanted = warm, list[str]()
     for lines in (1, 60):
         prompt = f"[[gate never{lines}]] take this back\n" + "\n".join(f"{n}\tline 標題" for n in range(lines))
         message = held(house, session, prompt, f"never{lines}")
@@ -68,11 +68,8 @@ def test_interrupt_before_the_first_byte_leaves_no_draft(house: House) -> None:
 
 
 @pytest.mark.turns
-def test_prompt_withdrawn_by_a_supervisor_that_died_is_taken_out_of_the_box(make_house: MakeHouse, cli: Path) -> None:
-    house = make_house(cli)
-    pauses = Pauses(house)
-    house.start_supervisor()
-    _, session = house.ask("echo: warm")
+def test_prompt_withdrawn_by_a_supervisor_that_died_is_taken_out_of_the_box(house: House, warm: str) -> None:
+    pauses, session = Pauses(house), warm
     message = held(house, session, "[[gate never]] take this back", "never")
     pauses.hold("escaped")
     asked = house.bus.submit("session.interrupt", {"sessionId": session}, timeout=60)
@@ -90,8 +87,8 @@ def test_prompt_withdrawn_by_a_supervisor_that_died_is_taken_out_of_the_box(make
 
 
 @pytest.mark.turns
-def test_interrupt_leaves_a_draft_of_a_person_alone(house: House) -> None:
-    _, session = house.ask("echo: warm")
+def test_interrupt_leaves_a_draft_of_a_person_alone(house: House, warm: str) -> None:
+    session = warm
     message = held(house, session, "[[gate never]] echo: x", "never")
     house.call("session.keys", {"sessionId": session, "text": "my own words"})
     until(lambda: "my own words" in house.call("session.screen", {"sessionId": session})["text"], "the draft")
@@ -113,9 +110,8 @@ def test_interrupt_ends_a_turn_though_hooks_are_switched_off(make_house: MakeHou
         assert_clean(house, session)
 
 
-def test_a_prompt_is_taken_back_and_agents_in_the_background_go_on(make_house: MakeHouse) -> None:
-    house = make_house(claude_binary(VERSIONS[0]))  # where Ctrl+C ends them and leaves the box
-    house.start_supervisor()
+def test_a_prompt_is_taken_back_and_agents_in_the_background_go_on(lend_house: LendHouse) -> None:
+    house = lend_house(claude_binary(VERSIONS[0]))  # where Ctrl+C ends them and leaves the box
     _, session = house.ask("echo: warm")
     starts_an_agent(house, session)
     for lines in (1, 60):

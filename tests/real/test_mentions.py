@@ -12,6 +12,7 @@ from shared.errors import Forbidden
 from supervisor.claude.texts import mentions
 from tests.conftest import MakeHouse
 from tests.harness import House
+from tests.shared_houses import SharedHouse
 
 
 class Marks:
@@ -33,9 +34,7 @@ class Marks:
         return any(mark.encode() in body for body in self.house.model.bodies())
 
 
-def test_the_cli_expands_the_forms_that_we_know_and_no_others(make_house: MakeHouse, cli: Path) -> None:
-    house = make_house(cli)
-    house.start_supervisor()
+def test_the_cli_expands_the_forms_that_we_know_and_no_others(house: House, warm: str) -> None:
     marks = Marks(house)
     (house.project / "link").symlink_to(marks.outside)
     o, expanded, plain = marks.outside, {}, {}
@@ -69,7 +68,7 @@ def test_the_cli_expands_the_forms_that_we_know_and_no_others(make_house: MakeHo
         plain[form] = marks.make(file)
     # The open quote last: it would close at the next one.
     text = "\n".join([*expanded, *sorted(plain, key=lambda form: form.count('"'))])
-    house.ask("echo: " + text)
+    house.ask("echo: " + text, warm)
     assert {form: marks.read(mark) for form, mark in expanded.items()} == dict.fromkeys(expanded, True)
     assert {form: marks.read(mark) for form, mark in plain.items()} == dict.fromkeys(plain, False)
     for form in expanded:
@@ -77,7 +76,8 @@ def test_the_cli_expands_the_forms_that_we_know_and_no_others(make_house: MakeHo
 
 
 @pytest.fixture
-def open_house(house: House) -> House:
+def open_house(house: SharedHouse) -> House:
+    house.alone()
     house.start_api()
     return house
 
@@ -118,11 +118,11 @@ def test_a_chat_token_reads_nothing_outside_by_a_mention_and_an_answer_token_may
 
 
 @pytest.mark.turns
-def test_a_link_that_was_made_while_the_message_waited_is_not_followed(house: House) -> None:
+def test_a_link_that_was_made_while_the_message_waited_is_not_followed(house: House, warm: str) -> None:
     marks = Marks(house)
     mark = marks.make(marks.outside / "a")
-    sent = house.send("[[gate g]] echo: one", wait=0)
-    session = sent["session"]["id"]
+    session = warm
+    house.send("[[gate g]] echo: one", session, wait=0)
     assert house.model.wait_for_gate("g", 30)
     later = house.send("echo: @link", session, wait=0, confined=True)["message"]["id"]
     (house.project / "link").symlink_to(marks.outside / "a")

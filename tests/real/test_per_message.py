@@ -110,9 +110,7 @@ def test_a_killed_supervisor_loses_no_message_that_has_a_process_of_its_own(
     ] == [1, 1, 1]
 
 
-def test_a_turn_of_its_own_is_interrupted_with_its_process(make_house: MakeHouse, cli: Path) -> None:
-    house = make_house(cli)
-    house.start_supervisor()
+def test_a_turn_of_its_own_is_interrupted_with_its_process(house: House) -> None:
     made = house.call("session.create", {"projectPath": str(house.project), "delivery": "per_message"})
     assert made["state"] == "hibernated"
     sent = house.send("[[gate never]] echo: no", made["id"], wait=0)["message"]["id"]

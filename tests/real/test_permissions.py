@@ -81,8 +81,8 @@ def test_what_an_answer_puts_in_the_place_of_what_was_asked_is_judged_by_the_rul
 
 
 @pytest.mark.turns
-def test_requests_made_at_once_are_answered_one_by_one(house: House) -> None:
-    session, message, first = ask(house, '[[tools 2 Bash {"command": "touch x{i}", "description": "d"}]]')
+def test_requests_made_at_once_are_answered_one_by_one(house: House, warm: str) -> None:
+    session, message, first = ask(house, '[[tools 2 Bash {"command": "touch x{i}", "description": "d"}]]', warm)
     assert first["input"]["command"] == "touch x1"
     give(house, session, first, choice="allow")
     second = until(
@@ -97,8 +97,8 @@ def test_requests_made_at_once_are_answered_one_by_one(house: House) -> None:
     assert_clean(house, session)
 
 
-def test_questions_take_a_choice_own_words_several_answers_and_a_refusal(house: House) -> None:
-    session, message, waiting = ask(house, '[[ask "Which color?" Red Blue]]')
+def test_questions_take_a_choice_own_words_several_answers_and_a_refusal(house: House, warm: str) -> None:
+    session, message, waiting = ask(house, '[[ask "Which color?" Red Blue]]', warm)
     assert (waiting["for"], waiting["title"]) == ("question", "Which color?")
     assert [choice["label"] for choice in waiting["choices"]] == ["Red", "Blue", "Decline to answer"]
     assert waiting["questions"][0]["options"][1]["description"] == "Choose Blue"
@@ -121,8 +121,8 @@ def test_questions_take_a_choice_own_words_several_answers_and_a_refusal(house: 
     assert_clean(house, session)
 
 
-def test_plan_is_shown_sent_back_with_words_and_approved(house: House) -> None:
-    session, message, waiting = ask(house, "[[plan 1. Look around. 2. Go home.]]")
+def test_plan_is_shown_sent_back_with_words_and_approved(house: House, warm: str) -> None:
+    session, message, waiting = ask(house, "[[plan 1. Look around. 2. Go home.]]", warm)
     assert (waiting["for"], waiting["tool"]) == ("plan", "ExitPlanMode")
     assert "Look around" in waiting["text"]
     give(house, session, waiting, text="Stay a LITTLE longer")
@@ -135,8 +135,8 @@ def test_plan_is_shown_sent_back_with_words_and_approved(house: House) -> None:
 
 
 @pytest.mark.turns
-def test_first_answer_wins_between_two_clients_and_the_terminal(house: House) -> None:
-    session, message, waiting = ask(house, tool("Bash", command="touch one; until [ -e go ]; do sleep 0.1; done"))
+def test_first_answer_wins_between_two_clients_and_the_terminal(house: House, warm: str) -> None:
+    session, message, waiting = ask(house, tool("Bash", command="touch one; until [ -e go ]; do sleep 0.1; done"), warm)
     press(house, session, "Enter", lambda: (house.project / "one").exists())
     assert_too_late(house, session, waiting, choice="deny")
     house.until_state(session, "busy")  # while the tool runs: it was not its end that told
@@ -174,8 +174,8 @@ def _outcome(house: House, session: str, waiting: dict[str, Any], choice: str) -
 
 
 @pytest.mark.turns
-def test_request_outlives_the_supervisor_and_is_answered_afterwards(house: House) -> None:
-    session, message, waiting = ask(house, tool("Bash", command="touch one"))
+def test_request_outlives_the_supervisor_and_is_answered_afterwards(house: House, warm: str) -> None:
+    session, message, waiting = ask(house, tool("Bash", command="touch one"), warm)
     pid = house.session(session)["pid"]
     house.kill_supervisor()
     house.start_supervisor()

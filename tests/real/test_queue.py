@@ -16,21 +16,21 @@ def queued(house: House, session: str) -> list[str]:
     return [message["id"] for message in sorted(page, key=lambda message: message["queuePosition"])]
 
 
-def busy(house: House) -> tuple[str, dict[str, str]]:
-    """A session with a turn that does not end by itself, and three messages behind it."""
-    session = house.send("[[midgate hold]] echo: the one under way", wait=0)["session"]["id"]
+def busy(house: House, session: str) -> dict[str, str]:
+    """The session with a turn that does not end by itself, and three messages behind it."""
+    house.send("[[midgate hold]] echo: the one under way", session, wait=0)
     house.model.wait_for_gate("hold", 20)
     house.until_state(session, "busy")
     waiting = {name: house.send(f"echo: {name}", session, wait=0)["message"]["id"] for name in ("one", "two", "three")}
-    return session, waiting
+    return waiting
 
 
 def prompts(house: House) -> list[str]:
     return [turn.prompt.removeprefix("echo: ") for turn in house.model.turns() if turn.attempt == 1][1:]
 
 
-def test_the_order_can_be_changed_until_it_is_sent(house: House) -> None:
-    session, waiting = busy(house)
+def test_the_order_can_be_changed_until_it_is_sent(house: House, warm: str) -> None:
+    session, waiting = warm, busy(house, warm)
     under_way = until(lambda: house.session(session)["currentMessage"], "a message is under way")
     moved = house.call("message.move", {"messageId": waiting["three"], "position": 0})["messages"]
     assert [message["id"] for message in moved] == [waiting[name] for name in ("three", "one", "two")]
@@ -50,8 +50,8 @@ def test_the_order_can_be_changed_until_it_is_sent(house: House) -> None:
         house.call("message.move", {"messageId": waiting["one"], "position": 0})
 
 
-def test_interrupt_and_send_goes_at_once(house: House) -> None:
-    session, waiting = busy(house)
+def test_interrupt_and_send_goes_at_once(house: House, warm: str) -> None:
+    session, waiting = warm, busy(house, warm)
     under_way = until(lambda: house.session(session)["currentMessage"], "a message is under way")
     sent = house.send("echo: now", session, wait=30, interrupt=True)
     assert sent["message"]["reply"] == "now"

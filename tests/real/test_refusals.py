@@ -10,17 +10,14 @@ import pytest
 
 from shared.errors import Conflict
 from supervisor.waiting.backoff import CAUSES
-from tests.conftest import MakeHouse
 from tests.harness import House, until
+from tests.real.conftest import LendHouse
 
 
 @pytest.fixture
-def refusing(make_house: MakeHouse, cli: Path) -> House:
+def refusing(lend_house: LendHouse, cli: Path) -> House:
     """A house whose CLI gives up soon."""
-    house = make_house(cli)
-    house.config["claude"]["env"]["CLAUDE_CODE_MAX_RETRIES"] = "0"
-    house.start_supervisor()
-    return house
+    return lend_house(cli, claude={"env": {"CLAUDE_CODE_MAX_RETRIES": "0"}})
 
 
 def held(house: House, session: str) -> dict[str, Any]:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from shared.errors import Conflict
-from tests.conftest import MakeHouse
 from tests.harness import House
 
 
@@ -17,11 +14,9 @@ def reused(house: House, op: str, args: dict[str, object]) -> bool:
     return refused.value.error_code == "key_reused"
 
 
-def test_one_key_on_two_sessions_and_for_three_calls_is_five_requests(make_house: MakeHouse, cli: Path) -> None:
-    house = make_house(cli)
+def test_one_key_on_two_sessions_and_for_three_calls_is_five_requests(house: House) -> None:
     untrusted = house.folder / "other"
     untrusted.mkdir()
-    house.start_supervisor()
     texts = ("echo: one", "echo: two")
     sent = [house.send(text, projectPath=str(untrusted), wait=30, key=f"m{text}") for text in texts]
     first, second = (item["session"]["id"] for item in sent)

@@ -98,7 +98,10 @@ def test_the_stream_is_the_reply_and_ends_with_the_receipt(api: House) -> None:
 def test_a_client_that_comes_back_loses_and_doubles_nothing(api: House) -> None:
     _, session = api.ask("echo: warm")
     body = {"message": f"[[midgate half]] echo: {LONG}", "sessionId": session}
-    with Stream(api, f"/api/sessions/{session}/stream") as watcher, Stream(api, "/api/chat", body, key="k1") as first:
+    with (
+        Stream(api, f"/api/sessions/{session}/stream") as watcher,
+        Stream(api, "/api/chat", body, key="stream") as first,
+    ):
         seen = first.until(is_text)
         watched = watcher.until(is_text)
     message = seen[0].data["messageId"]
@@ -106,12 +109,12 @@ def test_a_client_that_comes_back_loses_and_doubles_nothing(api: House) -> None:
     # The API is killed under the stream, the supervisor under the next one, and the client hangs up in between.
     api.kill_api()
     api.start_api()
-    with Stream(api, "/api/chat", body, key="k1", last_id=first.last_id) as second:
+    with Stream(api, "/api/chat", body, key="stream", last_id=first.last_id) as second:
         api.kill_supervisor()
         api.start_supervisor()
         api.model.release("half")
         seen += second.until(is_text)[1:]
-    with Stream(api, "/api/chat", body, key="k1", last_id=second.last_id) as third:
+    with Stream(api, "/api/chat", body, key="stream", last_id=second.last_id) as third:
         seen += list(third)[1:]
     with Stream(api, f"/api/sessions/{session}/stream", last_id=watcher.last_id) as again:
         again.deadline(60)
@@ -132,7 +135,7 @@ def test_a_client_that_comes_back_loses_and_doubles_nothing(api: House) -> None:
     assert turns == ["echo: warm", body["message"]], "nothing was sent twice"
 
     # Once more, long after: the receipt at once, and nothing is sent.
-    with Stream(api, "/api/chat", body, key="k1") as late:
+    with Stream(api, "/api/chat", body, key="stream") as late:
         frames = list(late)
     assert (frames[-1].kind, frames[-1].data["reply"], frames[-1].data["duplicate"]) == ("done", LONG, True)
 

@@ -9,17 +9,16 @@ import pytest
 from pyghostty import Terminal
 
 from shared import asciicast
-from tests.conftest import MakeHouse
 from tests.harness import House, until
 from tests.onlooker import Refused, Web
+from tests.real.conftest import LendHouse
 from tests.real.test_terminal import open_session
 
 
 @pytest.fixture
-def served(make_house: MakeHouse, one_cli: Path) -> House:
+def served(lend_house: LendHouse, one_cli: Path) -> House:
     """With an API."""
-    house = make_house(one_cli)
-    house.start_supervisor()
+    house = lend_house(one_cli)
     house.start_api()
     return house
 
