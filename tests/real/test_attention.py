@@ -6,8 +6,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from tests.conftest import MakeHouse
 from tests.harness import House, until
 
@@ -20,23 +18,19 @@ ASKS = {
 }
 
 
-@pytest.fixture
-def asking(make_house: MakeHouse, cli: Path) -> tuple[House, dict[str, tuple[str, str]]]:
-    """A house in which a session waits for each kind; kind to session and message."""
-    house = make_house(cli)
-    house.config["limits"]["memory_total_gb"] = 16
-    house.start_supervisor()
-    house.start_api()
-    strange = house.folder / "strange"
+def ask_all(house: House, sessions: dict[str, tuple[str, str]] | None = None) -> dict[str, tuple[str, str]]:
+    """Have a session wait for each kind, in these sessions if there are some; kind to session and message."""
+    strange = house.folder / ("another" if sessions else "strange")
     strange.mkdir()
-    sessions = {}
+    asked = {}
     for kind in KINDS:
-        project = strange if kind == "trust" else house.project
-        body = {"message": ASKS[kind], "projectPath": str(project), "wait": 0}
-        status, sent = house.http("POST", "/api/chat", body)
+        where = {"projectPath": str(strange if kind == "trust" else house.project)}
+        if sessions and kind != "trust":  # which is asked at the start only
+            where = {"sessionId": sessions[kind][0]}
+        status, sent = house.http("POST", "/api/chat", {"message": ASKS[kind], "wait": 0, **where})
         assert status == 202, sent
-        sessions[kind] = (sent["sessionId"], sent["messageId"])
-    return house, sessions
+        asked[kind] = (sent["sessionId"], sent["messageId"])
+    return asked
 
 
 def attention(house: House) -> dict[str, dict[str, Any]]:
@@ -60,10 +54,14 @@ def until_all_ask(house: House, sessions: dict[str, tuple[str, str]]) -> dict[st
     return listed
 
 
-def test_what_waits_survives_every_restart_and_takes_one_answer(
-    asking: tuple[House, dict[str, tuple[str, str]]],
+def test_what_waits_survives_every_restart_and_takes_one_answer_or_expires_with_its_cause(
+    make_house: MakeHouse, cli: Path
 ) -> None:
-    house, sessions = asking
+    house = make_house(cli)
+    house.config["limits"]["memory_total_gb"] = 16
+    house.start_supervisor()
+    house.start_api()
+    sessions = ask_all(house)
     before = until_all_ask(house, sessions)
     house.kill_api()
     house.start_api()
@@ -104,10 +102,11 @@ def test_what_waits_survives_every_restart_and_takes_one_answer(
         assert [one["id"] for one in given] == [waiting["id"]], kind
     assert (house.project / "made").exists()
     assert attention(house) == {}
+    expires(house, ask_all(house, sessions))
 
 
-def test_what_nobody_answered_expires_with_its_cause(asking: tuple[House, dict[str, tuple[str, str]]]) -> None:
-    house, sessions = asking
+def expires(house: House, sessions: dict[str, tuple[str, str]]) -> None:
+    """What nobody answers is over with its cause."""
     asked = until_all_ask(house, sessions)
     head = house.call("ping")["head"]
     causes = {}

@@ -16,8 +16,8 @@ def run(house: House, session: str, command: str, **more: Any) -> dict[str, Any]
     return house.call("session.command", {"sessionId": session, "command": command, **more}, timeout=60)
 
 
-def test_a_command_runs_as_written_and_says_what_the_cli_says(house: House) -> None:
-    _, session = house.ask("Remember the word FIG")
+def test_a_command_runs_as_written_and_says_what_the_cli_says(house: House, warm: str) -> None:
+    _, session = house.ask("Remember the word FIG", warm)
     for unknown in ("/comp", "/nonsense abc"):  # the list of completions would make the first one /compact
         result = run(house, session, unknown, key=unknown)
         assert result["state"] == "answered"
@@ -116,8 +116,8 @@ def test_clear_changes_the_conversation_and_everything_follows(house: House) -> 
     assert ("command", "/clear") in [(entry["role"], entry["text"]) for entry in entries]
 
 
-def test_a_command_waits_for_a_draft_and_for_its_turn(house: House) -> None:
-    _, session = house.ask("echo: hello")
+def test_a_command_waits_for_a_draft_and_for_its_turn(house: House, warm: str) -> None:
+    session = warm
     house.call("session.keys", {"sessionId": session, "text": "my draft"})
     until(lambda: house.session(session)["draft"], "the draft is on the screen")
     waiting = run(house, session, "/rename Later", wait=0)
@@ -137,8 +137,8 @@ def compacting(house: House, session: str, gate: str) -> str:
     return message
 
 
-def test_a_command_that_takes_its_time_is_ended_and_leaves_nothing_in_the_box(house: House) -> None:
-    _, session = house.ask("Remember the word FIG")
+def test_a_command_that_takes_its_time_is_ended_and_leaves_nothing_in_the_box(house: House, warm: str) -> None:
+    _, session = house.ask("Remember the word FIG", warm)
     house.ask("echo: more to compact", session)
     message = compacting(house, session, "asked")
     until(lambda: house.session(session)["state"] == "busy", "it works")
@@ -161,8 +161,8 @@ def test_a_command_that_takes_its_time_is_ended_and_leaves_nothing_in_the_box(ho
     assert house.session(session)["draft"] is False
 
 
-def test_a_command_behind_a_dialog_does_not_show_it_as_its_own(house: House) -> None:
-    _, session = house.ask("echo: hello")
+def test_a_command_behind_a_dialog_does_not_show_it_as_its_own(house: House, warm: str) -> None:
+    session = warm
     assert run(house, session, "/model")["waiting"]
     behind = run(house, session, "/rename Later", wait=5)
     assert (behind["state"], behind["waiting"]) == ("queued", None)

@@ -121,11 +121,9 @@ def test_trust_dialog_outlives_the_supervisor_and_takes_one_answer(make_house: M
 
 
 @pytest.mark.turns
-def test_saying_no_to_trust_ends_the_session_with_the_reason(make_house: MakeHouse, cli: Path) -> None:
-    house = make_house(cli)
-    untrusted = house.folder / "other"
+def test_saying_no_to_trust_ends_the_session_with_the_reason(house: House) -> None:
+    untrusted = house.folder / "refused at first"
     untrusted.mkdir()
-    house.start_supervisor()
     sent = house.send("echo: never", wait=30, projectPath=str(untrusted))
     session = sent["session"]["id"]
 

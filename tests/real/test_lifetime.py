@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from shared import process
 from shared.errors import Busy, Conflict
-from tests.conftest import MakeHouse
 from tests.harness import House, until
+from tests.real.conftest import LendHouse
+from tests.shared_houses import SharedHouse
 
 SECOND = 1 / 3600
 
@@ -30,12 +30,9 @@ def a_pass(house: House) -> None:
 
 
 @pytest.fixture
-def quick(make_house: MakeHouse, one_cli: Path) -> House:
+def quick(lend_house: LendHouse, one_cli: Path) -> SharedHouse:
     """A house whose health pass runs all the time."""
-    house = make_house(one_cli)
-    house.config["health"] = {"interval_seconds": 0.3}
-    house.start_supervisor()
-    return house
+    return lend_house(one_cli, health={"interval_seconds": 0.3})
 
 
 def test_warned_once_then_expired_then_reopened(quick: House) -> None:
@@ -55,7 +52,8 @@ def test_warned_once_then_expired_then_reopened(quick: House) -> None:
     assert [event["data"] for event in kinds(quick, session, "reopened")] == [{"by": "test", "after": "expired"}]
 
 
-def test_a_message_brings_back_what_ended_by_itself_once_there_is_room_and_nothing_else(quick: House) -> None:
+def test_a_message_brings_back_what_ended_by_itself_once_there_is_room_and_nothing_else(quick: SharedHouse) -> None:
+    quick.alone()
     _, session = quick.ask("Remember the word FIG")
     generation = quick.session(session)["generation"]
     quick.call("session.keys", {"sessionId": session, "text": "/exit"})
@@ -106,8 +104,8 @@ def test_a_session_gives_back_its_space_and_is_reopened_without_its_folder(quick
     until(lambda: not list((quick.paths.sessions_dir / ".discarded").glob("*")), "what was put aside is gone")
 
 
-def test_activity_extends_and_work_never_expires(quick: House) -> None:
-    _, session = quick.ask("echo: start")
+def test_activity_extends_and_work_never_expires(quick: SharedHouse) -> None:
+    session = quick.warm()
     before = quick.session(session)["expiresAt"]
     sent = quick.send("[[gate long]] echo: done", session, wait=0)
     assert quick.session(session)["expiresAt"] > before
@@ -122,8 +120,8 @@ def test_activity_extends_and_work_never_expires(quick: House) -> None:
     assert quick.message(sent["message"]["id"], wait=20)["state"] == "answered"
 
 
-def test_keep_alive_extends_and_recaps(quick: House) -> None:
-    _, session = quick.ask("Remember the word PLUM")
+def test_keep_alive_extends_and_recaps(quick: SharedHouse) -> None:
+    _, session = quick.ask("Remember the word PLUM", quick.warm())
     expires = quick.session(session)["expiresAt"]
     extended = quick.call("session.keep_alive", {"sessionId": session, "action": "extend"})
     assert extended["session"]["expiresAt"] > expires
@@ -168,22 +166,10 @@ def test_auto_keep_alive_outlasts_the_timeout(quick: House) -> None:
     assert quick.until_state(session, "ended")["endReason"] == "expired"
 
 
-def test_sleeping_session_wakes_with_its_memory(house: House) -> None:
-    _, session = house.ask("Remember the word KIWI")
-    awake = house.session(session)
-    asleep = house.call("session.hibernate", {"sessionId": session})
-    assert asleep["state"] == "hibernated"
-    assert asleep["pid"] is None
-    assert process.identify(awake["pid"]) is None
-    reply, _ = house.ask("What word did I ask you to remember?", session)
-    assert reply == "KIWI"
-    assert house.session(session)["generation"] == awake["generation"] + 1
-
-
-def test_least_recently_used_idle_session_makes_room(make_house: MakeHouse, one_cli: Path) -> None:
-    house = make_house(one_cli)
-    house.config["sessions"] = {"max_concurrent": 2}
-    house.start_supervisor()
+def test_least_recently_used_idle_session_makes_room(quick: SharedHouse) -> None:
+    house = quick
+    house.alone()
+    house.call("settings.patch", {"values": {"sessions.max_concurrent": 2}})
     _, first = house.ask("echo: 1")
     _, second = house.ask("echo: 2")
     house.ask("echo: 1 again", first)

@@ -89,13 +89,17 @@ def test_options_at_creation_and_changed_when_idle(house: House) -> None:
     assert house.session(session)["pid"] == pid
 
 
-def test_a_change_during_a_turn_applies_after_it(house: House) -> None:
-    sent = house.send("[[gate turn]] echo: whole", wait=0)
-    session, message = sent["session"]["id"], sent["message"]["id"]
+def test_a_change_before_the_first_word_applies_to_it_and_one_during_a_turn_after_it(house: House) -> None:
+    session = house.call("session.create", {"projectPath": str(house.project)})["id"]
+    update(house, session, model="haiku")
+    assert house.ask("echo: first", session)[0] == "first"
+    assert has(flags(house, session), "--model", "haiku")
+
+    message = house.send("[[gate turn]] echo: whole", session, wait=0)["message"]["id"]
     assert house.model.wait_for_gate("turn", 20)
     house.until_state(session, "busy")
     pid = house.session(session)["pid"]
-    assert update(house, session, model="haiku")["settingsPending"]
+    assert update(house, session, model="sonnet")["settingsPending"]
     behind = house.send("echo: behind", session, wait=0)["message"]["id"]
     assert house.session(session)["pid"] == pid
     house.model.release("turn")
@@ -104,7 +108,7 @@ def test_a_change_during_a_turn_applies_after_it(house: House) -> None:
     view = house.session(session)
     assert view["pid"] != pid
     assert not view["settingsPending"]
-    assert has(flags(house, session), "--model", "haiku")
+    assert has(flags(house, session), "--model", "sonnet")
 
     house.send("[[gate last]] echo: no queue", session, wait=0)
     assert house.model.wait_for_gate("last", 20)
@@ -115,13 +119,6 @@ def test_a_change_during_a_turn_applies_after_it(house: House) -> None:
     house.model.release("last")
     until(lambda: has(flags(house, session), "--permission-mode", "plan"), "the new process has the new mode")
     assert house.until_state(session, "idle")["permissionMode"] == "plan"
-
-
-def test_a_change_before_the_first_word_applies_to_it(house: House) -> None:
-    session = house.call("session.create", {"projectPath": str(house.project)})["id"]
-    update(house, session, model="haiku")
-    assert house.ask("echo: first", session)[0] == "first"
-    assert has(flags(house, session), "--model", "haiku")
 
 
 def test_a_message_is_sent_in_the_mode_that_it_asks_for(house: House) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 
+from shared import process
 from tests.faults.pausing import fates, first_tries
 from tests.harness import House
 
@@ -26,17 +27,17 @@ def ask_all_at_once(house: House, session: str) -> None:
     assert set(fates(house, session).values()) == {"answered"}
 
 
-def test_a_new_session_serves_a_crowd_from_one_process(house: House) -> None:
+def test_a_new_session_serves_a_crowd_from_one_process_and_wakes_once_for_the_next(house: House) -> None:
     session = house.call("session.create", {"projectPath": str(house.project)})["id"]
     ask_all_at_once(house, session)
     assert house.session(session)["generation"] == 1
 
-
-def test_a_sleeping_session_wakes_once_for_a_crowd(house: House) -> None:
-    _, session = house.ask("Remember the word MELON")
+    house.ask("Remember the word MELON", session)
     house.until_state(session, "idle")
-    house.call("session.hibernate", {"sessionId": session})
-    assert house.session(session)["pid"] is None
+    awake = house.session(session)
+    asleep = house.call("session.hibernate", {"sessionId": session})
+    assert (asleep["state"], asleep["pid"]) == ("hibernated", None)
+    assert process.identify(awake["pid"]) is None
     ask_all_at_once(house, session)
     assert house.session(session)["generation"] == 2
     assert house.ask("What word did I ask you to remember?", session)[0] == "MELON"

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from demo.home import demo_environment, prepare_home
+from shared.errors import Conflict
 from tests.conftest import MakeHouse
 from tests.harness import VERSIONS, House, claude_binary, until
 from tests.peer import of_session, reach_in
+from tests.real.conftest import LendHouse
 from tests.real.permission_lab import answered, tool
 from tests.real.test_history import history
 
@@ -55,9 +59,11 @@ def test_tokens_databases_and_other_sessions_are_closed_to_claudes_own_tools(hou
 
 
 @pytest.mark.turns
-def test_hooks_and_the_owners_rules_stay_though_a_project_or_a_person_switches_hooks_off(house: House) -> None:
+def test_hooks_and_the_owners_rules_stay_though_a_project_or_a_person_switches_hooks_off(
+    make_house: MakeHouse, cli: Path
+) -> None:
+    house = make_house(cli)
     house.config["permissions"] = {"rules": [DENY]}
-    house.kill_supervisor()
     house.start_supervisor()
     off = json.dumps({"disableAllHooks": True})
     (house.project / ".claude").mkdir()
@@ -120,10 +126,11 @@ def of_peers(house: House) -> list[bytes]:
     return [body for body in house.model.bodies() if b"PEER" in body]
 
 
-def test_another_process_starts_a_turn_only_where_the_configuration_says_so(make_house: MakeHouse) -> None:
+def test_another_process_starts_a_turn_only_where_the_configuration_says_so(
+    make_house: MakeHouse, lend_house: LendHouse
+) -> None:
     claude = claude_binary(VERSIONS[-1])
-    house = make_house(claude, name="closed")
-    house.start_supervisor()
+    house = lend_house(claude)
     session = house.ask("echo: one")[1]
     reach_in(house, session, "echo: PEER")
     assert house.ask("echo: two", session)[0] == "two"
@@ -176,6 +183,19 @@ def of_kind(house: House, session: str, kind: str) -> list[dict[str, Any]]:
     return [event["data"] for event in house.events(session=session) if event["kind"] == kind]
 
 
+def is_decided(house: House, session: str, words: str, choice: str) -> bool:
+    """Whether the message with these words was decided now: what was answered a moment ago may still be there, and where Claude
+    draws a question anew it is another one."""
+    waiting = house.session(session)["waiting"]
+    if waiting is None or words not in waiting["text"]:
+        return False
+    assert (waiting["for"], waiting["title"]) == ("peer", "Held message from another session")
+    with suppress(Conflict):
+        house.call("session.answer", {"sessionId": session, "waitingId": waiting["id"], "choice": choice})
+        return True
+    return False
+
+
 def test_a_message_of_another_session_that_claude_asks_about_is_delivered_once_somebody_says_so(
     make_house: MakeHouse,
 ) -> None:
@@ -185,10 +205,7 @@ def test_a_message_of_another_session_that_claude_asks_about_is_delivered_once_s
     session = house.ask("echo: one")[1]
     for number, choice in enumerate(("Deny — drop it and tell the sender it was declined", "2")):
         reach_in(house, session, of_session(f"echo: PEER {number}", "bypass"))
-        waiting = house.until_state(session, "waiting")["waiting"]
-        assert (waiting["for"], waiting["title"]) == ("peer", "Held message from another session")
-        assert f"echo: PEER {number}" in waiting["text"]
-        house.call("session.answer", {"sessionId": session, "waitingId": waiting["id"], "choice": choice})
+        until(partial(is_decided, house, session, f"echo: PEER {number}", choice), "it is asked about, and decided")
     until(lambda: of_peers(house), "it is delivered")
     house.until_state(session, "idle")
 
@@ -199,8 +216,8 @@ def test_a_message_of_another_session_that_claude_asks_about_is_delivered_once_s
     assert peers() == ["echo: PEER 1"]
 
 
-def test_the_agent_view_takes_no_session_away(house: House) -> None:
-    session = house.ask("echo: one")[1]
+def test_the_agent_view_takes_no_session_away(house: House, warm: str) -> None:
+    session = warm
     pid = house.session(session)["pid"]
     house.call("session.keys", {"sessionId": session, "keys": ["Left"]})
     assert house.ask("echo: two", session)[0] == "two"
