@@ -56,7 +56,11 @@ class SharedHouse(House):
         self._as_made = copy.deepcopy((self.config, self.extra_env, self.prefix))
         self._own_settings = self.claude_home / ".claude" / "settings.json"
         self._settings = self._own_settings.read_bytes()
-        self.start_supervisor()
+        try:
+            self.start_supervisor()
+        except BaseException:
+            self.down()
+            raise
         self._furniture = {*self.folder.iterdir()}
 
     def lend(self, test: str) -> None:
@@ -212,16 +216,21 @@ class SharedHouses:
         house.lend(test)
         return house
 
-    def take_back(self, house: SharedHouse, failed: bool) -> None:
-        """After its test. What is found then is this test's failure."""
-        leftovers = None if failed else house.take_back()
-        if leftovers or leftovers is None:
+    def take_back(self, house: SharedHouse, failed: bool) -> list[str]:
+        """After its test; what is found then is this test's failure. Torn down is what cannot be lent again, and one too many."""
+        found: list[str] | None = None
+        if not failed:
+            try:
+                found = house.take_back()
+            except Exception as error:  # whatever it is: nobody else is to live there
+                found = [f"it could not be cleared up: {error!r}"]
+        if found or found is None:
             self._houses = {name: other for name, other in self._houses.items() if other is not house}
-            leftovers = [*(leftovers or []), *house.down()]
-        assert not leftovers, leftovers
+            found = [*(found or []), *house.down()]
         while len(self._houses) > MOST_HOUSES:
             oldest = self._houses.pop(next(iter(self._houses)))
-            assert not (left := oldest.down()), (left, oldest.lived)
+            found += [f"{left} ({oldest.lived})" for left in oldest.down()]
+        return found
 
     def down(self) -> None:
         """At the end of the worker."""

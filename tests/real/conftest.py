@@ -36,8 +36,9 @@ def lend_house(request: pytest.FixtureRequest, shared_houses: SharedHouses) -> I
         return house
 
     yield lend
-    for house in lent:
-        shared_houses.take_back(house, request.node.stash.get(FAILED, False))
+    failed = request.node.stash.get(FAILED, False)
+    found = [one for house in lent for one in shared_houses.take_back(house, failed)]
+    assert not found, found
 
 
 @pytest.fixture

@@ -139,15 +139,13 @@ def test_what_a_subagent_in_the_background_asks_is_one_request_until_somebody_de
 
 
 def test_of_requests_that_are_made_at_once_the_one_on_the_screen_is_first_and_each_takes_its_own_answer(
-    make_house: MakeHouse, cli: Path
+    house: House,
 ) -> None:
-    house = make_house(cli)
     silent = socket.create_server(("127.0.0.1", 0))
     settings = house.project / ".claude" / "settings.json"
     settings.parent.mkdir()
     says = {"type": "command", "command": "echo 'aws: not logged in'"}  # a status line says what it likes
     settings.write_text(json.dumps({"skipWebFetchPreflight": True, "statusLine": says}))
-    house.start_supervisor()
     session = house.call("session.create", {"projectPath": str(house.project), "wait": 30})["id"]
     until(lambda: "aws: not logged in" in screen(house, session), "the status line")
     page = json.dumps({"url": f"http://127.0.0.1:{silent.getsockname()[1]}/page{{i}}", "prompt": "x"})

@@ -44,6 +44,7 @@ def test_remembers_within_a_session(house: House, warm: str, cli: Path) -> None:
     assert house.session(session)["pid"] == pid
 
 
+@pytest.mark.turns
 def test_prompt_and_reply_are_exact(house: SharedHouse, warm: str) -> None:
     session, wanted = warm, list[str]()
     house.cool()  # by half a megabyte

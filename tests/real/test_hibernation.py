@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from shared.errors import Conflict
-from tests.conftest import MakeHouse
 from tests.harness import House, until
 from tests.onlooker import Viewer
 from tests.real.conftest import LendHouse
@@ -38,12 +37,13 @@ def sleepers(house: House) -> list[int]:
 
 
 def test_a_background_task_keeps_its_session_awake_and_alive_even_when_its_turn_was_interrupted(
-    make_house: MakeHouse, cli: Path
+    lend_house: LendHouse, cli: Path
 ) -> None:
-    house = make_house(cli)
-    house.config["claude"]["args"] = ["--allowedTools", "Bash"]
-    house.config["health"] = {"interval_seconds": 0.3}
-    house.start_supervisor()
+    house = lend_house(cli, health={"interval_seconds": 0.3})
+    house.alone()
+    settings = house.project / ".claude" / "settings.json"
+    settings.parent.mkdir()
+    settings.write_text(json.dumps({"permissions": {"allow": ["Bash"]}}))
     sent = house.send(f"[[tool Bash {TASK}]] [[gate reply]] echo: never", wait=0)
     session = sent["session"]["id"]
     assert house.model.wait_for_gate("reply", 20)

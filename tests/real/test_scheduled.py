@@ -6,22 +6,20 @@ import json
 import sqlite3
 import time
 from datetime import datetime, timedelta
-from pathlib import Path
 
 import pytest
 
 from shared.errors import Conflict
-from tests.conftest import MakeHouse
-from tests.harness import until
+from tests.harness import House, until
 
 
 @pytest.mark.turns
 def test_what_claude_has_planned_is_shown_wakes_its_session_and_is_not_lost_in_silence(
-    make_house: MakeHouse, cli: Path
+    house: House,
 ) -> None:
-    house = make_house(cli)
-    house.config["claude"]["args"] = ["--allowedTools", "CronCreate"]
-    house.start_supervisor()
+    settings = house.project / ".claude" / "settings.json"
+    settings.parent.mkdir()
+    settings.write_text(json.dumps({"permissions": {"allow": ["CronCreate"]}}))
     day = datetime.now() + timedelta(days=40)
     given = {"cron": f"30 12 {day.day} {day.month} *", "prompt": "echo: later", "recurring": False}
     session = house.ask(f"[[tool CronCreate {json.dumps(given)}]]")[1]

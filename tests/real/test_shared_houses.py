@@ -34,7 +34,7 @@ def test_what_a_test_did_is_not_there_for_the_next_and_what_cannot_be_undone_end
     (first.project / "made").touch()
     (first.folder / "beside").mkdir()
     first.call("settings.patch", {"values": {"sessions.max_concurrent": 3}})
-    houses.take_back(first, failed=False)
+    assert houses.take_back(first, failed=False) == []
 
     second = next_test()
     assert second is first
@@ -45,23 +45,22 @@ def test_what_a_test_did_is_not_there_for_the_next_and_what_cannot_be_undone_end
     assert (second.model.turns(), second.model.bodies(), second.model.gates(), second.events()) == ([], [], {}, [])
     second.call("session.keys", {"sessionId": warm, "text": "a draft"})
     until(lambda: second.session(warm)["draft"], "the draft is told")
-    houses.take_back(second, failed=False)
+    assert houses.take_back(second, failed=False) == []
     assert process.identify(pids[warm]) is None, "nobody is given a prompt box with something in it"
 
     third = next_test()
     assert next_test({"sessions": {"max_concurrent": 2}}) is not third
-    houses.take_back(third, failed=True)
+    assert houses.take_back(third, failed=True) == []
     assert not third.folder.exists()
 
     fourth = next_test()
     assert fourth is not third
     fourth.config["chat"] = {"mentions": "refuse"}
-    houses.take_back(fourth, failed=False)
+    assert houses.take_back(fourth, failed=False) == []
     assert not fourth.folder.exists(), "it is another configuration's"
 
     fifth = next_test()
     with open(fifth.folder / "supervisor.err", "a") as errors:
         errors.write("KeyError: 'what only a bug says'\n")
-    with pytest.raises(AssertionError, match="only a bug"):
-        houses.take_back(fifth, failed=False)
+    assert "only a bug" in houses.take_back(fifth, failed=False)[0]
     assert not fifth.folder.exists()
