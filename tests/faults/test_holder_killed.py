@@ -36,37 +36,13 @@ def kill_holder(house: House, session: str) -> process.ProcessId:
     return claude
 
 
-def test_killed_while_idle_the_session_comes_back(house: House) -> None:
+def test_killed_while_idle_the_session_comes_back_and_in_a_turn_the_reply_is_interrupted(house: House) -> None:
     _, session = house.ask("Remember the word FIG")
+    house.until_state(session, "idle")
     dead = kill_holder(house, session)
     comes_back(house, session, dead)
     assert house.ask("What word did I ask you to remember?", session)[0] == "FIG"
 
-
-@pytest.mark.parametrize(
-    ("version", "point"),
-    [(version, point) for point in ("armed", "editor_called", "typed") for version in releases(point)],
-)
-def test_killed_before_enter_the_message_goes_to_the_new_process_once(
-    make_house: MakeHouse, version: str, point: str
-) -> None:
-    house = make_house(claude_binary(version))
-    pauses = Pauses(house)
-    house.start_supervisor()
-    _, session = house.ask("echo: warm")
-    pauses.hold(point)
-    sent = [house.send(f"echo: {word}", session, wait=0)["message"]["id"] for word in ("one", "two")]
-    pauses.reached(point)
-    dead = kill_holder(house, session)
-    pauses.release(point)
-    assert [house.message(message, wait=30)["reply"] for message in sent] == ["one", "two"]
-    comes_back(house, session, dead)
-    assert first_tries(house) == ["echo: warm", "echo: one", "echo: two"]
-    assert set(fates(house, session).values()) == {"answered"}
-
-
-def test_killed_in_a_turn_the_reply_is_interrupted(house: House) -> None:
-    _, session = house.ask("echo: warm")
     cut = house.send("[[midgate never]] echo: a long answer", session, wait=0)["message"]["id"]
     waits = house.send("echo: behind it", session, wait=0)["message"]["id"]
     assert house.model.wait_for_gate("never", 30)
@@ -74,7 +50,28 @@ def test_killed_in_a_turn_the_reply_is_interrupted(house: House) -> None:
     dead = kill_holder(house, session)
     assert house.message(cut, wait=30)["state"] == "interrupted"
     assert house.message(waits, wait=30)["reply"] == "behind it"
-    comes_back(house, session, dead)
+    comes_back(house, session, dead, 2)
+
+
+@pytest.mark.parametrize("version", releases("editor_called"))
+def test_killed_before_enter_the_message_goes_to_the_new_process_once(make_house: MakeHouse, version: str) -> None:
+    house = make_house(claude_binary(version))
+    pauses = Pauses(house)
+    house.start_supervisor()
+    _, session = house.ask("echo: warm")
+    prompts = ["echo: warm"]
+    for times, point in enumerate(("armed", "editor_called", "typed"), 1):
+        pauses.hold(point)
+        replies = [f"{word} at {point}" for word in ("one", "two")]
+        sent = [house.send(f"echo: {reply}", session, wait=0)["message"]["id"] for reply in replies]
+        pauses.reached(point)
+        dead = kill_holder(house, session)
+        pauses.release(point)
+        assert [house.message(message, wait=30)["reply"] for message in sent] == replies
+        comes_back(house, session, dead, times)
+        prompts += [f"echo: {reply}" for reply in replies]
+        assert first_tries(house) == prompts, point
+        assert set(fates(house, session).values()) == {"answered"}, point
 
 
 @pytest.mark.parametrize("version", releases("holder and claude"))
@@ -140,20 +137,21 @@ def test_holder_that_is_slow_when_a_supervisor_starts_is_not_called_unresponsive
     assert kinds(house, session, "unresponsive", "responsive", "crashed") == []
 
 
-@pytest.mark.parametrize("dead", [False, True])
-def test_session_of_a_stopped_holder_can_be_killed(make_house: MakeHouse, one_cli: Path, dead: bool) -> None:
+def test_session_of_a_stopped_holder_can_be_killed_whether_its_claude_lives_or_not(
+    make_house: MakeHouse, one_cli: Path
+) -> None:
     house = make_house(one_cli)
     house.start_supervisor()
-    _, session = house.ask("echo: hello")
-    view = house.session(session)
-    holder, claude = both(view)
-    process.send_signal(holder, signal.SIGSTOP)
-    if dead:
-        process.send_signal(claude, signal.SIGKILL)
-        until(lambda: not process.alive(claude), "only a zombie is left")
-    ended = house.call("session.kill", {"sessionId": session})
-    assert (ended["state"], ended["endReason"]) == ("ended", "killed")
-    assert not any(process.alive(member) for member in (holder, claude))
+    for dead in (False, True):
+        _, session = house.ask("echo: hello")
+        holder, claude = both(house.session(session))
+        process.send_signal(holder, signal.SIGSTOP)
+        if dead:
+            process.send_signal(claude, signal.SIGKILL)
+            until(lambda claude=claude: not process.alive(claude), "only a zombie is left")
+        ended = house.call("session.kill", {"sessionId": session})
+        assert (ended["state"], ended["endReason"]) == ("ended", "killed")
+        assert not any(process.alive(member) for member in (holder, claude))
 
 
 def test_a_process_that_nobody_counts_is_ended(make_house: MakeHouse, one_cli: Path) -> None:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -120,43 +121,58 @@ def test_a_unit_that_is_killed_as_a_group_loses_no_conversation_and_says_what_wa
     assert len([event for event in house.events(session=session) if event["kind"] == "resumed"]) == 1
 
 
-@pytest.mark.parametrize(
-    ("number", "group"),
-    [(signal.SIGTERM, False), (signal.SIGTERM, True), (signal.SIGINT, True), (signal.SIGKILL, True)],
-    ids=["KillMode=process", "launchd: group TERM", "Ctrl+C: group INT", "group KILL"],
-)
-def test_kill_of_the_supervisor_leaves_the_turn_running(house: House, number: int, group: bool) -> None:
+KILLS = {
+    "KillMode=process": (signal.SIGTERM, os.kill),
+    "launchd: group TERM": (signal.SIGTERM, os.killpg),
+    "Ctrl+C: group INT": (signal.SIGINT, os.killpg),
+    "group KILL": (signal.SIGKILL, os.killpg),
+}
+
+
+def test_kill_of_the_supervisor_leaves_the_turn_running_and_none_of_its_processes_is_in_its_group(house: House) -> None:
     supervisor = house.start_supervisor()
     _, session = house.ask("Remember the word ROWAN")
-    sent = house.send("[[gate turn]] echo: not cut off", session, wait=0)["message"]["id"]
-    assert house.model.wait_for_gate("turn", 20)
     before = house.session(session)
-    (os.killpg if group else os.kill)(supervisor.pid, number)
-    assert supervisor.wait(20) == (-number if number == signal.SIGKILL else 0)
-    assert alive(before["pid"], before["holderPid"])
-    house.model.release("turn")
-    house.start_supervisor()
-    after = house.session(session)
-    assert [after[name] for name in ("pid", "holderPid", "generation")] == [
-        before[name] for name in ("pid", "holderPid", "generation")
-    ]
-    assert house.message(sent, wait=30)["reply"] == "not cut off"
-    assert house.ask("What word did I ask you to remember?", session)[0] == "ROWAN"
-    states = [event["data"]["to"] for event in house.events(session=session) if event["kind"] == "state"]
-    assert "ended" not in states
-    assert "hibernated" not in states
+    stands_apart(house, supervisor.pid, before)
+    for turn, (number, kill) in KILLS.items():
+        sent = house.send(f"[[gate turn-{number}-{kill.__name__}]] echo: {turn}", session, wait=0)["message"]["id"]
+        assert house.model.wait_for_gate(f"turn-{number}-{kill.__name__}", 20)
+        kill(supervisor.pid, number)
+        assert supervisor.wait(20) == (-number if number == signal.SIGKILL else 0), turn
+        assert alive(before["pid"], before["holderPid"]), turn
+        house.model.release(f"turn-{number}-{kill.__name__}")
+        supervisor = house.start_supervisor()
+        after = house.session(session)
+        assert [after[name] for name in ("pid", "holderPid", "generation")] == [
+            before[name] for name in ("pid", "holderPid", "generation")
+        ]
+        assert house.message(sent, wait=30)["reply"] == turn
+        assert house.ask("What word did I ask you to remember?", session)[0] == "ROWAN"
+        states = [event["data"]["to"] for event in house.events(session=session) if event["kind"] == "state"]
+        assert "ended" not in states
+        assert "hibernated" not in states
+    stops_and_starts_again_at_once(house, session)
 
 
-def test_no_process_of_a_session_is_in_the_supervisors_group_or_session(house: House) -> None:
-    supervisor = house.start_supervisor()
-    _, session = house.ask("echo: hello")
-    view = house.session(session)
+def stands_apart(house: House, supervisor: int, view: dict[str, Any]) -> None:
+    """No process of the session is in the supervisor's group or session."""
     holder = process.identify(view["holderPid"])
     assert holder is not None
     for member in (holder, *process.descendants(holder)):
-        assert os.getpgid(member.pid) != supervisor.pid
-        assert os.getsid(member.pid) != supervisor.pid
-    assert holder not in process.descendants(process.ProcessId(supervisor.pid, process.start_time(supervisor.pid) or 0))
+        assert os.getpgid(member.pid) != supervisor
+        assert os.getsid(member.pid) != supervisor
+    assert holder not in process.descendants(process.ProcessId(supervisor, process.start_time(supervisor) or 0))
+
+
+def stops_and_starts_again_at_once(house: House, session: str) -> None:
+    """As `systemctl restart` does: the next one is started the moment the old one is gone."""
+    pid = house.session(session)["pid"]
+    for _ in range(3):
+        house.kill_supervisor(signal.SIGTERM)
+        house.start_supervisor()
+        assert house.session(session)["pid"] == pid
+    until(lambda: house.session(session)["state"] == "idle", "idle")
+    assert house.ask("echo: hello again", session)[0] == "hello again"
 
 
 def test_ready_is_told_when_sessions_are_adopted_and_requests_are_answered(
@@ -189,16 +205,3 @@ def test_one_that_may_not_serve_never_says_that_it_is_ready(house: House, manage
     manager.setblocking(False)
     with pytest.raises(BlockingIOError):
         manager.recv(100)
-
-
-def test_stop_and_start_again_at_once(house: House) -> None:
-    """As `systemctl restart` does: the next one is started the moment the old one is gone."""
-    house.start_supervisor()
-    _, session = house.ask("echo: hello")
-    pid = house.session(session)["pid"]
-    for _ in range(3):
-        house.kill_supervisor(signal.SIGTERM)
-        house.start_supervisor()
-        assert house.session(session)["pid"] == pid
-    until(lambda: house.session(session)["state"] == "idle", "idle")
-    assert house.ask("echo: hello again", session)[0] == "hello again"

@@ -7,7 +7,7 @@ import json
 import os
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -115,10 +115,12 @@ def test_full_disk_refuses_and_heals(quick: House, disk: Disk) -> None:
     until(lambda: not list(spool.iterdir()), "what hooks have told is taken in")
 
 
-def test_a_prompt_that_is_submitted_on_a_full_disk_is_known_when_there_is_room(quick: House, disk: Disk) -> None:
+def test_a_prompt_that_is_submitted_and_a_claude_that_is_killed_on_a_full_disk_are_known_when_there_is_room(
+    quick: House, disk: Disk
+) -> None:
     pauses = Pauses(quick)
     quick.start_supervisor()
-    _, session = quick.ask("echo: warm")
+    _, session = quick.ask("Remember the word OLIVE")
     _, other = quick.ask("echo: other")
     pauses.hold("typed")
     sent = quick.send("echo: told late", session, wait=0)["message"]["id"]
@@ -133,20 +135,8 @@ def test_a_prompt_that_is_submitted_on_a_full_disk_is_known_when_there_is_room(q
     assert quick.message(sent, wait=30)["reply"] == "told late"
     assert first_tries(quick).count("echo: told late") == 1
 
-
-def cast(house: House, session: str) -> str:
-    """What was recorded of it."""
-    return (house.paths.session_dir(session) / "recording.cast").read_text()
-
-
-def transcript(house: House, session: dict[str, Any]) -> str:
-    found = list(house.claude_home.glob(f".claude/projects/*/{session['conversationId']}.jsonl"))
-    return found[0].read_text() if found else ""
-
-
-def test_claude_killed_on_a_full_disk_is_resumed_when_there_is_room(quick: House, disk: Disk) -> None:
-    quick.start_supervisor()
-    _, session = quick.ask("Remember the word OLIVE")
+    until(lambda: quick.session(other)["queueLength"] == 0, "what was accepted before is answered", 60)
+    quick.until_state(session, "idle")
     pid = quick.session(session)["pid"]
     living = process.identify(pid)
     assert living is not None
@@ -160,6 +150,16 @@ def test_claude_killed_on_a_full_disk_is_resumed_when_there_is_room(quick: House
     until(lambda: quick.session(session)["queueLength"] == 0, "the queue is delivered", 60)
     assert quick.ask("What word did I ask you to remember?", session)[0] == "OLIVE"
     assert len(of_kind(quick, "crashed", session)) == 1
+
+
+def cast(house: House, session: str) -> str:
+    """What was recorded of it."""
+    return (house.paths.session_dir(session) / "recording.cast").read_text()
+
+
+def transcript(house: House, session: dict[str, Any]) -> str:
+    found = list(house.claude_home.glob(f".claude/projects/*/{session['conversationId']}.jsonl"))
+    return found[0].read_text() if found else ""
 
 
 def test_read_only_home_is_named_and_nothing_starts(quick: House) -> None:
@@ -184,7 +184,9 @@ def start_and_fail(house: House) -> tuple[int, str]:
     return done.returncode, done.stderr.decode()
 
 
-def test_home_that_becomes_read_only_refuses_new_sessions_and_keeps_the_old_ones(quick: House) -> None:
+def test_home_that_becomes_read_only_refuses_new_sessions_and_a_locked_database_at_once_and_both_keep_the_old_ones(
+    quick: House,
+) -> None:
     quick.start_supervisor()
     _, session = quick.ask("Remember the word PEAR")
     pid = quick.session(session)["pid"]
@@ -197,10 +199,6 @@ def test_home_that_becomes_read_only_refuses_new_sessions_and_keeps_the_old_ones
     assert quick.message(waiting, wait=30)["reply"] == "PEAR"
     assert quick.session(session)["pid"] == pid
 
-
-def test_locked_database_refuses_at_once_and_loses_nothing(quick: House) -> None:
-    quick.start_supervisor()
-    _, session = quick.ask("echo: warm")
     sent = quick.send("[[gate turn]] echo: finished", session, wait=0)["message"]["id"]
     assert quick.model.wait_for_gate("turn", 20)
     with closing(sqlite3.connect(quick.paths.database, isolation_level=None)) as other:
@@ -230,11 +228,17 @@ def cut(database: Path) -> None:
     os.truncate(database, size // 2 // 4096 * 4096)
 
 
-@pytest.mark.parametrize("damage", [garble, cut])
-def test_damaged_database_is_put_aside_and_the_living_are_found_again(quick: House, damage: Any) -> None:
+def test_damaged_database_is_put_aside_and_the_living_are_found_again(quick: House) -> None:
     quick.start_supervisor()
     _, awake = quick.ask("Remember the word QUINCE")
     _, asleep = quick.ask("Remember the word MEDLAR")
+    for damage in (garble, cut):
+        put_aside_and_found_again(quick, damage, awake, asleep)
+
+
+def put_aside_and_found_again(quick: House, damage: Callable[[Path], None], awake: str, asleep: str) -> None:
+    """One damage, while one of the two sessions lives and the other sleeps."""
+    quick.until_state(asleep, "idle")
     quick.call("session.hibernate", {"sessionId": asleep})
     pid, generation = quick.session(awake)["pid"], quick.session(awake)["generation"]
     quick.kill_supervisor()
@@ -281,7 +285,7 @@ def test_damage_of_a_large_database_is_found_beside_the_work_and_put_aside_by_th
     assert quick.ask("What word did I ask you to remember?", session)[0] == "QUINCE"
 
 
-def test_damaged_files_of_a_session_cost_it_nothing(quick: House) -> None:
+def test_damaged_files_of_a_session_and_a_truncated_ring_cost_it_nothing(quick: House) -> None:
     quick.start_supervisor()
     _, session = quick.ask("Remember the word SLOE")
     _, other = quick.ask("echo: other")
@@ -312,12 +316,8 @@ def test_damaged_files_of_a_session_cost_it_nothing(quick: House) -> None:
     put_aside = {event["what"]: event for event in of_kind(quick, "quarantined", session)}
     assert set(put_aside) == {"holder.json", "99999.0"}
     assert all(event["reason"] and Path(event["movedTo"]).exists() for event in put_aside.values())
-
-
-def test_truncated_ring_costs_a_screen_and_no_session(quick: House) -> None:
-    quick.start_supervisor()
-    _, session = quick.ask("echo: warm")
-    pid = quick.session(session)["pid"]
+    # A ring that is cut costs a screen, while the supervisor runs and while it does not.
+    pid = view["pid"]
     os.truncate(quick.paths.session_dir(session) / "ring", 0)
     assert quick.ask("echo: still here", session)[0] == "still here"
     quick.kill_supervisor()
