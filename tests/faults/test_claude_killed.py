@@ -36,55 +36,39 @@ def comes_back(house: House, session: str, dead: process.ProcessId, times: int =
     assert kinds(house, session, "crashed", "resumed", "adopted", "ended") == ["crashed", "resumed"] * times
 
 
-@pytest.mark.parametrize("number", SIGNALS, ids=lambda n: n.name)
-def test_killed_while_idle_it_comes_back_with_its_memory(house: House, number: signal.Signals) -> None:
+def test_killed_while_idle_it_comes_back_with_its_memory(house: House) -> None:
     _, session = house.ask("Remember the word PAPAYA")
-    dead = kill_claude(house, session, number)
-    comes_back(house, session, dead)
-    assert house.ask("What word did I ask you to remember?", session)[0] == "PAPAYA"
     own = house.claude_home / ".claude" / "sessions"
-    assert not list(own.glob(f"{dead.pid}.*"))
+    for times, number in enumerate(SIGNALS, 1):
+        house.until_state(session, "idle")
+        dead = kill_claude(house, session, number)
+        comes_back(house, session, dead, times)
+        assert house.ask("What word did I ask you to remember?", session)[0] == "PAPAYA", number.name
+        assert not list(own.glob(f"{dead.pid}.*")), number.name
 
 
-@pytest.mark.parametrize(
-    ("point", "version"),
-    [(point, version) for point in ("armed", "editor_called", "claimed", "typed") for version in releases(point)],
-)
-def test_killed_before_enter_the_message_goes_to_the_new_process_once(
-    make_house: MakeHouse, version: str, point: str
-) -> None:
+@pytest.mark.parametrize("version", releases("armed"))
+def test_killed_before_enter_the_message_goes_to_the_new_process_once(make_house: MakeHouse, version: str) -> None:
     house = make_house(claude_binary(version))
     pauses = Pauses(house)
     house.start_supervisor()
     _, session = house.ask("echo: warm")
-    pauses.hold(point)
-    sent = [house.send(f"echo: {word}", session, wait=0)["message"]["id"] for word in ("one", "two")]
-    pauses.reached(point)
-    dead = kill_claude(house, session)
-    pauses.release(point)
-    assert [house.message(message, wait=30)["reply"] for message in sent] == ["one", "two"]
-    comes_back(house, session, dead)
-    assert first_tries(house) == ["echo: warm", "echo: one", "echo: two"]
-    assert set(fates(house, session).values()) == {"answered"}
+    prompts = ["echo: warm"]
+    for times, point in enumerate(("armed", "editor_called", "claimed", "typed"), 1):
+        pauses.hold(point)
+        replies = [f"{word} at {point}" for word in ("one", "two")]
+        sent = [house.send(f"echo: {reply}", session, wait=0)["message"]["id"] for reply in replies]
+        pauses.reached(point)
+        dead = kill_claude(house, session)
+        pauses.release(point)
+        assert [house.message(message, wait=30)["reply"] for message in sent] == replies
+        comes_back(house, session, dead, times)
+        prompts += [f"echo: {reply}" for reply in replies]
+        assert first_tries(house) == prompts, point
+        assert set(fates(house, session).values()) == {"answered"}, point
 
 
-@pytest.mark.parametrize("gate", ["gate", "midgate"])
-def test_killed_in_a_turn_the_reply_is_interrupted_and_not_repeated(house: House, gate: str) -> None:
-    _, session = house.ask("echo: warm")
-    cut = house.send(f"[[{gate} never]] echo: a long answer", session, wait=0)["message"]["id"]
-    waits = house.send("echo: behind it", session, wait=0)["message"]["id"]
-    assert house.model.wait_for_gate("never", 30)
-    until(lambda: house.message(cut)["state"] == "submitted", "Claude has told of the prompt")
-    dead = kill_claude(house, session)
-    receipt = house.message(cut, wait=30)
-    assert (receipt["state"], receipt["error"]["code"]) == ("interrupted", "interrupted")
-    assert house.message(waits, wait=30)["reply"] == "behind it"
-    comes_back(house, session, dead)
-    assert first_tries(house) == ["echo: warm", f"[[{gate} never]] echo: a long answer", "echo: behind it"]
-    assert sorted(fates(house, session).values()) == ["answered", "answered", "interrupted"]
-
-
-def test_killed_in_its_first_turn_the_session_goes_on(house: House) -> None:
+def test_killed_in_a_turn_its_first_or_another_the_reply_is_interrupted_and_not_repeated(house: House) -> None:
     sent = house.send("[[gate first]] echo: nothing yet", wait=0)
     session = sent["session"]["id"]
     assert house.model.wait_for_gate("first", 30)
@@ -93,6 +77,20 @@ def test_killed_in_its_first_turn_the_session_goes_on(house: House) -> None:
     assert house.message(sent["message"]["id"], wait=30)["state"] == "interrupted"
     comes_back(house, session, dead)
     assert house.ask("echo: still here", session)[0] == "still here"
+    told = ["[[gate first]] echo: nothing yet", "echo: still here"]
+    for times, gate in enumerate(("gate", "midgate"), 2):
+        prompts = [f"[[{gate} never-{gate}]] echo: a long answer", f"echo: behind {gate}"]
+        cut, waits = (house.send(prompt, session, wait=0)["message"]["id"] for prompt in prompts)
+        assert house.model.wait_for_gate(f"never-{gate}", 30)
+        until(lambda cut=cut: house.message(cut)["state"] == "submitted", "Claude has told of the prompt")
+        dead = kill_claude(house, session)
+        receipt = house.message(cut, wait=30)
+        assert (receipt["state"], receipt["error"]["code"]) == ("interrupted", "interrupted")
+        assert house.message(waits, wait=30)["reply"] == f"behind {gate}"
+        comes_back(house, session, dead, times)
+        told += prompts
+        assert first_tries(house) == told
+    assert sorted(fates(house, session).values()) == ["answered"] * 3 + ["interrupted"] * 3
 
 
 def test_killed_with_a_background_task_leaves_nothing_behind(make_house: MakeHouse, cli: Path) -> None:

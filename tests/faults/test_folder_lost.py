@@ -34,7 +34,9 @@ def lose(house: House, session: str, part: str = "") -> None:
     shutil.rmtree(house.folder / "lost")
 
 
-def test_while_idle_it_is_said_and_the_next_message_goes_to_a_new_process(house: House) -> None:
+def test_while_idle_it_is_said_and_the_next_message_goes_to_a_new_process_and_in_a_turn_the_queue_goes_on(
+    house: House,
+) -> None:
     _, session = house.ask("Remember the word QUINCE")
     before = house.session(session)
     lose(house, session)
@@ -46,30 +48,20 @@ def test_while_idle_it_is_said_and_the_next_message_goes_to_a_new_process(house:
     lose(house, session, "spool")
     assert house.ask("echo: again, part of it", session)[0] == "again, part of it"
 
-
-def test_in_a_turn_it_goes_on_and_so_does_the_queue(house: House) -> None:
-    _, session = house.ask("echo: warm")
     first = house.send("[[gate lost]] echo: one", session, wait=0)["message"]["id"]
     until(lambda: house.message(first)["state"] == "submitted", "it is under way")
     second = house.send("echo: two", session, wait=0)["message"]["id"]
-    lose(house, session)
-    until(lambda: said(house, session), "the session says so")
-    house.model.release("lost")
-    assert [house.message(message, wait=60)["reply"] for message in (first, second)] == ["one", "two"]
-
-
-def test_files_that_went_with_it_fail_their_message(house: House) -> None:
-    _, session = house.ask("echo: warm")
-    first = house.send("[[gate files]] echo: one", session, wait=0)["message"]["id"]
-    until(lambda: house.message(first)["state"] == "submitted", "it is under way")
     file = {"name": "n.txt", "mimeType": "text/plain", "data": "aGk="}
     queued = house.send("look at it", session, wait=0, attachments=[file])["message"]["id"]
-    after = house.send("echo: three", session, wait=0)["message"]["id"]
+    third = house.send("echo: three", session, wait=0)["message"]["id"]
+    earlier = len(said(house, session))
     lose(house, session)
-    house.model.release("files")
+    until(lambda: len(said(house, session)) == earlier + 1, "the session says so")
+    house.model.release("lost")
+    assert [house.message(message, wait=60)["reply"] for message in (first, second)] == ["one", "two"]
     lost = house.message(queued, wait=60)
-    assert (lost["state"], lost["error"]["code"]) == ("failed", "attachments_lost")
-    assert house.message(after, wait=60)["reply"] == "three"
+    assert (lost["state"], lost["error"]["code"]) == ("failed", "attachments_lost"), "its files went with the folder"
+    assert house.message(third, wait=60)["reply"] == "three"
 
 
 def test_a_request_that_waits_can_still_be_answered(house: House) -> None:

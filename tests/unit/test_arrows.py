@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -133,6 +134,12 @@ def modules() -> Iterator[tuple[Path, ast.Module]]:
             yield path.relative_to(ROOT), ast.parse(path.read_text())
 
 
+@cache
+def imports() -> dict[Path, tuple[str, ...]]:
+    """What each module of the product imports; they are read once."""
+    return {path: tuple(imported(tree)) for path, tree in modules()}
+
+
 def imported(tree: ast.Module) -> Iterator[str]:
     """The dotted name of each thing that is imported anywhere in it."""
     for node in ast.walk(tree):
@@ -169,7 +176,7 @@ def broken(path: Path, name: str) -> bool:
 
 
 def test_every_import_follows_an_arrow() -> None:
-    wrong = [f"{path} -> {name}" for path, tree in modules() for name in imported(tree) if broken(path, name)]
+    wrong = [f"{path} -> {name}" for path, names in imports().items() for name in names if broken(path, name)]
     assert not wrong, "\n".join(wrong)
 
 
@@ -234,14 +241,13 @@ def circles(graph: dict[str, set[str]]) -> list[list[str]]:
 
 
 def test_no_imports_go_round_in_a_circle() -> None:
-    trees = {".".join(path.with_suffix("").parts).removesuffix(".__init__"): tree for path, tree in modules()}
+    names = {".".join(path.with_suffix("").parts).removesuffix(".__init__"): found for path, found in imports().items()}
 
     def module_of(name: str) -> str | None:
-        return name if name in trees else name.rpartition(".")[0] if name.rpartition(".")[0] in trees else None
+        return name if name in names else name.rpartition(".")[0] if name.rpartition(".")[0] in names else None
 
     graph = {
-        name: {found for one in imported(tree) if (found := module_of(one)) and found != name}
-        for name, tree in trees.items()
+        name: {found for one in taken if (found := module_of(one)) and found != name} for name, taken in names.items()
     }
     assert not circles(graph)
 
@@ -255,8 +261,8 @@ def test_no_arrow_is_drawn_that_no_import_takes() -> None:
     """What nobody imports any more is not allowed any more, or the plan says less than the code does."""
     taken = {
         (path.parts[0], path.parts[1].removesuffix(".py"), room(path.parts[0], name))
-        for path, tree in modules()
-        for name in imported(tree)
+        for path, names in imports().items()
+        for name in names
         if path.parts[0] == name.split(".")[0]
     }
     drawn = {
