@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,10 @@ def until_all_ask(house: House, sessions: dict[str, tuple[str, str]]) -> dict[st
     return listed
 
 
+def give(house: House, session: str, answer: dict[str, Any]) -> tuple[int, Any]:
+    return house.http("POST", f"/api/sessions/{session}/answer", answer)
+
+
 def test_what_waits_survives_every_restart_and_takes_one_answer_or_expires_with_its_cause(
     make_house: MakeHouse, cli: Path
 ) -> None:
@@ -75,16 +80,13 @@ def test_what_waits_survives_every_restart_and_takes_one_answer_or_expires_with_
     house.start_api()
     assert until_all_ask(house, sessions) == before
 
+    answers = {}
     for kind, (session, message) in sessions.items():
         waiting = before[session]
         yes = next(c["id"] for c in waiting["choices"] if c["label"].split(",")[0] in ("Yes", "Blue"))
-        answer = {"waitingId": waiting["id"], "choice": yes}
-
-        def give(_: int, session: str = session, answer: dict[str, Any] = answer) -> tuple[int, Any]:
-            return house.http("POST", f"/api/sessions/{session}/answer", answer)
-
+        answers[session] = {"waitingId": waiting["id"], "choice": yes}
         with ThreadPoolExecutor(2) as two:
-            results = list(two.map(give, range(2)))
+            results = list(two.map(partial(give, house, session), [answers[session]] * 2))
         assert sorted(status for status, _ in results) == [200, 409], (kind, results)
         lost = next(body for status, body in results if status == 409)
         assert lost["code"] == "already_answered"
@@ -94,12 +96,13 @@ def test_what_waits_survives_every_restart_and_takes_one_answer_or_expires_with_
         )
         if kind == "question":
             assert '"Which color?"="Blue"' in settled["reply"]
-        house.kill_api()
-        house.start_api()
-        status, late = give(0)
+    house.kill_api()
+    house.start_api()
+    for kind, (session, _) in sessions.items():
+        status, late = give(house, session, answers[session])
         assert (status, late["code"]) == (409, "already_answered"), kind
         given = [e["data"] for e in house.events(session=session) if e["kind"] == "answered"]
-        assert [one["id"] for one in given] == [waiting["id"]], kind
+        assert [one["id"] for one in given] == [before[session]["id"]], kind
     assert (house.project / "made").exists()
     assert attention(house) == {}
     expires(house, ask_all(house, sessions))

@@ -15,8 +15,10 @@ import zmq
 
 from shared.errors import Conflict
 from tests.conftest import MakeHouse
+from tests.faults.pausing import Pauses
 from tests.harness import House, until
 from tests.onlooker import Viewer, Web
+from tests.real.conftest import LendHouse
 
 EDITOR = '#!/bin/sh\nprintf "echo: from an editor" > "$1"\n'
 
@@ -110,17 +112,14 @@ def test_a_person_types_a_prompt_sees_the_reply_and_never_merges_with_a_message(
     ]  # fmt: skip
 
 
-def test_keys_wait_while_a_message_goes_through_the_box(make_house: MakeHouse, one_cli: Path, look: Look) -> None:
-    house = make_house(one_cli)
-    pauses = house.folder / "pauses"
-    pauses.mkdir()
-    house.extra_env["PILOTLIGHT_PAUSE_DIR"] = str(pauses)
-    house.start_supervisor()
+def test_keys_wait_while_a_message_goes_through_the_box(lend_house: LendHouse, one_cli: Path, look: Look) -> None:
+    house = lend_house(one_cli)
+    pauses = Pauses(house)
     session = open_session(house)
     viewer = look(house, session, "write")
-    (pauses / "typed.hold").touch()
+    pauses.hold("typed")
     sent = house.send("echo: one", session, wait=0)["message"]
-    until((pauses / "typed.reached").exists, "the message stands in the box")
+    pauses.reached("typed")  # the message stands in the box
     viewer.until_shown("❯ echo: one")
 
     viewer.type("XYZ")
@@ -135,7 +134,7 @@ def test_keys_wait_while_a_message_goes_through_the_box(make_house: MakeHouse, o
     asked = house.bus.submit("session.keys", {"sessionId": session, "text": "abc"}, timeout=60)
     house.call("ping")  # it has been heard
     assert "abc" not in screen(house, session)
-    (pauses / "typed.hold").unlink()
+    pauses.release("typed")
 
     assert house.message(sent["id"], wait=30)["reply"] == "one"
     assert asked.result(60)
@@ -164,9 +163,8 @@ def test_ctrl_g_opens_the_persons_own_editor(make_house: MakeHouse, cli: Path, l
     assert reply == "and a message"
 
 
-def test_viewers_stay_while_processes_come_and_go(make_house: MakeHouse, one_cli: Path, look: Look) -> None:
-    house = make_house(one_cli)
-    house.start_supervisor()
+def test_viewers_stay_while_processes_come_and_go(lend_house: LendHouse, one_cli: Path, look: Look) -> None:
+    house = lend_house(one_cli)
     _, session = house.ask("echo: hello")
     reader = look(house, session)
     reader.until_shown("● hello")
@@ -245,21 +243,19 @@ def test_a_viewer_that_does_not_read_slows_nobody_and_is_skipped_ahead(make_hous
 
 
 def test_what_has_scrolled_away_can_be_seen_and_a_restart_does_not_change_that(
-    make_house: MakeHouse, one_cli: Path
+    lend_house: LendHouse, one_cli: Path
 ) -> None:
-    house = make_house(one_cli)
-    house.start_supervisor()
+    house = lend_house(one_cli)
     session = house.ask("echo: the very first words")[1]
-    for number in range(12):
-        house.ask(f"echo: number {number}", session)
+    house.ask("echo: " + "\n".join(f"number {number}" for number in range(60)), session)
 
     def seen(history: bool) -> str:
         return str(house.call("session.screen", {"sessionId": session, "history": history})["text"])
 
-    assert "number 11" in seen(history=False)
+    assert "number 59" in seen(history=False)
     assert "the very first words" not in seen(history=False)
     assert "the very first words" in seen(history=True)
-    assert "number 11" in seen(history=True)
+    assert "number 59" in seen(history=True)
     house.kill_supervisor()
     house.start_supervisor()
     house.until_state(session, "idle")
@@ -267,10 +263,9 @@ def test_what_has_scrolled_away_can_be_seen_and_a_restart_does_not_change_that(
 
 
 def test_keys_that_are_asked_for_again_of_the_next_supervisor_are_not_pressed_twice(
-    make_house: MakeHouse, one_cli: Path
+    lend_house: LendHouse, one_cli: Path
 ) -> None:
-    house = make_house(one_cli)
-    house.start_supervisor()
+    house = lend_house(one_cli)
     session = open_session(house)
     context = zmq.Context()
     request = {"v": 1, "id": "mine-1", "op": "session.keys", "args": {"sessionId": session, "text": "word "}}
