@@ -152,7 +152,9 @@ def test_one_that_always_dies_is_given_up(make_house: MakeHouse, one_cli: Path) 
     assert house.ask("What word did I ask you to remember?", session)[0] == "LYCHEE"
 
 
-def test_a_claude_started_by_hand_keeps_its_conversation(make_house: MakeHouse, cli: Path) -> None:
+def test_a_claude_started_by_hand_keeps_its_conversation_and_beside_a_live_one_gets_it(
+    make_house: MakeHouse, cli: Path
+) -> None:
     house = make_house(cli)
     house.start_supervisor()
     _, session = house.ask("Remember the word GUAVA")
@@ -176,11 +178,6 @@ def test_a_claude_started_by_hand_keeps_its_conversation(make_house: MakeHouse, 
     status.write_text(json.dumps({"pid": 1, "sessionId": session, "procStart": "1", "status": "idle"}))
     assert house.ask("What word did I ask you to remember?", session)[0] == "GUAVA"
 
-
-def test_a_claude_started_by_hand_beside_a_live_one_gets_the_conversation(make_house: MakeHouse, cli: Path) -> None:
-    house = make_house(cli)
-    house.start_supervisor()
-    _, session = house.ask("Remember the word QUINCE")
     ours = house.until_state(session, "idle")["pid"]
     by_hand = _by_hand(house, cli, session)
     try:
@@ -197,7 +194,7 @@ def test_a_claude_started_by_hand_beside_a_live_one_gets_the_conversation(make_h
         assert "echo: not beside you" not in first_tries(house)
     finally:
         _end(by_hand)
-    assert house.ask("What word did I ask you to remember?", session)[0] == "QUINCE"
+    assert house.ask("What word did I ask you to remember?", session)[0] == "GUAVA"
 
 
 def has_open(status: Path, session: str) -> bool:
