@@ -135,6 +135,9 @@ def _measure(house: House, arguments: Any) -> tuple[dict[str, Any], dict[str, bo
             answer, took = _chat(house, f"echo: our text {number:04d}", session, until="replied")
             assert answer["reply"] == f"our text {number:04d}", answer
             texts.append(took)
+            raws.append(
+                raw.ask(f"echo: raw once more {number:04d}")
+            )  # what a message costs grows with the conversation
             house.message(answer["messageId"], wait=30)
             if tmux is not None:
                 panes.append(tmux.ask(f"tmux message {number:04d}"))
