@@ -68,6 +68,10 @@ class Endpoint(Protocol):
     def subscribed(self) -> bool:
         """Whether somebody has subscribed since the last look."""
 
+    def tell_of_subscribers(self, news: Callable[[], None]) -> bool:
+        """Have `news` called in the loop when somebody may have subscribed, which has to look at once; sending may swallow one
+        call. Whether that is so: false where it has to be looked for."""
+
     def restore(self) -> bool:
         """Open again what somebody has taken away; whether that had to be done."""
 
@@ -100,7 +104,7 @@ def _has_news(socket: zmq.Socket[bytes]) -> bool:
 def _has_subscriptions(socket: zmq.Socket[bytes]) -> bool:
     fresh = False
     for _ in range(SUBSCRIPTIONS_AT_ONCE):
-        if not _has_news(socket):  # ten times a second: an exception for "nothing" would cost
+        if not _has_news(socket):  # asked after whatever is sent: an exception for "nothing" would cost
             break
         fresh = socket.recv(zmq.NOBLOCK)[:1] == b"\x01" or fresh
     return fresh
@@ -156,6 +160,12 @@ class LocalEndpoint:
         """See Endpoint."""
         return _has_subscriptions(self._events)
 
+    def tell_of_subscribers(self, news: Callable[[], None]) -> bool:
+        """See Endpoint."""
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_reader(int(self._events.get(zmq.FD)), news)
+        return True
+
     def restore(self) -> bool:
         """Bind again where somebody deleted a socket's file. Who was connected stays so; who comes anew finds us again.
         The old listener is kept: unbinding would remove the new file."""
@@ -167,7 +177,8 @@ class LocalEndpoint:
     def close(self, patience_ms: int) -> None:
         """See Endpoint."""
         if self._loop is not None:
-            self._loop.remove_reader(int(self._router.get(zmq.FD)))
+            for socket, _ in self._bound:
+                self._loop.remove_reader(int(socket.get(zmq.FD)))
         self._router.close(0)
         self._events.close(patience_ms)
         self._context.term()
@@ -225,6 +236,10 @@ class TcpEndpoint:
     def subscribed(self) -> bool:
         """See Endpoint."""
         return bool(self._sockets) and _has_subscriptions(self._sockets[1])
+
+    def tell_of_subscribers(self, news: Callable[[], None]) -> bool:
+        """See Endpoint. Others decide how often something comes here: it is looked for in our time, not in theirs."""
+        return False
 
     def restore(self) -> bool:
         """See Endpoint. This one tries by itself."""

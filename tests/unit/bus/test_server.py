@@ -20,6 +20,7 @@ from shared.errors import Conflict, PilotlightError
 from supervisor.bus import server as bus_module
 from supervisor.bus import sockets
 from supervisor.bus.server import MAX_IN_FLIGHT, TICK_SECONDS, WELCOME_SECONDS
+from tests.unit.bus import server_lab
 from tests.unit.bus.server_lab import PATIENCE, Lab, ask, frame, heard, until
 
 
@@ -286,6 +287,45 @@ async def test_every_subscriber_hears_the_head_without_waiting_for_the_next_tick
     for _ in range(3):
         tick = await heard(lab.subscriber())
         assert (tick["kind"], tick["data"], tick["seq"]) == ("tick", {"head": 7}, 7)
+
+
+async def test_who_subscribes_in_a_burst_of_events_hears_the_head_too(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bus_module, "TICK_SECONDS", 1e9)
+    await heard(lab.subscriber())
+    for number in range(20):
+        socket = lab.subscriber("supervisor.tick")
+        welcome = asyncio.create_task(heard(socket))
+        while not welcome.done():  # sending takes away what would have told of the subscription
+            lab.bus.publish([event(number)] * 10)
+            await asyncio.sleep(0)
+        assert (await welcome)["data"] == {"head": 7}
+
+
+async def test_subscribers_are_not_looked_for_while_nobody_subscribes(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = 0
+
+    class Counted(sockets.LocalEndpoint):
+        def subscribed(self) -> bool:
+            nonlocal looks
+            looks += 1
+            return super().subscribed()
+
+    monkeypatch.setattr(bus_module, "TICK_SECONDS", 1e9)
+    monkeypatch.setattr(bus_module, "WELCOME_SECONDS", 0.001)
+    monkeypatch.setattr(server_lab, "LocalEndpoint", Counted)
+    lab = Lab(folder)
+    assert (await heard(lab.subscriber()))["kind"] == "tick"
+    dealer = lab.dealer()
+    before = looks
+    for number in range(300):
+        await ask(dealer, frame(f"r{number}"))
+    assert looks - before < 10
+    await lab.stop()
+    lab.context.destroy(0)
 
 
 async def test_a_subscriber_hears_its_topic_in_order(lab: Lab) -> None:
