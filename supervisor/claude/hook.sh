@@ -4,7 +4,7 @@
 # one moment run side by side, so longer lines would interleave (docs/decisions/0001-hook-spool.md).
 # What a session runs can write here, too: nothing that has the name already is opened (a pipe would hold Claude up), and an
 # answer counts only behind a key that is made here for this request, and that the supervisor takes away when it reads it.
-# usage: hook.sh SESSION_DIR EVENT
+# usage: set -- SESSION_DIR EVENT; . hook.sh (in the shell that Claude starts; sessions of earlier versions: sh hook.sh ...)
 is_free() { [ ! -e "$1" ] && [ ! -L "$1" ]; }
 n=0
 set -C

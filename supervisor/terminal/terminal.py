@@ -45,11 +45,7 @@ class Terminal:
         self._on_change, self._on_exit, self._on_lost = on_change, on_exit, on_lost
         self._client: HolderClient | None = None
         self._caught_up = asyncio.Event()
-        self._screen_reading: tuple[int, tuple[int, int], screen.ScreenReading] = (
-            -1,
-            (0, 0),
-            screen.ScreenReading("blank"),
-        )
+        self._screen_reading: tuple[int, screen.ScreenReading] = (-1, screen.ScreenReading("blank"))
         self._listeners: list[Callable[[int, bytes], None]] = []
 
     async def connect(self, socket: Path, patience: float = CONNECT_SECONDS) -> None:
@@ -100,11 +96,12 @@ class Terminal:
 
     def screen_reading(self) -> screen.ScreenReading:
         """What the screen shows now."""
-        cursor = self.screen.cursor
-        version, where, screen_reading = self._screen_reading
-        if version != self.screen.version or where != cursor:
-            screen_reading = screen.read(self.screen.lines(), cursor, self.screen.is_faint)
-            self._screen_reading = (self.screen.version, cursor, screen_reading)
+        version, screen_reading = self._screen_reading
+        if (
+            version != self.screen.version
+        ):  # asked several times a look: two questions to the emulator each time would cost
+            screen_reading = screen.read(self.screen.lines(), self.screen.cursor, self.screen.is_faint)
+            self._screen_reading = (self.screen.version, screen_reading)
         return screen_reading
 
     async def press(self, write_id: str, data: bytes) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from supervisor.claude.command_line import HOOK_PROGRAM
+from supervisor.claude.command_line import HOOK_PROGRAM, hook_command
 from supervisor.store.store import Store
 from supervisor.waiting import request_key
 from supervisor.waiting.waiting import Permission, pending
@@ -31,7 +32,7 @@ def hook(folder: Path, event: str) -> subprocess.Popen[bytes]:
     payload = folder / "payload"
     payload.write_text(json.dumps({"tool_name": "Bash", "tool_input": {"command": "x"}}))
     with payload.open() as given:
-        return subprocess.Popen(["sh", str(HOOK_PROGRAM), str(folder), event], stdin=given, stdout=subprocess.PIPE)
+        return subprocess.Popen(["/bin/sh", "-c", hook_command(folder, event)], stdin=given, stdout=subprocess.PIPE)
 
 
 def asked(folder: Path, store: Store) -> Permission:
@@ -87,3 +88,27 @@ def test_pipes_that_have_its_names_do_not_hold_it_up(tmp_path: Path, event: str)
 def test_a_log_that_is_a_pipe_does_not_hold_it_up(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "hooks.log")
     assert hook(tmp_path, "Stop").wait(timeout=20) == 0
+
+
+@pytest.mark.parametrize("shell", ["/bin/sh", "/bin/bash"])
+@pytest.mark.parametrize("name", ["session", "a 'quoted' $HOME; one"])
+def test_an_event_is_kept_by_the_very_shell_that_claude_starts(tmp_path: Path, shell: str, name: str) -> None:
+    programs, folder = tmp_path / "programs", tmp_path / name
+    for made in (programs, folder, folder / "spool"):
+        made.mkdir()
+    for program in ("cat", "rm"):
+        (programs / program).symlink_to(str(shutil.which(program)))
+    event = b'{"hook_event_name": "Stop"}\n' * 10_000
+    done = subprocess.run(
+        [shell, "-c", hook_command(folder, "Stop")], input=event, env={"PATH": str(programs)}, capture_output=True
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+    (kept,) = (folder / "spool").iterdir()
+    assert kept.read_bytes() == event
+    assert (folder / "hooks.log").read_text() == f"hook Stop {kept.name}\n"
+
+
+def test_sessions_of_earlier_versions_are_heard(tmp_path: Path) -> None:
+    (tmp_path / "spool").mkdir()
+    subprocess.run(["/bin/sh", "-c", f"sh {HOOK_PROGRAM} {tmp_path} Stop"], input=b"{}", check=True)
+    assert (tmp_path / "hooks.log").read_text().startswith("hook Stop ")
