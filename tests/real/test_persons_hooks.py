@@ -37,8 +37,19 @@ def goes_on(folder: Path, reason: str) -> list[str]:
     ]
 
 
-def test_a_turn_in_which_a_stop_hook_has_claude_go_on_is_one_turn(make_house: MakeHouse, cli: Path) -> None:
+REFUSALS = {
+    "exit": ["echo 'No SECRETS please' >&2", "exit 2"],
+    "block": ['echo \'{"decision": "block", "reason": "No SECRETS please"}\''],
+    "stop": ['echo \'{"continue": false, "stopReason": "No SECRETS please"}\''],
+}
+
+
+def test_a_turn_in_which_a_stop_hook_has_claude_go_on_is_one_and_a_prompt_that_a_hook_refuses_has_failed(
+    make_house: MakeHouse, cli: Path
+) -> None:
     house = make_house(cli)
+    refusing = [f"if [ -e {house.folder}/{name} ]; then {'; '.join(lines)}; fi" for name, lines in REFUSALS.items()]
+    persons_hook(house, "UserPromptSubmit", *[line.replace("exit 2; fi", "exit 2\nfi") for line in refusing])
     read = f'[[tool Read {{"file_path": "{house.project}/file"}}]]'
     (house.project / "file").write_text("words")
     persons_hook(house, "Stop", *goes_on(house.folder, f"{read} [[gate round]] [[say the second]]"))
@@ -92,21 +103,12 @@ def test_a_turn_in_which_a_stop_hook_has_claude_go_on_is_one_turn(make_house: Ma
     assert house.call("session.interrupt", {"sessionId": session})
     assert house.message(running, wait=30)["state"] == "interrupted"
     house.until_state(session, "idle")
+    (house.folder / "go").touch()
+    refused_with_its_reason(house, session)
 
 
-REFUSALS = {
-    "exit": ["echo 'No SECRETS please' >&2", "exit 2"],
-    "block": ['echo \'{"decision": "block", "reason": "No SECRETS please"}\''],
-    "stop": ['echo \'{"continue": false, "stopReason": "No SECRETS please"}\''],
-}
-
-
-def test_a_prompt_that_a_hook_refuses_has_failed_with_its_reason(make_house: MakeHouse, cli: Path) -> None:
-    house = make_house(cli)
-    refusing = [f"if [ -e {house.folder}/{name} ]; then {'; '.join(lines)}; fi" for name, lines in REFUSALS.items()]
-    persons_hook(house, "UserPromptSubmit", *[line.replace("exit 2; fi", "exit 2\nfi") for line in refusing])
-    house.start_supervisor()
-    _, session = house.ask("Remember the word BANANA")
+def refused_with_its_reason(house: House, session: str) -> None:
+    house.ask("Remember the word BANANA", session)
     for name in REFUSALS:
         (house.folder / name).touch()
         refused = house.send("echo: a secret\nof two lines", session)["message"]
