@@ -6,6 +6,7 @@ holder_client   talking to a holder
 holder_launch   starting one
 holder_records  its files and errors
 keys            names as bytes
+queries         what Claude asks of a terminal
 refusals        in words
 render          a screen as bytes or HTML
 screen          what a person would see

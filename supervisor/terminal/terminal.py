@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from supervisor.claude import screen
 from supervisor.holder.protocol import PROTOCOL
+from supervisor.terminal import queries
 from supervisor.terminal.holder_client import HolderClient, HolderError, HolderTimeout
 from supervisor.terminal.screen import Screen, clamp
 
@@ -47,6 +49,8 @@ class Terminal:
         self._caught_up = asyncio.Event()
         self._screen_reading: tuple[int, screen.ScreenReading] = (-1, screen.ScreenReading("blank"))
         self._listeners: list[Callable[[int, bytes], None]] = []
+        self._query: queries.FirstQuery | None = None
+        self._answering: asyncio.Task[None] | None = None
 
     async def connect(self, socket: Path, patience: float = CONNECT_SECONDS) -> None:
         """Connect to the holder and rebuild the screen from its ring; returns once the screen shows the present, since
@@ -59,7 +63,7 @@ class Terminal:
             on_lost=self._on_lost,
             timeout=patience,
         )
-        self._client = client
+        self._client, self._query = client, queries.FirstQuery(client.info.ring_end)
         try:
             async with asyncio.timeout(patience):
                 start = await client.subscribe(0)
@@ -77,7 +81,13 @@ class Terminal:
         self.screen.feed(data)
         for listener in tuple(self._listeners):
             listener(offset, data)
+        if self._query is not None and self._query.asked(offset, data):
+            self._answering = asyncio.create_task(self._answer(offset), name="terminal answer")
         self._on_change()
+
+    async def _answer(self, offset: int) -> None:
+        with suppress(HolderError, HolderTimeout):  # without it Claude waits a little
+            await self.press(f"da1:{offset}", queries.ANSWER)
 
     def listen(self, listener: Callable[[int, bytes], None]) -> Callable[[], None]:
         """Hear raw output from now on; the result stops it."""
@@ -142,6 +152,8 @@ class Terminal:
     async def close(self) -> None:
         """Let the holder go; it lives on."""
         client, self._client = self._client, None
+        if self._answering is not None:
+            self._answering.cancel()
         if client is not None:
             await client.close()
         self.screen.close()

@@ -8,13 +8,16 @@ import os
 import signal
 import socket
 import time
+from pathlib import Path
 
 import psutil
 import pytest
 
 from supervisor.holder.protocol import encode_json
 from supervisor.holder.ring import read_tail
+from supervisor.terminal import queries
 from supervisor.terminal.holder_client import HolderError, HolderInfo, HolderTimeout
+from supervisor.terminal.terminal import Terminal
 from tests.faults.holder_lab import CAT, Lab, python, until
 
 RAW_AND_DEAF = python("import signal, tty; tty.setraw(0); print('ready', flush=True); signal.pause()")
@@ -94,6 +97,27 @@ async def test_a_child_that_never_reads_costs_a_timeout_and_nobody_else(lab: Lab
     assert 0 < failure.value.data["written"] < 700_000
     with pytest.raises(HolderError, match="timeout"):
         await other.client.write("next", b"y", 0.2)
+
+
+async def test_what_claude_asks_of_its_terminal_at_its_start_is_answered_once(lab: Lab) -> None:
+    asks = (
+        "import os, tty; tty.setraw(0); os.write(1, b'ready '); os.read(0, 1); os.write(1, b'\\x1b[c')\n"
+        "while True: os.write(1, os.read(0, 100).hex().encode() + b' \\x1b[c')"
+    )
+    info = await lab.start(python(asks))
+    first, second = (Terminal(80, 24, lambda: None, lambda _: None, lambda: None) for _ in range(2))
+    await first.connect(Path(info.socket))
+    await until(lambda: "ready" in first.screen.text())
+    await first.press("go", b"g")
+    await until(lambda: queries.ANSWER.hex() in first.screen.text())
+
+    await second.connect(Path(info.socket))
+    await first.press("end", b"e")
+    await until(lambda: second.screen.text().split()[-1:] == [b"e".hex()])
+
+    assert second.screen.text().split() == ["ready", queries.ANSWER.hex(), b"e".hex()]
+    await first.close()
+    await second.close()
 
 
 async def test_a_large_write_arrives_whole_and_in_order(lab: Lab) -> None:
