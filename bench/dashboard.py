@@ -7,18 +7,16 @@ the page where it hears of them: processes for so many would be measured instead
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 import uuid
-from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import BrowserContext, Page, Route
 
 from bench.lab import finish, parser, percentile
-from tests.browser.lab import DESK, PHONE, Desk, desk
-from tests.harness import House, until
+from tests.browser.lab import DESK, PHONE, Desk, desk, lengthen
+from tests.harness import until
 
 KILOBYTES, REQUESTS = 60.0, 12
 PAINT_MS, LONG_TASK_MS, OPEN_MS = 1000.0, 50.0, 500.0
@@ -160,7 +158,7 @@ def _long_conversation(made: Desk) -> dict[str, Any]:
     """Opened on a phone, from the list, with the transcript on the disk and nothing of it in the browser."""
     _, session = made.house.ask("The last thing that was said", title="Long")
     made.house.call("session.hibernate", {"sessionId": session})
-    _lengthen(made.house, session)
+    lengthen(made.house, session, MESSAGES)
     opened = []
     for _ in range(ROUNDS):
         context: BrowserContext = made.context(PHONE, service_workers="block")
@@ -184,27 +182,3 @@ def _long_conversation(made: Desk) -> dict[str, Any]:
         )))  # fmt: skip
         context.close()
     return {"long conversation, ms p50": percentile(opened, 50), "long conversation, ms max": max(opened)}
-
-
-def _lengthen(house: House, session: str) -> None:
-    """Put thousands of messages behind those that were said, in the words of the transcript itself."""
-    conversation = house.session(session)["conversationId"]
-    (path,) = Path(house.claude_home).rglob(f"{conversation}.jsonl")
-    lines = [json.loads(line) for line in path.read_text().splitlines()]
-    asked = next(line for line in lines if line.get("type") == "user")
-    told = next(line for line in lines if line.get("type") == "assistant")
-    parent = next(line["uuid"] for line in reversed(lines) if line.get("uuid"))
-    with path.open("a") as file:
-        for number in range(MESSAGES):
-            line = json.loads(json.dumps(told if number % 2 else asked))
-            line |= {"uuid": str(uuid.uuid4()), "parentUuid": parent}
-            if number % 2:
-                line["message"] |= {
-                    "id": f"msg_{number}",
-                    "content": [{"type": "text", "text": f"**Answer** {number}\n\n- `one`\n- two"}],
-                }
-            else:
-                line |= {"promptId": str(uuid.uuid4())}
-                line["message"] |= {"content": f"Message {number}"}
-            parent = line["uuid"]
-            file.write(json.dumps(line) + "\n")

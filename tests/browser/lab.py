@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
@@ -85,3 +88,27 @@ def desk() -> Iterator[Desk]:
         browser = player.chromium.launch(executable_path=_chromium(), args=ARGUMENTS)
         yield Desk(house, browser)
         browser.close()
+
+
+def lengthen(house: House, session: str, messages: int) -> None:
+    """Put many messages behind those that were said, in the words of the transcript itself. It has to be asleep."""
+    conversation = house.session(session)["conversationId"]
+    (path,) = Path(house.claude_home).rglob(f"{conversation}.jsonl")
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    asked = next(line for line in lines if line.get("type") == "user")
+    told = next(line for line in lines if line.get("type") == "assistant")
+    parent = next(line["uuid"] for line in reversed(lines) if line.get("uuid"))
+    with path.open("a") as file:
+        for number in range(messages):
+            line = json.loads(json.dumps(told if number % 2 else asked))
+            line |= {"uuid": str(uuid.uuid4()), "parentUuid": parent}
+            if number % 2:
+                line["message"] |= {
+                    "id": f"msg_{number}",
+                    "content": [{"type": "text", "text": f"**Answer** {number}\n\n- `one`\n- two"}],
+                }
+            else:
+                line |= {"promptId": str(uuid.uuid4())}
+                line["message"] |= {"content": f"Message {number}"}
+            parent = line["uuid"]
+            file.write(json.dumps(line) + "\n")

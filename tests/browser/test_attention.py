@@ -54,6 +54,19 @@ def test_what_waits_or_was_refused_is_not_told_as_done(face: Desk) -> None:
     assert not (face.house.project / "never.txt").exists()
 
 
+def test_an_agent_that_asks_is_named(face: Desk) -> None:
+    call = json.dumps({"command": "touch never.txt"})
+    work = {"description": "work", "prompt": f"[[tool Bash {call}]]", "subagent_type": "general-purpose"}
+    session = waits(face, f"[[tool Agent {json.dumps(work)}]]", "Agents")
+    page = face.sign_in(face.context(DESK), "answer")
+    named = "Claude’s general-purpose agent"
+    expect(page.locator(".ask-mini", has_text="Agents").get_by_text(named, exact=True)).to_be_visible()
+    page.evaluate("path => { location.hash = path }", f"/attention/{session}")
+    expect(page.get_by_role("heading", name=f"{named} wants to run a command")).to_be_visible()
+    page.locator(f"#ask-{session}").get_by_role("button", name=re.compile("^Deny( D)?$")).click()
+    face.house.until_state(session, "idle")
+
+
 def test_several_questions_are_sent_together_and_a_missing_one_is_named(face: Desk) -> None:
     options = [{"label": "Red", "description": "warm"}, {"label": "Blue", "description": "cold"}]
     questions = [
@@ -112,8 +125,12 @@ def test_an_edit_shows_where_and_one_answered_elsewhere_greys_and_a_late_answer_
         expect(page.locator(f"#ask-{session}").get_by_role("button", name=deny)).not_to_have_attribute(
             "aria-disabled", "true"
         )
+    told.locator(".cards").hover()  # a card stays as long as somebody points there
     first.locator(f"#ask-{session}").get_by_role("button", name=deny).click()
     expect(first.get_by_text("Denied by you, just now")).to_be_visible()
+    expect(told.locator(f"#ask-{session}.gone").get_by_text(re.compile("Denied by .+, just now"))).to_be_visible()
+    assert told.locator(f"#ask-{session} button").count() == 0
+    told.mouse.move(0, 0)
     expect(told.get_by_text("Nobody waits for you")).to_be_visible()
     unaware.locator(f"#ask-{session}").get_by_role("button", name=deny).click()
     expect(unaware.get_by_text(re.compile("Denied by .+ already, at"))).to_be_visible()

@@ -20,6 +20,30 @@ VIEWS = {
 }  # fmt: skip
 """Each view, and the heading by which it is known to be there."""
 
+SMALL = """() => {
+  const links = "a.btn, a.icon-btn, a.chip, a.nav-item, .section-head a, .row .title";
+  const acts = `button, summary, select, input:not([type=hidden]), ${links}`;
+  const found = [];
+  for (const one of document.querySelectorAll(acts)) {
+    if (one.hidden || !one.checkVisibility() || one.closest(".sr, [hidden], .link") || one.matches(".link, .skip")) continue;
+    const box = one.closest("label") || one;
+    box.scrollIntoView({ block: "center", inline: "center" });
+    const { x, y, width, height } = box.getBoundingClientRect();
+    if (width < 2 || height < 2) continue; // seen by readers only
+    const at = [x + width / 2, y + height / 2];
+    for (const [dx, dy] of [[0, 0], [0, -21.5], [0, 21.5], [-21.5, 0], [21.5, 0]]) {
+      const [px, py] = [at[0] + dx, at[1] + dy];
+      if (px < 0 || py < 0 || px >= innerWidth || py >= innerHeight) continue;
+      const hit = document.elementFromPoint(px, py);
+      if (hit && (box.contains(hit) || hit.contains(box) && hit.closest("label, button, summary, a"))) continue;
+      found.push([one.tagName, one.className, (one.getAttribute("aria-label") || one.textContent).trim().slice(0, 40), dx, dy]);
+      break;
+    }
+  }
+  return found;
+}"""
+"""What a finger acts on and would miss with 44 px. Links within a sentence are as high as it."""
+
 NARROW: Any = {"width": 320, "height": 640}
 
 
@@ -61,6 +85,8 @@ def test_axe_finds_nothing_and_nothing_is_wider_than_the_page(face: Desk, size: 
         expect(page.locator(".bones")).to_have_count(0)
         faultless(page, view)
         if size == PHONE:
+            small = page.evaluate(SMALL)
+            assert not small, f"{view}: {small}"
             page.set_viewport_size(NARROW)
             assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{view} at 320"
             page.set_viewport_size(size)

@@ -7,12 +7,18 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.lab import DESK, PHONE, Desk
+from tests.browser.lab import DESK, PHONE, Desk, lengthen
 from tests.harness import until
 
 CODE = "def answer():\n    return 42  # after a while"
 KEPT = """caches.keys().then((names) => [...names.filter((name) => name === "pilotlight-offline"),
     ...Object.keys(localStorage).filter((name) => name === "sessions" || name.startsWith("draft:"))])"""
+COVERED = """(by) => {
+  Object.defineProperty(visualViewport, "height", { get: () => innerHeight - by, configurable: true });
+  visualViewport.dispatchEvent(new Event("resize"));
+}"""
+"""What a browser does that lays its keyboard over the page."""
+
 LONG = f"A **bold** word.\n\n```python\n{CODE}\n```\n\n" + "word after word\n" * 20 + "the end of it"
 
 
@@ -28,12 +34,25 @@ def test_text_comes_while_it_is_said_and_stays_once(face: Desk, size: dict[str, 
     face.house.call("session.seen", {"sessionId": session, "at": 1})
     page = face.sign_in(face.context(size), path=f"/session/{session}")
     expect(page.get_by_text("While you were away")).to_be_visible()
+    box = page.get_by_label("Message to Claude")
+    if size == PHONE:
+        expect(box).not_to_be_focused()  # the keyboard of a phone comes when it is wanted
+        page.evaluate(COVERED, 300)
+        until(
+            lambda: page.locator(".dock").evaluate("e => e.getBoundingClientRect().bottom <= innerHeight - 300"), "free"
+        )
+        page.evaluate(COVERED, 0)
+    else:
+        expect(box).to_be_focused()
     until(lambda: (view := face.house.session(session))["seenAt"] >= view["lastWords"]["at"], "all was seen")
     say(page, "[[midgate half]] echo: " + LONG)
     flow = page.get_by_role("log")
     expect(flow.locator(".claude[aria-busy]")).to_contain_text("word after word")
     expect(flow.get_by_text("the end of it")).to_have_count(1)  # in the message itself
+    spoken = page.locator("#app > [aria-live=polite]")
+    expect(spoken).to_have_text("Claude is answering")
     face.house.model.release("half")
+    expect(spoken).to_have_text("A bold word.")
     expect(flow.locator(".claude", has_text="the end of it")).to_have_count(1)
     expect(flow.locator(".claude[aria-busy]")).to_have_count(0)
     expect(flow.locator(".claude strong", has_text="bold")).to_have_count(1)
@@ -93,16 +112,80 @@ def test_what_waits_is_edited_moved_and_cancelled(face: Desk) -> None:
     expect(page).not_to_have_url(re.compile(branch))
 
 
+PLACE = """(flow) => {
+  const top = flow.getBoundingClientRect().top;
+  const first = [...flow.querySelectorAll("[data-entry]")].find((one) => one.getBoundingClientRect().top >= top);
+  return [first.dataset.entry, Math.round(first.getBoundingClientRect().top - top)];
+}"""
+
+
+def test_whoever_reads_keeps_the_place_whatever_is_added_above_and_below(face: Desk) -> None:
+    _, session = face.house.ask("Hello", title="Long")
+    face.house.call("session.hibernate", {"sessionId": session})
+    lengthen(face.house, session, 400)
+    page = face.sign_in(face.context(PHONE), path=f"/session/{session}")
+    flow = page.get_by_role("log")
+    expect(flow.get_by_text("Answer 399")).to_be_in_viewport()
+    known = flow.locator("[data-entry]").count()
+    flow.evaluate("flow => { flow.scrollTop = 300 }")
+    entry, at = flow.evaluate(PLACE)
+    expect(flow.locator("[data-entry]")).not_to_have_count(known)
+
+    def still() -> bool:
+        return bool(flow.evaluate(PLACE)[0] == entry and abs(flow.evaluate(PLACE)[1] - at) <= 2)
+
+    assert still(), (entry, at, flow.evaluate(PLACE))
+    face.house.ask("Said below", session)
+    expect(page.get_by_role("button", name=re.compile(r"^\d+ new$"))).to_be_visible()
+    assert still(), (entry, at, flow.evaluate(PLACE))
+    page.get_by_role("button", name=re.compile(r"^\d+ new$")).click()
+    expect(flow.get_by_text("You said: Said below")).to_be_in_viewport()
+
+
+def test_what_a_conversation_can_be_made_to_do(face: Desk) -> None:
+    _, session = face.house.ask("Kept words", title="Handled")
+    page = face.sign_in(face.context(DESK), path=f"/session/{session}")
+    more = page.get_by_label(re.compile("^More: "))
+    page.on("dialog", lambda asked: asked.accept("Called anew"))
+    more.click()
+    page.get_by_role("button", name="Rename").click()
+    expect(page.get_by_role("heading", name="Called anew", level=1)).to_be_visible()
+    more.click()
+    with page.expect_download() as file:
+        page.get_by_role("link", name="Export as Markdown").click()
+    assert "You said: Kept words" in file.value.path().read_text()
+    say(page, "[[gate stopped]] work")
+    expect(page.get_by_role("button", name="Stop")).to_be_visible()
+    page.get_by_label("Message to Claude").press("Escape")
+    expect(page.locator(".receipt.interrupted")).to_have_count(1)
+    face.house.until_state(session, "idle")
+    page.locator(".compose .menu > summary").click()
+    page.get_by_role("button", name="/context").click()
+    expect(page.locator(".toast", has_text="Context Usage")).to_be_visible()
+    more.click()
+    page.get_by_role("button", name="Hibernate").click()
+    expect(page.get_by_role("banner").get_by_text("Hibernated")).to_be_visible()
+    page.reload()
+    expect(page.get_by_role("log").get_by_text("You said: Kept words")).to_be_visible()
+    assert face.house.session(session)["state"] == "hibernated", "looking wakes nothing"
+    more.click()
+    page.get_by_role("button", name="Wake").click()
+    face.house.until_state(session, "idle")
+
+
 def test_neither_process_nor_network_loses_or_doubles_a_word(face: Desk) -> None:
     _, session = face.house.ask("Hello", title="Crashes")
     context = face.context(DESK)
     pages = [face.sign_in(context, path=f"/session/{session}")]
+    streams: list[str] = []
     for _ in range(2):
         pages.append(context.new_page())
+        pages[-1].on("request", lambda request: streams.extend([request.url] * ("/api/events" in request.url)))
         pages[-1].goto(f"{face.url}/#/session/{session}")
         expect(pages[-1].get_by_role("log").get_by_text("Hello").first).to_be_visible()
     say(pages[0], "[[gate crash]] [[say The end of it.]]")
     expect(pages[1].get_by_role("button", name="Stop")).to_be_visible()
+    assert not streams, "one stream for all windows"
     face.house.kill_supervisor()
     expect(pages[0].get_by_text("reconnecting").first).to_be_visible()
     face.house.start_supervisor()
@@ -190,18 +273,40 @@ def test_who_signs_out_or_is_signed_out_leaves_nothing_on_the_device(face: Desk)
     assert "pilotlight-offline" not in page.evaluate(KEPT), "another sign-in finds nothing of the one before"
 
     look()
+    page.get_by_label("Message to Claude").fill("not lost")
     for device in face.devices.records():
         face.devices.revoke(device.id)
     expect(page.get_by_role("heading", name="Sign in on this device")).to_be_visible()
     until(lambda: not page.evaluate("caches.has('pilotlight-offline')"), "what was kept goes with the device")
+    assert page.evaluate("id => localStorage.getItem(`draft:${id}`)", session) == "not lost"
+
+
+GIVEN = """async ([event, name]) => {
+  const canvas = new OffscreenCanvas(2, 2);
+  canvas.getContext("2d").fillRect(0, 0, 2, 2);
+  const given = new DataTransfer();
+  given.items.add(new File([await canvas.convertToBlob()], name, { type: name.endsWith("heic") ? "image/heic" : "text/plain" }));
+  const about = { bubbles: true, cancelable: true };
+  document.getElementById("m").dispatchEvent(event === "drop"
+    ? new DragEvent(event, { ...about, dataTransfer: given }) : new ClipboardEvent(event, { ...about, clipboardData: given }));
+}"""
+"""A file that is dropped or pasted; a picture in a form that this browser can read, since it cannot read that of a phone."""
 
 
 def test_a_file_that_is_dropped_reaches_claude(face: Desk) -> None:
     _, session = face.house.ask("Hello", title="Files")
     page = face.sign_in(face.context(PHONE), path=f"/session/{session}")
-    page.locator("input[type=file]").set_input_files(
-        {"name": "photo.png", "mimeType": "image/png", "buffer": b"\x89PNG\r\n\x1a\n not really"}
-    )
+    chooser, waits = page.locator("input[type=file]"), page.locator(".compose .att")
+    chooser.set_input_files({"name": "big.iso", "mimeType": "x/y", "buffer": b"x" * (10 * 1024 * 1024 + 1)})
+    expect(page.get_by_text("big.iso is over 10 MB")).to_be_visible()
+    for event, name in (("drop", "dropped.heic"), ("paste", "pasted.txt")):
+        page.evaluate(GIVEN, [event, name])
+    expect(waits).to_have_text(
+        ["dropped.jpg", "pasted.txt"]
+    )  # what a phone's camera makes is made one that Claude can look at
+    for name in ("dropped.jpg", "pasted.txt"):
+        page.get_by_label(f"Remove {name}").click()
+    chooser.set_input_files({"name": "photo.png", "mimeType": "image/png", "buffer": b"\x89PNG\r\n\x1a\n not really"})
     expect(page.locator(".att", has_text="photo.png")).to_be_visible()
     say(page, "Look at this")
     until(

@@ -24,6 +24,9 @@ def test_the_first_session_is_two_clicks_away(face: Desk) -> None:
 
 def test_a_path_that_is_refused_says_why(face: Desk) -> None:
     page = face.sign_in(face.context(DESK), path="/new")
+    page.get_by_label("Find a folder, or type a path").fill(f"{face.house.project.parent}/")
+    page.get_by_role("group", name="Folders").get_by_role("button", name=face.house.project.name).click()
+    expect(page.get_by_text("Opens in").locator("b")).to_contain_text(face.house.project.name)
     page.get_by_label("Find a folder, or type a path").fill("/no/such/folder")
     page.get_by_role("button", name="Open session").click()
     expect(page.get_by_role("alert").first).to_contain_text("/no/such/folder")
@@ -49,6 +52,14 @@ def test_a_setting_is_in_force_at_once_and_a_wrong_one_is_refused(face: Desk) ->
     assert (rule["tool"], rule["pattern"], rule["answer"]) == ("Bash", "git status*", "allow")
     page.locator("#rules").get_by_role("button", name="Remove").click()
     expect(page.locator("#rules").get_by_text("None: you are asked")).to_be_visible()
+    page.get_by_label("Name of the new token").fill("ci-bot")
+    page.get_by_role("button", name="Make a token").click()
+    expect(page.locator("#tokens .cmd code")).to_have_text(re.compile("^pl_"))
+    page.locator("#tokens .item", has_text="ci-bot").get_by_role("button", name="Revoke…").click()
+    page.get_by_role("dialog").get_by_role("button", name="Revoke", exact=True).click()
+    expect(page.locator("#tokens .item")).to_have_count(0)
+    page.get_by_role("button", name="Add a device").click()
+    expect(page.get_by_role("img", name="The link as a QR code")).to_be_visible()
     page.evaluate("location.hash = '/health'")
     expect(page.get_by_role("img", name="Memory of all sessions in hour")).to_be_visible()
     page.get_by_role("button", name="Who did what").click()
@@ -71,6 +82,14 @@ def test_a_session_is_ended_after_one_question_and_reopened(face: Desk) -> None:
     page.get_by_role("button", name="End session", exact=True).last.click()
     face.house.until_state(session, "ended")
     expect(row.get_by_text("Ended", exact=True).first).to_be_attached()
+    later = face.context(DESK)
+    later.clock.install(time=time.time() + 2 * 24 * 3600)
+    old = face.sign_in(later)
+    chip = old.get_by_role("button", name=re.compile("^Ended"))
+    expect(chip).to_be_visible()
+    expect(old.locator(f"[data-id='{session}']")).to_have_count(0)  # a day later it is not in the way
+    chip.click()
+    expect(old.locator(f"[data-id='{session}']")).to_be_visible()
     row.get_by_label("More: To be ended").click()
     row.get_by_role("button", name="Reopen").click()
     face.house.until_state(session, "idle", "starting", "hibernated")
@@ -100,7 +119,17 @@ def test_a_list_is_filtered_sorted_and_acted_on_together(face: Desk) -> None:
     page.get_by_label("Filter by words").fill("of many, but none")
     expect(page.get_by_text("Nothing matches ‘of many, but none’")).to_be_visible()
     page.get_by_role("button", name="Show all").click()
-    expect(page.locator(".row", has_text="Of many, zebra")).to_be_visible()
+    row = page.locator(".row", has_text="Of many, zebra")
+    expect(row).to_be_visible()
+    expect(page.locator(".group-head")).to_contain_text(face.house.project.name)
+    page.get_by_role("button", name="By project").click()
+    expect(page.locator(".group-head")).to_have_count(0)
+    most = face.house.call("settings.get")["settings"]["sessions.max_concurrent"]
+    expect(page.locator(".room")).to_contain_text(f"of {most}")
+    for keys, there in (("?", "/help"), ("n", "/new"), ("gh", "/health"), ("ga", "/attention"), ("gs", "/sessions")):
+        page.locator("#main").focus()
+        page.keyboard.type(keys)
+        page.wait_for_url(f"**/#{there}")
 
 
 def test_a_row_has_small_charts_of_its_last_hour(face: Desk) -> None:
@@ -131,6 +160,13 @@ def test_words_that_were_said_are_found(face: Desk) -> None:
     expect(page.get_by_role("heading", name="Search me")).to_be_visible()
     expect(page.get_by_role("log").get_by_text("A word like xylophone is rare").first).to_be_in_viewport()
     assert re.search(r"/session/[0-9a-f-]{36}/\S+$", page.url), "the address says which entry"
+    page.keyboard.press("Control+k")
+    page.get_by_role("combobox").fill("> heal")
+    expect(page.get_by_role("option")).to_have_text(["Health"])
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/#/health")
+    page.go_back()
+    page.go_back()
     page.get_by_label("More: Search me").click()
     page.get_by_role("link", name="Search in it").click()
     page.get_by_role("combobox").fill("xylophone")

@@ -25,6 +25,11 @@ def test_the_keyboard_of_the_terminal_is_taken_and_given_back(face: Desk) -> Non
     page.keyboard.type("nobody hears this")
     page.get_by_role("button", name="Take the keyboard").click()
     expect(page.get_by_text("You have the keyboard.")).to_be_visible()
+    expect(page.get_by_text(", your size")).to_be_visible()
+    wide = int(page.get_by_text(", your size").inner_text().split()[0])
+    until(
+        lambda: face.house.call("session.screen", {"sessionId": session})["cols"] == wide, "it has this screen's size"
+    )
     page.locator(".xterm-helper-textarea").focus()
     page.keyboard.type("typed by hand")
     screen: dict[str, Any] = until(
@@ -48,6 +53,9 @@ def test_the_keyboard_of_the_terminal_is_taken_and_given_back(face: Desk) -> Non
 
     phone = face.sign_in(face.context(PHONE))
     phone.goto(f"{face.url}/terminal#{session}")
+    expect(phone.get_by_text("You are looking.")).to_be_visible()
+    until(lambda: 0 < phone.evaluate(WIDTH) <= PHONE["width"], "the whole width is seen")
+    assert face.house.call("session.screen", {"sessionId": session})["cols"] == wide, "looking resizes nothing"
     phone.get_by_role("button", name="Take the keyboard").click()
     keys = phone.get_by_role("toolbar", name="Keys")
     expect(phone.get_by_text("You have the keyboard.")).to_be_visible()
@@ -58,6 +66,9 @@ def test_the_keyboard_of_the_terminal_is_taken_and_given_back(face: Desk) -> Non
     keys.get_by_role("button", name="C", exact=True).dispatch_event("pointerdown")
     until(lambda: "from a phone" not in face.house.call("session.screen", {"sessionId": session})["text"], "Ctrl C")
     expect(keys.get_by_role("button", name="←")).to_be_visible()
+
+
+WIDTH = "document.querySelector('.xterm-screen')?.offsetWidth || 0"
 
 
 class _Quiet(http.server.SimpleHTTPRequestHandler):

@@ -6,7 +6,7 @@ import { Markdown } from "./markdown.js";
 import { Bar, go, useKeys } from "./shell.js";
 import { attempt, listeners, live, may, me, put, sessions, waiting } from "./store.js";
 import { Btn, Empty, Icon, State } from "./ui.js";
-import { actorOf, age, clock, COMMAND_KEY, givenWord, many, minute, shortPath, span, stateOf, titleOf, visible } from "./words.js";
+import { actorOf, age, asker, clock, COMMAND_KEY, givenWord, many, minute, shortPath, span, stateOf, titleOf, visible } from "./words.js";
 import { Input, Output } from "./tools.js";
 
 const STANDS_MS = 500;
@@ -72,9 +72,9 @@ function ruleOf(choice) {
 }
 
 const KINDS = {
-  permission: (asked) => (asked.tool === "Bash" ? "Claude wants to run a command" : ["Edit", "Write", "MultiEdit"].includes(asked.tool) ? "Claude wants to change a file" : `Claude wants to use ${asked.tool || "a tool"}`),
+  permission: (asked) => `${asker(asked)} wants to ${asked.tool === "Bash" ? "run a command" : ["Edit", "Write", "MultiEdit"].includes(asked.tool) ? "change a file" : `use ${asked.tool || "a tool"}`}`,
   question: (asked) => (asked.questions?.length > 1 ? `${asked.questions.length} decisions are yours` : "A decision is yours"),
-  plan: () => "Claude has a plan and asks to proceed",
+  plan: (asked) => `${asker(asked)} has a plan and asks to proceed`,
   elicitation: (asked) => asked.title,
   trust: () => "Do you trust the files in this folder?",
   login: () => "Claude is not logged in",
@@ -107,7 +107,7 @@ export function Card({ session, now }) {
   </article>`;
 }
 
-const Title = ({ asked, title }) => html`<h2 id=${`t-${asked.id}`}>${title}</h2>`;
+const Title = ({ asked, title }) => html`<h2 id=${`t-${asked.id}`} dir="auto">${title}</h2>`;
 
 /** @param {{asked: Waiting, title: unknown, why?: string, answer: (body: any, said: string) => any}} given */
 function Permission({ asked, title, why, answer }) {

@@ -8,7 +8,7 @@ import { beside, Facts } from "./facts.js";
 import { Markdown } from "./markdown.js";
 import { extend, fork, recap, reopen, SessionMenu } from "./sessions.js";
 import { go, route, useKeys } from "./shell.js";
-import { attempt, loaded, may, note, sessions, waiting } from "./store.js";
+import { attempt, loaded, may, note, sessions, spoken, waiting } from "./store.js";
 import { Talk } from "./talk.js";
 import { Work } from "./tools.js";
 import { Bones, Btn, Copy, Empty, Icon, Item, Left, State } from "./ui.js";
@@ -18,6 +18,7 @@ const NEAR = 80;
 const AWAY_MS = 300000; // who was gone for less than this has been there
 const SEEN_PAUSE_MS = 1000;
 const FOUND_MS = 2000;
+const SPEAK_MS = 1000; // a turn that is over sooner is told by its answer alone
 const drawn = new WeakMap();
 
 /** @param {{message: Schema<"MessageView">, again?: unknown}} given */
@@ -203,6 +204,24 @@ function next(id, step) {
   if (to) go(`/session/${to.id}`);
 }
 
+// What a screen reader is told of it: that Claude begins, and the first sentence of what it has said; never more than that at a time.
+/** @param {Session | undefined} session */
+function useSpoken(session) {
+  const before = useRef(0); // of the turn under way: when the words before it were said
+  const state = session?.state, said = session?.lastWords;
+  useEffect(() => {
+    if (state !== "busy") return undefined;
+    before.current ||= said?.at || 1;
+    const timer = setTimeout(() => (spoken.value = "Claude is answering"), SPEAK_MS);
+    return () => clearTimeout(timer);
+  }, [state]);
+  useEffect(() => {
+    if (!before.current || ["busy", "waiting"].includes(state) || said?.role !== "assistant" || said.at <= before.current) return;
+    before.current = 0;
+    spoken.value = said.text.replace(/[*_`#>]/g, "").trim().split(/(?<=[.!?。！？])\s|\n/)[0];
+  }, [state, said?.at]);
+}
+
 export default function Conversation({ id }) {
   const [talk, setTalk] = useState(null);
   const [about, setAbout] = useState(false);
@@ -222,6 +241,7 @@ export default function Conversation({ id }) {
     return () => made.close();
   }, [id]);
   const session = sessions.value.get(id);
+  useSpoken(session);
   if (!session) {
     return html`<main id="main" tabindex="-1">${loaded.value ? html`<${Empty} icon="lost" title="There is no such session"><a class="btn" href="#/sessions">All sessions</a></${Empty}>` : html`<${Bones} />`}</main>`;
   }

@@ -5,7 +5,7 @@ import { away, del, post } from "./api.js";
 import { Bar, go, useKeys } from "./shell.js";
 import { asOf, attempt, keepDraft, live, loaded, may, me, metrics, nodes, note, put, sessions, settings, waiting } from "./store.js";
 import { Age, Bones, Btn, Empty, Icon, Item, Left, Menu, Meter, State, confirm } from "./ui.js";
-import { age, bytes, COMMAND_KEY, GIGABYTE, many, minute, shortPath, stateOf, titleOf, visible, waitingMessages } from "./words.js";
+import { age, asker, bytes, COMMAND_KEY, GIGABYTE, many, minute, shortPath, stateOf, titleOf, visible, waitingMessages } from "./words.js";
 
 const DAY = 86400000;
 const QUIET_MS = 5000;
@@ -144,6 +144,7 @@ function Ask({ one }) {
   const give = (choice) => attempt(() => post(`/api/sessions/${one.id}/answer`, { waitingId: asked.id, choice }));
   return html`<article class="ask-mini"><div class="head"><${State} session=${one} /><time class="muted">${age(asked.since || minute.value)}</time></div>
     <h3 class="clip" dir="auto">${titleOf(one)}</h3>
+    ${asked.agent ? html`<p class="what" dir="auto">${asker(asked)}</p>` : null}
     ${command ? html`<code class=${`what${quick ? "" : " clip-2"}`} dir="ltr">${visible(command)}</code>` : html`<p class="what clip-2" dir="auto">${asked.title || asked.text}</p>`}
     <div class="btns">${quick
       ? html`<button type="button" class="btn you" onClick=${() => give("allow")}>Allow once</button><button type="button" class="btn" onClick=${() => give("deny")}>Deny</button><a class="btn quiet wide" href=${`#/attention/${one.id}`}>Details</a>`

@@ -9,6 +9,16 @@ export const HIGHLIGHTER = new URL("./highlighter.js", import.meta.url).pathname
 const policy = self.trustedTypes?.createPolicy("pilotlight", { createScriptURL: (url) => ([WORKER, HIGHLIGHTER].includes(url) ? url : "") });
 export const trustedScript = (url) => (policy ? policy.createScriptURL(url) : url);
 
+// What an on-screen keyboard covers, where the browser does not make the page smaller for it, as Safari does not: what fills the screen
+// leaves that free, and is not pushed off it.
+const seen = self.visualViewport;
+seen?.addEventListener("resize", () => {
+  const root = document.documentElement;
+  const covered = Math.max(0, Math.round(innerHeight - seen.height * seen.scale));
+  root.style.setProperty("--covered", `${covered}px`);
+  if (covered && root.scrollHeight <= innerHeight) scrollTo(0, 0);
+});
+
 export const Icon = ({ icon, size = "" }) =>
   html`<svg class=${`i ${size}`} aria-hidden="true"><use href=${`#i-${icon}`} /></svg>`;
 

@@ -132,6 +132,10 @@ export const waitingMessages = (session) => Math.max(0, session.queueLength - (s
 // The key that goes with K and Enter, as it is called on this machine.
 export const COMMAND_KEY = /Mac|iPhone|iPad/.test(navigator.platform) ? "⌘" : "Ctrl";
 
+// Who asks: Claude itself, or one of the agents that it has called.
+/** @param {Schema<"Waiting">} asked */
+export const asker = (asked) => (asked.agent ? `Claude’s ${asked.agent} agent` : "Claude");
+
 export const many = (count, one, more = `${one}s`) => `${count} ${count === 1 ? one : more}`;
 export const shorten = (text, most) => (text.length > most ? `${text.slice(0, most)}…` : text);
 
