@@ -90,6 +90,12 @@ def desk() -> Iterator[Desk]:
         browser.close()
 
 
+def fits(page: Page) -> bool:
+    """Whether nothing is wider than the screen. A phone's window grows with what is too wide, so it says nothing."""
+    size = page.viewport_size
+    return bool(size and page.evaluate("document.documentElement.scrollWidth") <= size["width"])
+
+
 def lengthen(house: House, session: str, messages: int) -> None:
     """Put many messages behind those that were said, in the words of the transcript itself. It has to be asleep."""
     conversation = house.session(session)["conversationId"]

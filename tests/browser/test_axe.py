@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from cli.setup import axe
-from tests.browser.lab import DESK, PHONE, Desk
+from tests.browser.lab import DESK, PHONE, Desk, fits
 
 VIEWS = {
     f"/{path}": heading
@@ -60,7 +60,7 @@ def faultless(page: Page, view: str) -> None:
     assert page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches")
     complains(page, f"{view} dark", {"runOnly": OF_COLOR})
     page.emulate_media(color_scheme="light")
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), view
+    assert fits(page), view
 
 
 def complains(page: Page, view: str, options: dict[str, Any]) -> None:
@@ -88,7 +88,7 @@ def test_axe_finds_nothing_and_nothing_is_wider_than_the_page(face: Desk, size: 
             small = page.evaluate(SMALL)
             assert not small, f"{view}: {small}"
             page.set_viewport_size(NARROW)
-            assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{view} at 320"
+            assert fits(page), f"{view} at 320"
             page.set_viewport_size(size)
     assert page.evaluate("document.documentElement.scrollHeight <= innerHeight"), "a conversation scrolls in itself"
     page.goto(f"{face.url}/terminal#{session}")

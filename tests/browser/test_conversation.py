@@ -7,7 +7,7 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.lab import DESK, PHONE, Desk, lengthen
+from tests.browser.lab import DESK, PHONE, Desk, fits, lengthen
 from tests.harness import until
 
 CODE = "def answer():\n    return 42  # after a while"
@@ -70,7 +70,7 @@ def test_text_comes_while_it_is_said_and_stays_once(face: Desk, size: dict[str, 
         head = page.locator(".talk-bar .left-time")
         assert head.evaluate("(time) => getComputedStyle(time).display") == "block", "else it ends without an ellipsis"
     expect(page.get_by_role("complementary", name="About this session").get_by_text("% cached")).to_be_visible()
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "nothing widens the page"
+    assert fits(page), "nothing widens the page"
 
 
 def test_what_waits_is_edited_moved_and_cancelled(face: Desk) -> None:
@@ -161,10 +161,10 @@ def test_what_a_conversation_can_be_made_to_do(face: Desk) -> None:
     face.house.until_state(session, "idle")
     page.locator(".compose .menu > summary").click()
     page.get_by_role("button", name="/context").click()
-    expect(page.locator(".toast", has_text="Context Usage")).to_be_visible()
+    expect(page.get_by_role("log").locator(".aside code", has_text="/context").first).to_be_visible()
     more.click()
     page.get_by_role("button", name="Hibernate").click()
-    expect(page.get_by_role("banner").get_by_text("Hibernated")).to_be_visible()
+    expect(page.locator(".talk-bar").get_by_text("Hibernated")).to_be_visible()
     page.reload()
     expect(page.get_by_role("log").get_by_text("You said: Kept words")).to_be_visible()
     assert face.house.session(session)["state"] == "hibernated", "looking wakes nothing"

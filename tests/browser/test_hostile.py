@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.lab import DESK, PHONE, Desk
+from tests.browser.lab import DESK, PHONE, Desk, fits
 
 SCRIPT = (
     "<script>window.pwned=1</script><img src=x onerror='window.pwned=1'><iframe srcdoc='<script>top.pwned=1</script>'>"
@@ -80,7 +80,7 @@ def test_hostile_words_everywhere_are_only_words(face: Desk, session: str, huge:
         page.evaluate("path => { location.hash = path }", path)
         page.locator("#main h1").first.wait_for(state="attached")
         expect(page.locator(".bones")).to_have_count(0)
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
+        assert fits(page), path
         assert page.evaluate("window.pwned") is None
         assert page.locator("#app script, #app iframe, #app img").count() == 0
         if path == talks[0]:

@@ -51,11 +51,12 @@ def test_the_keyboard_of_the_terminal_is_taken_and_given_back(face: Desk) -> Non
     expect(page.get_by_text("You are looking.")).to_be_visible()
     assert not face.house.session(session)["writer"]
 
+    free = face.house.call("session.screen", {"sessionId": session})["cols"]
     phone = face.sign_in(face.context(PHONE))
     phone.goto(f"{face.url}/terminal#{session}")
     expect(phone.get_by_text("You are looking.")).to_be_visible()
     until(lambda: 0 < phone.evaluate(WIDTH) <= PHONE["width"], "the whole width is seen")
-    assert face.house.call("session.screen", {"sessionId": session})["cols"] == wide, "looking resizes nothing"
+    assert face.house.call("session.screen", {"sessionId": session})["cols"] == free, "looking resizes nothing"
     phone.get_by_role("button", name="Take the keyboard").click()
     keys = phone.get_by_role("toolbar", name="Keys")
     expect(phone.get_by_text("You have the keyboard.")).to_be_visible()
