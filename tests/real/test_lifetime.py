@@ -166,7 +166,7 @@ def test_auto_keep_alive_outlasts_the_timeout(quick: House) -> None:
     assert quick.until_state(session, "ended")["endReason"] == "expired"
 
 
-def test_least_recently_used_idle_session_makes_room(quick: SharedHouse) -> None:
+def test_least_recently_used_idle_session_makes_room_and_short_memory_puts_all_to_sleep(quick: SharedHouse) -> None:
     house = quick
     house.alone()
     house.call("settings.patch", {"values": {"sessions.max_concurrent": 2}})
@@ -187,6 +187,13 @@ def test_least_recently_used_idle_session_makes_room(quick: SharedHouse) -> None
     house.model.release("hold")
     assert house.message(waiting, wait=30)["reply"] == "in turn"
 
+    # Memory that is short of the total puts whoever is idle to sleep.
+    house.call("settings.patch", {"values": {"sessions.max_concurrent": None, "limits.memory_total_gb": 0.01}})
+    for identity in (first, second, third):
+        house.until_state(identity, "hibernated")
+    house.call("settings.patch", {"values": {"limits.memory_total_gb": None}})
+    assert house.ask("echo: back", first)[0] == "back"
+
 
 def test_soft_memory_limit_recycles_between_turns_and_hard_one_at_once(quick: House) -> None:
     _, session = quick.ask("Remember the word LIME")
@@ -205,16 +212,6 @@ def test_soft_memory_limit_recycles_between_turns_and_hard_one_at_once(quick: Ho
     until(lambda: quick.session(session)["pid"] not in (pid, None), "a new process")
     quick.call("settings.patch", {"values": {"limits.memory_per_session_mb": None}})
     assert quick.ask("What word did I ask you to remember?", session)[0] == "LIME"
-
-
-def test_total_memory_puts_idle_sessions_to_sleep(quick: House) -> None:
-    _, first = quick.ask("echo: 1")
-    _, second = quick.ask("echo: 2")
-    quick.call("settings.patch", {"values": {"limits.memory_total_gb": 0.01}})
-    quick.until_state(first, "hibernated")
-    quick.until_state(second, "hibernated")
-    quick.call("settings.patch", {"values": {"limits.memory_total_gb": None}})
-    assert quick.ask("echo: back", first)[0] == "back"
 
 
 def test_settings_are_checked_stored_and_published(quick: House) -> None:
