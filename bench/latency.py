@@ -105,7 +105,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--messages", type=int, default=50)
     parser.add_argument("--sessions", type=int, default=10, help="live sessions while the supervisor is weighed")
     arguments = parser.parse_args(argv)
-    with lab.open_house(arguments.release, {"limits": {"memory_total_gb": 8}}) as house:
+    with lab.open_house(arguments.release, {"limits": {"memory_total_gb": 8, "memory_per_session_mb": 8192}}) as house:
         figures, verdicts = _measure(house, arguments)
     return lab.finish(f"latency, CLI {arguments.release}", figures, verdicts, arguments.json)
 
