@@ -1,7 +1,8 @@
 """A terminal between the holder and the CLI that writes down every byte typed: `tap.py LOG CLAUDE ARGUMENT ...`.
 
-It is how a test proves that nothing was typed into a dialog. `TAP_WITHOUT` names a top-level key to drop from
-`--settings`, so that a dialog appears which our own settings prevent.
+It is how a test proves that nothing was typed into a dialog. What a terminal is asked at the start, and answers, is not typed: it
+is left out, once. `TAP_WITHOUT` names a top-level key to drop from `--settings`, so that a dialog appears which our own settings
+prevent.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ import signal
 import sys
 import termios
 import tty
+
+ANSWER = b"\x1b[?62;22c"
 
 
 def main() -> int:
@@ -33,6 +36,7 @@ def main() -> int:
         fcntl.ioctl(master, termios.TIOCSWINSZ, fcntl.ioctl(0, termios.TIOCGWINSZ, b"\0" * 8))
 
     signal.signal(signal.SIGWINCH, resized)
+    asked = True
     while True:
         ready, _, _ = select.select([0, master], [], [])
         try:
@@ -44,7 +48,8 @@ def main() -> int:
                     data = data[os.write(1, data) :]
             if 0 in ready:
                 typed = os.read(0, 65536)
-                os.write(log, typed)
+                os.write(log, typed.replace(ANSWER, b"", 1) if asked else typed)
+                asked = asked and ANSWER not in typed
                 os.write(master, typed)
         except OSError:
             break
