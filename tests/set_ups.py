@@ -99,13 +99,27 @@ def hooks_disabled(house: House) -> None:
     person(house, disableAllHooks=True)
 
 
+MUTE = """#!/bin/sh
+for each; do
+    shift
+    if [ "$before" = --settings ]; then
+        sed 's/"set -- /"exit; set -- /g' "$each" > "$each.mute"
+        each=$each.mute
+    fi
+    before=$each
+    set -- "$@" "$each"
+done
+exec {claude} "$@"
+"""
+"""Starts the CLI with our settings, the hooks' commands in them disarmed."""
+
+
 def hooks_silent(house: House) -> None:
-    """As they are where an administrator has switched them off: the shell that each is called with does nothing."""
-    mute = house.folder / "mute" / "sh"
-    mute.parent.mkdir()
-    mute.write_text("#!/bin/sh\n")
-    mute.chmod(0o755)
-    house.config["claude"]["env"]["PATH"] = f"{mute.parent}:/usr/local/bin:/usr/bin:/bin"
+    """As they are where an administrator has switched them off: what each calls ends before it begins."""
+    claude = house.folder / "mute"
+    claude.write_text(MUTE.format(claude=shlex.quote(str(house.config["claude"]["command"]))))
+    claude.chmod(0o755)
+    house.config["claude"]["command"] = str(claude)
 
 
 def vim(house: House) -> None:

@@ -15,11 +15,13 @@ from tests.harness import House, claude_binary, releases, until
 
 
 def power_off(house: House) -> None:
-    """SIGKILL everything of the house at once, the supervisor first so that nothing is mended."""
+    """SIGKILL everything of the house at once, the supervisor first so that nothing is mended: all are stopped before, so that no
+    holder sees its `claude` go and writes it down."""
     house.kill_supervisor()
     victims = house.marked()
-    for victim in victims:
-        process.send_signal(victim, signal.SIGKILL)
+    for sent in (signal.SIGSTOP, signal.SIGKILL):
+        for victim in victims:
+            process.send_signal(victim, sent)
     until(lambda: not house.marked(), "everything is gone")
 
 

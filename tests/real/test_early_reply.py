@@ -10,7 +10,8 @@ from tests.event_stream import Stream
 from tests.harness import House
 
 TEXT = "# Title 標題\n\n- one\n- two 😀\n\n```py\nprint('x')\n```\n\nthe end"
-TRIES = 6
+TRIES = 24
+"""How often the text is asked for until one was told before its transcript: Claude writes that at any time."""
 
 
 @pytest.mark.turns
@@ -35,6 +36,8 @@ def test_the_text_comes_before_the_receipt_is_complete_and_is_the_reply(house: H
         if answer["state"] == "submitted":
             assert "usage" not in answer
             early.append(settled["steps"]["answered"] - settled["steps"]["replied"])
+        if early and number > 1:
+            break
     assert early, "not one was told before its transcript"
     assert min(early) >= 0
 
