@@ -39,7 +39,10 @@ Handler = Callable[[Request], Awaitable[Any]]
 Permit = Callable[[Request, BusClientKey], Request]
 
 TICK_SECONDS = 1.0
-WELCOME_SECONDS = 0.1
+WELCOME_SECONDS, MOMENT_SECONDS = 0.1, 0.005
+"""The first lies between two words to those who have just subscribed; the second is what one's subscriptions to several topics
+lie apart."""
+
 MAX_IN_FLIGHT = 2_000
 """How many requests may be under way from this machine; those over TCP come on top, and cannot take from these."""
 
@@ -171,14 +174,16 @@ class Bus:
         while True:
             self._subscribed.clear()
             self.announce(epoch, head(), node)
-            end = time.monotonic() + TICK_SECONDS
+            announced = time.monotonic()
+            end = announced + TICK_SECONDS
             while not self._subscribed.is_set() and (left := end - time.monotonic()) > 0:
                 self._look_for_subscribers()
                 with suppress(TimeoutError):
                     async with asyncio.timeout(left if told else min(left, WELCOME_SECONDS)):
                         await self._subscribed.wait()
             if told and self._subscribed.is_set():
-                await asyncio.sleep(WELCOME_SECONDS)  # one word for all that come now
+                # One word for all that come in one moment, and at once: a stream begins with it.
+                await asyncio.sleep(max(MOMENT_SECONDS, announced + WELCOME_SECONDS - time.monotonic()))
 
     def _look_for_subscribers(self) -> None:
         if any([endpoint.subscribed() for endpoint in self._endpoints]):

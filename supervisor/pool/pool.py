@@ -26,7 +26,7 @@ from supervisor.lifecycle.launch import has_transcript, refuse_lost
 from supervisor.observation.file_news import FileNews
 from supervisor.pool import accepting, opening
 from supervisor.pool.admission import RETRY_AFTER_SECONDS, Admission
-from supervisor.pool.managed_session import QUIET_POLL_SECONDS, SOON_SECONDS, ManagedSession
+from supervisor.pool.managed_session import CALM_SECONDS, QUIET_POLL_SECONDS, SOON_SECONDS, ManagedSession
 from supervisor.session import attachments, mention_rules, move
 from supervisor.session.mention_rules import Reach
 from supervisor.session.services import Services
@@ -43,6 +43,12 @@ REOPENED_BY_MESSAGE = frozenset({"expired", "exited", "crashed"})
 
 STORAGE_SECONDS = 1.0
 """How often sessions are looked at while the database refuses what they have to say."""
+
+
+def _together(now: float, seconds: float) -> float:
+    """When to look again, so that those in no hurry are looked at together: each by itself would wake us as often as there are
+    sessions (measured with five at rest: 1.5 % of a core, not 1.0)."""
+    return now + seconds if seconds < CALM_SECONDS else (now // seconds + 1) * seconds
 
 
 class Pool:
@@ -336,7 +342,7 @@ class Pool:
                 try:
                     soon = managed.look(now)
                     told = self._news.follow(session.id, managed.files)
-                    managed.due = now + managed.patience(soon, told, now)
+                    managed.due = _together(now, managed.patience(soon, told, now))
                     managed.tend()
                 except StorageFailed as error:
                     refused = error

@@ -112,6 +112,10 @@ def test_what_waits_is_edited_moved_and_cancelled(face: Desk) -> None:
     expect(page).not_to_have_url(re.compile(branch))
 
 
+DRAWN = """async (flow, top) => {
+  flow.scrollTop = top;
+  for (let frame = 0; frame < 4; frame++) await new Promise(requestAnimationFrame);
+}"""
 PLACE = """(flow) => {
   const top = flow.getBoundingClientRect().top;
   const first = [...flow.querySelectorAll("[data-entry]")].find((one) => one.getBoundingClientRect().top >= top);
@@ -127,8 +131,8 @@ def test_whoever_reads_keeps_the_place_whatever_is_added_above_and_below(face: D
     flow = page.get_by_role("log")
     expect(flow.get_by_text("Answer 399")).to_be_in_viewport()
     known = flow.locator("[data-entry]").count()
-    flow.evaluate("flow => { flow.scrollTop = 300 }")
-    entry, at = flow.evaluate(PLACE)
+    flow.evaluate(DRAWN, 600)  # what comes near is drawn, and has its height
+    entry, at = flow.evaluate(f"(flow) => {{ flow.scrollTop = 390; return ({PLACE})(flow); }}")
     expect(flow.locator("[data-entry]")).not_to_have_count(known)
 
     def still() -> bool:

@@ -84,16 +84,26 @@ function Live({ talk, busy }) {
     : html`<div class="claude prose" aria-busy=${busy && index === last ? "true" : undefined} key=${item.id}><${Markdown} text=${item.parts.join("")} />${busy && index === last ? html`<span class="caret" aria-hidden="true"></span>` : null}</div>`)}`;
 }
 
+// The first entry that is seen from its beginning.
+function placeOf(flow) {
+  const { top } = flow.getBoundingClientRect();
+  const entry = [...flow.querySelectorAll("[data-entry]")].find((one) => one.getBoundingClientRect().top >= top);
+  return entry ? { entry, top: entry.getBoundingClientRect().top } : null;
+}
+
 /** @param {{talk: Talk, session: Session}} given */
 function Flow({ talk, session }) {
   const box = useRef(null);
   const [fresh, setFresh] = useState(0);
-  const anchor = useRef(null);
+  const head = useRef(/** @type {string | undefined} */ (undefined)); // the first entry that was drawn
+  const place = useRef(null);
   const [since] = useState(session.seenAt); // what was seen before this visit
   const [opened] = useState(Date.now());
   const entries = talk.entries.value;
   const version = talk.version.value;
   const busy = session.state === "busy";
+  // Entries come above what is read: where that lies is measured before they are drawn, since their heights are not known and change.
+  if (box.current && head.current !== entries[0]?.id && talk.follow === false) place.current = placeOf(box.current);
   const atEnd = () => box.current.scrollHeight - box.current.scrollTop - box.current.clientHeight < NEAR;
   const jump = () => {
     box.current.scrollTop = box.current.scrollHeight;
@@ -104,20 +114,16 @@ function Flow({ talk, session }) {
     if (!box.current) return; // the view was left while it scrolled
     talk.follow = atEnd();
     if (talk.follow) setFresh(0);
-    if (box.current.scrollTop < 400 && talk.next.value) {
-      anchor.current = box.current.scrollHeight - box.current.scrollTop;
-      talk.earlier();
-    }
+    if (box.current.scrollTop < 400 && talk.next.value) talk.earlier();
   };
   useLayoutEffect(() => {
     if (talk.follow !== false) jump();
     else setFresh((count) => count + 1);
   }, [version, talk.ready.value]);
   useLayoutEffect(() => {
-    if (anchor.current !== null) {
-      box.current.scrollTop = box.current.scrollHeight - anchor.current;
-      anchor.current = null;
-    }
+    if (place.current?.entry.isConnected) box.current.scrollTop += place.current.entry.getBoundingClientRect().top - place.current.top;
+    place.current = null;
+    head.current = entries[0]?.id;
   }, [entries[0]?.id]);
   useEffect(() => {
     const grown = new ResizeObserver(() => talk.follow !== false && box.current && (box.current.scrollTop = box.current.scrollHeight));
@@ -163,7 +169,7 @@ function Flow({ talk, session }) {
     rows.push(entry.role === "user" ? html`<${Sent} key=${entry.id} entry=${entry} talk=${talk} late=${at >= entries.length - 6} answered=${entries[at + 1]?.role === "assistant"} session=${session} />` : vnodeOf(entry));
   });
   return html`<div class="flow" ref=${box} tabindex="0" role="log" aria-label="Conversation" aria-live="off" onScroll=${scrolled}><div class="inner">
-      ${talk.next.value ? html`<${Btn} kind="quiet tight" onClick=${() => { anchor.current = box.current.scrollHeight - box.current.scrollTop; talk.earlier(); }}>Earlier</${Btn}>` : null}
+      ${talk.next.value ? html`<${Btn} kind="quiet tight" onClick=${() => talk.earlier()}>Earlier</${Btn}>` : null}
       ${talk.failed.value ? html`<div class="note bad" role="alert"><p>${talk.failed.value}</p><${Btn} kind="tight" onClick=${() => talk.load()}>Try again</${Btn}></div>` : null}
       ${!talk.ready.value && !talk.failed.value ? html`<${Bones} rows=${3} />` : null}
       ${talk.ready.value && !rows.length && !mine.length && !talk.live.value.length ? html`<${Empty} icon="chat" title="Nothing said yet"><p class="soft">Claude is in ${shortPath(session.projectPath)} and listens.</p></${Empty}>` : null}
