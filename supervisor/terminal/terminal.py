@@ -107,9 +107,7 @@ class Terminal:
     def screen_reading(self) -> screen.ScreenReading:
         """What the screen shows now."""
         version, screen_reading = self._screen_reading
-        if (
-            version != self.screen.version
-        ):  # asked several times a look: two questions to the emulator each time would cost
+        if version != self.screen.version:  # asked several times a look, and each question to the emulator costs
             screen_reading = screen.read(self.screen.lines(), self.screen.cursor, self.screen.is_faint)
             self._screen_reading = (self.screen.version, screen_reading)
         return screen_reading

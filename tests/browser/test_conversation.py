@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.browser.lab import DESK, PHONE, Desk, fits, lengthen
 from tests.harness import until
@@ -130,19 +130,24 @@ def test_whoever_reads_keeps_the_place_whatever_is_added_above_and_below(face: D
     page = face.sign_in(face.context(PHONE), path=f"/session/{session}")
     flow = page.get_by_role("log")
     expect(flow.get_by_text("Answer 399")).to_be_in_viewport()
-    known = flow.locator("[data-entry]").count()
     flow.evaluate(DRAWN, 600)  # what comes near is drawn, and has its height
+    held: list[Route] = []
+    page.route(re.compile(r"/history\?.*before="), lambda route: held.append(route))
     entry, at = flow.evaluate(f"(flow) => {{ flow.scrollTop = 390; return ({PLACE})(flow); }}")
-    expect(flow.locator("[data-entry]")).not_to_have_count(known)
 
     def still() -> bool:
         return bool(flow.evaluate(PLACE)[0] == entry and abs(flow.evaluate(PLACE)[1] - at) <= 2)
 
-    assert still(), (entry, at, flow.evaluate(PLACE))
     face.house.ask("Said below", session)
-    expect(page.get_by_role("button", name=re.compile(r"^\d+ new$"))).to_be_visible()
-    assert still(), (entry, at, flow.evaluate(PLACE))
-    page.get_by_role("button", name=re.compile(r"^\d+ new$")).click()
+    new = page.get_by_role("button", name=re.compile(r"^\d+ new$"))
+    expect(new).to_be_visible()
+    assert still(), ("below", entry, at, flow.evaluate(PLACE))
+    assert held, "earlier ones were asked for"
+    for route in held:
+        route.continue_()
+    expect(flow.get_by_text("Message 300", exact=True)).to_have_count(1)
+    assert still(), ("above, and below meanwhile", entry, at, flow.evaluate(PLACE))
+    new.click()
     expect(flow.get_by_text("You said: Said below")).to_be_in_viewport()
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -25,11 +27,23 @@ from tests.unit.bus.server_lab import PATIENCE, Lab, ask, frame, heard, until
 
 
 @pytest_asyncio.fixture
-async def lab(folder: Path) -> AsyncIterator[Lab]:
-    made = Lab(folder)
-    yield made
-    await made.stop()
-    made.context.destroy(0)
+async def make_lab(folder: Path) -> AsyncIterator[Callable[[], Lab]]:
+    """For a test that changes something first: a context that is left by one that fails would hold up the end of the run."""
+    made: list[Lab] = []
+
+    def make() -> Lab:
+        made.append(Lab(folder))
+        return made[-1]
+
+    yield make
+    for lab in made:
+        await lab.stop()
+        lab.context.destroy(0)
+
+
+@pytest_asyncio.fixture
+async def lab(make_lab: Callable[[], Lab]) -> Lab:
+    return make_lab()
 
 
 # -- what peers may send -----------------------------------------------------------------------------------------------
@@ -84,17 +98,15 @@ async def test_a_message_of_several_frames_is_dropped(lab: Lab, caplog: pytest.L
 
 
 async def test_a_frame_over_the_limit_is_not_read_and_costs_only_its_sender(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
+    make_lab: Callable[[], Lab], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sockets, "MAX_FRAME_BYTES", 100_000)
-    lab = Lab(folder)
+    lab = make_lab()
     good, bad = lab.dealer(), lab.dealer()
     assert (await ask(good, frame("a")))["ok"]
     await bad.send(frame("big", args={"x": "y" * 200_000}))
     assert (await ask(good, frame("b", args={"x": "y" * 90_000})))["ok"]
     assert [request.id for request in lab.asked] == ["a", "b"]
-    await lab.stop()
-    lab.context.destroy(0)
 
 
 async def test_an_id_is_bounded(lab: Lab) -> None:
@@ -289,6 +301,17 @@ async def test_every_subscriber_hears_the_head_without_waiting_for_the_next_tick
         assert (tick["kind"], tick["data"], tick["seq"]) == ("tick", {"head": 7}, 7)
 
 
+async def test_who_subscribes_when_nobody_has_for_a_while_hears_the_head_at_once(
+    make_lab: Callable[[], Lab], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bus_module, "TICK_SECONDS", 1e9)
+    monkeypatch.setattr(bus_module, "WELCOME_SECONDS", 1e6)
+    lab = make_lab()
+    await asyncio.sleep(0)  # the first word is said
+    monkeypatch.setattr(bus_module, "time", SimpleNamespace(time=time.time, monotonic=lambda: time.monotonic() + 2e6))
+    assert (await heard(lab.subscriber()))["kind"] == "tick"
+
+
 async def test_who_subscribes_in_a_burst_of_events_hears_the_head_too(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -304,7 +327,7 @@ async def test_who_subscribes_in_a_burst_of_events_hears_the_head_too(
 
 
 async def test_subscribers_are_not_looked_for_while_nobody_subscribes(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
+    make_lab: Callable[[], Lab], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looks = 0
 
@@ -317,15 +340,13 @@ async def test_subscribers_are_not_looked_for_while_nobody_subscribes(
     monkeypatch.setattr(bus_module, "TICK_SECONDS", 1e9)
     monkeypatch.setattr(bus_module, "WELCOME_SECONDS", 0.001)
     monkeypatch.setattr(server_lab, "LocalEndpoint", Counted)
-    lab = Lab(folder)
+    lab = make_lab()
     assert (await heard(lab.subscriber()))["kind"] == "tick"
     dealer = lab.dealer()
     before = looks
     for number in range(300):
         await ask(dealer, frame(f"r{number}"))
     assert looks - before < 10
-    await lab.stop()
-    lab.context.destroy(0)
 
 
 async def test_a_subscriber_hears_its_topic_in_order(lab: Lab) -> None:

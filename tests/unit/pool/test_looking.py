@@ -217,3 +217,14 @@ def test_a_screen_that_changes_is_looked_at_again_when_it_has_settled(tmp_path: 
     session.changed.notify()
     assert managed.due == 0.0
     house.store.close()
+
+
+def test_those_that_rest_are_looked_at_together(tmp_path: Path) -> None:
+    house = House(tmp_path)
+    dues = set()
+    for name, now in (("a", 100.01), ("b", 100.03), ("c", 100.07)):
+        house.session(name, "idle")
+        house.pool._look_at_all(now)
+        dues.add(house.pool.managed(name).due)
+    assert len(dues) == 1  # each by itself would wake the supervisor as often as there are sessions
+    house.store.close()
