@@ -302,14 +302,23 @@ GIVEN = """async ([event, name]) => {
 """A file that is dropped or pasted; a picture in a form that this browser can read, since it cannot read that of a phone."""
 
 
+SLOW = """() => {
+  const read = createImageBitmap;
+  globalThis.createImageBitmap = (file) => new Promise((done) => { globalThis.readNow = () => done(read(file)); });
+}"""
+"""Pictures are read when the test says so."""
+
+
 def test_a_file_that_is_dropped_reaches_claude(face: Desk) -> None:
     _, session = face.house.ask("Hello", title="Files")
     page = face.sign_in(face.context(PHONE), path=f"/session/{session}")
     chooser, waits = page.locator("input[type=file]"), page.locator(".compose .att")
     chooser.set_input_files({"name": "big.iso", "mimeType": "x/y", "buffer": b"x" * (10 * 1024 * 1024 + 1)})
     expect(page.get_by_text("big.iso is over 10 MB")).to_be_visible()
+    page.evaluate(SLOW)
     for event, name in (("drop", "dropped.heic"), ("paste", "pasted.txt")):
         page.evaluate(GIVEN, [event, name])
+    page.evaluate("readNow()")
     expect(waits).to_have_text(
         ["dropped.jpg", "pasted.txt"]
     )  # what a phone's camera makes is made one that Claude can look at
@@ -317,12 +326,19 @@ def test_a_file_that_is_dropped_reaches_claude(face: Desk) -> None:
         page.get_by_label(f"Remove {name}").click()
     chooser.set_input_files({"name": "photo.png", "mimeType": "image/png", "buffer": b"\x89PNG\r\n\x1a\n not really"})
     expect(page.locator(".att", has_text="photo.png")).to_be_visible()
+    page.evaluate(GIVEN, ["drop", "late.heic"])
     say(page, "Look at this")
+    page.get_by_label("Message to Claude").press_sequentially(" and that")
+    page.evaluate("readNow()")
     until(
-        lambda: any(m["attachments"] for m in face.house.call("message.list", {"sessionId": session})["messages"]),
-        "the message has its file",
+        lambda: any(
+            len(m["attachments"]) == 2 and m["text"] == "Look at this"
+            for m in face.house.call("message.list", {"sessionId": session})["messages"]
+        ),
+        "the message has its files",
     )
     expect(page.locator(".compose .att")).to_have_count(0)
+    expect(page.get_by_label("Message to Claude")).to_have_value(" and that")
     sent = page.get_by_role("log").locator("a.att", has_text="photo.png")
     expect(sent.locator("img.thumb")).to_have_count(1)
     with page.expect_download() as file:

@@ -60,7 +60,10 @@ export function Composer({ session, talk }) {
   const area = useRef(null);
   const chooser = useRef(null);
   const [text, setText] = useState(draftOf(id));
-  const [files, setFiles] = useState([]);
+  const [files, show] = useState([]);
+  const attached = useRef(files); // what it is now: a picture that is being made into another is waited for
+  const coming = useRef(Promise.resolve());
+  const attach = (list) => show((attached.current = list));
   const [editing, setEditing] = useState(null);
   const [busy, setBusy] = useState(false);
   const [mode, setMode] = useState("");
@@ -100,13 +103,16 @@ export function Composer({ session, talk }) {
   useEffect(() => {
     if (!touch.matches && !document.activeElement?.closest("input, textarea")) area.current?.focus();
   }, [id]);
-  const add = async (list) => {
+  const add = (list) => {
     const wanted = [...list];
     const tooBig = wanted.find((file) => file.size > MOST_BYTES);
     if (tooBig) note(`${tooBig.name} is over 10 MB (${bytes(tooBig.size)}).`, true);
-    const fit = await Promise.all(wanted.filter((file) => file.size <= MOST_BYTES).map(asPicture));
-    if (files.length + fit.length > MOST_FILES) note("At most ten files in one message.", true);
-    setFiles([...files, ...fit].slice(0, MOST_FILES));
+    const made = Promise.all(wanted.filter((file) => file.size <= MOST_BYTES).map(asPicture));
+    coming.current = coming.current.then(() => made).then((fit) => {
+      const all = [...attached.current, ...fit];
+      if (all.length > MOST_FILES) note("At most ten files in one message.", true);
+      attach(all.slice(0, MOST_FILES));
+    });
   };
   const edit = (message, index) => {
     setEditing({ id: message.id, index });
@@ -115,15 +121,23 @@ export function Composer({ session, talk }) {
   };
   const send = async (stop) => {
     const words = text.trim();
-    if ((!words && !files.length) || busy || away.value || !may("chat")) return;
+    if (busy || away.value || !may("chat")) return;
     setBusy(true);
+    await coming.current;
+    const sent = attached.current;
+    if (!words && !sent.length) return void setBusy(false);
     const key = tried.current?.text === text ? tried.current.key : newKey();
     tried.current = { text, key };
+    // What was written meanwhile stays.
+    const leave = () => {
+      const now = area.current?.value ?? text;
+      write(now.startsWith(text) ? now.slice(text.length) : now);
+    };
     try {
       if (editing) {
         talk.note(await patch(`/api/messages/${editing.id}`, { text: words }));
         tried.current = null;
-        write("");
+        leave();
         setEditing(null);
         setBusy(false);
         area.current?.focus();
@@ -132,15 +146,15 @@ export function Composer({ session, talk }) {
       const fields = { message: text, wait: 0, ...(mode ? { mode, sessionId: id } : {}), ...(stop && working ? { interrupt: true } : {}) };
       /** @type {any} */
       let body = fields;
-      if (files.length) {
+      if (sent.length) {
         body = new FormData();
         for (const [name, value] of Object.entries(fields)) body.append(name, String(value));
-        for (const file of files) body.append("file", file, file.name);
+        for (const file of sent) body.append("file", file, file.name);
       }
       const answer = await call("POST", mode ? "/api/chat" : `/api/sessions/${id}/messages`, body, { key, patience: 120000 });
       tried.current = null;
-      write("");
-      setFiles([]);
+      leave();
+      attach(attached.current.filter((file) => !sent.includes(file)));
       setEditing(null);
       talk.follow = true;
       await talk.fetch(answer.messageId);
@@ -184,7 +198,7 @@ export function Composer({ session, talk }) {
   return html`<${Queue} talk=${talk} edit=${edit} />
     <form class="compose" onSubmit=${(event) => { event.preventDefault(); send(false); }} onDragOver=${(event) => event.preventDefault()} onDrop=${(event) => { event.preventDefault(); if (event.dataTransfer.files.length) add(event.dataTransfer.files); }}>
       ${editing ? html`<p class="small muted editing"><${Icon} icon="edit" size="s" /> Editing a message that waits. Esc leaves it as it was.</p>` : null}
-      ${files.length ? html`<div class="atts">${files.map((file, index) => html`<span class="att" key=${index}><${Icon} icon=${file.type.startsWith("image/") ? "image" : "file"} size="s" /><span class="clip" dir="auto">${file.name}</span><${IconBtn} icon="x" size="s" label=${`Remove ${file.name}`} onClick=${() => setFiles(files.filter((one) => one !== file))} /></span>`)}</div>` : null}
+      ${files.length ? html`<div class="atts">${files.map((file, index) => html`<span class="att" key=${index}><${Icon} icon=${file.type.startsWith("image/") ? "image" : "file"} size="s" /><span class="clip" dir="auto">${file.name}</span><${IconBtn} icon="x" size="s" label=${`Remove ${file.name}`} onClick=${() => attach(attached.current.filter((one) => one !== file))} /></span>`)}</div>` : null}
       <label class="sr" for="m">Message to Claude</label><textarea id="m" ref=${area} rows="1" dir="auto" placeholder=${session.state === "hibernated" ? "Message Claude (wakes it)" : "Message Claude"} value=${text} onInput=${(event) => write(event.target.value)} onKeyDown=${key} onPaste=${paste}></textarea>
       <div class="row-2"><input type="file" multiple hidden ref=${chooser} onChange=${(event) => { add(event.target.files); event.target.value = ""; }} />
         <${IconBtn} icon="attach" label="Attach a file, a photo or a picture" onClick=${() => chooser.current.click()} />
