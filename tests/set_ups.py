@@ -103,6 +103,7 @@ MUTE = """#!/bin/sh
 for each; do
     shift
     if [ "$before" = --settings ]; then
+        grep -q '"set -- ' "$each" || exit 1
         sed 's/"set -- /"exit; set -- /g' "$each" > "$each.mute"
         each=$each.mute
     fi
@@ -111,7 +112,7 @@ for each; do
 done
 exec {claude} "$@"
 """
-"""Starts the CLI with our settings, the hooks' commands in them disarmed."""
+"""Starts the CLI with our settings, the hooks' commands in them disarmed; nothing where it finds none."""
 
 
 def hooks_silent(house: House) -> None:

@@ -93,7 +93,7 @@ def test_prompt_that_claude_is_given_in_the_midst_of_a_persons_turn_is_answered_
     pauses, session = Pauses(house), warm
     (house.project / "notes").write_text("nothing")
     pauses.hold("armed")
-    message = house.send("echo: from the api", session, wait=0)["message"]["id"]
+    message = house.send("echo: sent in the midst", session, wait=0)["message"]["id"]
     pauses.reached("armed")
     call = json.dumps({"file_path": str(house.project / "notes")})
     type_behind_our_back(house, f"[[gate person]] [[tool Read {call}]] echo: typed in the midst".encode())
@@ -108,4 +108,4 @@ def test_prompt_that_claude_is_given_in_the_midst_of_a_persons_turn_is_answered_
     house.model.release("person")
     pauses.release("entered")
     settled = house.message(message, wait=30)
-    assert (settled["state"], settled["reply"]) == ("answered", "from the api")
+    assert (settled["state"], settled["reply"]) == ("answered", "sent in the midst")

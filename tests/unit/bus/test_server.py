@@ -344,6 +344,7 @@ async def test_subscribers_are_not_looked_for_while_nobody_subscribes(
     assert (await heard(lab.subscriber()))["kind"] == "tick"
     dealer = lab.dealer()
     before = looks
+    assert before
     for number in range(300):
         await ask(dealer, frame(f"r{number}"))
     assert looks - before < 10
