@@ -132,22 +132,25 @@ async def test_a_search_finds_what_is_said_elsewhere_and_looks_only_where_someth
     upkeep.index.close()
 
 
+@pytest.fixture
+def looked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Whose transcripts are looked at, in order."""
+    seen: list[str] = []
+    facts = search_index._facts
+    monkeypatch.setattr(
+        "supervisor.store.search_index._facts",
+        lambda ref: seen.append(ref.session) or facts(ref),  # type: ignore[func-returns-value]
+    )
+    return seen
+
+
 async def test_a_look_that_finds_no_time_for_all_goes_on_where_it_was(
-    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, looked: list[str]
 ) -> None:
     monkeypatch.setattr("supervisor.store.store.PAGE_OF_SESSIONS", 1)
     upkeep = IndexUpkeep(store, tmp_path, tmp_path / "claude", logging.getLogger("test"))
     for number in range(4):
-        record = SessionRecord(f"s{number}", "/p", number, 0, "ended", f"s{number}")
-        record.transcript, record.ended_at = str(tmp_path / f"s{number}.jsonl"), number
-        Path(record.transcript).write_text('{"type":"user","uuid":"u","message":{"role":"user","content":"MEDLAR"}}\n')
-        store.save_session(record)
-    looked: list[str] = []
-    facts = search_index._facts
-    monkeypatch.setattr(
-        "supervisor.store.search_index._facts",
-        lambda ref: looked.append(ref.session) or facts(ref),  # type: ignore[func-returns-value]
-    )
+        store.save_session(talk(tmp_path, f"s{number}", "ended", ended_at=number))
     whole = 0
     while not await upkeep.catch_up(0.0):
         whole += 1
@@ -157,18 +160,12 @@ async def test_a_look_that_finds_no_time_for_all_goes_on_where_it_was(
 
 
 async def test_a_look_reads_nobody_twice_whose_end_and_last_word_are_far_apart(
-    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, looked: list[str]
 ) -> None:
     monkeypatch.setattr("supervisor.store.store.PAGE_OF_SESSIONS", 3)
     upkeep = IndexUpkeep(store, tmp_path, tmp_path / "claude", logging.getLogger("test"))
     for number in range(7):
         store.save_session(talk(tmp_path, f"s{number}", "ended", ended_at=number, last_activity=100 - number))
-    looked: list[str] = []
-    facts = search_index._facts
-    monkeypatch.setattr(
-        "supervisor.store.search_index._facts",
-        lambda ref: looked.append(ref.session) or facts(ref),  # type: ignore[func-returns-value]
-    )
     assert await upkeep.catch_up(5.0)
     assert looked == ["s4", "s5", "s6", "s1", "s2", "s3", "s0"]
     upkeep.index.close()
