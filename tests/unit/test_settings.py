@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -14,13 +12,6 @@ from shared.config import Config, validate
 from shared.errors import Conflict, InvalidRequest, NotFound
 from supervisor.settings import Settings
 from supervisor.store.store import Store
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    made = Store(tmp_path / "pilotlight.db")
-    yield made
-    made.close()
 
 
 def test_one_wrong_value_changes_nothing(store: Store) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,13 +27,6 @@ from supervisor.store.store import Store
 @pytest.fixture
 def paths(tmp_path: Path) -> Paths:
     return places.resolve({"PILOTLIGHT_HOME": str(tmp_path)})
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    made = Store(tmp_path / "pilotlight.db")
-    yield made
-    made.close()
 
 
 def told(store: Store) -> list[dict[str, Any]]:

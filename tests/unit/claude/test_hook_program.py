@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,13 +17,6 @@ from supervisor.waiting.waiting import Permission, pending
 from tests.harness import until
 
 ALLOW = {"hookSpecificOutput": {"hookEventName": "PermissionRequest", "decision": {"behavior": "allow"}}}
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    found = Store(tmp_path / "pilotlight.db")
-    yield found
-    found.close()
 
 
 def hook(folder: Path, event: str) -> subprocess.Popen[bytes]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +12,6 @@ import pytest
 from supervisor.history.index_upkeep import IndexUpkeep
 from supervisor.store import search_index
 from supervisor.store.store import SessionRecord, Store, now_ms
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    made = Store(tmp_path / "pilotlight.db")
-    yield made
-    made.close()
 
 
 async def test_what_has_ended_is_looked_through_only_with_the_whole(store: Store, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -22,13 +22,6 @@ from supervisor.store.store import Store
 from tests.harness import PATIENCE
 
 KINDS = ["ended", FAILED]
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    made = Store(tmp_path / "pilotlight.db")
-    yield made
-    made.close()
 
 
 def feed(store: Store, command: list[str]) -> CommandFeed:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,10 +13,8 @@ from tests.unit.store.refusing import Refusing
 
 
 @pytest.fixture
-def claude(tmp_path: Path) -> Iterator[Claude]:
-    store = Store(tmp_path / "pilotlight.db")
-    yield Claude(tmp_path, store)
-    store.close()
+def claude(tmp_path: Path, store: Store) -> Claude:
+    return Claude(tmp_path, store)
 
 
 @pytest.fixture

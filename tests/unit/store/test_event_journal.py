@@ -3,20 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from supervisor.store.store import Store
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    opened = Store(tmp_path / "pilotlight.db")
-    yield opened
-    opened.close()
 
 
 async def test_the_journal_is_read_backwards_by_session_kind_and_actor(store: Store) -> None:

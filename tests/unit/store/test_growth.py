@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,13 +11,6 @@ from supervisor.pool.recovery import open_store
 from supervisor.store import verification
 from supervisor.store.sqlite import Connection, Damaged, connect
 from supervisor.store.store import SessionRecord, Store
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    opened = Store(tmp_path / "pilotlight.db")
-    yield opened
-    opened.close()
 
 
 def plans(store: Store, asked: list[str]) -> str:

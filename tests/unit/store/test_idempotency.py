@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,13 +13,6 @@ from supervisor.store.idempotency import RequestKey, answered, digest, digest_of
 from supervisor.store.store import MessageRecord, Store
 
 SEND, COMMAND, RECAP = "message.send", "session.command", "session.keep_alive"
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    made = Store(tmp_path / "pilotlight.db")
-    yield made
-    made.close()
 
 
 def asked(text: str = "hello", session: str | None = "a", key: str | None = "k", **more: Any) -> SendMessage:

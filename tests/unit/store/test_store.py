@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,13 +17,6 @@ from supervisor.store.store import Damaged, MessageRecord, SessionRecord, Store
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "pilotlight.db"
-
-
-@pytest.fixture
-def store(path: Path) -> Iterator[Store]:
-    opened = Store(path)
-    yield opened
-    opened.close()
 
 
 @pytest.fixture
