@@ -1,10 +1,12 @@
-"""Holding the supervisor at its pause points (`supervisor/failpoints.py`), and what a fault test checks at the end."""
+"""Holding the supervisor at its pause points (`supervisor/failpoints.py`), and what fault tests check there and at the end."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from shared import process
 from tests.harness import House, until
 
 
@@ -54,3 +56,30 @@ def fates(house: House, session: str) -> dict[str, str]:
     for message in listed:
         assert settled.get(message["id"], []) in ([], [message["state"]]), (message, settled)
     return {message["text"]: message["state"] for message in listed}
+
+
+def comes_back(house: House, session: str, dead: process.ProcessId, times: int = 1) -> None:
+    """Resumed in another process, with exactly one event for the death and one for the return."""
+    until(lambda: house.session(session)["pid"] not in (None, dead.pid), "another process")
+    house.until_state(session, "idle", "busy")
+    assert kinds(house, session, "crashed", "resumed", "adopted", "ended") == ["crashed", "resumed"] * times
+
+
+def dies_before_enter(house: House, kill: Callable[[House, str], process.ProcessId], *points: str) -> None:
+    """Killed at each of these points on a message's way, the session gives it, and the one behind it, to its new process once."""
+    pauses = Pauses(house)
+    house.start_supervisor()
+    _, session = house.ask("echo: warm")
+    prompts = ["echo: warm"]
+    for times, point in enumerate(points, 1):
+        pauses.hold(point)
+        replies = [f"{word} at {point}" for word in ("one", "two")]
+        sent = [house.send(f"echo: {reply}", session, wait=0)["message"]["id"] for reply in replies]
+        pauses.reached(point)
+        dead = kill(house, session)
+        pauses.release(point)
+        assert [house.message(message, wait=30)["reply"] for message in sent] == replies
+        comes_back(house, session, dead, times)
+        prompts += [f"echo: {reply}" for reply in replies]
+        assert first_tries(house) == prompts, point
+        assert set(fates(house, session).values()) == {"answered"}, point

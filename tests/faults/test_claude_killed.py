@@ -14,7 +14,7 @@ import pytest
 from shared import process
 from shared.errors import PilotlightError
 from tests.conftest import MakeHouse
-from tests.faults.pausing import Pauses, fates, first_tries, kinds
+from tests.faults.pausing import Pauses, comes_back, dies_before_enter, fates, first_tries, kinds
 from tests.harness import House, claude_binary, releases, until
 
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGSEGV)
@@ -27,13 +27,6 @@ def kill_claude(house: House, session: str, number: int = signal.SIGKILL) -> pro
     assert process.send_signal(victim, number)
     until(lambda: not process.alive(victim), "claude is dead")
     return victim
-
-
-def comes_back(house: House, session: str, dead: process.ProcessId, times: int = 1) -> None:
-    """Resumed in another process, with exactly one event for the death and one for the return."""
-    until(lambda: house.session(session)["pid"] not in (None, dead.pid), "another process")
-    house.until_state(session, "idle", "busy")
-    assert kinds(house, session, "crashed", "resumed", "adopted", "ended") == ["crashed", "resumed"] * times
 
 
 def test_killed_while_idle_it_comes_back_with_its_memory(house: House) -> None:
@@ -49,23 +42,7 @@ def test_killed_while_idle_it_comes_back_with_its_memory(house: House) -> None:
 
 @pytest.mark.parametrize("version", releases("armed"))
 def test_killed_before_enter_the_message_goes_to_the_new_process_once(make_house: MakeHouse, version: str) -> None:
-    house = make_house(claude_binary(version))
-    pauses = Pauses(house)
-    house.start_supervisor()
-    _, session = house.ask("echo: warm")
-    prompts = ["echo: warm"]
-    for times, point in enumerate(("armed", "editor_called", "claimed", "typed"), 1):
-        pauses.hold(point)
-        replies = [f"{word} at {point}" for word in ("one", "two")]
-        sent = [house.send(f"echo: {reply}", session, wait=0)["message"]["id"] for reply in replies]
-        pauses.reached(point)
-        dead = kill_claude(house, session)
-        pauses.release(point)
-        assert [house.message(message, wait=30)["reply"] for message in sent] == replies
-        comes_back(house, session, dead, times)
-        prompts += [f"echo: {reply}" for reply in replies]
-        assert first_tries(house) == prompts, point
-        assert set(fates(house, session).values()) == {"answered"}, point
+    dies_before_enter(make_house(claude_binary(version)), kill_claude, "armed", "editor_called", "claimed", "typed")
 
 
 def test_killed_in_a_turn_its_first_or_another_the_reply_is_interrupted_and_not_repeated(house: House) -> None:

@@ -15,8 +15,8 @@ from shared import process
 from supervisor.state.states import State
 from supervisor.store.store import Store
 from tests.conftest import MakeHouse
-from tests.faults.pausing import Pauses, fates, first_tries, kinds
-from tests.faults.test_claude_killed import _sleepers, comes_back
+from tests.faults.pausing import comes_back, dies_before_enter, kinds
+from tests.faults.test_claude_killed import _sleepers
 from tests.harness import House, claude_binary, releases, until
 
 
@@ -55,23 +55,7 @@ def test_killed_while_idle_the_session_comes_back_and_in_a_turn_the_reply_is_int
 
 @pytest.mark.parametrize("version", releases("editor_called"))
 def test_killed_before_enter_the_message_goes_to_the_new_process_once(make_house: MakeHouse, version: str) -> None:
-    house = make_house(claude_binary(version))
-    pauses = Pauses(house)
-    house.start_supervisor()
-    _, session = house.ask("echo: warm")
-    prompts = ["echo: warm"]
-    for times, point in enumerate(("armed", "editor_called", "typed"), 1):
-        pauses.hold(point)
-        replies = [f"{word} at {point}" for word in ("one", "two")]
-        sent = [house.send(f"echo: {reply}", session, wait=0)["message"]["id"] for reply in replies]
-        pauses.reached(point)
-        dead = kill_holder(house, session)
-        pauses.release(point)
-        assert [house.message(message, wait=30)["reply"] for message in sent] == replies
-        comes_back(house, session, dead, times)
-        prompts += [f"echo: {reply}" for reply in replies]
-        assert first_tries(house) == prompts, point
-        assert set(fates(house, session).values()) == {"answered"}, point
+    dies_before_enter(make_house(claude_binary(version)), kill_holder, "armed", "editor_called", "typed")
 
 
 @pytest.mark.parametrize("version", releases("holder and claude"))
