@@ -152,8 +152,10 @@ def find(config: ClaudeConfig, own: Mapping[str, str]) -> str:
 
 def hook_command(session_dir: Path, event: str) -> str:
     """What Claude runs for an event of one session, as it stands in its settings and, for Stop, in its transcript. Claude gives
-    it to a shell, which reads the program itself: another shell for it was a third of what a hook costs beside Claude."""
-    return f"set -- {shlex.quote(str(session_dir))} {event}; . {shlex.quote(str(HOOK_PROGRAM))}"
+    it to a shell, which reads the program itself: another shell for it was a third of what a hook costs beside Claude. Where the
+    program has gone, nothing is said: a shell that cannot find a file ends with 2, which Claude takes for a refusal."""
+    program = shlex.quote(str(HOOK_PROGRAM))
+    return f"set -- {shlex.quote(str(session_dir))} {event}; [ ! -r {program} ] || . {program}"
 
 
 def events_of(version: str | None) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from supervisor.claude import command_line
 from supervisor.claude.command_line import HOOK_PROGRAM, hook_command
 from supervisor.store.store import Store
 from supervisor.waiting import request_key
@@ -104,3 +105,13 @@ def test_sessions_of_earlier_versions_are_heard(tmp_path: Path) -> None:
     (tmp_path / "spool").mkdir()
     subprocess.run(["/bin/sh", "-c", f"sh {HOOK_PROGRAM} {tmp_path} Stop"], input=b"{}", check=True)
     assert (tmp_path / "hooks.log").read_text().startswith("hook Stop ")
+
+
+@pytest.mark.parametrize("shell", ["/bin/sh", "/bin/bash"])
+@pytest.mark.parametrize("event", ["Stop", "PermissionRequest"])
+def test_a_program_that_has_gone_refuses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shell: str, event: str
+) -> None:
+    monkeypatch.setattr(command_line, "HOOK_PROGRAM", tmp_path / "moved away" / "hook.sh")
+    done = subprocess.run([shell, "-c", hook_command(tmp_path, event)], input=b"{}", capture_output=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
