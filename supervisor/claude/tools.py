@@ -1,13 +1,11 @@
-"""Claude's tools by their names, and what their inputs say: which ask a person, what an edit makes of a file."""
+"""Claude's tools by their names, and what their inputs say: what a use is about, what an edit makes of a file. Those that ask
+a person are in `shared/claude_names.py`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from shared.claude_names import ASK_QUESTION, EXIT_PLAN
-
-ASKS_QUESTION, ASKS_PLAN = ASK_QUESTION, EXIT_PLAN
 CRON_CREATE, CRON_DELETE = "CronCreate", "CronDelete"
 WRITE, EDIT, MULTI_EDIT = "Write", "Edit", "MultiEdit"
 

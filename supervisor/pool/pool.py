@@ -1,6 +1,7 @@
 """Which sessions exist: created, found, listed, given their messages, and looked at.
 
-The pool polls the live ones: often while something is going on, seldom otherwise. Who gets a process is `admission`'s business.
+The pool looks at a live one when its files or its terminal tell that something has changed, and, for what only time tells, now
+and then. Who gets a process is `admission`'s business.
 """
 
 from __future__ import annotations

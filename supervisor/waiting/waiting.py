@@ -20,10 +20,11 @@ import msgspec
 
 from shared import process
 from shared.bus.messages import Choice, Waiting, WaitingFor
+from shared.claude_names import ASK_QUESTION, EXIT_PLAN
 from shared.config import PermissionRule
 from shared.foreign_file import read_foreign
 from shared.process import ProcessId
-from supervisor.claude import hooks, tools
+from supervisor.claude import hooks
 from supervisor.claude.hook_log import MAX_SPOOL_BYTES
 from supervisor.claude.lenient_json import decode
 from supervisor.store.store import now_ms
@@ -32,7 +33,7 @@ from supervisor.waiting.appearances import Appearance
 from supervisor.waiting.backoff import is_hold
 from supervisor.waiting.edit_preview import preview
 
-_KINDS: dict[str, WaitingFor] = {tools.ASKS_QUESTION: "question", tools.ASKS_PLAN: "plan"}
+_KINDS: dict[str, WaitingFor] = {ASK_QUESTION: "question", EXIT_PLAN: "plan"}
 _PIPE, _HANDED = ".answer", ".shown"
 READER_TRIES, READER_PAUSE_SECONDS = 50, 0.01
 """The hook logs its request a moment before it opens its pipe; after this long nobody is going to read it."""
