@@ -105,6 +105,10 @@ def test_what_waits_is_edited_moved_and_cancelled(face: Desk) -> None:
     page.get_by_label("Model", exact=True).select_option("sonnet")
     until(lambda: face.house.session(branch)["model"] == "sonnet", "it has another model")
     expect(page.locator("form.compose summary", has_text="Ask me")).to_be_visible()
+    page.get_by_label("Mode", exact=True).select_option("Edit freely")
+    mode = page.locator("form.compose details", has=page.locator("summary", has_text="Edit freely"))
+    mode.locator("summary").click()
+    expect(mode.locator(".menu-item").first).to_have_text("Edit freely")  # a message leaves a plan, and no other mode
     page.get_by_label("Mode", exact=True).select_option("Plan first")
     expect(page.locator("form.compose summary", has_text="Plan first")).to_be_visible()
     until(lambda: face.house.session(branch)["permissionMode"] == "plan", "it plans first from now on")

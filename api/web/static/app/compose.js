@@ -67,7 +67,9 @@ export function Composer({ session, talk }) {
   const [editing, setEditing] = useState(null);
   const [busy, setBusy] = useState(false);
   const [mode, setMode] = useState("");
-  const then = mode === "planning" ? "plan" : mode ? "default" : session.permissionMode || "default"; // the mode of what is sent now
+  const chosen = session.permissionMode || "default";
+  const plans = mode ? mode === "planning" : chosen === "plan"; // whether what is sent now is
+  const other = chosen === "plan" ? "As before the plan" : MODES[chosen] || chosen; // "normal" leaves a plan, and no other mode
   const tried = useRef(null); // {text, key}: what was sent without an answer
   const working = session.state === "busy" || session.state === "waiting";
   const later = useRef(0);
@@ -202,8 +204,8 @@ export function Composer({ session, talk }) {
       <label class="sr" for="m">Message to Claude</label><textarea id="m" ref=${area} rows="1" dir="auto" placeholder=${session.state === "hibernated" ? "Message Claude (wakes it)" : "Message Claude"} value=${text} onInput=${(event) => write(event.target.value)} onKeyDown=${key} onPaste=${paste}></textarea>
       <div class="row-2"><input type="file" multiple hidden ref=${chooser} onChange=${(event) => { add(event.target.files); event.target.value = ""; }} />
         <${IconBtn} icon="attach" label="Attach a file, a photo or a picture" onClick=${() => chooser.current.click()} />
-        <${Menu} kind="quiet" summary=${html`<${Icon} icon="plan" size="s" /><span>${MODES[then] || then}</span><${Icon} icon="down" size="s" />`}>${() => html`
-          <${Item} icon=${then === "default" ? "check" : "message"} onClick=${() => then !== "default" && setMode("normal")}>${MODES.default}</${Item}><${Item} icon=${then === "plan" ? "check" : "plan"} onClick=${() => then !== "plan" && setMode("planning")}>${MODES.plan}: change nothing</${Item}>
+        <${Menu} kind="quiet" summary=${html`<${Icon} icon="plan" size="s" /><span>${plans ? MODES.plan : other}</span><${Icon} icon="down" size="s" />`}>${() => html`
+          <${Item} icon=${plans ? "message" : "check"} onClick=${() => plans && setMode("normal")}>${other}</${Item}><${Item} icon=${plans ? "check" : "plan"} onClick=${() => plans || setMode("planning")}>${MODES.plan}: change nothing</${Item}>
           ${may("admin") ? html`<hr />${COMMANDS.map((command) => html`<${Item} icon="bash" key=${command} onClick=${() => run(command)}>${command}</${Item}>`)}` : null}`}</${Menu}>
         <span class="grow"></span>
         ${session.state === "busy" ? html`<button type="button" class="btn tight" onClick=${() => interrupt(session)}><${Icon} icon="stop" size="s" />Stop<kbd class="for-keys">Esc</kbd></button>` : null}
