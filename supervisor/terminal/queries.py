@@ -1,9 +1,9 @@
 """The one question to the terminal that is answered: what it is (DA1, `CSI c`), the last of those that Claude asks at its start.
 
-From 2.1.330 on it asks some 50 ms after its prompt box is drawn, and its first call of the editor waits 250 ms for an answer that
-is still out: a quarter of the first message of each process. "VT220 with colours" says what no answer says, that there is nothing
-beyond. What must not regress: it is answered once a process and only while it is new, so that what a later program asks, or
-a replayed ring, types nothing into the prompt box.
+2.1.330 asks some 50 ms after its prompt box is drawn, and its first call of the editor waits 250 ms for an answer that is still
+out: a quarter of the first message of each process; 2.1.197 asks, too. "VT220 with colours" says what no answer says, that there
+is nothing beyond. What must not regress: it is answered once a process and only while it is new, so that what a later program
+asks, or a replayed ring, types nothing into the prompt box.
 """
 
 from __future__ import annotations
