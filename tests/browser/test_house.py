@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from tests.browser.lab import DESK, PHONE, Desk, fits
 from tests.harness import until
@@ -60,9 +60,19 @@ def test_a_setting_is_in_force_at_once_and_a_wrong_one_is_refused(face: Desk) ->
     expect(page.get_by_role("img", name="The link as a QR code")).to_be_visible()
     assert fits(page), "and a link"
     page.evaluate("location.hash = '/health'")
+    page.reload()  # what has happened is asked for then
     expect(page.get_by_role("img", name="Memory of all sessions in hour")).to_be_visible()
+    late: list[Route] = []
+    page.route(re.compile("/events/page.*kinds=message"), lambda route: late.append(route))
+    page.get_by_role("button", name="Messages", exact=True).click()
     page.get_by_role("button", name="Who did what").click()
-    expect(page.locator("#events li", has_text="rule.remove")).to_be_visible()
+    said = page.locator("#events li")
+    expect(said.filter(has_text="rule.remove")).to_be_visible()
+    shown = said.count()
+    with page.expect_response(re.compile("kinds=message")):
+        late[0].continue_()
+    page.evaluate("() => new Promise((done) => setTimeout(() => requestAnimationFrame(done)))")
+    assert said.count() >= shown, "what was asked for before is not shown in its place"
 
 
 def test_a_session_is_ended_after_one_question_and_reopened(face: Desk) -> None:

@@ -1,5 +1,5 @@
 // Is it well: findings first, then versions, times and tokens, then what happened.
-import { html, useEffect, useState } from "../vendor/preact.js";
+import { html, useEffect, useRef, useState } from "../vendor/preact.js";
 import { get } from "./api.js";
 import { Bar } from "./shell.js";
 import { attempt, listeners, metrics, sessions, settings } from "./store.js";
@@ -34,10 +34,12 @@ function Events() {
   const [words, setWords] = useState("");
   const [past, setPast] = useState(/** @type {Got<"/api/events/page">["events"]} */ ([]));
   const [next, setNext] = useState(undefined); // where the journal goes on; null at its end
+  const shownGroup = useRef(group);
+  shownGroup.current = group;
   const load = async (before, kept) => {
     const kinds = GROUPS[group] ? `&kinds=${GROUPS[group].join(",")}` : "";
     const answer = await attempt(() => get(`/api/events/page?limit=${MORE}${kinds}${before ? `&before=${before}` : ""}`));
-    if (!answer) return;
+    if (!answer || shownGroup.current !== group) return; // another was chosen meanwhile
     setPast([...kept, ...answer.events.filter((event) => event.kind !== "text")]);
     setNext(answer.next);
   };

@@ -21,7 +21,7 @@ export default function Help() {
       <h2>How long it stays</h2>
       <p>A session stays for ${timeout} hours after the last thing that happened in it: a message, a key, an answer, a task in the background. After ${warning} hours of silence it warns you once. <b>Extend</b> begins the time anew, and so does every message. With <b>Extend by itself</b> on, it does not expire.</p>
       <h2>Sleeping</h2>
-      <p>A Claude at rest takes some 300 MB. When room is short, the one used least goes to sleep: its process ends, its conversation stays, and the next message wakes it in half a second. <b>Hibernated</b> costs nothing. Looking never wakes anything.</p>
+      <p>A Claude at rest takes some 300 MB. When room is short, the one used least goes to sleep: its process ends, its conversation stays, and the next message wakes it within a second or so. <b>Hibernated</b> costs nothing. Looking never wakes anything.</p>
       <h2>What waits for you</h2>
       <p>Claude asks before it does what you have not allowed. Such a session is amber, here and under Attention, and stays as it is until you answer. The first answer counts, wherever it is given; a second one is told so.</p>
       <h2>Messages</h2>

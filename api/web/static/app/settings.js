@@ -13,7 +13,7 @@ const FIELDS = [
   ["sessions.timeout_hours", "Expire after", "hours", "Hours without a message, a key press or a background task."],
   ["sessions.warning_hours", "Warn after", "hours", "One notification, before it expires."],
   ["sessions.auto_keep_alive", "Extend by itself", "", "Sessions do not expire while this is on. A session’s own switch wins."],
-  ["limits.memory_per_session_mb", "Memory of one session", "MB", "Above it: recycled between turns, half a second. Above twice as much: stopped and resumed."],
+  ["limits.memory_per_session_mb", "Memory of one session", "MB", "Above it: recycled between turns, a second or so. Above twice as much: stopped and resumed."],
   ["limits.memory_total_gb", "Memory of all sessions", "GB", "Above it idle ones sleep, the oldest first."],
   ["limits.cpu_percent", "CPU of the machine", "%", "Above it new starts wait."],
 ];
