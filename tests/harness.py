@@ -95,7 +95,13 @@ class House:
             "claude": {"command": str(claude), "env": demo_environment(self.claude_home, model.url) | SHORT_LIVED},
             "api": {"port": 0},
             # A busy test machine must not hold starts back, nor one that is short of memory put sessions to sleep.
-            "limits": {"cpu_percent": 100, "memory_free_percent": 0},
+            # Without its collector (SHORT_LIVED) `claude` grows by 10 MB a message: none is to be recycled for that.
+            "limits": {
+                "cpu_percent": 100,
+                "memory_free_percent": 0,
+                "memory_total_gb": 16,
+                "memory_per_session_mb": 4000,
+            },
         }
         self.extra_env: dict[str, str] = {}
         self.prefix: tuple[str, ...] = ()

@@ -26,10 +26,9 @@ HOG = "python3 -c \"import time; x = b'x' * ({} << 20); time.sleep(600)\""
 
 @pytest.fixture
 def quick(make_house: MakeHouse, one_cli: Path) -> House:
-    """A house whose health pass runs all the time, with more memory than the default."""
+    """A house whose health pass runs all the time."""
     house = make_house(one_cli)
     house.config["health"] = {"interval_seconds": 0.3}
-    house.config["limits"] |= {"memory_total_gb": 16, "memory_per_session_mb": 4000}
     house.start_supervisor()
     return house
 
@@ -118,7 +117,6 @@ def test_with_less_room_fewer_sessions_stay_warm_and_with_more_they_stay(quick: 
 def test_grandchild_that_eats_memory_is_counted_and_its_session_replaced(make_house: MakeHouse, one_cli: Path) -> None:
     house = make_house(one_cli)
     house.config["health"] = {"interval_seconds": 0.3}
-    house.config["limits"] |= {"memory_total_gb": 16, "memory_per_session_mb": 4000}
     house.config["claude"]["args"] = ["--allowedTools", "Bash"]
     house.start_supervisor()
     _, session = house.ask("Remember the word TULIP")
@@ -159,7 +157,6 @@ def queue_of(house: House, session: str, word: str, count: int) -> list[str]:
 def test_a_session_that_always_has_work_makes_room_between_two_turns(make_house: MakeHouse, one_cli: Path) -> None:
     house = make_house(one_cli)
     house.config["health"] = {"interval_seconds": 2}
-    house.config["limits"] |= {"memory_total_gb": 16, "memory_per_session_mb": 4000}
     house.config["sessions"] = {"max_concurrent": 1}
     house.start_supervisor()
     sleeper = house.ask("Remember the word SLOE")[1]

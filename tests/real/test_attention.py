@@ -63,7 +63,6 @@ def test_what_waits_survives_every_restart_and_takes_one_answer_or_expires_with_
     make_house: MakeHouse, cli: Path
 ) -> None:
     house = make_house(cli)
-    house.config["limits"]["memory_total_gb"] = 16
     house.start_supervisor()
     house.start_api()
     sessions = ask_all(house)

@@ -179,6 +179,7 @@ def test_least_recently_used_idle_session_makes_room_and_short_memory_puts_all_t
     for identity in (first, third):
         house.send("[[gate hold]] echo: released", identity, wait=0)
         house.until_state(identity, "busy")
+    until(lambda: house.model.gates() == {"hold": 2}, "both stand there: one that came later would wait for ever")
     with pytest.raises(Busy) as refusal:
         house.send("echo: no room")
     assert refusal.value.data["retryAfter"] > 0

@@ -126,7 +126,6 @@ def test_journal_bus_and_stream_tell_the_same_and_survive_a_crash(quick: House) 
 
 
 def test_every_transition_is_recorded_with_its_cause_counted_and_kept_as_long_as_configured(quick: House) -> None:
-    quick.config["limits"]["memory_per_session_mb"] = 4000  # a process that grows large is recycled, which would count
     quick.start_supervisor()
     session = live_a_little(quick)
     quick.call("message.cancel", {"messageId": cancelled(quick, session)})
