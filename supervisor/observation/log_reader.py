@@ -142,7 +142,7 @@ class LogReader:
         session = self._session
         payload, name = event.payload, event.name
         self._hear(event.prompt_id)
-        self.early.take(name, event.prompt_id, payload)
+        self.early.take(event)
         if name != hooks.SESSION_START:
             self.conversation.follow(payload)
         if permission_mode.is_news(event, event.prompt_id in self.stops):

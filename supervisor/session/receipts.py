@@ -8,6 +8,7 @@ goes back into the queue when its text never became a prompt.
 from __future__ import annotations
 
 import math
+import time
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,9 @@ PROMPT_BLOCKED = "prompt_blocked"
 
 SILENT_END_SECONDS = 2.0
 """How long status file and screen must say idle, with nothing new in any log, before a turn that is not ours has ended."""
+
+ALONE_SECONDS = 60.0
+"""How long after a person's last key the transcript alone tells whose a turn is: what they have entered may be heard of late."""
 
 UNPLACED_SECONDS = 0.5
 """How long after the Stop hook transcript lines whose chain is broken count for the turn that they fit."""
@@ -127,7 +131,8 @@ def _reply_early(session: Session, message: MessageRecord, turn: Turn | None, st
         _take_back(session, message)
     if replied or stop is None or message.kind != "prompt":
         return
-    reply = whole_reply(message.prompt, turn, stop, early.of(message.prompt_id))
+    shown = early.of(message.prompt_id)
+    reply = whole_reply(message.prompt, turn, stop, shown, _only_we_prompt(session, message))
     record = session.record
     if reply is None or not early.is_alone(record.generation, session.services.claude_home, Path(record.project_path)):
         return
@@ -140,6 +145,22 @@ def _reply_early(session: Session, message: MessageRecord, turn: Turn | None, st
         session.store.append(reached, session.id)
     session.fates.tell(message.id)
     session.changed.notify()
+
+
+def _only_we_prompt(session: Session, message: MessageRecord) -> bool:
+    """Whether nothing else can have begun the turn in which this message was heard. Claude queues a prompt that is entered while
+    a turn runs, and its hook has the id of that one then: a person's, a peer's, or one that Claude had planned."""
+    record, status = session.record, session.status
+    if (
+        record.background
+        or record.scheduled
+        or session.services.config().claude.cross_session not in ("refuse", "hold")
+    ):
+        return False
+    if time.monotonic() - session.keyed_at < ALONE_SECONDS:
+        return False
+    busy_before = status is not None and status.status == "busy" and status.updated_at < message.steps.get("typed", 0)
+    return not busy_before
 
 
 def _take_back(session: Session, message: MessageRecord) -> None:

@@ -2,8 +2,8 @@
 
 The transcript lags the Stop hook by 70 to 340 ms, and only what it says makes a message `answered` (docs/decisions/0006). What
 must not regress: nothing counts as replied while a Stop hook that is not ours may still have Claude go on, which only the list
-of the turn before tells; nor while it is not proven by the transcript whose turn it is, a tool call is open, or a piece of the
-text is missing. All that is noted here may be noted twice: a line that the database has refused is read again.
+of the turn before tells; nor while it is not certain whose turn it is, a tool call is open, or a piece of the text is missing.
+All that is noted here may be noted twice: a line that the database has refused is read again.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from supervisor.claude import hooks
 from supervisor.claude.command_line import hook_command
+from supervisor.claude.hook_log import HookEvent
 from supervisor.claude.settings import set_up
 from supervisor.claude.texts.prompts import same_prompt
 from supervisor.claude.transcript import TranscriptLine
@@ -26,6 +26,10 @@ from supervisor.turn.turn_assembler import REMEMBERED_TURNS
 class Displayed:
     """What the hooks have told of one turn: pieces of text by Claude's message, in the order in which these began."""
 
+    prompts: dict[str, str] = field(default_factory=dict)
+    """The prompts that were told with its id, by the file that told of each: one that Claude queues has the id of the turn that
+    runs (2.1.330)."""
+
     pieces: dict[str, dict[int, str]] = field(default_factory=dict)
     ends: dict[str, int] = field(default_factory=dict)
     begun: set[str] = field(default_factory=set)
@@ -33,10 +37,13 @@ class Displayed:
     goes_on: bool = False
     """A Stop hook that is not ours has had Claude go on."""
 
-    def take(self, name: str, payload: dict[str, Any]) -> None:
+    def take(self, event: HookEvent) -> None:
         """One hook of this turn; those of subagents say nothing about it."""
+        name, payload = event.name, event.payload
         if "agent_id" in payload:
             return
+        if name == hooks.USER_PROMPT_SUBMIT:
+            self.prompts[event.spool.name] = str(payload.get("prompt", ""))
         tool, part, index = payload.get("tool_use_id"), payload.get("message_id"), payload.get("index")
         if name == hooks.MESSAGE_DISPLAY and isinstance(part, str) and isinstance(index, int):
             self.pieces.setdefault(part, {})[index] = str(payload.get("delta") or "")
@@ -68,11 +75,11 @@ class EarlyReply:
         self._alone_at: tuple[int, int] | None = None
         """When Claude has listed its Stop hooks, which were ours (ms since the epoch), and in which process."""
 
-    def take(self, name: str, prompt_id: str | None, payload: dict[str, Any]) -> None:
+    def take(self, event: HookEvent) -> None:
         """One hook."""
-        if prompt_id is None:
+        if event.prompt_id is None:
             return
-        self._turns.setdefault(prompt_id, Displayed()).take(name, payload)
+        self._turns.setdefault(event.prompt_id, Displayed()).take(event)
         while len(self._turns) > REMEMBERED_TURNS:
             self._turns.popitem(last=False)
 
@@ -92,12 +99,19 @@ class EarlyReply:
         return self._turns.get(prompt_id) if prompt_id else None
 
 
-def whole_reply(prompt: str, turn: Turn | None, stop: StopReport | None, shown: Displayed | None) -> str | None:
+def whole_reply(
+    prompt: str, turn: Turn | None, stop: StopReport | None, shown: Displayed | None, only_we_prompt: bool
+) -> str | None:
     """The reply to this prompt, if hooks and screen agree on it and nothing of its turn is open. Whether ours is the only Stop
-    hook is for the caller to know."""
-    if turn is None or stop is None or shown is None or is_reopened(turn) or turn.interrupted or turn.peer:
+    hook is for the caller to know. `only_we_prompt`: nothing but us can have begun a turn, so that the hook of the prompt tells
+    whose it is; if not, only the transcript does."""
+    if stop is None or shown is None or is_reopened(turn) or (turn is not None and (turn.interrupted or turn.peer)):
         return None
-    if not any(same_prompt(said, prompt) for said in (turn.prompt, *turn.absorbed)):
+    if turn is not None:
+        prompts = [turn.prompt, *turn.absorbed]
+    else:
+        prompts = list(shown.prompts.values()) if only_we_prompt and len(shown.prompts) == 1 else []
+    if not any(same_prompt(said, prompt) for said in prompts):
         return None
     if stop.failure is not None or not (stop.text or "").strip() or shown.goes_on or shown.begun - shown.ended:
         return None

@@ -11,7 +11,10 @@ from typing import Any
 
 import pytest
 
+from shared.config import ClaudeConfig, Config
 from supervisor.claude.command_line import hook_command
+from supervisor.claude.hook_log import HookEvent
+from supervisor.claude.status_file import Status
 from supervisor.claude.transcript import TranscriptLine
 from supervisor.session import receipts
 from supervisor.store.store import MessageRecord, Store
@@ -33,6 +36,8 @@ BEFORE = piece(0, "let me see", True, "0")
 TOOL = ("PreToolUse", {"tool_use_id": "t"})
 TOOL_ENDED = ("PostToolUse", {"tool_use_id": "t"})
 NESTED = ("PreToolUse", {"tool_use_id": "n", "agent_id": "sub"})
+OURS = ("UserPromptSubmit", {"prompt": WORDS})
+THEIRS = ("UserPromptSubmit", {"prompt": "theirs"})
 
 
 def turn(**more: Any) -> Turn:
@@ -57,6 +62,12 @@ def turn(**more: Any) -> Turn:
         (turn(), StopReport("", None, 0.0), [FIRST, LAST], None),
         (turn(), StopReport("and the end", "rate_limit", 0.0), [FIRST, LAST], None),
         (None, STOP, [FIRST, LAST], None),
+        (None, STOP, [FIRST, LAST, OURS], TEXT),
+        (None, STOP, [THEIRS, FIRST, LAST], None),
+        (None, STOP, [OURS, FIRST, LAST, THEIRS], None),
+        (None, STOP, [OURS, OURS, FIRST, LAST], None),
+        (None, STOP, [OURS, FIRST], None),
+        (turn(prompt="theirs"), STOP, [OURS, FIRST, LAST], None),
         (turn(prompt="theirs"), STOP, [FIRST, LAST], None),
         (turn(peer=True), STOP, [FIRST, LAST], None),
         (turn(interrupted=True), STOP, [FIRST, LAST], None),
@@ -67,9 +78,11 @@ def turn(**more: Any) -> Turn:
 )
 def test_the_whole_reply(known: Turn | None, stop: StopReport | None, told: list[Any], reply: str | None) -> None:
     shown = Displayed()
-    for name, payload in (*told, *told):  # what the database has refused is told again
-        shown.take(name, payload)
-    assert whole_reply(WORDS, known, stop, shown) == reply
+    events = [HookEvent(name, payload, Path(f"{number}.0")) for number, (name, payload) in enumerate(told)]
+    for event in (*events, *events):  # what the database has refused is told again
+        shown.take(event)
+    assert whole_reply(WORDS, known, stop, shown, only_we_prompt=True) == reply
+    assert whole_reply(WORDS, known, stop, shown, only_we_prompt=False) == (reply if known is not None else None)
 
 
 @pytest.fixture
@@ -86,12 +99,17 @@ def list_hooks(claude: Claude, *others: str) -> None:
     claude.read()
 
 
-def reply(claude: Claude, text: str = "the end") -> None:
+def reply(claude: Claude, text: str = "the end", **stop: Any) -> None:
     """Up to its Stop hook, of which the transcript knows nothing yet."""
     claude.hook("UserPromptSubmit", prompt=WORDS, prompt_id="p")
-    claude.line("user", WORDS, promptId="p", uuid="u1")
     claude.hook("MessageDisplay", prompt_id="p", message_id="a", index=0, delta=text, final=True)
-    claude.hook("Stop", prompt_id="p", last_assistant_message=text)
+    claude.hook("Stop", prompt_id="p", last_assistant_message=text, **stop)
+    settle(claude)
+
+
+def show_prompt(claude: Claude) -> None:
+    """The transcript has the prompt."""
+    claude.line("user", WORDS, promptId="p", uuid="u1")
     settle(claude)
 
 
@@ -114,6 +132,7 @@ def test_the_text_is_told_before_the_transcript_has_it_and_stays(claude: Claude)
     stored = claude.store.message("m")
     assert stored is not None
     assert stored.reply == "the end"
+    show_prompt(claude)
     said = {"id": "a", "content": [{"type": "text", "text": "the end"}], "stop_reason": "end_turn"}
     claude.line("assistant", parentUuid="u1", message=said, uuid="u2")
     claude.line("system", subtype="turn_duration", parentUuid="u2")
@@ -151,6 +170,7 @@ def test_where_the_transcript_says_otherwise_it_is_right_and_that_is_told(claude
     message = claude.begin("m")
     reply(claude)
     assert message.reply == "the end"
+    show_prompt(claude)
 
     def say(text: str, behind: str, name: str) -> None:
         said = {"id": name, "content": [{"type": "text", "text": text}], "stop_reason": "end_turn"}
@@ -180,3 +200,36 @@ def test_where_the_transcript_says_otherwise_it_is_right_and_that_is_told(claude
     state, text = ("answered", "another and the end") if then == "other-words" else ("interrupted", None)
     assert (message.state, message.reply, "replied" in message.steps) == (state, text, False)
     assert ("reply_changed", state) in told(claude)
+
+
+@pytest.mark.parametrize("who", ["person", "background", "planned", "peers", "earlier-turn", "queued"])
+def test_where_another_may_have_begun_the_turn_only_the_transcript_tells_whose_it_is(claude: Claude, who: str) -> None:
+    session = claude.session
+    list_hooks(claude)
+    message = claude.begin("m")
+    stop: dict[str, Any] = {}
+    if who == "person":
+        session.person_presses(b"x")
+    elif who == "background":
+        stop = {"background_tasks": [{"id": "b"}]}
+    elif who == "planned":
+        session.record.scheduled = [{"id": "c", "schedule": "* * * * *", "recurring": True, "prompt": "go"}]
+    elif who == "peers":
+        accepting = Config(claude=ClaudeConfig(cross_session="accept"))
+        session.services = replace(session.services, config=lambda: accepting)
+    elif who == "earlier-turn":
+        session.status = Status("busy", None, "c", message.steps["typed"] - 1)
+    else:
+        claude.hook("UserPromptSubmit", prompt="a person's words", prompt_id="p")
+    reply(claude, **stop)
+    assert "replied" not in message.steps
+    show_prompt(claude)
+    assert (message.state, message.reply, "replied" in message.steps) == ("submitted", "the end", True)
+
+
+def test_the_turn_that_runs_already_is_ours(claude: Claude) -> None:
+    list_hooks(claude)
+    message = claude.begin("m")
+    claude.session.status = Status("busy", None, "c", message.steps["typed"] + 1)
+    reply(claude)
+    assert (message.reply, "replied" in message.steps) == ("the end", True)
