@@ -66,6 +66,9 @@ from supervisor.viewers.server import Viewers
 VERSION_EVERY_SECONDS = 600.0
 LOOKUP_SECONDS = 1.0
 CANCEL_AGAIN_SECONDS = 0.2
+SWITCH_SECONDS = 0.0005
+"""How long a thread that works may keep the interpreter when the loop wants it back, which it does after each call that waits or
+sends: an answer takes several, and with Python's 5 ms each others waited for as long as a long transcript was read."""
 
 
 DEMO = "PILOTLIGHT_DEMO"
@@ -367,6 +370,7 @@ async def _cancel(tasks: set[asyncio.Task[Any]]) -> None:
 def run_daemon(paths: Paths, environment: Mapping[str, str]) -> int:
     """Run a supervisor in this process. Return the exit status; print what is wrong as one sentence. When damage is found in the
     database beside the work, it begins anew, which puts it aside; systemd, which was told that it ends, does that itself."""
+    sys.setswitchinterval(SWITCH_SECONDS)
     try:
         return asyncio.run(_run(paths, environment))
     except PilotlightError as error:

@@ -35,15 +35,16 @@ class Tail:
     """A growing file, read line by line from an offset. A file that shrank or vanished is read from its start again.
 
     `trouble` says why it cannot be read as it is: it is no file, or has a line that is longer than `longest`, which is then
-    passed over. `behind`: the last reading stopped before the end.
+    passed over. `behind`: the last reading stopped before the end. `at_once`: how many bytes are read in one go.
     """
 
-    def __init__(self, path: Path, offset: int = 0, longest: int = MAX_LINE_BYTES) -> None:
+    def __init__(self, path: Path, offset: int = 0, longest: int = MAX_LINE_BYTES, at_once: int | None = None) -> None:
         self.path = path
         self.offset = offset
         self.trouble: str | None = None
         self.behind = False
         self._longest = longest
+        self._at_once = at_once or READ_BYTES
         self._size = -1
         self._passing = False
 
@@ -79,8 +80,8 @@ class Tail:
             except OSError:
                 return
             yield from self._whole_lines(block)
-            most -= len(block) or READ_BYTES
-            if self.offset == before or 0 < len(block) < READ_BYTES:
+            most -= len(block) or self._at_once
+            if self.offset == before or 0 < len(block) < self._at_once:
                 return
             if most <= 0:
                 self.behind = True
@@ -102,14 +103,14 @@ class Tail:
         """What stands behind the offset, with a whole line at least if there is one; nothing when the offset was moved over what
         is no line: bytes that nobody has written (a hole, or what a power cut leaves), or one that is too long."""
         file.seek(self.offset)
-        block = file.read(READ_BYTES)
+        block = file.read(self._at_once)
         unwritten = len(block) - len(block.lstrip(b"\0"))
         if unwritten:
             self._passing = False
             behind = self.offset + unwritten
             self.offset = behind if unwritten < len(block) else past_hole(file, behind)
             return b""
-        if not self._passing and (b"\n" in block or len(block) < min(READ_BYTES, self._longest)):
+        if not self._passing and (b"\n" in block or len(block) < min(self._at_once, self._longest)):
             return block
         if not self._passing and b"\0" not in block:
             block += file.readline(max(0, self._longest - len(block)))

@@ -23,8 +23,9 @@ from supervisor.claude.tail import Tail
 from supervisor.claude.transcript import TranscriptLine
 from supervisor.history.reader import Page, Source, finished, in_time, look_ahead
 
-PART_BYTES = 1024 * 1024
-"""How much of a transcript makes a part; then the next reply of Claude's begins another one."""
+PART_BYTES = 256 * 1024
+"""How much of a transcript makes a part, and is read in one go; then the next reply of Claude's begins another one. The loop
+writes each part into an answer, so that it is no more than a moment's work."""
 
 LONGEST_PARTS = 4
 """This many times as much does with any entry instead."""
@@ -63,7 +64,7 @@ class ExportPosition:
 def part(sources: Sequence[Source], place: ExportPosition) -> tuple[list[HistoryEntry], ExportPosition | None]:
     """The entries from a place on, oldest first, and where the next part begins; None when this was the last."""
     source = sources[place.source]
-    taken, cut = _stretch(Tail(source.path, place.offset), place.offset)
+    taken, cut = _stretch(Tail(source.path, place.offset, at_once=PART_BYTES), place.offset)
     found = Page(_NO_LIMIT)
     for end, line in reversed(taken):
         found.take((place.source, end), source.conversation, line)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from shared.bus.messages import HistoryEntry
 from shared.errors import InvalidRequest
+from supervisor.claude import tail
 from supervisor.history import export, reader
 from supervisor.history.export import ExportFormat, ExportPosition, Json, Markdown
 from supervisor.history.reader import Source
@@ -120,6 +121,46 @@ def test_markdown_fences_hold_whatever_a_tool_says() -> None:
     told = Markdown("s", "T", [("session", "s")]).body(entries, ExportPosition())
     assert "`````\n```\n````\n`````" in told
     assert "1970-01-01 00:00:00 UTC" in told
+
+
+def test_a_part_reads_little_more_than_it_tells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = 0
+
+    def counting(path: Path) -> Any:
+        file = tails_open(path)
+        whole, line = file.read, file.readline
+
+        class Counted:
+            def __getattr__(self, name: str) -> Any:
+                return getattr(file, name)
+
+            def __enter__(self) -> Any:
+                return self
+
+            def __exit__(self, *_: object) -> None:
+                file.close()
+
+            def read(self, size: int) -> bytes:
+                return taken(whole(size))
+
+            def readline(self, size: int) -> bytes:
+                return taken(line(size))
+
+        return Counted()
+
+    def taken(data: bytes) -> bytes:
+        nonlocal read
+        read += len(data)
+        return data
+
+    tails_open = tail.open_foreign
+    lines = [assistant(f"m{number}", text("word " * 20_000)) for number in range(80)]
+    sources = [write(tmp_path / "long.jsonl", *lines)]
+    monkeypatch.setattr(tail, "open_foreign", counting)
+    texts, entries = parts(sources, Json("s", FACTS))
+    assert len(entries) == 80
+    assert max(map(len, texts)) < 500_000, "the loop writes each into an answer"
+    assert read < 2.5 * sources[0].path.stat().st_size
 
 
 async def test_a_long_export_takes_little_memory_and_no_long_reply(table: Table, tmp_path: Path) -> None:
