@@ -170,7 +170,8 @@ class Bus:
 
         At rest nothing is done in between: a look ten times a second was the half of what an idle supervisor cost.
         """
-        told = all([endpoint.tell_of_subscribers(self._look_for_subscribers) for endpoint in self._endpoints])
+        for endpoint in self._endpoints:
+            endpoint.tell_of_subscribers(self._look_for_subscribers)
         while True:
             self._subscribed.clear()
             self.announce(epoch, head(), node)
@@ -179,9 +180,9 @@ class Bus:
             while not self._subscribed.is_set() and (left := end - time.monotonic()) > 0:
                 self._look_for_subscribers()
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(left if told else min(left, WELCOME_SECONDS)):
+                    async with asyncio.timeout(left):
                         await self._subscribed.wait()
-            if told and self._subscribed.is_set():
+            if self._subscribed.is_set():
                 # One word for all that come in one moment, and at once: a stream begins with it.
                 await asyncio.sleep(max(MOMENT_SECONDS, announced + WELCOME_SECONDS - time.monotonic()))
 

@@ -38,6 +38,9 @@ HEARTBEAT_SECONDS = 10.0
 """A peer over TCP that does not answer for three of these is gone (a laptop that was closed)."""
 
 CHECK_SECONDS = 1.0
+LOOK_SECONDS = 0.1
+"""How long subscriptions over TCP are let wait after a look at them."""
+
 DOMAIN = "pilotlight"
 
 
@@ -68,9 +71,9 @@ class Endpoint(Protocol):
     def subscribed(self) -> bool:
         """Whether somebody has subscribed since the last look."""
 
-    def tell_of_subscribers(self, news: Callable[[], None]) -> bool:
+    def tell_of_subscribers(self, news: Callable[[], None]) -> None:
         """Have `news` called in the loop when somebody may have subscribed, which has to look at once; sending may swallow one
-        call. Whether that is so: false where it has to be looked for."""
+        call."""
 
     def restore(self) -> bool:
         """Open again what somebody has taken away; whether that had to be done."""
@@ -160,11 +163,10 @@ class LocalEndpoint:
         """See Endpoint."""
         return _has_subscriptions(self._events)
 
-    def tell_of_subscribers(self, news: Callable[[], None]) -> bool:
+    def tell_of_subscribers(self, news: Callable[[], None]) -> None:
         """See Endpoint."""
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(int(self._events.get(zmq.FD)), news)
-        return True
 
     def restore(self) -> bool:
         """Bind again where somebody deleted a socket's file. Who was connected stays so; who comes anew finds us again.
@@ -196,6 +198,8 @@ class TcpEndpoint:
         self._sockets: list[zmq.Socket[bytes]] = []
         self._zap = _ZapHandler(self._context, keyring, log)
         self._changed: Callable[[], None] = lambda: None
+        self._news: Callable[[], None] = lambda: None
+        self._deaf: asyncio.TimerHandle | None = None
         self._watch: asyncio.Task[None] | None = None
         self._key: KeyPair | None = None
         self.error: str | None = None
@@ -237,9 +241,21 @@ class TcpEndpoint:
         """See Endpoint."""
         return bool(self._sockets) and _has_subscriptions(self._sockets[1])
 
-    def tell_of_subscribers(self, news: Callable[[], None]) -> bool:
-        """See Endpoint. Others decide how often something comes here: it is looked for in our time, not in theirs."""
-        return False
+    def tell_of_subscribers(self, news: Callable[[], None]) -> None:
+        """See Endpoint. Others decide how often something comes here: one look, and then none for LOOK_SECONDS."""
+        self._news = news
+        if self._sockets:
+            self._hear()
+
+    def _hear(self) -> None:
+        self._news()  # what came while nobody heard
+        asyncio.get_running_loop().add_reader(int(self._sockets[1].get(zmq.FD)), self._told)
+
+    def _told(self) -> None:
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(int(self._sockets[1].get(zmq.FD)))
+        self._news()
+        self._deaf = loop.call_later(LOOK_SECONDS, self._hear)
 
     def restore(self) -> bool:
         """See Endpoint. This one tries by itself."""
@@ -274,6 +290,7 @@ class TcpEndpoint:
         self._sockets = made
         asyncio.get_running_loop().add_reader(int(made[0].get(zmq.FD)), self._changed)
         self._changed()
+        self._hear()
         self._say(None)
 
     def _say(self, error: str | None) -> None:
@@ -294,9 +311,10 @@ class TcpEndpoint:
 
     def _close_sockets(self, patience_ms: int) -> None:
         sockets, self._sockets = self._sockets, []
-        if sockets:
-            asyncio.get_running_loop().remove_reader(int(sockets[0].get(zmq.FD)))
+        if self._deaf is not None:
+            self._deaf.cancel()
         for socket in sockets:
+            asyncio.get_running_loop().remove_reader(int(socket.get(zmq.FD)))
             socket.close(patience_ms)
 
     async def _tend(self) -> None:
