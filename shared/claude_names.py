@@ -1,5 +1,5 @@
 """What the Claude CLI calls things that the supervisor and the command line both have to know: where a login comes from, what a
-question is called.
+question is called, what the use of a tool is about.
 
 All else that is known of the CLI lives in `supervisor/claude/`, and the command line may import nothing of the supervisor. What
 must not regress: `pilotlight doctor` and the health check look for a login in the same places, under the same names.
@@ -25,5 +25,14 @@ TOKENS = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN"
 CLOUDS = ("CLAUDE_CODE_USE_BEDROCK", "CLAUDE_CODE_USE_VERTEX")
 """Variables that are a login, and those that have another service bring one."""
 
+NO_LOGIN_NEEDED = "none needed: this home is in demo mode"
+"""What the command line and the health check say of a demo's login."""
+
 ASK_QUESTION, EXIT_PLAN = "AskUserQuestion", "ExitPlanMode"
 """The tools whose use is a question to a person."""
+
+SUBJECTS = ("command", "file_path", "notebook_path", "path", "url", "query", "pattern", "plan")
+"""Members of a tool's input that say what a use is about, the most telling first."""
+
+DESCRIPTION = "description"
+"""What Claude says of it by itself, where none of them is there."""

@@ -17,7 +17,7 @@ import msgspec
 from cli.output import printable
 from shared.bus import events, message_events
 from shared.bus.messages import Event
-from shared.claude_names import ASK_QUESTION, EXIT_PLAN
+from shared.claude_names import ASK_QUESTION, DESCRIPTION, EXIT_PLAN, SUBJECTS
 from shared.plain_text import plain
 
 _ASKS = (ASK_QUESTION, EXIT_PLAN)
@@ -136,7 +136,7 @@ def _subject(given: Any) -> str:
     """What a tool is used on, in a few words."""
     if not isinstance(given, dict):
         return ""
-    for name in ("command", "file_path", "path", "pattern", "url", "query", "description"):
+    for name in (*SUBJECTS, DESCRIPTION):
         if isinstance(given.get(name), str):
             return str(given[name])
     return msgspec.json.encode(given).decode() if given else ""

@@ -25,6 +25,7 @@ from cli.setup import claude as cli_claude
 from cli.setup import login as cli_login
 from shared import __version__, database, releases
 from shared.certificate import Certificate, configured
+from shared.claude_names import NO_LOGIN_NEEDED
 from shared.errors import PilotlightError
 from shared.paths import SOCKET_PATH_LIMIT
 
@@ -124,10 +125,10 @@ def login(app: App) -> list[Finding]:
         found = cli_login.find(app.config.claude, app.environment)
     except PilotlightError:
         return []
+    if DemoModel(app).wanted():  # its sessions use no login that there may be
+        return [Finding("login", "ok", NO_LOGIN_NEEDED)]
     if found.where is not None:
         return [Finding("login", "ok", found.where)]
-    if DemoModel(app).wanted():
-        return [Finding("login", "ok", "none needed: this home is in demo mode")]
     fix = found.hint or "Run `claude` and log in, or try everything with `pilotlight up --demo`."
     return [Finding("login", "warn", "No login found.", fix)]
 

@@ -1,5 +1,5 @@
-"""Claude's tools by their names, and what their inputs say: what a use is about, what an edit makes of a file. Those that ask
-a person are in `shared/claude_names.py`."""
+"""Claude's tools by their names, and what their inputs say: what an edit makes of a file. Those that ask a person, and what says
+what a use is about, are in `shared/claude_names.py`."""
 
 from __future__ import annotations
 
@@ -9,11 +9,8 @@ from typing import Any
 CRON_CREATE, CRON_DELETE = "CronCreate", "CronDelete"
 WRITE, EDIT, MULTI_EDIT = "Write", "Edit", "MultiEdit"
 
-SUBJECTS = ("command", "file_path", "notebook_path", "path", "url", "query", "pattern", "plan")
-"""Members of an input that say what a use is about, the most telling first."""
-
 PATHS = frozenset({"file_path", "notebook_path", "path"})
-"""Those of them that name a file or a folder."""
+"""Those members of an input that name a file or a folder."""
 
 
 def edited(tool: str, given: Mapping[str, Any], before: str) -> str | None:

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from shared.claude_names import NO_LOGIN_NEEDED
 from shared.config import LimitsConfig, NotifyConfig
 from shared.errors import PilotlightError
 from supervisor.claude import command_line, release
@@ -106,6 +107,8 @@ def _login(pool: Pool) -> dict[str, str]:
         said = "Claude is not logged in, or its service does not accept the login any more"
         return check("login", "fail", f"{said} ({', '.join(without)}): run `claude` on this machine and use /login.")
     services = pool.services
+    if services.demo:
+        return check("login", "ok", NO_LOGIN_NEEDED)
     if login.is_there(services.config().claude, services.environment, services.claude_home):
         return check("login", "ok", "found")
     return check("login", "warn", "No login was found in files or environment; on macOS it may be in the keychain.")

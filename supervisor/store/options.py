@@ -99,6 +99,9 @@ class Remembered(msgspec.Struct, frozen=True, omit_defaults=True):
     asked_look: tuple[str, int | None] | None = None
     """What the dialog that is up looks like: identity, and since when Claude waits."""
 
+    stamped: tuple[str, int] | None = None
+    """The id of the last dialog of which Claude has said since when it waits, and that."""
+
     asked_since: int | None = None
     """Since when it asks what it asks. A dialog on the screen does not say it."""
 

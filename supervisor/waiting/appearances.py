@@ -3,7 +3,8 @@
 Two dialogs that look alike are two, and so is one that is asked again: each appearance has a number of its own, and the
 status file's word about when Claude began to wait tells two apart that were drawn one right behind the other (measured:
 it changes with every dialog). One that changes while it is up (a form, a list, a pointer) stays the same. What must not
-regress: what decides something for Claude is the same only while its words are, wherever its pointer stands.
+regress: what decides something for Claude is the same only while its words are, wherever its pointer stands; and the status
+file, which is behind the screen, does not make two of one that follows another at once.
 """
 
 from __future__ import annotations
@@ -52,25 +53,47 @@ def appearance(
     size: tuple[int, int] | None,
 ) -> Appearance:
     """The appearance that the screen shows, which may be `known`, that of the last look, or that from before a restart."""
-    stamp = stamp_of(status)
     own = _is_own(record, status, screen_reading)
-    if known is not None and known.goes_on(screen_reading, stamp, size, own):
-        return replace(
-            known, screen_reading=screen_reading, stamp=known.stamp or stamp, own=known.own or own, size=size
-        )
-    look = record.remembered.asked_look
-    if (
-        known is None
-        and (record.asked or "").startswith("d_")
-        and look is not None
-        and look[0] == screen_reading.digest
-    ):
-        there = stamp is None or look[1] is None or stamp == look[1]
-        if there and record.asked is not None and record.asked.split(".")[1:2] == [str(record.generation)]:
-            return Appearance(record.asked, screen_reading, stamp, own, size)
-    number = record.remembered.appearances + 1
-    record.remembered = msgspec.structs.replace(record.remembered, appearances=number)
-    return Appearance(f"{screen_reading.digest}.{record.generation}.{number}", screen_reading, stamp, own, size)
+    stamp = _own_stamp(record, stamp_of(status), known.id if known is not None else record.asked)
+    up = _again(known, record, screen_reading, stamp, size, own)
+    if up is None:
+        number = record.remembered.appearances + 1
+        record.remembered = msgspec.structs.replace(record.remembered, appearances=number)
+        name = f"{screen_reading.digest}.{record.generation}.{number}"
+        up = Appearance(name, screen_reading, _own_stamp(record, stamp, None), own, size)
+    if up.stamp is not None and record.remembered.stamped != (up.id, up.stamp):
+        record.remembered = msgspec.structs.replace(record.remembered, stamped=(up.id, up.stamp))
+    return up
+
+
+def _again(
+    known: Appearance | None,
+    record: SessionRecord,
+    screen_reading: ScreenReading,
+    stamp: int | None,
+    size: tuple[int, int] | None,
+    own: bool,
+) -> Appearance | None:
+    """The one that was there at the last look, or before a restart, if it is still that."""
+    if known is not None:
+        if not known.goes_on(screen_reading, stamp, size, own):
+            return None
+        own, stamp = known.own or own, known.stamp or stamp
+        return replace(known, screen_reading=screen_reading, stamp=stamp, own=own, size=size)
+    look, asked = record.remembered.asked_look, record.asked or ""
+    if not asked.startswith("d_") or look is None or look[0] != screen_reading.digest:
+        return None
+    there = stamp is None or look[1] is None or stamp == look[1]
+    if there and asked.split(".")[1:2] == [str(record.generation)]:
+        return Appearance(asked, screen_reading, stamp, own, size)
+    return None
+
+
+def _own_stamp(record: SessionRecord, stamp: int | None, name: str | None) -> int | None:
+    """The status file's word, unless it is still about a dialog that was there before the one of this name: it would be taken for
+    this one's, and the next word for another dialog's."""
+    before = record.remembered.stamped
+    return None if before is not None and before[1] == stamp and before[0] != name else stamp
 
 
 def forget(record: SessionRecord) -> None:

@@ -14,8 +14,9 @@ from typing import Any
 
 import msgspec
 
+from shared.claude_names import SUBJECTS
 from shared.config import PermissionRule
-from supervisor.claude.tools import PATHS, SUBJECTS
+from supervisor.claude.tools import PATHS
 from supervisor.waiting.waiting import Permission
 
 _OPERATORS = re.compile(r"[;&|<>`$(){}\n\r\\]")

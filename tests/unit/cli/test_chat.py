@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from cli.__main__ import run
-from cli.chat.display import Pieces
+from cli.chat.display import Display, Pieces
 from cli.chat.person import Superseded
 from cli.chat.questions import asks
 from shared.bus import events, message_events
 from shared.bus.messages import Choice, CommandResult, Event, Field, Waiting
+from shared.claude_names import DESCRIPTION, SUBJECTS
 from tests.unit.cli.test_double import FIRST, SECOND, TRUST, FakeBus, app_of, bus_with, message, question, session
 
 
@@ -237,6 +238,14 @@ def piece(index: int, delta: str, part: str = "c1", final: bool = False) -> Even
     """Text as it is heard."""
     data = {"delta": delta, "index": index, "final": final, "messageId": part, "promptId": "p", "message": "m_1"}
     return Event(v=1, epoch="e", seq=index + 1, at=1, kind="text", session=FIRST, data=data)
+
+
+@pytest.mark.parametrize("name", [*SUBJECTS, DESCRIPTION])
+def test_a_tool_is_shown_with_what_its_use_is_about(capsys, monkeypatch, name):
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    data = {"phase": "started", "tool": "Some", "input": {"more": "beside", name: "this one"}}
+    Display("m_1").take(Event(v=1, epoch="e", seq=1, at=1, kind="tool", session=FIRST, data=data))
+    assert "Some this one" in capsys.readouterr().out
 
 
 def test_text_is_shown_as_it_comes_in_claudes_order_and_only_once(tmp_path, capsys, person):

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import json
+import logging
 
 from cli.__main__ import run
 from cli.daemons.checks import CHECKS
+from shared import paths
+from shared.config import Config
 from shared.releases import OLDEST, TESTED
+from supervisor.pool import checks
+from supervisor.pool.pool import Pool
+from supervisor.session.services import Services
+from supervisor.store.store import Store
 from tests.unit.cli.test_double import app_of, bus_with
 
 
@@ -31,6 +38,21 @@ def test_a_fit_machine_that_is_not_running_is_a_warning_only(tmp_path, capsys):
     assert findings["claude"]["text"].endswith("2.1.330")
     assert (findings["login"]["level"], findings["supervisor"]["level"], findings["api"]["level"]) == ("warn",) * 3
     assert not (tmp_path / "h").exists()
+
+
+def test_a_demo_needs_no_login_in_the_words_of_the_health_check(tmp_path, capsys):
+    app = app_of(tmp_path / "h", PILOTLIGHT_CLAUDE=_claude(tmp_path / "bin"))
+    (tmp_path / "h" / "demo").mkdir(parents=True)
+    (tmp_path / "h" / "demo" / "mode").write_text("demo\n")
+    (tmp_path / "h" / ".claude").mkdir()
+    (tmp_path / "h" / ".claude" / ".credentials.json").write_text("{}")  # somebody's own, which the demo does not use
+    _, _, findings = _doctor(app, capsys)
+    assert findings["login"]["level"] == "ok"
+    places = paths.resolve({"PILOTLIGHT_HOME": str(tmp_path)})
+    store = Store(tmp_path / "db")
+    pool = Pool(Services(store, places, Config, {}, tmp_path, logging.getLogger("test"), demo=True))
+    assert checks._login(pool) == checks.check("login", "ok", findings["login"]["text"])
+    store.close()
 
 
 def test_no_claude_is_a_failure_with_the_fix(tmp_path, capsys, monkeypatch):

@@ -44,6 +44,7 @@ ALL = {
     "spoken": "c",
     "appearances": 3,
     "asked_look": ["d_1", None],
+    "stamped": ["d_1.1.3", 4],
     "asked_since": 5,
     "hooks_off": True,
     "begun_behind": "p1",

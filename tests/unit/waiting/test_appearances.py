@@ -111,6 +111,23 @@ def test_an_appearance_has_one_id_while_it_is_up_and_the_next_one_another() -> N
     assert session.look(seen("2.1.330", "permission-write"), 2000) not in (first, second)
 
 
+def test_one_that_follows_another_at_once_stays_the_same_though_the_status_file_was_behind() -> None:
+    """Claude's next question is on the screen, and the file still says since when it waited for the answer to the one before."""
+    session, held = Looked(), seen("2.1.330", "held-message")
+    before = session.look(BASH, 1000)
+    session.shown = None  # it was answered
+    appearances.forget(session.record)
+    first = session.look(held, 1000)
+    assert first != before
+    assert session.look(held, 1000) == first
+    assert session.look(held, 2000) == first
+    assert session.look(held, 3000) != first, "one that looks alike, and was drawn right behind it"
+    session.record.asked = session.shown.id
+    third = session.look(BASH, 3000)
+    assert session.look(BASH, 3000) == third
+    assert session.look(BASH, 4000) == third, "without having been seen to go"
+
+
 def test_what_the_cli_offers_by_itself_stays_the_same_though_the_status_file_was_behind() -> None:
     session, settings = Looked(), seen("2.1.330", "command-config")
     session.record.turn_prompt = "the last turn's, whose end was not read yet"
