@@ -5,6 +5,12 @@
 # What a session runs can write here, too: nothing that has the name already is opened (a pipe would hold Claude up), and an
 # answer counts only behind a key that is made here for this request, and that the supervisor takes away when it reads it.
 # usage: set -- SESSION_DIR EVENT; . hook.sh (in the shell that Claude starts; sessions of earlier versions: sh hook.sh ...)
+# What Claude says is short, and comes line by line: the shell reads it itself, byte by byte, for less than half of what another process
+# costs (300 bytes: 1.6 ms of CPU, not 3.0; as much at 4 kB). What a person or a tool says may be long.
+by_line() {
+    while IFS= read -r line; do printf '%s\n' "$line" || return 1; done
+    printf '%s' "$line"
+}
 is_free() { [ ! -e "$1" ] && [ ! -L "$1" ]; }
 n=0
 set -C
@@ -16,7 +22,10 @@ set +C
 event="$1/spool/$$.$n"
 is_free "$1/hooks.log" || [ -f "$1/hooks.log" ] || exit 0
 # On a full disk nothing half written stays behind; the transcript says the same a moment later.
-cat > "$event" 2>/dev/null || { rm -f "$event"; exit 0; }
+case $2 in
+MessageDisplay | Stop) by_line > "$event" 2>/dev/null ;;
+*) cat > "$event" 2>/dev/null ;;
+esac || { rm -f "$event"; exit 0; }
 if [ "$2" != PermissionRequest ] && [ "$2" != Elicitation ]; then
     printf 'hook %s %s\n' "$2" "$$.$n" >> "$1/hooks.log"
     exit 0

@@ -21,6 +21,9 @@ JOURNAL = [
 ]
 """The kinds of events that are read."""
 
+_TELLING = frozenset({"accepted", "answered", "failed", "interrupted"})
+"""The steps of a message that mean something to people."""
+
 MAX_CHOICES = 3
 MAX_TEXT = 400
 _ENDS = {"expired": "expired", "crashed": "crashed", "start_failed": "crashed", "lost": "crashed"}
@@ -62,6 +65,11 @@ class Happening:
 
 Look = Callable[[str], SessionView | None]
 Message = Callable[[str], Told | None]
+
+
+def is_news(event: Event) -> bool:
+    """Whether an event has to be read now: most steps of a message mean nothing, and are passed over with the next that does."""
+    return event.kind in JOURNAL and (event.kind != "message" or event.data.get("state") in _TELLING)
 
 
 def read(event: Event, look: Look, message: Message) -> Happening | None:
@@ -142,10 +150,12 @@ def _closed(event: Event, look: Look, _: Message) -> Happening | None:
 
 def _message(event: Event, look: Look, message: Message) -> Happening | None:
     state = event.data.get("state")
+    if state not in _TELLING:
+        return None
     closes = (f"warning:{event.session}", f"stuck:{event.session}")
     quiet = Happening(**_base(event, look), closes=closes, closed_by="it goes on")
     if state not in ("answered", "failed"):
-        return quiet if state in ("accepted", "interrupted") else None
+        return quiet
     told = message(str(event.data.get("message")))
     if told is None or told.kind != "prompt":
         return quiet

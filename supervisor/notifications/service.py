@@ -25,7 +25,7 @@ from shared.config import NotifyConfig
 from shared.errors import StorageFailed
 from supervisor.notifications.channels.contract import Delivered, Gone, Note, Outcome, Refused, Retry
 from supervisor.notifications.courier import Courier
-from supervisor.notifications.happenings import JOURNAL, Happening, Told, read
+from supervisor.notifications.happenings import JOURNAL, Happening, Told, is_news, read
 from supervisor.notifications.links import Links
 from supervisor.notifications.outbox import Outbox
 from supervisor.notifications.recipient import Recipient
@@ -83,7 +83,7 @@ class Notifications:
 
     def offer(self, events: list[Event]) -> None:
         """Something was committed."""
-        if any(event.kind in JOURNAL for event in events):
+        if any(is_news(event) for event in events):
             self._news.set()
 
     def seed(self, waiting: dict[str, str]) -> None:

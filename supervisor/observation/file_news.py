@@ -3,6 +3,7 @@
 A look at a session costs some tenths of a millisecond; two hundred a second were a fifth of a core for each one that streams.
 What must not regress: nothing depends on being told. Where the kernel cannot tell (another system, no watch left), or the file is
 not there yet, or another stands in its place, `follow` says so, and whoever asks goes on looking by itself, as often as before.
+That another stands in its place the kernel tells, unless a folder was moved: that is looked for now and then, not at each look.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import ctypes
 import os
 import struct
 import sys
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -20,6 +22,10 @@ _MODIFY, _ATTRIB, _DELETE_SELF, _MOVE_SELF, _OVERFLOW = 0x2, 0x4, 0x400, 0x800, 
 _DONT_FOLLOW = 0x02000000
 _NEWS = _MODIFY | _ATTRIB | _DELETE_SELF | _MOVE_SELF | _DONT_FOLLOW
 """A file that has grown, or that may not be what its name leads to any more: a name less is told as an attribute."""
+
+_RENAMED = _ATTRIB | _DELETE_SELF | _MOVE_SELF
+SURE_SECONDS = 0.5
+"""How long a name is taken to lead to the same file while nothing else was told."""
 
 _EVENT = struct.Struct("iIII")
 _READ_BYTES = 65536
@@ -32,6 +38,9 @@ class FileNews:
         self._told = told
         self._followed: dict[str, dict[Path, int]] = {}
         self._owners: dict[int, set[str]] = {}
+        self._sure: dict[str, tuple[list[Path | None], float]] = {}
+        """Of whom all files were found followed, and until when (monotonic) that is taken to be so."""
+
         self._libc: ctypes.CDLL | None = None
         self._fd = -1
 
@@ -52,12 +61,21 @@ class FileNews:
         self._fd = -1
         self._followed.clear()
         self._owners.clear()
+        self._sure.clear()
 
     def follow(self, owner: str, paths: Sequence[Path | None]) -> bool:
         """Have the owner told of the files that have these names now, and of no others; whether that was so already, so that what
         has changed since it looked was told. None stands for a file that is not known yet."""
         if self._fd < 0:
             return False
+        wanted, (known, until), now = list(paths), self._sure.get(owner, ([], 0.0)), time.monotonic()
+        if wanted == known and now < until:
+            return True
+        complete = self._follow(owner, paths)
+        self._sure[owner] = (wanted, now + SURE_SECONDS if complete else 0.0)
+        return complete
+
+    def _follow(self, owner: str, paths: Sequence[Path | None]) -> bool:
         followed = self._followed.setdefault(owner, {})
         for path in [path for path in followed if path not in paths]:
             self._leave(owner, followed.pop(path))
@@ -74,6 +92,7 @@ class FileNews:
 
     def forget(self, owner: str) -> None:
         """Tell this one nothing any more."""
+        self._sure.pop(owner, None)
         for watch in self._followed.pop(owner, {}).values():
             self._leave(owner, watch)
 
@@ -100,8 +119,10 @@ class FileNews:
         while position < len(data):
             watch, mask, _, length = _EVENT.unpack_from(data, position)
             position += _EVENT.size + length
-            if mask & _OVERFLOW:
-                told |= set(self._followed)
-            told |= self._owners.get(watch, set())
+            owners = set(self._followed) if mask & _OVERFLOW else self._owners.get(watch, set())
+            if mask & (_OVERFLOW | _RENAMED):
+                for owner in owners:
+                    self._sure.pop(owner, None)
+            told |= owners
         for owner in told:
             self._told(owner)

@@ -120,7 +120,7 @@ class LogReader:
                 session.editor.told(event.what, event.message_id)
             session.store.set_position(session.id, "hooks", line.end)
         if isinstance(event, HookEvent) and event.answer is None:
-            event.spool.unlink(missing_ok=True)
+            session.spent.add(event.spool)
         elif isinstance(event, HookEvent):
             request_key.file_of(event.spool).unlink(missing_ok=True)
         if isinstance(event, EditorEvent) and event.draft is not None:

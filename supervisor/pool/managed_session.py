@@ -36,7 +36,7 @@ from supervisor.terminal.terminal import SETTLE_SECONDS
 
 SILENT_TERMINAL_SECONDS = 3.0
 SOON_SECONDS = 0.005
-TOLD_SECONDS = 0.03
+TOLD_SECONDS = 0.1
 """How often to look at one of which something is expected, and whose files tell when they grow: for what only time tells."""
 
 CALM_SECONDS = 0.1
@@ -134,6 +134,7 @@ class ManagedSession:
     def tend(self) -> None:
         """Begin what the last look has shown to be due."""
         session = self.session
+        session.spent.remove_soon()
         if session.lock_outdated:
             self.lifecycle.follow_conversation()
         if recycling.is_stale(session):

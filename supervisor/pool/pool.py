@@ -363,7 +363,8 @@ class Pool:
             with suppress(TimeoutError):  # a terminal that floods must not have us look at every chunk
                 async with asyncio.timeout(SOON_SECONDS):
                     await self._told.wait()
-            await asyncio.sleep(looked_at + SOON_SECONDS - time.monotonic())
+            if not self._told.is_set():
+                await asyncio.sleep(looked_at + SOON_SECONDS - time.monotonic())
 
     def _hear(self, session_id: str) -> None:
         """A file of this session has grown."""
@@ -379,6 +380,7 @@ class Pool:
             if managed.task is not None:
                 managed.task.cancel()
         for managed in self._managed_sessions.values():
+            managed.session.spent.remove()
             await holder_link.disconnect(managed.session)
 
     async def stop_all(self, cause: str) -> int:

@@ -14,6 +14,7 @@ receipts         the message under way
 scheduled        what is planned
 services         what it is given
 session          the record and the one state
+spent_files      removed behind everything
 unreadable       what is done without
 view             as clients see it
 

@@ -312,7 +312,7 @@ def conclude(session: Session, message: MessageRecord, outcome: Outcome) -> None
         session.store.save_session(session.record)
         session.logs.settled()
     session.editor.let_go(message.id)
-    (session.dir / "outbox" / f"{message.id}.claimed").unlink(missing_ok=True)
+    session.spent.add(session.dir / "outbox" / f"{message.id}.claimed")
     session.current = None
     session.quiet_since = None
     session.observer.look_again()

@@ -31,6 +31,7 @@ from supervisor.session.editor import Editor
 from supervisor.session.fates import Fates
 from supervisor.session.mention_rules import Reach
 from supervisor.session.services import Logs, Services, Watch
+from supervisor.session.spent_files import SpentFiles
 from supervisor.session.view import Live, delivery_of, view_of
 from supervisor.state import states, transition
 from supervisor.state.conditions import Conditions
@@ -66,6 +67,7 @@ class Session:
         self.fates = Fates(self.store.is_awaited)
         self.health = Conditions()
         self.editor = Editor()
+        self.spent = SpentFiles()
         self.answering = asyncio.Lock()
         self.typing = asyncio.Lock()
         """Whoever holds it is the only one who presses keys."""

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+_PLAIN = frozenset({str, int, float, bool, bytes, type(None)})
+
 
 @contextmanager
 def undone_on_failure(*records: Any) -> Iterator[None]:
@@ -25,11 +27,12 @@ def undone_on_failure(*records: Any) -> Iterator[None]:
 
 
 def _kept(value: Any) -> Any:
-    """What a container holds now, each member with what it holds itself; None for anything else."""
+    """What a container holds now, each member with what it holds itself; None for anything else. Most members are no containers,
+    and this is done for each change: the plainest are told by their type alone."""
     if isinstance(value, dict):
-        return [(name, member, _kept(member)) for name, member in value.items()]
+        return [(name, member, None if type(member) in _PLAIN else _kept(member)) for name, member in value.items()]
     if isinstance(value, list | deque):
-        return [(member, _kept(member)) for member in value]
+        return [(member, None if type(member) in _PLAIN else _kept(member)) for member in value]
     return list(value) if isinstance(value, set) else None
 
 

@@ -245,7 +245,7 @@ def test_request_does_not_outlive_its_process(house: House) -> None:
     house.call("session.kill", {"sessionId": session})
     assert house.message(message)["state"] in ("interrupted", "cancelled")
     assert_too_late(house, session, waiting, choice="allow")
-    assert not list((house.paths.session_dir(session) / "spool").glob("*"))
+    until(lambda: not list((house.paths.session_dir(session) / "spool").glob("*")), "nothing of it is left")
     assert not (house.project / "one").exists()
 
 

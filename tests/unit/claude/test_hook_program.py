@@ -84,21 +84,27 @@ def test_a_log_that_is_a_pipe_does_not_hold_it_up(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("shell", ["/bin/sh", "/bin/bash"])
-@pytest.mark.parametrize("name", ["session", "a 'quoted' $HOME; one"])
-def test_an_event_is_kept_by_the_very_shell_that_claude_starts(tmp_path: Path, shell: str, name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [("session", "Stop"), ("a 'quoted' $HOME; one", "MessageDisplay"), ("session", "UserPromptSubmit")],
+)
+def test_an_event_is_kept_by_the_very_shell_that_claude_starts(
+    tmp_path: Path, shell: str, name: str, kind: str
+) -> None:
     programs, folder = tmp_path / "programs", tmp_path / name
     for made in (programs, folder, folder / "spool"):
         made.mkdir()
-    for program in ("cat", "rm"):
-        (programs / program).symlink_to(str(shutil.which(program)))
-    event = b'{"hook_event_name": "Stop"}\n' * 10_000
-    done = subprocess.run(
-        [shell, "-c", hook_command(folder, "Stop")], input=event, env={"PATH": str(programs)}, capture_output=True
-    )
-    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
-    (kept,) = (folder / "spool").iterdir()
-    assert kept.read_bytes() == event
-    assert (folder / "hooks.log").read_text() == f"hook Stop {kept.name}\n"
+    if kind not in ("MessageDisplay", "Stop"):  # no other program is run for what Claude says
+        for program in ("cat", "rm"):
+            (programs / program).symlink_to(str(shutil.which(program)))
+    said = json.dumps({"text": " a\tb\\c\\n%s $HOME `x` \u00e9\U0001f600 "}, ensure_ascii=False).encode()
+    for number, event in enumerate((said, said + b"\n", b" \n\n " + said * 1000 + b"\n", b"", b"half\nof \xff\\")):
+        done = subprocess.run(
+            [shell, "-c", hook_command(folder, kind)], input=event, env={"PATH": str(programs)}, capture_output=True
+        )
+        assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+        name = (folder / "hooks.log").read_text().splitlines()[number].removeprefix(f"hook {kind} ")
+        assert (folder / "spool" / name).read_bytes() == event
 
 
 def test_sessions_of_earlier_versions_are_heard(tmp_path: Path) -> None:

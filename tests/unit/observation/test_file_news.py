@@ -68,7 +68,7 @@ def test_what_a_file_says_is_told_whichever_file_has_its_name(tmp_path: Path, ag
             if not LINUX:
                 return
             if again == "in a folder made anew":
-                assert not news.follow("a", [log])  # nobody tells of that
+                await heard.until(lambda: not news.follow("a", [log]))  # nobody tells of that: it is looked for
             else:
                 await heard.until(lambda: "a" in heard)
             await heard.until(lambda: news.follow("a", [log]))
@@ -136,7 +136,7 @@ def test_no_watch_is_left_of_a_file_that_has_moved_or_gone_or_of_a_session(tmp_p
             for _ in range(2):
                 news.follow("a", [log, old])
             old.rename(new)  # Claude takes it along when it enters a worktree
-            assert not news.follow("a", [log, new])
+            assert not news.follow("a", [log, new])  # other names are never taken to be followed
             assert news.follow("a", [log, new])
             heard.clear()
             append(new)
@@ -149,7 +149,7 @@ def test_no_watch_is_left_of_a_file_that_has_moved_or_gone_or_of_a_session(tmp_p
                 news.follow("a", [log, path])
                 assert news.follow("a", [log, path])
             log.unlink()
-            assert not news.follow("a", [log, new])
+            await heard.until(lambda: not news.follow("a", [log, new]))
             assert watches() - before == 1
             for number in range(50):
                 append(log)
@@ -197,5 +197,32 @@ def test_without_a_watch_nothing_is_followed_and_nothing_stays_open(tmp_path: Pa
             news.follow("a", [log])
         assert len(os.listdir("/dev/fd")) == before
         assert not news.follow("a", [log])
+
+    asyncio.run(scenario())
+
+
+def test_a_look_asks_the_kernel_only_when_something_was_told_or_now_and_then(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scenario() -> None:
+        async with following() as (news, heard):
+            log = tmp_path / "hooks.log"
+            append(log)
+            asked: list[Path] = []
+            ask = news._watch
+            monkeypatch.setattr(news, "_watch", lambda path: (asked.append(path), ask(path))[1])
+            for _ in range(2):
+                news.follow("a", [log])
+            if not LINUX:
+                return
+            assert len(asked) == 2
+            append(log)
+            await heard.until(lambda: bool(heard))
+            assert news.follow("a", [log])
+            assert len(asked) == 2, "it has grown, and is the same"
+            log.rename(tmp_path / "aside")
+            await heard.until(lambda: len(heard) > 1)
+            assert not news.follow("a", [log])
+            assert len(asked) == 3
 
     asyncio.run(scenario())

@@ -125,6 +125,7 @@ async def test_a_hook_is_heard_at_once_and_not_by_looking(tmp_path: Path, monkey
         for number in range(1, 4):
             house.hook(session, {**PROMPT, "prompt_id": f"p{number}"})
             await until(lambda: house.heard() == number)  # noqa: B023
+        await until(lambda: not list((session.dir / "spool").iterdir()))
 
 
 async def test_a_line_of_the_transcript_is_read_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

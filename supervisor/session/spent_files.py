@@ -1,0 +1,49 @@
+"""Files that have said what they had to say, removed behind everything else: events of hooks, texts that were handed over.
+
+A removal takes milliseconds where others write to the disk, and what was just heard would be told behind it. What must not
+regress: nobody waits for it; what it leaves when the supervisor dies is never taken in again, since the position behind it was
+stored before.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+TOGETHER_SECONDS = 0.2
+"""How long they are collected: those of one message go together."""
+
+
+class SpentFiles:
+    """Of one session."""
+
+    def __init__(self) -> None:
+        self._files: list[Path] = []
+        self._called = False
+
+    def add(self, file: Path) -> None:
+        """This one is needed no more."""
+        self._files.append(file)
+
+    def remove_soon(self) -> None:
+        """Remove them a moment from now, beside the loop that runs."""
+        if self._files and not self._called:
+            self._called = True
+            asyncio.get_running_loop().call_later(TOGETHER_SECONDS, self._remove_beside)
+
+    def _remove_beside(self) -> None:
+        files, self._files, self._called = self._files, [], False
+        asyncio.get_running_loop().run_in_executor(None, _remove, files)
+
+    def remove(self) -> None:
+        """Remove them now."""
+        files, self._files = self._files, []
+        _remove(files)
+
+
+def _remove(files: Sequence[Path]) -> None:
+    for file in files:
+        with suppress(OSError):
+            file.unlink(missing_ok=True)
