@@ -6,17 +6,32 @@ The house is real, with the demo's model; what stands in the conversations is wr
 from __future__ import annotations
 
 import json
-import time
 from typing import Any
+
+from playwright.sync_api import Page
 
 from bench.lab import parser
 from tests.browser.lab import DESK, PHONE, Desk, desk
-from tests.harness import ROOT, House
+from tests.harness import ROOT, House, until
 
 TABLET: Any = {"width": 834, "height": 1112}
 SIZES = {"phone": PHONE, "tablet": TABLET, "desk": DESK}
 FOLDER = ROOT / ".state" / "screenshots"
+LONG = ("new", "health", "settings", "help", "attention")
+"""Whose whole length is shown as well."""
 
+_LONG = (
+    "Round once, where the sum is made, and keep the cents. The receipt and the invoice have to say the same, also for "
+    "three of something that costs a third. "
+)
+_TESTS = (
+    "Make the tests run without a network, whatever it takes. They have to be the same on a train as on CI, and to need "
+    "nothing that is not in the repository. "
+)
+_IMPORTER = (
+    "Move the importer to the queue, and keep the old command working for a while. Whoever calls it is told once a day, and "
+    "it goes with the next release. "
+)
 _POEM = "def total(items):\n    return sum(item.price for item in items)\n"
 _ANSWER = (
     "The cart rounded each line and then the sum, so a discount of 10 % could be a cent off.\n\n"
@@ -32,21 +47,32 @@ def main(argv: list[str]) -> int:
     options.add_argument("--only", help="views whose name begins like this")
     given = options.parse_args(argv)
     FOLDER.mkdir(parents=True, exist_ok=True)
+    looks: list[tuple[Any, str, Any]] = [(theme, *size) for theme in ("light", "dark") for size in SIZES.items()]
     with desk() as made:
+        for look in looks:
+            _shoot(made, {"first-run": "/sessions"}, look, given.only or "")
         views = _furnish(made)
-        for theme in ("light", "dark"):
-            for name, size in SIZES.items():
-                _shoot(made, views, theme, name, size, given.only or "")
+        for look in looks:
+            _shoot(made, views, look, given.only or "")
+            _shoot_others(made, look, given.only or "")
+        if "offline".startswith(given.only or ""):
+            _shoot_offline(made, looks)
     print(FOLDER)
     return 0
 
 
-def _shoot(made: Desk, views: dict[str, str], theme: Any, name: str, size: Any, only: str) -> None:
-    context = made.context(size, color_scheme=theme, device_scale_factor=1)
+def _picture(page: Page, view: str, look: tuple[Any, str, Any], whole: bool = False) -> None:
+    theme, name, _ = look
+    page.screenshot(path=FOLDER / f"{view}-{name}-{theme}.png", full_page=whole)
+
+
+def _shoot(made: Desk, views: dict[str, str], look: tuple[Any, str, Any], only: str) -> None:
+    wanted = {view: path for view, path in views.items() if view.startswith(only)}
+    if not wanted:
+        return
+    context = made.context(look[2], color_scheme=look[0], device_scale_factor=1)
     page = made.sign_in(context)
-    for view, path in views.items():
-        if not view.startswith(only):
-            continue
+    for view, path in wanted.items():
         if path.startswith("/terminal"):
             page.goto(f"{made.url}{path}")
             page.wait_for_timeout(1500)
@@ -58,15 +84,40 @@ def _shoot(made: Desk, views: dict[str, str], theme: Any, name: str, size: Any, 
         if view == "search":
             page.get_by_role("combobox").fill("round")
         page.wait_for_timeout(900)
-        page.screenshot(path=FOLDER / f"{view}-{name}-{theme}.png")
+        _picture(page, view, look)
+        if view in LONG:
+            _picture(page, f"{view}-whole", look, whole=True)
     context.close()
+
+
+def _shoot_others(made: Desk, look: tuple[Any, str, Any], only: str) -> None:
+    """What is no address: the door, and the one question that is asked twice."""
+    context = made.context(look[2], color_scheme=look[0], device_scale_factor=1)
     if "sign-in".startswith(only):
-        context = made.context(size, color_scheme=theme)
         page = context.new_page()
         page.goto(made.url)
         page.wait_for_timeout(700)
-        page.screenshot(path=FOLDER / f"sign-in-{name}-{theme}.png")
-        context.close()
+        _picture(page, "sign-in", look)
+    if "end".startswith(only):
+        page = made.sign_in(context)
+        page.get_by_label("More: Move the importer").click()
+        page.wait_for_timeout(200)
+        _picture(page, "menu", look)
+        page.get_by_role("button", name="End session…").click()
+        page.wait_for_timeout(300)
+        _picture(page, "end", look)
+    context.close()
+
+
+def _shoot_offline(made: Desk, looks: list[tuple[Any, str, Any]]) -> None:
+    """The supervisor is away, for longer than a restart takes."""
+    pages = [made.sign_in(made.context(look[2], color_scheme=look[0], device_scale_factor=1)) for look in looks]
+    made.house.kill_supervisor()
+    for look, page in zip(looks, pages, strict=True):
+        page.bring_to_front()
+        page.get_by_role("heading", name="Your sessions go on").wait_for()
+        page.wait_for_timeout(300)
+        _picture(page, "offline", look)
 
 
 def _furnish(made: Desk) -> dict[str, str]:
@@ -87,12 +138,13 @@ def _furnish(made: Desk) -> dict[str, str]:
     }
     _asks(
         house,
-        f"Round once, where the sum is made, and keep the cents. [[tool Write {json.dumps(edit)}]]",
+        f"{_LONG}[[tool Write {json.dumps(edit)}]]",
         "Round once, in total()",
     )
     _asks(
         house,
-        "Push it and open a pull request when the tests pass. "
+        "When the tests pass, push the branch and open a pull request that says what was wrong, and what it is now. "
+        "Keep it short, and name the test that fails without it. "
         '[[tool Bash {"command": "git push origin fix/rounding", "description": "Push the branch"}]]',
         "Push the branch",
     )
@@ -112,11 +164,11 @@ def _furnish(made: Desk) -> dict[str, str]:
     }
     _asks(
         house,
-        f"Make the tests run without a network, whatever it takes. [[tool AskUserQuestion {json.dumps(question)}]]",
+        f"{_TESTS}[[tool AskUserQuestion {json.dumps(question)}]]",
         "Tests without a network",
     )
     busy = house.send(
-        "Move the importer to the queue, and keep the old command working for a while. [[gate work]]",
+        f"{_IMPORTER}[[gate work]]",
         wait=0,
         title="Move the importer",
     )["session"]["id"]
@@ -128,7 +180,7 @@ def _furnish(made: Desk) -> dict[str, str]:
     _, ended = house.ask("Try the old branch", title="An old branch")
     house.call("session.kill", {"sessionId": ended})
     house.call("rule.add", {"tool": "Bash", "pattern": "git status*", "answer": "allow"})
-    time.sleep(1)
+    until(lambda: all(_measured(house, one) for one in (busy, shop)), "the sessions are measured", 90)
     return {
         "sessions": "/sessions", "conversation": f"/session/{shop}", "queue": f"/session/{busy}", "attention": "/attention",
         "new": "/new", "search": "/search", "health": "/health", "settings": "/settings", "help": "/help",
@@ -139,6 +191,11 @@ def _furnish(made: Desk) -> dict[str, str]:
 def _asks(house: House, text: str, title: str) -> None:
     session = house.send(text, wait=0, title=title)["session"]["id"]
     house.until_state(session, "waiting")
+
+
+def _measured(house: House, session: str) -> bool:
+    view = house.session(session)
+    return view["memoryBytes"] is not None and view["cpuPercent"] is not None
 
 
 def _reword(house: House, session: str) -> None:

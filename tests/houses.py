@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from demo.home import demo_environment
 from demo.server import DemoModel
 from tests.harness import House
 
@@ -31,10 +33,12 @@ def house_of(claude: Path, **config: Any) -> Iterator[House]:
 
 
 @contextmanager
-def lasting_house(claude: Path, **config: Any) -> Iterator[House]:
+def lasting_house(claude: Path, demo: bool = False, **config: Any) -> Iterator[House]:
     """A house with supervisor and API for several tests: starting one takes longer than most of what is asked of it. An API of it
-    that is started again is where the one before was."""
+    that is started again is where the one before was. With `demo` it knows that it is one, as after `up --demo`."""
     with house_of(claude, **config) as house:
+        if demo:
+            house.extra_env = {"PILOTLIGHT_DEMO": json.dumps(demo_environment(house.claude_home, house.model.url))}
         house.start_supervisor()
         house.start_api()
         address = house.api_address()

@@ -67,6 +67,7 @@ MEMBERS: Mapping[str, str] = {
     "deviceId": "Accepted from older clients, and not used.",
     "deviceInfo": "Accepted from older clients, and not used.",
     "deviceToken": "The reply is pushed to this device of Apple's when that is configured.",
+    "demo": "Claude is the demo's scripted model on this machine: no login, and nothing leaves it.",
     "devices": "Browsers that are signed in, the one used last first.",
     "digest": "The SHA-256 of the bundle, as hex.",
     "done": "What was done, in words for people.",

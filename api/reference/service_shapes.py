@@ -81,6 +81,7 @@ class Status(Success, frozen=True, kw_only=True):
     version: str
     started_at: int | None = None
     claude_version: str | None = None
+    demo: bool = False
     sessions: list[SessionView]
     api: dict[str, Any]
     node: NodeView

@@ -859,6 +859,7 @@ class Status(TypedDict):
     version: str
     startedAt: NotRequired[int | None]
     claudeVersion: NotRequired[str | None]
+    demo: NotRequired[bool]
     sessions: list[SessionView]
     api: dict[str, Any]
     node: NodeView

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+import shutil
 
 import pytest
 from playwright.sync_api import Page, Route, expect
 
 from tests.browser.lab import DESK, PHONE, Desk, fits, lengthen
-from tests.harness import until
+from tests.harness import ROOT, until
 
 CODE = "def answer():\n    return 42  # after a while"
 KEPT = """caches.keys().then((names) => [...names.filter((name) => name === "pilotlight-offline"),
@@ -71,6 +72,49 @@ def test_text_comes_while_it_is_said_and_stays_once(face: Desk, size: dict[str, 
         assert head.evaluate("(time) => getComputedStyle(time).display") == "block", "else it ends without an ellipsis"
     expect(page.get_by_role("complementary", name="About this session").get_by_text("% cached")).to_be_visible()
     assert fits(page), "nothing widens the page"
+
+
+def test_a_stream_that_is_silent_is_opened_anew_and_says_so(face: Desk) -> None:
+    context = face.context(DESK)
+    page = context.new_page()
+    page.clock.install()
+    page.goto(f"{face.url}/#/sign-in/{face.devices.invite('read').link}")
+    expect(page.get_by_role("link", name="pilotlight: Live")).to_be_visible()
+    held: list[Route] = []
+    context.route(re.compile("/api/events"), lambda route: held.append(route))
+    page.clock.fast_forward(15_000)
+    page.evaluate("() => new Promise((done) => requestAnimationFrame(done))")
+    assert not held, "a heartbeat may be late"
+    with page.expect_event("requestfailed", lambda request: "/api/events" in request.url):  # the one that is silent
+        page.clock.fast_forward(40_000)
+    expect(page.get_by_role("link", name="pilotlight: Catching up")).to_be_visible()
+    expect(page.get_by_role("status").filter(has_text="Catching up. As of ")).to_be_visible()
+    with page.expect_request("**/api/sessions?includeEnded=true"):  # what is true is read anew
+        held[0].continue_()
+    expect(page.get_by_role("link", name="pilotlight: Live")).to_be_visible()
+
+
+def test_a_new_version_of_the_page_is_offered_and_keeps_the_draft(face: Desk) -> None:
+    house = face.house
+    _, session = house.ask("Hello", title="Updated")
+    page = face.sign_in(face.context(DESK), path=f"/session/{session}")
+    page.wait_for_function("() => navigator.serviceWorker.controller")
+    page.evaluate("window.before = true")
+    page.get_by_label("Message to Claude").fill("A thought that is not sent yet")
+    newer = house.folder / "api"  # where it is started it is found first
+    shutil.copytree(ROOT / "api", newer, ignore=shutil.ignore_patterns("__pycache__"))
+    (newer / "web" / "static" / "own.css").open("a").write("/* as of another version */")
+    try:
+        house.kill_api()
+        house.start_api()
+        expect(page.get_by_text("A new version is here. Drafts stay.")).to_be_visible()
+        assert page.evaluate("window.before"), "nothing is forced"
+        page.get_by_role("button", name="Use it").click()
+        page.wait_for_function("() => !window.before && document.querySelector('#m')")
+        expect(page.get_by_label("Message to Claude")).to_have_value("A thought that is not sent yet")
+        expect(page.get_by_text("A new version is here")).to_have_count(0)
+    finally:
+        shutil.rmtree(newer)
 
 
 def test_what_waits_is_edited_moved_and_cancelled(face: Desk) -> None:

@@ -22,6 +22,7 @@ LINKS = (
 )
 BIDI = "\u202egnp.exe \u2066\u2069 \u200f"
 ANSI = "\x1b[31mred\x1b]0;title\x07"
+NAMES = (f"{SCRIPT}.txt", f"{BIDI}.txt", "n" * 296 + ".txt")
 NESTED = "".join("  " * depth + f"- level {depth}\n" for depth in range(200))
 LONG = "x" * 10_000
 
@@ -35,6 +36,7 @@ def session(shared_desk: Desk) -> str:
     for text in (f"{SCRIPT}\n\n{LINKS}\n\n{BIDI}{LONG}", NESTED + "\n| a |\n|---|\n" + "| b |\n" * 200):
         house.send(f"[[say {text}]]", session)
     call = json.dumps({"command": f"echo '{SCRIPT}' {BIDI}{LONG}", "description": SCRIPT})
+    house.send("[[say seen]]", session, attachments=[{"name": NAMES[0], "data": "aGVsbG8="}])
     house.send(f"[[tool Bash {call}]]", session, wait=0)
     short = json.dumps({"command": f"touch a{BIDI}"})
     beside = str(house.send(f"[[tool Bash {short}]]", wait=0, title="Short and turned round")["session"]["id"])
@@ -98,6 +100,14 @@ def test_hostile_words_everywhere_are_only_words(face: Desk, session: str, huge:
     expect(page.get_by_text("<script>window.pwned=1</script>").first).to_be_attached()
     hrefs = page.eval_on_selector_all("#main a[target]", "links => links.map(link => link.protocol)")
     assert set(hrefs) <= {"https:", "http:", "mailto:"}
+    page.locator("input[type=file]").set_input_files(
+        [{"name": name, "mimeType": "text/plain", "buffer": b"hello"} for name in NAMES]
+    )
+    chosen = page.locator(".compose .att")
+    expect(chosen).to_have_text([re.compile("<script>"), re.compile(r"^\\u202egnp\.exe"), re.compile("^n{296}")])
+    expect(page.get_by_role("log").locator("a.att")).to_contain_text("script")
+    assert fits(page), "with files of any name"
+    assert page.evaluate("window.pwned") is None
     box = page.locator(".ask .input-box pre").first
     expect(box).to_contain_text("\\u202e")
     assert all(url.startswith((face.url, "data:", "blob:")) for url in asked), asked

@@ -22,11 +22,55 @@ def test_the_first_session_is_two_clicks_away(face: Desk) -> None:
     expect(page.get_by_role("log").get_by_text("I will remember the word BANANA.")).to_be_visible()
 
 
-def test_a_path_that_is_refused_says_why(face: Desk) -> None:
+def test_the_demo_greets_a_newcomer_with_something_to_try(face: Desk) -> None:
+    first_day, status = "**/api/sessions?includeEnded=true", "**/api/status"
+    context = face.context(PHONE)
+    context.route(first_day, lambda route: route.fulfill(json={"success": True, "sessions": []}))
+    page = face.sign_in(context)
+    tries = page.get_by_role("region", name="Try it: this is the demo").get_by_role("button")
+    expect(tries).to_have_count(3)
+    assert fits(page)
+    context.route(status, lambda route: route.fulfill(json=route.fetch().json() | {"demo": False}))
+    with page.expect_response(status):
+        page.reload()
+    expect(page.get_by_role("link", name="Open the first session")).to_be_visible()
+    expect(tries).to_have_count(0)
+    context.unroute(status)
+    page.reload()
+    tries.filter(has_text="ask for permission").click()
+    page.wait_for_url("**/#/session/*")
+    expect(page.get_by_text("touch made-by-claude").first).to_be_visible()
+    context.unroute(first_day)
+    page.get_by_role("button", name="Allow once").click()
+    expect(page.get_by_role("log").get_by_text("done")).to_be_visible()
+    assert (face.house.home / "workspace" / "made-by-claude").exists()
+
+
+def test_a_path_is_refused_with_the_reason_and_one_that_is_found_is_opened_as_was_chosen(face: Desk) -> None:
+    inner = face.house.folder / "shelf" / "inner"
+    inner.mkdir(parents=True)
     page = face.sign_in(face.context(DESK), path="/new")
-    page.get_by_label("Find a folder, or type a path").fill("/no/such/folder")
+    path = page.get_by_label("Find a folder, or type a path")
+    path.fill("/no/such/folder")
     page.get_by_role("button", name="Open session").click()
     expect(page.get_by_role("alert").first).to_contain_text("/no/such/folder")
+    with page.expect_response(re.compile("/api/folders.*etc")):
+        path.fill("/etc/")
+    there = page.get_by_role("group", name="Folders").get_by_role("button")
+    expect(there).to_have_count(0)  # nothing outside of the roots is told of
+    path.fill(f"{face.house.folder}/she")
+    there.filter(has_text="shelf").click()
+    there.filter(has_text="inner").click()
+    page.get_by_label("I trust the files in this folder").check()
+    page.get_by_label("First message").fill("Remember the word PLUM")
+    page.get_by_label("Title", exact=True).fill("Found by looking")
+    page.get_by_label("Model", exact=True).fill("haiku")
+    page.get_by_label("Plan first").check()
+    page.get_by_role("button", name="Open session").click()
+    expect(page.get_by_role("log").get_by_text("I will remember the word PLUM.")).to_be_visible()
+    made = face.house.session(page.url.split("/")[-1])
+    chosen = {"projectPath": str(inner), "title": "Found by looking", "model": "haiku", "permissionMode": "plan"}
+    assert made | chosen | {"trust": True} == made
 
 
 def test_a_setting_is_in_force_at_once_and_a_wrong_one_is_refused(face: Desk) -> None:
@@ -40,6 +84,15 @@ def test_a_setting_is_in_force_at_once_and_a_wrong_one_is_refused(face: Desk) ->
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_role("alert").first).to_contain_text("timeout_hours")
     assert face.house.call("settings.get")["settings"]["sessions.timeout_hours"] == 48
+    page.get_by_role("link", name="Help", exact=True).click()
+    told = page.get_by_role("main")
+    expect(told).to_contain_text("A session is one conversation with Claude in one folder")
+    expect(told).to_contain_text("stays for 48 hours after the last thing")
+    expect(told).to_contain_text(
+        re.compile("After 20 hours of silence it warns.*Extend begins the time anew.*does not expire")
+    )
+    expect(told).to_contain_text(re.compile("goes to sleep.*Looking never wakes anything"))
+    page.get_by_role("link", name="Back").click()
     page.get_by_role("button", name="Use the file’s").click()
     until(lambda: face.house.call("settings.get")["settings"]["sessions.timeout_hours"] == 24, "the file counts again")
     page.get_by_label("Pattern of the rule").fill("git status*")
@@ -62,6 +115,13 @@ def test_a_setting_is_in_force_at_once_and_a_wrong_one_is_refused(face: Desk) ->
     page.evaluate("location.hash = '/health'")
     page.reload()  # what has happened is asked for then
     expect(page.get_by_role("img", name="Memory of all sessions in hour")).to_be_visible()
+    bad = {"status": "unhealthy", "checks": [{"name": "cli", "status": "fail", "detail": "claude was not found"}]}
+    page.route("**/api/health", lambda route: route.fulfill(status=503, json=route.fetch().json() | bad))
+    page.get_by_role("button", name="Check now").click()
+    expect(page.get_by_role("main")).to_contain_text("claude was not found")
+    expect(page.get_by_role("link", name=re.compile("findings: 1"))).to_be_visible()
+    expect(page.locator(".flame")).to_have_text("Live")  # whoever says so is not away
+    page.unroute("**/api/health")
     late: list[Route] = []
     page.route(re.compile("/events/page.*kinds=message"), lambda route: late.append(route))
     page.get_by_role("button", name="Messages", exact=True).click()

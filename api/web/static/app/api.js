@@ -18,6 +18,7 @@ export class Problem extends Error {
     this.code = body.code || "unreachable";
     this.retryable = Boolean(body.retryable);
     this.data = body.data || {};
+    this.body = body;
   }
 }
 
@@ -56,7 +57,8 @@ export async function call(method, path, body, options = {}) {
     return tree;
   }
   if (answer.status === 401 && path !== "/api/sign-in") signedOut.value = true;
-  if (answer.status === 503 && tree.code !== "too_many_streams") unreachable(tree.error, "supervisor");
+  // A health that is bad is told with 503, too, but without an error: the supervisor has answered then.
+  if (answer.status === 503 && tree.error && tree.code !== "too_many_streams") unreachable(tree.error, "supervisor");
   throw new Problem(answer.status, tree);
 }
 

@@ -6,7 +6,7 @@ import { Markdown } from "./markdown.js";
 import { Bar, go, useKeys } from "./shell.js";
 import { attempt, listeners, live, may, me, put, sessions, waiting } from "./store.js";
 import { Btn, Empty, Icon, State } from "./ui.js";
-import { actorOf, age, asker, clock, COMMAND_KEY, givenWord, many, minute, shortPath, span, stateOf, titleOf, visible } from "./words.js";
+import { actorOf, age, askedOf, asker, clock, COMMAND_KEY, givenWord, many, minute, MODES, shortPath, span, stateOf, titleOf, visible } from "./words.js";
 import { Input, Output } from "./tools.js";
 
 const STANDS_MS = 500;
@@ -63,9 +63,11 @@ const waitedFor = (asked) => {
   return said === "now" ? "since just now" : `for ${said}`;
 };
 
-// `allow addRules Bash(git push *) (localSettings)`, as the CLI offers it, in words: exactly the rule, and where it is kept.
+// `allow addRules Bash(git push *) (localSettings)`, as the CLI offers it, in words: exactly the rule, and where it is kept. A mode has
+// the name that it has everywhere here.
 function ruleOf(choice) {
-  return (choice.description || choice.label).split("; ").map((text, at) => {
+  return (choice.description || choice.label).split("; ").map((given, at) => {
+    const text = given.replace(/^permission mode (\w+),/, (whole, mode) => (MODES[mode] ? `“${MODES[mode]}”` : whole));
     const found = /^allow (.+), (in this .+|everywhere)$/.exec(text);
     return html`${at ? html`<span class="small muted">; </span>` : null}${found ? html`<code>${found[1]}</code><span class="small muted"> ${found[2]}</span>` : text}`;
   });
@@ -109,13 +111,13 @@ export function Card({ session, now }) {
 
 const Title = ({ asked, title }) => html`<h2 id=${`t-${asked.id}`} dir="auto">${title}</h2>`;
 
-/** @param {{asked: Waiting, title: unknown, why?: string, answer: (body: any, said: string) => any}} given */
-function Permission({ asked, title, why, answer }) {
+/** @param {{session: Session, asked: Waiting, title: unknown, why?: string, answer: (body: any, said: string) => any}} given */
+function Permission({ session, asked, title, why, answer }) {
   const [reason, setReason] = useState(null);
   const has = (id) => (asked.choices || []).find((choice) => choice.id === id);
   const others = (asked.choices || []).filter((choice) => !WORDS[choice.id]);
   const rule = has("always");
-  return html`<div class="asked"><${Title} asked=${asked} title=${title} /><${Input} tool=${asked.tool} input=${asked.input} preview=${asked.preview} />
+  return html`<div class="asked"><${Title} asked=${asked} title=${title} /><${Input} tool=${asked.tool} input=${asked.input} preview=${asked.preview} folder=${session.projectPath} />
       ${!asked.input ? html`<p class="soft" dir="auto">${asked.text}</p>` : null}</div>
     <footer><span class="two">${has("allow") ? html`<${Btn} kind="you" why=${why} onClick=${() => answer({ choice: "allow" }, "Allowed by you, just now")}>Allow once <kbd class="for-keys">A</kbd></${Btn}>` : null}
       ${has("deny") ? html`<${Btn} why=${why} onClick=${() => answer({ choice: "deny" }, "Denied by you, just now")}>Deny <kbd class="for-keys">D</kbd></${Btn}>` : null}</span>
@@ -244,10 +246,10 @@ export default function Attention({ id }) {
   const choose = Object.fromEntries(Array.from({ length: 9 }, (_, index) => [String(index + 1), () => document.querySelectorAll(".ask.now .choice input")[index]?.click()]));
   useKeys({ ...choose, j: shift(1), k: shift(-1), a: press("Allow once"), A: press("Allow always"), d: press("Deny"), o: () => current && go(`/session/${current.id}`) });
   const busy = live.value.filter((one) => one.state === "busy");
-  return html`<main id="main" tabindex="-1"><${Bar} title="Attention">${open.length ? html`<span class="count you">${open.length}</span>` : null}</${Bar}>
+  return html`<main id="main" tabindex="-1"><${Bar} title="Attention" mark=${open.length ? html`<span class="count you">${open.length}</span>` : null}><a class="icon-btn" href="#/settings/notifications" aria-label="Who is told, and how"><${Icon} icon="bell" /></a></${Bar}>
     <div class="body">${cards.length ? html`<div class="desk">
-      <nav class="index" aria-label="What waits">${open.map((one) => html`<a class="index-item" key=${one.id} href=${`#/attention/${one.id}`} onClick=${() => setAt(one.id)} aria-current=${current === one ? "true" : undefined}><span class=${`state s-${stateOf(one).color}`}><${Icon} icon=${stateOf(one).icon} /><span class="sr">${stateOf(one).word}</span></span><span class="clip strong" dir="auto">${titleOf(one)}</span><span></span><span class="d clip" dir="auto">${one.waiting.title || one.waiting.for} · ${age(one.waiting.since || minute.value)}</span></a>`)}</nav>
+      <nav class="index" aria-label="What waits">${open.map((one) => html`<a class="index-item" key=${one.id} href=${`#/attention/${one.id}`} onClick=${() => setAt(one.id)} aria-current=${current === one ? "true" : undefined}><span class=${`state s-${stateOf(one).color}`}><${Icon} icon=${stateOf(one).icon} /><span class="sr">${stateOf(one).word}</span></span><span class="clip strong" dir="auto">${titleOf(one)}</span><span></span><span class="d clip" dir="auto">${askedOf(one.waiting, one.projectPath)} · ${age(one.waiting.since || minute.value)}</span></a>`)}</nav>
       <div class="cards">${cards.map((one) => html`<${Card} session=${sessions.value.get(one.id)?.waiting?.id === one.waiting.id ? sessions.value.get(one.id) : one} now=${current === one} key=${one.waiting.id} />`)}</div>
-      <aside class="keys box" aria-label="Keyboard"><h2>Keyboard</h2><ul class="keys-list"><li>Next, previous <span><kbd>J</kbd> <kbd>K</kbd></span></li><li>Allow once <kbd>A</kbd></li><li>Allow always <kbd>⇧A</kbd></li><li>Deny <kbd>D</kbd></li><li>Choose an option <span><kbd>1</kbd> – <kbd>9</kbd></span></li><li>Open the conversation <kbd>O</kbd></li></ul></aside>
+      <aside class="keys box" aria-label="Keyboard"><h2>Keyboard</h2><ul class="keys-list"><li>Next, previous <span><kbd>J</kbd> <kbd>K</kbd></span></li><li>Allow once <kbd>A</kbd></li><li>Allow always <kbd>⇧A</kbd></li><li>Deny <kbd>D</kbd></li><li>Choose an option <span><kbd>1</kbd> – <kbd>9</kbd></span></li><li>Send the answers <kbd>${COMMAND_KEY} Enter</kbd></li><li>Open the conversation <kbd>O</kbd></li></ul><p class="small muted">Keys act on the card with the amber edge, and only after it has stood still for half a second.</p></aside>
     </div>` : html`<${Empty} icon="check" title="Nobody waits for you"><p class="soft">${busy.length ? `${many(busy.length, "session")} at work: ${busy.slice(0, 3).map(titleOf).join(", ")}.` : "Nothing is at work either."}</p><a class="btn" href="#/sessions">All sessions</a></${Empty}>`}</div></main>`;
 }

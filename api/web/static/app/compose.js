@@ -5,7 +5,7 @@ import { away, call, del, get, newKey, patch, post, put } from "./api.js";
 import { interrupt } from "./sessions.js";
 import { attempt, draftOf, keepDraft, may, note } from "./store.js";
 import { Icon, IconBtn, Item, Menu } from "./ui.js";
-import { bytes, COMMAND_KEY, many, MODES } from "./words.js";
+import { bytes, COMMAND_KEY, many, MODES, shorten, visible } from "./words.js";
 
 const MOST_BYTES = 10 * 1024 * 1024;
 const MOST_FILES = 10;
@@ -108,7 +108,7 @@ export function Composer({ session, talk }) {
   const add = (list) => {
     const wanted = [...list];
     const tooBig = wanted.find((file) => file.size > MOST_BYTES);
-    if (tooBig) note(`${tooBig.name} is over 10 MB (${bytes(tooBig.size)}).`, true);
+    if (tooBig) note(`${shorten(visible(tooBig.name), 60)} is over 10 MB (${bytes(tooBig.size)}).`, true);
     const made = Promise.all(wanted.filter((file) => file.size <= MOST_BYTES).map(asPicture));
     coming.current = coming.current.then(() => made).then((fit) => {
       const all = [...attached.current, ...fit];
@@ -200,7 +200,7 @@ export function Composer({ session, talk }) {
   return html`<${Queue} talk=${talk} edit=${edit} />
     <form class="compose" onSubmit=${(event) => { event.preventDefault(); send(false); }} onDragOver=${(event) => event.preventDefault()} onDrop=${(event) => { event.preventDefault(); if (event.dataTransfer.files.length) add(event.dataTransfer.files); }}>
       ${editing ? html`<p class="small muted editing"><${Icon} icon="edit" size="s" /> Editing a message that waits. Esc leaves it as it was.</p>` : null}
-      ${files.length ? html`<div class="atts">${files.map((file, index) => html`<span class="att" key=${index}><${Icon} icon=${file.type.startsWith("image/") ? "image" : "file"} size="s" /><span class="clip" dir="auto">${file.name}</span><${IconBtn} icon="x" size="s" label=${`Remove ${file.name}`} onClick=${() => attach(attached.current.filter((one) => one !== file))} /></span>`)}</div>` : null}
+      ${files.length ? html`<div class="atts">${files.map((file, index) => html`<span class="att" key=${index}><${Icon} icon=${file.type.startsWith("image/") ? "image" : "file"} size="s" /><span class="clip" dir="auto">${visible(file.name)}</span><${IconBtn} icon="x" size="s" label=${`Remove ${visible(file.name)}`} onClick=${() => attach(attached.current.filter((one) => one !== file))} /></span>`)}</div>` : null}
       <label class="sr" for="m">Message to Claude</label><textarea id="m" ref=${area} rows="1" dir="auto" placeholder=${session.state === "hibernated" ? "Message Claude (wakes it)" : "Message Claude"} value=${text} onInput=${(event) => write(event.target.value)} onKeyDown=${key} onPaste=${paste}></textarea>
       <div class="row-2"><input type="file" multiple hidden ref=${chooser} onChange=${(event) => { add(event.target.files); event.target.value = ""; }} />
         <${IconBtn} icon="attach" label="Attach a file, a photo or a picture" onClick=${() => chooser.current.click()} />

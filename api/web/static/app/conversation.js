@@ -12,7 +12,7 @@ import { attempt, loaded, may, note, sessions, spoken, waiting } from "./store.j
 import { Talk } from "./talk.js";
 import { Work } from "./tools.js";
 import { Bones, Btn, Copy, Empty, Icon, Item, Left, State } from "./ui.js";
-import { age, clock, dayOf, exactly, shorten, shortPath, span, stateOf, STEPS, titleOf } from "./words.js";
+import { age, clock, dayOf, exactly, shorten, shortPath, span, stateOf, STEPS, titleOf, visible } from "./words.js";
 
 const NEAR = 80;
 const AWAY_MS = 300000; // who was gone for less than this has been there
@@ -35,7 +35,7 @@ function Receipt({ message, again }) {
 function SentFile({ file, at, id }) {
   const href = id ? `/api/messages/${id}/attachments/${at}` : undefined;
   const picture = href && /^image\/(png|jpeg|gif|webp)$/.test(file.mimeType || "");
-  return html`<a class="att" href=${href} download=${file.name}>${picture ? html`<img class="thumb" src=${href} alt="" loading="lazy" />` : html`<${Icon} icon="file" size="s" />`}<span class="clip" dir="auto">${file.name}</span></a>`;
+  return html`<a class="att" href=${href} download=${file.name}>${picture ? html`<img class="thumb" src=${href} alt="" loading="lazy" />` : html`<${Icon} icon="file" size="s" />`}<span class="clip" dir="auto">${visible(file.name)}</span></a>`;
 }
 
 function Mine({ text, files, message, id, again, branch }) {

@@ -4,6 +4,7 @@ import { html } from "../vendor/preact.js";
 import { visible } from "./words.js";
 
 const MOST_CELLS = 4000000;
+const MOST_CHARACTERS = 2000; // of two lines that are compared word by word
 
 export function lines(before, after) {
   const a = before === "" ? [] : before.split("\n");
@@ -38,16 +39,57 @@ function between(a, b) {
 
 export const count = (made) => [made.filter(([sign]) => sign === "+").length, made.filter(([sign]) => sign === "-").length];
 
+// What differs within a line that was changed, word by word: [what was, what is], each as parts that say whether the other has them.
+// Lines without much in common are other lines.
+const LEAST_COMMON = 0.4;
+const TOKEN = /\w+|\s+|[^\w\s]/gu;
+const length = (parts) => parts.reduce((sum, [, text]) => sum + text.trim().length, 0);
+function differing(before, after) {
+  if (before.length + after.length > MOST_CHARACTERS) return null;
+  const made = between(before.match(TOKEN) || [], after.match(TOKEN) || []);
+  const common = length(made.filter(([sign]) => sign === " "));
+  if (common < LEAST_COMMON * Math.max(before.trim().length, after.trim().length)) return null;
+  return ["-", "+"].map((side) => made.filter(([sign]) => sign === " " || sign === side).map(([sign, text]) => [sign === side, text]));
+}
+
+// The parts as vnodes, neighbours of a kind together.
+function marked(parts, tag) {
+  const made = [];
+  for (const [only, text] of parts) {
+    if (made.length && made.at(-1)[0] === only) made.at(-1)[1] += text;
+    else made.push([only, text]);
+  }
+  return made.map(([only, text]) => (only ? html`<${tag}>${visible(text)}</${tag}>` : visible(text)));
+}
+
+// Each line as it is shown: as many lines that are added as were removed just before belong together, one to one.
+function shown(rows) {
+  const said = /** @type {any[]} */ (rows.map(([, text]) => visible(text)));
+  for (let at = 0; at < rows.length; at++) {
+    let gone = at;
+    while (rows[gone]?.[0] === "-") gone++;
+    let come = gone;
+    while (rows[come]?.[0] === "+") come++;
+    for (let n = 0; gone - at === come - gone && n < gone - at; n++) {
+      const parts = differing(rows[at + n][1], rows[gone + n][1]);
+      if (parts) [said[at + n], said[gone + n]] = [marked(parts[0], "del"), marked(parts[1], "ins")];
+    }
+    if (come > at) at = come - 1;
+  }
+  return said;
+}
+
 const KIND = { "+": ["add", "+", "added"], "-": ["del", "−", "removed"], " ": ["", " ", ""] };
 
 export function Diff({ made }) {
   let old = 0;
   let fresh = 0;
-  return html`<div class="diff" tabindex="0" role="group" aria-label="Changed lines">${made.map(([sign, text]) => {
+  const said = shown(made);
+  return html`<div class="diff" tabindex="0" role="group" aria-label="Changed lines">${made.map(([sign], index) => {
     if (sign !== "+") old++;
     if (sign !== "-") fresh++;
-    const [kind, mark, said] = KIND[sign];
-    return html`<div class=${kind}><span class="ln">${sign === "-" ? old : fresh}</span><span class="sg">${mark}${said ? html`<span class="sr">${said}</span>` : null}</span><span dir="ltr">${visible(text)}</span></div>`;
+    const [kind, mark, word] = KIND[sign];
+    return html`<div class=${kind}><span class="ln">${sign === "-" ? old : fresh}</span><span class="sg">${mark}${word ? html`<span class="sr">${word}</span>` : null}</span><span dir="ltr">${said[index]}</span></div>`;
   })}</div>`;
 }
 
@@ -70,9 +112,11 @@ export function numbered(text) {
   return rows;
 }
 
-export const Hunks = ({ rows }) =>
-  html`<div class="diff" tabindex="0" role="group" aria-label="Changed lines">${rows.map(([sign, text, number], index) => {
+export function Hunks({ rows }) {
+  const said = shown(rows);
+  return html`<div class="diff" tabindex="0" role="group" aria-label="Changed lines">${rows.map(([sign, text, number], index) => {
     if (sign === "@") return html`<div class="hunk" key=${index}><span class="ln">…</span><span class="sg"></span><span class="muted">${text}</span></div>`;
-    const [kind, mark, said] = KIND[sign];
-    return html`<div class=${kind} key=${index}><span class="ln">${number}</span><span class="sg">${mark}${said ? html`<span class="sr">${said}</span>` : null}</span><span dir="ltr">${visible(text)}</span></div>`;
+    const [kind, mark, word] = KIND[sign];
+    return html`<div class=${kind} key=${index}><span class="ln">${number}</span><span class="sg">${mark}${word ? html`<span class="sr">${word}</span>` : null}</span><span dir="ltr">${said[index]}</span></div>`;
   })}</div>`;
+}

@@ -2,7 +2,7 @@
 import { html, useEffect, useRef, useState } from "../vendor/preact.js";
 import { get } from "./api.js";
 import { Bar } from "./shell.js";
-import { attempt, listeners, metrics, sessions, settings } from "./store.js";
+import { attempt, listeners, look as examine, me, metrics, sessions, settings } from "./store.js";
 import { Plots } from "./plots.js";
 import { Bones, Btn, Icon, IconBtn } from "./ui.js";
 import { age, bytes, many, minute, titleOf } from "./words.js";
@@ -73,8 +73,7 @@ export default function Health() {
   const [status, setStatus] = useState(/** @type {Got<"/api/status">} */ (null));
   const [at, setAt] = useState(0);
   const look = () => attempt(async () => {
-    const answer = await get("/api/health").catch((error) => /** @type {any} */ ({ checks: [{ name: "supervisor", status: "fail", detail: error.message }], status: "unhealthy" }));
-    setReport(answer);
+    setReport(await examine());
     setAt(Date.now());
     metrics.value = await get("/api/metrics/sessions").catch(() => null);
     setStatus(await get("/api/status").catch(() => null));
@@ -92,14 +91,14 @@ export default function Health() {
   const findings = checks.filter((check) => check.status !== "ok").length;
   const latency = Object.entries(/** @type {Record<string, any>} */ (metrics.value?.latency || {}));
   const held = /** @type {Record<string, any>} */ (report.resources?.sessions || {});
-  return html`<main id="main" tabindex="-1"><${Bar} title="Health">${findings ? html`<span class="pill you"><${Icon} icon="warn" size="s" />${many(findings, "finding")}</span>` : html`<span class="pill ok"><${Icon} icon="ok" size="s" />All well</span>`}<${IconBtn} icon="refresh" label="Check now" onClick=${look} /></${Bar}>
+  return html`<main id="main" tabindex="-1"><${Bar} title="Health" mark=${findings ? html`<span class="pill you"><${Icon} icon="warn" size="s" />${many(findings, "finding")}</span>` : html`<span class="pill ok"><${Icon} icon="ok" size="s" />All well</span>`}><${IconBtn} icon="refresh" label="Check now" onClick=${look} /></${Bar}>
     <div class="body stack-l"><div class="grid-2 top">
       <section class="card" aria-labelledby="c-h"><div class="pad spread"><h2 id="c-h">Checks</h2><span class="small muted">${age(at, minute.value)}</span></div><div>${checks.map((check) => {
         const [icon, kind, word] = ICON[check.status] || ICON.warn;
         return html`<div class="check-row" key=${check.name}><span class=${kind}><${Icon} icon=${icon} /><span class="sr">${word}</span></span><b class="strong">${check.name}</b><span class="d" dir="auto">${check.detail}</span></div>`;
       })}</div></section>
       <div class="stack">
-        <section class="card pad stack" aria-labelledby="v-h"><h2 id="v-h">Versions</h2><dl class="facts"><dt>pilotlight</dt><dd class="num">${report.version}</dd><dt>Claude Code</dt><dd class="num">${status?.claudeVersion || "unknown"}</dd><dt>API</dt><dd class="path">${location.origin}</dd>${status ? html`<dt>Supervisor</dt><dd class="num">process ${status.pid}, since ${age(status.startedAt)}</dd>` : null}${held.memoryBytes != null ? html`<dt>Memory</dt><dd class="num">${bytes(held.memoryBytes)} of ${bytes(held.memoryLimitBytes)}</dd>` : null}</dl></section>
+        <section class="card pad stack" aria-labelledby="v-h"><h2 id="v-h">Versions</h2><dl class="facts"><dt>pilotlight</dt><dd class="num">${report.version}</dd><dt>Claude Code</dt><dd class="num">${status?.claudeVersion || "unknown"}</dd><dt>Machine</dt><dd dir="auto">${me.value?.host || "unknown"}</dd><dt>API</dt><dd class="path">${location.origin}</dd>${status ? html`<dt>Supervisor</dt><dd class="num">process ${status.pid}, since ${age(status.startedAt)}</dd>` : null}${held.memoryBytes != null ? html`<dt>Memory</dt><dd class="num">${bytes(held.memoryBytes)} of ${bytes(held.memoryLimitBytes)}</dd>` : null}</dl></section>
         ${latency.length ? html`<section class="card pad stack" aria-labelledby="d-h"><h2 id="d-h">A message, step by step</h2><div class="matrix" tabindex="0" role="group" aria-label="Time of each step of a message"><table class="lat"><thead><tr><td></td><th scope="col">half</th><th scope="col">95 of 100</th><th scope="col">99 of 100</th></tr></thead><tbody class="num">${latency.map(([name, row]) => html`<tr key=${name}><th scope="row">${name.replace("_to_", " → ")}</th><td>${time(row.p50)}</td><td>${time(row.p95)}</td><td>${time(row.p99)}</td></tr>`)}</tbody></table></div></section>` : null}
       </div></div>
       <${Plots} limits=${settings.value} /><${Tokens} rows=${usage} /><${Events} /></div></main>`;

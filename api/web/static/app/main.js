@@ -1,10 +1,11 @@
 // The start: who are we, then the view that the address names. Views beyond the first are fetched when they are opened; a page that
 // was opened before an update of the server asks to be loaded again, and loses no draft.
-import { html, render, signal, useEffect } from "../vendor/preact.js";
+import { effect, html, render, signal, useEffect } from "../vendor/preact.js";
 import { away, signedOut } from "./api.js";
 import { Sessions } from "./sessions.js";
 import { Bar, Flame, keys, route, Shell, updated, viewKeys } from "./shell.js";
-import { begin, loaded, me } from "./store.js";
+import { begin, loaded, look, me } from "./store.js";
+import { link } from "./stream.js";
 import { Bones, Btn, Empty, trustedScript, WORKER } from "./ui.js";
 
 const LATER = {
@@ -39,12 +40,17 @@ function Later({ view, id, rest }) {
   return html`<main id="main" tabindex="-1"><${Bar} title="" /><div class="body"><${Bones} /></div></main>`;
 }
 
+const HEALTH_MS = 60000;
 const started = signal(false);
 
 async function start() {
   try {
     await begin();
-    if (!started.value) setTimeout(() => import("./push.js").then((push) => push.begin(), () => {}), 1500);
+    if (!started.value) {
+      setTimeout(() => import("./push.js").then((push) => push.begin(), () => {}), 1500);
+      setTimeout(look, 2000);
+      setInterval(() => document.visibilityState === "visible" && !signedOut.value && !away.value && look(), HEALTH_MS);
+    }
     started.value = true;
   } catch (error) {
     if (error.status !== 401) setTimeout(start, 2000);
@@ -79,6 +85,12 @@ function register() {
       if (registration.waiting && navigator.serviceWorker.controller) updated.value = registration.waiting;
     };
     look();
+    let live = link.value === "live";
+    effect(() => {
+      const now = link.value === "live";
+      if (now && !live) registration.update().catch(() => {}); // whoever is back may be newer, and this page may be open for weeks
+      live = now;
+    });
     registration.addEventListener("updatefound", () => registration.installing?.addEventListener("statechange", look));
   }, () => {});
 }

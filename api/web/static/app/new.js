@@ -13,11 +13,14 @@ const MEANING = [
   ["acceptEdits", "Changes files in this folder; asks before it runs commands."],
 ];
 
+/** @type {Record<string, string>} */
+const ACTS = { default: ", asks before it acts", plan: ", plans first", acceptEdits: ", changes files without asking" };
+
 function recent() {
   const found = new Map();
   for (const one of sessions.value.values()) {
-    const before = found.get(one.projectPath) || { path: one.projectPath, count: 0, live: 0, at: 0 };
-    found.set(one.projectPath, { ...before, count: before.count + 1, live: before.live + (["ended", "hibernated"].includes(one.state) ? 0 : 1), at: Math.max(before.at, one.lastActivity) });
+    const before = found.get(one.projectPath) || { path: one.projectPath, count: 0, live: 0, at: 0, trusted: false };
+    found.set(one.projectPath, { ...before, count: before.count + 1, live: before.live + (["ended", "hibernated"].includes(one.state) ? 0 : 1), trusted: before.trusted || Boolean(one.trust), at: Math.max(before.at, one.lastActivity) });
   }
   return [...found.values()].sort((a, b) => b.at - a.at);
 }
@@ -71,7 +74,7 @@ export default function New({ id }) {
       <section class="set pad stack"><div class="section-head"><h2>Where</h2></div>
         <label class="with-icon"><${Icon} icon="folder" /><span class="sr">Find a folder, or type a path</span><input class="input" dir="ltr" placeholder="Find a folder, or type a path" value=${path} onInput=${(event) => setPath(event.target.value)} spellcheck="false" autocapitalize="off" /></label>
         ${wrong ? html`<div class="note bad" role="alert"><span><${Icon} icon="failed" size="s" /></span><p>${wrong}</p></div>` : null}
-        ${shown.length ? html`<div class="choices" role="radiogroup" aria-label="Folder">${shown.map((one) => html`<label class="choice" key=${one.path}><input class="tick" type="radio" name="p" checked=${target === one.path} onChange=${() => { setChosen(one.path); setPath(""); }} /><span class="grow"><b class="path">${shortPath(one.path)}</b><span class="d">${many(one.count, "session")}, ${one.live} live · ${age(one.at)}</span></span></label>`)}</div>` : html`<p class="small muted">${path ? `A new folder: ${folderName(path)}` : "Type the path of a folder on that machine, such as ~/shop."}</p>`}
+        ${shown.length ? html`<div class="choices" role="radiogroup" aria-label="Folder">${shown.map((one) => html`<label class="choice" key=${one.path}><input class="tick" type="radio" name="p" checked=${target === one.path} onChange=${() => { setChosen(one.path); setPath(""); }} /><span class="grow"><b class="path">${shortPath(one.path)}</b><span class="d">${many(one.count, "session")}, ${one.live} live · ${age(one.at)}</span></span>${one.trusted ? html`<span class="pill ok"><${Icon} icon="trust" size="s" />Trusted</span>` : null}</label>`)}</div>` : html`<p class="small muted">${path ? `A new folder: ${folderName(path)}` : "Type the path of a folder on that machine, such as ~/shop."}</p>`}
         ${beside.length ? html`<div class="stack"><span class="label small">${path ? "In there" : "Where Claude was used before"}</span><div class="chips" role="group" aria-label="Folders">${beside.map((place) => html`<button type="button" class="chip" key=${place.path} title=${place.path} onClick=${() => setPath(place.kind === "folder" ? `${place.path}/` : place.path)}><${Icon} icon=${place.kind === "project" ? "spark" : "folder"} size="s" />${path ? place.name : shortPath(place.path)}</button>`)}</div></div>` : null}
         <label class="switch small"><input type="checkbox" role="switch" checked=${trust} disabled=${!may("answer")} onChange=${(event) => setTrust(event.target.checked)} /><span>I trust the files in this folder<span class="d muted small"> Otherwise Claude asks first.</span></span></label></section>
       <div class="stack-l">
@@ -80,6 +83,6 @@ export default function New({ id }) {
           <div class="grid-2"><label class="field"><span class="label">Title</span><input class="input" dir="auto" placeholder="From the first message" value=${title} onInput=${(event) => setTitle(event.target.value)} /></label>
             <label class="field"><span class="label">Model</span><input class="input" placeholder="Claude’s own choice" value=${model} onInput=${(event) => setModel(event.target.value)} list="models" /><datalist id="models"><option value="opus"></option><option value="sonnet"></option><option value="haiku"></option></datalist></label></div>
           <fieldset class="q"><legend class="label">What Claude may do without asking</legend><div class="choices">${MEANING.map(([value, said]) => html`<label class="choice" key=${value}><input class="tick" type="radio" name="mode" checked=${mode === value} disabled=${value !== "default" && !may("admin")} onChange=${() => setMode(value)} /><span><b>${MODES[value]}</b><span class="d">${said}</span></span></label>`)}</div></fieldset></section></div>
-      <div class="save"><span class="small muted grow">${target ? html`Opens in <b class="path">${shortPath(target)}</b>` : "Choose a folder"}${free ? "" : ". All slots are busy: the least used idle one sleeps for it."}</span><a class="btn mid" href="#/sessions">Cancel</a><button type="submit" class="btn primary" disabled=${busy || !target || !may("chat")}>${busy ? "Opening…" : "Open session"} <kbd class="for-keys">${COMMAND_KEY} Enter</kbd></button></div>
+      <div class="save"><span class="small muted grow">${target ? html`Opens in <b class="path">${shortPath(target)}</b>${ACTS[mode]}` : "Choose a folder"}${free ? "" : ". All slots are busy: the least used idle one sleeps for it."}</span><a class="btn mid" href="#/sessions">Cancel</a><button type="submit" class="btn primary" disabled=${busy || !target || !may("chat")}>${busy ? "Opening…" : "Open session"} <kbd class="for-keys">${COMMAND_KEY} Enter</kbd></button></div>
     </form></div></main>`;
 }

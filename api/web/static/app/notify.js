@@ -122,6 +122,6 @@ export function Notifications() {
   return html`<section class="set" id="notifications"><header><h2>Notifications</h2><p>Told when Claude needs you, has finished or has failed; once, and not where you look anyway.</p></header>
     ${recipient.value ? null : html`<div class="opt-row stack"><div class="btns"><${Btn} icon="bell" why=${why} onClick=${turnOn}>Tell this browser</${Btn}></div>${obstacle.value ? html`<p class="small muted">${obstacle.value}</p>` : null}</div>`}
     <div class="channels">${(all || []).map((one) => html`<${One} one=${one} reload=${reload} key=${one.id} />`)}</div>
-    ${all && !all.length ? html`<p class="opt-row small muted">Nobody is told yet. Other channels (ntfy, webhooks, mail): <code>pilotlight notify add</code>.</p>` : null}
+    ${all && !all.length ? html`<div class="opt-row small muted"><p>Nobody is told yet. Other channels (ntfy, webhooks, mail): <code>pilotlight notify add</code>.</p></div>` : null}
     <${Log} /></section>`;
 }

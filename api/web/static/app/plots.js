@@ -77,7 +77,7 @@ function Plot({ title, series, field, unit, limit, bars, span, least = 4, scale 
     <details class="small"><summary class="muted">As a table</summary><div class="matrix" tabindex="0" role="group" aria-label=${`${title} as a table`}><table class="lat"><tbody class="num">${series.slice(-48).map((one) => html`<tr key=${one.at}><th scope="row">${span === "fortnight" ? day(one.at) : ""} ${hour(one.at)}</th><td>${unit(one[field])}</td></tr>`)}</tbody></table></div></details></section>`;
 }
 
-const gigabytes = (value) => `${(value / GIGABYTE).toFixed(value >= 10 * GIGABYTE ? 0 : 1)} GB`;
+const gigabytes = (value) => `${(value / GIGABYTE).toFixed(value >= 10 * GIGABYTE ? 0 : 1).replace(/\.0$/, "")} GB`;
 const percent = (value) => `${Math.round(value)} %`;
 const plainly = (value) => `${Math.round(value)}`;
 

@@ -5,7 +5,7 @@ import { away, del, post } from "./api.js";
 import { Bar, go, useKeys } from "./shell.js";
 import { asOf, attempt, keepDraft, live, loaded, may, me, metrics, nodes, note, put, sessions, settings, waiting } from "./store.js";
 import { Age, Bones, Btn, Empty, Icon, Item, Left, Menu, Meter, State, confirm } from "./ui.js";
-import { age, asker, bytes, COMMAND_KEY, GIGABYTE, many, minute, shortPath, stateOf, titleOf, visible, waitingMessages } from "./words.js";
+import { age, askedOf, asker, bytes, COMMAND_KEY, GIGABYTE, many, minute, shortPath, stateOf, titleOf, visible, waitingMessages } from "./words.js";
 
 const DAY = 86400000;
 const QUIET_MS = 5000;
@@ -123,6 +123,7 @@ function Room() {
   const most = limits["sessions.max_concurrent"] || 10;
   const totalGb = limits["limits.memory_total_gb"] || 2;
   const used = live.value.reduce((sum, one) => sum + (one.memoryBytes || 0), 0);
+  const measured = used > 0 || !live.value.length; // soon after a start nothing is known yet
   const cpu = live.value.reduce((sum, one) => sum + (one.cpuPercent || 0), 0);
   const asleep = [...sessions.value.values()].filter((one) => one.state === "hibernated").length;
   const free = Math.max(0, most - live.value.length);
@@ -130,7 +131,7 @@ function Room() {
   return html`<section aria-label="Room" class="section"><dl class="room">
     <div><dt><${Icon} icon="sessions" size="s" />Live sessions</dt><dd><span class="v">${live.value.length} <small>of ${most}<span class="mid"> · ${many(free, "slot")} free</span></small></span>
       <ul class="slots" aria-label=${`${live.value.length} live, ${free} free`}>${slots.slice(0, 20).map((color, index) => html`<li class=${`s-${color}`} key=${index}></li>`)}${Array.from({ length: Math.min(20, free) }, (_, index) => html`<li class="free" key=${`f${index}`}></li>`)}</ul></dd></div>
-    <div><dt><${Icon} icon="memory" size="s" />Memory</dt><dd><span class="v">${(used / GIGABYTE).toFixed(2)} <small>of ${totalGb} GB</small></span><${Meter} part=${used / (totalGb * GIGABYTE)} label=${`Memory: ${bytes(used)} of ${totalGb} GB`} /></dd></div>
+    <div><dt><${Icon} icon="memory" size="s" />Memory</dt><dd><span class="v">${measured ? (used / GIGABYTE).toFixed(2) : "…"} <small>of ${totalGb} GB</small></span><${Meter} part=${used / (totalGb * GIGABYTE)} label=${`Memory: ${measured ? bytes(used) : "not measured yet,"} of ${totalGb} GB`} /></dd></div>
     <div class="more-room"><dt><${Icon} icon="cpu" size="s" />CPU of the sessions</dt><dd><span class="v">${Math.round(cpu)} <small>% · limit ${limits["limits.cpu_percent"] || 80} %</small></span><${Meter} part=${cpu / 100} label=${`CPU: ${Math.round(cpu)} percent`} /></dd></div>
     <div class="more-room"><dt><${Icon} icon="hibernated" size="s" />Asleep</dt><dd><span class="v">${asleep} <small>cost nothing<span class="wide">, wake in 0.5 s</span></small></span></dd></div>
   </dl></section>`;
@@ -145,10 +146,10 @@ function Ask({ one }) {
   return html`<article class="ask-mini"><div class="head"><${State} session=${one} /><time class="muted">${age(asked.since || minute.value)}</time></div>
     <h3 class="clip" dir="auto">${titleOf(one)}</h3>
     ${asked.agent ? html`<p class="what" dir="auto">${asker(asked)}</p>` : null}
-    ${command ? html`<code class=${`what${quick ? "" : " clip-2"}`} dir="ltr">${visible(command)}</code>` : html`<p class="what clip-2" dir="auto">${asked.title || asked.text}</p>`}
+    ${command ? html`<code class=${`what${quick ? "" : " clip-2"}`} dir="ltr">${visible(command)}</code>` : html`<p class=${`what clip-2${asked.input?.file_path ? " mono" : ""}`} dir="auto">${askedOf(asked, one.projectPath)}</p>`}
     <div class="btns">${quick
       ? html`<button type="button" class="btn you" onClick=${() => give("allow")}>Allow once</button><button type="button" class="btn" onClick=${() => give("deny")}>Deny</button><a class="btn quiet wide" href=${`#/attention/${one.id}`}>Details</a>`
-      : html`<a class="btn you" href=${`#/attention/${one.id}`}>${asked.for === "plan" ? "Read the plan" : asked.for === "question" ? "Answer" : "Look"}</a>`}</div></article>`;
+      : html`<a class="btn you" href=${`#/attention/${one.id}`}>${asked.for === "plan" ? "Read the plan" : asked.for === "question" ? (asked.questions?.length > 1 ? `Answer ${asked.questions.length} questions` : "Answer") : "Look"}</a>`}</div></article>`;
 }
 
 // The small charts come behind the first view.
@@ -203,8 +204,8 @@ function Row({ one }) {
     <span class=${`cell${asleep || ended ? " muted" : ""}`}>${asleep ? "Asleep" : ended ? "" : html`<${Spark} id=${one.id} />${bytes(one.memoryBytes)}`}</span>
     <span class="cell opt">${one.cpuPercent != null && !ended && !asleep ? html`<${Spark} id=${one.id} field="cpuPercent" />${Math.round(one.cpuPercent)} %` : ""}</span>
     <span class="cell">${many(one.messageCount, "message")}${queued ? html`<br /><span class="muted">${queued}</span>` : null}${one.scheduled?.length && !ended ? html`<br /><span class="muted">planned</span>` : null}</span>
-    <span class="cell">${ended ? html`<span class="muted">ended <${Age} at=${one.endedAt || one.lastActivity} /> ago</span>` : html`<${Left} session=${one} />`}</span>
-    <span class="cell opt muted"><${Age} at=${one.lastActivity} /></span>
+    <span class="cell">${ended ? html`<span class="muted">ended <${Age} at=${one.endedAt || one.lastActivity} /> ago</span>` : html`<${Left} session=${one} bar=${settings.value?.["sessions.timeout_hours"]} />`}</span>
+    <span class="cell opt muted">${one.warned && !ended ? html`<${Btn} icon="extend" kind="tight" aria-label=${`Extend: ${titleOf(one)}`} onClick=${() => extend(one)}>Extend</${Btn}>` : html`<${Age} at=${one.lastActivity} />`}</span>
     <span class="side"><span class="tiny muted"><${Age} at=${one.lastActivity} /></span><${SessionMenu} one=${one} pick=${pick} /></span>
   </li>`;
 }
@@ -251,6 +252,13 @@ function Bulk() {
     <${Btn} icon="killed" kind="danger" why=${admin} onClick=${endAll}>End…</${Btn}>
     <${Btn} kind="quiet" onClick=${() => (picked.value = new Set())}>Clear</${Btn}></div>`;
 }
+
+const heavy = (members) => {
+  const taken = members.reduce((sum, one) => sum + (["ended", "hibernated"].includes(one.state) ? 0 : one.memoryBytes || 0), 0);
+  return taken ? html`<span class="mid"> · ${bytes(taken)}</span>` : null;
+};
+const by = (name) => (sort.value === name ? html` <${Icon} icon="down" size="s" /><span class="sr">, sorted by it</span>` : null);
+const hour = (name = "") => html`${plots.value ? ", 1 h" : null}${by(name)}`;
 
 function List() {
   const root = useRef(null);
@@ -310,26 +318,28 @@ function List() {
     ${fresh.length ? html`<p class="fresh"><button type="button" class="btn tight" onClick=${() => (order.value = sorted())}>${fresh.length} new</button></p>` : null}
     ${!rows.length ? html`<${Empty} icon="filter" title=${text ? `Nothing matches ‘${words.value}’` : "Nothing here"}><${Btn} onClick=${() => { words.value = ""; filter.value = "all"; }}>Show all</${Btn}></${Empty}>` : null}
     ${nodes.value.filter((node) => node.state !== "ok").map((node) => html`<p class="fresh muted" role="status" key=${node.name}>${node.name} is away${node.asOf ? html`: as it was <${Age} at=${node.asOf} /> ago` : ""}</p>`)}
-    <div class="rows-wide">${rows.length ? html`<div class="col-head"><span><input class="tick" type="checkbox" aria-label="Select all" checked=${listed.every((one) => picked.value.has(one.id))} onChange=${(event) => (picked.value = new Set(event.target.checked ? rows.map((one) => one.id) : []))} /></span><span>State</span><span>Session</span><span>Memory</span><span class="opt">CPU</span><span>Messages</span><span>Time left</span><span class="opt">Active</span><span></span></div>` : null}
+    <div class="rows-wide">${rows.length ? html`<div class="col-head"><span><input class="tick" type="checkbox" aria-label="Select all" checked=${listed.every((one) => picked.value.has(one.id))} onChange=${(event) => (picked.value = new Set(event.target.checked ? rows.map((one) => one.id) : []))} /></span><span>State${by("state")}</span><span>Session${by("title")}</span><span>Memory${hour("memory")}</span><span class="opt">CPU${hour()}</span><span>Messages</span><span>Time left${by("left")}</span><span class="opt">Active${by("activity")}</span><span></span></div>` : null}
       ${groups.map(([key, node, path, members]) => html`<section class="group" key=${key} aria-label=${path ? `${node ? `${node}: ` : ""}${shortPath(path)}` : "Sessions"}>
-        ${path ? html`<div class="group-head"><${Icon} icon="folder" size="s" /><h3 class="clip path">${node ? `${node}: ` : ""}${shortPath(path)}</h3><span>${many(members.length, "session")}</span><a class="btn quiet tight mid" href=${`#/new/${encodeURIComponent(path)}`} aria-label=${`New here: a session in ${shortPath(path)}`}><${Icon} icon="plus" size="s" />New here</a></div>` : null}
+        ${path ? html`<div class="group-head"><${Icon} icon="folder" size="s" /><h3 class="clip path">${node ? `${node}: ` : ""}${shortPath(path)}</h3><span>${many(members.length, "session")}${heavy(members)}</span><a class="btn quiet tight mid" href=${`#/new/${encodeURIComponent(path)}`} aria-label=${`New here: a session in ${shortPath(path)}`}><${Icon} icon="plus" size="s" />New here</a></div>` : null}
         <ul>${members.map(rowOf)}</ul></section>`)}
     </div>
     ${rows.length > shown.value ? html`<p class="fresh"><${Btn} onClick=${() => (shown.value += MOST_ROWS)}>Show ${rows.length - shown.value} more</${Btn}></p>` : null}
   </section>`;
 }
 
+// Before the first session: read when it is needed.
+const first = signal(null);
 function FirstRun() {
-  return html`<${Empty} icon="flame-live" title="No session yet">
-    <p class="soft">A session is one living Claude in a folder of yours. It stays for a day after your last word, is warned before it ends, and can always go on.</p>
-    <a class="btn primary" href="#/new"><${Icon} icon="plus" size="s" />Open the first session</a>
-    <p class="small muted"><a href="#/help">What is a session?</a></p></${Empty}>`;
+  useEffect(() => {
+    if (!first.value) import("./first.js").then((module) => (first.value = module), () => {});
+  }, []);
+  return first.value ? html`<${first.value.FirstRun} />` : null;
 }
 
 export function Sessions() {
   const count = sessions.value.size;
   usePlots();
-  return html`<main id="main" tabindex="-1"><${Bar} title="Sessions" sub=${`${me.value?.host || ""} · ${many(count, "session")}`}>
+  return html`<main id="main" tabindex="-1"><${Bar} title="Sessions" sub=${`${me.value?.host || ""} · ${count ? many(count, "session") : "no session yet"}`}>
       <a class="btn mid for-keys" href="#/search"><${Icon} icon="search" />Search or do anything <kbd>${COMMAND_KEY} K</kbd></a>
       <a class="icon-btn phone" href="#/search" aria-label="Search"><${Icon} icon="search" /></a>
       <a class="btn primary" href="#/new"><${Icon} icon="plus" /><span>New<span class="sr-phone"> session</span></span> <kbd class="mid for-keys">N</kbd></a></${Bar}>

@@ -47,6 +47,7 @@ function Limits() {
   const used = live.value.filter((one) => one.memoryBytes);
   const average = used.length ? used.reduce((sum, one) => sum + one.memoryBytes, 0) / used.length : 0;
   const total = Number(edited["limits.memory_total_gb"] ?? answer.settings["limits.memory_total_gb"]);
+  const room = average ? html`<div class="note"><span><${Icon} icon="memory" size="s" /></span><p>A session takes ${bytes(average)} here on average. Within ${total} GB about <b>${Math.floor((total * GIGABYTE) / average)}</b> stay awake.</p></div>` : null;
   return html`<form class="set" id="limits" onSubmit=${save}><header><h2>Sessions and limits</h2><p>The server checks every value; what it refuses stays as it was.</p></header>
     ${FIELDS.filter(([name]) => name in answer.settings).map(([name, title, unit, why]) => {
       const value = edited[name] ?? answer.settings[name];
@@ -55,9 +56,8 @@ function Limits() {
       if (typeof value === "boolean") {
         return html`<div class="opt-row" key=${name}><label class="switch"><span class="grow"><span class="name">${title}</span><span class="why">${why}</span>${back}</span><input type="checkbox" role="switch" checked=${value} disabled=${!admin} onChange=${(event) => setEdited({ ...edited, [name]: event.target.checked })} /></label></div>`;
       }
-      return html`<div class="opt-row side" key=${name}><div><span class="name">${title}</span><span class="why">${why}</span>${back}</div><span class="unit"><input class="input num" inputmode="decimal" aria-label=${`${title}${unit ? `, ${unit}` : ""}`} name=${name} value=${value} disabled=${!admin} onInput=${(event) => setEdited({ ...edited, [name]: event.target.value })} /><span class="muted">${unit}</span></span></div>`;
+      return html`<div class="opt-row side" key=${name}><div><span class="name">${title}</span><span class="why">${why}</span>${back}</div><span class="unit"><input class="input num" inputmode="decimal" aria-label=${`${title}${unit ? `, ${unit}` : ""}`} name=${name} value=${value} disabled=${!admin} onInput=${(event) => setEdited({ ...edited, [name]: event.target.value })} /><span class="muted">${unit}</span></span>${name === "sessions.max_concurrent" ? room : null}</div>`;
     })}
-    ${average ? html`<div class="opt-row"><div class="note"><span><${Icon} icon="memory" size="s" /></span><p>A session takes ${bytes(average)} here on average. Within ${total} GB about <b>${Math.floor((total * GIGABYTE) / average)}</b> stay awake.</p></div></div>` : null}
     ${wrong ? html`<div class="opt-row"><div class="note bad" role="alert"><span><${Icon} icon="failed" size="s" /></span><p>${wrong}</p></div></div>` : null}
     ${admin ? null : html`<div class="opt-row small muted">Changing these needs admin.</div>`}
     ${dirty ? html`<div class="opt-row"><div class="btns"><button type="submit" class="btn primary">Save</button><${Btn} onClick=${() => setEdited({})}>Discard</${Btn}></div></div>` : null}</form>`;
@@ -161,12 +161,30 @@ function Appearance() {
     <div class="opt-row"><label class="switch"><span class="grow"><span class="name">Single-letter shortcuts</span><span class="why">Outside fields only. <a href="#/help">All of them</a></span></span><input type="checkbox" role="switch" checked=${letters} onChange=${(event) => { setLetters(event.target.checked); localStorage.setItem("letters", event.target.checked ? "on" : "off"); }} /></label></div></section>`;
 }
 
-export default function Settings() {
+const PARTS = [["limits", "Sessions and limits"], ["rules", "Permission rules"], ["devices", "Devices"], ["tokens", "Tokens"], ["notifications", "Notifications"], ["appearance", "This device"]];
+
+/** @param {{id: string | null}} given the part that the address names */
+export default function Settings({ id }) {
+  const [here, setHere] = useState(id || "limits");
+  const parts = PARTS.filter(([part]) => part !== "tokens" || may("admin"));
+  useEffect(() => {
+    const look = () => {
+      const end = innerHeight + scrollY >= document.documentElement.scrollHeight - 2 && scrollY > 0;
+      const seen = parts.filter(([part]) => document.getElementById(part)?.getBoundingClientRect().top < innerHeight / 3);
+      setHere((end ? parts : seen).at(-1)?.[0] || "limits");
+    };
+    addEventListener("scroll", look, { passive: true });
+    const timer = id ? setTimeout(() => document.getElementById(id)?.scrollIntoView(), 300) : 0; // what stands above it has come
+    return () => {
+      removeEventListener("scroll", look);
+      clearTimeout(timer);
+    };
+  }, []);
   const jump = (event) => {
     event.preventDefault();
     document.getElementById(event.currentTarget.dataset.part)?.scrollIntoView();
   };
   return html`<main id="main" tabindex="-1"><${Bar} title="Settings" sub=${`In force at once, on ${me.value?.host || "this machine"}`}><a class="btn quiet" href="#/help">Help</a></${Bar}>
-    <div class="body"><div class="settings"><nav class="toc" aria-label="Parts of the settings">${[["limits", "Sessions and limits"], ["rules", "Permission rules"], ["devices", "Devices"], ...(may("admin") ? [["tokens", "Tokens"]] : []), ["notifications", "Notifications"], ["appearance", "This device"]].map(([part, title]) => html`<a href=${`#/settings`} data-part=${part} key=${part} onClick=${jump}>${title}</a>`)}</nav>
+    <div class="body"><div class="settings"><nav class="toc" aria-label="Parts of the settings">${parts.map(([part, title]) => html`<a href="#/settings" data-part=${part} key=${part} aria-current=${here === part ? "true" : undefined} onClick=${jump}>${title}</a>`)}</nav>
       <div><${Limits} /><${Rules} /><${Devices} />${may("admin") ? html`<${Tokens} />` : null}<${Notifications} /><${Appearance} /></div></div></div></main>`;
 }

@@ -2,7 +2,7 @@
 // are told. The address behind the `#` says which view; keys that are letters work outside fields only.
 import { html, signal, useEffect, useLayoutEffect, useRef } from "../vendor/preact.js";
 import { away, signedOut } from "./api.js";
-import { asOf, loaded, sessions, settings, spoken, stale, waiting } from "./store.js";
+import { asOf, findings, loaded, sessions, settings, spoken, stale, waiting } from "./store.js";
 import { link } from "./stream.js";
 import { Dialogs, Icon, IconBtn, Notices } from "./ui.js";
 import { clock } from "./words.js";
@@ -59,7 +59,7 @@ function Nav() {
   return html`<nav class="nav" aria-label="Main">
     <a class=${`brand ${kind}`} href="#/sessions" aria-label=${`pilotlight: ${word}`}><${Icon} icon=${icon} /><span aria-hidden="true">${word === "Catching up" ? "…" : word}</span></a>
     <ul>${ITEMS.map(([view, title]) => html`<li key=${view}><a class="nav-item" href=${`#/${view}`} aria-current=${here === view ? "page" : undefined}>
-      <span class="pip"><${Icon} icon=${view} />${view === "attention" && count ? html`<span class="count you"><span class="sr">, waiting for you: </span>${count}</span>` : null}</span><span>${title}</span></a></li>`)}</ul>
+      <span class="pip"><${Icon} icon=${view} />${view === "attention" && count ? html`<span class="count you"><span class="sr">, waiting for you: </span>${count}</span>` : null}${view === "health" && findings.value ? html`<span class="count"><span class="sr">, findings: </span>${findings.value}</span>` : null}</span><span>${title}</span></a></li>`)}</ul>
     <div class="nav-foot"><${IconBtn} icon=${icons[theme.value]} label=${`Theme: ${theme.value}`} onClick=${() => setTheme(next)} />
       <a class="icon-btn" href="#/help" aria-label="Help and keyboard"><${Icon} icon="keyboard" /></a></div>
   </nav>`;
@@ -117,9 +117,10 @@ export function Shell({ children, bare }) {
 }
 
 // The head of a view that is no conversation.
-export const Bar = ({ title, sub, children, back }) =>
+// `mark`, a count or a verdict, stands at its title.
+export const Bar = ({ title, sub = null, mark = null, children, back }) =>
   html`<header class="bar"><${Flame} />${back ? html`<a class="icon-btn" href=${back} aria-label="Back"><${Icon} icon="left" /></a>` : null}
-    <h1>${title}</h1>${sub ? html`<span class="sub mid clip">${sub}</span>` : null}<div class="push">${children}</div></header>`;
+    <h1>${title}</h1>${mark}${sub ? html`<span class="sub mid clip">${sub}</span>` : null}<div class="push">${children}</div></header>`;
 
 const inField = (event) => event.target.closest("input, textarea, select, [contenteditable], dialog, .xterm");
 let prefix = 0;

@@ -39,7 +39,7 @@ export default function SignIn({ id }) {
       ${wrong ? html`<div class="note bad" role="alert"><span><${Icon} icon="expired" size="s" /></span><p>${wrong}</p></div>` : null}
       <p class="soft">On the machine where pilotlight runs, type</p>
       <div class="cmd"><code tabindex="0">pilotlight open</code><${Copy} text="pilotlight open" label="Copy: pilotlight open" /></div>
-      <p class="small muted">It prints a link that works once, for five minutes, and a code to type here.</p></div>
+      <p class="small muted">It prints a link that works once, for five minutes, and a code to type here. For a phone, <code>pilotlight open --qr</code> shows the link to its camera; so does a device that is signed in, under Settings.</p></div>
     <form class="stack" onSubmit=${submit}>
       <label class="field"><span class="label">Code</span><input class="input mono" name="code" autocomplete="one-time-code" autocapitalize="characters" spellcheck="false" placeholder="ABCD-EFGH" maxlength="20" /></label>
       <div class="or">or</div>

@@ -189,6 +189,14 @@ effect(() => {
   if (signedOut.value) forget();
 });
 
+export const findings = signal(0); // what a look at the health of it all has found
+/** @returns {Promise<Got<"/api/health">>} */
+export async function look() {
+  const report = await get("/api/health").catch((error) => (error.body?.checks ? error.body : { checks: [{ name: "supervisor", status: "fail", detail: error.message }], status: "unhealthy" }));
+  findings.value = report.checks.filter((check) => check.status !== "ok").length;
+  return report;
+}
+
 let before = 0;
 effect(() => {
   const now = waiting.value.length;

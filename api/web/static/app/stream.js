@@ -95,7 +95,10 @@ function open() {
 
 function watch() {
   if (!leading || !source || document.visibilityState !== "visible") return;
-  if (source.readyState === EventSource.OPEN && Date.now() - heard > HEARTBEAT_MS * 2.5) open();
+  if (source.readyState === EventSource.OPEN && Date.now() - heard > HEARTBEAT_MS * 2.5) {
+    say({ type: "link", value: "catching up", place });
+    open();
+  }
 }
 
 function say(message) {

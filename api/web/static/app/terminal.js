@@ -6,7 +6,7 @@ import { FitAddon } from "../vendor/xterm-fit.js";
 import { Unicode11Addon } from "../vendor/xterm-unicode.js";
 import { get, signedOut } from "./api.js";
 import { may, me, notes } from "./store.js";
-import { Btn, confirm, Dialogs, Icon, IconBtn, Menu, Item, Notices, State } from "./ui.js";
+import { Btn, confirm, Dialogs, Icon, Menu, Item, Notices, State } from "./ui.js";
 import { clock, titleOf } from "./words.js";
 
 const id = location.hash.slice(1);
@@ -107,7 +107,8 @@ function scale() {
   term.options.fontSize = font.value;
   if (mine.value) return;
   const wide = term.element.querySelector(".xterm-screen")?.offsetWidth || 1;
-  const room = box.clientWidth - 8;
+  const edge = getComputedStyle(term.element);
+  const room = box.clientWidth - parseFloat(edge.paddingLeft) - parseFloat(edge.paddingRight);
   if (wide > room) term.options.fontSize = Math.max(4, Math.floor((font.value * room) / wide));
 }
 
@@ -220,7 +221,7 @@ function Page() {
   return html`<div class="app"><main id="main" class="term-page" tabindex="-1">
     <header class="talk-bar"><a class="icon-btn" href=${`/#/session/${id}`} aria-label="Back to the conversation"><${Icon} icon="left" /></a>
       <div class="who"><h1 class="clip" dir="auto">${one ? titleOf(one) : "Terminal"}</h1><div class="line">${one ? html`<${State} session=${one} /><span class="dot"></span>` : null}${size.value ? html`<span class="num">${size.value.cols} × ${size.value.rows}${mine.value ? ", your size" : ""}</span>` : null}</div></div>
-      <${IconBtn} icon="arrow-down" label="Smaller text" kind="mid" onClick=${() => setFont(-1)} /><${IconBtn} icon="arrow-up" label="Larger text" kind="mid" onClick=${() => setFont(1)} />
+      <button type="button" class="icon-btn mid" aria-label="A−, smaller text" onClick=${() => setFont(-1)}>A−</button><button type="button" class="icon-btn mid" aria-label="A+, larger text" onClick=${() => setFont(1)}>A+</button>
       <${Menu} label="More">${() => html`<${Item} icon="refresh" onClick=${() => say({ type: "snapshot" })}>Draw again</${Item}><${Item} icon="arrow-up" onClick=${() => setFont(1)}>Larger text</${Item}><${Item} icon="arrow-down" onClick=${() => setFont(-1)}>Smaller text</${Item}>`}</${Menu}></header>
     <${Note} /><${Screen} /><${KeyBar} /></main></div><${Notices} /><${Dialogs} />`;
 }

@@ -3,7 +3,7 @@
 import { html, useState } from "../vendor/preact.js";
 import { count, Diff, Hunks, lines, numbered } from "./diff.js";
 import { Copy, Icon } from "./ui.js";
-import { many, visible } from "./words.js";
+import { many, visible, within } from "./words.js";
 
 const LINES = 40;
 const CHARACTERS = 4000;
@@ -14,12 +14,14 @@ export const iconOf = (name) => ICONS[name] || "tool";
 export const aboutOf = (name, input) => String((input || {})[ABOUT[name]] ?? Object.values(input || {}).find((value) => typeof value === "string") ?? "");
 
 // Every member of an input, whole and exactly.
-export function Input({ tool, input, preview }) {
+/** @param {{tool: string, input: any, preview?: string | null, folder?: string}} given */
+export function Input({ tool, input, preview, folder = "" }) {
   if (!input) return null;
+  const path = html`<span class="path clip" title=${input.file_path}>${visible(within(String(input.file_path ?? ""), folder))}</span>`;
   if (preview) {
     const rows = numbered(preview);
     const [plus, minus] = count(rows);
-    return html`<div class="input-box"><div class="code-head"><span class="path clip">${input.file_path}</span><span class="plus">+${plus}</span><span class="minus">−${minus}</span></div><${Hunks} rows=${rows} />${others(input, ["file_path", "old_string", "new_string", "content", "edits"])}</div>`;
+    return html`<div class="input-box"><div class="code-head">${path}<span class="plus">+${plus}</span><span class="minus">−${minus}</span></div><${Hunks} rows=${rows} />${others(input, ["file_path", "old_string", "new_string", "content", "edits"])}</div>`;
   }
   if (tool === "Bash") {
     return html`<div class="input-box"><div class="code-head"><span class="clip" dir="auto">Bash${input.description ? ` · ${input.description}` : ""}</span><${Copy} text=${input.command || ""} label="Copy the command" /></div><pre tabindex="0" dir="ltr">${visible(input.command || "")}</pre>${others(input, ["command", "description"])}</div>`;
@@ -29,7 +31,7 @@ export function Input({ tool, input, preview }) {
   if (pairs && pairs.every(([before, after]) => typeof before === "string" && typeof after === "string")) {
     const made = pairs.flatMap(([before, after]) => lines(before, after));
     const [plus, minus] = count(made);
-    return html`<div class="input-box"><div class="code-head"><span class="path clip">${input.file_path}</span><span class="plus">+${plus}</span><span class="minus">−${minus}</span></div><${Diff} made=${made} />${others(input, ["file_path", "old_string", "new_string", "content", "edits"])}</div>`;
+    return html`<div class="input-box"><div class="code-head">${path}<span class="plus">+${plus}</span><span class="minus">−${minus}</span></div><${Diff} made=${made} />${others(input, ["file_path", "old_string", "new_string", "content", "edits"])}</div>`;
   }
   return html`<div class="input-box"><div class="code-head"><span class="clip">${tool}</span></div><pre tabindex="0" dir="ltr">${visible(JSON.stringify(input, null, 2))}</pre></div>`;
 }

@@ -1,5 +1,5 @@
 // Small parts that every view uses. Icons are hidden from readers; whatever acts has a name; only ending and revoking ask again.
-import { Fragment, html, signal, useEffect, useRef, useState } from "../vendor/preact.js";
+import { Fragment, html, signal, useEffect, useLayoutEffect, useRef, useState } from "../vendor/preact.js";
 import { notes } from "./store.js";
 import { age, minute, span, stateOf } from "./words.js";
 
@@ -28,10 +28,12 @@ export function State({ session, fill = false, plain = false }) {
   return html`<span class=${`state s-${color}${fill ? " fill" : ""}`}><${Icon} icon=${icon} /><span class="word">${word}</span></span>`;
 }
 
-export function Left({ session }) {
+// With `bar`, the hours that a session has: a bar of what is left of them, when it is less than half.
+export function Left({ session, bar = 0 }) {
   if (!session.expiresAt) return null;
   const left = session.expiresAt - minute.value;
-  return html`<span class=${`left-time${session.warned ? " warned" : ""}`}>${session.warned ? html`<${Icon} icon="clock" size="s" />` : null}${span(left)} left</span>`;
+  const part = bar ? left / (bar * 3600000) : 1;
+  return html`<span class=${`left-time${session.warned ? " warned" : ""}`}>${session.warned ? html`<${Icon} icon="clock" size="s" />` : null}${span(left)} left</span>${part < 0.5 ? html`<svg class=${`meter ${session.warned ? "warn" : "quiet"}`} viewBox="0 0 100 4" preserveAspectRatio="none" aria-hidden="true"><rect width=${Math.max(0, part * 100)} height="4" /></svg>` : null}`;
 }
 
 // How long ago; alone, so that the clock redraws it and not what it stands in.
@@ -60,6 +62,16 @@ export function Menu({ icon = "more", label, children, summary, kind = "" }) {
       menu.current.querySelector("summary").focus();
     }
   };
+  // Upwards, when below it would lie under the edge of the screen, or under the bar of a phone.
+  useLayoutEffect(() => {
+    if (!open) return;
+    const { classList } = menu.current;
+    classList.remove("up");
+    const list = menu.current.lastElementChild.getBoundingClientRect();
+    const bar = document.querySelector(".nav")?.getBoundingClientRect();
+    const end = bar && bar.top > innerHeight / 2 && bar.top < innerHeight ? bar.top : innerHeight;
+    classList.toggle("up", list.bottom > end && menu.current.getBoundingClientRect().top > list.height);
+  }, [open]);
   const shown = (now) => {
     setOpen(now);
     menu.current.closest(".row")?.classList.toggle("menu-open", now); // a row that is cut off at its edges would cut it, too

@@ -121,7 +121,7 @@ export const dayOf = (at) => {
 export const GIGABYTE = 1073741824;
 export function bytes(count) {
   if (count == null) return "";
-  if (count >= GIGABYTE) return `${(count / GIGABYTE).toFixed(2)} GB`;
+  if (count >= GIGABYTE) return `${(count / GIGABYTE).toFixed(2).replace(/\.00$/, "")} GB`;
   return `${Math.round((count * 1024) / GIGABYTE)} MB`;
 }
 
@@ -131,6 +131,19 @@ export const waitingMessages = (session) => Math.max(0, session.queueLength - (s
 
 // The key that goes with K and Enter, as it is called on this machine.
 export const COMMAND_KEY = /Mac|iPhone|iPad/.test(navigator.platform) ? "⌘" : "Ctrl";
+
+// What is asked, in a line: the command, the file, how many questions, the first line of a plan.
+/** @type {(asked: Schema<"Waiting">, folder: string) => string} */
+export function askedOf({ for: kind, tool, input, questions, title, text }, folder) {
+  const plan = kind === "plan" && String(input?.plan || "").split("\n").map((line) => line.replace(/^[#\s*>-]+/, "").trim()).find(Boolean);
+  if (kind === "permission" && tool === "Bash" && input?.command) return visible(String(input.command));
+  if (kind === "permission" && input?.file_path) return visible(`${tool} ${within(String(input.file_path), folder)}`);
+  if (questions?.length > 1) return `${questions.length} questions: “${questions[0].question}” and ${questions.length === 2 ? "one" : questions.length - 1} more`;
+  return plan || title || text || kind;
+}
+
+// A path as it is called in this folder.
+export const within = (path, folder) => (folder && path.startsWith(`${folder}/`) ? path.slice(folder.length + 1) : shortPath(path));
 
 // Who asks: Claude itself, or one of the agents that it has called.
 /** @param {Schema<"Waiting">} asked */
