@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import shutil
 import tempfile
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import zmq
@@ -14,6 +16,7 @@ from hypothesis import HealthCheck, settings
 from demo.server import DemoModel
 from tests.account import account
 from tests.harness import THOROUGH, VERSIONS, House, claude_binary, releases
+from tests.shared_houses import SharedHouse, SharedHouses
 
 # What holds for every input does not hang on how fast this machine is now, and one run tries what the next one tries.
 settings.register_profile(
@@ -48,6 +51,18 @@ ON_EACH = frozenset(
 )
 """Modules whose tests ask what differs between releases: on each of them, always. The others take turns, and so do those
 that are marked `turns`."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Each worker makes all tests of the suite, and none of them is garbage until its end: to look for some while they are made
+    takes a quarter of that time, and to look through them again in each test some of every test."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -97,6 +112,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 MakeHouse = Callable[..., House]
+LendHouse = Callable[..., SharedHouse]
 HOUSES = pytest.StashKey[list[House]]()
 FAILED = pytest.StashKey[bool]()
 
@@ -137,3 +153,29 @@ def house(make_house: MakeHouse, cli: Path) -> House:
     made = make_house(cli)
     made.start_supervisor()
     return made
+
+
+@pytest.fixture(scope="session")
+def shared_houses() -> Iterator[SharedHouses]:
+    """Of this worker."""
+    houses = SharedHouses()
+    yield houses
+    houses.down()
+
+
+@pytest.fixture
+def lend_house(request: pytest.FixtureRequest, shared_houses: SharedHouses) -> Iterator[LendHouse]:
+    """Running houses that are as new, with a configuration of their own if need be, until the test ends."""
+    lent: list[SharedHouse] = []
+    known = request.node.stash.setdefault(HOUSES, [])
+
+    def lend(claude: Path, /, **config: Any) -> SharedHouse:
+        house = shared_houses.lend(request.node.nodeid, claude, config)
+        lent.append(house)
+        known.append(house)
+        return house
+
+    yield lend
+    failed = request.node.stash.get(FAILED, False)
+    found = [one for house in lent for one in shared_houses.take_back(house, failed)]
+    assert not found, found

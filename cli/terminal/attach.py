@@ -285,6 +285,8 @@ class Attachment:
         for item in self._keyboard.feed(data):
             if isinstance(item, str):
                 self._command(item)
+            elif self._scrollback is not None:  # the command before it in this read
+                self._scroll(item)
             elif self._write:
                 self._send(protocol.keys(item)) if self._connection is not None else self._terminal.write(b"\a")
 
@@ -311,7 +313,7 @@ class Attachment:
             except PilotlightError as error:
                 self._say(error.message)
                 return
-        elif self._scrollback is not None and self._scrollback.key(data):
+        elif self._scrollback is not None and self._scrollback.type(data):
             self._scrollback = None
             self._send(protocol.control({"type": "snapshot"}))
             return

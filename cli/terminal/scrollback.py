@@ -5,6 +5,7 @@ What must not regress: it touches nothing of the session, and whatever is typed 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 
 from shared.plain_text import one_line
@@ -16,6 +17,7 @@ _PAGE_DOWN = (b"\x1b[6~", b"\x06", b" ")
 _HOME = (b"\x1b[H", b"\x1b[1~", b"g")
 _END = (b"\x1b[F", b"\x1b[4~", b"G")
 _LEAVES = (b"q", b"\x1b", b"\x03", b"\x1d")
+_KEY = re.compile(rb"\x1b\[[0-9;?]*[@-~]|\x1bO[@-~]|.", re.DOTALL)
 HELP = "PgUp PgDn ↑ ↓ g G move · q goes back"
 
 
@@ -40,16 +42,19 @@ class Scrollback:
     def _last(self) -> int:
         return max(0, len(self.lines) - self._page)
 
-    def key(self, data: bytes) -> bool:
-        """One key, or one read of them. Whether the person wants to go back."""
-        if data in _LEAVES:
+    def type(self, data: bytes) -> bool:
+        """One read: as many keys as came at once. Whether the person wants to go back; what came behind that is dropped."""
+        return any(self._key(key) for key in _KEY.findall(data))
+
+    def _key(self, key: bytes) -> bool:
+        if key in _LEAVES:
             return True
         for keys, by in ((_UP, -1), (_DOWN, 1), (_PAGE_UP, -self._page), (_PAGE_DOWN, self._page)):
-            if data in keys:
+            if key in keys:
                 self.top += by
-        if data in _HOME:
+        if key in _HOME:
             self.top = 0
-        if data in _END:
+        if key in _END:
             self.top = self._last
         self.top = max(0, min(self.top, self._last))
         return False

@@ -11,15 +11,16 @@ import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx2
 import pytest
-from mcp import Client, StdioServerParameters
-from mcp.client.streamable_http import streamable_http_client
 
 from demo.home import demo_environment
 from tests.harness import ROOT, House, claude_binary, releases, until
+
+if TYPE_CHECKING:
+    from mcp import Client
 
 TOOLS = {
     *("list_sessions", "open_session", "send", "receipt", "what_waits", "answer", "interrupt", "read_history"),
@@ -40,6 +41,9 @@ def door(served: House) -> Iterator[str]:
 
 @asynccontextmanager
 async def over_http(url: str, token: str) -> AsyncIterator[Client]:
+    from mcp import Client  # not at the top: every worker reads this file, and the SDK takes it a second
+    from mcp.client.streamable_http import streamable_http_client
+
     headers = {"Authorization": f"Bearer {token}"}
     async with (
         httpx2.AsyncClient(headers=headers, timeout=60) as http,
@@ -50,6 +54,8 @@ async def over_http(url: str, token: str) -> AsyncIterator[Client]:
 
 def over_stdio(served: House, **environment: str) -> Client:
     """As `claude` starts it, and with the handshake that `claude` has."""
+    from mcp import Client, StdioServerParameters
+
     started = StdioServerParameters(
         command=sys.executable, args=COMMAND, env={**served.environment(), **environment}, cwd=served.folder
     )

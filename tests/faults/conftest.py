@@ -9,10 +9,26 @@ from typing import Any
 import pytest
 
 from tests.api_process import BusServer, Process, until
-from tests.conftest import MakeHouse
+from tests.conftest import LendHouse, MakeHouse
 from tests.faults.abuse_lab import SESSION
 from tests.faults.holder_lab import Lab
 from tests.faults.stand_in import Fake
+from tests.shared_houses import SharedHouse
+
+
+@pytest.fixture
+def house(lend_house: LendHouse, cli: Path) -> SharedHouse:
+    """A running supervisor with a real CLI of each release, which is as new: what was done to the sessions of a test goes with
+    them, and a supervisor that was started again is as good as another."""
+    lent = lend_house(cli)
+    lent.alone()
+    return lent
+
+
+@pytest.fixture
+def quick(lend_house: LendHouse, one_cli: Path) -> SharedHouse:
+    """The same, and its health pass runs all the time."""
+    return lend_house(one_cli, health={"interval_seconds": 0.3})
 
 
 @pytest.fixture

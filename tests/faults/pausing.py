@@ -68,7 +68,6 @@ def comes_back(house: House, session: str, dead: process.ProcessId, times: int =
 def dies_before_enter(house: House, kill: Callable[[House, str], process.ProcessId], *points: str) -> None:
     """Killed at each of these points on a message's way, the session gives it, and the one behind it, to its new process once."""
     pauses = Pauses(house)
-    house.start_supervisor()
     _, session = house.ask("echo: warm")
     prompts = ["echo: warm"]
     for times, point in enumerate(points, 1):

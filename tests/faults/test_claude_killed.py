@@ -13,7 +13,7 @@ import pytest
 
 from shared import process
 from shared.errors import PilotlightError
-from tests.conftest import MakeHouse
+from tests.conftest import LendHouse, MakeHouse
 from tests.faults.pausing import Pauses, comes_back, dies_before_enter, fates, first_tries, kinds
 from tests.harness import House, claude_binary, releases, until
 
@@ -41,8 +41,8 @@ def test_killed_while_idle_it_comes_back_with_its_memory(house: House) -> None:
 
 
 @pytest.mark.parametrize("version", releases("armed"))
-def test_killed_before_enter_the_message_goes_to_the_new_process_once(make_house: MakeHouse, version: str) -> None:
-    dies_before_enter(make_house(claude_binary(version)), kill_claude, "armed", "editor_called", "claimed", "typed")
+def test_killed_before_enter_the_message_goes_to_the_new_process_once(lend_house: LendHouse, version: str) -> None:
+    dies_before_enter(lend_house(claude_binary(version)), kill_claude, "armed", "editor_called", "claimed", "typed")
 
 
 def test_killed_in_a_turn_its_first_or_another_the_reply_is_interrupted_and_not_repeated(house: House) -> None:
@@ -70,10 +70,8 @@ def test_killed_in_a_turn_its_first_or_another_the_reply_is_interrupted_and_not_
     assert sorted(fates(house, session).values()) == ["answered"] * 3 + ["interrupted"] * 3
 
 
-def test_killed_with_a_background_task_leaves_nothing_behind(make_house: MakeHouse, cli: Path) -> None:
-    house = make_house(cli)
-    house.config["claude"]["args"] = ["--allowedTools", "Bash"]
-    house.start_supervisor()
+def test_killed_with_a_background_task_leaves_nothing_behind(lend_house: LendHouse, cli: Path) -> None:
+    house = lend_house(cli, claude={"args": ["--allowedTools", "Bash"]})
     task = json.dumps({"command": "sleep 7654", "run_in_background": True})
     _, session = house.ask(f"[[tool Bash {task}]]")
     until(lambda: _sleepers(house), "the task runs")
@@ -129,11 +127,7 @@ def test_one_that_always_dies_is_given_up(make_house: MakeHouse, one_cli: Path) 
     assert house.ask("What word did I ask you to remember?", session)[0] == "LYCHEE"
 
 
-def test_a_claude_started_by_hand_keeps_its_conversation_and_beside_a_live_one_gets_it(
-    make_house: MakeHouse, cli: Path
-) -> None:
-    house = make_house(cli)
-    house.start_supervisor()
+def test_a_claude_started_by_hand_keeps_its_conversation_and_beside_a_live_one_gets_it(house: House, cli: Path) -> None:
     _, session = house.ask("Remember the word GUAVA")
     house.until_state(session, "idle")
     house.call("session.hibernate", {"sessionId": session})

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from supervisor.claude.settings.set_up import EDITOR_NAME
-from tests.conftest import MakeHouse
+from tests.conftest import LendHouse
 from tests.faults.pausing import Pauses, first_tries
 from tests.harness import House, until
 
@@ -20,11 +20,9 @@ def said(house: House, session: str) -> list[str]:
 
 
 @pytest.fixture
-def house(make_house: MakeHouse, cli: Path) -> House:
-    house = make_house(cli)
-    Pauses(house)
-    house.config["health"] = {"interval_seconds": 1}
-    house.start_supervisor()
+def house(lend_house: LendHouse, cli: Path) -> House:
+    house = lend_house(cli)
+    house.call("settings.patch", {"values": {"health.interval_seconds": 1}})
     return house
 
 

@@ -14,7 +14,7 @@ import pytest
 from shared import process
 from supervisor.state.states import State
 from supervisor.store.store import Store
-from tests.conftest import MakeHouse
+from tests.conftest import LendHouse
 from tests.faults.pausing import comes_back, dies_before_enter, kinds
 from tests.faults.test_claude_killed import _sleepers
 from tests.harness import House, claude_binary, releases, until
@@ -54,15 +54,13 @@ def test_killed_while_idle_the_session_comes_back_and_in_a_turn_the_reply_is_int
 
 
 @pytest.mark.parametrize("version", releases("editor_called"))
-def test_killed_before_enter_the_message_goes_to_the_new_process_once(make_house: MakeHouse, version: str) -> None:
-    dies_before_enter(make_house(claude_binary(version)), kill_holder, "armed", "editor_called", "typed")
+def test_killed_before_enter_the_message_goes_to_the_new_process_once(lend_house: LendHouse, version: str) -> None:
+    dies_before_enter(lend_house(claude_binary(version)), kill_holder, "armed", "editor_called", "typed")
 
 
 @pytest.mark.parametrize("version", releases("holder and claude"))
-def test_holder_and_claude_killed_leave_no_task_behind(make_house: MakeHouse, version: str) -> None:
-    house = make_house(claude_binary(version))
-    house.config["claude"]["args"] = ["--allowedTools", "Bash"]
-    house.start_supervisor()
+def test_holder_and_claude_killed_leave_no_task_behind(lend_house: LendHouse, version: str) -> None:
+    house = lend_house(claude_binary(version), claude={"args": ["--allowedTools", "Bash"]})
     task = json.dumps({"command": "sleep 7654", "run_in_background": True})
     _, session = house.ask(f"[[tool Bash {task}]]")
     until(lambda: _sleepers(house), "the task runs")
@@ -75,10 +73,8 @@ def test_holder_and_claude_killed_leave_no_task_behind(make_house: MakeHouse, ve
     assert not _sleepers(house)
 
 
-def test_stopped_holder_is_unresponsive_and_recovers(make_house: MakeHouse, one_cli: Path) -> None:
-    house = make_house(one_cli)
-    house.config["health"] = {"interval_seconds": 0.3}
-    house.start_supervisor()
+def test_stopped_holder_is_unresponsive_and_recovers(quick: House) -> None:
+    house = quick
     _, session = house.ask("echo: this one")
     _, other = house.ask("echo: other one")
     view = house.session(session)
@@ -105,10 +101,9 @@ def test_stopped_holder_is_unresponsive_and_recovers(make_house: MakeHouse, one_
 
 
 def test_holder_that_is_slow_when_a_supervisor_starts_is_not_called_unresponsive(
-    make_house: MakeHouse, one_cli: Path
+    lend_house: LendHouse, one_cli: Path
 ) -> None:
-    house = make_house(one_cli)
-    house.start_supervisor()
+    house = lend_house(one_cli)
     _, session = house.ask("echo: hello")
     pid = house.session(session)["pid"]
     holder, _ = both(house.session(session))
@@ -122,10 +117,9 @@ def test_holder_that_is_slow_when_a_supervisor_starts_is_not_called_unresponsive
 
 
 def test_session_of_a_stopped_holder_can_be_killed_whether_its_claude_lives_or_not(
-    make_house: MakeHouse, one_cli: Path
+    lend_house: LendHouse, one_cli: Path
 ) -> None:
-    house = make_house(one_cli)
-    house.start_supervisor()
+    house = lend_house(one_cli)
     for dead in (False, True):
         _, session = house.ask("echo: hello")
         holder, claude = both(house.session(session))
@@ -138,11 +132,9 @@ def test_session_of_a_stopped_holder_can_be_killed_whether_its_claude_lives_or_n
         assert not any(process.alive(member) for member in (holder, claude))
 
 
-def test_a_process_that_nobody_counts_is_ended(make_house: MakeHouse, one_cli: Path) -> None:
+def test_a_process_that_nobody_counts_is_ended(quick: House) -> None:
     """A holder that was stopped during its start comes up when the start has long been given up."""
-    house = make_house(one_cli)
-    house.config["health"] = {"interval_seconds": 0.3}
-    house.start_supervisor()
+    house = quick
     _, session = house.ask("Remember the word MEDLAR")
     holder, claude = both(house.session(session))
     house.kill_supervisor()

@@ -6,15 +6,13 @@ import json
 from pathlib import Path
 
 from shared import process
-from tests.conftest import MakeHouse
+from tests.conftest import LendHouse
 from tests.faults.test_claude_killed import _sleepers, kill_claude
-from tests.harness import until
+from tests.harness import House, until
 
 
-def test_nothing_of_a_killed_session_is_left(make_house: MakeHouse, cli: Path) -> None:
-    house = make_house(cli)
-    house.config["claude"]["args"] = ["--allowedTools", "Bash"]
-    house.start_supervisor()
+def test_nothing_of_a_killed_session_is_left(lend_house: LendHouse, cli: Path) -> None:
+    house = lend_house(cli, claude={"args": ["--allowedTools", "Bash"]})
     task = json.dumps({"command": "sleep 7654; true", "run_in_background": True})
     _, session = house.ask(f"[[tool Bash {task}]]")
     until(lambda: _sleepers(house), "the task runs")
@@ -30,9 +28,7 @@ def test_nothing_of_a_killed_session_is_left(make_house: MakeHouse, cli: Path) -
     assert house.outside() == []
 
 
-def test_nothing_of_a_crashed_process_is_left_outside(make_house: MakeHouse, cli: Path) -> None:
-    house = make_house(cli)
-    house.start_supervisor()
+def test_nothing_of_a_crashed_process_is_left_outside(house: House) -> None:
     _, session = house.ask("echo: hello")
     dead = kill_claude(house, session)
     until(lambda: house.session(session)["pid"] not in (None, dead.pid), "another process")

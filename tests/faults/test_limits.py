@@ -17,20 +17,11 @@ import pytest
 from shared import process
 from shared.errors import Busy, Conflict
 from supervisor.pool.admission import CPU_PATIENCE_SECONDS, STARTS_AT_ONCE, STARTUP_SECONDS
-from tests.conftest import MakeHouse
+from tests.conftest import LendHouse
 from tests.faults.storage_lab import descriptors
 from tests.harness import House, until
 
 HOG = "python3 -c \"import time; x = b'x' * ({} << 20); time.sleep(600)\""
-
-
-@pytest.fixture
-def quick(make_house: MakeHouse, one_cli: Path) -> House:
-    """A house whose health pass runs all the time."""
-    house = make_house(one_cli)
-    house.config["health"] = {"interval_seconds": 0.3}
-    house.start_supervisor()
-    return house
 
 
 def of_kind(house: House, kind: str, session: str | None = None) -> list[dict[str, Any]]:
@@ -65,18 +56,24 @@ def test_busy_machine_delays_a_start_once_and_not_for_ever(quick: House) -> None
     assert quick.message(sent["message"]["id"], wait=30)["reply"] == "soon"
 
 
+def everyone(house: House) -> list[str]:
+    """Every session that there is or was."""
+    return [view["id"] for view in house.call("session.list", {"includeEnded": True})["sessions"]]
+
+
 def test_memory_pressure_with_nothing_idle_refuses_new_starts_and_recovers(quick: House) -> None:
     _, session = quick.ask("echo: warm")
     sent = quick.send("[[gate turn]] echo: finished", session, wait=0)["message"]["id"]
     assert quick.model.wait_for_gate("turn", 20)
     patch(quick, limits__memory_total_gb=0.01)
     passes(quick)
+    before = everyone(quick)
     for _ in range(2):
         with pytest.raises(Busy, match=r"limits\.memory_total_gb") as refusal:
             quick.call("session.create", {"projectPath": str(quick.project)})
         assert (refusal.value.error_code, refusal.value.status) == ("memory_exhausted", 429)
         assert refusal.value.data["retryAfter"] > 0
-    assert [view["id"] for view in quick.call("session.list", {"includeEnded": True})["sessions"]] == [session]
+    assert everyone(quick) == before
     assert quick.session(session)["state"] == "busy"
     quick.model.release("turn")
     assert quick.message(sent, wait=20)["reply"] == "finished"
@@ -114,11 +111,9 @@ def test_with_less_room_fewer_sessions_stay_warm_and_with_more_they_stay(quick: 
         quick.until_state(session, "idle")
 
 
-def test_grandchild_that_eats_memory_is_counted_and_its_session_replaced(make_house: MakeHouse, one_cli: Path) -> None:
-    house = make_house(one_cli)
-    house.config["health"] = {"interval_seconds": 0.3}
-    house.config["claude"]["args"] = ["--allowedTools", "Bash"]
-    house.start_supervisor()
+def test_grandchild_that_eats_memory_is_counted_and_its_session_replaced(lend_house: LendHouse, one_cli: Path) -> None:
+    house = lend_house(one_cli, claude={"args": ["--allowedTools", "Bash"]})
+    patch(house, health__interval_seconds=0.3)
     _, session = house.ask("Remember the word TULIP")
     passes(house, 2)  # what was measured while it started is less than what it needs
     base = until(lambda: house.session(session)["memoryBytes"], "memory was measured") >> 20
@@ -154,11 +149,9 @@ def queue_of(house: House, session: str, word: str, count: int) -> list[str]:
     ]
 
 
-def test_a_session_that_always_has_work_makes_room_between_two_turns(make_house: MakeHouse, one_cli: Path) -> None:
-    house = make_house(one_cli)
-    house.config["health"] = {"interval_seconds": 2}
-    house.config["sessions"] = {"max_concurrent": 1}
-    house.start_supervisor()
+def test_a_session_that_always_has_work_makes_room_between_two_turns(quick: House) -> None:
+    house = quick
+    patch(house, health__interval_seconds=2, sessions__max_concurrent=1)
     sleeper = house.ask("Remember the word SLOE")[1]
     worker = house.ask("echo: warm")[1]
     house.until_state(sleeper, "hibernated")

@@ -9,7 +9,7 @@ import pytest
 
 from shared import process
 from shared.errors import Conflict
-from tests.conftest import MakeHouse
+from tests.conftest import LendHouse
 from tests.faults.pausing import Pauses, fates, first_tries, kinds
 from tests.harness import House, claude_binary, releases, until
 
@@ -51,10 +51,9 @@ def test_idle_sessions_resume_and_what_was_cut_off_is_interrupted_and_its_queue_
     ("version", "points"),
     [(version, points) for points in (("armed", "typed"), ("spawning", "launched")) for version in releases(points[0])],
 )
-def test_message_on_its_way_is_delivered_once(make_house: MakeHouse, version: str, points: tuple[str, ...]) -> None:
-    house = make_house(claude_binary(version))
+def test_message_on_its_way_is_delivered_once(lend_house: LendHouse, version: str, points: tuple[str, ...]) -> None:
+    house = lend_house(claude_binary(version))
     pauses = Pauses(house)
-    house.start_supervisor()
     for number, point in enumerate(points, 1):
         pauses.hold(point)
         sent = house.send(f"echo: {point}", wait=0)

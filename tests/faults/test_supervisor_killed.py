@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from shared import process
-from tests.conftest import MakeHouse
+from tests.conftest import LendHouse
 from tests.faults.pausing import Pauses, fates, first_tries, kinds
 from tests.harness import House, claude_binary, releases, until
 
@@ -61,11 +61,9 @@ class Household:
 
 
 @pytest.fixture
-def household(make_house: MakeHouse, request: pytest.FixtureRequest) -> Household:
-    house = make_house(claude_binary(request.param))
-    pauses = Pauses(house)
-    house.start_supervisor()
-    return Household(house, pauses)
+def household(lend_house: LendHouse, request: pytest.FixtureRequest) -> Household:
+    house = lend_house(claude_binary(request.param))
+    return Household(house, Pauses(house))
 
 
 AT_POINTS = ("armed", "editor_called", "claimed", "typed", "entered", "submitted")
@@ -120,9 +118,9 @@ def test_sigkill_while_claude_waits_streams_and_answers(household: Household) ->
     household.check()
 
 
-def test_sigkill_12_times_in_a_row_loses_no_message(make_house: MakeHouse, one_cli: Path) -> None:
-    house = make_house(one_cli)
-    household = Household(_started(house), Pauses(house))
+def test_sigkill_12_times_in_a_row_loses_no_message(lend_house: LendHouse, one_cli: Path) -> None:
+    house = lend_house(one_cli)
+    household = Household(house, Pauses(house))
     dice = random.Random(25)
     for number in range(12):
         kind = dice.choice(("echo:", "[[stream 0.3]] echo:", "[[slow 0.2]] echo:"))
@@ -134,16 +132,9 @@ def test_sigkill_12_times_in_a_row_loses_no_message(make_house: MakeHouse, one_c
     assert len(household.ready) == 12
 
 
-def _started(house: House) -> House:
-    house.start_supervisor()
-    return house
-
-
-def test_sigkill_in_the_middle_of_a_start_makes_one_process(make_house: MakeHouse, cli: Path) -> None:
-    house = make_house(cli)
+def test_sigkill_in_the_middle_of_a_start_makes_one_process(house: House, cli: Path) -> None:
     pauses = Pauses(house)
     for point in ("spawning", "launched"):
-        house.start_supervisor()
         pauses.hold(point)
         sent = house.send(f"echo: begun {point}", wait=0)
         pauses.reached(point)
@@ -158,7 +149,6 @@ def test_sigkill_in_the_middle_of_a_start_makes_one_process(make_house: MakeHous
         ]
         assert view["pid"] in {p.pid for p in claudes}
         house.call("session.kill", {"sessionId": view["id"]})
-        house.kill_supervisor()
 
 
 def _command(pid: int) -> bytes:
@@ -169,10 +159,8 @@ def _command(pid: int) -> bytes:
 
 
 @pytest.mark.parametrize("point", ["stopping"])
-def test_sigkill_in_the_middle_of_a_stop_finishes_the_stop(make_house: MakeHouse, cli: Path, point: str) -> None:
-    house = make_house(cli)
+def test_sigkill_in_the_middle_of_a_stop_finishes_the_stop(house: House, point: str) -> None:
     pauses = Pauses(house)
-    house.start_supervisor()
     for op, state in (("session.kill", "ended"), ("session.hibernate", "hibernated")):
         _, session = house.ask("Remember the word KIWI")
         pid = house.session(session)["pid"]

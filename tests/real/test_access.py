@@ -10,10 +10,10 @@ import pytest
 
 from shared.access.tokens import NamedTokens, TokenFile
 from tests import strangers
+from tests.conftest import LendHouse
 from tests.event_stream import Stream
 from tests.harness import House, until
 from tests.onlooker import Web
-from tests.real.conftest import LendHouse
 
 SOON_SECONDS = 12.0
 """Before the next heartbeat would be due, on a machine that is late with everything."""

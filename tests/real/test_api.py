@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from shared.access.tokens import NamedTokens
+from tests.conftest import LendHouse
 from tests.harness import House, until
-from tests.real.conftest import LendHouse
 from tests.shared_houses import SharedHouse
 
 UNKNOWN = "00000000-0000-4000-8000-00000000dead"

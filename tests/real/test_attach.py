@@ -10,9 +10,9 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.conftest import LendHouse
 from tests.harness import House, until
 from tests.onlooker import Tmux
-from tests.real.conftest import LendHouse
 
 
 @pytest.fixture

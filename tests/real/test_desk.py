@@ -8,8 +8,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from tests.conftest import LendHouse
 from tests.harness import House, until
-from tests.real.conftest import LendHouse
 
 PNG = b"\x89PNG\r\n\x1a\n and more"
 

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from shared.errors import Conflict
+from tests.conftest import LendHouse
 from tests.harness import House, until
 from tests.onlooker import Viewer
-from tests.real.conftest import LendHouse
 
 SECOND = 1 / 3600
 TASK = json.dumps({"command": "sleep 7655", "run_in_background": True})

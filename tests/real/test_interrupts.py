@@ -8,10 +8,9 @@ from typing import Any
 import pytest
 
 from shared.errors import Conflict, Unavailable
-from tests.conftest import MakeHouse
+from tests.conftest import LendHouse, MakeHouse
 from tests.faults.pausing import Pauses
 from tests.harness import VERSIONS, House, claude_binary, until
-from tests.real.conftest import LendHouse
 from tests.real.permission_lab import ask, assert_clean, give, screen, settle, tool
 from tests.set_ups import hooks_silent, starts_an_agent
 

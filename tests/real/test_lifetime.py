@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from shared.errors import Busy, Conflict
+from tests.conftest import LendHouse
 from tests.harness import House, until
-from tests.real.conftest import LendHouse
 from tests.shared_houses import SharedHouse
 
 SECOND = 1 / 3600

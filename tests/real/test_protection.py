@@ -13,10 +13,9 @@ import pytest
 
 from demo.home import demo_environment, prepare_home
 from shared.errors import Conflict
-from tests.conftest import MakeHouse
+from tests.conftest import LendHouse, MakeHouse
 from tests.harness import VERSIONS, House, claude_binary, until
 from tests.peer import of_session, reach_in
-from tests.real.conftest import LendHouse
 from tests.real.permission_lab import answered, tool
 from tests.real.test_history import history
 

@@ -10,8 +10,8 @@ import pytest
 
 from shared.errors import Conflict
 from supervisor.waiting.backoff import CAUSES
+from tests.conftest import LendHouse
 from tests.harness import House, until
-from tests.real.conftest import LendHouse
 
 
 @pytest.fixture

@@ -14,11 +14,10 @@ import pytest
 import zmq
 
 from shared.errors import Conflict
-from tests.conftest import MakeHouse
+from tests.conftest import LendHouse, MakeHouse
 from tests.faults.pausing import Pauses
 from tests.harness import House, until
 from tests.onlooker import Viewer, Web
-from tests.real.conftest import LendHouse
 
 EDITOR = '#!/bin/sh\nprintf "echo: from an editor" > "$1"\n'
 

@@ -9,9 +9,9 @@ import pytest
 from pyghostty import Terminal
 
 from shared import asciicast
+from tests.conftest import LendHouse
 from tests.harness import House, until
 from tests.onlooker import Refused, Web
-from tests.real.conftest import LendHouse
 from tests.real.test_terminal import open_session
 
 

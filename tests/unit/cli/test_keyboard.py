@@ -46,15 +46,24 @@ def test_what_is_said_fits_a_line_of_80_columns() -> None:
 def test_the_past_is_seen_from_its_end_and_never_beyond_it() -> None:
     past = Scrollback([f"line {number}" for number in range(100)], rows=11, cols=40)
     assert (past.top, b"line 99" in past.drawing(), b"line 89" in past.drawing()) == (90, True, False)
-    assert not past.key(b"\x1b[5~")
+    assert not past.type(b"\x1b[5~")
     assert past.top == 80
-    past.key(b"g")
-    past.key(b"\x1b[A")
+    past.type(b"g")
+    past.type(b"\x1b[A")
     assert past.top == 0
-    past.key(b"G")
-    past.key(b" ")
+    past.type(b"G")
+    past.type(b" ")
     assert past.top == 90
-    assert past.key(b"q")
+    assert past.type(b"q")
+
+
+def test_keys_that_come_at_once_are_as_many_keys() -> None:
+    past = Scrollback([f"line {number}" for number in range(100)], rows=11, cols=40)
+    assert not past.type(b"\x1b[5~\x1b[5~\x1b[Akk\x1bOA")
+    assert past.top == 66
+    assert not past.type(b"\x1b[1;5P")  # no key of ours, and no Escape either
+    assert past.type(b"gqG")
+    assert past.top == 0
 
 
 def test_the_past_drives_no_terminal_and_long_lines_are_cut() -> None:
