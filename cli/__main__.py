@@ -1,10 +1,13 @@
-"""`pilotlight`: the command. This module is the edge at which every error becomes one sentence and an exit code."""
+"""`pilotlight`: the command. This module is the edge at which every error becomes one sentence and an exit code.
+
+It imports every command at each call, so none of them imports at its top what only it needs and what takes its time (the
+network, asyncio, the metadata of the libraries): a person waits for that at each of their commands.
+"""
 
 from __future__ import annotations
 
 import os
 import sys
-import traceback
 from collections.abc import Sequence
 
 import click
@@ -141,6 +144,8 @@ def main() -> None:
 
 
 def _keep_trace(app: App) -> str:
+    import traceback
+
     try:
         app.paths.log_dir.mkdir(parents=True, mode=0o700, exist_ok=True)
         log = app.paths.log_dir / "cli.log"

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import click
 
 from cli.context import App, json_option, pass_app
-from cli.daemons.checks import CHECKS, Finding
 from cli.output import FAILED, emit, say
 from cli.setup.progress import Step
+
+if TYPE_CHECKING:
+    from cli.daemons.checks import Finding
 
 _MARKS = {"ok": "ok  ", "warn": "warn", "fail": "FAIL"}
 
@@ -44,6 +47,8 @@ def doctor(app: App, as_json: bool) -> int:
 
 def examine(app: App, show_progress: bool = False) -> Report:
     """Run every check."""
+    from cli.daemons.checks import CHECKS
+
     findings: list[Finding] = []
     for check in CHECKS:
         if show_progress:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from cli.context import App, pass_app
 from cli.daemons.own_api import connect
 from cli.owners import owner
-from pilotlight.client import Client
 from shared.errors import InvalidRequest, Unavailable
+
+if TYPE_CHECKING:
+    from pilotlight.client import Client
 
 INSTALL = "`pilotlight mcp` needs the MCP library: `{python} -m pip install 'mcp>=2.3,<3'` (or 'pilotlight[mcp]') installs it."
 
@@ -51,6 +54,8 @@ def mcp(app: App, port: int | None, url: str | None, token_file: Path | None) ->
 
 def reach(app: App, url: str | None, bearer: str, patience: float) -> Client:
     """The API at `url`, or that of this home, under whatever name its certificate is. Raise Unavailable."""
+    from pilotlight.client import Client
+
     if url is not None:
         return Client(url, bearer, patience)
     own = running(app)

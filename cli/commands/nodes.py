@@ -7,7 +7,6 @@ is never decided by trying again.
 
 from __future__ import annotations
 
-import http.client
 import os
 import sys
 import time
@@ -44,6 +43,8 @@ class Gateway:
         self, method: str, path: str, body: Any = None, *, key: str | None = None, seconds: float = CALL_SECONDS
     ) -> Any:
         """One call. Raise the error that it was refused with, or Unavailable when nobody answers."""
+        import http.client
+
         parts = urlsplit(self.url)
         kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
         connection = connect(self.url, self.own, seconds) if self.own else kind(parts.netloc, timeout=seconds)

@@ -13,7 +13,6 @@ import click
 from cli.context import App, pass_app
 from cli.daemons.manager import Manager, manager_of
 from cli.daemons.processes import Daemon
-from cli.daemons.service_checks import examine
 from cli.daemons.units import installation
 from cli.output import FAILED, NOT_RUNNING
 from shared.config import ENVIRONMENT
@@ -105,6 +104,8 @@ def status(app: App, dry_run: bool) -> int:
 
 def _fit(app: App) -> bool:
     """Say what the services will miss; whether they can run."""
+    from cli.daemons.service_checks import examine
+
     findings = examine(app, installation(app).environment)
     for finding in findings:
         click.echo(f"{finding.level}  {finding.name}: {finding.text}\n      -> {finding.fix}", err=True)

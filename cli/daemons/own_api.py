@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-import http.client
-import ssl
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from cli.context import App
-from shared.certificate import configured
 from shared.errors import PilotlightError
+
+if TYPE_CHECKING:
+    import http.client
 
 _UNSPECIFIED = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}
 
 
 def connect(url: str, app: App, seconds: float) -> http.client.HTTPConnection:
     """To the API that says it is at `url`; nothing is sent yet. Raise InvalidRequest when the configured certificate is none."""
+    import http.client
+    import ssl
+
+    from shared.certificate import configured
+
     parts = urlsplit(url)
     if parts.scheme != "https":
         return http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=seconds)
@@ -27,6 +33,8 @@ def connect(url: str, app: App, seconds: float) -> http.client.HTTPConnection:
 
 def healthy(url: str, app: App, seconds: float) -> bool:
     """Whether it answers, and is well."""
+    import http.client
+
     try:
         connection = connect(url, app, seconds)
     except PilotlightError:

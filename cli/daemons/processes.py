@@ -11,7 +11,6 @@ import os
 import signal
 import subprocess
 import sys
-import urllib.request
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -127,6 +126,8 @@ def spawn(app: App, module: str, log: Path, extra: dict[str, str], *arguments: s
 
 def http_ok(url: str) -> bool:
     """Whether this address answers 200, asked directly (a proxy cannot reach loopback)."""
+    import urllib.request
+
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(url, timeout=_PROBE_SECONDS * 2) as response:

@@ -15,7 +15,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from xml.sax.saxutils import escape
 
 from cli.context import App
 from cli.setup import claude
@@ -147,6 +146,8 @@ def _template(folder: str, name: str) -> str:
 
 
 def _xml(text: str) -> str:
+    from xml.sax.saxutils import escape
+
     return escape(text)
 
 

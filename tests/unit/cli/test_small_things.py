@@ -26,6 +26,26 @@ def on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
 
 
+DEAR = {
+    "asyncio",
+    "http.client",
+    "importlib.metadata",
+    "psutil",
+    "pilotlight.client",
+    "ssl",
+    "traceback",
+    "urllib.request",
+}
+"""What takes its time to import, and most commands have no use for."""
+
+
+def test_no_command_waits_for_what_only_another_needs():
+    look = "import sys; sys.path.insert(0, sys.argv[1]); import cli.__main__; print(*sys.modules)"
+    made = subprocess.run([sys.executable, "-I", "-c", look, str(ROOT)], capture_output=True, text=True, check=True)
+    assert "cli.commands.doctor" in made.stdout.split()
+    assert not DEAR & set(made.stdout.split())
+
+
 def test_what_people_write_is_shown_as_it_is(tmp_path, capsys, monkeypatch):
     on_a_terminal(monkeypatch)
     entry = {"id": "u", "role": "user", "text": PEOPLE, "output": PEOPLE, "toolCalls": []}
