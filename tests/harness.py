@@ -308,6 +308,10 @@ class House:
             for value in seen:
                 self._note(value)
 
+    def _living(self) -> set[process.ProcessId]:
+        """Those that it has been told of: to ask for these is quicker than to look at every process of the machine."""
+        return {member for member in self._family if process.alive(member)}
+
     def marked(self) -> set[process.ProcessId]:
         """Every process of this house, told by the folder in its command line or environment."""
         marks = str(self.folder).encode()
@@ -345,9 +349,9 @@ class House:
                     child.kill()
                     child.wait()
         try:
-            until(lambda: not (self.marked() | {p for p in self._family if process.alive(p)}), "all gone", PATIENCE)
+            until(lambda: not (self._living() or self.marked()), "all gone", PATIENCE)
         except AssertionError:
-            for left in self.marked() | {p for p in self._family if process.alive(p)}:
+            for left in self.marked() | self._living():
                 leftovers.append(f"process {left} {_command_line(left.pid)}")
                 process.send_signal(left, signal.SIGKILL)
         leftovers += [f"socket {path}" for path in self.paths.run_dir.glob("h/*.sock")] + self.bugs()

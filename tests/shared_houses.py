@@ -174,8 +174,8 @@ class SharedHouse(House):
         own = {child.pid for child in (self.supervisor, self.api) if child is not None}
         if self._warm is not None:
             own |= {self._warm_facts["pid"], _leader(self._warm_facts["holderPid"])}
-        alive = self.marked() | {member for member in self._family if process.alive(member)}
-        return {member for member in alive if _leader(member.pid) not in own}
+        known = {member for member in self._family if process.alive(member) and _leader(member.pid) not in own}
+        return known or {member for member in self.marked() if _leader(member.pid) not in own}
 
     def _sweep(self) -> None:
         for path in {*self.folder.iterdir(), *self.pauses.iterdir(), *self._warm_project.iterdir()} - self._furniture:

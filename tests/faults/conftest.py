@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from tests.api_process import BusServer, Process, until
-from tests.conftest import LendHouse, MakeHouse
+from tests.conftest import LendHouse
 from tests.faults.abuse_lab import SESSION
 from tests.faults.holder_lab import Lab
-from tests.faults.stand_in import Fake
+from tests.faults.stand_in import Fake, program
 from tests.shared_houses import SharedHouse
 
 
@@ -31,14 +31,19 @@ def quick(lend_house: LendHouse, one_cli: Path) -> SharedHouse:
     return lend_house(one_cli, health={"interval_seconds": 0.3})
 
 
+@pytest.fixture(scope="session")
+def stand_in(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The command of every house of the stand-in."""
+    return program(tmp_path_factory.mktemp("stand-in"))
+
+
 @pytest.fixture
-def fake(make_house: MakeHouse, one_cli: Path) -> Callable[..., Fake]:
+def fake(lend_house: LendHouse, stand_in: Path) -> Callable[..., Fake]:
     """Running houses of the stand-in, which behaves as asked."""
 
     def make(**script: Any) -> Fake:
-        made = Fake(make_house(one_cli))
+        made = Fake(lend_house(stand_in))
         made.behave(**script)
-        made.house.start_supervisor()
         return made
 
     return make

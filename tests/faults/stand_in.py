@@ -4,10 +4,20 @@ from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 from typing import Any
 
 from tests.faults.pausing import Pauses
 from tests.harness import ROOT, House
+
+
+def program(folder: Path) -> Path:
+    """The stand-in as a command in `folder`: its script and what it has seen are beside the home that it is started in."""
+    made = folder / "fake-claude"
+    files = 'FAKE_TUI_SCRIPT="${HOME%/*}/script.json" FAKE_TUI_LOG="${HOME%/*}/saw.jsonl"'
+    made.write_text(f'#!/bin/sh\n{files} exec {sys.executable} {ROOT / "tests" / "fake_tui.py"} "$@"\n')
+    made.chmod(0o755)
+    return made
 
 
 class Fake:
@@ -19,11 +29,6 @@ class Fake:
         self._script = house.folder / "script.json"
         self._log = house.folder / "saw.jsonl"
         self._log.touch()
-        program = house.folder / "fake-claude"
-        program.write_text(f'#!/bin/sh\nexec {sys.executable} {ROOT / "tests" / "fake_tui.py"} "$@"\n')
-        program.chmod(0o755)
-        house.config["claude"]["command"] = str(program)
-        house.config["claude"]["env"] |= {"FAKE_TUI_SCRIPT": str(self._script), "FAKE_TUI_LOG": str(self._log)}
 
     def behave(self, **script: Any) -> None:
         """From now on, like this."""

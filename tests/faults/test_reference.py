@@ -16,7 +16,7 @@ from api.reference.calls import CALLS
 from shared.bus.operations import OPERATIONS
 from shared.errors import NotFound
 from tests.conftest import MakeHouse
-from tests.faults.stand_in import Fake
+from tests.faults.stand_in import Fake, program
 from tests.harness import House, claude_binary, releases
 
 LAST = ("DELETE /api/sessions/<id>", "DELETE /api/sessions/interactive/<id>", "POST /api/sessions/<id>/commands")
@@ -64,6 +64,7 @@ ABOUT_ONE = sorted(
 @pytest.fixture
 def fake(make_house: MakeHouse) -> Fake:
     made = Fake(make_house(claude_binary(releases("reference")[0])))
+    made.house.config["claude"]["command"] = str(program(made.house.folder))
     made.behave()
     made.house.start_supervisor()
     made.house.start_api()
