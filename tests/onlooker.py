@@ -260,17 +260,17 @@ class Tmux:
         """Type a text."""
         self("send-keys", "-t", "t", "-l", text)
 
-    def until_shown(self, text: str, timeout: float = 20.0) -> None:
+    def until_shown(self, text: str, timeout: float = PATIENCE) -> None:
         """Until the window shows a text."""
 
         self.until(lambda: text in self.text, f"{text!r} is shown", timeout)
 
-    def until(self, condition: Callable[[], Any], what: str, timeout: float = 20.0) -> Any:
+    def until(self, condition: Callable[[], Any], what: str, timeout: float = PATIENCE) -> Any:
         """As harness.until, but each look is a process, so it looks less often; and it says what the window shows."""
         end = time.monotonic() + timeout
         while not (value := condition()):
             assert time.monotonic() < end, f"not within {timeout:g} s: {what}\n{self.text}"
-            time.sleep(0.04)
+            time.sleep(0.08)
         return value
 
     def close(self) -> None:

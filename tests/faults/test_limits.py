@@ -64,7 +64,7 @@ def everyone(house: House) -> list[str]:
 def test_memory_pressure_with_nothing_idle_refuses_new_starts_and_recovers(quick: House) -> None:
     _, session = quick.ask("echo: warm")
     sent = quick.send("[[gate turn]] echo: finished", session, wait=0)["message"]["id"]
-    assert quick.model.wait_for_gate("turn", 20)
+    assert quick.model.wait_for_gate("turn", 30)
     patch(quick, limits__memory_total_gb=0.01)
     passes(quick)
     before = everyone(quick)
@@ -76,7 +76,7 @@ def test_memory_pressure_with_nothing_idle_refuses_new_starts_and_recovers(quick
     assert everyone(quick) == before
     assert quick.session(session)["state"] == "busy"
     quick.model.release("turn")
-    assert quick.message(sent, wait=20)["reply"] == "finished"
+    assert quick.message(sent, wait=30)["reply"] == "finished"
     assert quick.until_state(session, "hibernated")["pid"] is None
     patch(quick, limits__memory_total_gb=None)
     assert quick.ask("echo: room again")[0] == "room again"
@@ -198,7 +198,7 @@ def test_stuck_turn_is_said_once_and_never_killed(quick: House) -> None:
     assert len(of_kind(quick, "stuck", session)) == 1
     assert quick.session(session)["pid"] == pid
     quick.model.release("turn")
-    assert quick.message(sent, wait=20)["reply"] == "slow but honest"
+    assert quick.message(sent, wait=30)["reply"] == "slow but honest"
     until(lambda: quick.session(session)["health"] == "ok", "well again")
 
 

@@ -82,7 +82,7 @@ def test_the_late_output_of_a_command_is_not_that_of_the_same_command_given_agai
     given = [tui.house.call("session.command", command)["messageId"] for _ in range(2)]
     until(lambda: tui.turns == ["warm", "/cost now"], "the first runs")
     tui.pauses.hold("claimed")
-    assert tui.house.message(given[0], wait=20)["state"] == "answered"
+    assert tui.house.message(given[0], wait=30)["state"] == "answered"
     tui.pauses.reached("claimed")
     until(lambda: "output 1" in transcript(tui).read_text(), "the output of the first is told")
     with open(transcript(tui), "a") as lines:
@@ -90,7 +90,7 @@ def test_the_late_output_of_a_command_is_not_that_of_the_same_command_given_agai
     until(lambda: tui.house.session(session)["title"] == "read up to here", "and read")
     tui.behave(commands=True)
     tui.pauses.release("claimed")
-    second = tui.house.message(given[1], wait=20)
+    second = tui.house.message(given[1], wait=30)
     assert (second["state"], second["reply"]) == ("answered", "output 2")
     assert tui.turns == ["warm", "/cost now", "/cost now"]
 

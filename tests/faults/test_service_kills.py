@@ -105,7 +105,7 @@ def test_a_unit_that_is_killed_as_a_group_loses_no_conversation_and_says_what_wa
     start_within(house, control_group)
     _, session = house.ask("Remember the word ROWAN")
     cut = house.send("[[gate turn]] echo: cut off", session, wait=0)["message"]["id"]
-    assert house.model.wait_for_gate("turn", 20)
+    assert house.model.wait_for_gate("turn", 30)
     waits = house.send("What word did I ask you to remember?", session, wait=0)["message"]["id"]
     until(lambda: house.message(cut)["state"] == "submitted", "Claude has told of the prompt")
     before = house.session(session)
@@ -136,7 +136,7 @@ def test_kill_of_the_supervisor_leaves_the_turn_running_and_none_of_its_processe
     stands_apart(house, supervisor.pid, before)
     for turn, (number, kill) in KILLS.items():
         sent = house.send(f"[[gate turn-{number}-{kill.__name__}]] echo: {turn}", session, wait=0)["message"]["id"]
-        assert house.model.wait_for_gate(f"turn-{number}-{kill.__name__}", 20)
+        assert house.model.wait_for_gate(f"turn-{number}-{kill.__name__}", 30)
         kill(supervisor.pid, number)
         assert supervisor.wait(20) == (-number if number == signal.SIGKILL else 0), turn
         assert alive(before["pid"], before["holderPid"]), turn

@@ -80,7 +80,7 @@ def test_full_disk_refuses_and_heals(quick: House, disk: Disk) -> None:
     _, other = quick.ask("echo: other")
     before = quick.session(session)
     sent = quick.send("[[gate turn]] echo: finished", session, wait=0)["message"]["id"]
-    assert quick.model.wait_for_gate("turn", 20)
+    assert quick.model.wait_for_gate("turn", 30)
     open_before = descriptors(quick.supervisor.pid)
     disk.fill()
     error = refused(quick, session)
@@ -200,7 +200,7 @@ def test_home_that_becomes_read_only_refuses_new_sessions_and_a_locked_database_
     assert quick.session(session)["pid"] == pid
 
     sent = quick.send("[[gate turn]] echo: finished", session, wait=0)["message"]["id"]
-    assert quick.model.wait_for_gate("turn", 20)
+    assert quick.model.wait_for_gate("turn", 30)
     with closing(sqlite3.connect(quick.paths.database, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         began = time.monotonic()

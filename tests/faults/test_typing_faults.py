@@ -26,7 +26,7 @@ def test_enter_is_repeated_until_it_works_and_the_text_never(fake: Callable[...,
     until(lambda: len(tui.saw("enter")) >= 2, "Enter is repeated")
     assert tui.house.message(sent)["state"] == "typed"
     tui.behave()
-    assert tui.house.message(sent, wait=20)["reply"] == "You said: first line\nsecond line"
+    assert tui.house.message(sent, wait=30)["reply"] == "You said: first line\nsecond line"
     assert {line["box"] for line in tui.saw("enter")} == {"first line\nsecond line"}, "none once it has worked"
     assert len(tui.saw("text")) == 1
     assert tui.turns == ["first line\nsecond line"]
@@ -51,7 +51,7 @@ def test_late_editor_gets_the_text_once(fake: Callable[..., Fake]) -> None:
     sent = tui.house.send("better late", wait=0)["message"]["id"]
     until(lambda: tui.saw("text"), "the text is there")
     tui.behave()
-    assert tui.house.message(sent, wait=20)["reply"] == "You said: better late"
+    assert tui.house.message(sent, wait=30)["reply"] == "You said: better late"
     assert tui.turns == ["better late"]
     assert len(tui.saw("text")) == 1
 
@@ -75,7 +75,7 @@ def test_text_that_dies_with_its_process_goes_to_the_next_one_once(fake: Callabl
     _, session = tui.house.ask("warm")
     tui.behave(die_on_text=2)
     sent = [tui.house.send(text, session, wait=0)["message"]["id"] for text in ("mortal", "patient")]
-    assert [tui.house.message(m, wait=20)["reply"] for m in sent] == ["You said: mortal", "You said: patient"]
+    assert [tui.house.message(m, wait=30)["reply"] for m in sent] == ["You said: mortal", "You said: patient"]
     assert tui.turns == ["warm", "mortal", "patient"]
     assert [line["text"].rstrip() for line in tui.saw("text")] == ["warm", "mortal", "mortal", "patient"]
     assert kinds(tui.house, session, "crashed", "resumed", "ended") == ["crashed", "resumed"]
@@ -98,7 +98,7 @@ def test_draft_of_a_person_is_left_alone_until_it_is_gone(fake: Callable[..., Fa
     assert tui.house.message(message)["state"] == "queued"
     assert tui.saw("enter") == []
     tui.house.call("session.keys", {"sessionId": session, "keys": ["C-u"]})
-    assert tui.house.message(message, wait=20)["reply"] == "You said: mine"
+    assert tui.house.message(message, wait=30)["reply"] == "You said: mine"
     assert tui.turns == ["mine"]
 
 
@@ -152,7 +152,7 @@ def test_what_a_person_types_does_not_vanish_with_a_prompt_that_is_cleared_late(
         viewer.say("snapshot")
         viewer.until(lambda: viewer.last("snapshot")["asked"], "the supervisor has read the keys")
         gate.touch()
-        assert tui.house.message(sent, wait=20)["reply"] == "You said: slow to go"
+        assert tui.house.message(sent, wait=30)["reply"] == "You said: slow to go"
         viewer.until_shown("❯ XYZ")
     finally:
         viewer.close()
@@ -176,7 +176,7 @@ def test_what_a_person_types_does_not_vanish_with_an_editor_that_is_called_late(
         viewer.until(lambda: viewer.last("snapshot")["asked"], "the supervisor has read the keys")
         tui.pauses.release("probed")
         entered.touch()
-        assert tui.house.message(sent, wait=20)["reply"] == "You said: slow to go"
+        assert tui.house.message(sent, wait=30)["reply"] == "You said: slow to go"
         until(lambda: len(tui.saw("ctrl_g")) == before + 2, "it comes to the second Ctrl+G")
         time.sleep(0.3)  # keys that do not wait for the editor are in the terminal by now
         edits.touch()
@@ -221,4 +221,4 @@ def test_keys_and_an_interrupt_to_a_deaf_one_are_refused_with_what_to_do(fake: C
     assert untyped.value.error_code in ("not_typed", "not_interrupted")
     assert house.session(session)["state"] == "busy"
     gate.touch()
-    assert house.message(sent, wait=20)["reply"] == "You said: busy"
+    assert house.message(sent, wait=30)["reply"] == "You said: busy"

@@ -35,12 +35,12 @@ def test_sessions_live_through_an_upgrade_and_back_and_change_holders_between_tu
     _, session = house.ask("Remember the word BULLACE")
     before = house.session(session)
     sent = house.send("[[gate turn]] echo: through it all", session, wait=0)["message"]["id"]
-    assert house.model.wait_for_gate("turn", 20)
+    assert house.model.wait_for_gate("turn", 30)
 
     restart_from(house, other_version(house.folder / "next"))
     assert house.until_state(session, "busy")["pid"] == before["pid"], "a turn is not cut off for it"
     house.model.release("turn")
-    assert house.message(sent, wait=20)["reply"] == "through it all"
+    assert house.message(sent, wait=30)["reply"] == "through it all"
     assert house.ask("What word did I ask you to remember?", session)[0] == "BULLACE"
     until(lambda: house.session(session)["generation"] == 2, "it is replaced")
     assert house.until_state(session, "idle")["pid"] != before["pid"]

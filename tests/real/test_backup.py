@@ -27,7 +27,7 @@ def test_a_home_comes_back_from_its_backup_with_memory_and_queue(
     house.start_supervisor()
     _, session = house.ask("Remember the word MEDLAR")
     cut = house.send("[[gate held]] echo: cut", session, wait=0)["message"]["id"]
-    assert house.model.wait_for_gate("held", 20)
+    assert house.model.wait_for_gate("held", 30)
     waits = house.send("What word did I ask you to remember?", session, wait=0)["message"]["id"]
     file = folder / "kept.tar.gz"
     code, told = command(house, "backup", str(file), "--transcripts")

@@ -63,7 +63,7 @@ def test_one_session_as_a_screen_needs_it(lend_house: LendHouse, one_cli: Path) 
 def _another_text(house: House, session: str) -> None:
     """A message that waits is changed in its place, with its file; one that does not wait is not."""
     first = house.send("[[gate work]]", session, wait=0)["message"]["id"]
-    house.model.wait_for_gate("work", 30)
+    assert house.model.wait_for_gate("work", 30)
     file = {"name": "photo.png", "data": base64.b64encode(PNG).decode(), "mimeType": "image/png"}
     waits = house.send("one", session, wait=0, attachments=[file])["message"]["id"]
     behind = house.send("echo: behind", session, wait=0)["message"]["id"]

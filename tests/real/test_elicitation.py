@@ -41,13 +41,13 @@ def test_a_form_is_data_and_is_filled_in_or_declined(make_house: MakeHouse, cli:
     assert [choice["id"] for choice in waiting["choices"]] == ["accept", "decline"]
     answers = {"name": "Ada", "sure": "yes", "color": "2"}
     house.call("session.answer", {"sessionId": session, "waitingId": waiting["id"], "answers": answers})
-    assert house.message(message, wait=20)["state"] == "answered"
+    assert house.message(message, wait=30)["state"] == "answered"
     assert told(house) == {"action": "accept", "content": {"color": "green", "name": "Ada", "sure": True}}
 
     message = house.send(ASK, session, wait=0)["message"]["id"]
     waiting = asked(house, session)
     house.call("session.answer", {"sessionId": session, "waitingId": waiting["id"], "choice": "decline"})
-    assert house.message(message, wait=20)["state"] == "answered"
+    assert house.message(message, wait=30)["state"] == "answered"
     assert told(house) == {"action": "decline"}
 
 

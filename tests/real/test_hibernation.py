@@ -46,7 +46,7 @@ def test_a_background_task_keeps_its_session_awake_and_alive_even_when_its_turn_
     settings.write_text(json.dumps({"permissions": {"allow": ["Bash"]}}))
     sent = house.send(f"[[tool Bash {TASK}]] [[gate reply]] echo: never", wait=0)
     session = sent["session"]["id"]
-    assert house.model.wait_for_gate("reply", 20)
+    assert house.model.wait_for_gate("reply", 30)
     house.call("session.interrupt", {"sessionId": session})
     assert house.message(sent["message"]["id"], wait=30)["state"] == "interrupted"
     house.until_state(session, "idle")

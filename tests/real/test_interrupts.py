@@ -29,7 +29,7 @@ def until_proven(house: House, message: str) -> None:
 def held(house: House, session: str, text: str, gate: str) -> str:
     """A message whose prompt has reached the model, which waits at this gate."""
     message = str(house.send(text, session, wait=0)["message"]["id"])
-    assert house.model.wait_for_gate(gate, 20)
+    assert house.model.wait_for_gate(gate, 30)
     return message
 
 

@@ -63,13 +63,13 @@ def test_a_message_brings_back_what_ended_by_itself_once_there_is_room_and_nothi
 
     quick.call("settings.patch", {"values": {"sessions.max_concurrent": 1}})
     busy = quick.send("[[gate busy]] echo: done", wait=0)
-    assert quick.model.wait_for_gate("busy", 20)
+    assert quick.model.wait_for_gate("busy", 30)
     quick.until_state(busy["session"]["id"], "busy")
     with pytest.raises(Busy):
         quick.send("echo: no room", session, reopen=True)
     assert quick.session(session)["state"] == "ended"
     quick.model.release("busy")
-    assert quick.message(busy["message"]["id"], wait=20)["reply"] == "done"
+    assert quick.message(busy["message"]["id"], wait=30)["reply"] == "done"
     quick.until_state(busy["session"]["id"], "idle")
 
     first = quick.send("What word did I ask you to remember?", session, wait=0, reopen=True)["message"]["id"]
@@ -109,7 +109,7 @@ def test_activity_extends_and_work_never_expires(quick: SharedHouse) -> None:
     before = quick.session(session)["expiresAt"]
     sent = quick.send("[[gate long]] echo: done", session, wait=0)
     assert quick.session(session)["expiresAt"] > before
-    assert quick.model.wait_for_gate("long", 20)
+    assert quick.model.wait_for_gate("long", 30)
     quick.call(
         "settings.patch", {"values": {"sessions.warning_hours": 0.5 * SECOND, "sessions.timeout_hours": 2 * SECOND}}
     )
@@ -117,7 +117,7 @@ def test_activity_extends_and_work_never_expires(quick: SharedHouse) -> None:
     until(lambda: quick.session(session)["expiresAt"] > before + 4000, "it works for longer than its time-out")
     assert quick.session(session)["state"] == "busy"
     quick.model.release("long")
-    assert quick.message(sent["message"]["id"], wait=20)["state"] == "answered"
+    assert quick.message(sent["message"]["id"], wait=30)["state"] == "answered"
 
 
 def test_keep_alive_extends_and_recaps(quick: SharedHouse) -> None:
@@ -136,7 +136,7 @@ def test_keep_alive_extends_and_recaps(quick: SharedHouse) -> None:
     assert extended["session"]["expiresAt"] > expires
     assert extended["session"]["messageCount"] == said + 1, "nothing is asked of a session that is busy"
     quick.model.release("g")
-    assert quick.message(sent["message"]["id"], wait=20)["state"] == "answered"
+    assert quick.message(sent["message"]["id"], wait=30)["state"] == "answered"
     late = quick.call("session.keep_alive", {"sessionId": session, "action": "recap", "wait": 0.01})
     assert (late["recap"], late["recapSkipped"]) == (None, "timeout")
 
@@ -199,7 +199,7 @@ def test_least_recently_used_idle_session_makes_room_and_short_memory_puts_all_t
 def test_soft_memory_limit_recycles_between_turns_and_hard_one_at_once(quick: House) -> None:
     _, session = quick.ask("Remember the word LIME")
     sent = quick.send("[[gate turn]] echo: survived", session, wait=0)
-    assert quick.model.wait_for_gate("turn", 20)
+    assert quick.model.wait_for_gate("turn", 30)
     pid = quick.session(session)["pid"]
     a_pass(quick)  # it has grown since it was started
     used = quick.session(session)["memoryBytes"] / 1024**2
@@ -208,7 +208,7 @@ def test_soft_memory_limit_recycles_between_turns_and_hard_one_at_once(quick: Ho
     a_pass(quick)
     assert quick.session(session)["pid"] == pid
     quick.model.release("turn")
-    assert quick.message(sent["message"]["id"], wait=20)["reply"] == "survived"
+    assert quick.message(sent["message"]["id"], wait=30)["reply"] == "survived"
     until(lambda: kinds(quick, session, "memory"), "the recycling is said")
     until(lambda: quick.session(session)["pid"] not in (pid, None), "a new process")
     quick.call("settings.patch", {"values": {"limits.memory_per_session_mb": None}})

@@ -96,14 +96,14 @@ def test_a_change_before_the_first_word_applies_to_it_and_one_during_a_turn_afte
     assert has(flags(house, session), "--model", "haiku")
 
     message = house.send("[[gate turn]] echo: whole", session, wait=0)["message"]["id"]
-    assert house.model.wait_for_gate("turn", 20)
+    assert house.model.wait_for_gate("turn", 30)
     house.until_state(session, "busy")
     pid = house.session(session)["pid"]
     assert update(house, session, model="sonnet")["settingsPending"]
     behind = house.send("echo: behind", session, wait=0)["message"]["id"]
     assert house.session(session)["pid"] == pid
     house.model.release("turn")
-    assert house.message(message, wait=20)["reply"] == "whole"
+    assert house.message(message, wait=30)["reply"] == "whole"
     assert house.message(behind, wait=30)["reply"] == "behind"
     view = house.session(session)
     assert view["pid"] != pid
@@ -111,7 +111,7 @@ def test_a_change_before_the_first_word_applies_to_it_and_one_during_a_turn_afte
     assert has(flags(house, session), "--model", "sonnet")
 
     house.send("[[gate last]] echo: no queue", session, wait=0)
-    assert house.model.wait_for_gate("last", 20)
+    assert house.model.wait_for_gate("last", 30)
     house.until_state(session, "busy")
     update(house, session, permissionMode="plan")
     house.kill_supervisor()
@@ -131,7 +131,7 @@ def test_a_message_is_sent_in_the_mode_that_it_asks_for(house: House) -> None:
     assert house.session(session)["generation"] == 1, "a new session starts in its mode"
 
     held = house.send("[[gate hold]] echo: still in plan mode", session, wait=0)["message"]["id"]
-    assert house.model.wait_for_gate("hold", 20)
+    assert house.model.wait_for_gate("hold", 30)
     normal = house.send("echo: normal", session, mode="normal", wait=0)["message"]["id"]
     again = house.send("What word did I ask you to remember?", session, mode="planning", wait=0)["message"]["id"]
     assert mode_of(session) == "plan"

@@ -77,7 +77,7 @@ def test_a_killed_supervisor_loses_no_message_that_has_a_process_of_its_own(
     house.start_supervisor()
     _, session = house.ask("Remember the word PLUM")
     message = house.send("[[gate reply]] echo: once", session, wait=0)["message"]["id"]
-    assert house.model.wait_for_gate("reply", 20)
+    assert house.model.wait_for_gate("reply", 30)
     house.until_state(session, "busy")
     after = house.send("What word did I ask you to remember?", session, wait=0)["message"]["id"]
     house.kill_supervisor()
@@ -89,7 +89,7 @@ def test_a_killed_supervisor_loses_no_message_that_has_a_process_of_its_own(
 
     # Its whole life while nobody looks; and a start that only just came to be.
     message = house.send("[[gate second]] echo: alone", session, wait=0)["message"]["id"]
-    assert house.model.wait_for_gate("second", 20)
+    assert house.model.wait_for_gate("second", 30)
     pid = house.until_state(session, "busy")["pid"]
     house.kill_supervisor()
     house.model.release("second")
@@ -114,9 +114,9 @@ def test_a_turn_of_its_own_is_interrupted_with_its_process(house: House) -> None
     made = house.call("session.create", {"projectPath": str(house.project), "delivery": "per_message"})
     assert made["state"] == "hibernated"
     sent = house.send("[[gate never]] echo: no", made["id"], wait=0)["message"]["id"]
-    assert house.model.wait_for_gate("never", 20)
+    assert house.model.wait_for_gate("never", 30)
     assert house.call("session.interrupt", {"sessionId": made["id"]})["rung"] == "stopped"
-    assert house.message(sent, wait=20)["state"] == "interrupted"
+    assert house.message(sent, wait=30)["state"] == "interrupted"
     assert house.ask("echo: on", made["id"])[0] == "on"
 
 

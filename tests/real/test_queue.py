@@ -19,7 +19,7 @@ def queued(house: House, session: str) -> list[str]:
 def busy(house: House, session: str) -> dict[str, str]:
     """The session with a turn that does not end by itself, and three messages behind it."""
     house.send("[[midgate hold]] echo: the one under way", session, wait=0)
-    house.model.wait_for_gate("hold", 20)
+    assert house.model.wait_for_gate("hold", 30)
     house.until_state(session, "busy")
     waiting = {name: house.send(f"echo: {name}", session, wait=0)["message"]["id"] for name in ("one", "two", "three")}
     return waiting

@@ -189,7 +189,7 @@ def assert_bounded(house: House) -> None:
 def cancelled(house: House, session: str) -> str:
     """A message that waits behind a turn."""
     house.send("[[gate hold]] echo: held", session, wait=0)
-    assert house.model.wait_for_gate("hold", 20)
+    assert house.model.wait_for_gate("hold", 30)
     return str(house.send("echo: not any more", session, wait=0)["message"]["id"])
 
 

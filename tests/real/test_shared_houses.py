@@ -30,7 +30,7 @@ def test_what_a_test_did_is_not_there_for_the_next_and_what_cannot_be_undone_end
     warm, other = first.warm(), first.ask("echo: other", projectPath=str(first.folder / "project0"))[1]
     pids = {name: first.session(name)["pid"] for name in (warm, other)}
     first.send("[[gate held]] echo: held", other, wait=0)
-    assert first.model.wait_for_gate("held", 20)
+    assert first.model.wait_for_gate("held", 30)
     (first.project / "made").touch()
     (first.folder / "beside").mkdir()
     first.call("settings.patch", {"values": {"sessions.max_concurrent": 3}})
