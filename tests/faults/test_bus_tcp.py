@@ -11,6 +11,7 @@ import random
 import socket
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -127,20 +128,25 @@ def test_a_key_may_do_what_its_scope_says_and_is_named_in_the_record(reachable: 
 
 def test_nobody_else_comes_in(reachable: House) -> None:
     listed = let_in(reachable, "monitor", "read")
-    address, stranger = facts(reachable)["requests"], new_key_pair()
+    where, stranger = facts(reachable), new_key_pair()
+    address = where["requests"]
     cases = {
         "a key that was never added": ClientKey(stranger, listed.server),
         "the public key of another": ClientKey(KeyPair(listed.pair.public, stranger.secret), listed.server),
         "another server's key": ClientKey(listed.pair, stranger.public),
         "no key at all": None,
     }
-    for what, key in cases.items():
+
+    def stays_out(what: str) -> None:
         # Only the first hears that it is refused, and waits for that; the others hear nothing at all.
         error, patience = (Unauthorized, PATIENCE) if what.endswith("never added") else (Unavailable, SHORT)
-        with BusClient(address, key=key) as bus, pytest.raises(error):
-            pytest.fail(f"{what}: {bus.call('ping', timeout=patience)}")
-        with EventStream(facts(reachable)["events"], key=key) as stream:
+        with EventStream(where["events"], key=cases[what]) as stream:
+            with BusClient(address, key=cases[what]) as bus, pytest.raises(error):
+                pytest.fail(f"{what}: {bus.call('ping', timeout=patience)}")
             assert stream.next_event(1.5) is None, what
+
+    with ThreadPoolExecutor() as threads:
+        list(threads.map(stays_out, cases))
     context = zmq.Context()
     plain = context.socket(zmq.DEALER)
     plain.setsockopt(zmq.LINGER, 0)
