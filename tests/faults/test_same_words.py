@@ -84,8 +84,8 @@ def test_the_late_output_of_a_command_is_not_that_of_the_same_command_given_agai
     tui.pauses.hold("claimed")
     assert tui.house.message(given[0], wait=30)["state"] == "answered"
     tui.pauses.reached("claimed")
-    until(lambda: "output 1" in transcript(tui).read_text(), "the output of the first is told")
-    with open(transcript(tui), "a") as lines:
+    until(lambda: "output 1" in transcript(tui, session).read_text(), "the output of the first is told")
+    with open(transcript(tui, session), "a") as lines:
         lines.write('{"type": "summary", "summary": "read up to here"}\n')
     until(lambda: tui.house.session(session)["title"] == "read up to here", "and read")
     tui.behave(commands=True)
@@ -95,7 +95,7 @@ def test_the_late_output_of_a_command_is_not_that_of_the_same_command_given_agai
     assert tui.turns == ["warm", "/cost now", "/cost now"]
 
 
-def transcript(tui: Fake) -> Path:
+def transcript(tui: Fake, session: str) -> Path:
     """Where the stand-in writes down what is said."""
-    (file,) = tui.house.claude_home.glob(".claude/projects/*/*.jsonl")
+    (file,) = tui.house.claude_home.glob(f".claude/projects/*/{session}.jsonl")
     return file
