@@ -4,11 +4,22 @@ from __future__ import annotations
 
 import re
 import time
+from pathlib import Path
 
 from playwright.sync_api import Route, expect
 
 from tests.browser.lab import DESK, PHONE, Desk, fits
 from tests.harness import until
+
+ELSEWHERE = "0d9f1c52-7b1e-4b52-9a6c-3f3f0b1f7a11"
+
+
+def _begun_at_a_terminal(face: Desk, session: str, words: str) -> None:
+    """A conversation that none of the sessions has: as one of them, with other words."""
+    conversation = face.house.session(session)["conversationId"]
+    (path,) = Path(face.house.claude_home).rglob(f"{conversation}.jsonl")
+    text = path.read_text().replace(conversation, ELSEWHERE).replace("Nothing of that kind", words)
+    path.with_name(f"{ELSEWHERE}.jsonl").write_text(text)
 
 
 def test_the_first_session_is_two_clicks_away(face: Desk) -> None:
@@ -245,3 +256,18 @@ def test_words_that_were_said_are_found(face: Desk) -> None:
     expect(page.get_by_text("In “Another”")).to_be_visible()
     page.get_by_role("combobox").fill("xylophone")
     expect(page.get_by_text("Nothing matches “xylophone”.")).to_be_visible()
+    face.house.call("session.kill", {"sessionId": other})
+    _begun_at_a_terminal(face, other, "Begun at a terminal with a marimba")
+    page.evaluate("location.hash = '/search/elsewhere'")
+    option = page.get_by_role("option")
+    expect(option).to_have_text([re.compile("Begun at a terminal with a marimba")])
+    page.get_by_role("combobox").fill("another")
+    page.get_by_role("button", name="Everything").click()
+    option.filter(has_text="Another").first.click()
+    expect(page.get_by_role("button", name="Reopen")).to_be_visible()  # it has ended, and is read all the same
+    page.evaluate("location.hash = '/search'")
+    page.get_by_role("combobox").fill("marimba")
+    option.filter(has_text="You · ").first.click()  # what was said in it is found, too, and opens it
+    expect(page.get_by_role("log").get_by_text("Begun at a terminal with a marimba").first).to_be_visible()
+    mine = {one["conversationId"] for one in face.house.call("session.list", {})["sessions"]}
+    assert ELSEWHERE in mine

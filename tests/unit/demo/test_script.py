@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
 
+from api.web.assets import STATIC
 from demo import texts, wire
 from demo.directives import parse
 from demo.messages import Kind, conversation_id, read
@@ -45,6 +47,15 @@ def test_a_word_is_remembered_across_turns() -> None:
     assert said(reply(history[:2])) == "I will remember the word maple."
     assert said(reply([*history, user("What word did I ask you to remember?")])) == "maple"
     assert said(reply([user("What word did I ask you to remember?")])) == "You have not asked me to remember a word."
+
+
+def test_what_the_dashboard_offers_to_try_is_a_greeting_a_permission_and_a_question() -> None:
+    offered = (STATIC / "app" / "first.js").read_text().split("const TRIES = [")[1].split("\n];")[0]
+    messages = [double or single for double, single in re.findall(r"""(?:"([^"]*)"|'([^']*)')\],$""", offered, re.M)]
+    hello, permission, question = (reply([user(message)]) for message in messages)
+    assert said(hello) == texts.HELP
+    assert [step.name for step in permission.steps if isinstance(step, ToolUse)] == ["Bash"]
+    assert [step.name for step in question.steps if isinstance(step, ToolUse)] == ["AskUserQuestion"]
 
 
 def test_a_compaction_waits_at_a_gate_that_its_instructions_name() -> None:
