@@ -48,6 +48,8 @@ export function Btn({ icon, kind = "", why, onClick, children, ...rest }) {
 export const IconBtn = ({ icon, label, kind = "", size = "", ...rest }) =>
   html`<button type="button" class=${`icon-btn ${kind}`} aria-label=${label} title=${label} ...${rest}><${Icon} icon=${icon} size=${size} /></button>`;
 
+const MARGIN = 10; // between a menu and the edge of what is free
+
 // What is in it is made when it opens: `children` is a function. A list of 200 rows has 200 menus that nobody opens.
 export function Menu({ icon = "more", label, children, summary, kind = "" }) {
   const menu = useRef(null);
@@ -62,15 +64,20 @@ export function Menu({ icon = "more", label, children, summary, kind = "" }) {
       menu.current.querySelector("summary").focus();
     }
   };
-  // Upwards, when below it would lie under the edge of the screen, or under the bar of a phone.
+  // Upwards, when below it would lie under the edge of the screen, or under the bar of a phone; where it fits nowhere it scrolls.
   useLayoutEffect(() => {
     if (!open) return;
-    const { classList } = menu.current;
+    const { classList, lastElementChild: list } = menu.current;
     classList.remove("up");
-    const list = menu.current.lastElementChild.getBoundingClientRect();
+    list.style.maxHeight = "";
+    const [{ top, bottom }, box] = [menu.current.getBoundingClientRect(), list.getBoundingClientRect()];
+    if (box.top < top) return; // it opens upwards anyway
     const bar = document.querySelector(".nav")?.getBoundingClientRect();
-    const end = bar && bar.top > innerHeight / 2 && bar.top < innerHeight ? bar.top : innerHeight;
-    classList.toggle("up", list.bottom > end && menu.current.getBoundingClientRect().top > list.height);
+    const below = (bar && bar.top > innerHeight / 2 ? bar.top : innerHeight) - bottom;
+    const above = top - (document.querySelector(".bar")?.getBoundingClientRect().bottom || 0);
+    if (box.height + MARGIN <= below) return;
+    classList.toggle("up", above > below);
+    list.style.maxHeight = `${Math.max(above, below) - MARGIN}px`;
   }, [open]);
   const shown = (now) => {
     setOpen(now);
