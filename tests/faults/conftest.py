@@ -18,8 +18,8 @@ from tests.shared_houses import SharedHouse
 
 @pytest.fixture
 def house(lend_house: LendHouse, cli: Path) -> SharedHouse:
-    """A running supervisor with a real CLI of each release, which is as new: what was done to the sessions of a test goes with
-    them, and a supervisor that was started again is as good as another."""
+    """A running supervisor with a real CLI of each release, as new and without a session: what was done to those of a test goes
+    with them, and a supervisor that was started again is as good as another."""
     lent = lend_house(cli)
     lent.alone()
     return lent
@@ -28,7 +28,9 @@ def house(lend_house: LendHouse, cli: Path) -> SharedHouse:
 @pytest.fixture
 def quick(lend_house: LendHouse, one_cli: Path) -> SharedHouse:
     """The same, and its health pass runs all the time."""
-    return lend_house(one_cli, health={"interval_seconds": 0.3})
+    lent = lend_house(one_cli, health={"interval_seconds": 0.3})
+    lent.alone()
+    return lent
 
 
 @pytest.fixture(scope="session")
