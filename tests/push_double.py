@@ -18,7 +18,9 @@ import trustme
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
 
-GOODBYE_SECONDS = 0.1
+GRACE_SECONDS, GOODBYE_SECONDS = 0.1, 10.0
+"""How long hypercorn waits for connections that a client keeps before it ends them; it is not ended itself meanwhile, since it
+leaves its tasks to nobody then (`_GatheringFuture exception was never retrieved`)."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +116,8 @@ async def push_service(folder: Path, host: str = "localhost") -> AsyncIterator[D
     config = Config()
     config.bind = [f"fd://{listener.fileno()}"]
     config.certfile, config.keyfile = str(chain_file), str(key_file)
-    config.graceful_timeout, config.shutdown_timeout, config.errorlog = 0.1, 0.1, None  # type: ignore[assignment]
+    config.graceful_timeout, config.shutdown_timeout = GRACE_SECONDS, GRACE_SECONDS
+    config.errorlog = None
     double = Double(f"https://localhost:{listener.getsockname()[1]}", str(ca_file))
     server = asyncio.create_task(serve(double, config, shutdown_trigger=double.over.wait))  # type: ignore[arg-type]
     try:
@@ -122,9 +125,8 @@ async def push_service(folder: Path, host: str = "localhost") -> AsyncIterator[D
     finally:
         double.over.set()
         _, late = await asyncio.wait({server}, timeout=GOODBYE_SECONDS)
-        for task in late:  # it would wait for connections that a client keeps
+        for task in late:
             task.cancel()
-            await asyncio.wait({task}, timeout=GOODBYE_SECONDS)
         if server.done() and not server.cancelled():
             server.exception()  # what hypercorn says about being ended
         with suppress(OSError):
