@@ -100,7 +100,8 @@ class QueuePosition(Struct, rename="camel", frozen=True, kw_only=True, forbid_un
 def get_history(id: str) -> Response:
     """What was said in a session, oldest first, from its end backwards.
 
-    With tool calls and results, commands, token usage, and what a person typed at the terminal.
+    With tool calls and results, commands, token usage, and what a person typed at the terminal. A page has `limit` entries at
+    most, and fewer where they are long (4 MB); `next` leads on.
     """
     session = requests.session_id(id)
     asked = requests.query(HistoryQuery)

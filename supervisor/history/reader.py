@@ -2,8 +2,8 @@
 
 It is read from Claude's transcripts, so it holds what a person typed at the terminal too. A session has several after
 `/clear`; they follow each other. Files are read backwards in blocks, so the newest page of a transcript of any size costs
-the same, and nothing of it is kept. A page ends between two entries; its cursor is the transcript and the offset at which
-its oldest entry begins, and stays right while the file grows.
+the same, and nothing of it is kept. A page is bounded in bytes, however many entries are asked for, and ends between two
+entries; its cursor is the transcript and the offset at which its oldest entry begins, and stays right while the file grows.
 """
 
 from __future__ import annotations
@@ -26,6 +26,10 @@ BLOCK = 1 << 18
 MAX_TEXT = 200_000
 MAX_TOOL_TEXT = 10_000
 """Longest text of an entry, and longest string of a tool's input or result, in characters."""
+
+PAGE_BYTES = 4 * 1024 * 1024
+"""About how much of a transcript makes a page, however few entries that are (of a long line MAX_TEXT counts): the loop writes it
+into one answer, and a thousand long entries were 50 MB."""
 
 _ENDS = (b"\n", b"\0")
 _ROLES = {"prompt": "user", "absorbed": "user", "assistant": "assistant", "command": "command"}
@@ -123,9 +127,12 @@ class Page:
         self._results: dict[str, dict[str, Any]] = {}
         self._outputs: list[str] = []
         self._open: str | None = None
+        self._size = 0
 
-    def take(self, place: tuple[int, int], conversation: str, line: TranscriptLine) -> bool:
-        """One line more; False when it begins an entry that has no room."""
+    def take(self, place: tuple[int, int], conversation: str, line: TranscriptLine, size: int = 0) -> bool:
+        """One line more, of so many bytes; False when it begins an entry that has no room."""
+        room = len(self.entries) < self.limit and (self._size < PAGE_BYTES or not self.entries)
+        self._size += min(size, MAX_TEXT)
         if line.tool_results:
             for result in line.tool_results:
                 self._results.setdefault(str(result.get("tool_use_id")), result)
@@ -139,7 +146,7 @@ class Page:
             self._merge(line)
             self.cut = place
             return True
-        if len(self.entries) >= self.limit:
+        if not room:
             return False
         self._open = line.message_id if line.kind == "assistant" else None
         self.entries.append(self._entry(conversation, line))
@@ -230,7 +237,7 @@ def page(sources: Sequence[Source], before: str | None, limit: int) -> tuple[lis
         for offset, data in lines_backwards(source.path, end):
             line = transcript.read(data)
             said = line is not None and line.told and not line.sidechain
-            if line is not None and said and not found.take((index, offset), source.conversation, line):
+            if line is not None and said and not found.take((index, offset), source.conversation, line, len(data)):
                 full = True
                 break
         if full:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -142,6 +143,27 @@ def test_entries_hold_what_belongs_together(tmp_path: Path) -> None:
 def test_pages_of_any_size_are_the_same_history(tmp_path: Path, limit: int) -> None:
     sources = conversation(tmp_path)
     assert all_pages(sources, limit) == reader.page(sources, None, 50)[0]
+
+
+@pytest.mark.parametrize("size", [1, 300, 2000])
+def test_pages_that_end_where_entries_are_long_are_the_same_history(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    sources = conversation(tmp_path)
+    whole = all_pages(sources, 1000)
+    monkeypatch.setattr(reader, "PAGE_BYTES", size)
+    assert len(reader.page(sources, None, 1000)[0]) < len(whole)
+    assert all_pages(sources, 1000) == whole
+
+
+def test_a_page_of_long_entries_is_no_long_answer(tmp_path: Path) -> None:
+    long = [assistant(f"m{number}", text("word " * 20_000)) for number in range(100)]
+    entries, following = reader.page([write(tmp_path / "long.jsonl", *long)], None, 1000)
+    assert len(msgspec.json.encode(entries)) < 1.1 * reader.PAGE_BYTES
+    assert following is not None
+    assert len(entries) > 30
+    huge = [assistant(f"m{number}", text("word " * 200_000)) for number in range(30)]
+    assert len(reader.page([write(tmp_path / "huge.jsonl", *huge)], None, 1000)[0]) > 20, "they are cut"
 
 
 def test_a_reply_that_was_written_before_its_prompt_follows_it(tmp_path: Path) -> None:
