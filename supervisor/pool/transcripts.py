@@ -10,13 +10,14 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
 from shared.errors import StorageFailed
 from supervisor.claude.settings import set_up
 from supervisor.pool.pool import Pool
+from supervisor.store.records import SessionRecord
 
 LOOK_SECONDS = 3600.0
 DAY_SECONDS = 86400.0
@@ -48,9 +49,17 @@ class Transcripts:
         """Keep all of them young that it is time for."""
         with suppress(StorageFailed):  # an hour later again
             records = await self._pool.store.every_session()
-            left = {item["transcript"] for record in records for item in record.conversations}
-            paths = left | {record.transcript for record in records if record.transcript}
-            await asyncio.to_thread(_keep, map(Path, paths), self._pool.services.claude_home)
+            await asyncio.to_thread(_keep, _transcripts_of(records), self._pool.services.claude_home)
+
+
+def _transcripts_of(records: Iterable[SessionRecord]) -> Iterator[Path]:
+    """Of all of them, each once."""
+    told: set[str] = set()
+    for record in records:
+        for path in (*(str(item["transcript"]) for item in record.conversations), record.transcript):
+            if path and path not in told:
+                told.add(path)
+                yield Path(path)
 
 
 def _keep(transcripts: Iterable[Path], claude_home: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -63,3 +64,21 @@ async def test_all_that_is_known_are_kept_young_and_nobody_waits_for_it(tmp_path
         True,
     ]
     store.close()
+
+
+async def test_the_loop_goes_through_none_of_thousands(tmp_path: Path) -> None:
+    seen: list[int] = []
+
+    class Record(SimpleNamespace):
+        def __getattribute__(self, name: str) -> Any:
+            seen.append(threading.get_ident())
+            return super().__getattribute__(name)
+
+    async def every_session() -> list[Any]:
+        return [Record(conversations=[], transcript=str(tmp_path / f"{number}.jsonl")) for number in range(100)]
+
+    store = SimpleNamespace(every_session=every_session)
+    pool: Any = SimpleNamespace(store=store, services=SimpleNamespace(claude_home=tmp_path))
+    await Transcripts(cast(Any, pool)).look()
+    assert len(seen) >= 200
+    assert threading.get_ident() not in seen
