@@ -1,13 +1,13 @@
 """Random kills and stops of every process while messages are sent: each message has one honest fate, nothing is left.
 
-API, supervisor, holders and `claude` are killed or stopped (SIGSTOP, for a while) at random, messages are sent all the
-time. At the end every accepted message is answered with its own reply, or says that it was interrupted or failed; none was
-submitted twice; every session is in one true state; and no process, socket or file of the house is left.
+API, supervisor, holders and `claude` are killed or stopped (SIGSTOP, for a while) at random, one by one and together, while they
+start, and while nobody sees it; messages are sent all the time, some twice with one key, and others look on (`onlookers`). At the
+end every accepted message is answered with its own reply, exactly, or says that it was interrupted or failed; none was submitted
+twice; every session is in one true state; and no process, socket or file of the house is left.
 """
 
 from __future__ import annotations
 
-import http.client
 import random
 import signal
 import threading
@@ -17,10 +17,24 @@ from collections import Counter, deque
 from typing import Any
 
 from bench import lab
+from bench.onlookers import GONE, Asker, Follower, Watcher
 from shared import process
 from shared.bus.messages import SETTLED
 from tests.harness import House, until
 
+TEXTS = (
+    "{}",
+    "{}\nzweite Zeile: „π“ \N{WOMAN}\u200d\N{PERSONAL COMPUTER}\n\n  indented `code`\n- a list",
+    "{} " + "word " * 300 + "end",
+)
+TWICE = 0.3
+"""How often the same is sent at the same time, with the same key."""
+
+STARTING_SECONDS = 1.2
+BLOWS = (
+    *("api", "supervisor", "supervisor", "holder", "claude", "claude-term", "pause", "pause"),
+    *("both", "supervisor that starts", "holder unseen", "claude unseen"),
+)
 BACKLOG = 6
 """How many messages of one client may be open: a busy machine must not end with hundreds that wait."""
 
@@ -44,6 +58,7 @@ class _Senders:
         self._house, self._sessions, self._dice = house, sessions, random.Random(seed)
         self._lock = threading.Lock()
         self.accepted: dict[str, tuple[str, str]] = {}
+        self.by_key: dict[str, set[str]] = {}
         self.stop = threading.Event()
         self._threads = [threading.Thread(target=self._run, args=(number,)) for number in range(len(sessions))]
 
@@ -61,17 +76,19 @@ class _Senders:
         behind: deque[str] = deque()
         while not self.stop.is_set():
             count += 1
-            text = f"chaos {number} {count}"
+            text = self._dice.choice(TEXTS).format(f"chaos {number} {count}")
             shape = self._dice.choice(["echo: ", "echo: ", "[[slow 0.5]] echo: ", "[[stream 1]] echo: "])
-            key = uuid.uuid4().hex
-            while True:
-                accepted = self._send(self._sessions[number], shape + text, key)
-                if accepted is not None:
-                    break
+            wanted = (self._sessions[number], shape, text, uuid.uuid4().hex)
+            twins = [threading.Thread(target=self._send, args=wanted)] if self._dice.random() < TWICE else []
+            for twin in twins:
+                twin.start()
+            while (accepted := self._send(*wanted)) is None:
                 if self.stop.wait(0.2):
-                    return
-            with self._lock:
-                self.accepted[accepted] = (shape + text, text)
+                    break
+            for twin in twins:
+                twin.join()
+            if accepted is None:
+                return
             behind.append(accepted)
             self.stop.wait(self._dice.uniform(0.0, 0.6))
             while len(behind) >= BACKLOG and not self.stop.is_set():
@@ -83,53 +100,82 @@ class _Senders:
     def _is_settled(self, identity: str) -> bool:
         try:
             status, receipt = self._house.http("GET", f"/api/messages/{identity}", timeout=20)
-        except (OSError, http.client.HTTPException, AssertionError):
+        except GONE:
             return False
         return status == 200 and (receipt.get("message") or receipt)["state"] in SETTLED
 
-    def _send(self, session: str, text: str, key: str) -> str | None:
-        body = {"message": text, "sessionId": session, "wait": self._dice.choice([0, 0, 2])}
+    def _send(self, session: str, shape: str, text: str, key: str) -> str | None:
+        body = {"message": shape + text, "sessionId": session, "wait": self._dice.choice([0, 0, 2])}
         try:
             _status, answer = self._house.http("POST", "/api/chat", body, headers={"Idempotency-Key": key}, timeout=20)
-        except (OSError, http.client.HTTPException, AssertionError):
+        except GONE:
             return None  # the API is down, or was killed in the middle of its answer: the key makes a retry harmless
         identity = answer.get("messageId") if isinstance(answer, dict) else None
-        return str(identity) if identity else None
+        if not identity:
+            return None
+        with self._lock:
+            self.accepted[str(identity)] = (shape + text, text)
+            self.by_key.setdefault(key, set()).add(str(identity))
+        return str(identity)
 
 
 def _chaos(house: House, arguments: Any) -> tuple[dict[str, Any], dict[str, bool]]:
     dice = random.Random(arguments.seed)
     sessions = [house.ask(f"echo: {number}", wait=120)[1] for number in range(arguments.sessions)]
+    asker = Asker(house, house.ask("echo: leave", wait=120)[1], arguments.seed)
+    follower, watcher = Follower(house), Watcher(house, sessions[0])
     senders = _Senders(house, sessions, arguments.seed)
     senders.start()
+    everybody = [*sessions, asker.session]
     blows: Counter[str] = Counter()
     end = time.monotonic() + arguments.minutes * 60
     progress = lab.Progress("seconds", int(arguments.minutes * 60))
     while time.monotonic() < end:
         time.sleep(dice.uniform(0.5, 3.0))
         progress.at(int(arguments.minutes * 60 - (end - time.monotonic())))
-        blow = dice.choice(["api", "supervisor", "supervisor", "holder", "claude", "claude-term", "pause", "pause"])
-        blows[blow] += _strike(house, blow, dice, sessions)
+        blow = dice.choice(BLOWS)
+        blows[blow] += _strike(house, blow, dice, everybody)
     senders.join()
-    return _judge(house, senders, sessions, blows)
+    watcher.end()
+    wrong = asker.wrong()
+    figures, verdicts = _judge(house, senders, everybody, blows, wrong)
+    told = follower.wrong()
+    print("\n".join(told), flush=True) if told else None
+    figures |= {
+        "asked for leave": len(asker.asked),
+        "streams, of so many entries": f"{follower.opened}, {len(follower.seqs)}",
+        "terminals": watcher.opened,
+    }
+    return figures, {**verdicts, "the stream told each entry of the journal once": not told}
 
 
 def _strike(house: House, blow: str, dice: random.Random, sessions: list[str]) -> int:
-    if blow == "api":
+    if blow in ("api", "both"):
         house.kill_api()
-        house.start_api()
-        return 1
-    if blow == "supervisor":
+    if blow in ("supervisor", "both", "supervisor that starts"):
+        house.kill_supervisor()
+        house.start_supervisor(ready=blow != "supervisor that starts")
+    if blow == "supervisor that starts":
+        time.sleep(dice.uniform(0.0, STARTING_SECONDS))
         house.kill_supervisor()
         house.start_supervisor()
+    if blow in ("api", "both"):
+        house.start_api()
+    if blow in ("api", "both", "supervisor", "supervisor that starts"):
         return 1
     view = house.session(dice.choice(sessions))
-    pid = view["holderPid"] if blow == "holder" else view["pid"]
+    pid = view["holderPid"] if blow.startswith("holder") else view["pid"]
     if blow == "pause":
         pid = dice.choice([view["holderPid"], view["pid"], house.supervisor.pid if house.supervisor else None])
     known = process.identify(pid) if pid else None
     if known is None:
         return 0
+    if blow.endswith("unseen"):
+        house.kill_supervisor()
+        struck = process.send_signal(known, signal.SIGKILL)
+        time.sleep(dice.uniform(0.0, STARTING_SECONDS))
+        house.start_supervisor()
+        return int(struck)
     if blow != "pause":
         return int(process.send_signal(known, signal.SIGTERM if blow == "claude-term" else signal.SIGKILL))
     process.send_signal(known, signal.SIGSTOP)
@@ -138,7 +184,7 @@ def _strike(house: House, blow: str, dice: random.Random, sessions: list[str]) -
 
 
 def _judge(
-    house: House, senders: _Senders, sessions: list[str], blows: Counter[str]
+    house: House, senders: _Senders, sessions: list[str], blows: Counter[str], wrong: list[str]
 ) -> tuple[dict[str, Any], dict[str, bool]]:
     def settled() -> bool:
         return all(house.message(identity)["state"] in SETTLED for identity in senders.accepted)
@@ -149,7 +195,7 @@ def _judge(
     except AssertionError:
         everything = False
     fates: Counter[str] = Counter()
-    wrong: list[str] = []
+    wrong += [f"one key, and messages {sorted(ids)}" for ids in senders.by_key.values() if len(ids) > 1]
     turns = [turn for turn in house.model.turns() if turn.attempt == 1]
     prompts = Counter(turn.text for turn in turns)
     marked = [turn for turn in turns if turn.text != turn.prompt]
