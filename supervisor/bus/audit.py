@@ -32,7 +32,7 @@ from supervisor.bus.access import LOCAL, permit
 from supervisor.store.store import Store
 
 ACTS = with_effect("acts") - LOCAL
-LOOK_SECONDS = 1.0
+LOOK_SECONDS = 2.0
 REFUSALS = 10
 REFUSAL_SECONDS = 60.0
 """So many refusals of one client are told in so many seconds; of the rest the number, with the next one that is told."""

@@ -45,6 +45,10 @@ QUIET_POLL_SECONDS = 0.5
 has it looked at soon, and whatever Claude does shows there first (measured: 1.1 to 0.7 % of a core for 105 sessions)."""
 
 
+TOLD_QUIET_SECONDS = 2.0
+"""The same for one that is idle and is told when its files grow."""
+
+
 class Admissions(Protocol):
     """What a managed session needs of admission."""
 
@@ -65,6 +69,7 @@ class ManagedSession:
         self.due = 0.0
         """When to look at it again (monotonic)."""
 
+        self._looked_at = 0.0
         self._logs, self._observer = LogReader(session), Observer(session)
         session.attend(self._logs, self._observer)
         self.lifecycle = Lifecycle(session, admission.admit, self._wake)
@@ -88,7 +93,7 @@ class ManagedSession:
 
     def look(self, now: float) -> bool:
         """Read what is new, judge, settle. Return whether it is to be looked at again soon."""
-        session = self.session
+        session, self._looked_at = self.session, now
         if session.terminal is None:
             return False
         self._behind = not self._logs.read(log_tails.READ_SECONDS)
@@ -104,12 +109,18 @@ class ManagedSession:
         return session.current is not None or session.state in (State.STARTING, State.STOPPING, State.BUSY)
 
     def look_soon(self) -> None:
-        """Something has changed that a look may have to tell. A screen tells nothing before it has settled."""
-        terminal = self.session.terminal
-        due = terminal.output_at + SETTLE_SECONDS if self._told and terminal is not None else 0.0
+        """Something has changed that a look may have to tell. A screen tells nothing before it has settled, and that of a turn,
+        which is drawn all the time, nothing that files do not tell sooner, unless something is asked."""
+        terminal, due = self.session.terminal, 0.0
+        if self._told and terminal is not None:
+            due = self._looked_at + TOLD_SECONDS if self._at_work else terminal.output_at + SETTLE_SECONDS
         if due < self.due:
             self.due = due
             self._poll_soon()
+
+    @property
+    def _at_work(self) -> bool:
+        return self.session.state is State.BUSY and not self.session.permissions
 
     def look_now(self) -> None:
         """One of its files has grown."""
@@ -124,10 +135,14 @@ class ManagedSession:
     def patience(self, soon: bool, told: bool, now: float) -> float:
         """For how many seconds nothing needs a look, unless something changes. `told`: it is told when its files do."""
         session, self._told = self.session, told
+        if not soon and self.quiet(now):
+            return TOLD_QUIET_SECONDS if told and session.state is State.IDLE else QUIET_POLL_SECONDS
         if not soon:
-            return QUIET_POLL_SECONDS if self.quiet(now) else CALM_SECONDS
+            return CALM_SECONDS
         if not told or session.terminal is None or session.printing or session.state is State.STARTING or self._behind:
             return SOON_SECONDS
+        if self._at_work:
+            return TOLD_SECONDS
         settles = session.terminal.output_at + SETTLE_SECONDS - now
         return min(max(settles, SOON_SECONDS), TOLD_SECONDS) if settles > 0 else TOLD_SECONDS
 

@@ -33,7 +33,7 @@ from supervisor.viewers.member import Size
 from supervisor.viewers.server import Viewers
 
 NAME, OLD_NAME = "recording.cast", "recording.old.cast"
-LOOK_SECONDS = 0.5
+LOOK_SECONDS = 1.0
 SWEEP_SECONDS = 600.0
 AGAIN_SECONDS = 3.0
 """How long after a failure the recorder leaves a session alone."""

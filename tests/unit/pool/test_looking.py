@@ -25,6 +25,7 @@ from supervisor.session.services import Services
 from supervisor.session.session import Session
 from supervisor.store.store import SessionRecord, Store
 from supervisor.terminal.terminal import SETTLE_SECONDS
+from supervisor.waiting.waiting import Permission
 from tests.watches import watches
 
 NEVER = 1000.0
@@ -113,7 +114,7 @@ def _have_it_told(monkeypatch: pytest.MonkeyPatch) -> None:
 async def _followed(house: House, session: Session) -> None:
     """Behind two more looks: the first one begins to follow."""
     for looks in (house.looks[session.id] + 1, house.looks[session.id] + 2):
-        session.changed.notify()
+        house.pool.managed(session.id).look_now()
         await until(lambda: house.looks[session.id] >= looks)  # noqa: B023
 
 
@@ -187,6 +188,7 @@ async def test_where_files_cannot_tell_it_looks_by_itself(tmp_path: Path, monkey
 async def test_a_busy_one_does_not_have_the_others_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(managed_session, "CALM_SECONDS", NEVER)
     monkeypatch.setattr(managed_session, "QUIET_POLL_SECONDS", NEVER)
+    monkeypatch.setattr(managed_session, "TOLD_QUIET_SECONDS", NEVER)
     async with looking(tmp_path) as house:
         busy, idle = house.session("busy", "busy"), house.session("idle", "idle")
         busy.changed.notify()
@@ -198,7 +200,7 @@ async def test_a_busy_one_does_not_have_the_others_looked_at(tmp_path: Path, mon
 
 def test_a_screen_that_changes_is_looked_at_again_when_it_has_settled(tmp_path: Path) -> None:
     house = House(tmp_path)
-    session, now = house.session("s", "busy"), time.monotonic()
+    session, now = house.session("s", "idle"), time.monotonic()
     managed = house.pool.managed("s")
     assert session.terminal is not None
     managed.look(now)
@@ -217,6 +219,45 @@ def test_a_screen_that_changes_is_looked_at_again_when_it_has_settled(tmp_path: 
     managed.due = now + NEVER
     session.changed.notify()
     assert managed.due == 0.0
+    house.store.close()
+
+
+def test_a_turn_that_draws_all_the_time_is_looked_at_as_often_as_one_that_is_still(tmp_path: Path) -> None:
+    house = House(tmp_path)
+    session, now = house.session("s", "busy"), time.monotonic()
+    managed = house.pool.managed("s")
+    assert session.terminal is not None
+    managed.look(now)
+    assert managed.patience(True, True, now) == managed_session.TOLD_SECONDS
+    managed.due = now + managed_session.TOLD_SECONDS
+    session.terminal.output_at = now
+    session.changed.notify()
+    assert managed.due == now + managed_session.TOLD_SECONDS
+    spool = session.dir / "spool" / "1.0"
+    session.permissions = [Permission.from_hook(spool, {"tool_name": "Bash"})]  # its dialog is about to be drawn
+    session.changed.notify()
+    assert managed.due == pytest.approx(now + SETTLE_SECONDS)
+    assert managed.patience(True, True, now) == pytest.approx(SETTLE_SECONDS)
+    managed.look_now()
+    assert managed.due == 0.0
+    house.store.close()
+
+
+@pytest.mark.parametrize(("state", "seconds"), [("idle", 2.0), ("waiting", 0.5)])
+def test_one_that_is_idle_and_quiet_is_left_to_its_files_and_its_terminal(
+    tmp_path: Path, state: str, seconds: float
+) -> None:
+    house = House(tmp_path)
+    session, later = house.session("s", state), time.monotonic() + 2 * managed_session.SILENT_TERMINAL_SECONDS
+    managed = house.pool.managed("s")
+    assert session.terminal is not None
+    assert managed.patience(False, True, later) == seconds
+    assert managed.patience(False, False, later) == managed_session.QUIET_POLL_SECONDS
+    session.changed.notify()
+    managed.due = later + NEVER
+    session.terminal.output_at = later
+    session.changed.notify()
+    assert managed.due <= later + SETTLE_SECONDS  # it has drawn something
     house.store.close()
 
 
