@@ -75,6 +75,7 @@ class Health:
         self._services = pool.services
         self._watched: dict[str, _Watched] = {}
         self._cpu = resources.CpuMeter()
+        self._memory = resources.MemoryMeter()
         self._refused: tuple[float, str] | None = None
         self._short: set[str] = set()
         self.background: list[tuple[str, Callable[[], bool]]] = []
@@ -225,7 +226,7 @@ class Health:
     async def _check_resources(self, config: Config) -> None:
         live = [h for h in self._pool.managed_sessions() if h.session.record.child and h.session.live]
         roots = {h.session.id: _roots(h.session) for h in live}
-        samples = await asyncio.to_thread(resources.sample, roots)
+        samples = await asyncio.to_thread(resources.sample, roots, self._memory)
         cpu = self._cpu.percent()
         now = time.monotonic()
         self.memory_total = sum(sample.memory for sample in samples.values())

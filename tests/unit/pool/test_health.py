@@ -129,6 +129,33 @@ def test_a_start_is_over_when_nothing_comes_of_it(age: float, quiet: float, over
     assert start_overdue(age, quiet, 30.0) is over
 
 
+def test_memory_is_measured_again_when_something_has_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    resident = {1: 1000, 2: 1000}
+    monkeypatch.setattr(resources, "memory_of", lambda pid: asked.append(pid) or 100 * pid)
+    monkeypatch.setattr(resources, "_resident", resident.get)
+    meter, one, two = resources.MemoryMeter(), process.ProcessId(1, 1), process.ProcessId(2, 1)
+
+    def measured(*members: process.ProcessId) -> list[int]:
+        asked.clear()
+        assert meter.measure(members) == {member: 100 * member.pid for member in members}
+        return asked
+
+    assert measured(one) == [1]
+    assert measured(one) == []
+    assert measured(one, two) == [1, 2], "another one may share its pages"
+    resident[2] = 1019
+    assert measured(one, two) == []
+    resident[2] = 1021
+    assert measured(one, two) == [2]
+    assert measured(one) == [1], "and may do so no more"
+    assert measured(process.ProcessId(1, 2)) == [1], "its number was given again"
+    passes = [len(measured(process.ProcessId(1, 2))) for _ in range(2 * resources.MemoryMeter.MOST_PASSES)]
+    assert sum(passes) == 2, "now and then in any case"
+    resident.clear()
+    assert measured(process.ProcessId(1, 2)) == [1], "where its size is not told"
+
+
 def test_where_the_kernel_tells_what_it_charges_that_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resources, "_footprint", {os.getpid(): 7}.get)
     assert resources.memory_of(os.getpid()) == 7
@@ -184,7 +211,7 @@ async def test_a_process_is_not_replaced_for_the_memory_of_the_one_before(monkey
 
     first, second = household("first", 11), household("second", 12)
     much = resources.Sample(2000 * MEGABYTE, 1.0, 1)
-    monkeypatch.setattr(resources, "sample", lambda roots: dict.fromkeys(roots, much))
+    monkeypatch.setattr(resources, "sample", lambda roots, _: dict.fromkeys(roots, much))
     monkeypatch.setattr(Health, "_check_room", AsyncMock())
     admission = SimpleNamespace(cpu_percent=0.0)
     pool: Any = SimpleNamespace(
