@@ -97,8 +97,8 @@ def test_a_turn_in_which_a_stop_hook_has_claude_go_on_is_one_and_a_prompt_that_a
     assert house.ask("echo: and on", session, until="replied")[0] == "and on"
 
     (house.folder / "go").unlink()
-    running = house.send("echo: all said", session, wait=0)["message"]["id"]
     count = len((house.folder / "runs").read_text().split())
+    running = house.send("echo: all said", session, wait=0)["message"]["id"]
     until(lambda: len((house.folder / "runs").read_text().split()) > count, "the person's hook runs again")
     assert house.call("session.interrupt", {"sessionId": session})
     assert house.message(running, wait=30)["state"] == "interrupted"
