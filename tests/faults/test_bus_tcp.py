@@ -25,7 +25,7 @@ from shared.bus.client import BusClient
 from shared.bus.connection import ClientKey, new_key_pair
 from shared.bus.event_stream import EventStream
 from shared.errors import Forbidden, Unauthorized, Unavailable
-from tests.conftest import MakeHouse
+from tests.conftest import LendHouse, MakeHouse
 from tests.harness import PATIENCE, House, until
 
 SHORT = 3.0
@@ -33,14 +33,15 @@ SHORT = 3.0
 
 
 @pytest.fixture
-def reachable(make_house: MakeHouse, one_cli: Path) -> House:
-    """A house whose bus listens on TCP, at any free ports; running."""
-    house = make_house(one_cli)
-    house.config["health"] = {"interval_seconds": 0.3}
-    house.config["bus"] = {"tcp_host": "127.0.0.1", "tcp_request_port": 0, "tcp_event_port": 0}
-    house.start_supervisor()
+def reachable(lend_house: LendHouse, one_cli: Path) -> Iterator[House]:
+    """A house whose bus listens on TCP, at any free ports, and that lets nobody in yet; running."""
+    bus = {"tcp_host": "127.0.0.1", "tcp_request_port": 0, "tcp_event_port": 0}
+    house = lend_house(one_cli, health={"interval_seconds": 0.3}, bus=bus)
     until(lambda: facts(house)["serverKey"], "the bus listens on TCP")
-    return house
+    yield house
+    clients = BusKeyring(house.paths).clients
+    for record in clients.records():
+        clients.revoke(record.name)
 
 
 def facts(house: House) -> dict[str, Any]:
@@ -60,9 +61,8 @@ def client(house: House, key: ClientKey) -> Iterator[BusClient]:
         yield made
 
 
-def test_it_does_not_listen_unless_it_is_told_to(make_house: MakeHouse, one_cli: Path) -> None:
-    house = make_house(one_cli)
-    house.start_supervisor()
+def test_it_does_not_listen_unless_it_is_told_to(lend_house: LendHouse, one_cli: Path) -> None:
+    house = lend_house(one_cli)
     assert house.call("status")["busTcp"] is None
     assert listeners(house) == set()
 
@@ -108,7 +108,7 @@ def test_a_key_may_do_what_its_scope_says_and_is_named_in_the_record(reachable: 
             voice.call("message.send", {"text": "x", "projectPath": str(reachable.project), "trust": True})
     with client(reachable, let_in(reachable, "hand", "admin")) as hand:
         assert hand.call("session.kill", {"sessionId": session}, timeout=60)["state"] == "ended"
-    audits = [e for e in reachable.call("events.since", {"seq": 0, "limit": 1000})["events"] if e["kind"] == "audit"]
+    audits = [event for event in reachable.events() if event["kind"] == "audit"]
 
     def done_by(actor: str) -> list[tuple[str, str | None]]:
         found = [audit["data"] for audit in audits if audit["data"]["actor"] == actor]
