@@ -15,11 +15,22 @@ _BUILD = "import sys; from setuptools import build_meta; getattr(build_meta, sys
 
 def build(folder: Path) -> tuple[Path, Path]:
     """The wheel and the sdist, made from a copy of the tree in `folder`."""
+    out = _made(folder, "build_wheel", "build_sdist")
+    (wheel,), (sdist,) = out.glob("*.whl"), out.glob("*.tar.gz")
+    return wheel, sdist
+
+
+def build_wheel(folder: Path) -> Path:
+    """The wheel alone."""
+    (wheel,) = _made(folder, "build_wheel").glob("*.whl")
+    return wheel
+
+
+def _made(folder: Path, *hooks: str) -> Path:
     tree, out = folder / "tree", folder / "dist"
     ignored = shutil.ignore_patterns(".*", "__pycache__", "*.egg-info", "build", "node_modules")
     shutil.copytree(ROOT, tree, ignore=ignored)
-    for hook in ("build_wheel", "build_sdist"):
+    for hook in hooks:
         made = subprocess.run([sys.executable, "-c", _BUILD, hook, str(out)], cwd=tree, capture_output=True, text=True)
         assert made.returncode == 0, made.stderr[-2000:]
-    (wheel,), (sdist,) = out.glob("*.whl"), out.glob("*.tar.gz")
-    return wheel, sdist
+    return out

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.distribution import build
+from tests.distribution import build_wheel
 from tests.harness import ROOT
 from tests.pages import SESSION, URL, readme_lines
 
@@ -37,7 +37,7 @@ def install(wheel: Path, folder: Path) -> Path:
 
 @pytest.mark.timeout(180)
 def test_the_readmes_five_minutes_work_from_an_installed_wheel(tmp_path: Path, cli: Path) -> None:
-    command = install(build(tmp_path)[0], tmp_path / "env")
+    command = install(build_wheel(tmp_path), tmp_path / "env")
     (tmp_path / "shop").mkdir()  # the project that the README takes for one
     environment = {
         "PATH": f"{command.parent}:/usr/local/bin:/usr/bin:/bin",
