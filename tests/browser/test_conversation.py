@@ -114,7 +114,9 @@ def test_a_new_version_of_the_page_is_offered_and_keeps_the_draft(face: Desk) ->
         expect(page.get_by_label("Message to Claude")).to_have_value("A thought that is not sent yet")
         expect(page.get_by_text("A new version is here")).to_have_count(0)
     finally:
+        house.kill_api()
         shutil.rmtree(newer)
+        house.start_api()
 
 
 def test_what_waits_is_edited_moved_and_cancelled(face: Desk) -> None:

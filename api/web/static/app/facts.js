@@ -44,7 +44,7 @@ export function Facts({ session, talk, close }) {
   const used = useUsage(session);
   const set = (values) => attempt(() => patch(`/api/sessions/${session.id}`, values));
   const hours = settings.value || {};
-  const warning = session.expiresAt && !session.warned && hours["sessions.warning_hours"] ? `warns at ${hours["sessions.warning_hours"]} h of silence` : "";
+  const warning = session.expiresAt && !session.warned && hours["sessions.warning_hours"] ? `warns after ${hours["sessions.warning_hours"]} h` : "";
   const left = session.expiresAt && hours["sessions.timeout_hours"] ? (session.expiresAt - minute.value) / (hours["sessions.timeout_hours"] * 3600000) : null;
   const chat = may("chat") ? undefined : "needs chat";
   const later = session.settingsPending ? html`<span class="muted tiny">from the next process on</span>` : null;
