@@ -84,7 +84,9 @@ class Desk:
 def desk() -> Iterator[Desk]:
     """Everything, and nothing of it afterwards."""
     notify = {"contact": "mailto:ada@example.org", "push_hosts": ["localhost"], "private_hosts": ["localhost"]}
-    with lasting_house(claude_binary(VERSIONS[-1]), demo=True, notify=notify) as house, sync_playwright() as player:
+    env = {"CLAUDE_CODE_MAX_RETRIES": "0"}  # what the service refuses is told at once
+    made = lasting_house(claude_binary(VERSIONS[-1]), env, demo=True, notify=notify)
+    with made as house, sync_playwright() as player:
         browser = player.chromium.launch(executable_path=_chromium(), args=ARGUMENTS)
         yield Desk(house, browser)
         browser.close()

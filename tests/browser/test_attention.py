@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 import re
+import sys
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.lab import DESK, PHONE, Desk
+from cli.setup import axe
+from tests.browser.lab import DESK, PHONE, Desk, fits
+from tests.browser.test_axe import complains
 from tests.harness import until
 
+ASKER = Path(__file__).resolve().parents[1] / "mcp_asker.py"
 SIZES = pytest.mark.parametrize("size", [PHONE, DESK], ids=["phone", "desk"])
 
 
@@ -136,6 +141,90 @@ def test_an_edit_shows_where_and_one_answered_elsewhere_greys_and_a_late_answer_
     expect(unaware.get_by_text(re.compile("Denied by .+ already, at"))).to_be_visible()
     face.house.until_state(session, "idle")
     assert path.read_text() == before
+
+
+def refused(face: Desk, status: int) -> tuple[str, str]:
+    """A session, and its message that the service is going to refuse."""
+    sent = face.house.send(f"[[status {status}]] echo: no", wait=0, title=f"Refused with {status}")
+    return str(sent["session"]["id"]), str(sent["message"]["id"])
+
+
+def until_refused(face: Desk, session: str, message: str) -> str:
+    """The one that waits behind, once it is refused."""
+    until(lambda: face.house.message(message, wait=1)["state"] == "failed", "it is refused")
+    face.house.until_state(session, "waiting")
+    return str(face.house.send("echo: held", session, wait=0)["message"]["id"])
+
+
+def test_trust_login_limit_and_form_say_what_to_do_and_are_answered_at_both_sizes(face: Desk) -> None:
+    house = face.house
+    folder = house.folder / "untrusted"
+    folder.mkdir()
+    trust = house.send("echo: trusted", wait=0, title="Trust", projectPath=str(folder))
+    server = {"mcpServers": {"forms": {"command": sys.executable, "args": [str(ASKER)]}}}
+    wanted = {"projectPath": str(house.project), "mcpConfig": server, "title": "Form", "wait": 20}
+    form = str(house.call("session.create", wanted)["id"])
+    asks = house.send("[[tool mcp__forms__ask {}]]", form, wait=0)["message"]["id"]
+    new = str(trust["session"]["id"])
+    for session in (new, form):
+        house.until_state(session, "waiting")
+    pages = [face.sign_in(face.context(size, bypass_csp=True), "answer", "/attention") for size in (PHONE, DESK)]
+    phone, desk = pages
+    login, limit = (refused(face, status) for status in (401, 429))
+    cards = {
+        new: "Do you trust the files in this folder?",
+        form: "Claude wants to use mcp__forms__ask",
+        login[0]: "Claude's service does not accept the login",
+        limit[0]: "Claude's usage limit is reached",
+    }
+    behind = [until_refused(face, *one) for one in (login, limit)]
+    for page in pages:
+        for session, heading in cards.items():
+            expect(page.locator(f"#ask-{session}").get_by_role("heading", name=heading)).to_be_visible()
+        assert fits(page)
+
+    box = desk.locator(f"#ask-{limit[0]}")
+    expect(box.get_by_text("1 message is held until then")).to_be_visible()
+    left = box.locator("strong + .num")
+    first = left.inner_text()
+    assert re.fullmatch("[1-6]?[0-9]( min [0-9]+)? s", first), first
+    expect(left).not_to_have_text(first)
+    for page in pages:
+        page.add_script_tag(path=axe.SCRIPT)
+        complains(page, "cards", {})
+    for page in pages:
+        box = page.locator(f"#ask-{login[0]}")
+        expect(box.get_by_text("log in with /login")).to_be_visible()
+        expect(box.get_by_role("link", name="Open the terminal")).to_have_attribute("href", f"/terminal#{login[0]}")
+    box.get_by_role("button", name="I have logged in: try again").click()
+    expect(desk.get_by_text("Tried again by you, just now")).to_be_visible()
+    phone.locator(f"#ask-{limit[0]}").get_by_role("button", name="Try now").click()
+    assert [house.message(message, wait=30)["reply"] for message in behind] == ["held", "held"]
+
+    box = phone.locator(f"#ask-{new}")
+    expect(box.locator("p.path", has_text=str(folder))).to_be_visible()
+    expect(box.locator("footer button")).to_have_text(  # whatever the CLI puts first
+        [re.compile("^Yes, I trust this folder"), re.compile("^No, end the session")]
+    )
+    box.get_by_role("button", name="Yes, I trust this folder").click()
+    expect(phone.get_by_text("Trusted by you, just now")).to_be_visible()
+    assert house.message(trust["message"]["id"], wait=30)["reply"] == "trusted"
+
+    box = phone.locator(f"#ask-{form}")
+    box.get_by_role("button", name="Allow once").click()
+    accept = box.get_by_role("button", name="Accept")
+    expect(box.get_by_text("Who are you?")).to_be_visible()
+    expect(box.get_by_text("Your name missing")).to_be_visible()
+    expect(accept).to_have_attribute("aria-disabled", "true")
+    box.get_by_label("Your name").fill("Ada")
+    box.locator("fieldset", has_text="Are you sure?").get_by_text("Yes", exact=True).click()
+    box.get_by_text("green", exact=True).click()
+    accept.click()
+    assert house.message(asks, wait=30)["state"] == "answered"
+    filled = {"action": "accept", "content": {"color": "green", "name": "Ada", "sure": True}}
+    told = json.dumps(json.dumps(filled, sort_keys=True))[1:-1].encode()
+    assert any(told in body for body in house.model.bodies()), "the server has it as it asked for it"
+    expect(desk.get_by_text("Nobody waits for you")).to_be_visible()
 
 
 def test_nobody_waits_is_said(face: Desk) -> None:

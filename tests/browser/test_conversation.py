@@ -20,6 +20,18 @@ COVERED = """(by) => {
 }"""
 """What a browser does that lays its keyboard over the page."""
 
+OBSERVED = """() => {
+  const flow = document.querySelector(".flow .inner");
+  const finished = [...flow.querySelectorAll("[data-entry]")];
+  const seen = globalThis.seen = { touched: [], drawn: [], same: () => finished.every((one) => one.isConnected) };
+  new MutationObserver((changes) => {
+    const has = (test) => changes.map((one) => one.target).filter((one) => test(one.nodeType === 1 ? one : one.parentElement));
+    seen.touched.push(...has((one) => finished.some((entry) => entry.contains(one))).map((one) => one.nodeName));
+    if (has((one) => one?.closest(".claude[aria-busy]")).length) seen.drawn.push(performance.now());
+  }).observe(flow, { subtree: true, childList: true, characterData: true, attributes: true });
+}"""
+"""What is changed in a conversation from now on: in the turns that are finished, and when in the one that is live."""
+
 LONG = f"A **bold** word.\n\n```python\n{CODE}\n```\n\n" + "word after word\n" * 20 + "the end of it"
 
 
@@ -72,6 +84,15 @@ def test_text_comes_while_it_is_said_and_stays_once(face: Desk, size: dict[str, 
         assert head.evaluate("(time) => getComputedStyle(time).display") == "block", "else it ends without an ellipsis"
     expect(page.get_by_role("complementary", name="About this session").get_by_text("% cached")).to_be_visible()
     assert fits(page), "nothing widens the page"
+    if size == DESK:
+        page.evaluate(OBSERVED)
+        say(page, "[[stream 1.5]] echo: " + "a line of text\n" * 60 + "the last of it")
+        expect(flow.locator(".claude", has_text="the last of it")).to_have_count(1)
+        expect(flow.locator(".claude[aria-busy]")).to_have_count(0)
+        assert page.evaluate("[seen.touched, seen.same()]") == [[], True], "what is finished is left alone"
+        drawn = page.evaluate("seen.drawn")
+        assert len(drawn) > 5, drawn
+        assert all(later - at > 900 for at, later in zip(drawn, drawn[10:], strict=False)), "at most ten times a second"
 
 
 def test_a_stream_that_is_silent_is_opened_anew_and_says_so(face: Desk) -> None:
@@ -199,37 +220,6 @@ def test_whoever_reads_keeps_the_place_whatever_is_added_above_and_below(face: D
     assert still(), ("above, and below meanwhile", entry, at, flow.evaluate(PLACE))
     new.click()
     expect(flow.get_by_text("You said: Said below")).to_be_in_viewport()
-
-
-def test_what_a_conversation_can_be_made_to_do(face: Desk) -> None:
-    _, session = face.house.ask("Kept words", title="Handled")
-    page = face.sign_in(face.context(DESK), path=f"/session/{session}")
-    more = page.get_by_label(re.compile("^More: "))
-    page.on("dialog", lambda asked: asked.accept("Called anew"))
-    more.click()
-    page.get_by_role("button", name="Rename").click()
-    expect(page.get_by_role("heading", name="Called anew", level=1)).to_be_visible()
-    more.click()
-    with page.expect_download() as file:
-        page.get_by_role("link", name="Export as Markdown").click()
-    assert "You said: Kept words" in file.value.path().read_text()
-    say(page, "[[gate stopped]] work")
-    expect(page.get_by_role("button", name="Stop")).to_be_visible()
-    page.get_by_label("Message to Claude").press("Escape")
-    expect(page.locator(".receipt.interrupted")).to_have_count(1)
-    face.house.until_state(session, "idle")
-    page.locator(".compose .menu > summary").click()
-    page.get_by_role("button", name="/context").click()
-    expect(page.get_by_role("log").locator(".aside code", has_text="/context").first).to_be_visible()
-    more.click()
-    page.get_by_role("button", name="Hibernate").click()
-    expect(page.locator(".talk-bar").get_by_text("Hibernated")).to_be_visible()
-    page.reload()
-    expect(page.get_by_role("log").get_by_text("You said: Kept words")).to_be_visible()
-    assert face.house.session(session)["state"] == "hibernated", "looking wakes nothing"
-    more.click()
-    page.get_by_role("button", name="Wake").click()
-    face.house.until_state(session, "idle")
 
 
 def test_neither_process_nor_network_loses_or_doubles_a_word(face: Desk) -> None:

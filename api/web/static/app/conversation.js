@@ -1,14 +1,14 @@
 // One conversation: what was said, what is being said, and what waits. At the bottom the view follows; scrolled up it stays where
 // the reader is, whatever is added above or below. An entry that has not changed is not drawn again.
 import { html, useEffect, useLayoutEffect, useRef, useState } from "../vendor/preact.js";
-import { patch, post, put as send } from "./api.js";
+import { post, put as send } from "./api.js";
 import { Card } from "./attention.js";
 import { Composer } from "./compose.js";
 import { beside, Facts } from "./facts.js";
 import { Markdown } from "./markdown.js";
-import { extend, fork, recap, reopen, SessionMenu } from "./sessions.js";
+import { Doing, extend, fork, keysOf, reopen, SessionMenu } from "./sessions.js";
 import { go, route, useKeys } from "./shell.js";
-import { attempt, loaded, may, note, sessions, spoken, waiting } from "./store.js";
+import { attempt, doing, loaded, may, note, sessions, speak, waiting } from "./store.js";
 import { Talk } from "./talk.js";
 import { Work } from "./tools.js";
 import { Bones, Btn, Copy, Empty, Icon, Item, Left, State } from "./ui.js";
@@ -19,6 +19,8 @@ const AWAY_MS = 300000; // who was gone for less than this has been there
 const SEEN_PAUSE_MS = 1000;
 const FOUND_MS = 2000;
 const SPEAK_MS = 1000; // a turn that is over sooner is told by its answer alone
+const RECAP = "Please provide a brief summary of our conversation so far."; // how pilotlight asks for one
+const TOLD = ["hibernated", "ended", "unknown"]; // states that nobody would hear of otherwise
 const drawn = new WeakMap();
 
 /** @param {{message: Schema<"MessageView">, again?: unknown}} given */
@@ -44,6 +46,9 @@ function Mine({ text, files, message, id, again, branch }) {
     ${message ? html`<${Receipt} message=${message} again=${branch} />` : branch}
     ${error ? html`<div class="note bad" role="alert"><span><${Icon} icon="failed" size="s" /></span><p>${error.message}</p>${again ? html`<${Btn} kind="tight" onClick=${again}>Send again</${Btn}>` : null}</div>` : null}</div>`;
 }
+
+// What nobody has written: that a recap was asked for.
+const Recap = ({ id, at }) => html`<p class="aside small muted recap" data-entry=${id}><${Icon} icon="recap" size="s" /> Recap${at ? html` · <time title=${exactly(at)}>${clock(at)}</time>` : null}</p>`;
 
 // A message of ours that is in the history: its receipt is asked for when somebody wants to know, and for the last few at once.
 function Sent({ entry, talk, late, answered, session }) {
@@ -154,7 +159,7 @@ function Flow({ talk, session }) {
     const timer = setTimeout(() => send(`/api/sessions/${session.id}/seen`, { at: newest }).catch(() => {}), SEEN_PAUSE_MS);
     return () => clearTimeout(timer);
   }, [newest, session.seenAt, version, talk.ready.value]);
-  useKeys({ E: jump, Home: () => (box.current.scrollTop = 0), e: () => rename(session), t: () => (location.href = `/terminal#${session.id}`), "+": () => extend(session), r: () => recap(session) });
+  useKeys({ last: jump, first: () => (box.current.scrollTop = 0), ...keysOf(() => session) });
   const again = (message) => () => attempt(() => post(`/api/sessions/${session.id}/messages`, { message: message.text, wait: 0 }).then((answer) => talk.fetch(answer.messageId)));
   const known = new Set(entries.map((entry) => entry.messageId).filter(Boolean));
   const mine = [...talk.receipts.value.values()].filter((one) => one.state !== "queued" && one.state !== "cancelled" && one.kind !== "command" && !known.has(one.id));
@@ -166,7 +171,8 @@ function Flow({ talk, session }) {
     if (of && of !== day) rows.push(html`<p class="day" key=${`day-${entry.id}`}>${of}</p>`);
     day = of;
     if (entry === away) rows.push(html`<p class="away-line" key="away"><span>While you were away · ${span(opened - since)}</span></p>`);
-    rows.push(entry.role === "user" ? html`<${Sent} key=${entry.id} entry=${entry} talk=${talk} late=${at >= entries.length - 6} answered=${entries[at + 1]?.role === "assistant"} session=${session} />` : vnodeOf(entry));
+    if (entry.role === "user" && entry.text === RECAP) rows.push(html`<${Recap} key=${entry.id} id=${entry.id} at=${entry.at} />`);
+    else rows.push(entry.role === "user" ? html`<${Sent} key=${entry.id} entry=${entry} talk=${talk} late=${at >= entries.length - 6} answered=${entries[at + 1]?.role === "assistant"} session=${session} />` : vnodeOf(entry));
   });
   return html`<div class="flow" ref=${box} tabindex="0" role="log" aria-label="Conversation" aria-live="off" onScroll=${scrolled}><div class="inner">
       ${talk.next.value ? html`<${Btn} kind="quiet tight" onClick=${() => talk.earlier()}>Earlier</${Btn}>` : null}
@@ -174,17 +180,11 @@ function Flow({ talk, session }) {
       ${!talk.ready.value && !talk.failed.value ? html`<${Bones} rows=${3} />` : null}
       ${talk.ready.value && !rows.length && !mine.length && !talk.live.value.length ? html`<${Empty} icon="chat" title="Nothing said yet"><p class="soft">Claude is in ${shortPath(session.projectPath)} and listens.</p></${Empty}>` : null}
       ${rows}
-      ${mine.map((message) => html`<${Mine} key=${message.id} text=${message.text} files=${message.attachments} message=${message} again=${message.state === "failed" ? again(message) : null} />`)}
+      ${mine.map((message) => message.text === RECAP ? html`<${Recap} key=${message.id} at=${message.createdAt} />` : html`<${Mine} key=${message.id} text=${message.text} files=${message.attachments} message=${message} again=${message.state === "failed" ? again(message) : null} />`)}
       <${Live} talk=${talk} busy=${busy} />
       ${busy && !talk.live.value.length ? html`<p class="muted small working" aria-hidden="true"><${Icon} icon="busy" size="s" /> Claude works</p>` : null}
     </div></div>
     ${fresh ? html`<div class="jump-now"><${Btn} icon="arrow-down" kind="tight" onClick=${jump}>${fresh} new</${Btn}></div>` : null}`;
-}
-
-/** @param {Session} session */
-async function rename(session) {
-  const title = prompt("Title", titleOf(session));
-  if (title && title.trim()) await attempt(() => patch(`/api/sessions/${session.id}`, { title: title.trim() }));
 }
 
 /** @returns {[string, Session[]][]} */
@@ -218,14 +218,19 @@ function useSpoken(session) {
   useEffect(() => {
     if (state !== "busy") return undefined;
     before.current ||= said?.at || 1;
-    const timer = setTimeout(() => (spoken.value = "Claude is answering"), SPEAK_MS);
+    const timer = setTimeout(() => speak("Claude is answering"), SPEAK_MS);
     return () => clearTimeout(timer);
   }, [state]);
   useEffect(() => {
     if (!before.current || ["busy", "waiting"].includes(state) || said?.role !== "assistant" || said.at <= before.current) return;
     before.current = 0;
-    spoken.value = said.text.replace(/[*_`#>]/g, "").trim().split(/(?<=[.!?。！？])\s|\n/)[0];
+    speak(said.text.replace(/[*_`#>]/g, "").trim().split(/(?<=[.!?。！？])\s|\n/)[0]);
   }, [state, said?.at]);
+  const known = useRef(state);
+  useEffect(() => {
+    if (known.current && state !== known.current && TOLD.includes(state)) speak(stateOf(session).word);
+    known.current = state;
+  }, [state]);
 }
 
 export default function Conversation({ id }) {
@@ -253,11 +258,11 @@ export default function Conversation({ id }) {
   }
   if (!talk || talk.id !== id) return html`<main id="main" class="talk" tabindex="-1"></main>`;
   const ended = session.state === "ended";
-  const more = html`${beside.value ? null : html`<${Item} icon="info" onClick=${() => setAbout(!about)}>About this session</${Item}>`}<${Item} icon="edit" onClick=${() => rename(session)}>Rename</${Item}><${Item} icon="search" href=${`#/search/${id}`}>Search in it</${Item}><${Item} icon="download" href=${`/api/sessions/${id}/export`}>Export as Markdown</${Item}><hr />`;
+  const more = html`${beside.value ? null : html`<${Item} icon="info" onClick=${() => setAbout(!about)}>About this session</${Item}>`}<${Item} icon="search" href=${`#/search/${id}`}>Search in it</${Item}><${Item} icon="download" href=${`/api/sessions/${id}/export`}>Export as Markdown</${Item}><hr />`;
   return html`<main id="main" class=${`talk${about && !beside.value ? " about" : ""}`} tabindex="-1">
     <${List} current=${id} />
     <header class="talk-bar"><a class="icon-btn phone" href="#/sessions" aria-label="Back to sessions"><${Icon} icon="left" /></a>
-      <div class="who"><h1 class="clip" dir="auto" title=${titleOf(session)}>${titleOf(session)}</h1><div class="line"><${State} session=${session} /><span class="dot mid"></span><span class="mid path clip">${shortPath(session.projectPath)}</span><span class="dot"></span><${Left} session=${session} /></div></div>
+      <div class="who"><h1 class="clip" dir="auto" title=${titleOf(session)}>${titleOf(session)}</h1><div class="line"><${State} session=${session} />${doing.value[id] ? html`<span class="dot"></span><${Doing} id=${id} kind="clip" />` : null}<span class="dot mid"></span><span class="mid path clip">${shortPath(session.projectPath)}</span><span class="dot"></span><${Left} session=${session} /></div></div>
       ${ended ? null : html`<${Btn} icon="extend" kind="tight mid" onClick=${() => extend(session)}>Extend</${Btn}>`}
       <a class="icon-btn" href=${`/terminal#${id}`} aria-label="Terminal"><${Icon} icon="terminal" /></a><${SessionMenu} one=${session} more=${more} /></header>
     <${Flow} talk=${talk} session=${session} />

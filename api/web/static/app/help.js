@@ -1,13 +1,23 @@
 // What a session is, in plain words, and every key.
 import { html } from "../vendor/preact.js";
-import { Bar } from "./shell.js";
+import { Bar, KEYS, PLACES } from "./shell.js";
 import { settings } from "./store.js";
+import { COMMAND_KEY } from "./words.js";
 
-const KEYS = [
-  ["⌘K or Ctrl K, /", "search, or do anything; > for commands only"], ["G then S, A, H or ,", "sessions, attention, health, settings"], ["N, ?", "new session; this page"],
-  ["J, K, Enter, X, F", "next, previous, open, select, filter"], ["E, T, +, R, Z, W", "rename, terminal, extend, recap, hibernate, wake"],
-  ["A, Shift A, D, 1–9, ⌘Enter, O", "in attention: allow once, always, deny, choose, send the answers, open the conversation"], ["Enter, Shift Enter, ⌘Enter", "in the composer: send or queue, new line, stop the turn and send"],
-  ["Esc, ↑", "in the composer: stop the turn, edit the last queued"], ["Alt ↑, Alt ↓, Shift E", "previous and next session; jump to the last word"], ["Ctrl ] then D", "in the terminal: give the keyboard up"],
+const SHOWN = { A: "Shift A" };
+const shown = (key) => SHOWN[key] || (key.length === 1 ? key.toUpperCase() : key);
+/** @type {(...names: (keyof typeof KEYS)[]) => string[]} */
+const keysOf = (...names) => names.map((name) => shown(KEYS[name]));
+/** @type {[string, [string[], string][]][]} what is shown of them, by where they work */
+const WHERE = [
+  ["Everywhere", [[[`${COMMAND_KEY} K`, ...keysOf("search")], "search, or do anything; > in it for commands only"], [keysOf("create", "help"), "new session; this page"],
+    [Object.keys(PLACES).map((key) => `${shown(KEYS.goTo)} ${shown(key)}`), "sessions, attention, health, settings"]]],
+  ["In the list of sessions", [[[...keysOf("next", "previous"), "Enter"], "next, previous, open"], [keysOf("select", "filter"), "select, filter"]]],
+  ["For the session in focus or open", [[keysOf("rename", "terminal", "extend"), "rename, terminal, extend"], [keysOf("recap", "hibernate", "wake"), "recap, hibernate, wake"]]],
+  ["In a conversation", [[["Alt ↑", "Alt ↓"], "previous and next session"], [keysOf("first", "last"), "jump to the first word that is here, and to the last"]]],
+  ["Where you write to Claude", [[["Enter", "Shift Enter"], "send or queue (on touch a new line); new line"], [[`${COMMAND_KEY} Enter`], "stop the turn and send"], [["Esc", "↑"], "stop the turn; edit the last queued message"]]],
+  ["In attention", [[keysOf("next", "previous", "open"), "next, previous, open the conversation"], [keysOf("allow", "always", "deny"), "allow once, allow always, deny"], [[...keysOf("choose"), `${COMMAND_KEY} Enter`], "choose; send the answers"]]],
+  ["In the terminal, with the keyboard", [[["Ctrl ] D"], "give the keyboard up; every other key goes to the session"]]],
 ];
 
 export default function Help() {
@@ -29,7 +39,8 @@ export default function Help() {
       <h2>Ending</h2>
       <p>Ending a session ends its process. The conversation stays and can be reopened. A session that expired or crashed can be reopened too, and writing to it does so by itself.</p>
       <h2>Keys</h2>
-      <dl class="facts keys-all">${KEYS.map(([keys, what]) => html`<dt><kbd>${keys}</kbd></dt><dd>${what}</dd>`)}</dl>
+      <p>Single letters and signs work outside fields only, and can be <a href="#/settings">switched off</a>.</p>
+      ${WHERE.map(([where, rows]) => html`<h3>${where}</h3><dl class="facts keys-all">${rows.map(([keys, what]) => html`<dt>${keys.map((key) => html`<kbd>${key}</kbd> `)}</dt><dd>${what}</dd>`)}</dl>`)}
       <p class="muted small">The same is at the command line: <code>pilotlight --help</code>. For programs: <a href="/api/docs">the HTTP API</a>.</p>
     </div></main>`;
 }

@@ -1,9 +1,9 @@
 // Every session: how much room there is, what waits for a person, and the list. Rows keep their place while somebody points, reads
 // or types: the order is made when the list opens, when the sort changes, and after five quiet seconds.
 import { html, signal, useEffect, useMemo, useRef } from "../vendor/preact.js";
-import { away, del, post } from "./api.js";
+import { away, del, patch, post } from "./api.js";
 import { Bar, go, useKeys } from "./shell.js";
-import { asOf, attempt, keepDraft, live, loaded, may, me, metrics, nodes, note, put, sessions, settings, waiting } from "./store.js";
+import { asOf, attempt, doing, during, keepDraft, live, loaded, may, me, metrics, nodes, note, put, sessions, settings, waiting } from "./store.js";
 import { Age, Bones, Btn, Empty, Icon, Item, Left, Menu, Meter, State, confirm } from "./ui.js";
 import { age, askedOf, asker, bytes, COMMAND_KEY, GIGABYTE, many, minute, shortPath, stateOf, titleOf, visible, waitingMessages } from "./words.js";
 
@@ -15,6 +15,7 @@ const LATER_MS = 800;
 const AT_ONCE = 1; // rows that are put in place in one go: with each its whole group may move, and be laid out anew
 const FIRST_ROWS = 4;
 const MORE_ROWS = 8;
+const NO_RECAP = { timeout: "it takes longer, and will be in the conversation", waiting: "it waits for you first", busy: "it is at work", too_many_requests: "too many are asked for at once" };
 const filter = signal("all");
 const words = signal("");
 const sort = signal(localStorage.getItem("sort") || "activity");
@@ -42,14 +43,53 @@ const recent = (one) => one.state !== "ended" || minute.value - (one.endedAt || 
 const inFilter = (one, name) => (name === "all" ? recent(one) : name === "soon" ? one.warned && one.state !== "ended" : one.state === name);
 
 export const extend = (one) => attempt(() => post("/api/sessions/keep-alive", { sessionId: one.id, action: "extend" }), "Extended.");
-export const hibernate = (one) => attempt(() => post(`/api/sessions/${one.id}/hibernate`));
-export const wake = (one) => attempt(() => post(`/api/sessions/${one.id}/wake`));
+export const hibernate = (one) => during(one, "Goes to sleep", () => post(`/api/sessions/${one.id}/hibernate`, {}, { patience: 90000 }));
+export const wake = (one) => during(one, "Wakes", () => post(`/api/sessions/${one.id}/wake`, {}, { patience: 90000 }));
 export const reopen = (one) => attempt(() => post(`/api/sessions/${one.id}/reopen`));
 export const interrupt = (one) => attempt(() => post(`/api/sessions/${one.id}/interrupt`));
-export const recycle = (one) => attempt(() => post(`/api/sessions/${one.id}/recycle`, {}, { patience: 90000 }), "It has a new process; the conversation goes on.");
-const restless = (one) => (["idle", "hibernated"].includes(one.state) ? undefined : "when it is at rest");
+const recycle = (one) => during(one, "Gets a new process", () => post(`/api/sessions/${one.id}/recycle`, {}, { patience: 90000 }), "It has a new process; the conversation goes on.");
+const recap = (one) => during(one, "Writes a recap", () => post("/api/sessions/keep-alive", { sessionId: one.id, action: "recap" }, { patience: 180000 }), (answer) => (answer.recapSkipped ? `Extended. No recap: ${NO_RECAP[answer.recapSkipped] || answer.recapSkipped}.` : "The recap is in the conversation."));
 /** @param {Session} one */
-export const recap = (one) => (restless(one) ? null : attempt(() => post("/api/sessions/keep-alive", { sessionId: one.id, action: "recap" }, { patience: 180000 }), "The recap is in the conversation."));
+async function rename(one) {
+  const title = prompt("Title", titleOf(one));
+  if (title && title.trim()) await attempt(() => patch(`/api/sessions/${one.id}`, { title: title.trim() }));
+}
+
+/**
+ * Why what changes a session cannot be done with it now, by its name; the menu shows it, and a key is told it.
+ * @param {Session} one
+ * @returns {Record<string, string | undefined>}
+ */
+function whyNot(one) {
+  const asleep = one.state === "hibernated";
+  const ended = one.state === "ended" ? "it has ended" : undefined;
+  const atRest = ended || doing.value[one.id] || (one.state === "idle" ? undefined : "when it is at rest");
+  const admin = may("admin") ? undefined : "needs admin";
+  return {
+    extend: ended,
+    recap: asleep && !doing.value[one.id] ? undefined : atRest,
+    hibernate: admin || (asleep ? "asleep" : atRest),
+    recycle: admin || atRest,
+    wake: asleep ? doing.value[one.id] : ended || "it is awake",
+  };
+}
+
+/**
+ * The keys for one session: in the list for the one in focus, in its conversation for the one that is open.
+ * @param {() => Session | undefined} current
+ */
+export function keysOf(current) {
+  const acts = { rename, extend, recap, hibernate, wake, terminal: (one) => (location.href = `/terminal#${one.id}`) };
+  return Object.fromEntries(Object.entries(acts).map(([name, act]) => [name, () => {
+    const one = current();
+    const why = one && whyNot(one)[name];
+    if (why) note(`${name[0].toUpperCase()}${name.slice(1)}: ${why}.`, true);
+    else if (one) act(one);
+  }]));
+}
+
+// What is being done with it, while it is.
+export const Doing = ({ id, kind = "" }) => html`<span class=${`doing ${kind}`} role="status"><${Icon} icon="accepted" size="s" />${doing.value[id]}…</span>`;
 /** @param {Session} one */
 export const unseen = (one) => one.lastWords?.role === "assistant" && one.lastWords.at > one.seenAt && one.seenAt > 0;
 /**
@@ -199,7 +239,7 @@ function Row({ one }) {
   return html`<li class=${`row${chosen ? " selected" : ""}`} data-id=${one.id}>
     <span class="pick"><input class="tick" type="checkbox" checked=${chosen} onChange=${pick} aria-label=${`Select: ${titleOf(one)}`} /></span>
     <span class="st"><${State} session=${one} /></span>
-    <span class="main"><a class=${`title clip${unseen(one) ? " unseen" : ""}`} dir="auto" href=${href} title=${titleOf(one)}>${titleOf(one)}${unseen(one) ? html`<span class="sr">, not read yet</span>` : null}</a><span class="words clip" dir="auto">${last ? html`<b>${last.role === "user" ? "You" : "Claude"}:</b> ${last.text}` : shortPath(one.projectPath)}</span></span>
+    <span class="main"><a class=${`title clip${unseen(one) ? " unseen" : ""}`} dir="auto" href=${href} title=${titleOf(one)}>${titleOf(one)}${unseen(one) ? html`<span class="sr">, not read yet</span>` : null}</a>${doing.value[one.id] ? html`<${Doing} id=${one.id} kind="words clip" />` : html`<span class="words clip" dir="auto">${last ? html`<b>${last.role === "user" ? "You" : "Claude"}:</b> ${last.text}` : shortPath(one.projectPath)}</span>`}</span>
     <span class="meta"><${State} session=${one} plain />${queued}</span>
     <span class=${`cell${asleep || ended ? " muted" : ""}`}>${asleep ? "Asleep" : ended ? "" : html`<${Spark} id=${one.id} />${bytes(one.memoryBytes)}`}</span>
     <span class="cell opt">${one.cpuPercent != null && !ended && !asleep ? html`<${Spark} id=${one.id} field="cpuPercent" />${Math.round(one.cpuPercent)} %` : ""}</span>
@@ -212,17 +252,18 @@ function Row({ one }) {
 
 /** @param {{one: Session, pick?: () => void, more?: unknown}} given */
 export function SessionMenu({ one, pick, more }) {
-  const atRest = one.state === "idle" ? undefined : "when it is at rest";
   const admin = may("admin") ? undefined : "needs admin";
+  const why = whyNot(one);
   return html`<${Menu} label=${`More: ${titleOf(one)}`}>${() => html`
-    ${more}${one.state === "ended" ? html`<${Item} icon="wake" onClick=${() => reopen(one)}>Reopen</${Item}>` : html`<${Item} icon="extend" onClick=${() => extend(one)}>Extend</${Item}><${Item} icon="recap" why=${restless(one)} onClick=${() => recap(one)}>Recap</${Item}>`}
-    ${one.state === "hibernated" ? html`<${Item} icon="wake" onClick=${() => wake(one)}>Wake</${Item}>` : null}
+    ${more}<${Item} icon="edit" onClick=${() => rename(one)}>Rename</${Item}>
+    ${one.state === "ended" ? html`<${Item} icon="wake" onClick=${() => reopen(one)}>Reopen</${Item}>` : html`<${Item} icon="extend" onClick=${() => extend(one)}>Extend</${Item}><${Item} icon="recap" why=${why.recap} onClick=${() => recap(one)}>Recap</${Item}>`}
+    ${one.state === "hibernated" ? html`<${Item} icon="wake" why=${why.wake} onClick=${() => wake(one)}>Wake</${Item}>` : null}
     ${["busy", "waiting"].includes(one.state) ? html`<${Item} icon="stop" onClick=${() => interrupt(one)}>Interrupt</${Item}>` : null}
     <${Item} icon="fork" onClick=${() => fork(one)}>Fork</${Item}>
-    ${one.state !== "ended" && one.state !== "hibernated" ? html`<${Item} icon="refresh" why=${admin || atRest} onClick=${() => recycle(one)}>New process</${Item}>` : null}
+    ${one.state !== "ended" && one.state !== "hibernated" ? html`<${Item} icon="refresh" why=${why.recycle} onClick=${() => recycle(one)}>New process</${Item}>` : null}
     <${Item} icon="terminal" href=${`/terminal#${one.id}`}>Terminal</${Item}>
     ${pick ? html`<${Item} icon="check" onClick=${pick}>Select</${Item}>` : null}
-    ${one.state !== "ended" ? html`<hr /><${Item} icon="hibernated" why=${admin || (one.state === "hibernated" ? "asleep" : atRest)} onClick=${() => hibernate(one)}>Hibernate</${Item}>
+    ${one.state !== "ended" ? html`<hr /><${Item} icon="hibernated" why=${why.hibernate} onClick=${() => hibernate(one)}>Hibernate</${Item}>
       <${Item} icon="killed" danger why=${admin} onClick=${() => end(one)}>End session…</${Item}>` : null}
   `}</${Menu}>`;
 }
@@ -287,11 +328,9 @@ function List() {
     links[focusAt.value]?.focus();
   };
   const current = () => sessions.value.get(document.activeElement?.closest(".row")?.dataset.id);
-  const with_ = (act) => () => current() && act(current());
   useKeys({
-    j: () => shift(1), k: () => shift(-1), f: () => document.getElementById("filter")?.focus(),
-    x: () => document.activeElement?.closest(".row")?.querySelector(".tick")?.click(),
-    "+": with_(extend), r: with_(recap), z: with_(hibernate), w: with_(wake), t: with_((one) => (location.href = `/terminal#${one.id}`)),
+    next: () => shift(1), previous: () => shift(-1), filter: () => document.getElementById("filter")?.focus(),
+    select: () => document.activeElement?.closest(".row")?.querySelector(".tick")?.click(), ...keysOf(current),
   });
   const many_ = (name) => [...all.values()].filter((one) => inFilter(one, name)).length;
   const setSort = (name) => {

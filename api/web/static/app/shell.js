@@ -122,7 +122,16 @@ export const Bar = ({ title, sub = null, mark = null, children, back }) =>
   html`<header class="bar"><${Flame} />${back ? html`<a class="icon-btn" href=${back} aria-label="Back"><${Icon} icon="left" /></a>` : null}
     <h1>${title}</h1>${mark}${sub ? html`<span class="sub mid clip">${sub}</span>` : null}<div class="push">${children}</div></header>`;
 
-const inField = (event) => event.target.closest("input, textarea, select, [contenteditable], dialog, .xterm");
+// Every key that is a letter, a sign or a place: a view says under these names what they do there, and Help shows exactly these.
+export const KEYS = {
+  search: "/", goTo: "g", create: "n", help: "?", next: "j", previous: "k", select: "x", filter: "f", rename: "e", terminal: "t", extend: "+", recap: "r",
+  hibernate: "z", wake: "w", allow: "a", always: "A", deny: "d", choose: "1–9", open: "o", first: "Home", last: "End",
+};
+const named = new Map(Object.entries(KEYS).map(([name, key]) => [key, name]));
+const EVERYWHERE = { search: () => go("/search"), create: () => go("/new"), help: () => go("/help") };
+export const PLACES = { s: "/sessions", a: "/attention", h: "/health", ",": "/settings" }; // behind G
+
+const inField = (event) => event.target.closest("input:not([type=checkbox], [type=radio]), textarea, select, [contenteditable], dialog, .xterm");
 let prefix = 0;
 
 export function keys(extra) {
@@ -137,15 +146,16 @@ export function keys(extra) {
     const key = event.key;
     if (Date.now() - prefix < 1500) {
       prefix = 0;
-      const to = { s: "/sessions", a: "/attention", h: "/health", ",": "/settings" }[key];
+      const to = PLACES[key];
       if (to) {
         event.preventDefault();
         go(to);
         return;
       }
     }
-    if (key === "g") prefix = Date.now();
-    const act = { ...extra.value, "/": () => go("/search"), n: () => go("/new"), "?": () => go("/help") }[key];
+    if (key === KEYS.goTo) prefix = Date.now();
+    const name = /^[1-9]$/.test(key) ? "choose" : named.get(key);
+    const act = { ...extra.value, ...EVERYWHERE }[name];
     if (act) {
       event.preventDefault();
       act(event);
@@ -154,8 +164,10 @@ export function keys(extra) {
   document.addEventListener("keydown", handler);
 }
 
+/** @type {Signal<Partial<Record<keyof typeof KEYS, (event: any) => any>>>} */
 export const viewKeys = signal({}); // what the view in front adds
 
+/** @param {Partial<Record<keyof typeof KEYS, (event: any) => any>>} map */
 export function useKeys(map) {
   useEffect(() => {
     viewKeys.value = map;

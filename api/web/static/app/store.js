@@ -21,6 +21,10 @@ export const metrics = signal(null);
 /** @type {Signal<{id: number, text: string, bad: boolean}[]>} */
 export const notes = signal([]); // notices at the edge: {id, text, bad}
 export const spoken = signal(""); // for the polite live region
+// The same words once more are said again only if they differ.
+export const speak = (text) => (spoken.value = text === spoken.value ? `${text}\u00a0` : text);
+/** @type {Signal<Record<string, string>>} */
+export const doing = signal({}); // what was asked of a session and is not done yet, in words
 /** @type {Set<(event: JournalEvent) => void>} */
 export const listeners = new Set(); // views that want every event
 
@@ -166,12 +170,22 @@ export async function attempt(act, said) {
   try {
     const answer = await act();
     if (answer && answer.session) put(answer.session);
-    if (said) note(said);
+    if (said) note(typeof said === "function" ? said(answer) : said);
     return answer;
   } catch (error) {
     note(error.message, true);
     return null;
   }
+}
+
+// The same with one session, which says in these words what is being done until it is.
+/** @param {Session} one */
+export async function during(one, words, act, said) {
+  doing.value = { ...doing.value, [one.id]: words };
+  const answer = await attempt(act, said);
+  const { [one.id]: _, ...others } = doing.value;
+  doing.value = others;
+  return answer;
 }
 
 // Drafts stay on this device, one a session, until the receipt is here.
@@ -200,7 +214,7 @@ export async function look() {
 let before = 0;
 effect(() => {
   const now = waiting.value.length;
-  if (loaded.value && now > before) spoken.value = `${now} ${now === 1 ? "waits" : "wait"} for you`;
+  if (loaded.value && now > before) speak(`${now} ${now === 1 ? "waits" : "wait"} for you`);
   before = now;
 });
 

@@ -49,7 +49,8 @@ export const STEPS = {
  * @param {Session} session
  */
 export function stateOf(session) {
-  const waits = session.state === "waiting" && session.waiting && WAITING[session.waiting.for];
+  let waits = session.state === "waiting" && session.waiting && WAITING[session.waiting.for];
+  if (waits === WAITING.rate_limit && !/limit/i.test(session.waiting.title)) waits = ["Overloaded", waits[1]]; // the same pause, and nobody's limit
   const found = waits ? [...waits, "waiting"]
     : session.state === "ended" ? ENDS[session.endReason] || ENDS.exited
     : session.state === "waiting" ? ["Waits", "dialog", "waiting"]
@@ -67,8 +68,8 @@ export function actorOf(by, mine) {
   return { device: name, link: `a notification on ${name}`, token: `the token ${name}`, bus: `the key ${name}`, local: "this machine", cli: "the command line", policy: "a rule" }[kind] || by;
 }
 
-const GIVEN = { accept: "Filled in", decline: "Declined", allow: "Allowed", always: "Allowed always", deny: "Denied", text: "Answered" };
-export const givenWord = (data) => GIVEN[data.decision || data.answer] || (data.label || data.answer || data.choice ? `“${shorten(String(data.label || data.answer || data.choice), 60)}”` : "Answered");
+const GIVEN = { retry: "Tried again", accept: "Filled in", decline: "Declined", allow: "Allowed", always: "Allowed always", deny: "Denied", text: "Answered" };
+export const givenWord = (data) => GIVEN[data.decision || data.answer || data.choice] || (data.label || data.answer || data.choice ? `“${shorten(String(data.label || data.answer || data.choice), 60)}”` : "Answered");
 
 const URGENT = ["permission", "question", "plan", "elicitation", "trust", "dialog", "login", "setup", "rate_limit", "peer"];
 /** @param {Waits} session */
@@ -107,7 +108,16 @@ export function span(ms) {
 /** @type {Record<string, string>} what Claude may do without asking, by permission mode */
 export const MODES = { default: "Ask me", plan: "Plan first", acceptEdits: "Edit freely" };
 
+// How long still, where somebody watches it go: `1 h 53 min`, `4 min 5 s`, `12 s`.
+export function countdown(ms) {
+  const seconds = Math.max(0, Math.ceil(ms / 1000));
+  if (seconds >= 3600) return span(ms);
+  return seconds < 60 ? `${seconds} s` : `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
+}
+
 export const clock = (at) => new Date(at).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+// The same, with its day if that is not today.
+export const when = (at) => (new Date(at).toDateString() === new Date(minute.value).toDateString() ? clock(at) : new Date(at).toLocaleString([], { weekday: "short", hour: "2-digit", minute: "2-digit" }));
 export const exactly = (at) => new Date(at).toLocaleString();
 export const dayOf = (at) => {
   const day = new Date(at);
@@ -136,6 +146,7 @@ export const COMMAND_KEY = /Mac|iPhone|iPad/.test(navigator.platform) ? "⌘" : 
 /** @type {(asked: Schema<"Waiting">, folder: string) => string} */
 export function askedOf({ for: kind, tool, input, questions, title, text }, folder) {
   const plan = kind === "plan" && String(input?.plan || "").split("\n").map((line) => line.replace(/^[#\s*>-]+/, "").trim()).find(Boolean);
+  if (kind === "trust") return "Do you trust the files in this folder?";
   if (kind === "permission" && tool === "Bash" && input?.command) return visible(String(input.command));
   if (kind === "permission" && input?.file_path) return visible(`${tool} ${within(String(input.file_path), folder)}`);
   if (questions?.length > 1) return `${questions.length} questions: “${questions[0].question}” and ${questions.length === 2 ? "one" : questions.length - 1} more`;
