@@ -213,7 +213,7 @@ def test_a_session_comes_back_as_it_was_stored(store: Store) -> None:
     record.child, record.background = [12, 34], [{"id": "b"}]
     record.launch, record.process = LaunchOptions(model="opus", add_dirs=("/a",)), ProcessFacts(stale="upgrade")
     record.intent = Intent(Stop("ended", "killed", "killed"), Planned("default"), False)
-    record.remembered = Remembered("c", 3, ("look", None), 5)
+    record.remembered = Remembered("c", 3, ("look", None), ("look", 7), asked_since=5)
     store.save_session(record)
     assert store.session("s1") == record
     record.state = "ended"
