@@ -1,7 +1,7 @@
 // What one conversation is made of, as signals: its history in pages, the turn under way, and the messages whose fate is open. The
 // live turn is what the events tell; when the turn ends, history takes its place. Text comes in pieces with a number: they are put
 // in order by it, whatever order they come in, and redrawn at most ten times a second.
-import { batch, signal } from "../vendor/preact.js";
+import { batch, computed, signal } from "../vendor/preact.js";
 import { get } from "./api.js";
 import { keepTalk, lastTalk, listeners, sessions } from "./store.js";
 
@@ -20,7 +20,8 @@ export class Talk {
     this.ready = signal(false);
     /** @type {Signal<string | null>} */
     this.failed = signal(null);
-    this.live = signal([]); // [{type: "text", id, parts} | {type: "tool", call}]
+    this.heard = signal([]); // [{type: "text", id, prompt, parts} | {type: "tool", call}]
+    this.live = computed(() => this.heard.value.filter((item) => !isKept(item, this.entries.value)));
     /** @type {Signal<Map<string, Schema<"MessageView">>>} */
     this.receipts = signal(new Map()); // messages of ours that are not in the history yet, and what became of them
     /** @type {Signal<Schema<"MessageView">[]>} */
@@ -152,22 +153,36 @@ export class Talk {
   settle() {
     clearTimeout(this.later);
     this.later = setTimeout(async () => {
-      const before = this.live.value;
+      const before = this.heard.value;
       await this.load();
-      if (sessions.value.get(this.id)?.state !== "busy" || this.live.value === before) this.live.value = [];
+      if (sessions.value.get(this.id)?.state !== "busy" || this.heard.value === before) this.heard.value = [];
     }, 200);
   }
 
   draw() {
     this.timer = 0;
     const events = this.pending.splice(0);
-    let items = this.live.value;
-    for (const { kind, data } of events) items = kind === "text" ? addText(items, data) : addTool(items, data);
+    let [items, entries] = [this.heard.value, this.entries.value];
+    for (const { kind, data } of events) {
+      const at = kind === "tool" ? entries.findLastIndex((entry) => (entry.toolCalls || []).some((call) => call.id === data.toolUseId)) : -1;
+      if (at >= 0) entries = entries.with(at, { ...entries[at], toolCalls: entries[at].toolCalls.map((call) => (call.id === data.toolUseId ? { ...call, ...ended(data) } : call)) });
+      else items = kind === "text" ? addText(items, data) : addTool(items, data);
+    }
     batch(() => {
-      this.live.value = items;
+      this.entries.value = entries;
+      this.heard.value = items;
       this.version.value++;
     });
   }
+}
+
+// Whether history has it already, as when a conversation is opened while a turn ends: it would be there twice.
+function isKept(item, entries) {
+  if (item.type === "tool") return entries.some((entry) => (entry.toolCalls || []).some((call) => call.id === item.call.id && (call.result != null || item.call.result == null)));
+  if (!item.final) return false; // an entry is a whole message
+  const begun = entries.findLastIndex((entry) => entry.role === "user" && entry.promptId === item.prompt);
+  const text = item.parts.join("").trim();
+  return begun >= 0 && entries.slice(begun).some((entry) => entry.role === "assistant" && entry.text.includes(text));
 }
 
 function addText(items, data) {
@@ -175,17 +190,21 @@ function addText(items, data) {
   const at = items.findIndex((item) => item.type === "text" && item.id === id);
   const parts = at < 0 ? [] : [...items[at].parts];
   parts[data.index || 0] = data.delta || "";
-  const item = { type: "text", id, parts, final: data.final };
+  const item = { type: "text", id, prompt: data.promptId, parts, final: data.final || items[at]?.final };
   return at < 0 ? [...items, item] : items.with(at, item);
+}
+
+// What a call has come to, by the event that tells it.
+function ended(data) {
+  if (data.phase === "finished") return { result: data.result ?? "" };
+  return data.phase === "failed" ? { result: data.error || "", isError: true } : {};
 }
 
 function addTool(items, data) {
   const at = items.findIndex((item) => item.type === "tool" && item.call.id === data.toolUseId);
   const before = at < 0 ? { id: data.toolUseId, name: data.tool } : items[at].call;
   const call = { ...before, input: data.input || before.input, truncated: data.truncated || before.truncated };
-  if (data.phase === "finished") call.result = data.result ?? "";
-  if (data.phase === "failed") Object.assign(call, { result: data.error || "", isError: true });
-  const item = { type: "tool", call };
+  const item = { type: "tool", call: { ...call, ...ended(data) } };
   return at < 0 ? [...items, item] : items.with(at, item);
 }
 
