@@ -99,6 +99,7 @@ class Lab:
         self.marker = uuid.uuid4().hex
         self.base = Path(tempfile.mkdtemp(prefix="plh"))
         self._watchers: list[Watcher] = []
+        self._others = set(psutil.Process().children())  # of the houses that are lent to other tests
 
     async def __aenter__(self) -> Lab:
         os.environ[_MARKER] = self.marker
@@ -117,6 +118,10 @@ class Lab:
             await asyncio.sleep(0.01)
         os.environ.pop(_MARKER, None)
         shutil.rmtree(self.base)
+
+    def children(self) -> list[psutil.Process]:
+        """What this process has as children since then: a holder and its child belong to nobody."""
+        return [child for child in psutil.Process().children() if child not in self._others]
 
     def processes(self) -> list[ProcessId]:
         """All that was started here and still runs, wherever it is now."""

@@ -278,7 +278,7 @@ async def test_many_starts_and_stops_leave_no_descriptor_process_or_file(lab: La
     await until(lambda: me.num_fds() <= before)  # the last connection is closed in the next turn of the loop
     assert slaves_of(lab) == terminals == 0
     assert not lab.processes()
-    assert not me.children()
+    assert not lab.children()
     assert sorted(path.name for path in lab.folder("s1").iterdir()) == [
         "exit.json", "holder.json", "holder.lock", "holder.log", "ring", "spawn.json",
     ]  # fmt: skip

@@ -41,7 +41,7 @@ async def test_a_holder_belongs_to_nobody(lab: Lab) -> None:
     assert os.getsid(info.pid) not in (os.getsid(0), os.getsid(info.child.pid))
     assert holder.cwd() == "/"
     assert os.readlink(f"/proc/{info.pid}/fd/2") == str(lab.folder() / "holder.log")
-    assert not psutil.Process().children()
+    assert not lab.children()
 
 
 async def test_a_launcher_that_is_killed_leaves_holder_and_child(lab: Lab) -> None:
@@ -199,7 +199,7 @@ async def test_a_start_has_a_deadline(lab: Lab, monkeypatch: pytest.MonkeyPatch)
 
     assert failure.value.code == "stalled"
     assert not lab.processes()
-    assert not psutil.Process().children()
+    assert not lab.children()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="PSS is a Linux measure")

@@ -26,7 +26,7 @@ async def spares(lab: Lab) -> AsyncIterator[SparePool]:
     await until(lambda: made.pid is not None)
     yield made
     await made.close()
-    assert not psutil.Process().children()
+    assert not lab.children()
 
 
 async def test_a_spare_becomes_a_holder_like_any_other(lab: Lab, spares: SparePool) -> None:
