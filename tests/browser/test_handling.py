@@ -127,7 +127,7 @@ def in_list(face: Desk, key: Keys, session: str) -> None:
     ):  # fmt: skip
         key(name)
         expect(row.locator(".doing")).to_have_text(words)
-        until(lambda: held, words)
+        until(lambda: page.evaluate("1") and held, words)  # routes are heard while the page is asked
         held.pop().continue_()
         if name == "R":
             expect(page.get_by_text("The recap is in the conversation.")).to_be_visible()
@@ -139,7 +139,7 @@ def in_list(face: Desk, key: Keys, session: str) -> None:
     row.get_by_label(re.compile("^More: ")).click()
     row.get_by_role("button", name="New process").click()
     expect(row.locator(".doing")).to_have_text("Gets a new process…")
-    until(lambda: held, "it is asked for")
+    until(lambda: page.evaluate("1") and held, "it is asked for")
     held.pop().continue_()
     expect(row.locator(".doing")).to_have_count(0)
     assert house.session(session)["pid"] != pid
@@ -204,6 +204,7 @@ def in_conversation(face: Desk, key: Keys, session: str, other: str) -> None:
     page.set_viewport_size(DESK)
     key("Alt ↓")
     page.wait_for_url(re.compile(f"/session/(?!{session})"))
+    expect(box).to_be_focused()
     key("Alt ↑")
     page.wait_for_url(f"**/session/{session}")
 

@@ -102,6 +102,7 @@ function Flow({ talk, session }) {
   const [fresh, setFresh] = useState(0);
   const head = useRef(/** @type {string | undefined} */ (undefined)); // the first entry that was drawn
   const place = useRef(null);
+  const top = useRef(0); // where it was scrolled to before
   const [since] = useState(session.seenAt); // what was seen before this visit
   const [opened] = useState(Date.now());
   const entries = talk.entries.value;
@@ -115,9 +116,15 @@ function Flow({ talk, session }) {
     talk.follow = true;
     setFresh(0);
   };
+  const begin = () => {
+    box.current.scrollTop = 0;
+    talk.follow = atEnd();
+  };
   const scrolled = () => {
     if (!box.current) return; // the view was left while it scrolled
-    talk.follow = atEnd();
+    const up = box.current.scrollTop < top.current;
+    top.current = box.current.scrollTop;
+    talk.follow = atEnd() || (talk.follow !== false && !up); // what grows below while the end is gone to takes nobody away from it
     if (talk.follow) setFresh(0);
     if (box.current.scrollTop < 400 && talk.next.value) talk.earlier();
   };
@@ -159,7 +166,7 @@ function Flow({ talk, session }) {
     const timer = setTimeout(() => send(`/api/sessions/${session.id}/seen`, { at: newest }).catch(() => {}), SEEN_PAUSE_MS);
     return () => clearTimeout(timer);
   }, [newest, session.seenAt, version, talk.ready.value]);
-  useKeys({ last: jump, first: () => (box.current.scrollTop = 0), ...keysOf(() => session) });
+  useKeys({ last: jump, first: begin, ...keysOf(() => session) });
   const again = (message) => () => attempt(() => post(`/api/sessions/${session.id}/messages`, { message: message.text, wait: 0 }).then((answer) => talk.fetch(answer.messageId)));
   const known = new Set(entries.map((entry) => entry.messageId).filter(Boolean));
   const mine = [...talk.receipts.value.values()].filter((one) => one.state !== "queued" && one.state !== "cancelled" && one.kind !== "command" && !known.has(one.id));
@@ -236,7 +243,7 @@ function useSpoken(session) {
 export default function Conversation({ id }) {
   const [talk, setTalk] = useState(null);
   const [about, setAbout] = useState(false);
-  useEffect(() => {
+  useLayoutEffect(() => {
     const key = (event) => {
       const step = event.altKey && { ArrowUp: -1, ArrowDown: 1 }[event.key];
       if (!step || event.defaultPrevented) return;
