@@ -24,7 +24,7 @@ from supervisor.claude.settings import protection
 from supervisor.holder import files
 from supervisor.lifecycle import conversation_lock
 from supervisor.observation import hook_silence
-from supervisor.session import move
+from supervisor.session import move, spent_files
 from supervisor.session.session import Session
 from supervisor.store.store import MessageRecord, SessionRecord
 from supervisor.terminal.holder_client import HolderError, HolderInfo, HolderTimeout, SpawnSpec, launch
@@ -97,9 +97,10 @@ def fill_directories(session: Session) -> None:
 
 
 def make_directories(session: Session) -> None:
-    """The session's folders, with nothing in the outbox. Raise StorageFailed."""
+    """The session's folders, with nothing in the outbox, and nothing old in the spool. Raise StorageFailed."""
     fill_directories(session)
     try:
+        spent_files.remove_left(session.dir / "spool")
         for stale in (session.dir / "outbox").iterdir():
             stale.unlink(missing_ok=True)
     except OSError as error:

@@ -2,18 +2,22 @@
 
 A removal takes milliseconds where others write to the disk, and what was just heard would be told behind it. What must not
 regress: nobody waits for it; what it leaves when the supervisor dies is never taken in again, since the position behind it was
-stored before.
+stored before, and goes before the session's next process begins.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-TOGETHER_SECONDS = 0.2
-"""How long they are collected: those of one message go together."""
+TOGETHER_SECONDS = 0.05
+"""How long they are collected: those of one moment go together."""
+
+LEFT_SECONDS = 600.0
+"""How old a file is that nobody has anything to do with, when no process of its session runs."""
 
 
 class SpentFiles:
@@ -41,6 +45,15 @@ class SpentFiles:
         """Remove them now."""
         files, self._files = self._files, []
         _remove(files)
+
+
+def remove_left(folder: Path) -> None:
+    """Remove what a supervisor that died has left in a session's folder, none of whose processes runs. Raise OSError."""
+    old = time.time() - LEFT_SECONDS
+    for file in folder.iterdir():
+        with suppress(FileNotFoundError):
+            if file.lstat().st_mtime < old:
+                file.unlink()
 
 
 def _remove(files: Sequence[Path]) -> None:
