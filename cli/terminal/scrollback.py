@@ -17,7 +17,8 @@ _PAGE_DOWN = (b"\x1b[6~", b"\x06", b" ")
 _HOME = (b"\x1b[H", b"\x1b[1~", b"g")
 _END = (b"\x1b[F", b"\x1b[4~", b"G")
 _LEAVES = (b"q", b"\x1b", b"\x03", b"\x1d")
-_KEY = re.compile(rb"\x1b\[[0-9;?]*[@-~]|\x1bO[@-~]|.", re.DOTALL)
+_KEY = re.compile(rb"\x1b\[[0-?]*[ -/]*[@-~]|\x1bO[@-~]|\x1b[\]P^_X].*?(?:\x07|\x1b\\|\Z)|.", re.DOTALL)
+_PASTE, _PASTED = b"\x1b[200~", b"\x1b[201~"
 HELP = "PgUp PgDn ↑ ↓ g G move · q goes back"
 
 
@@ -29,6 +30,7 @@ class Scrollback:
     rows: int
     cols: int
     top: int = field(init=False)
+    _pasting: bool = False
 
     def __post_init__(self) -> None:
         self.lines = [line for text in self.lines for line in _cut(one_line(text), max(1, self.cols))]
@@ -43,8 +45,15 @@ class Scrollback:
         return max(0, len(self.lines) - self._page)
 
     def type(self, data: bytes) -> bool:
-        """One read: as many keys as came at once. Whether the person wants to go back; what came behind that is dropped."""
-        return any(self._key(key) for key in _KEY.findall(data))
+        """One read: as many keys as came at once. Whether the person wants to go back; what came behind that is dropped. What is
+        pasted is no key, and may take several reads."""
+        left = False
+        for key in _KEY.findall(data):
+            if key in (_PASTE, _PASTED):
+                self._pasting = key == _PASTE
+            elif not self._pasting and not left:
+                left = self._key(key)
+        return left and not self._pasting
 
     def _key(self, key: bytes) -> bool:
         if key in _LEAVES:

@@ -132,7 +132,7 @@ class Page:
     def take(self, place: tuple[int, int], conversation: str, line: TranscriptLine, size: int = 0) -> bool:
         """One line more, of so many bytes; False when it begins an entry that has no room."""
         room = len(self.entries) < self.limit and (self._size < PAGE_BYTES or not self.entries)
-        self._size += min(size, MAX_TEXT)
+        self._size += min(size, MAX_TOOL_TEXT if line.tool_results else MAX_TEXT)
         if line.tool_results:
             for result in line.tool_results:
                 self._results.setdefault(str(result.get("tool_use_id")), result)

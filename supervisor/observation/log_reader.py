@@ -60,6 +60,7 @@ class LogReader:
         """Lines that are in their turns and whose effects have not been kept: the database may refuse them for a while."""
 
         self._spoken = False
+        self.had_plans = False
 
     @property
     def files(self) -> list[Path | None]:
@@ -292,6 +293,7 @@ class LogReader:
         if name == hooks.STOP_FAILURE:
             failure = str(payload.get("error") or payload.get("error_type") or "api_error")
         report = StopReport(text if isinstance(text, str) else None, failure, 0.0)
+        self.had_plans = bool(session.record.background or session.record.scheduled)
         if not self._is_behind(prompt_id):
             if failure is None:
                 backoff.forgive(session.record)  # whoever asked: the service has answered

@@ -54,7 +54,7 @@ DECIDED_SECONDS = 3.0
 MODE_SILENCE_SECONDS = 5.0
 """How long after a person's key the row below the prompt box is asked for the permission mode."""
 
-JUDGE_SECONDS = 0.1
+JUDGE_SECONDS = 0.08
 """How long a screen that never comes to rest goes without a judgement."""
 
 

@@ -149,7 +149,6 @@ class ManagedSession:
     def tend(self) -> None:
         """Begin what the last look has shown to be due."""
         session = self.session
-        session.spent.remove_soon()
         if session.lock_outdated:
             self.lifecycle.follow_conversation()
         if recycling.is_stale(session):

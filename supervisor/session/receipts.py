@@ -152,7 +152,8 @@ def _only_we_prompt(session: Session, message: MessageRecord) -> bool:
     a turn runs, and its hook has the id of that one then: a person's, a peer's, or one that Claude had planned."""
     record, status = session.record, session.status
     if (
-        record.background
+        session.logs.had_plans
+        or record.background
         or record.scheduled
         or session.services.config().claude.cross_session not in ("refuse", "hold")
     ):

@@ -48,6 +48,9 @@ class Logs(Protocol):
     """What the Stop hook of each of the last turns has said, and when it was read."""
 
     early: EarlyReply
+    had_plans: bool
+    """Whether a background task or something planned may have begun the turn of the last Stop, which lists what is left."""
+
     stopped_at: int
     """When the last Stop hook was read (ms since the epoch)."""
 

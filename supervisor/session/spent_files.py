@@ -28,18 +28,17 @@ class SpentFiles:
         self._called = False
 
     def add(self, file: Path) -> None:
-        """This one is needed no more."""
+        """This one is needed no more: it goes a moment from now, beside the loop that runs."""
         self._files.append(file)
-
-    def remove_soon(self) -> None:
-        """Remove them a moment from now, beside the loop that runs."""
-        if self._files and not self._called:
-            self._called = True
-            asyncio.get_running_loop().call_later(TOGETHER_SECONDS, self._remove_beside)
+        if not self._called:
+            with suppress(RuntimeError):  # there is none: `remove` does it
+                asyncio.get_running_loop().call_later(TOGETHER_SECONDS, self._remove_beside)
+                self._called = True
 
     def _remove_beside(self) -> None:
         files, self._files, self._called = self._files, [], False
-        asyncio.get_running_loop().run_in_executor(None, _remove, files)
+        if files:
+            asyncio.get_running_loop().run_in_executor(None, _remove, files)
 
     def remove(self) -> None:
         """Remove them now."""

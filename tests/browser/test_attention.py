@@ -190,9 +190,6 @@ def test_trust_login_limit_and_form_say_what_to_do_and_are_answered_at_both_size
     assert re.fullmatch("[1-6]?[0-9]( min [0-9]+)? s", first), first
     expect(left).not_to_have_text(first)
     for page in pages:
-        page.add_script_tag(path=axe.SCRIPT)
-        complains(page, "cards", {})
-    for page in pages:
         box = page.locator(f"#ask-{login[0]}")
         expect(box.get_by_text("log in with /login")).to_be_visible()
         expect(box.get_by_role("link", name="Open the terminal")).to_have_attribute("href", f"/terminal#{login[0]}")
@@ -200,6 +197,9 @@ def test_trust_login_limit_and_form_say_what_to_do_and_are_answered_at_both_size
     expect(desk.get_by_text("Tried again by you, just now")).to_be_visible()
     phone.locator(f"#ask-{limit[0]}").get_by_role("button", name="Try now").click()
     assert [house.message(message, wait=30)["reply"] for message in behind] == ["held", "held"]
+    for page in pages:
+        page.add_script_tag(path=axe.SCRIPT)
+        complains(page, "cards", {})
 
     box = phone.locator(f"#ask-{new}")
     expect(box.locator("p.path", has_text=str(folder))).to_be_visible()

@@ -64,6 +64,9 @@ def test_keys_that_come_at_once_are_as_many_keys() -> None:
     assert not past.type(b"\x1b[1;5P")  # no key of ours, and no Escape either
     assert past.type(b"gqG")
     assert past.top == 0
+    for part in (b"\x1b[200~a q", b"uit\rq", b"q\x1b[201~", b"\x1b[<0;3;4M", b"\x1b]11;rgb:0/0/0\x1b\\"):
+        assert not past.type(part), "what is pasted, or what a terminal says, is no key"
+    assert past.type(b"q")
 
 
 def test_the_past_drives_no_terminal_and_long_lines_are_cut() -> None:

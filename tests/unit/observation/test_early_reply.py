@@ -202,7 +202,7 @@ def test_where_the_transcript_says_otherwise_it_is_right_and_that_is_told(claude
     assert ("reply_changed", state) in told(claude)
 
 
-@pytest.mark.parametrize("who", ["person", "background", "planned", "peers", "earlier-turn", "queued"])
+@pytest.mark.parametrize("who", ["person", "background", "ended-task", "planned", "peers", "earlier-turn", "queued"])
 def test_where_another_may_have_begun_the_turn_only_the_transcript_tells_whose_it_is(claude: Claude, who: str) -> None:
     session = claude.session
     list_hooks(claude)
@@ -212,6 +212,8 @@ def test_where_another_may_have_begun_the_turn_only_the_transcript_tells_whose_i
         session.person_presses(b"x")
     elif who == "background":
         stop = {"background_tasks": [{"id": "b"}]}
+    elif who == "ended-task":  # which Claude may have told of by a turn of its own
+        session.record.background, stop = [{"id": "b"}], {"background_tasks": []}
     elif who == "planned":
         session.record.scheduled = [{"id": "c", "schedule": "* * * * *", "recurring": True, "prompt": "go"}]
     elif who == "peers":

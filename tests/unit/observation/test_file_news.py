@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from supervisor.observation import file_news
 from supervisor.observation.file_news import FileNews
 from tests.watches import watches
 
@@ -210,6 +211,7 @@ def test_a_look_asks_the_kernel_only_when_something_was_told_or_now_and_then(
             append(log)
             asked: list[Path] = []
             ask = news._watch
+            monkeypatch.setattr(file_news, "SURE_SECONDS", 1e9)
             monkeypatch.setattr(news, "_watch", lambda path: (asked.append(path), ask(path))[1])
             for _ in range(2):
                 news.follow("a", [log])
@@ -224,5 +226,10 @@ def test_a_look_asks_the_kernel_only_when_something_was_told_or_now_and_then(
             await heard.until(lambda: len(heard) > 1)
             assert not news.follow("a", [log])
             assert len(asked) == 3
+            append(log)
+            monkeypatch.setattr(file_news, "SURE_SECONDS", 0.0)
+            for number in (4, 5, 6):
+                news.follow("a", [log])
+                assert len(asked) == number, "and now and then"
 
     asyncio.run(scenario())

@@ -25,14 +25,12 @@ async def test_they_go_together_a_moment_later(tmp_path: Path, monkeypatch: pyte
     spent.add(tmp_path / "a" / "file is no folder")
     for file in files[:2]:
         spent.add(file)
-        spent.remove_soon()
         assert file.exists()
     async with asyncio.timeout(10.0):
         while any(file.exists() for file in files):
             await asyncio.sleep(0.001)
     files[2].touch()
     spent.add(files[2])
-    spent.remove_soon()
     async with asyncio.timeout(10.0):
         while files[2].exists():
             await asyncio.sleep(0.001)

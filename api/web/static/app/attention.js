@@ -204,15 +204,15 @@ function Fields({ session, asked, title, why, answer }) {
   const [values, setValues] = useState(/** @type {Record<string, any>} */ (Object.fromEntries(fields.filter((field) => field.value != null).map((field) => [field.name, field.several ? field.value : String(field.value)]))));
   const put = (field, value) => setValues({ ...values, [field.name]: value });
   const url = String(asked.input?.url || "");
-  const link = /^https?:/i.test(url) ? url : null;
+  const link = /^https?:/i.test(url) && URL.canParse(url) ? url : null;
   let number = 0;
   const empty = (field) => !(values[field.name] || "").length;
   const missing = fields.filter((field) => field.required && empty(field));
   const send = () => answer({ choice: "accept", answers: Object.fromEntries(fields.filter((field) => !empty(field)).map((field) => [field.name, values[field.name]])) }, "Filled in by you, just now");
   const options = (field) => (field.type === "boolean" ? [{ id: "true", label: "Yes" }, { id: "false", label: "No" }] : field.choices || []);
   const pick = (field, id, on) => put(field, !field.several ? id : on ? [...(values[field.name] || []), id] : (values[field.name] || []).filter((one) => one !== id));
-  return html`<div class="asked"><${Title} asked=${asked} title=${title} /><p class="soft asks-for" dir="auto">${asked.text}</p>
-    ${link ? html`<p><a class="btn" href=${link} target="_blank" rel="noopener noreferrer"><${Icon} icon="external" size="s" />Open the page</a></p>` : null}
+  return html`<div class="asked"><${Title} asked=${asked} title=${title} /><p class="soft asks-for" dir="auto">${visible(asked.text || "")}</p>
+    ${link ? html`<p><a class="btn" href=${link} target="_blank" rel="noopener noreferrer"><${Icon} icon="external" size="s" />Open ${new URL(link).host}</a></p>` : null}
     ${fields.map((field, index) => html`<fieldset class="q" key=${field.name}><legend dir="auto">${field.label}${field.required ? "" : html` <span class="muted small">Optional.</span>`}</legend>
       ${field.description ? html`<p class="small muted" dir="auto">${field.description}</p>` : null}
       ${options(field).length ? html`<div class="choices">${options(field).map((option) => html`<label class="choice" key=${option.id}><input class="tick" type=${field.several ? "checkbox" : "radio"} name=${`${asked.id}-${index}`} checked=${field.several ? (values[field.name] || []).includes(option.id) : values[field.name] === option.id} onChange=${(event) => pick(field, option.id, event.target.checked)} /><span><b dir="auto">${option.label}</b></span><${Key} n=${number++} /></label>`)}</div>`
@@ -303,13 +303,21 @@ export default function Attention({ id }) {
       document.getElementById(`ask-${next.id}`)?.focus();
     }
   };
+  const edge = current?.waiting.id;
+  const [stood, setStood] = useState(""); // the card that has had the edge for long enough to be read
+  useEffect(() => {
+    const timer = setTimeout(() => setStood(edge || ""), STANDS_MS);
+    return () => clearTimeout(timer);
+  }, [edge]);
+  const acts = stood === edge;
+  const once = (act) => (event) => acts && !event.repeat && act(event);
   const choose = (event) => document.querySelectorAll(".ask.now .choice input, .ask.now [data-choice]")[Number(event.key) - 1]?.click();
-  useKeys({ choose, next: shift(1), previous: shift(-1), allow: press("Allow once"), always: press("Allow always"), deny: press("Deny"), open: () => current && go(`/session/${current.id}`) });
+  useKeys({ choose: once(choose), next: shift(1), previous: shift(-1), allow: once(press("Allow once")), always: once((event) => event.shiftKey && press("Allow always")()), deny: once(press("Deny")), open: () => current && go(`/session/${current.id}`) });
   const busy = live.value.filter((one) => one.state === "busy");
   return html`<main id="main" tabindex="-1"><${Bar} title="Attention" mark=${open.length ? html`<span class="count you">${open.length}</span>` : null}><a class="icon-btn" href="#/settings/notifications" aria-label="Who is told, and how"><${Icon} icon="bell" /></a></${Bar}>
     <div class="body">${cards.length ? html`<div class="desk">
       <nav class="index" aria-label="What waits">${open.map((one) => html`<a class="index-item" key=${one.id} href=${`#/attention/${one.id}`} onClick=${() => setAt(one.id)} aria-current=${current === one ? "true" : undefined}><span class=${`state s-${stateOf(one).color}`}><${Icon} icon=${stateOf(one).icon} /><span class="sr">${stateOf(one).word}</span></span><span class="clip strong" dir="auto">${titleOf(one)}</span><span></span><span class="d clip" dir="auto">${askedOf(one.waiting, one.projectPath)} · ${age(one.waiting.since || minute.value)}</span></a>`)}</nav>
-      <div class="cards" onFocusIn=${(event) => setAt(event.target.closest(".ask")?.id.slice("ask-".length) || at)}>${cards.map((one) => html`<${Card} session=${sessions.value.get(one.id)?.waiting?.id === one.waiting.id ? sessions.value.get(one.id) : one} now=${current === one} key=${one.waiting.id} />`)}</div>
+      <div class="cards" data-keys=${acts ? "on" : undefined} onFocusIn=${(event) => setAt(event.target.closest(".ask")?.id.slice("ask-".length) || at)}>${cards.map((one) => html`<${Card} session=${sessions.value.get(one.id)?.waiting?.id === one.waiting.id ? sessions.value.get(one.id) : one} now=${current === one} key=${one.waiting.id} />`)}</div>
       <aside class="keys box" aria-label="Keyboard"><h2>Keyboard</h2><ul class="keys-list"><li>Next, previous <span><kbd>J</kbd> <kbd>K</kbd></span></li><li>Allow once <kbd>A</kbd></li><li>Allow always <kbd>⇧A</kbd></li><li>Deny <kbd>D</kbd></li><li>Choose an option <span><kbd>1</kbd> – <kbd>9</kbd></span></li><li>Send answers <kbd>${COMMAND_KEY} Enter</kbd></li><li>Open the conversation <kbd>O</kbd></li></ul><p class="small muted">Keys act on the card with the amber edge, and only after it has stood still for half a second.</p></aside>
     </div>` : html`<${Empty} icon="check" title="Nobody waits for you"><p class="soft">${busy.length ? `${many(busy.length, "session")} at work: ${busy.slice(0, 3).map(titleOf).join(", ")}.` : "Nothing is at work either."}</p><a class="btn" href="#/sessions">All sessions</a></${Empty}>`}</div></main>`;
 }

@@ -136,7 +136,7 @@ export class Talk {
     }
     if (kind === "message") {
       const id = data.id || data.messageId || data.message;
-      if (id) this.fetch(id).then(() => !OPEN.includes(data.state) && this.settle());
+      if (id) this.fetch(id).then(() => data.state !== "cancelled" && !OPEN.includes(data.state) && this.settle()); // what was cancelled was never said
       if (data.state === "queued" || data.state === "cancelled") this.loadOpenSoon();
     } else if (kind === "reply_changed") this.fetch(data.message);
     else if (kind === "queue" || kind === "edited") this.loadOpenSoon();
@@ -182,7 +182,7 @@ function isKept(item, entries) {
   if (!item.final) return false; // an entry is a whole message
   const begun = entries.findLastIndex((entry) => entry.role === "user" && entry.promptId === item.prompt);
   const text = item.parts.join("").trim();
-  return begun >= 0 && entries.slice(begun).some((entry) => entry.role === "assistant" && entry.text.includes(text));
+  return begun >= 0 && entries.slice(begun).some((entry) => entry.role === "assistant" && entry.text.trim() === text);
 }
 
 function addText(items, data) {

@@ -149,8 +149,8 @@ export function askedOf({ for: kind, tool, input, questions, title, text }, fold
   if (kind === "trust") return "Do you trust the files in this folder?";
   if (kind === "permission" && tool === "Bash" && input?.command) return visible(String(input.command));
   if (kind === "permission" && input?.file_path) return visible(`${tool} ${within(String(input.file_path), folder)}`);
-  if (questions?.length > 1) return `${questions.length} questions: “${questions[0].question}” and ${questions.length === 2 ? "one" : questions.length - 1} more`;
-  return plan || title || text || kind;
+  if (questions?.length > 1) return `${questions.length} questions: “${visible(questions[0].question)}” and ${questions.length === 2 ? "one" : questions.length - 1} more`;
+  return visible(plan || title || text || kind);
 }
 
 // A path as it is called in this folder.
