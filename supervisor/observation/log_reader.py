@@ -50,7 +50,7 @@ class LogReader:
         self.turns = TurnAssembler()
         self.stops: dict[str, tuple[StopReport, float]] = {}
         self.early = EarlyReply(session.dir)
-        self.stopped_at = 0
+        self.stopped_at, self.had_plans = 0, False
         self._prompts: dict[str, list[str]] = {}
         self.unreadable = Unreadable(session.id, session.store)
         self._tails = LogTails(session, self.unreadable)
@@ -60,7 +60,6 @@ class LogReader:
         """Lines that are in their turns and whose effects have not been kept: the database may refuse them for a while."""
 
         self._spoken = False
-        self.had_plans = False
 
     @property
     def files(self) -> list[Path | None]:
@@ -307,8 +306,7 @@ class LogReader:
             self.stops[prompt_id] = (report, time.monotonic())
             while len(self.stops) > REMEMBERED_TURNS:
                 del self.stops[next(iter(self.stops))]
-            message = session.current
-            if message is not None and message.prompt_id == prompt_id:
+            if (message := session.current) is not None and message.prompt_id == prompt_id:
                 message.stop = {"text": report.text, "failure": failure}
                 session.store.save_message(message)
         self._stop_heard(prompt_id, failure)
