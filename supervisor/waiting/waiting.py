@@ -38,6 +38,10 @@ _PIPE, _HANDED = ".answer", ".shown"
 READER_TRIES, READER_PAUSE_SECONDS = 50, 0.01
 """The hook logs its request a moment before it opens its pipe; after this long nobody is going to read it."""
 
+HELD_SECONDS = 5.0
+"""How long a pipe is held open behind an answer. Whoever else wrote to it may have had the hook see the end of what there was: it
+opens the pipe again, and what lies in one that nobody has open is lost."""
+
 DENY = Choice(id="deny", label="No")
 _FORM_CHOICES = (Choice(id="accept", label="Accept"), Choice(id="decline", label="Decline"))
 
@@ -156,9 +160,11 @@ class Permission:
         body = {"hookSpecificOutput": self._output(decision)}
         data = msgspec.json.encode(body)
         if self.key is not None:
-            data = self.key.encode() + b" " + data + b"\n"
+            data = b"\n" + self.key.encode() + b" " + data + b"\n"  # a line of its own, whatever others have left there
         for _ in range(READER_TRIES):
-            written = await asyncio.to_thread(self._write, data)
+            written, pipe = await asyncio.to_thread(self._write, data)
+            if pipe is not None:
+                asyncio.get_running_loop().call_later(HELD_SECONDS, os.close, pipe)
             if written is not None:
                 allowed = written and decision.get("behavior") == "allow"
                 self.given = decision.get("updatedInput", self.input) if allowed else None
@@ -172,23 +178,26 @@ class Permission:
         content = {"content": decision["content"]} if "content" in decision else {}
         return {"hookEventName": hooks.ELICITATION, "action": decision["behavior"], **content}
 
-    def _write(self, data: bytes) -> bool | None:
-        """True when a reader took it all, None when there is no reader yet."""
+    def _write(self, data: bytes) -> tuple[bool | None, int | None]:
+        """True when a reader took it all, None when there is no reader yet; and the pipe, where its hook knows an answer by its
+        key: one of an earlier version waits for the end."""
         try:
             pipe = os.open(self.pipe, os.O_WRONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
         except OSError as error:
-            return None if error.errno == errno.ENXIO else False
+            return (None if error.errno == errno.ENXIO else False), None
+        written = False
         try:
-            if not is_ours(os.fstat(pipe)):
-                return False
-            os.set_blocking(pipe, True)
-            while data:
-                data = data[os.write(pipe, data) :]
-            return True
+            if is_ours(os.fstat(pipe)):
+                os.set_blocking(pipe, True)
+                while data:
+                    data = data[os.write(pipe, data) :]
+                written = True
         except OSError:
-            return False
-        finally:
-            os.close(pipe)
+            pass
+        if written and self.key is not None:
+            return True, pipe
+        os.close(pipe)
+        return written, None
 
     @property
     def taken_back(self) -> bool:

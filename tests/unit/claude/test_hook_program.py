@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 
@@ -51,6 +52,30 @@ async def test_an_answer_that_a_tool_writes_itself_is_no_answer(tmp_path: Path, 
     assert json.loads(said)["hookSpecificOutput"]["decision"]["behavior"] == "deny"
     request_key.forget(store, "s", request.spool)
     assert request_key.of(store, "s", request.spool) is None
+
+
+async def test_an_answer_arrives_behind_what_others_have_left_in_the_pipe(tmp_path: Path, store: Store) -> None:
+    child = hook(tmp_path, "PermissionRequest")
+    request = asked(tmp_path, store)
+    request.pipe.write_text("it reads this\n")
+    child.send_signal(signal.SIGSTOP)  # as on a busy machine
+    request.pipe.write_text(json.dumps(ALLOW))
+    assert await request.decide({"behavior": "deny", "message": "no"})
+    child.send_signal(signal.SIGCONT)
+    said, _ = child.communicate(timeout=20)
+    assert json.loads(said)["hookSpecificOutput"]["decision"]["behavior"] == "deny"
+
+
+async def test_an_answer_waits_for_a_hook_that_opens_its_pipe_again(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "1.answer", 0o600)
+    request = Permission.from_hook(tmp_path / "1", {"tool_name": "Bash"})
+    request.key = "key"
+    before = os.open(request.pipe, os.O_RDONLY | os.O_NONBLOCK)  # it has seen the end of what another wrote
+    assert await request.decide({"behavior": "deny", "message": "no"})
+    os.close(before)
+    again = os.open(request.pipe, os.O_RDONLY | os.O_NONBLOCK)
+    assert b"\nkey {" in os.read(again, 1000)
+    os.close(again)
 
 
 def test_a_request_that_is_let_go_is_answered_by_nobody(tmp_path: Path, store: Store) -> None:
