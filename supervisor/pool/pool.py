@@ -61,6 +61,7 @@ class Pool:
         self._managed_sessions: dict[str, ManagedSession] = {}
         self.admission = Admission(services, self._managed_sessions)
         self._poll_now, self._told = asyncio.Event(), asyncio.Event()
+        self._looked_before = 0.0
         self._news = FileNews(self._hear)
         self._unadopted: set[str] = set()
         self.log: logging.Logger = services.log
@@ -363,8 +364,9 @@ class Pool:
             with suppress(TimeoutError):  # a terminal that floods must not have us look at every chunk
                 async with asyncio.timeout(SOON_SECONDS):
                     await self._told.wait()
-            if not self._told.is_set():
+            if not self._told.is_set() or looked_at - self._looked_before < SOON_SECONDS:  # nor one whose files do
                 await asyncio.sleep(looked_at + SOON_SECONDS - time.monotonic())
+        self._looked_before = looked_at
 
     def _hear(self, session_id: str) -> None:
         """A file of this session has grown."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 
 from playwright.sync_api import Page, Route, expect
@@ -266,3 +267,46 @@ def in_attention(face: Desk, key: Keys, one: str, two: str) -> None:
     page.wait_for_url(f"**/session/{one}")
     house.call("session.interrupt", {"sessionId": one})
     house.until_state(one, "idle")
+
+
+HISTORY = re.compile(r"/history\?limit")
+
+
+def test_what_is_said_in_the_midst_of_a_turn_is_read_once_whoever_opens_it_when(face: Desk) -> None:
+    house = face.house
+    os.mkfifo(house.project / "pipe")
+    _, session = house.ask("Hello", title="Read late")
+    context = face.context(DESK)
+    context.clock.install()
+    page = face.sign_in(context, path=f"/session/{session}")
+    mine = page.get_by_role("log")
+    say(page, "[[midgate half]] echo: " + "word after word\n" * 40)
+    expect(mine.locator(".claude[aria-busy]")).to_contain_text("word")
+    say(page, "taken back")
+    expect(page.locator(".queue li")).to_have_count(1)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.extend([request.url] if HISTORY.search(request.url) else []))
+    page.get_by_label("Cancel message 1").click()
+    expect(page.locator(".queue li")).to_have_count(0)
+    context.clock.run_for(1000)
+    page.evaluate("1")  # requests are heard while the page is asked
+    assert not asked, "nothing was said, and what streams stays"
+    house.model.release("half")
+    house.until_state(session, "idle")
+
+    late, held = context.new_page(), list[Route]()
+    late.route(HISTORY, lambda route: held.append(route))
+    with late.expect_request(HISTORY):
+        late.goto(page.url)
+    say(page, '[[before Let me look.]] [[tool Bash {"command": "cat pipe"}]] [[say Told to both.]]')
+    flow = late.get_by_role("log")
+    expect(flow.locator(".work", has_text="not finished")).to_be_visible()
+    before = until(lambda: (said := held[0].fetch()).text().count("cat pipe") > 1 and said, "it is written down")
+    (house.project / "pipe").write_text("seen")
+    for one in (mine, flow):
+        expect(one.locator(".claude", has_text="Told to both.")).to_have_count(1)
+    held[0].fulfill(response=before)
+    expect(flow.locator(".bubble", has_text="Hello")).to_be_visible()
+    for once in (".claude:has-text('Let me look.')", ".claude:has-text('Told to both.')", ".work"):
+        expect(flow.locator(once)).to_have_count(1)
+    expect(flow.locator(".work")).to_contain_text("ran 1 command", ignore_case=True)

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -20,6 +21,7 @@ from shared.config import Config
 from supervisor.claude.screen import ScreenReading
 from supervisor.observation.file_news import FileNews
 from supervisor.pool import managed_session
+from supervisor.pool.managed_session import SOON_SECONDS, ManagedSession
 from supervisor.pool.pool import Pool
 from supervisor.session.services import Services
 from supervisor.session.session import Session
@@ -85,6 +87,13 @@ class House:
     def heard(self) -> int:
         """How many prompts the journal tells of."""
         return sum(event.kind == "prompt" for event in self.store.events(0, 1000, None, None))
+
+
+def alone(folder: Path, state: str) -> tuple[House, Session, ManagedSession, Any]:
+    """A house with one session, which nobody looks at by itself."""
+    house = House(folder)
+    session = house.session("s", state)
+    return house, session, house.pool.managed("s"), session.terminal
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -198,13 +207,22 @@ async def test_a_busy_one_does_not_have_the_others_looked_at(tmp_path: Path, mon
         await until(lambda: house.looks["idle"] == 2)
 
 
+async def test_files_that_grow_all_the_time_are_not_looked_at_all_the_time(tmp_path: Path) -> None:
+    async with looking(tmp_path) as house:
+        house.session("s", "busy")
+        await until(lambda: house.looks["s"] > 0)
+        began, before = time.monotonic(), house.looks["s"]
+        while house.looks["s"] < before + 60:
+            house.pool._hear("s")
+            await asyncio.sleep(0)
+        assert time.monotonic() - began > 50 * SOON_SECONDS
+
+
 def test_a_screen_that_changes_is_looked_at_again_when_it_has_settled(tmp_path: Path) -> None:
-    house = House(tmp_path)
-    session, now = house.session("s", "idle"), time.monotonic()
-    managed = house.pool.managed("s")
-    assert session.terminal is not None
+    house, session, managed, terminal = alone(tmp_path, "idle")
+    now = time.monotonic()
     managed.look(now)
-    session.terminal.output_at = now
+    terminal.output_at = now
     assert managed.patience(True, True, now) == pytest.approx(SETTLE_SECONDS)
     assert managed.patience(True, True, now + 2 * SETTLE_SECONDS) == managed_session.TOLD_SECONDS
     assert managed.patience(True, False, now) == managed_session.SOON_SECONDS
@@ -223,14 +241,12 @@ def test_a_screen_that_changes_is_looked_at_again_when_it_has_settled(tmp_path: 
 
 
 def test_a_turn_that_draws_all_the_time_is_looked_at_as_often_as_one_that_is_still(tmp_path: Path) -> None:
-    house = House(tmp_path)
-    session, now = house.session("s", "busy"), time.monotonic()
-    managed = house.pool.managed("s")
-    assert session.terminal is not None
+    house, session, managed, terminal = alone(tmp_path, "busy")
+    now = time.monotonic()
     managed.look(now)
     assert managed.patience(True, True, now) == managed_session.TOLD_SECONDS
     managed.due = now + managed_session.TOLD_SECONDS
-    session.terminal.output_at = now
+    terminal.output_at = now
     session.changed.notify()
     assert managed.due == now + managed_session.TOLD_SECONDS
     spool = session.dir / "spool" / "1.0"
@@ -247,15 +263,13 @@ def test_a_turn_that_draws_all_the_time_is_looked_at_as_often_as_one_that_is_sti
 def test_one_that_is_idle_and_quiet_is_left_to_its_files_and_its_terminal(
     tmp_path: Path, state: str, seconds: float
 ) -> None:
-    house = House(tmp_path)
-    session, later = house.session("s", state), time.monotonic() + 2 * managed_session.SILENT_TERMINAL_SECONDS
-    managed = house.pool.managed("s")
-    assert session.terminal is not None
+    house, session, managed, terminal = alone(tmp_path, state)
+    later = time.monotonic() + 2 * managed_session.SILENT_TERMINAL_SECONDS
     assert managed.patience(False, True, later) == seconds
     assert managed.patience(False, False, later) == managed_session.QUIET_POLL_SECONDS
     session.changed.notify()
     managed.due = later + NEVER
-    session.terminal.output_at = later
+    terminal.output_at = later
     session.changed.notify()
     assert managed.due <= later + SETTLE_SECONDS  # it has drawn something
     house.store.close()

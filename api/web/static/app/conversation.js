@@ -102,6 +102,7 @@ function Flow({ talk, session }) {
   const [fresh, setFresh] = useState(0);
   const head = useRef(/** @type {string | undefined} */ (undefined)); // the first entry that was drawn
   const place = useRef(null);
+  const read = useRef(/** @type {string | undefined} */ (undefined)); // the last entry that was seen at the end
   const top = useRef(0); // where it was scrolled to before
   const [since] = useState(session.seenAt); // what was seen before this visit
   const [opened] = useState(Date.now());
@@ -111,9 +112,14 @@ function Flow({ talk, session }) {
   // Entries come above what is read: where that lies is measured before they are drawn, since their heights are not known and change.
   if (box.current && head.current !== entries[0]?.id && talk.follow === false) place.current = placeOf(box.current);
   const atEnd = () => box.current.scrollHeight - box.current.scrollTop - box.current.clientHeight < NEAR;
-  const jump = () => {
+  const toEnd = () => {
     box.current.scrollTop = box.current.scrollHeight;
+    top.current = box.current.scrollTop;
+  };
+  const jump = () => {
+    toEnd();
     talk.follow = true;
+    read.current = entries.at(-1)?.id;
     setFresh(0);
   };
   const begin = () => {
@@ -126,11 +132,16 @@ function Flow({ talk, session }) {
     top.current = box.current.scrollTop;
     talk.follow = atEnd() || (talk.follow !== false && !up); // what grows below while the end is gone to takes nobody away from it
     if (talk.follow) setFresh(0);
+    if (talk.follow) read.current = entries.at(-1)?.id;
     if (box.current.scrollTop < 400 && talk.next.value) talk.earlier();
   };
   useLayoutEffect(() => {
     if (talk.follow !== false) jump();
-    else setFresh((count) => count + 1);
+    else {
+      read.current ??= entries.at(-1)?.id;
+      const at = entries.findLastIndex((entry) => entry.id === read.current);
+      setFresh(at < 0 ? 0 : entries.length - 1 - at + (talk.live.value.length ? 1 : 0));
+    }
   }, [version, talk.ready.value]);
   useLayoutEffect(() => {
     if (place.current?.entry.isConnected) box.current.scrollTop += place.current.entry.getBoundingClientRect().top - place.current.top;
@@ -138,7 +149,7 @@ function Flow({ talk, session }) {
     head.current = entries[0]?.id;
   }, [entries[0]?.id]);
   useEffect(() => {
-    const grown = new ResizeObserver(() => talk.follow !== false && box.current && (box.current.scrollTop = box.current.scrollHeight));
+    const grown = new ResizeObserver(() => talk.follow !== false && box.current && toEnd());
     grown.observe(box.current);
     grown.observe(box.current.firstElementChild);
     return () => grown.disconnect();
@@ -187,7 +198,7 @@ function Flow({ talk, session }) {
       ${!talk.ready.value && !talk.failed.value ? html`<${Bones} rows=${3} />` : null}
       ${talk.ready.value && !rows.length && !mine.length && !talk.live.value.length ? html`<${Empty} icon="chat" title="Nothing said yet"><p class="soft">Claude is in ${shortPath(session.projectPath)} and listens.</p></${Empty}>` : null}
       ${rows}
-      ${mine.map((message) => message.text === RECAP ? html`<${Recap} key=${message.id} at=${message.createdAt} />` : html`<${Mine} key=${message.id} text=${message.text} files=${message.attachments} message=${message} again=${message.state === "failed" ? again(message) : null} />`)}
+      ${mine.map((message) => message.text === RECAP && !message.error ? html`<${Recap} key=${message.id} at=${message.createdAt} />` : html`<${Mine} key=${message.id} text=${message.text} files=${message.attachments} message=${message} again=${message.state === "failed" ? again(message) : null} />`)}
       <${Live} talk=${talk} busy=${busy} />
       ${busy && !talk.live.value.length ? html`<p class="muted small working" aria-hidden="true"><${Icon} icon="busy" size="s" /> Claude works</p>` : null}
     </div></div>

@@ -5,6 +5,7 @@ import { visible } from "./words.js";
 
 const MOST_CELLS = 4000000;
 const MOST_CHARACTERS = 2000; // of two lines that are compared word by word
+const MOST_PAIRED = 1000000; // characters of one line times those of the other, of all such lines together: who wrote them may mean harm
 
 export function lines(before, after) {
   const a = before === "" ? [] : before.split("\n");
@@ -65,13 +66,15 @@ function marked(parts, tag) {
 // Each line as it is shown: as many lines that are added as were removed just before belong together, one to one.
 function shown(rows) {
   const said = /** @type {any[]} */ (rows.map(([, text]) => visible(text)));
+  let room = MOST_PAIRED;
   for (let at = 0; at < rows.length; at++) {
     let gone = at;
     while (rows[gone]?.[0] === "-") gone++;
     let come = gone;
     while (rows[come]?.[0] === "+") come++;
     for (let n = 0; gone - at === come - gone && n < gone - at; n++) {
-      const parts = differing(rows[at + n][1], rows[gone + n][1]);
+      room -= rows[at + n][1].length * rows[gone + n][1].length;
+      const parts = room < 0 ? null : differing(rows[at + n][1], rows[gone + n][1]);
       if (parts) [said[at + n], said[gone + n]] = [marked(parts[0], "del"), marked(parts[1], "ins")];
     }
     if (come > at) at = come - 1;

@@ -49,7 +49,9 @@ async function start() {
     if (!started.value) {
       setTimeout(() => import("./push.js").then((push) => push.begin(), () => {}), 1500);
       setTimeout(look, 2000);
-      setInterval(() => document.visibilityState === "visible" && !signedOut.value && !away.value && look(), HEALTH_MS);
+      const again = () => document.visibilityState === "visible" && !signedOut.value && !away.value && look();
+      setInterval(again, HEALTH_MS);
+      addEventListener("visibilitychange", again);
     }
     started.value = true;
   } catch (error) {

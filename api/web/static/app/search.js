@@ -9,6 +9,7 @@ import { age, dayOf, clock, minute, shorten, shortPath, span, stateOf, titleOf }
 
 const PAUSE_MS = 180;
 const MOST_HITS = 30;
+const MOST_ELSEWHERE = 50;
 const SCOPES = [["all", "Everything"], ["sessions", "Sessions"], ["messages", "Messages"], ["do", "Commands"], ["elsewhere", "Elsewhere"]];
 
 function marked(text, marks) {
@@ -64,7 +65,7 @@ export default function Search({ id }) {
   const word = text.replace(/^>\s*/, "").trim();
   useEffect(() => {
     if (matchMedia("(pointer: fine)").matches) input.current.focus();
-    if (may("admin")) get("/api/conversations?limit=50").then((answer) => setElsewhere(answer.conversations), () => {});
+    if (may("admin")) get(`/api/conversations?limit=${MOST_ELSEWHERE}`).then((answer) => setElsewhere(answer.conversations), () => {});
   }, []);
   useEffect(() => {
     setAt(0);
@@ -72,17 +73,27 @@ export default function Search({ id }) {
       setHits({ hits: [], complete: true });
       return undefined;
     }
-    const timer = setTimeout(() => get(`/api/search?q=${encodeURIComponent(word)}&limit=${MOST_HITS}${within ? `&session=${id}` : ""}`).then(setHits, () => setHits({ hits: [], complete: true })).then(() => setSearched(word)), PAUSE_MS);
-    return () => clearTimeout(timer);
+    let here = true; // an answer for an older word may come behind that for a newer one
+    const told = (answer) => {
+      if (!here) return;
+      setHits(answer);
+      setSearched(word);
+    };
+    const timer = setTimeout(() => get(`/api/search?q=${encodeURIComponent(word)}&limit=${MOST_HITS}${within ? `&session=${id}` : ""}`).then(told, () => told({ hits: [], complete: true })), PAUSE_MS);
+    return () => {
+      here = false;
+      clearTimeout(timer);
+    };
   }, [text, id]);
-  const named = [...sessions.value.values()].filter((one) => !word || `${titleOf(one)} ${one.projectPath}`.toLowerCase().includes(word.toLowerCase())).sort((a, b) => b.lastActivity - a.lastActivity).slice(0, word ? 8 : 5);
-  const others = elsewhere.filter((one) => (word || scope === "elsewhere") && `${nameOf(one)} ${one.projectPath}`.toLowerCase().includes(word.toLowerCase())).slice(0, scope === "elsewhere" ? 50 : 6);
+  const most = { sessions: word ? 8 : 5, messages: MOST_HITS, do: word || only ? 12 : 5, elsewhere: scope === "elsewhere" ? MOST_ELSEWHERE : 6 };
+  const named = [...sessions.value.values()].filter((one) => !word || `${titleOf(one)} ${one.projectPath}`.toLowerCase().includes(word.toLowerCase())).sort((a, b) => b.lastActivity - a.lastActivity).slice(0, most.sessions);
+  const others = elsewhere.filter((one) => (word || scope === "elsewhere") && `${nameOf(one)} ${one.projectPath}`.toLowerCase().includes(word.toLowerCase())).slice(0, most.elsewhere);
   const show = (name) => (within ? name === "messages" : only ? name === "do" : scope === "all" || scope === name);
   /** @type {[string, string, {run: () => void, text: any, more?: string, icon?: string, state?: Session, end?: string}[]][]} */
   const all = [
     ["sessions", "Sessions", named.map((one) => ({ run: () => go(`/session/${one.id}`), state: one, text: found(titleOf(one), word), more: [shortPath(one.projectPath), stateOf(one).word, one.expiresAt && `${span(one.expiresAt - minute.value)} left`].filter(Boolean).join(" · ") }))],
     ["messages", "Messages", hits.hits.map((hit) => ({ run: () => (hit.sessionId ? go(`/session/${hit.sessionId}/${encodeURIComponent(hit.id)}`) : resume({ id: hit.conversationId, projectPath: hit.projectPath })), icon: hit.role === "user" ? "user" : "spark", text: marked(hit.snippet, hit.marks), more: `${hit.role === "user" ? "You" : "Claude"} · ${hit.title || shortPath(hit.projectPath)}`, end: hit.at ? `${dayOf(hit.at)}, ${clock(hit.at)}` : "" }))],
-    ["do", "Do", acts(word, searched === word && !only).slice(0, word || only ? 12 : 5).map((act) => ({ ...act, text: found(act.text, word) }))],
+    ["do", "Do", acts(word, searched === word && !only).slice(0, most.do).map((act) => ({ ...act, text: found(act.text, word) }))],
     ["elsewhere", "Elsewhere on this machine", others.map((one) => ({ icon: "history", text: found(nameOf(one), word), more: `${shortPath(one.projectPath)} · made with claude in a terminal`, end: age(one.lastActivity), run: () => resume(one) }))],
   ];
   const counts = Object.fromEntries(all.map(([name, , list]) => [name, word && list.length]));
@@ -109,7 +120,7 @@ export default function Search({ id }) {
   let number = -1;
   return html`<main id="main" tabindex="-1"><h1 class="sr">Search</h1><div class="veil palette-veil static"><div class="palette" role="search">
     <div class="ask-line"><${Icon} icon="search" /><input ref=${input} type="text" role="combobox" aria-expanded="true" aria-controls="hits" aria-activedescendant=${flat.length ? `h${at}` : undefined} aria-label="Search sessions, messages and commands" placeholder=${within ? "Search in this conversation" : "Search, or > to do something"} value=${text} autocomplete="off" onInput=${(event) => setText(event.target.value)} onKeyDown=${key} /><a class="icon-btn phone" href="#/sessions" aria-label="Close"><${Icon} icon="x" /></a><kbd class="for-keys mid">Esc</kbd></div>
-    <div class="scopes"><div class="chips" role="group" aria-label="What to search">${within ? html`<a class="chip" href="#/search" aria-label=${`Only in “${titleOf(within)}”. Search everywhere`}><span class="clip" dir="auto">In “${titleOf(within)}”</span><${Icon} icon="x" size="s" /></a>` : SCOPES.map(([name, title]) => html`<button type="button" class="chip" key=${name} aria-pressed=${scope === name ? "true" : "false"} onClick=${() => setScope(name)}>${title}${counts[name] ? html` <span class="num">${counts[name]}${name === "messages" && counts[name] === MOST_HITS ? "+" : ""}</span>` : null}</button>`)}</div></div>
+    <div class="scopes"><div class="chips" role="group" aria-label="What to search">${within ? html`<a class="chip" href="#/search" aria-label=${`Only in “${titleOf(within)}”. Search everywhere`}><span class="clip" dir="auto">In “${titleOf(within)}”</span><${Icon} icon="x" size="s" /></a>` : SCOPES.map(([name, title]) => html`<button type="button" class="chip" key=${name} aria-pressed=${scope === name ? "true" : "false"} onClick=${() => setScope(name)}>${title}${counts[name] ? html` <span class="num">${counts[name]}${counts[name] >= most[name] ? "+" : ""}</span>` : null}</button>`)}</div></div>
     <div class="hits" id="hits" role="listbox" aria-label="Results" tabindex="0">${groups.map(([name, title, list]) => html`<div role="group" aria-labelledby=${`g-${name}`} key=${name}><div class="hit-label" id=${`g-${name}`}>${title}</div>${list.map((hit) => {
       const index = ++number;
       return html`<div class="hit" role="option" id=${`h${index}`} key=${index} aria-selected=${index === at ? "true" : "false"} onClick=${hit.run}>${hit.state ? html`<span class=${`state s-${stateOf(hit.state).color}`}><${Icon} icon=${stateOf(hit.state).icon} /></span>` : html`<span><${Icon} icon=${hit.icon} /></span>`}<span class="grow"><span class="clip-2" dir="auto">${hit.text}</span>${hit.more ? html`<span class="d clip-2" dir="auto">${hit.more}</span>` : null}</span><span class="end">${hit.end || ""}</span></div>`;

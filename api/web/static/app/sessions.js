@@ -15,7 +15,7 @@ const LATER_MS = 800;
 const AT_ONCE = 1; // rows that are put in place in one go: with each its whole group may move, and be laid out anew
 const FIRST_ROWS = 4;
 const MORE_ROWS = 8;
-const NO_RECAP = { timeout: "it takes longer, and will be in the conversation", waiting: "it waits for you first", busy: "it is at work", too_many_requests: "too many are asked for at once" };
+const NO_RECAP = { waiting: "it waits for you first", busy: "it is at work", starting: "it is starting", stopping: "it is being ended", ended: "it has ended", unknown: "what it does is not known", failed: "it could not be asked", interrupted: "it was interrupted", cancelled: "it was taken back", too_many_requests: "too many are asked for at once" };
 const filter = signal("all");
 const words = signal("");
 const sort = signal(localStorage.getItem("sort") || "activity");
@@ -48,7 +48,7 @@ export const wake = (one) => during(one, "Wakes", () => post(`/api/sessions/${on
 export const reopen = (one) => attempt(() => post(`/api/sessions/${one.id}/reopen`));
 export const interrupt = (one) => attempt(() => post(`/api/sessions/${one.id}/interrupt`));
 const recycle = (one) => during(one, "Gets a new process", () => post(`/api/sessions/${one.id}/recycle`, {}, { patience: 90000 }), "It has a new process; the conversation goes on.");
-const recap = (one) => during(one, "Writes a recap", () => post("/api/sessions/keep-alive", { sessionId: one.id, action: "recap" }, { patience: 180000 }), (answer) => (answer.recapSkipped ? `Extended. No recap: ${NO_RECAP[answer.recapSkipped] || answer.recapSkipped}.` : "The recap is in the conversation."));
+const recap = (one) => during(one, "Writes a recap", () => post("/api/sessions/keep-alive", { sessionId: one.id, action: "recap" }, { patience: 180000 }), (answer) => (!answer.recapSkipped ? "The recap is in the conversation." : answer.recapSkipped === "timeout" ? "Extended. The recap takes longer, and will be in the conversation." : `Extended. No recap: ${NO_RECAP[answer.recapSkipped] || answer.recapSkipped}.`));
 /** @param {Session} one */
 async function rename(one) {
   const title = prompt("Title", titleOf(one));

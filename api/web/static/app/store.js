@@ -207,7 +207,7 @@ export const findings = signal(0); // what a look at the health of it all has fo
 /** @returns {Promise<Got<"/api/health">>} */
 export async function look() {
   const report = await get("/api/health").catch((error) => (error.body?.checks ? error.body : { checks: [{ name: "supervisor", status: "fail", detail: error.message }], status: "unhealthy" }));
-  findings.value = report.checks.filter((check) => check.status !== "ok").length;
+  if (!away.value && !signedOut.value) findings.value = report.checks.filter((check) => check.status !== "ok").length; // else the banner says it
   return report;
 }
 

@@ -46,7 +46,8 @@ export class Talk {
     try {
       const page = await get(`/api/sessions/${this.id}/history?limit=${PAGE}`);
       const seen = new Map(this.entries.value.map((entry) => [entry.id, entry]));
-      const fresh = page.entries.map((entry) => same(seen.get(entry.id), entry));
+      const ended = this.results();
+      const fresh = page.entries.map((entry) => same(seen.get(entry.id), withResults(entry, ended)));
       const first = fresh[0] && this.entries.value.findIndex((entry) => entry.id === fresh[0].id);
       batch(() => {
         const kept = first > 0 ? this.entries.value.slice(0, first) : [];
@@ -70,6 +71,12 @@ export class Talk {
         this.version.value++;
       });
     }
+  }
+
+  // What calls have come to, as far as it is known here: history that was asked for a moment before may not have it yet.
+  results() {
+    const calls = [...this.entries.value.flatMap((entry) => entry.toolCalls || []), ...this.heard.value.map((item) => item.call)];
+    return new Map(calls.filter((call) => call?.result != null).map((call) => [call.id, call]));
   }
 
   async earlier(limit = PAGE * 2) {
@@ -176,9 +183,14 @@ export class Talk {
   }
 }
 
+const withResults = (entry, ended) => {
+  const late = (call) => call.result == null && ended.has(call.id);
+  return !(entry.toolCalls || []).some(late) ? entry : { ...entry, toolCalls: entry.toolCalls.map((call) => (late(call) ? { ...call, result: ended.get(call.id).result, isError: ended.get(call.id).isError } : call)) };
+};
+
 // Whether history has it already, as when a conversation is opened while a turn ends: it would be there twice.
 function isKept(item, entries) {
-  if (item.type === "tool") return entries.some((entry) => (entry.toolCalls || []).some((call) => call.id === item.call.id && (call.result != null || item.call.result == null)));
+  if (item.type === "tool") return entries.some((entry) => (entry.toolCalls || []).some((call) => call.id === item.call.id));
   if (!item.final) return false; // an entry is a whole message
   const begun = entries.findLastIndex((entry) => entry.role === "user" && entry.promptId === item.prompt);
   const text = item.parts.join("").trim();
