@@ -364,7 +364,7 @@ class Pool:
             with suppress(TimeoutError):  # a terminal that floods must not have us look at every chunk
                 async with asyncio.timeout(SOON_SECONDS):
                     await self._told.wait()
-            if not self._told.is_set() or looked_at - self._looked_before < SOON_SECONDS:  # nor one whose files do
+            if not self._told.is_set() or looked_at - self._looked_before < 2 * SOON_SECONDS:  # nor one whose files do
                 await asyncio.sleep(looked_at + SOON_SECONDS - time.monotonic())
         self._looked_before = looked_at
 

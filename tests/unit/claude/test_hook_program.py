@@ -57,10 +57,11 @@ async def test_an_answer_that_a_tool_writes_itself_is_no_answer(tmp_path: Path, 
 async def test_an_answer_arrives_behind_what_others_have_left_in_the_pipe(tmp_path: Path, store: Store) -> None:
     child = hook(tmp_path, "PermissionRequest")
     request = asked(tmp_path, store)
-    request.pipe.write_text("it reads this\n")
     child.send_signal(signal.SIGSTOP)  # as on a busy machine
-    request.pipe.write_text(json.dumps(ALLOW))
+    forging = os.open(request.pipe, os.O_RDWR)
+    os.write(forging, json.dumps(ALLOW).encode())
     assert await request.decide({"behavior": "deny", "message": "no"})
+    os.close(forging)
     child.send_signal(signal.SIGCONT)
     said, _ = child.communicate(timeout=20)
     assert json.loads(said)["hookSpecificOutput"]["decision"]["behavior"] == "deny"
