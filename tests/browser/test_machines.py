@@ -17,7 +17,7 @@ def test_nodes_are_groups_and_one_that_is_away_is_shown_as_away(tmp_path: Path) 
     first, second, third = nodes
     for node in nodes:
         node.supervisor.add_session(projectPath="/work/shop", title=f"At {node.name}")
-    gateway = Gateway(tmp_path / "gateway", *nodes, timeout=5)
+    gateway = Gateway(tmp_path / "gateway", *nodes)
     gateway.listen()
     with sync_playwright() as player:
         browser = player.chromium.launch(executable_path=_chromium(), args=ARGUMENTS)

@@ -33,6 +33,7 @@ def test_a_node_that_is_silent_is_stale_and_one_never_heard_unreachable(ask: Gat
     session = two.supervisor.add_session()["id"]
     before = ask("GET", "/api/sessions").json["nodes"][1]["asOf"]
 
+    ask.hurry(one, two)
     with two.silent():
         answer = ask("GET", "/api/sessions")
         other = ask("GET", "/api/attention")
