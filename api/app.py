@@ -79,7 +79,7 @@ def create_app(
 
     @app.after_request
     def name_node(response: Response) -> Response:
-        if (node := nodes.now()) is not None:
+        if request.endpoint != "web.static" and (node := nodes.now()) is not None:  # a file is no node's
             response.headers.setdefault(NODE_HEADER, node.id)
             response.headers.setdefault(EPOCH_HEADER, node.epoch)
         return response

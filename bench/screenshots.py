@@ -118,6 +118,7 @@ def _shoot_offline(made: Desk, looks: list[tuple[Any, str, Any]]) -> None:
         page.get_by_role("heading", name="Your sessions go on").wait_for()
         page.wait_for_timeout(300)
         _picture(page, "offline", look)
+    made.house.start_supervisor()  # it puts away what it had, at the end
 
 
 def _furnish(made: Desk) -> dict[str, str]:

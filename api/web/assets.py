@@ -43,10 +43,12 @@ TYPES = {
     ".txt": "text/plain; charset=utf-8",
     ".lock": "application/json",
 }
-_FOR_READERS = re.compile(rb"^[ ]*(?:/\*\*(?:(?!\*/)(?s:.))*\*/|//.*)\n", re.MULTILINE)
-"""What stands in our modules for people and for `tsc`, on lines of its own: no browser needs it."""
+_FOR_READERS = re.compile(rb"^[ ]*(?:/\*\*(?:(?!\*/)(?s:.))*\*/|//.*)\n|^[ ]+", re.MULTILINE)
+"""What stands in our modules for people and for `tsc`, on lines of its own and before the others: no browser needs it."""
 
 _COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
+_SPACE = re.compile(r"\s*([{};,])\s*|(?<=:)\s+")
+"""What stands in a stylesheet for people only."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,7 @@ def page(name: str) -> Asset:
 def _styles() -> str:
     text = "\n".join((STATIC / name).read_text() for name in STYLES)
     text = _COMMENT.sub("", text.replace('@import url("tokens.css");', ""))
-    return re.sub(r"\s*\n\s*", "\n", text).strip() + "\n"
+    return _SPACE.sub(r"\1", text).replace(";}", "}").strip() + "\n"
 
 
 def _icons() -> str:
