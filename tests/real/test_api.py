@@ -111,7 +111,7 @@ def test_bad_input_is_refused_with_a_sentence_and_creates_nothing(one: House) ->
 def test_text_that_cannot_be_sent_exactly_is_400_and_everything_else_arrives(api: House, warm: str) -> None:
     session = warm
     refused = []
-    for text in (*CONTROLS, "plain", "!ls", "#note", "@file", "? what", "/exit", "a\ttab", "two\n\nlines  "):
+    for text in (*CONTROLS, "/exit", "! a\ttab\n\nand lines  "):
         status, answer = chat(api, text, exact=True, sessionId=session)
         if status == 400:
             refused.append(text)

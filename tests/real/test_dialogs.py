@@ -58,6 +58,7 @@ def assert_answered_once(house: House, message: str, prompt: str, reply: str) ->
     assert [turn.prompt for turn in house.model.turns()] == [prompt]
 
 
+@pytest.mark.turns
 def test_first_run_asks_one_thing_after_the_other_and_holds_the_message(make_house: MakeHouse, cli: Path) -> None:
     house = make_house(cli, onboarded=False)
     typed = tapped(house, cli)
@@ -142,14 +143,16 @@ def test_saying_no_to_trust_ends_the_session_with_the_reason(house: House) -> No
 
 
 @pytest.mark.turns
-def test_trust_at_creation_answers_the_trust_dialog_only(make_house: MakeHouse, cli: Path) -> None:
+def test_trust_at_creation_answers_the_trust_dialog_only_and_nothing_is_typed_into_the_next(
+    make_house: MakeHouse, cli: Path
+) -> None:
     house = make_house(cli)
     untrusted, created, broken = house.folder / "other", house.folder / "created", house.folder / "broken"
     untrusted.mkdir()
     created.mkdir()
     (broken / ".claude").mkdir(parents=True)
     (broken / ".claude" / "settings.json").write_text(json.dumps({"tui": "nonsense"}))
-    rung = house.folder / "rung"
+    typed, rung = tapped(house, cli), house.folder / "rung"
     house.config["notify"] = {"command": ["/bin/sh", "-c", f"cat >> '{rung}'; echo >> '{rung}'"]}
     house.start_supervisor()
 
@@ -169,9 +172,12 @@ def test_trust_at_creation_answers_the_trust_dialog_only(make_house: MakeHouse, 
     assert [json.loads(line)["session"] for line in rung.read_text().splitlines()] == [session]  # and nothing before
     assert "Settings Error" in waiting["title"]
     assert "Continue without these settings" in labels(waiting)
+    behind = nothing_is_typed(house, session, typed, "echo: behind the error")
+    now = until_waiting(house, session, "setup")
+    assert now["id"] == waiting["id"]  # drawn anew it is still the same question
     choose(house, session, waiting, "Continue without these settings")
-    settled = house.message(sent["message"]["id"], wait=30)
-    assert (settled["state"], settled["reply"]) == ("answered", "settings")
+    assert house.message(sent["message"]["id"], wait=30)["reply"] == "settings"
+    assert house.message(behind, wait=30)["reply"] == "behind the error"
 
 
 @pytest.mark.turns
@@ -312,6 +318,7 @@ def is_free(house: House, session: str) -> bool:
     return bool(view["state"] == "idle" and not view["draft"] and not view["waiting"])
 
 
+@pytest.mark.turns
 def test_a_message_waits_for_every_dialog_and_no_byte_of_it_is_typed_into_one(make_house: MakeHouse, cli: Path) -> None:
     house = make_house(cli)
     typed = tapped(house, cli)
@@ -353,25 +360,6 @@ def nothing_is_typed(house: House, session: str, typed: Path, text: str) -> str:
     assert house.message(message)["state"] == "queued"
     assert typed.read_bytes()[start:] == b""
     return message
-
-
-@pytest.mark.turns
-def test_no_byte_of_a_message_is_typed_into_a_settings_error(make_house: MakeHouse, cli: Path) -> None:
-    house = make_house(cli)
-    broken = house.folder / "broken"
-    (broken / ".claude").mkdir(parents=True)
-    (broken / ".claude" / "settings.json").write_text(json.dumps({"tui": "nonsense"}))
-    typed = tapped(house, cli)
-    house.start_supervisor()
-    sent = house.send("echo: settings", wait=30, projectPath=str(broken), trust=True)
-    session, waiting = sent["session"]["id"], sent["session"]["waiting"]
-    assert "Settings Error" in waiting["title"]
-    behind = nothing_is_typed(house, session, typed, "echo: behind the error")
-    now = until_waiting(house, session, "setup")
-    assert now["id"] == waiting["id"]  # drawn anew it is still the same question
-    choose(house, session, waiting, "Continue without these settings")
-    assert house.message(sent["message"]["id"], wait=30)["reply"] == "settings"
-    assert house.message(behind, wait=30)["reply"] == "behind the error"
 
 
 @pytest.mark.turns

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.errors import Busy, Conflict
+from shared.errors import Busy, Conflict, InvalidRequest
 from tests.conftest import LendHouse
 from tests.harness import House, until
 from tests.shared_houses import SharedHouse
@@ -33,23 +33,6 @@ def a_pass(house: House) -> None:
 def quick(lend_house: LendHouse, one_cli: Path) -> SharedHouse:
     """A house whose health pass runs all the time."""
     return lend_house(one_cli, health={"interval_seconds": 0.3})
-
-
-def test_warned_once_then_expired_then_reopened(quick: House) -> None:
-    _, session = quick.ask("Remember the word MANGO")
-    quick.call("settings.patch", {"values": {"sessions.warning_hours": 1 * SECOND}})
-    until(lambda: kinds(quick, session, "warning"), "it is warned")
-    a_pass(quick)
-    quick.call("settings.patch", {"values": {"sessions.timeout_hours": 2 * SECOND}})
-    ended = quick.until_state(session, "ended")
-    assert ended["endReason"] == "expired"
-    assert len(kinds(quick, session, "warning")) == 1
-    with pytest.raises(Conflict):
-        quick.send("echo: too late", session)
-    quick.call("settings.patch", {"values": {"sessions.warning_hours": None, "sessions.timeout_hours": None}})
-    reply, _ = quick.ask("What word did I ask you to remember?", session, reopen=True)
-    assert reply == "MANGO"
-    assert [event["data"] for event in kinds(quick, session, "reopened")] == [{"by": "test", "after": "expired"}]
 
 
 def test_a_message_brings_back_what_ended_by_itself_once_there_is_room_and_nothing_else(quick: SharedHouse) -> None:
@@ -159,11 +142,9 @@ def test_auto_keep_alive_outlasts_the_timeout(quick: House) -> None:
     assert quick.session(third)["autoKeepAlive"]
     quick.call("session.update", {"sessionId": session, "autoKeepAlive": False})
     quick.until_state(session, "ended")
-    quick.call("session.update", {"sessionId": session, "autoKeepAlive": None})
-    quick.call("session.reopen", {"sessionId": session})
     assert quick.session(third)["state"] != "ended"
     quick.call("settings.patch", {"values": {"sessions.auto_keep_alive_max_hours": 1.5 * SECOND}})
-    assert quick.until_state(session, "ended")["endReason"] == "expired"
+    assert quick.until_state(third, "ended")["endReason"] == "expired"
 
 
 def test_least_recently_used_idle_session_makes_room_and_short_memory_puts_all_to_sleep(quick: SharedHouse) -> None:
@@ -192,8 +173,6 @@ def test_least_recently_used_idle_session_makes_room_and_short_memory_puts_all_t
     house.call("settings.patch", {"values": {"sessions.max_concurrent": None, "limits.memory_total_gb": 0.01}})
     for identity in (first, second, third):
         house.until_state(identity, "hibernated")
-    house.call("settings.patch", {"values": {"limits.memory_total_gb": None}})
-    assert house.ask("echo: back", first)[0] == "back"
 
 
 def test_soft_memory_limit_recycles_between_turns_and_hard_one_at_once(quick: House) -> None:
@@ -216,8 +195,6 @@ def test_soft_memory_limit_recycles_between_turns_and_hard_one_at_once(quick: Ho
 
 
 def test_settings_are_checked_stored_and_published(quick: House) -> None:
-    from shared.errors import InvalidRequest
-
     for wrong in (
         {"sessions.nonsense": 1},
         {"sessions.max_concurrent": 0},

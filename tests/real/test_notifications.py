@@ -16,9 +16,11 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from shared.errors import Conflict
 from tests.conftest import MakeHouse
 from tests.harness import PATIENCE, House, until
 from tests.push_double import Double, push_service
+from tests.real.test_lifetime import a_pass
 
 SECOND = 1 / 3600
 
@@ -73,8 +75,9 @@ def double(tmp_path: Path) -> Iterator[Double]:
 
 
 @pytest.fixture
-def told_house(make_house: MakeHouse, one_cli: Path, double: Double) -> House:
-    """A house with an API that tells an ntfy on loopback, whose health pass runs all the time."""
+def told_house(double: Double, make_house: MakeHouse, one_cli: Path) -> House:
+    """A house with an API that tells an ntfy on loopback, whose health pass runs all the time. It goes before the service does:
+    that waits for who is connected."""
     house = make_house(one_cli)
     channel = {"name": "phone", "kind": "ntfy", "server": double.url, "topic": "t"}
     house.config["health"] = {"interval_seconds": 0.3}
@@ -111,11 +114,18 @@ def test_a_person_is_told_and_answers_from_the_notification_and_a_stale_button_s
     permission_is_answered_and_replies_are_pushed(told_house, double, session)
 
 
+def of_kind(house: House, session: str, kind: str) -> list[dict[str, Any]]:
+    """The data of its events of this kind."""
+    return [event["data"] for event in house.events(session=session) if event["kind"] == kind]
+
+
 def warned_kept_alive_expired_and_reopened(house: House, double: Double, session: str) -> None:
     """Kept alive from the notification, and reopened by the next message."""
     house.call("settings.patch", {"values": {"sessions.warning_hours": 1 * SECOND}})
 
     warned = told(double, "expires in")
+    a_pass(house)
+    assert len(of_kind(house, session, "warning")) == 1, "it is warned once"
     house.call("settings.patch", {"values": {"sessions.warning_hours": None}})
     before = house.session(session)
     status, answer = press(house, warned, "Keep alive")
@@ -130,10 +140,13 @@ def warned_kept_alive_expired_and_reopened(house: House, double: Double, session
     house.call("settings.patch", {"values": values})
     told(double, "has expired")
     assert house.session(session)["endReason"] == "expired"
+    with pytest.raises(Conflict):
+        house.send("echo: too late", session)
     house.call("settings.patch", {"values": dict.fromkeys(values)})
     body = {"message": "What word did I ask you to remember?", "sessionId": session, "wait": 60}
     status, reply = house.http("POST", "/api/chat", body)
     assert (status, reply["reply"]) == (200, "BANANA")
+    assert of_kind(house, session, "reopened") == [{"by": "token:default", "after": "expired"}]
 
     log = house.call("notification.log")["notices"]
     assert {"warning", "expired"} <= {notice["kind"] for notice in log if notice["state"] in ("told", "withdrawn")}
