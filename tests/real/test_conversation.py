@@ -38,7 +38,7 @@ def test_remembers_within_a_session(house: House, warm: str, cli: Path) -> None:
     assert house.session(session)["claudeVersion"] == told.split()[0]
     reply, _ = house.ask("What word did I ask you to remember?", session)
     assert reply == "BANANA"
-    for number in range(5):
+    for number in range(2):
         reply, _ = house.ask(f"echo: number {number}", session)
         assert reply == f"number {number}"
     assert house.session(session)["pid"] == pid
@@ -48,7 +48,7 @@ def test_remembers_within_a_session(house: House, warm: str, cli: Path) -> None:
 def test_prompt_and_reply_are_exact(house: SharedHouse, warm: str) -> None:
     session, wanted = warm, list[str]()
     house.cool()  # by half a megabyte
-    for size in (1, 1_000, 17_000, 99_000):
+    for size in (1_000, 17_000, 99_000):
         prompt = sized(size)
         sent = house.send(prompt, session)
         assert sent["message"]["state"] == "answered"

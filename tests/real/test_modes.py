@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.harness import House, until
 
 
@@ -24,6 +26,7 @@ def next_mode(house: House, session: str) -> str:
     return words[words.index("--permission-mode") + 1]
 
 
+@pytest.mark.turns
 def test_mode_shown_in_force_and_of_the_next_process_agree(house: House) -> None:
     session = house.call("session.create", {"projectPath": str(house.project), "permissionMode": "plan", "wait": 30})[
         "id"

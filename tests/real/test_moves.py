@@ -105,24 +105,6 @@ def test_a_conversation_in_another_home_of_claudes_is_named_and_goes_on_when_it_
 
 
 @pytest.mark.turns
-def test_a_fork_stays_what_it_was_when_it_was_made(house: House) -> None:
-    _, session = house.ask("Remember the word MEDLAR")
-    fork = house.call("session.fork", {"sessionId": session})["id"]
-    assert said(house, fork) == said(house, session) != []  # before anything was said in it
-    house.until_state(fork, "idle")
-    house.call("session.hibernate", {"sessionId": fork})
-    house.ask("Remember the word SLOE", session)
-    assert house.ask("What word did I ask you to remember?", fork)[0] == "MEDLAR"
-    assert b"SLOE" not in house.model.bodies()[-1]
-    house.until_state(session, "idle")
-    house.call("session.kill", {"sessionId": session})
-    imported = {"projectPath": str(house.project), "resume": session, "fork": True}
-    other = house.call("session.create", imported)["id"]
-    assert house.ask("What word did I ask you to remember?", other)[0] == "SLOE"
-    assert house.session(other)["messageCount"] == 1
-
-
-@pytest.mark.turns
 def test_clear_is_followed_though_hooks_are_switched_off(make_house: MakeHouse, cli: Path) -> None:
     house = make_house(cli)
     hooks_silent(house)

@@ -14,6 +14,7 @@ from tests.harness import House, until
 from tests.real.permission_lab import answered, ask, assert_clean, assert_too_late, give, press, screen, settle, tool
 
 
+@pytest.mark.turns
 def test_permission_is_data_and_takes_allow_deny_and_always(house: House) -> None:
     made = house.project / "one"
     session, message, waiting = ask(house, tool("Bash", command="touch one", description="Make a file"))

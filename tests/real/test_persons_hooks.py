@@ -5,25 +5,21 @@ from __future__ import annotations
 import json
 import shlex
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from shared.errors import Conflict
-from tests.conftest import MakeHouse
 from tests.harness import House, until
 
 
 def persons_hook(house: House, event: str, *lines: str) -> None:
-    """A hook of the person's own for this event: a shell script."""
+    """A hook of the person's own for this event, in the settings of the project: a shell script."""
     script = house.folder / f"{event}.sh"
     script.write_text("\n".join(lines) + "\n")
-    settings = house.claude_home / ".claude" / "settings.json"
-    known: dict[str, Any] = json.loads(settings.read_text()) if settings.exists() else {}
+    settings = house.project / ".claude" / "settings.json"
+    settings.parent.mkdir()
     hook = {"type": "command", "command": f"sh {shlex.quote(str(script))}"}
-    known.setdefault("hooks", {})[event] = [{"hooks": [hook]}]
-    settings.parent.mkdir(exist_ok=True)
-    settings.write_text(json.dumps(known))
+    settings.write_text(json.dumps({"hooks": {event: [{"hooks": [hook]}]}}))
 
 
 def goes_on(folder: Path, reason: str) -> list[str]:
@@ -44,16 +40,11 @@ REFUSALS = {
 }
 
 
-def test_a_turn_in_which_a_stop_hook_has_claude_go_on_is_one_and_a_prompt_that_a_hook_refuses_has_failed(
-    make_house: MakeHouse, cli: Path
-) -> None:
-    house = make_house(cli)
-    refusing = [f"if [ -e {house.folder}/{name} ]; then {'; '.join(lines)}; fi" for name, lines in REFUSALS.items()]
-    persons_hook(house, "UserPromptSubmit", *[line.replace("exit 2; fi", "exit 2\nfi") for line in refusing])
+@pytest.mark.turns
+def test_a_turn_in_which_a_stop_hook_has_claude_go_on_is_one(house: House) -> None:
     read = f'[[tool Read {{"file_path": "{house.project}/file"}}]]'
     (house.project / "file").write_text("words")
     persons_hook(house, "Stop", *goes_on(house.folder, f"{read} [[gate round]] [[say the second]]"))
-    house.start_supervisor()
     (house.folder / "again").touch()
 
     sent = house.send(f"{read} [[say the first]]", wait=0)
@@ -104,11 +95,12 @@ def test_a_turn_in_which_a_stop_hook_has_claude_go_on_is_one_and_a_prompt_that_a
     assert house.message(running, wait=30)["state"] == "interrupted"
     house.until_state(session, "idle")
     (house.folder / "go").touch()
-    refused_with_its_reason(house, session)
 
 
-def refused_with_its_reason(house: House, session: str) -> None:
-    house.ask("Remember the word BANANA", session)
+def test_a_prompt_that_a_hook_refuses_has_failed_with_its_reason(house: House) -> None:
+    refusing = [f"if [ -e {house.folder}/{name} ]; then {'; '.join(lines)}; fi" for name, lines in REFUSALS.items()]
+    persons_hook(house, "UserPromptSubmit", *[line.replace("exit 2; fi", "exit 2\nfi") for line in refusing])
+    _, session = house.ask("Remember the word BANANA")
     for name in REFUSALS:
         (house.folder / name).touch()
         refused = house.send("echo: a secret\nof two lines", session)["message"]

@@ -77,6 +77,7 @@ def test_hooks_and_the_owners_rules_stay_though_a_project_or_a_person_switches_h
     assert not (house.project / "x").exists()
 
 
+@pytest.mark.turns
 def test_where_hooks_are_off_claude_itself_refuses_what_the_owner_refuses_and_the_session_says_so(
     make_house: MakeHouse, cli: Path
 ) -> None:
@@ -215,8 +216,9 @@ def test_a_message_of_another_session_that_claude_asks_about_is_delivered_once_s
     assert peers() == ["echo: PEER 1"]
 
 
-def test_the_agent_view_takes_no_session_away(house: House, warm: str) -> None:
-    session = warm
+def test_the_agent_view_takes_no_session_away(lend_house: LendHouse) -> None:
+    house = lend_house(claude_binary(VERSIONS[-1]))  # the one that has it
+    session = house.warm()
     pid = house.session(session)["pid"]
     house.call("session.keys", {"sessionId": session, "keys": ["Left"]})
     assert house.ask("echo: two", session)[0] == "two"
