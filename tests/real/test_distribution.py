@@ -19,7 +19,7 @@ def install(wheel: Path, folder: Path) -> Path:
     """The command in a fresh environment: the wheel's own files, and the libraries of this one (never the network)."""
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
     python = folder / "bin" / "python"
-    pip = [sys.executable, "-m", "pip", "--python", str(python), "install", "--no-deps", "--no-index"]
+    pip = [sys.executable, "-m", "pip", "--python", str(python), "install", "--no-deps", "--no-index", "--no-compile"]
     subprocess.run([*pip, "--disable-pip-version-check", "-q", str(wheel)], check=True)
     (own,) = (folder / "lib").glob("python*/site-packages")
     # A plain line: the link to the checkout that lies in there is not followed.

@@ -111,7 +111,7 @@ def test_interrupt_ends_a_turn_though_hooks_are_switched_off(make_house: MakeHou
 
 def test_a_prompt_is_taken_back_and_agents_in_the_background_go_on(lend_house: LendHouse) -> None:
     house = lend_house(claude_binary(VERSIONS[0]))  # where Ctrl+C ends them and leaves the box
-    _, session = house.ask("echo: warm")
+    session = house.warm()
     starts_an_agent(house, session)
     for lines in (1, 60):
         prompt = f"[[gate never{lines}]] take this back\n" + "\n".join(f"{n}\tline" for n in range(lines))

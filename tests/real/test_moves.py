@@ -54,11 +54,15 @@ def test_a_conversation_that_goes_to_a_worktree_and_back_is_followed(make_house:
 
 
 @pytest.mark.turns
-def test_what_can_be_reopened_is_kept_young_and_what_is_gone_is_not_promised(house: House) -> None:
+def test_what_can_be_reopened_is_kept_young_and_what_is_gone_or_elsewhere_is_not_promised(house: House) -> None:
     _, session = house.ask("echo: one")
     house.until_state(session, "idle")
+    house.call("session.hibernate", {"sessionId": session})
+    gone(house, session)
+    elsewhere(house, session)
+    house.until_state(session, "idle")
     house.call("session.kill", {"sessionId": session})
-    transcript = next((house.claude_home / ".claude" / "projects").glob(f"*/{session}.jsonl"))
+    transcript = the_transcript(house, session)
     old = time.time() - 29 * 86400
     os.utime(transcript, (old, old))
     house.kill_supervisor()
@@ -71,23 +75,23 @@ def test_what_can_be_reopened_is_kept_young_and_what_is_gone_is_not_promised(hou
     assert house.session(session)["state"] == "ended"
 
 
-@pytest.mark.turns
-def test_a_message_for_a_conversation_that_is_gone_is_not_accepted(house: House) -> None:
-    _, session = house.ask("echo: one")
-    house.until_state(session, "idle")
-    house.call("session.hibernate", {"sessionId": session})
-    next((house.claude_home / ".claude" / "projects").glob(f"*/{session}.jsonl")).unlink()
+def the_transcript(house: House, session: str) -> Path:
+    return next((house.claude_home / ".claude" / "projects").glob(f"*/{session}.jsonl"))
+
+
+def gone(house: House, session: str) -> None:
+    """A message for a conversation that is gone is not accepted."""
+    transcript = the_transcript(house, session)
+    kept = transcript.rename(house.folder / "kept")
     with pytest.raises(Conflict) as refused:
         house.send("echo: two", session)
     assert refused.value.error_code == "transcript_missing"
     assert [view["state"] for view in house.call("message.list", {"sessionId": session})["messages"]] == ["answered"]
+    kept.rename(transcript)
 
 
-@pytest.mark.turns
-def test_a_conversation_in_another_home_of_claudes_is_named_and_goes_on_when_it_is_back(house: House) -> None:
-    _, session = house.ask("echo: one")
-    house.until_state(session, "idle")
-    house.call("session.hibernate", {"sessionId": session})
+def elsewhere(house: House, session: str) -> None:
+    """A conversation in another home of Claude's is named, and goes on when it is back."""
     house.kill_supervisor()
     there = dict(house.config["claude"]["env"])
     house.config["claude"]["env"] = {**there, "CLAUDE_CONFIG_DIR": "~/other"}

@@ -121,7 +121,7 @@ def test_a_change_before_the_first_word_applies_to_it_and_one_during_a_turn_afte
     assert house.until_state(session, "idle")["permissionMode"] == "plan"
 
 
-def test_a_message_is_sent_in_the_mode_that_it_asks_for(house: House) -> None:
+def test_a_message_is_sent_in_the_mode_that_it_asks_for_also_when_a_person_has_left_it(house: House) -> None:
     def mode_of(session: str) -> str:
         return behind(flags(house, session), "--permission-mode")
 
@@ -149,3 +149,16 @@ def test_a_message_is_sent_in_the_mode_that_it_asks_for(house: House) -> None:
     assert house.ask("echo: in the same mode", session)[0] == "in the same mode"
     assert "echo: never" not in [turn.prompt for turn in house.model.turns()]
     writer.close()
+    until(lambda: not house.session(session)["attached"], "they have left")
+
+    def in_plan_mode() -> bool:
+        return "plan mode on" in house.call("session.screen", {"sessionId": session})["text"]
+
+    until(in_plan_mode, "plan mode")
+    house.call("session.keys", {"sessionId": session, "text": "\x1b[Z"})  # Shift+Tab
+    until(lambda: not in_plan_mode(), "another mode")
+    house.ask("echo: two", session)
+    assert house.session(session)["generation"] == 3
+    house.ask("echo: three", session, mode="planning")
+    until(in_plan_mode, "plan mode again")
+    assert house.session(session)["generation"] == 4

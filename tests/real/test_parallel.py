@@ -8,7 +8,7 @@ from shared import process
 from tests.faults.pausing import fates, first_tries
 from tests.harness import House
 
-CROWD, FEW = 20, 8
+CROWD, FEW = 20, 4
 
 
 def ask_all_at_once(house: House, session: str, count: int) -> None:

@@ -248,19 +248,3 @@ def test_request_does_not_outlive_its_process(house: House) -> None:
     assert_too_late(house, session, waiting, choice="allow")
     until(lambda: not list((house.paths.session_dir(session) / "spool").glob("*")), "nothing of it is left")
     assert not (house.project / "one").exists()
-
-
-@pytest.mark.turns
-def test_a_plan_mode_that_was_left_at_the_terminal_is_entered_anew_for_a_message_that_asks_for_it(house: House) -> None:
-    def in_plan_mode() -> bool:
-        return "plan mode on" in house.call("session.screen", {"sessionId": session})["text"]
-
-    session = house.send("echo: one", mode="planning")["session"]["id"]
-    until(in_plan_mode, "plan mode")
-    house.call("session.keys", {"sessionId": session, "text": "\x1b[Z"})  # Shift+Tab
-    until(lambda: not in_plan_mode(), "another mode")
-    house.ask("echo: two", session)
-    generation = house.session(session)["generation"]
-    house.ask("echo: three", session, mode="planning")
-    until(in_plan_mode, "plan mode again")
-    assert house.session(session)["generation"] == generation + 1

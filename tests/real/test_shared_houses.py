@@ -49,17 +49,17 @@ def test_what_a_test_did_is_not_there_for_the_next_and_what_cannot_be_undone_end
     assert process.identify(pids[warm]) is None, "nobody is given a prompt box with something in it"
 
     third = next_test()
-    assert next_test({"sessions": {"max_concurrent": 2}}) is not third
+    fourth = next_test({"sessions": {"max_concurrent": 2}})
+    assert fourth is not third
     assert houses.take_back(third, failed=True) == []
     assert not third.folder.exists()
 
-    fourth = next_test()
-    assert fourth is not third
     fourth.config["chat"] = {"mentions": "refuse"}
     assert houses.take_back(fourth, failed=False) == []
     assert not fourth.folder.exists(), "it is another configuration's"
 
     fifth = next_test()
+    assert fifth is not third
     with open(fifth.folder / "supervisor.err", "a") as errors:
         errors.write("KeyError: 'what only a bug says'\n")
     assert "only a bug" in houses.take_back(fifth, failed=False)[0]
