@@ -211,7 +211,7 @@ class Observer:
         )
         shown = shown_request(menu, pending) if menu is not None else None
         if shown is not None and menu is not None:
-            self._is_shown(shown, menu, pending)
+            self._is_shown(shown, menu, pending, now)
         elif menu is not None and pending and (not pending[0].hidden or pending[0].handed):
             pending[0].menu_seen = True
         boxed = screen_reading.kind in ("prompt", "draft")
@@ -231,12 +231,13 @@ class Observer:
                 if now - known.gone_since >= patience:
                     session.drop_permission(known)
 
-    def _is_shown(self, shown: Permission, menu: screen.Menu, pending: list[Permission]) -> None:
+    def _is_shown(self, shown: Permission, menu: screen.Menu, pending: list[Permission], now: float) -> None:
         """Claude shows one dialog after the other: whose was there before this one was decided at the terminal."""
         session = self._session
         for known in pending:
-            if known is not shown and overtaken(known, menu):
+            if known is not shown and overtaken(known, menu, session.keyed_at):
                 session.drop_permission(known)
+        shown.shown_at = shown.shown_at if shown.shown_as is not None else now
         shown.menu_seen, shown.shown_as = True, menu.counter or (0, 0)
         session.show_first(shown)
 

@@ -23,17 +23,20 @@ def shown_request(menu: Menu, pending: list[Permission]) -> Permission | None:
     if len(alike) == 1 or any(known.input != alike[0].input for known in alike):
         return alike[0] if len(alike) == 1 else None
     there = next((known for known in alike if known.shown_as is not None), None)
-    if there is None or menu.counter is None or not overtaken(there, menu):
+    if there is None or menu.counter is None or not overtaken(there, menu, keyed_at=0.0):
         return there or alike[0]
     return next(known for known in alike if known is not there)
 
 
-def overtaken(permission: Permission, menu: Menu) -> bool:
+def overtaken(permission: Permission, menu: Menu, keyed_at: float) -> bool:
     """Whether a request whose dialog was on the screen has been decided, now that another one's is. 2.1.330 puts those that
-    come late in front and counts what was decided ("2 of 3"); 2.1.197 shows one behind the other."""
+    come late in front and counts what was decided ("2 of 3"); 2.1.197 shows one behind the other. 2.1.281 puts them in front and
+    does not count: without a key of a person's (`keyed_at`: the last) since it was shown, nobody has decided it."""
     if permission.shown_as is None:
         return False
-    return menu.counter is None or menu.counter[0] > max(1, permission.shown_as[0])
+    if menu.counter is None:
+        return keyed_at > permission.shown_at
+    return menu.counter[0] > max(1, permission.shown_as[0])
 
 
 def _fit(menu: Menu, permission: Permission) -> int:

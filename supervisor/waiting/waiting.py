@@ -78,6 +78,9 @@ class Permission:
     shown_as: tuple[int, int] | None = None
     """Its dialog was seen on the screen, with this counter; (0, 0) without one."""
 
+    shown_at: float = 0.0
+    """When its dialog was seen first."""
+
     preview: str | None = None
     """What an edit would change in its file."""
 

@@ -66,12 +66,16 @@ def test_the_same_command_of_a_subagent_is_told_by_its_name() -> None:
 def test_the_counter_tells_what_was_decided_from_what_was_only_put_behind() -> None:
     first, second = request("WebFetch", url="http://a/1"), request("WebFetch", url="http://a/2")
     first.shown_as = (0, 0)  # it was alone
-    assert not overtaken(first, dialog("Fetch     1 of 2", "url: http://a/2"))
+    first.shown_at = 7.0
+    assert not overtaken(first, dialog("Fetch     1 of 2", "url: http://a/2"), 8.0)
     first.shown_as = (1, 2)
-    assert not overtaken(first, dialog("Fetch     1 of 3", "url: http://a/2"))
-    assert overtaken(first, dialog("Fetch     2 of 2", "url: http://a/2"))
-    assert overtaken(first, dialog("Fetch", "url: http://a/2"))  # 2.1.197 does not count
-    assert not overtaken(second, dialog("Fetch     2 of 2", "url: http://a/1"))
+    assert not overtaken(first, dialog("Fetch     1 of 3", "url: http://a/2"), 8.0)
+    assert overtaken(first, dialog("Fetch     2 of 2", "url: http://a/2"), 0.0)
+    assert overtaken(first, dialog("Fetch", "url: http://a/2"), 8.0)  # 2.1.197 does not count
+    assert not overtaken(first, dialog("Fetch", "url: http://a/2"), 6.0), (
+        "on 2.1.281 a late one takes the screen, uncounted"
+    )
+    assert not overtaken(second, dialog("Fetch     2 of 2", "url: http://a/1"), 8.0)
     twins = [request("WebFetch", url="http://a/1"), request("WebFetch", url="http://a/1")]
     twins[1].shown_as = (1, 2)
     assert shown_request(dialog("Fetch     1 of 2", "url: http://a/1"), twins) is twins[1]
