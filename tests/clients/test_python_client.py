@@ -81,13 +81,13 @@ def test_the_example_in_go_runs(served: House, tmp_path: Path) -> None:
     assert go is not None, f"Go is missing: ./test fetches it, or {golang.VARIABLE} names one."
     environment = {
         **{"PATH": os.defpath, "HOME": str(tmp_path), "GOCACHE": str(golang.CACHE), "CGO_ENABLED": "0"},
-        **{"GOTOOLCHAIN": "local", "GOPROXY": "off", "GOTELEMETRY": "off"},
+        **{"GOTOOLCHAIN": "local", "GOPROXY": "off", "GOTELEMETRY": "off", "GOGC": "off"},
         "PILOTLIGHT_URL": url(served),
         "PILOTLIGHT_TOKEN": served.token,
     }
     program = tmp_path / "talk"
     # Compiling the standard library is what takes the time: neither optimized nor with what only a debugger reads.
-    quick = ("-gcflags=all=-N -l -dwarf=false", "-ldflags=-s -w", "-tags=nethttpomithttp2")
+    quick = ("-gcflags=all=-N -l -dwarf=false", "-ldflags=-s -w", "-tags=nethttpomithttp2,netgo")
     build = [go, "build", *quick, "-o", str(program), str(ROOT / "docs" / "examples" / "talk.go")]
     made = subprocess.run(build, env=environment, capture_output=True, text=True, timeout=110)
     assert made.returncode == 0, made.stderr

@@ -179,7 +179,7 @@ export async function attempt(act, said) {
 }
 
 // The same with one session, which says in these words what is being done until it is.
-/** @param {Session} one */
+/** @param {Session} one @param {any} [said] */
 export async function during(one, words, act, said) {
   doing.value = { ...doing.value, [one.id]: words };
   const answer = await attempt(act, said);
