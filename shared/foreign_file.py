@@ -26,6 +26,7 @@ _KINDS = (
     (stat.S_ISBLK, "a device"),
 )
 _STEP = 1 << 20
+_PART_BYTES = 65536
 _FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
 
 
@@ -46,6 +47,10 @@ def odd(mode: int) -> str | None:
 
 def open_foreign(path: str | Path, follow: bool = False) -> BinaryIO:
     """The file, to be read. Raise Unreadable when it is none, or another OSError."""
+    return cast(BinaryIO, os.fdopen(_open(path, follow), "rb"))
+
+
+def _open(path: str | Path, follow: bool) -> int:
     seen = os.stat(path, follow_symlinks=follow)
     if reason := odd(seen.st_mode):  # before it is opened: that alone may wake or change a device, or a pipe's writer
         raise Unreadable(path, reason)
@@ -58,16 +63,20 @@ def open_foreign(path: str | Path, follow: bool = False) -> BinaryIO:
     if reason := odd(os.fstat(descriptor).st_mode):  # it was exchanged meanwhile
         os.close(descriptor)
         raise Unreadable(path, reason)
-    return cast(BinaryIO, os.fdopen(descriptor, "rb"))
+    return descriptor
 
 
 def read_foreign(path: str | Path, most: int, follow: bool = False) -> bytes:
     """All of a file of at most so many bytes. Raise Unreadable when it is none or longer, or another OSError."""
-    with open_foreign(path, follow) as file:
-        if os.fstat(file.fileno()).st_size > most:
-            raise Unreadable(path, f"it is longer than {_human(most)}")
-        data = file.read(most + 1)
-    if len(data) > most:
+    descriptor = _open(path, follow)
+    try:
+        size = os.fstat(descriptor).st_size
+        data = b""
+        while size <= most >= len(data) and (part := os.read(descriptor, max(size + 1 - len(data), _PART_BYTES))):
+            data += part
+    finally:
+        os.close(descriptor)
+    if size > most or len(data) > most:
         raise Unreadable(path, f"it is longer than {_human(most)}")
     return data
 

@@ -25,6 +25,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 _DEEPEST = 1000
+_LINE_BYTES = 4096
 
 
 class ProcessId(NamedTuple):
@@ -41,6 +42,10 @@ class _Stat(NamedTuple):
     start_time: int
 
 
+Table = dict[int, _Stat]
+"""Every process of one moment, by its pid."""
+
+
 if sys.platform == "darwin":
     from shared.process.darwin import all_pids as _all_pids
     from shared.process.darwin import read_arguments as _words
@@ -54,13 +59,20 @@ else:
 
     def _stat(pid: int) -> _Stat | None:
         try:
-            with open(f"/proc/{pid}/stat", "rb") as file:
-                line = file.read()
+            line = _stat_line(pid)
         except (FileNotFoundError, ProcessLookupError, PermissionError):
             return None
         # proc(5): "pid (comm) state ppid pgrp session ..."; comm may itself hold spaces and parentheses.
-        fields = line[line.rindex(b")") + 2 :].split()
+        fields = line[line.rindex(b")") + 2 :].split(None, 20)
         return _Stat(fields[0] in b"ZX", int(fields[1]), int(fields[3]), int(fields[19]))
+
+    def _stat_line(pid: int) -> bytes:
+        """What the kernel says of one, in three system calls: a file of Python's takes nine."""
+        descriptor = os.open(f"/proc/{pid}/stat", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            return os.read(descriptor, _LINE_BYTES)
+        finally:
+            os.close(descriptor)
 
     def _all_pids() -> list[int]:
         return [int(name) for name in os.listdir("/proc") if name.isdigit()]
@@ -131,21 +143,28 @@ def arguments(process: ProcessId) -> list[str]:
     return [word.decode("utf-8", "replace") for word in words] if words and alive(process) else []
 
 
-def descendants(root: ProcessId, apart: Callable[[ProcessId], bool] | None = None) -> list[ProcessId]:
+def table() -> Table:
+    """Every process that there is now."""
+    return {pid: found for pid in _all_pids() if (found := _stat(pid)) is not None}
+
+
+def descendants(
+    root: ProcessId, apart: Callable[[ProcessId], bool] | None = None, among: Table | None = None
+) -> list[ProcessId]:
     """Every living process below `root`, parents first; empty if `root` itself is gone. What is `apart` is left out, with all
-    below it."""
-    table = {pid: found for pid in _all_pids() if (found := _stat(pid)) is not None}
-    if root.pid not in table or table[root.pid].start_time != root.start_time:
+    below it. `among`: the processes of this moment, for whoever asks of several."""
+    processes = table() if among is None else among
+    if root.pid not in processes or processes[root.pid].start_time != root.start_time:
         return []
     children: dict[int, list[int]] = {}
-    for pid, found in table.items():
+    for pid, found in processes.items():
         children.setdefault(found.parent, []).append(pid)
     order = [root.pid]
     for pid in order:
         for child in children.get(pid, ()):
-            if child not in (pid, root.pid) and not (apart and apart(ProcessId(child, table[child].start_time))):
+            if child not in (pid, root.pid) and not (apart and apart(ProcessId(child, processes[child].start_time))):
                 order.append(child)
-    return [ProcessId(pid, table[pid].start_time) for pid in order[1:] if not table[pid].zombie]
+    return [ProcessId(pid, processes[pid].start_time) for pid in order[1:] if not processes[pid].zombie]
 
 
 def ancestors(process: ProcessId) -> list[ProcessId]:

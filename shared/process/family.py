@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from shared.process import ProcessId, ancestors, arguments, descendants
+from shared.process import ProcessId, Table, ancestors, arguments, descendants
 
 _DAEMON = ("daemon", "run")
 _HOST = "--bg-pty-host"
@@ -29,9 +29,9 @@ def _apart(process: ProcessId) -> bool:
     return is_daemons(arguments(process))
 
 
-def members(root: ProcessId) -> list[ProcessId]:
-    """Every living process below `root` that is its own, parents first."""
-    return descendants(root, _apart)
+def members(root: ProcessId, among: Table | None = None) -> list[ProcessId]:
+    """Every living process below `root` that is its own, parents first. `among`: as for `descendants`."""
+    return descendants(root, _apart, among)
 
 
 def is_nobodys(process: ProcessId) -> bool:

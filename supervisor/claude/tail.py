@@ -103,7 +103,7 @@ class Tail:
         """What stands behind the offset, with a whole line at least if there is one; nothing when the offset was moved over what
         is no line: bytes that nobody has written (a hole, or what a power cut leaves), or one that is too long."""
         file.seek(self.offset)
-        block = file.read(self._at_once)
+        block = file.read(max(1, min(self._at_once, self._size - self.offset)))  # room is made for all that may come
         unwritten = len(block) - len(block.lstrip(b"\0"))
         if unwritten:
             self._passing = False

@@ -21,6 +21,9 @@ JOURNAL = [
 ]
 """The kinds of events that are read."""
 
+ROUTINE = frozenset({"message", "state"})
+"""Of these every turn has some, and they mean something to recipients alone."""
+
 _TELLING = frozenset({"accepted", "answered", "failed", "interrupted"})
 """The steps of a message that mean something to people."""
 
@@ -69,7 +72,13 @@ Message = Callable[[str], Told | None]
 
 def is_news(event: Event) -> bool:
     """Whether an event has to be read now: most steps of a message mean nothing, and are passed over with the next that does."""
+    if event.kind == "state":
+        return _is_end_of_work(event)
     return event.kind in JOURNAL and (event.kind != "message" or event.data.get("state") in _TELLING)
+
+
+def _is_end_of_work(event: Event) -> bool:
+    return event.data.get("from") == "busy" and event.data.get("to") != "busy"
 
 
 def read(event: Event, look: Look, message: Message) -> Happening | None:
@@ -255,7 +264,7 @@ def _stuck(event: Event, look: Look, _: Message) -> Happening | None:
 
 
 def _state(event: Event, look: Look, _: Message) -> Happening | None:
-    if event.data.get("from") != "busy" or event.data.get("to") == "busy":
+    if not _is_end_of_work(event):
         return None
     return Happening(**_base(event, look), closes=(f"stuck:{event.session}",), closed_by="it goes on")
 

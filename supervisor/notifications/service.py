@@ -25,7 +25,7 @@ from shared.config import NotifyConfig
 from shared.errors import StorageFailed
 from supervisor.notifications.channels.contract import Delivered, Gone, Note, Outcome, Refused, Retry
 from supervisor.notifications.courier import Courier
-from supervisor.notifications.happenings import JOURNAL, Happening, Told, is_news, read
+from supervisor.notifications.happenings import JOURNAL, ROUTINE, Happening, Told, is_news, read
 from supervisor.notifications.links import Links
 from supervisor.notifications.outbox import Outbox
 from supervisor.notifications.recipient import Recipient
@@ -250,9 +250,10 @@ class Notifications:
             self._store.set_meta(_CURSOR, str(self._cursor))
 
     def _consider(self, event: Event, now: int) -> None:
-        happening = read(event, self._look, self._message)
-        if happening is not None:
-            self._happen(happening, now)
+        if self._desks or event.kind not in ROUTINE:
+            happening = read(event, self._look, self._message)
+            if happening is not None:
+                self._happen(happening, now)
         if event.kind == "message" and event.data.get("state") in ("answered", "failed", "interrupted"):
             self._reply(str(event.data.get("message")))
 
@@ -279,7 +280,8 @@ class Notifications:
                     changed, notes = desk.release(self._here(desk.recipient))
                     self._keep(desk, changed)
                     self._put(desk, notes)
-        self._store.notifications.prune_notices()
+        if self._desks:  # else none has come
+            self._store.notifications.prune_notices()
 
     def _put(self, desk: Desk, notes: list[Note]) -> None:
         for note in notes:

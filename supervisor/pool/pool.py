@@ -10,7 +10,7 @@ import asyncio
 import logging
 import time
 import uuid
-from contextlib import suppress
+from functools import partial
 
 from msgspec import UNSET
 
@@ -29,6 +29,7 @@ from supervisor.pool import accepting, opening
 from supervisor.pool.admission import RETRY_AFTER_SECONDS, Admission
 from supervisor.pool.managed_session import CALM_SECONDS, QUIET_POLL_SECONDS, SOON_SECONDS, ManagedSession
 from supervisor.session import attachments, mention_rules, move
+from supervisor.session.condition import Flag
 from supervisor.session.mention_rules import Reach
 from supervisor.session.services import Services
 from supervisor.session.session import Session
@@ -60,7 +61,7 @@ class Pool:
         self.store = services.store
         self._managed_sessions: dict[str, ManagedSession] = {}
         self.admission = Admission(services, self._managed_sessions)
-        self._poll_now, self._told = asyncio.Event(), asyncio.Event()
+        self._poll_now, self._told = Flag(), Flag()
         self._looked_before = 0.0
         self._news = FileNews(self._hear)
         self._unadopted: set[str] = set()
@@ -207,8 +208,8 @@ class Pool:
         else:
             project = request.project_path or opening.default_project(self.services)
             folder = str(opening.project_folder(project))
-            reach = Reach.of(self.services.paths, "new", folder, self.services.home, LaunchOptions())
-            mention_rules.check(self.services.config(), reach, prompt, request.confined)
+            reach_of = partial(self._reach_of_new, folder)
+            mention_rules.check(self.services.config(), reach_of, prompt, request.confined)
             managed = self.create(
                 CreateSession(
                     project_path=project,
@@ -232,6 +233,9 @@ class Pool:
         managed.begin()
         self.poll_soon()
         return managed, record, False
+
+    def _reach_of_new(self, folder: str) -> Reach:
+        return Reach.of(self.services.paths, "new", folder, self.services.home, LaunchOptions())
 
     def _reopen_for_message(self, managed: ManagedSession, request: SendMessage, actor: str) -> None:
         """Bring the session of this message back. Raise Conflict when that takes a person, Busy when there is no room."""
@@ -284,7 +288,7 @@ class Pool:
 
     def poll_soon(self) -> None:
         """Poll soon."""
-        self._poll_now.set()
+        self._poll_now.hoist()
 
     async def recover(self) -> dict[str, int]:
         """Adopt what lives and revive what died; return how many of each."""
@@ -354,17 +358,13 @@ class Pool:
 
     async def _rest(self, looked_at: float) -> None:
         """Until the next session is due, or something changes: what files tell is looked at at once, other things soon."""
-        self._poll_now.clear()
-        self._told.clear()
+        self._poll_now.lower()
+        self._told.lower()
         dues = [managed.due for managed in self._managed_sessions.values() if managed.session.terminal is not None]
         due = min(dues, default=looked_at + QUIET_POLL_SECONDS)
-        with suppress(TimeoutError):
-            async with asyncio.timeout(max(SOON_SECONDS, due - time.monotonic())):
-                await self._poll_now.wait()
-            with suppress(TimeoutError):  # a terminal that floods must not have us look at every chunk
-                async with asyncio.timeout(SOON_SECONDS):
-                    await self._told.wait()
-            if not self._told.is_set() or looked_at - self._looked_before < 2 * SOON_SECONDS:  # nor one whose files do
+        if await self._poll_now.within(max(SOON_SECONDS, due - time.monotonic())):
+            told = await self._told.within(SOON_SECONDS)  # a terminal that floods must not have us look at every chunk
+            if not told or looked_at - self._looked_before < 2 * SOON_SECONDS:  # nor one whose files do
                 await asyncio.sleep(looked_at + SOON_SECONDS - time.monotonic())
         self._looked_before = looked_at
 
@@ -372,7 +372,7 @@ class Pool:
         """A file of this session has grown."""
         managed = self._managed_sessions.get(session_id)
         if managed is not None:
-            self._told.set()
+            self._told.hoist()
             managed.look_now()
 
     async def close(self) -> None:

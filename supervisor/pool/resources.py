@@ -107,12 +107,14 @@ def cpu_of(pid: int) -> float:
 
 def sample(roots: dict[str, list[process.ProcessId]], meter: MemoryMeter | None = None) -> dict[str, Sample]:
     """The trees below each session's holder and child. A process that two trees claim is counted for the first only. `meter`: the
-    one that has measured the passes before."""
+    one that has measured the passes before. The kernel is asked once for all processes, however many sessions there are: for each
+    holder and each child, that was the half of what the supervisor did at rest."""
+    among = process.table()
     trees: dict[str, list[process.ProcessId]] = {}
     seen: set[process.ProcessId] = set()
     for session, tops in roots.items():
         living = [top for top in tops if process.alive(top)]
-        found = dict.fromkeys(member for top in living for member in (top, *family.members(top)))
+        found = dict.fromkeys(member for top in living for member in (top, *family.members(top, among)))
         trees[session] = [member for member in found if member not in seen]
         seen.update(found)
     memory = (meter or MemoryMeter()).measure([member for tree in trees.values() for member in tree])

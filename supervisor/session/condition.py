@@ -1,4 +1,7 @@
-"""Waiting for a condition instead of for time: everything that changes a session notifies its condition."""
+"""Waiting for a condition instead of for time: everything that changes a session notifies its condition.
+
+What waits here waits dozens of times for one message: a future and a timer each, since `asyncio.timeout` costs thrice as much.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +21,7 @@ class Condition:
         self.listener()
         waiters, self._waiters = self._waiters, set()
         for waiter in waiters:
-            if not waiter.done():
-                waiter.set_result(None)
+            _wake(waiter)
 
     async def wait_for(self, condition: Callable[[], bool], timeout: float | None) -> bool:
         """Wait until `condition()` holds, at most `timeout` seconds (None: for ever); return whether it does."""
@@ -31,11 +33,48 @@ class Condition:
                 return False
             waiter: asyncio.Future[None] = loop.create_future()
             self._waiters.add(waiter)
+            timer = loop.call_later(left, _wake, waiter) if left is not None else None
             try:
-                async with asyncio.timeout(left):
-                    await waiter
-            except TimeoutError:
-                return condition()
+                await waiter
             finally:
                 self._waiters.discard(waiter)
+                if timer is not None:
+                    timer.cancel()
         return True
+
+
+class Flag:
+    """Raised by anybody, waited for by one."""
+
+    def __init__(self) -> None:
+        self.raised = False
+        self._waiter: asyncio.Future[None] | None = None
+
+    def hoist(self) -> None:
+        """Raise it, until it is lowered."""
+        self.raised = True
+        if self._waiter is not None:
+            _wake(self._waiter)
+
+    def lower(self) -> None:
+        """From now on it can be waited for anew."""
+        self.raised = False
+
+    async def within(self, seconds: float) -> bool:
+        """Wait until it is raised, at most for so long; whether it is."""
+        if self.raised or seconds <= 0:
+            return self.raised
+        loop = asyncio.get_running_loop()
+        self._waiter = loop.create_future()
+        timer = loop.call_later(seconds, _wake, self._waiter)
+        try:
+            await self._waiter
+        finally:
+            timer.cancel()
+            self._waiter = None
+        return self.raised
+
+
+def _wake(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_result(None)

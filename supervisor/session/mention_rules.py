@@ -7,7 +7,7 @@ secrets and other sessions are refused to everybody; the rest outside the projec
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,9 +47,14 @@ class Reach:
         )
 
 
-def check(config: Config, reach: Reach, text: str, confined: bool) -> None:
-    """Refuse a text for what it mentions. `confined`: whoever sends it may not answer for Claude. Raise Forbidden."""
-    for name in mentions.names(text):
+def check(config: Config, reach_of: Callable[[], Reach], text: str, confined: bool) -> None:
+    """Refuse a text for what it mentions. `confined`: whoever sends it may not answer for Claude. Raise Forbidden. How far the
+    session reaches is asked of the disk, and only for a text that mentions something."""
+    names = list(mentions.names(text))
+    if not names:
+        return
+    reach = reach_of()
+    for name in names:
         for path in mentions.candidates(name, reach.bases, reach.home):
             elsewhere = any(path.is_relative_to(folder) for folder in mentions.ELSEWHERE)
             if elsewhere or protection.is_secret(reach.paths, reach.session_id, path):

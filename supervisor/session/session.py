@@ -373,9 +373,11 @@ class Session:
 
     def check_mentions(self, text: str, confined: bool) -> None:
         """Refuse a text for what it would have Claude read. Raise Forbidden."""
+        mention_rules.check(self.services.config(), self._reach, text, confined)
+
+    def _reach(self) -> Reach:
         services, record = self.services, self.record
-        reach = Reach.of(services.paths, self.id, record.project_path, services.home, record.launch, record.process.cwd)
-        mention_rules.check(services.config(), reach, text, confined)
+        return Reach.of(services.paths, self.id, record.project_path, services.home, record.launch, record.process.cwd)
 
     def begin_answer(self, waiting: str) -> None:
         """This is being answered here: when it has gone, it has not expired."""

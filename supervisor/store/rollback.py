@@ -11,7 +11,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-_PLAIN = frozenset({str, int, float, bool, bytes, type(None)})
+_CONTAINERS = (dict, list, deque, set)
+_plain: set[type] = {str, int, float, bool, bytes, type(None)}
+"""Types that are no containers, as they are met: most members are of such a one, and this is done for each change. Asking anew
+what each is was a tenth of what the supervisor did for a message."""
 
 
 @contextmanager
@@ -27,26 +30,23 @@ def undone_on_failure(*records: Any) -> Iterator[None]:
 
 
 def _kept(value: Any) -> Any:
-    """What a container holds now, each member with what it holds itself; None for anything else. Most members are no containers,
-    and this is done for each change: the plainest are told by their type alone."""
+    """What a container holds now, and by its name or place what each container in it holds itself; None for anything else."""
+    if not isinstance(value, _CONTAINERS):
+        _plain.add(type(value))
+        return None
     if isinstance(value, dict):
-        return [(name, member, None if type(member) in _PLAIN else _kept(member)) for name, member in value.items()]
-    if isinstance(value, list | deque):
-        return [(member, None if type(member) in _PLAIN else _kept(member)) for member in value]
-    return list(value) if isinstance(value, set) else None
+        return dict(value), [(name, _kept(member)) for name, member in value.items() if type(member) not in _plain]
+    if isinstance(value, set):
+        return list(value), []
+    return list(value), [(place, _kept(member)) for place, member in enumerate(value) if type(member) not in _plain]
 
 
-def _put_back(value: Any, was: Any) -> Any:
+def _put_back(value: Any, was: Any) -> None:
     """The same container, holding what it held."""
-    if isinstance(value, dict):
-        members = {name: _put_back(member, held) for name, member, held in was}
-        value.clear()
-        value.update(members)
-    elif isinstance(value, list | deque):
-        before = [_put_back(member, held) for member, held in was]
-        value.clear()
-        value.extend(before)
-    elif isinstance(value, set):
-        value.clear()
-        value.update(was)
-    return value
+    if was is None:
+        return
+    held, inner = was
+    for place, kept in inner:
+        _put_back(held[place], kept)
+    value.clear()
+    value.update(held) if isinstance(value, dict | set) else value.extend(held)

@@ -38,7 +38,7 @@ def reach(tmp_path: Path) -> Reach:
 def code(reach: Reach, text: str, confined: bool = True, rule: str = "project") -> str | None:
     config = Config(chat=ChatConfig(mentions=rule))  # type: ignore[arg-type]
     try:
-        mention_rules.check(config, reach, text, confined)
+        mention_rules.check(config, lambda: reach, text, confined)
     except Forbidden as error:
         return error.error_code
     return None
@@ -109,6 +109,14 @@ def test_a_name_counts_from_the_folder_that_claude_is_in(reach: Reach, tmp_path:
         reach.paths, OWN, str(tmp_path / "project"), tmp_path, LaunchOptions(), str(tmp_path / "project" / "sub")
     )
     assert code(moved, "@up/file") == "mention_outside"
+
+
+def test_how_far_a_session_reaches_is_not_asked_for_a_text_that_mentions_nothing() -> None:
+    def asked() -> Reach:
+        raise AssertionError("looked at the disk")
+
+    for text in ("message", "ada@example.org", "@", "x" * 10_000):
+        mention_rules.check(Config(), asked, text, True)
 
 
 @given(st.text(alphabet='@"/. #~é。a\n', max_size=60))

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import shared.process
 from shared.process import ProcessId, ancestors, arguments, family, identify
 from supervisor.holder.process_tree import Tree
 from supervisor.lifecycle import orphans
@@ -61,6 +62,17 @@ def started(tmp_path: Path) -> Iterator[dict[str, list[ProcessId]]]:
             os.kill(process.pid, 9)
     for child in children.values():
         child.communicate()
+
+
+def test_the_kernel_is_asked_once_for_all_processes_of_all_sessions(monkeypatch: pytest.MonkeyPatch) -> None:
+    me = identify(os.getpid())
+    assert me is not None
+    asked: list[int] = []
+    listed = shared.process._all_pids
+    monkeypatch.setattr(shared.process, "_all_pids", lambda: (asked.append(1), listed())[1])
+    found = resources.sample({name: [me, me] for name in ("a", "b", "c")})
+    assert found["a"].pids >= 1
+    assert len(asked) == 1
 
 
 def test_neither_it_nor_what_it_runs_is_a_sessions(started: dict[str, list[ProcessId]], tmp_path: Path) -> None:

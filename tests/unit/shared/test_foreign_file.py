@@ -50,6 +50,22 @@ def place(tmp_path: Path) -> Path:
     return tmp_path / "place"
 
 
+@pytest.mark.parametrize(
+    "read", [lambda path: read_foreign(path, foreign_file.SMALL), lambda path: [*Tail(path).lines()]]
+)
+def test_room_is_made_for_what_there_is_and_not_for_all_that_there_may_be(
+    tmp_path: Path, read: Callable[[Path], Any]
+) -> None:
+    small = tmp_path / "small"
+    small.write_bytes(b"a line\n")
+    tracemalloc.start()
+    try:
+        assert read(small)
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    finally:
+        tracemalloc.stop()
+
+
 @pytest.mark.parametrize("put", ODD)
 def test_only_a_file_is_read_and_what_it_is_instead_is_said(place: Path, put: Callable[[Path], None]) -> None:
     put(place)

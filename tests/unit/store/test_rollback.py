@@ -24,6 +24,7 @@ from supervisor.lifecycle import ending
 from supervisor.lifecycle.holder_link import HolderLink
 from supervisor.session import receipts
 from supervisor.state.states import StateEvent
+from supervisor.store import rollback
 from supervisor.store.options import Intent, Planned, Stop
 from supervisor.store.rollback import undone_on_failure
 from supervisor.store.store import Store
@@ -262,6 +263,20 @@ def test_what_is_changed_in_place_is_undone_in_place() -> None:
     assert record.options is inner
     assert record.options["deep"][1]["deeper"] is held
     assert record.queue is queue
+
+
+def test_what_is_no_container_is_looked_at_once_and_not_at_each_change(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_at: list[Any] = []
+    kept = rollback._kept
+    monkeypatch.setattr(rollback, "_kept", lambda value: (looked_at.append(value), kept(value))[1])
+    record = SimpleNamespace(
+        heard=["a"], options={"deep": {}}, **{f"fact{number}": Stop("idle") for number in range(50)}
+    )
+    for _ in range(2):
+        looked_at.clear()
+        with undone_on_failure(record):
+            pass
+    assert looked_at == [vars(record), record.heard, record.options, {}]
 
 
 def test_nothing_of_a_session_is_stored_but_in_a_change() -> None:
