@@ -29,13 +29,22 @@ def kill_claude(house: House, session: str, number: int = signal.SIGKILL) -> pro
     return victim
 
 
-def test_killed_while_idle_it_comes_back_with_its_memory(house: House) -> None:
+def test_killed_while_idle_it_comes_back_with_its_memory_and_without_its_background_task(
+    lend_house: LendHouse, cli: Path
+) -> None:
+    house = lend_house(cli, claude={"args": ["--allowedTools", "Bash"]})
     _, session = house.ask("Remember the word PAPAYA")
+    task = json.dumps({"command": "sleep 7654", "run_in_background": True})
+    house.ask(f"[[tool Bash {task}]]", session)
+    until(lambda: _sleepers(house), "the task runs")
+    until(lambda: house.session(session)["backgroundTasks"], "the Stop hook has told of it")
     own = house.claude_home / ".claude" / "sessions"
     for times, number in enumerate(SIGNALS, 1):
         house.until_state(session, "idle")
         dead = kill_claude(house, session, number)
         comes_back(house, session, dead, times)
+        assert not _sleepers(house)
+        assert house.session(session)["backgroundTasks"] == []
         assert house.ask("What word did I ask you to remember?", session)[0] == "PAPAYA", number.name
         assert not list(own.glob(f"{dead.pid}.*")), number.name
 
@@ -68,18 +77,6 @@ def test_killed_in_a_turn_its_first_or_another_the_reply_is_interrupted_and_not_
         told += prompts
         assert first_tries(house) == told
     assert sorted(fates(house, session).values()) == ["answered"] * 3 + ["interrupted"] * 3
-
-
-def test_killed_with_a_background_task_leaves_nothing_behind(lend_house: LendHouse, cli: Path) -> None:
-    house = lend_house(cli, claude={"args": ["--allowedTools", "Bash"]})
-    task = json.dumps({"command": "sleep 7654", "run_in_background": True})
-    _, session = house.ask(f"[[tool Bash {task}]]")
-    until(lambda: _sleepers(house), "the task runs")
-    until(lambda: house.session(session)["backgroundTasks"], "the Stop hook has told of it")
-    dead = kill_claude(house, session)
-    comes_back(house, session, dead)
-    assert not _sleepers(house)
-    assert house.session(session)["backgroundTasks"] == []
 
 
 def _sleepers(house: House) -> list[int]:
@@ -129,12 +126,19 @@ def test_one_that_always_dies_is_given_up(make_house: MakeHouse, one_cli: Path) 
 
 def test_a_claude_started_by_hand_keeps_its_conversation_and_beside_a_live_one_gets_it(house: House, cli: Path) -> None:
     _, session = house.ask("Remember the word GUAVA")
-    house.until_state(session, "idle")
-    house.call("session.hibernate", {"sessionId": session})
+    ours = house.until_state(session, "idle")["pid"]
     by_hand = _by_hand(house, cli, session)
     try:
         status = house.claude_home / ".claude" / "sessions" / f"{by_hand.pid}.json"
         until(lambda: _drain(by_hand) and has_open(status, session), "it has the conversation open")
+        refused = house.send("echo: not beside you", session)["message"]
+        assert (refused["state"], refused["error"]["code"]) == ("failed", "conversation_in_use")
+        assert f"pid {by_hand.pid}" in refused["error"]["message"]
+        house.call("settings.patch", {"values": {"health.interval_seconds": 0.3}})
+        assert house.until_state(session, "hibernated")["pid"] is None
+        (event,) = [event["data"] for event in house.events(session=session) if event["kind"] == "conversation_shared"]
+        assert event["pid"] == by_hand.pid != ours
+        # Asleep, it is not woken beside the other.
         refused = house.send("echo: me too", session)["message"]
         assert (refused["state"], refused["error"]["code"], refused["error"]["status"]) == (
             "failed",
@@ -143,28 +147,12 @@ def test_a_claude_started_by_hand_keeps_its_conversation_and_beside_a_live_one_g
         )
         assert str(by_hand.pid) in refused["error"]["message"]
         assert house.session(session)["state"] == "hibernated"
+        assert process.identify(by_hand.pid) is not None
+        assert first_tries(house) == ["Remember the word GUAVA"]
     finally:
         _end(by_hand)
     # A file that it did not get to remove stops nobody.
     status.write_text(json.dumps({"pid": 1, "sessionId": session, "procStart": "1", "status": "idle"}))
-    assert house.ask("What word did I ask you to remember?", session)[0] == "GUAVA"
-
-    ours = house.until_state(session, "idle")["pid"]
-    by_hand = _by_hand(house, cli, session)
-    try:
-        status = house.claude_home / ".claude" / "sessions" / f"{by_hand.pid}.json"
-        until(lambda: _drain(by_hand) and has_open(status, session), "it has it open, too")
-        refused = house.send("echo: not beside you", session)["message"]
-        assert (refused["state"], refused["error"]["code"]) == ("failed", "conversation_in_use")
-        assert f"pid {by_hand.pid}" in refused["error"]["message"]
-        house.call("settings.patch", {"values": {"health.interval_seconds": 0.3}})
-        assert house.until_state(session, "hibernated")["pid"] is None
-        (event,) = [event["data"] for event in house.events(session=session) if event["kind"] == "conversation_shared"]
-        assert event["pid"] == by_hand.pid != ours
-        assert process.identify(by_hand.pid) is not None
-        assert "echo: not beside you" not in first_tries(house)
-    finally:
-        _end(by_hand)
     assert house.ask("What word did I ask you to remember?", session)[0] == "GUAVA"
 
 

@@ -62,7 +62,9 @@ def said(house: House, since: int) -> Counter[str]:
     return Counter(event["kind"] for event in house.events(since))
 
 
-def test_setting_the_wall_clock_expires_nothing(quick: House, clocks: Clocks) -> None:
+def test_setting_the_wall_clock_expires_nothing_and_sleep_of_the_machine_counts_and_is_said_once(
+    quick: House, clocks: Clocks
+) -> None:
     _, session = quick.ask("Remember the word DAMSON")
     _, asleep = quick.ask("echo: sleepy")
     quick.call("session.hibernate", {"sessionId": asleep})
@@ -77,9 +79,33 @@ def test_setting_the_wall_clock_expires_nothing(quick: House, clocks: Clocks) ->
     clocks.set(DAY, 0.0)
     assert quick.ask("echo: on we go", asleep)[0] == "on we go"
     assert not {"warning", "ended"} & set(said(quick, head))
+    clocks.set(0.0, 0.0)
+    for name in (session, asleep):
+        quick.until_state(name, "idle")
+    the_machine_sleeps(quick, clocks, session, asleep)
 
 
-def test_restart_under_a_wrong_wall_clock_expires_nothing_and_stamps_are_that_clock_s(
+def the_machine_sleeps(quick: House, clocks: Clocks, session: str, other: str) -> None:
+    """For an hour, a day, and longer than a session may be silent."""
+    head = quick.call("ping")["head"]
+    clocks.set(HOUR, HOUR)
+    passes(quick)
+    assert not said(quick, head), "an hour is nothing"
+    clocks.set(21 * HOUR, 21 * HOUR)
+    passes(quick)
+    assert said(quick, head) == {"warning": 2}
+    quick.ask("echo: awake", other)
+    head = quick.call("ping")["head"]
+    clocks.set(25 * HOUR, 25 * HOUR)
+    quick.until_state(session, "ended")
+    passes(quick)
+    seen = said(quick, head)
+    assert (seen["ended"], seen["warning"]) == (1, 0)
+    assert quick.session(session)["endReason"] == "expired"
+    assert quick.session(other)["state"] == "idle"
+
+
+def test_restart_under_a_wrong_wall_clock_expires_nothing_and_a_reboot_counts_by_it(
     quick: House, clocks: Clocks
 ) -> None:
     _, session = quick.ask("echo: hello")
@@ -101,34 +127,12 @@ def test_restart_under_a_wrong_wall_clock_expires_nothing_and_stamps_are_that_cl
     quick.call("settings.patch", {"values": {"sessions.max_concurrent": 1}})
     assert quick.until_state(session, "hibernated")["pid"] is None
     assert quick.until_state(later, "idle")["pid"] is not None
+    quick.call("session.kill", {"sessionId": later})
+    after_a_reboot(quick, clocks, session)
 
 
-def test_sleep_of_the_machine_counts_and_is_said_once(quick: House, clocks: Clocks) -> None:
-    _, session = quick.ask("echo: hello")
-    _, other = quick.ask("echo: hello too")
-    for name in (session, other):
-        quick.until_state(name, "idle")
-    head = quick.call("ping")["head"]
-    clocks.set(HOUR, HOUR)
-    passes(quick)
-    assert not said(quick, head), "an hour is nothing"
-    clocks.set(21 * HOUR, 21 * HOUR)
-    passes(quick)
-    assert said(quick, head) == {"warning": 2}
-    quick.ask("echo: awake", other)
-    head = quick.call("ping")["head"]
-    clocks.set(25 * HOUR, 25 * HOUR)
-    quick.until_state(session, "ended")
-    passes(quick)
-    seen = said(quick, head)
-    assert (seen["ended"], seen["warning"]) == (1, 0)
-    assert quick.session(session)["endReason"] == "expired"
-    assert quick.session(other)["state"] == "idle"
-
-
-def test_after_a_reboot_the_wall_clock_decides_and_is_not_believed_backward(quick: House, clocks: Clocks) -> None:
-    _, session = quick.ask("echo: before the reboot")
-    quick.call("session.hibernate", {"sessionId": session})
+def after_a_reboot(quick: House, clocks: Clocks, session: str) -> None:
+    """The wall clock decides about one that sleeps, and is not believed backward."""
 
     def reboot(wall: float) -> None:
         quick.kill_supervisor()
