@@ -27,8 +27,8 @@ expect.set_options(timeout=PATIENCE_MS)
 _NETWORK = ("Failed to load resource", "error occurred when fetching the script", "net::ERR_CONNECTION_REFUSED")
 
 
-def _chromium() -> str:
-    found = chromium.find()
+def _chromium(whole: bool = False) -> str:
+    found = chromium.find(whole)
     assert found, f"Chromium is missing: ./test installs it, or {chromium.VARIABLE} names one."
     return found
 
@@ -81,13 +81,13 @@ class Desk:
 
 
 @contextmanager
-def desk() -> Iterator[Desk]:
-    """Everything, and nothing of it afterwards."""
+def desk(whole: bool = False) -> Iterator[Desk]:
+    """Everything, and nothing of it afterwards; with a `whole` browser, which shows notifications."""
     notify = {"contact": "mailto:ada@example.org", "push_hosts": ["localhost"], "private_hosts": ["localhost"]}
     env = {"CLAUDE_CODE_MAX_RETRIES": "0"}  # what the service refuses is told at once
     made = lasting_house(claude_binary(VERSIONS[-1]), env, demo=True, notify=notify)
     with made as house, sync_playwright() as player:
-        browser = player.chromium.launch(executable_path=_chromium(), args=ARGUMENTS)
+        browser = player.chromium.launch(executable_path=_chromium(whole), args=ARGUMENTS)
         yield Desk(house, browser)
         browser.close()
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
+import pytest
 from playwright.sync_api import BrowserContext, Page, Worker, expect
 
-from tests.browser.lab import DESK, PHONE, Desk
+from tests.browser.lab import DESK, PHONE, Desk, desk
 from tests.harness import until
 
 SHOWN = """registration.getNotifications().then(all => all.map(({title, body, tag, actions}) =>
@@ -33,6 +34,13 @@ SUBSCRIBED = f"""
   PushManager.prototype.getSubscription = () => Promise.resolve(subscription);
 """
 """A push service's answer, since none can be reached: this browser is subscribed already."""
+
+
+@pytest.fixture(scope="module")
+def shared_desk() -> Iterator[Desk]:
+    """One whose browser shows notifications."""
+    with desk(whole=True) as made:
+        yield made
 
 
 def worker_of(context: BrowserContext, page: Page) -> tuple[Worker, Callable[[Any], None]]:

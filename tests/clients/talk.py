@@ -34,7 +34,7 @@ def main(address: str, token: str, project: str) -> None:
     assert isinstance(history, History)
     assert isinstance(refused, Problem)
     roles = [entry.role.value for entry in history.entries]
-    print(json.dumps({"reply": second.reply, "roles": roles, "refused": refused.code}))
+    print(json.dumps({"reply": second.reply, "roles": roles, "refused": refused.code, "session": first.session_id}))
 
 
 if __name__ == "__main__":

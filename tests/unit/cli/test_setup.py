@@ -277,6 +277,9 @@ def test_a_browser_is_found_or_named_and_a_missing_one_says_what_to_do(tmp_path,
         chromium.ensure(tmp_path / "log")
     found = _program(tmp_path / "chromium-browser")
     assert chromium.find() == str(found)
+    chromium.ensure(tmp_path / "log")  # the whole browser will do
+    shell = _program(tmp_path / "chromium-headless-shell")
+    assert (chromium.find(), chromium.find(whole=True)) == (str(shell), str(found))
     monkeypatch.setenv(chromium.VARIABLE, "/opt/other")
     assert chromium.find() == "/opt/other"
 
