@@ -6,11 +6,14 @@ The house is real, with the demo's model; what stands in the conversations is wr
 from __future__ import annotations
 
 import json
+import math
+import time
 from typing import Any
 
 from playwright.sync_api import Page
 
 from bench.lab import parser
+from tests.browser import cards
 from tests.browser.lab import DESK, PHONE, Desk, desk
 from tests.harness import ROOT, House, until
 
@@ -54,6 +57,7 @@ def main(argv: list[str]) -> int:
         views = _furnish(made)
         for look in looks:
             _shoot(made, views, look, given.only or "")
+            _shoot_cards(made, look, given.only or "")
             _shoot_others(made, look, given.only or "")
         if "offline".startswith(given.only or ""):
             _shoot_offline(made, looks)
@@ -70,8 +74,7 @@ def _shoot(made: Desk, views: dict[str, str], look: tuple[Any, str, Any], only: 
     wanted = {view: path for view, path in views.items() if view.startswith(only)}
     if not wanted:
         return
-    context = made.context(look[2], color_scheme=look[0], device_scale_factor=1)
-    page = made.sign_in(context)
+    page = _signed_in(made, look)
     for view, path in wanted.items():
         if path.startswith("/terminal"):
             page.goto(f"{made.url}{path}")
@@ -83,35 +86,99 @@ def _shoot(made: Desk, views: dict[str, str], look: tuple[Any, str, Any], only: 
             page.locator("#main h1").first.wait_for(state="attached")
         if view == "search":
             page.get_by_role("combobox").fill("round")
+        if view == "settings":
+            page.get_by_label("Expire after, hours").fill("48")
         page.wait_for_timeout(900)
         _picture(page, view, look)
         if view in LONG:
             _picture(page, f"{view}-whole", look, whole=True)
+    page.context.close()
+
+
+def _signed_in(made: Desk, look: tuple[Any, str, Any]) -> Page:
+    """On the only device there is, with an hour behind it: nobody waits that long for a chart."""
+    for device in made.devices.records():
+        made.devices.revoke(device.id)
+    context = made.context(look[2], color_scheme=look[0], device_scale_factor=1)
+    ids = [one["id"] for one in made.house.call("session.list")["sessions"] if one["memoryBytes"]]
+    samples = {one: _samples(number) for number, one in enumerate(ids)}
+    answer = {"success": True, "span": "hour", "total": [], "sessions": samples}
+    context.route("**/api/metrics/samples?each=true", lambda route: route.fulfill(json=answer))
+    return made.sign_in(context)
+
+
+def _samples(number: int) -> list[dict[str, Any]]:
+    now = int(time.time() * 1000)
+    return [
+        {
+            "at": now - (59 - minute) * 60_000,
+            "memoryBytes": 2e8 + 4e6 * minute * (number % 3) + 1e7 * math.sin(minute / 3 + number),
+            "cpuPercent": max(0, 30 * math.sin(minute / 4 + number) - 4 * number),
+            "messages": 0,
+            "queue": 0,
+        }
+        for minute in range(60)
+    ]
+
+
+def _shoot_cards(made: Desk, look: tuple[Any, str, Any], only: str) -> None:
+    """Everything that can be asked for; none of it by a session."""
+    if not "cards".startswith(only):
+        return
+    context = made.context(look[2], color_scheme=look[0], device_scale_factor=1)
+    cards.put(context, cards.sessions(made.house))
+    page = made.sign_in(context, path="/attention")
+    page.wait_for_timeout(900)
+    _picture(page, "cards-whole", look, whole=True)
     context.close()
 
 
 def _shoot_others(made: Desk, look: tuple[Any, str, Any], only: str) -> None:
-    """What is no address: the door, and the one question that is asked twice."""
-    context = made.context(look[2], color_scheme=look[0], device_scale_factor=1)
+    """What is no address: the door, what opens over a view, and the one question that is asked twice."""
     if "sign-in".startswith(only):
+        context = made.context(look[2], color_scheme=look[0], device_scale_factor=1)
         page = context.new_page()
         page.goto(made.url)
         page.wait_for_timeout(700)
         _picture(page, "sign-in", look)
-    if "end".startswith(only):
-        page = made.sign_in(context)
-        page.get_by_label("More: Move the importer").click()
-        page.wait_for_timeout(200)
-        _picture(page, "menu", look)
-        page.get_by_role("button", name="End session…").click()
+        context.close()
+    if not "over".startswith(only):
+        return
+    page = _signed_in(made, look)
+    more = page.get_by_label("More: Move the importer")
+    more.click()
+    page.wait_for_timeout(200)
+    _picture(page, "over-menu", look)
+    page.get_by_role("button", name="End session…").click()
+    page.wait_for_timeout(300)
+    _picture(page, "over-end", look)
+    page.get_by_role("button", name="Keep it").click()
+    more.click()
+    page.get_by_role("button", name="Rename").click()
+    page.wait_for_timeout(300)
+    _picture(page, "over-rename", look)
+    page.get_by_role("button", name="Cancel").click()
+    more.click()
+    page.get_by_role("button", name="Select").click()
+    page.wait_for_timeout(300)
+    _picture(page, "over-selection", look)
+    page.get_by_role("button", name="Clear").click()
+    page.get_by_role("link", name="Move the importer").click()
+    more.click()
+    page.wait_for_timeout(300)
+    _picture(page, "over-conversation-menu", look)
+    about = page.get_by_role("button", name="About this session")
+    if about.count():
+        about.click()
         page.wait_for_timeout(300)
-        _picture(page, "end", look)
-    context.close()
+        _picture(page, "over-about", look)
+    page.context.close()
 
 
 def _shoot_offline(made: Desk, looks: list[tuple[Any, str, Any]]) -> None:
     """The supervisor is away, for longer than a restart takes."""
-    pages = [made.sign_in(made.context(look[2], color_scheme=look[0], device_scale_factor=1)) for look in looks]
+    contexts = [made.context(look[2], color_scheme=look[0], device_scale_factor=1) for look in looks]
+    pages = [made.sign_in(context) for context in contexts]
     made.house.kill_supervisor()
     for look, page in zip(looks, pages, strict=True):
         page.bring_to_front()
@@ -180,10 +247,12 @@ def _furnish(made: Desk) -> dict[str, str]:
     house.call("session.hibernate", {"sessionId": asleep})
     _, ended = house.ask("Try the old branch", title="An old branch")
     house.call("session.kill", {"sessionId": ended})
+    asks = next(one["id"] for one in house.call("session.list")["sessions"] if one["title"] == "Push the branch")
     house.call("rule.add", {"tool": "Bash", "pattern": "git status*", "answer": "allow"})
     until(lambda: all(_measured(house, one) for one in (busy, shop)), "the sessions are measured", 90)
     return {
         "sessions": "/sessions", "conversation": f"/session/{shop}", "queue": f"/session/{busy}", "attention": "/attention",
+        "asks": f"/session/{asks}", "ended": f"/session/{ended}",
         "new": "/new", "search": "/search", "health": "/health", "settings": "/settings", "help": "/help",
         "terminal": f"/terminal#{shop}",
     }  # fmt: skip

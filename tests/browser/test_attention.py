@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import re
 import sys
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Locator, Page, expect
 
 from cli.setup import axe
+from tests.browser import cards
 from tests.browser.lab import DESK, PHONE, Desk, fits
-from tests.browser.test_axe import complains
+from tests.browser.test_axe import NARROW, SMALL, complains, faultless
 from tests.harness import until
 
 ASKER = Path(__file__).resolve().parents[1] / "mcp_asker.py"
@@ -230,3 +233,98 @@ def test_trust_login_limit_and_form_say_what_to_do_and_are_answered_at_both_size
 def test_nobody_waits_is_said(face: Desk) -> None:
     page = face.sign_in(face.context(PHONE), path="/attention")
     expect(page.get_by_text("Nobody waits for you")).to_be_visible()
+
+
+@SIZES
+def test_every_kind_of_card_says_what_to_do_at_both_sizes(face: Desk, size: Any) -> None:
+    made = cards.sessions(face.house)
+    context = face.context(size, color_scheme="light", bypass_csp=True)
+    answers = cards.put(context, made)
+    page = face.sign_in(context, "admin", "/attention")
+    expect(page.locator(".ask")).to_have_count(len(made))
+    faultless(page, "every kind of card")
+
+    def card(title: str) -> Locator:
+        return page.locator(f"#ask-{made[title]['id']}")
+
+    if size == PHONE:
+        assert page.evaluate(SMALL) == []
+        page.set_viewport_size(NARROW)
+        assert fits(page), "at 320"
+        page.set_viewport_size(PHONE)
+        page.evaluate("location.hash = '/sessions'")
+        more = page.get_by_label("More: Move the importer")
+        more.evaluate("more => more.scrollIntoView({ block: 'center' })")
+        more.click()
+        for name in ("Rename", "End session…"):
+            expect(page.get_by_role("button", name=name)).to_be_in_viewport(ratio=1)
+        return
+    handed = card("Shown at the terminal")
+    expect(handed.get_by_text("is answered there")).to_be_visible()
+    expect(handed.locator("footer").get_by_role("link")).to_have_attribute(
+        "href", f"/terminal#{made['Shown at the terminal']['id']}"
+    )
+    assert handed.locator("footer button").count() == 0, "nothing that would be refused"
+    expect(card("Round once, in total()").locator(".diff :is(del, ins)")).to_have_text(["round(", ", 2)"])
+    page_of = card("A page to open").get_by_role("link", name="Open login.example.org")
+    expect(page_of).to_have_attribute("href", "https://login.example.org/device?code=ABCD")
+    expect(page_of).to_have_attribute("rel", "noopener noreferrer")
+    expect(card("A page that is none").locator(".asked a")).to_have_count(0)
+    expect(card("Too much to do").locator("header .word")).to_have_text("Overloaded")
+    expect(card("At its limit").locator("header .word")).to_have_text("Usage limit")
+    typed = card("A code to paste")
+    send = typed.get_by_role("button", name="Type it there")
+    expect(send).to_have_attribute("aria-disabled", "true")
+    typed.get_by_label("what you would type there").fill("1234")
+    send.click()
+    expect(page.get_by_text("Answered by you, just now")).to_be_visible()
+    page_of.evaluate("link => link.removeAttribute('href')")  # nothing is opened here
+    card("A page to open").get_by_role("button", name="Accept").click()
+    expect(page.get_by_text("Filled in by you, just now")).to_be_visible()
+    given = [
+        (title, {**body, "waitingId": made[title]["waiting"]["id"] == body["waitingId"]}) for title, body in answers
+    ]
+    assert given == [
+        ("A code to paste", {"waitingId": True, "text": "1234"}),
+        ("A page to open", {"waitingId": True, "choice": "accept", "answers": {}}),
+    ]
+    page.context.set_offline(True)
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange', { bubbles: true }))")  # it looks at once
+    allow = card("Push the branch").get_by_role("button", name="Allow once")
+    expect(allow).to_have_attribute("title", "pilotlight is away")
+    page.evaluate("location.hash = '/sessions'")
+    expect(page.get_by_role("button", name="Allow once").first).to_have_attribute("title", "pilotlight is away")
+    page.context.set_offline(False)
+    _says_how_long_and_why(page, face, made)
+
+
+def _says_how_long_and_why(page: Page, face: Desk, made: dict[str, dict[str, Any]]) -> None:
+    """The bar of a session's hours in its row, and a refusal of the service in words."""
+    now, hour = int(time.time() * 1000), 3600_000
+    for title, left in (("At its limit", 20), ("Not logged in", 6), ("Push the branch", 3)):
+        made[title] |= {"expiresAt": now + left * hour + 60_000, "warned": left == 3, "waiting": None, "state": "idle"}
+    cards.put(page.context, made)
+    page.route(re.compile(r"/history\?limit"), lambda route: route.fulfill(json=REFUSED))
+    page.goto(f"{face.url}/#/sessions")
+    page.reload()
+
+    def bars(title: str) -> Locator:
+        return page.locator(f"[data-id='{made[title]['id']}'] .left-time + .meter")
+
+    expect(bars("Not logged in").locator("rect")).to_have_attribute("width", re.compile("^25"))
+    expect(bars("Not logged in")).to_have_class("meter quiet")
+    expect(bars("Push the branch").locator("rect")).to_have_attribute("width", re.compile("^12"))
+    expect(bars("Push the branch")).to_have_class("meter warn")
+    expect(bars("At its limit")).to_have_count(0)  # what is normal is quiet
+    page.evaluate("path => { location.hash = path }", f"/session/{made['At its limit']['id']}")
+    expect(page.locator(".turn .note.bad")).to_have_text("The usage limit was reached.")
+
+
+REFUSED = {
+    "success": True,
+    "next": None,
+    "entries": [
+        {"id": "1", "role": "user", "text": "Go on", "at": 1, "source": "api"},
+        {"id": "2", "role": "assistant", "text": "", "at": 2, "error": "rate_limit"},
+    ],
+}

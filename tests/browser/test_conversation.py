@@ -32,6 +32,10 @@ OBSERVED = """() => {
 }"""
 """What is changed in a conversation from now on: in the turns that are finished, and when in the one that is live."""
 
+SPOKEN = """() => import(document.querySelector("script[type=module]").src.replace("main.js", "store.js"))
+  .then(({ speak }) => { speak("one"); setTimeout(speak, 50, "two"); setTimeout(speak, 60, "three"); })"""
+"""Three states within a tenth of a second are to be said."""
+
 LONG = f"A **bold** word.\n\n```python\n{CODE}\n```\n\n" + "word after word\n" * 20 + "the end of it"
 
 
@@ -113,6 +117,14 @@ def test_a_stream_that_is_silent_is_opened_anew_and_says_so(face: Desk) -> None:
     with page.expect_request("**/api/sessions?includeEnded=true"):  # what is true is read anew
         held[0].continue_()
     expect(page.get_by_role("link", name="pilotlight: Live")).to_be_visible()
+    page.evaluate(SPOKEN)
+    spoken = page.locator("#app > [aria-live=polite]")
+    page.clock.run_for(100)
+    expect(spoken).to_have_text("one")
+    page.clock.run_for(4_800)
+    expect(spoken).to_have_text("one")  # a state that changes all the time is not read out all the time
+    page.clock.run_for(200)
+    expect(spoken).to_have_text("three")
 
 
 def test_a_new_version_of_the_page_is_offered_and_keeps_the_draft(face: Desk) -> None:

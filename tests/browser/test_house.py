@@ -125,7 +125,7 @@ def test_a_setting_is_in_force_at_once_and_a_wrong_one_is_refused(face: Desk) ->
     assert fits(page), "and a link"
     page.evaluate("location.hash = '/health'")
     page.reload()  # what has happened is asked for then
-    expect(page.get_by_role("img", name="Memory of all sessions in hour")).to_be_visible()
+    expect(page.get_by_role("img", name="Memory of all sessions in 1 hour")).to_be_visible()
     bad = {"status": "unhealthy", "checks": [{"name": "cli", "status": "fail", "detail": "claude was not found"}]}
     page.route("**/api/health", lambda route: route.fulfill(status=503, json=route.fetch().json() | bad))
     page.get_by_role("button", name="Check now").click()
@@ -193,6 +193,9 @@ def test_a_list_is_filtered_sorted_and_acted_on_together(face: Desk) -> None:
     page.keyboard.press("x")
     selection = page.get_by_role("region", name="Selection")
     expect(selection.get_by_text("2 selected")).to_be_visible()
+    page.set_viewport_size(PHONE)
+    expect(selection.get_by_role("button", name="Clear")).to_be_in_viewport()
+    page.set_viewport_size(DESK)
     selection.get_by_role("button", name="Extend").click()
     until(lambda: all(face.house.session(one)["expiresAt"] > at for one, at in zip(made, before, strict=True)), "later")
     expect(selection).to_have_count(0)
@@ -218,12 +221,16 @@ def test_a_row_has_small_charts_of_its_last_hour(face: Desk) -> None:
     context = face.context(DESK)
     answer = {"success": True, "span": "hour", "total": [], "sessions": {session: samples}}
     context.route("**/api/metrics/samples?each=true", lambda route: route.fulfill(json=answer))
-    row = face.sign_in(context).locator(f"[data-id='{session}']")
+    page = face.sign_in(context)
+    row = page.locator(f"[data-id='{session}']")
     memory = row.get_by_role("img", name="Memory in the last hour, now 858 MB")
     expect(memory).to_be_visible()
     line = [float(y) for y in re.findall(r" ([\d.]+)", str(memory.locator("path").last.get_attribute("d")))]
     assert line == sorted(line, reverse=True), "it grows"
     assert min(line) >= 0
+    page.set_viewport_size(PHONE)
+    expect(memory).to_be_hidden()
+    expect(row.locator(".cell >> visible=true")).to_have_count(0)  # there is no room for columns
 
 
 def test_words_that_were_said_are_found(face: Desk) -> None:

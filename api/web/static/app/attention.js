@@ -1,7 +1,7 @@
 // One card, one decision. Everything that would be done is visible before its button lives; an answer names what it is for
 // (`waitingId`), so a late one is refused and says so, and a card that was answered elsewhere turns to its result in place.
 import { html, signal, useEffect, useRef, useState } from "../vendor/preact.js";
-import { post } from "./api.js";
+import { away, post } from "./api.js";
 import { Markdown } from "./markdown.js";
 import { Bar, go, useKeys } from "./shell.js";
 import { attempt, listeners, live, may, me, put, sessions, waiting } from "./store.js";
@@ -95,7 +95,7 @@ export function Card({ session, now }) {
   if (done) {
     return html`<article class="ask gone" id=${`ask-${session.id}`}><header><${Icon} icon="check" size="s" /><span>${done.text}</span><span class="where"><span class="clip" dir="auto">${titleOf(session)}</span></span></header></article>`;
   }
-  const why = !may("answer") ? "needs answer" : !ready || busy ? "one moment" : undefined;
+  const why = !may("answer") ? "needs answer" : away.value ? "pilotlight is away" : !ready || busy ? "one moment" : undefined;
   const answer = async (body, said) => {
     setBusy(true);
     const card = document.getElementById(`ask-${session.id}`);
@@ -153,7 +153,7 @@ function Permission({ session, asked, title, why, answer }) {
       ${has("deny") ? html`<${Btn} why=${why} onClick=${() => answer({ choice: "deny" }, "Denied by you, just now")}>Deny <kbd class="for-keys">D</kbd></${Btn}>` : null}</span>
       ${rule ? html`<${Btn} why=${why} onClick=${() => answer({ choice: "always" }, "Allowed always by you, just now")}><span>Allow always: ${ruleOf(rule)}</span> <kbd class="for-keys">⇧A</kbd></${Btn}>` : null}
       ${others.map((choice) => html`<${Btn} why=${why} key=${choice.id} onClick=${() => answer({ choice: choice.id }, `${choice.label}, by you`)}>${choice.label}</${Btn}>`)}
-      ${has("deny") && reason === null ? html`<${Btn} kind="quiet push" onClick=${() => setReason("")}>Deny and say why…</${Btn}>` : null}
+      ${has("deny") && reason === null ? html`<${Btn} kind="quiet push" onClick=${() => setReason("")}>Deny, because…</${Btn}>` : null}
       ${reason !== null ? html`<label class="field grow"><span class="sr">Why not</span><input class="input" dir="auto" value=${reason} onInput=${(event) => setReason(event.target.value)} placeholder="What should Claude do instead?" /></label><${Btn} why=${why || (reason.trim() ? undefined : "say why")} onClick=${() => answer({ choice: "deny", text: reason }, "Denied by you, with a reason")}>Deny</${Btn}>` : null}
     </footer>`;
 }

@@ -20,6 +20,8 @@ const SEEN_PAUSE_MS = 1000;
 const FOUND_MS = 2000;
 const SPEAK_MS = 1000; // a turn that is over sooner is told by its answer alone
 const RECAP = "Please provide a brief summary of our conversation so far."; // how pilotlight asks for one
+// Why Claude's service has not answered, by the CLI's name for it.
+const ERRORS = { rate_limit: "The usage limit was reached.", overloaded: "Claude’s service was overloaded.", server_error: "Claude’s service was out of order.", authentication_failed: "Claude’s service did not accept the login.", billing_error: "Claude’s service asks for payment.", invalid_request: "Claude’s service did not accept what it was sent.", max_output_tokens: "The answer was too long.", unknown: "Claude’s service did not answer." };
 const TOLD = ["hibernated", "ended", "unknown"]; // states that nobody would hear of otherwise
 const drawn = new WeakMap();
 
@@ -71,7 +73,7 @@ function Entry(entry) {
   return html`<div class="turn" data-entry=${entry.id}>
     ${entry.text ? html`<div class="claude prose"><${Markdown} text=${entry.text} />
       <div class="stamp">${entry.at ? html`<time title=${exactly(entry.at)}>${clock(entry.at)}</time>` : null}${entry.model ? html`<span class="dot"></span><span>${shorten(entry.model, 40)}</span>` : null}${usage.outputTokens || usage.output_tokens ? html`<span class="dot mid"></span><span class="num mid">${count(usage.outputTokens || usage.output_tokens)} tokens out</span>` : null}<${Copy} text=${entry.text} label="Copy this answer" /></div></div>` : null}
-    ${entry.error ? html`<div class="note bad"><span><${Icon} icon="failed" size="s" /></span><p>${entry.error}</p></div>` : null}
+    ${entry.error ? html`<div class="note bad"><span><${Icon} icon="failed" size="s" /></span><p>${ERRORS[entry.error] || entry.error.replaceAll("_", " ")}</p></div>` : null}
     ${(entry.toolCalls || []).length ? html`<${Work} calls=${entry.toolCalls} />` : null}
     ${entry.truncated ? html`<p class="tiny muted">Cut: the export has the whole.</p>` : null}</div>`;
 }
@@ -242,7 +244,7 @@ function useSpoken(session) {
   useEffect(() => {
     if (!before.current || ["busy", "waiting"].includes(state) || said?.role !== "assistant" || said.at <= before.current) return;
     before.current = 0;
-    speak(said.text.replace(/[*_`#>]/g, "").trim().split(/(?<=[.!?。！？])\s|\n/)[0]);
+    speak(said.text.replace(/[*_`#>]/g, "").trim().split(/(?<=[.!?。！？])\s|\n/)[0], "said");
   }, [state, said?.at]);
   const known = useRef(state);
   useEffect(() => {
@@ -280,7 +282,7 @@ export default function Conversation({ id }) {
   return html`<main id="main" class=${`talk${about && !beside.value ? " about" : ""}`} tabindex="-1">
     <${List} current=${id} />
     <header class="talk-bar"><a class="icon-btn phone" href="#/sessions" aria-label="Back to sessions"><${Icon} icon="left" /></a>
-      <div class="who"><h1 class="clip" dir="auto" title=${titleOf(session)}>${titleOf(session)}</h1><div class="line"><${State} session=${session} />${doing.value[id] ? html`<span class="dot"></span><${Doing} id=${id} kind="clip" />` : null}<span class="dot mid"></span><span class="mid path clip">${shortPath(session.projectPath)}</span><span class="dot"></span><${Left} session=${session} /></div></div>
+      <div class="who"><h1 class="clip" dir="auto" title=${titleOf(session)}>${titleOf(session)}</h1><div class="line"><${State} session=${session} />${doing.value[id] ? html`<span class="dot"></span><${Doing} id=${id} kind="clip" />` : null}<span class="dot mid"></span><span class="mid path clip">${shortPath(session.projectPath)}</span>${session.expiresAt ? html`<span class="dot"></span><${Left} session=${session} />` : null}</div></div>
       ${ended ? null : html`<${Btn} icon="extend" kind="tight mid" onClick=${() => extend(session)}>Extend</${Btn}>`}
       <a class="icon-btn" href=${`/terminal#${id}`} aria-label="Terminal"><${Icon} icon="terminal" /></a><${SessionMenu} one=${session} more=${more} /></header>
     <${Flow} talk=${talk} session=${session} />

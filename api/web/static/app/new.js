@@ -71,7 +71,7 @@ export default function New({ id }) {
   };
   return html`<main id="main" tabindex="-1"><${Bar} title="New session" sub=${`${many(free, "slot")} of ${most} free`} back="#/sessions" />
     <div class="body narrow"><form class="new-grid" onSubmit=${open} onKeyDown=${(event) => event.key === "Enter" && (event.metaKey || event.ctrlKey) && open(event)}>
-      <section class="set pad stack"><div class="section-head"><h2>Where</h2></div>
+      <section class="set pad stack"><h2>Where</h2>
         <label class="with-icon"><${Icon} icon="folder" /><span class="sr">Find a folder, or type a path</span><input class="input" dir="ltr" placeholder="Find a folder, or type a path" value=${path} onInput=${(event) => setPath(event.target.value)} spellcheck="false" autocapitalize="off" /></label>
         ${wrong ? html`<div class="note bad" role="alert"><span><${Icon} icon="failed" size="s" /></span><p>${wrong}</p></div>` : null}
         ${shown.length ? html`<div class="choices" role="radiogroup" aria-label="Folder">${shown.map((one) => html`<label class="choice" key=${one.path}><input class="tick" type="radio" name="p" checked=${target === one.path} onChange=${() => { setChosen(one.path); setPath(""); }} /><span class="grow"><b class="path">${shortPath(one.path)}</b><span class="d">${many(one.count, "session")}, ${one.live} live · ${age(one.at)}</span></span>${one.trusted ? html`<span class="pill ok"><${Icon} icon="trust" size="s" />Trusted</span>` : null}</label>`)}</div>` : html`<p class="small muted">${path ? `A new folder: ${folderName(path)}` : "Type the path of a folder on that machine, such as ~/shop."}</p>`}

@@ -8,6 +8,7 @@ const FRESH_MS = 60000;
 const WIDE = 600;
 const HIGH = 158;
 const LEFT = 44;
+const MOST_WIDE = 40;
 const CALM_HEIGHT = 600e6; // one scale for all rows: 0 to 600 MB
 const LEAST = 4; // fewer samples say nothing yet
 
@@ -47,7 +48,7 @@ export function Spark({ id, field = "memoryBytes" }) {
     <path class="area" d=${`${path(points)}L76 22L${points[0][0].toFixed(1)} 22Z`} /><path d=${path(points)} /></svg>`;
 }
 
-const SPANS = { hour: "hour", day: "24 hours", fortnight: "14 days" };
+const SPANS = { hour: "1 hour", day: "24 hours", fortnight: "14 days" };
 const hour = (at) => new Date(at).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
 const day = (at) => new Date(at).toLocaleDateString([], { day: "numeric", month: "short" });
 
@@ -66,11 +67,12 @@ function Plot({ title, series, field, unit, limit, bars, span, least = 4, scale 
   const y = (value) => HIGH - (Math.min(value, most) / most) * (HIGH - 6);
   const line = series.map((one) => [x(one.at), y(one[field])]);
   const name = span === "fortnight" ? day : hour;
-  const width = Math.max(2, (WIDE - LEFT) / series.length - 3);
+  const width = Math.min(MOST_WIDE, Math.max(2, (WIDE - LEFT) / series.length - 3));
+  const steps = "15".includes(String(most / scale)[0]) ? 5 : 4; // whole numbers, or ones that are short
   const said = `${title} in ${SPANS[span]}: between ${unit(Math.min(...values))} and ${unit(Math.max(...values))}${limit ? `, limit ${unit(limit)}` : ""}`;
   return html`<section class="card plot"><div class="top"><h3>${title}</h3><span class="muted small">${hour(series.at(-1).at)}: ${unit(values.at(-1))}${limit ? `, limit ${unit(limit)}` : ""}</span></div>
     <svg class="chart" viewBox="0 0 600 180" role="img" aria-label=${said}>
-      ${[0, 0.25, 0.5, 0.75, 1].map((part) => html`<path class="g" key=${part} d=${`M${LEFT} ${y(most * part)}H${WIDE}`} /><text x="36" y=${y(most * part) + 4} text-anchor="end">${unit(most * part)}</text>`)}
+      ${Array.from({ length: steps + 1 }, (_, step) => step / steps).map((part) => html`<path class="g" key=${part} d=${`M${LEFT} ${y(most * part)}H${WIDE}`} /><text x="36" y=${y(most * part) + 4} text-anchor="end">${unit(most * part)}</text>`)}
       ${bars ? series.map((one) => html`<rect class="b1" key=${one.at} x=${Math.min(x(one.at), WIDE - width)} y=${y(one[field])} width=${width} height=${HIGH - y(one[field])} rx="2" />`) : html`<path class="a1" d=${`${path(line)}L${WIDE} ${HIGH}L${LEFT} ${HIGH}Z`} /><path class="l1" d=${path(line)} />`}
       ${limit && limit <= most ? html`<path class="lim" d=${`M${LEFT} ${y(limit)}H${WIDE}`} />` : null}
       ${[0, 0.5, 1].map((part) => html`<text key=${part} x=${LEFT + part * (WIDE - LEFT)} y="177" text-anchor=${part === 0 ? "start" : part === 1 ? "end" : "middle"}>${name(from + part * (to - from))}</text>`)}</svg>

@@ -4,7 +4,7 @@ import { html, signal, useEffect, useMemo, useRef } from "../vendor/preact.js";
 import { away, del, patch, post } from "./api.js";
 import { Bar, go, useKeys } from "./shell.js";
 import { asOf, attempt, doing, during, keepDraft, live, loaded, may, me, metrics, nodes, note, put, sessions, settings, waiting } from "./store.js";
-import { Age, Bones, Btn, Empty, Icon, Item, Left, Menu, Meter, State, confirm } from "./ui.js";
+import { Age, askFor, Bones, Btn, Empty, Icon, Item, Left, Menu, Meter, State, confirm } from "./ui.js";
 import { age, askedOf, asker, bytes, COMMAND_KEY, GIGABYTE, many, minute, shortPath, stateOf, titleOf, visible, waitingMessages } from "./words.js";
 
 const DAY = 86400000;
@@ -51,8 +51,8 @@ const recycle = (one) => during(one, "Gets a new process", () => post(`/api/sess
 const recap = (one) => during(one, "Writes a recap", () => post("/api/sessions/keep-alive", { sessionId: one.id, action: "recap" }, { patience: 180000 }), (answer) => (!answer.recapSkipped ? "The recap is in the conversation." : answer.recapSkipped === "timeout" ? "Extended. The recap takes longer, and will be in the conversation." : `Extended. No recap: ${NO_RECAP[answer.recapSkipped] || answer.recapSkipped}.`));
 /** @param {Session} one */
 async function rename(one) {
-  const title = prompt("Title", titleOf(one));
-  if (title && title.trim()) await attempt(() => patch(`/api/sessions/${one.id}`, { title: title.trim() }));
+  const title = await askFor("What it is called", titleOf(one));
+  if (title) await attempt(() => patch(`/api/sessions/${one.id}`, { title }));
 }
 
 /**
@@ -106,9 +106,12 @@ export async function fork(one, message) {
 }
 /** @param {Session} one */
 export async function end(one) {
-  const lost = [one.state === "busy" && "the turn under way stops", waitingMessages(one) && `${many(waitingMessages(one), "queued message")} will not be sent`];
-  const text = `Its process ends${lost.filter(Boolean).map((part) => `, ${part}`).join("")}. The conversation stays and can be reopened.`;
-  if (await confirm(`End “${titleOf(one)}”?`, text, "End session")) await attempt(() => del(`/api/sessions/${one.id}`, { patience: 90000 }), "Ended.");
+  const busy = one.state === "busy", waits = waitingMessages(one);
+  const lost = ["Its process ends", busy && "the turn under way stops", waits && `${many(waits, "queued message")} will not be sent`].filter(Boolean).join(", ");
+  const text = `${lost.replace(/, ([^,]*)$/, " and $1")}. The conversation stays and can be reopened.`;
+  const answer = await confirm(`End “${titleOf(one)}”?`, text, "End session", busy && "Only stop the turn");
+  if (answer === true) await attempt(() => del(`/api/sessions/${one.id}`, { patience: 90000 }), "Ended.");
+  else if (answer) await interrupt(one);
 }
 
 function sorted() {
@@ -167,7 +170,7 @@ function Room() {
   const cpu = live.value.reduce((sum, one) => sum + (one.cpuPercent || 0), 0);
   const asleep = [...sessions.value.values()].filter((one) => one.state === "hibernated").length;
   const free = Math.max(0, most - live.value.length);
-  const slots = live.value.map((one) => stateOf(one).color).sort((a, b) => "waiting busy".indexOf(b) - "waiting busy".indexOf(a));
+  const slots = live.value.map((one) => stateOf(one).color).sort((a, b) => "busy waiting".indexOf(b) - "busy waiting".indexOf(a));
   return html`<section aria-label="Room" class="section"><dl class="room">
     <div><dt><${Icon} icon="sessions" size="s" />Live sessions</dt><dd><span class="v">${live.value.length} <small>of ${most}<span class="mid"> · ${many(free, "slot")} free</span></small></span>
       <ul class="slots" aria-label=${`${live.value.length} live, ${free} free`}>${slots.slice(0, 20).map((color, index) => html`<li class=${`s-${color}`} key=${index}></li>`)}${Array.from({ length: Math.min(20, free) }, (_, index) => html`<li class="free" key=${`f${index}`}></li>`)}</ul></dd></div>
@@ -182,13 +185,14 @@ function Ask({ one }) {
   const asked = one.waiting;
   const command = asked.tool === "Bash" && asked.input && String(asked.input.command || "");
   const quick = asked.for === "permission" && command && command.length < 120 && visible(command) === command && !command.includes("\n") && may("answer");
+  const why = away.value ? "pilotlight is away" : undefined;
   const give = (choice) => attempt(() => post(`/api/sessions/${one.id}/answer`, { waitingId: asked.id, choice }));
   return html`<article class="ask-mini"><div class="head"><${State} session=${one} /><time class="muted">${age(asked.since || minute.value)}</time></div>
     <h3 class="clip" dir="auto">${titleOf(one)}</h3>
     ${asked.agent ? html`<p class="what" dir="auto">${asker(asked)}</p>` : null}
     ${command ? html`<code class=${`what${quick ? "" : " clip-2"}`} dir="ltr">${visible(command)}</code>` : html`<p class=${`what clip-2${asked.input?.file_path ? " mono" : ""}`} dir="auto">${askedOf(asked, one.projectPath)}</p>`}
     <div class="btns">${quick
-      ? html`<button type="button" class="btn you" onClick=${() => give("allow")}>Allow once</button><button type="button" class="btn" onClick=${() => give("deny")}>Deny</button><a class="btn quiet wide" href=${`#/attention/${one.id}`}>Details</a>`
+      ? html`<${Btn} kind="you" why=${why} onClick=${() => give("allow")}>Allow once</${Btn}><${Btn} why=${why} onClick=${() => give("deny")}>Deny</${Btn}><a class="btn quiet wide" href=${`#/attention/${one.id}`}>Details</a>`
       : html`<a class="btn you" href=${`#/attention/${one.id}`}>${asked.for === "plan" ? "Read the plan" : asked.for === "question" ? (asked.questions?.length > 1 ? `Answer ${asked.questions.length} questions` : "Answer") : "Look"}</a>`}</div></article>`;
 }
 
@@ -287,7 +291,7 @@ function Bulk() {
     }
   };
   const admin = may("admin") ? undefined : "needs admin";
-  return html`<div class="bulk" role="region" aria-label="Selection"><b>${chosen.length} selected</b>
+  return html`<div class="bulk" role="region" aria-label="Selection"><b>${chosen.length}<span> selected</span></b>
     <${Btn} icon="extend" onClick=${() => each((one) => post("/api/sessions/keep-alive", { sessionId: one.id }), "Extended.")}>Extend</${Btn}>
     <${Btn} icon="hibernated" why=${admin} onClick=${() => each((one) => post(`/api/sessions/${one.id}/hibernate`), "Asleep.")}>Hibernate</${Btn}>
     <${Btn} icon="killed" kind="danger" why=${admin} onClick=${endAll}>End…</${Btn}>
@@ -353,16 +357,16 @@ function List() {
       <${Menu} summary=${html`<${Icon} icon="sort" />Sorted: ${SORTS[sort.value][0]}`}>${() => Object.entries(SORTS).map(([name, [title]]) => html`<${Item} key=${name} icon=${sort.value === name ? "check" : "sort"} onClick=${() => setSort(name)}>By ${title}</${Item}>`)}</${Menu}>
       <button type="button" class="btn mid" aria-pressed=${grouped.value ? "true" : "false"} onClick=${setGrouped}><${Icon} icon="group" />By project</button>
     </div>
-    <${Bulk} />
     ${fresh.length ? html`<p class="fresh"><button type="button" class="btn tight" onClick=${() => (order.value = sorted())}>${fresh.length} new</button></p>` : null}
     ${!rows.length ? html`<${Empty} icon="filter" title=${text ? `Nothing matches ‘${words.value}’` : "Nothing here"}><${Btn} onClick=${() => { words.value = ""; filter.value = "all"; }}>Show all</${Btn}></${Empty}>` : null}
     ${nodes.value.filter((node) => node.state !== "ok").map((node) => html`<p class="fresh muted" role="status" key=${node.name}>${node.name} is away${node.asOf ? html`: as it was <${Age} at=${node.asOf} /> ago` : ""}</p>`)}
     <div class="rows-wide">${rows.length ? html`<div class="col-head"><span><input class="tick" type="checkbox" aria-label="Select all" checked=${listed.every((one) => picked.value.has(one.id))} onChange=${(event) => (picked.value = new Set(event.target.checked ? rows.map((one) => one.id) : []))} /></span><span>State${by("state")}</span><span>Session${by("title")}</span><span>Memory${hour("memory")}</span><span class="opt">CPU${hour()}</span><span>Messages</span><span>Time left${by("left")}</span><span class="opt">Active${by("activity")}</span><span></span></div>` : null}
       ${groups.map(([key, node, path, members]) => html`<section class="group" key=${key} aria-label=${path ? `${node ? `${node}: ` : ""}${shortPath(path)}` : "Sessions"}>
-        ${path ? html`<div class="group-head"><${Icon} icon="folder" size="s" /><h3 class="clip path">${node ? `${node}: ` : ""}${shortPath(path)}</h3><span>${many(members.length, "session")}${heavy(members)}</span><a class="btn quiet tight mid" href=${`#/new/${encodeURIComponent(path)}`} aria-label=${`New here: a session in ${shortPath(path)}`}><${Icon} icon="plus" size="s" />New here</a></div>` : null}
+        ${path ? html`<div class="group-head"><${Icon} icon="folder" size="s" /><h3 class="clip">${node ? `${node}: ` : ""}${shortPath(path)}</h3><span>${many(members.length, "session")}${heavy(members)}</span><a class="btn quiet tight mid" href=${`#/new/${encodeURIComponent(path)}`} aria-label=${`New here: a session in ${shortPath(path)}`}><${Icon} icon="plus" size="s" />New here</a></div>` : null}
         <ul>${members.map(rowOf)}</ul></section>`)}
     </div>
     ${rows.length > shown.value ? html`<p class="fresh"><${Btn} onClick=${() => (shown.value += MOST_ROWS)}>Show ${rows.length - shown.value} more</${Btn}></p>` : null}
+    <${Bulk} />
   </section>`;
 }
 

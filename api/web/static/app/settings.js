@@ -6,7 +6,7 @@ import { Notifications } from "./notify.js";
 import { Bar, setTheme, theme } from "./shell.js";
 import { attempt, keeps, leaveNothing, live, may, me, setKeeps, settings } from "./store.js";
 import { Bones, Btn, confirm, Copy, Icon } from "./ui.js";
-import { actorOf, ago, bytes, clock, GIGABYTE, visible } from "./words.js";
+import { actorOf, ago, bytes, clock, GIGABYTE, many, visible } from "./words.js";
 
 const FIELDS = [
   ["sessions.max_concurrent", "Live sessions at a time", "", "The least used idle one sleeps for the next."],
@@ -60,7 +60,7 @@ function Limits() {
     })}
     ${wrong ? html`<div class="opt-row"><div class="note bad" role="alert"><span><${Icon} icon="failed" size="s" /></span><p>${wrong}</p></div></div>` : null}
     ${admin ? null : html`<div class="opt-row small muted">Changing these needs admin.</div>`}
-    ${dirty ? html`<div class="opt-row"><div class="btns"><button type="submit" class="btn primary">Save</button><${Btn} onClick=${() => setEdited({})}>Discard</${Btn}></div></div>` : null}</form>`;
+    ${dirty ? html`<div class="save" role="region" aria-label="Not saved yet"><b class="small grow">${many(dirty, "change")}</b><${Btn} onClick=${() => setEdited({})}>Discard</${Btn}><button type="submit" class="btn primary">Save</button></div>` : null}</form>`;
 }
 
 function Rules() {

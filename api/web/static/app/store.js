@@ -21,8 +21,17 @@ export const metrics = signal(null);
 /** @type {Signal<{id: number, text: string, bad: boolean}[]>} */
 export const notes = signal([]); // notices at the edge: {id, text, bad}
 export const spoken = signal(""); // for the polite live region
-// The same words once more are said again only if they differ.
-export const speak = (text) => (spoken.value = text === spoken.value ? `${text}\u00a0` : text);
+// At most once in five seconds what is of a kind, the last of it; the same words once more are said again only if they differ.
+const SPEAK_MS = 5000;
+const told = {}; // kind -> {at, text, timer}
+export function speak(text, kind = "state") {
+  const last = (told[kind] ??= { at: 0 });
+  last.text = text;
+  last.timer ||= setTimeout(() => {
+    [last.at, last.timer] = [Date.now(), 0];
+    spoken.value = last.text === spoken.value ? `${last.text}\u00a0` : last.text;
+  }, last.at + SPEAK_MS - Date.now());
+}
 /** @type {Signal<Record<string, string>>} */
 export const doing = signal({}); // what was asked of a session and is not done yet, in words
 /** @type {Set<(event: JournalEvent) => void>} */
@@ -214,7 +223,7 @@ export async function look() {
 let before = 0;
 effect(() => {
   const now = waiting.value.length;
-  if (loaded.value && now > before) speak(`${now} ${now === 1 ? "waits" : "wait"} for you`);
+  if (loaded.value && now > before) speak(`${now} ${now === 1 ? "waits" : "wait"} for you`, "waits");
   before = now;
 });
 

@@ -33,7 +33,7 @@ export function Left({ session, bar = 0 }) {
   if (!session.expiresAt) return null;
   const left = session.expiresAt - minute.value;
   const part = bar ? left / (bar * 3600000) : 1;
-  return html`<span class=${`left-time${session.warned ? " warned" : ""}`}>${session.warned ? html`<${Icon} icon="clock" size="s" />` : null}${span(left)} left</span>${part < 0.5 ? html`<svg class=${`meter ${session.warned ? "warn" : "quiet"}`} viewBox="0 0 100 4" preserveAspectRatio="none" aria-hidden="true"><rect width=${Math.max(0, part * 100)} height="4" /></svg>` : null}`;
+  return html`<span class=${`left-time${session.warned ? " warned" : ""}`}>${session.warned ? html`<${Icon} icon="clock" size="s" />` : null}<span>${span(left)}<span class="sr-phone"> left</span></span></span>${part < 0.5 ? html`<svg class=${`meter ${session.warned ? "warn" : "quiet"}`} viewBox="0 0 100 4" preserveAspectRatio="none" aria-hidden="true"><rect width=${Math.max(0, part * 100)} height="4" /></svg>` : null}`;
 }
 
 // How long ago; alone, so that the clock redraws it and not what it stands in.
@@ -64,20 +64,23 @@ export function Menu({ icon = "more", label, children, summary, kind = "" }) {
       menu.current.querySelector("summary").focus();
     }
   };
-  // Upwards, when below it would lie under the edge of the screen, or under the bar of a phone; where it fits nowhere it scrolls.
+  // Upwards, when below it would lie under the edge of the screen, or under the bar of a phone; where it fits on neither side it stands
+  // beside its button, so that the last of it is seen.
   useLayoutEffect(() => {
     if (!open) return;
     const { classList, lastElementChild: list } = menu.current;
-    classList.remove("up");
-    list.style.maxHeight = "";
+    classList.remove("up", "beside");
+    list.style.maxHeight = list.style.marginBlockStart = "";
     const [{ top, bottom }, box] = [menu.current.getBoundingClientRect(), list.getBoundingClientRect()];
     if (box.top < top) return; // it opens upwards anyway
     const bar = document.querySelector(".nav")?.getBoundingClientRect();
     const below = (bar && bar.top > innerHeight / 2 ? bar.top : innerHeight) - bottom;
     const above = top - (document.querySelector(".bar")?.getBoundingClientRect().bottom || 0);
     if (box.height + MARGIN <= below) return;
-    classList.toggle("up", above > below);
-    list.style.maxHeight = `${Math.max(above, below) - MARGIN}px`;
+    const beside = box.height + MARGIN > Math.max(above, below);
+    classList.add(beside ? "beside" : "up");
+    if (beside) list.style.marginBlockStart = `${-Math.min(bottom - top + above, box.height + MARGIN - below)}px`;
+    list.style.maxHeight = `${(beside ? above + bottom - top + below : above) - MARGIN}px`;
   }, [open]);
   const shown = (now) => {
     setOpen(now);
@@ -105,26 +108,37 @@ export const Item = ({ icon, why, danger, href, onClick, children }) =>
 
 const asking = signal(null);
 
-// Ask once, with what would be lost; the safe choice has the focus. Resolves to whether to go on.
-export const confirm = (title, text, yes, more) =>
-  new Promise((resolve) => (asking.value = { title, text, yes, more, resolve }));
+// Ask once, with what would be lost; the safe choice has the focus. Resolves to whether to go on, or to `less`: what does less harm.
+export const confirm = (title, text, yes, less) =>
+  new Promise((resolve) => (asking.value = { title, text, yes, less, resolve }));
+// Ask for a line, which was `line` before; resolves to it, or to nothing.
+export const askFor = (title, line) => new Promise((resolve) => (asking.value = { title, line, yes: "Save", resolve }));
 
 export function Dialogs() {
   const box = useRef(null);
+  const field = useRef(null);
   const question = asking.value;
   useEffect(() => {
     if (question && box.current && !box.current.open) box.current.showModal();
+    field.current?.select();
   }, [question]);
   if (!question) return null;
   const end = (answer) => {
+    box.current.close(); // whoever opened it has the focus again
     asking.value = null;
     question.resolve(answer);
   };
-  return html`<dialog class="sheet stack" ref=${box} aria-labelledby="dialog-h" onCancel=${() => end(false)}>
-    <h2 id="dialog-h">${question.title}</h2><p class="soft" dir="auto">${question.text}</p>
-    <div class="btns"><button type="button" class="btn" autofocus onClick=${() => end(false)}>Keep it</button>
-      <button type="button" class="btn danger" onClick=${() => end(true)}>${question.yes}</button></div>
-  </dialog>`;
+  const line = question.line !== undefined;
+  const done = (event) => {
+    event.preventDefault();
+    end(line ? field.current.value.trim() : true);
+  };
+  return html`<dialog class="sheet" ref=${box} aria-labelledby="dialog-h" onCancel=${() => end(false)}><form class="stack" onSubmit=${done}>
+    <h2 id="dialog-h">${question.title}</h2>
+    ${line ? html`<input class="input" ref=${field} aria-labelledby="dialog-h" dir="auto" autofocus value=${question.line} />` : html`<p class="soft" dir="auto">${question.text}</p>`}
+    <div class="btns"><button type="button" class="btn" autofocus=${!line} onClick=${() => end(false)}>${line ? "Cancel" : "Keep it"}</button>
+      ${question.less ? html`<button type="button" class="btn" onClick=${() => end(question.less)}>${question.less}</button>` : null}
+      <button class=${`btn ${line ? "primary" : "danger"}`}>${question.yes}</button></div></form></dialog>`;
 }
 
 export const Notices = () =>
