@@ -38,6 +38,54 @@ def terminal(house: House, session: str, query: str = "", token: str | None = No
     return web
 
 
+def test_another_user_can_neither_read_nor_reach_anything(house: House, folder: Path) -> None:
+    attached = {"data": base64.b64encode(SECRET.encode()).decode(), "name": "secret.txt"}
+    wanted = {
+        "projectPath": str(house.project),
+        "mcpConfig": {"mcpServers": {}, "x": SECRET},
+        "appendSystemPrompt": SECRET,
+    }
+    session = house.call("session.create", wanted)["id"]
+    house.call("session.recording", {"sessionId": session, "start": True})
+    house.ask(f"echo: {SECRET}", session, attachments=[attached])
+    house.call("search", {"query": "secret"})
+    view = house.session(session)
+    assert house.supervisor is not None
+    assert house.api is not None
+    pids = {house.supervisor.pid, house.api.pid, view["pid"], view["holderPid"]}
+
+    # What hides the tests' own folder must not be what protects: everybody may come as far as the door.
+    for place in (folder, house.folder):
+        place.chmod(0o755)
+    homes = {house.paths.home, house.paths.run_dir, house.paths.log_dir}
+    ours = {path for home in homes for path in strangers.below(home)}
+    names = {path.name for path in ours}
+    assert {"token", "pilotlight.db", "search.db", "secret.txt", "mcp.json", "bus.sock", "terminal.sock"} <= names
+    assert sum(strangers.kind_of(path) == "socket" for path in ours) >= 4, "bus, events, terminal, a holder"
+
+    door = house.folder / "door.txt"
+    door.write_text("open")
+    door.chmod(0o666)
+    if strangers.can_become_another():
+        managed = strangers.tried({door, *ours}, pids)
+        assert ("read", str(door)) in managed, "the probe works"
+    else:
+        managed = strangers.by_modes({door, *ours})
+    assert {deed for deed in managed if deed[1] != str(door)} == {("stat", str(home)) for home in homes & top(homes)}
+
+    # Command lines are for everybody to read.
+    for pid in pids:
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().decode()
+        assert not any(secret in words for secret in (SECRET, house.token)), words
+    assert house.http("GET", f"/api/sessions/{session}/history", token=None)[0] == 401
+    assert json.dumps(house.http("GET", "/health", token=None)[1]).find(session) < 0
+
+
+def top(homes: set[Path]) -> set[Path]:
+    """Those that lie in no other: their names are no secret."""
+    return {home for home in homes if not homes & set(home.parents)}
+
+
 def test_who_lost_the_token_hears_no_more_and_the_others_hear_on(house: House) -> None:
     _, session = house.ask("echo: warm")
     tokens = NamedTokens(house.paths.tokens_file)
@@ -86,51 +134,3 @@ def test_who_lost_the_token_hears_no_more_and_the_others_hear_on(house: House) -
     stays.deadline(SOON_SECONDS)
     list(stays)
     stays_too.until(lambda: stays_too.closed, "it is hung up", SOON_SECONDS)
-
-
-def test_another_user_can_neither_read_nor_reach_anything(house: House, folder: Path) -> None:
-    attached = {"data": base64.b64encode(SECRET.encode()).decode(), "name": "secret.txt"}
-    wanted = {
-        "projectPath": str(house.project),
-        "mcpConfig": {"mcpServers": {}, "x": SECRET},
-        "appendSystemPrompt": SECRET,
-    }
-    session = house.call("session.create", wanted)["id"]
-    house.call("session.recording", {"sessionId": session, "start": True})
-    house.ask(f"echo: {SECRET}", session, attachments=[attached])
-    house.call("search", {"query": "secret"})
-    view = house.session(session)
-    assert house.supervisor is not None
-    assert house.api is not None
-    pids = {house.supervisor.pid, house.api.pid, view["pid"], view["holderPid"]}
-
-    # What hides the tests' own folder must not be what protects: everybody may come as far as the door.
-    for place in (folder, house.folder):
-        place.chmod(0o755)
-    homes = {house.paths.home, house.paths.run_dir, house.paths.log_dir}
-    ours = {path for home in homes for path in strangers.below(home)}
-    names = {path.name for path in ours}
-    assert {"token", "pilotlight.db", "search.db", "secret.txt", "mcp.json", "bus.sock", "terminal.sock"} <= names
-    assert sum(strangers.kind_of(path) == "socket" for path in ours) >= 4, "bus, events, terminal, a holder"
-
-    door = house.folder / "door.txt"
-    door.write_text("open")
-    door.chmod(0o666)
-    if strangers.can_become_another():
-        managed = strangers.tried({door, *ours}, pids)
-        assert ("read", str(door)) in managed, "the probe works"
-    else:
-        managed = strangers.by_modes({door, *ours})
-    assert {deed for deed in managed if deed[1] != str(door)} == {("stat", str(home)) for home in homes & top(homes)}
-
-    # Command lines are for everybody to read.
-    for pid in pids:
-        words = Path(f"/proc/{pid}/cmdline").read_bytes().decode()
-        assert not any(secret in words for secret in (SECRET, house.token)), words
-    assert house.http("GET", f"/api/sessions/{session}/history", token=None)[0] == 401
-    assert json.dumps(house.http("GET", "/health", token=None)[1]).find(session) < 0
-
-
-def top(homes: set[Path]) -> set[Path]:
-    """Those that lie in no other: their names are no secret."""
-    return {home for home in homes if not homes & set(home.parents)}

@@ -316,6 +316,19 @@ def test_a_message_that_meets_a_dialog_comes_back_early_with_what_is_asked(house
     assert (status, late["success"]) == (409, False)
 
 
+def test_without_a_supervisor_every_call_says_so_soon(one: House) -> None:
+    before = counts(one)
+    one.kill_supervisor()
+    began = time.monotonic()
+    status, answer = chat(one, "echo: nobody")
+    assert (status, answer["code"], answer["retryable"]) == (503, "unavailable", True)
+    assert one.http("GET", "/health", token=None)[0] == 503
+    assert time.monotonic() - began < 10
+    one.start_supervisor()
+    until(lambda: one.http("GET", "/health", token=None)[0] == 200, "healthy again")
+    assert counts(one) == before
+
+
 def test_who_did_what_is_in_the_journal(one: House) -> None:
     tokens = NamedTokens(one.paths.tokens_file)
     phone, wall = tokens.add("phone", "chat"), tokens.add("wall", "read")
@@ -364,16 +377,3 @@ def test_who_did_what_is_in_the_journal(one: House) -> None:
     for secret in (one.token, phone, wall, "echo: hi"):
         assert secret not in api_log
         assert secret not in one.paths.tokens_file.read_text()
-
-
-def test_without_a_supervisor_every_call_says_so_soon(one: House) -> None:
-    before = counts(one)
-    one.kill_supervisor()
-    began = time.monotonic()
-    status, answer = chat(one, "echo: nobody")
-    assert (status, answer["code"], answer["retryable"]) == (503, "unavailable", True)
-    assert one.http("GET", "/health", token=None)[0] == 503
-    assert time.monotonic() - began < 10
-    one.start_supervisor()
-    until(lambda: one.http("GET", "/health", token=None)[0] == 200, "healthy again")
-    assert counts(one) == before

@@ -40,31 +40,6 @@ def test_a_command_runs_as_written_and_says_what_the_cli_says(house: House, warm
             run(house, session, refused)
 
 
-def test_a_menu_is_data_and_an_answer_to_it_is_the_commands_output(house: House) -> None:
-    _, session = house.ask("echo: hello")
-    opened = run(house, session, "/model")
-    assert opened["state"] == "submitted"
-    assert opened["waiting"]["for"] == "dialog"
-    assert len(opened["waiting"]["choices"]) > 3
-    behind = house.send("echo: behind", session, wait=0)["message"]["id"]
-
-    def settled() -> bool:
-        """Choose; one release then asks again, since the conversation is cached for the model it has."""
-        waiting = house.session(session)["waiting"]
-        if waiting:
-            wanted = [c["id"] for c in waiting["choices"] if c["label"].startswith(("Sonnet", "Yes"))]
-            with contextlib.suppress(Conflict):
-                house.call("session.answer", {"sessionId": session, "waitingId": waiting["id"], "choice": wanted[0]})
-        return bool(house.message(opened["messageId"])["state"] == "answered")
-
-    until(settled, "the command is over")
-    assert "Sonnet" in house.message(opened["messageId"])["reply"]
-    assert house.message(behind, wait=30)["reply"] == "behind"
-    view = house.session(session)
-    if "PostModelSwitch" in events_of(view["claudeVersion"]):
-        assert "sonnet" in view["model"], "it is that of the next process, too"
-
-
 def test_a_command_that_starts_a_turn_is_answered_by_it(house: House) -> None:
     folder = house.project / ".claude" / "commands"
     folder.mkdir(parents=True)
@@ -169,3 +144,28 @@ def test_a_command_behind_a_dialog_does_not_show_it_as_its_own(house: House, war
     waiting = house.session(session)["waiting"]
     house.call("session.answer", {"sessionId": session, "waitingId": waiting["id"], "choice": "escape"})
     assert house.message(behind["messageId"], wait=30)["reply"] == "Session renamed to: Later"
+
+
+def test_a_menu_is_data_and_an_answer_to_it_is_the_commands_output(house: House) -> None:
+    _, session = house.ask("echo: hello")
+    opened = run(house, session, "/model")
+    assert opened["state"] == "submitted"
+    assert opened["waiting"]["for"] == "dialog"
+    assert len(opened["waiting"]["choices"]) > 3
+    behind = house.send("echo: behind", session, wait=0)["message"]["id"]
+
+    def settled() -> bool:
+        """Choose; one release then asks again, since the conversation is cached for the model it has."""
+        waiting = house.session(session)["waiting"]
+        if waiting:
+            wanted = [c["id"] for c in waiting["choices"] if c["label"].startswith(("Sonnet", "Yes"))]
+            with contextlib.suppress(Conflict):
+                house.call("session.answer", {"sessionId": session, "waitingId": waiting["id"], "choice": wanted[0]})
+        return bool(house.message(opened["messageId"])["state"] == "answered")
+
+    until(settled, "the command is over")
+    assert "Sonnet" in house.message(opened["messageId"])["reply"]
+    assert house.message(behind, wait=30)["reply"] == "behind"
+    view = house.session(session)
+    if "PostModelSwitch" in events_of(view["claudeVersion"]):
+        assert "sonnet" in view["model"], "it is that of the next process, too"

@@ -319,7 +319,9 @@ def is_free(house: House, session: str) -> bool:
 
 
 @pytest.mark.turns
-def test_a_message_waits_for_every_dialog_and_no_byte_of_it_is_typed_into_one(make_house: MakeHouse, cli: Path) -> None:
+def test_a_message_waits_for_every_dialog_and_for_what_claude_asks_and_no_byte_of_it_is_typed_into_one(
+    make_house: MakeHouse, cli: Path
+) -> None:
     house = make_house(cli)
     typed = tapped(house, cli)
     server = {"mcpServers": {"quiet": {"command": "/bin/cat"}}}  # without one there is no /mcp menu
@@ -347,6 +349,7 @@ def test_a_message_waits_for_every_dialog_and_no_byte_of_it_is_typed_into_one(ma
     assert [turn.prompt for turn in house.model.turns() if turn.attempt == 1] == [
         "echo: warm", *(f"echo: behind {number}" for number in range(len(MENUS))),
     ]  # fmt: skip
+    what_claude_asks(house, session, typed)
 
 
 def nothing_is_typed(house: House, session: str, typed: Path, text: str) -> str:
@@ -362,12 +365,8 @@ def nothing_is_typed(house: House, session: str, typed: Path, text: str) -> str:
     return message
 
 
-@pytest.mark.turns
-def test_no_byte_of_a_message_is_typed_into_what_claude_asks(make_house: MakeHouse, cli: Path) -> None:
-    house = make_house(cli)
-    typed = tapped(house, cli)
-    house.start_supervisor()
-    _, session = house.ask("echo: warm")
+def what_claude_asks(house: House, session: str, typed: Path) -> None:
+    """No byte of a message is typed into that either."""
     asked = {"permission": '[[tool Bash {"command": "touch one"}]]', "question": '[[ask "Which color?" Red Blue]]',
              "plan": "[[plan 1. Look around. 2. Go home.]]"}  # fmt: skip
     for kind, prompt in asked.items():

@@ -75,6 +75,39 @@ def test_the_cli_expands_the_forms_that_we_know_and_no_others(house: House, warm
         assert list(mentions.names(form)), form
 
 
+@pytest.mark.turns
+def test_a_link_that_was_made_while_the_message_waited_is_not_followed(house: House, warm: str) -> None:
+    marks = Marks(house)
+    mark = marks.make(marks.outside / "a")
+    session = warm
+    house.send("[[gate g]] echo: one", session, wait=0)
+    assert house.model.wait_for_gate("g", 30)
+    later = house.send("echo: @link", session, wait=0, confined=True)["message"]["id"]
+    (house.project / "link").symlink_to(marks.outside / "a")
+    house.model.release("g")
+    failed = house.message(later, wait=60)
+    assert failed["state"] == "failed", failed
+    assert failed["error"]["code"] == "mention_outside"
+    assert house.ask("echo: and on", session)[0] == "and on"
+    assert not marks.read(mark)
+
+
+@pytest.mark.turns
+def test_the_configuration_may_keep_mentions_inside_for_all_or_let_all_out(make_house: MakeHouse, cli: Path) -> None:
+    house = make_house(cli)
+    marks = Marks(house)
+    mark = marks.make(marks.outside / "a")
+    house.config["chat"] = {"mentions": "refuse"}
+    house.start_supervisor()
+    with pytest.raises(Forbidden, match=r"chat\.mentions: refuse"):
+        house.send("echo: @../outside/a")
+    house.kill_supervisor()
+    house.config["chat"] = {"mentions": "anywhere"}
+    house.start_supervisor()
+    house.ask("echo: @../outside/a", confined=True)
+    assert marks.read(mark)
+
+
 @pytest.fixture
 def open_house(house: SharedHouse) -> House:
     house.alone()
@@ -114,37 +147,4 @@ def test_a_chat_token_reads_nothing_outside_by_a_mention_and_an_answer_token_may
     assert any(b"ATTACHED" in body for body in house.model.bodies())
     assert not marks.read(mark)
     assert post("echo: @../outside/a", answer, session)[0] == 200
-    assert marks.read(mark)
-
-
-@pytest.mark.turns
-def test_a_link_that_was_made_while_the_message_waited_is_not_followed(house: House, warm: str) -> None:
-    marks = Marks(house)
-    mark = marks.make(marks.outside / "a")
-    session = warm
-    house.send("[[gate g]] echo: one", session, wait=0)
-    assert house.model.wait_for_gate("g", 30)
-    later = house.send("echo: @link", session, wait=0, confined=True)["message"]["id"]
-    (house.project / "link").symlink_to(marks.outside / "a")
-    house.model.release("g")
-    failed = house.message(later, wait=60)
-    assert failed["state"] == "failed", failed
-    assert failed["error"]["code"] == "mention_outside"
-    assert house.ask("echo: and on", session)[0] == "and on"
-    assert not marks.read(mark)
-
-
-@pytest.mark.turns
-def test_the_configuration_may_keep_mentions_inside_for_all_or_let_all_out(make_house: MakeHouse, cli: Path) -> None:
-    house = make_house(cli)
-    marks = Marks(house)
-    mark = marks.make(marks.outside / "a")
-    house.config["chat"] = {"mentions": "refuse"}
-    house.start_supervisor()
-    with pytest.raises(Forbidden, match=r"chat\.mentions: refuse"):
-        house.send("echo: @../outside/a")
-    house.kill_supervisor()
-    house.config["chat"] = {"mentions": "anywhere"}
-    house.start_supervisor()
-    house.ask("echo: @../outside/a", confined=True)
     assert marks.read(mark)

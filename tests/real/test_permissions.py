@@ -51,37 +51,6 @@ def test_permission_is_data_and_takes_allow_deny_and_always(house: House) -> Non
 
 
 @pytest.mark.turns
-def test_what_an_answer_puts_in_the_place_of_what_was_asked_is_judged_by_the_rules_and_told(
-    make_house: MakeHouse, cli: Path
-) -> None:
-    house = make_house(cli)
-    house.config["permissions"] = {"rules": [{"tool": "Bash", "pattern": "touch owned*", "answer": "deny"}]}
-    house.start_supervisor()
-    session, message, waiting = ask(house, tool("Bash", command="touch asked"))
-    with pytest.raises(Forbidden) as refused:
-        give(house, session, waiting, choice="allow", updatedInput={"command": "touch owned"})
-    assert refused.value.error_code == "denied_by_rule"
-    given = give(house, session, waiting, choice="allow", updatedInput={"command": "touch other"})["answer"]
-    assert (given["decision"], given["input"]) == ("allow", {"command": "touch other"})
-    answered(house, message)
-    assert sorted(path.name for path in house.project.iterdir()) == ["other"]
-
-    _, message, waiting = ask(house, tool("Bash", command="touch five"), session)
-    give(house, session, waiting, choice="always")
-    answered(house, message)
-
-    events = house.events(session=session)
-    told = [event["data"] for event in events if event["kind"] == "answered"]
-    assert [data["by"] for data in told] == ["test", "test"]
-    assert told[0]["input"] == {"command": "touch other"}
-    assert (told[1]["decision"], told[1]["changed"]) == ("always", waiting["suggestions"])
-    ran = next(e["data"] for e in events if e["kind"] == "tool" and e["data"]["phase"] == "finished")
-    assert ran["input"]["command"] == "touch other"
-    audit = [event["data"] for event in events if event["kind"] == "audit" and event["data"]["op"] == "session.answer"]
-    assert [data.get("changes") for data in audit] == ["input", "input", None]
-
-
-@pytest.mark.turns
 def test_requests_made_at_once_are_answered_one_by_one(house: House, warm: str) -> None:
     session, message, first = ask(house, '[[tools 2 Bash {"command": "touch x{i}", "description": "d"}]]', warm)
     assert first["input"]["command"] == "touch x1"
@@ -198,12 +167,43 @@ def test_request_outlives_the_supervisor_and_is_answered_afterwards(house: House
     assert_clean(house, session)
 
 
+def what_is_put_in_its_place_is_judged_and_told(house: House, session: str) -> None:
+    """What an answer puts in the place of what was asked is judged by the rules, too."""
+    began = house.call("ping")["head"]
+    _, message, waiting = ask(house, tool("Bash", command="touch asked"), session)
+    with pytest.raises(Forbidden) as refused:
+        give(house, session, waiting, choice="allow", updatedInput={"command": "touch owned"})
+    assert refused.value.error_code == "denied_by_rule"
+    given = give(house, session, waiting, choice="allow", updatedInput={"command": "touch other"})["answer"]
+    assert (given["decision"], given["input"]) == ("allow", {"command": "touch other"})
+    answered(house, message)
+    made = {path.name for path in house.project.iterdir()}
+    assert ("other" in made, {"asked", "owned"} & made) == (True, set())
+
+    _, message, waiting = ask(house, tool("Bash", command="touch five"), session)
+    give(house, session, waiting, choice="always")
+    answered(house, message)
+
+    events = house.events(began, session)
+    told = [event["data"] for event in events if event["kind"] == "answered"]
+    assert [data["by"] for data in told] == ["test", "test"]
+    assert told[0]["input"] == {"command": "touch other"}
+    assert (told[1]["decision"], told[1]["changed"]) == ("always", waiting["suggestions"])
+    ran = next(e["data"] for e in events if e["kind"] == "tool" and e["data"]["phase"] == "finished")
+    assert ran["input"]["command"] == "touch other"
+    audit = [event["data"] for event in events if event["kind"] == "audit" and event["data"]["op"] == "session.answer"]
+    assert [data.get("changes") for data in audit] == ["input", "input", None]
+
+
 @pytest.mark.turns
-def test_rules_answer_by_tool_and_pattern_and_every_answer_is_recorded(make_house: MakeHouse, cli: Path) -> None:
+def test_rules_answer_what_is_asked_and_what_is_put_in_its_place_and_every_answer_is_recorded(
+    make_house: MakeHouse, cli: Path
+) -> None:
     house = make_house(cli)
     rules: list[dict[str, str]] = [
         {"tool": "Bash", "pattern": "touch ok*", "answer": "allow"},
         {"tool": "Bash", "pattern": "touch no*", "answer": "deny", "message": "HANDS off"},
+        {"tool": "Bash", "pattern": "touch owned*", "answer": "deny"},
         {"tool": "ExitPlanMode", "answer": "allow"},
     ]
     house.config["permissions"] = {"rules": rules}
@@ -237,6 +237,7 @@ def test_rules_answer_by_tool_and_pattern_and_every_answer_is_recorded(make_hous
     house.start_supervisor()
     assert answered(house, message).startswith("done")
     assert_too_late(house, session, waiting, choice="deny")
+    what_is_put_in_its_place_is_judged_and_told(house, session)
     assert_clean(house, session)
 
 

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from shared.errors import Conflict
 from supervisor.waiting.backoff import CAUSES
-from tests.conftest import LendHouse
 from tests.harness import House, until
 
 
 @pytest.fixture
-def refusing(lend_house: LendHouse, cli: Path) -> House:
-    """A house whose CLI gives up soon."""
-    return lend_house(cli, claude={"env": {"CLAUDE_CODE_MAX_RETRIES": "0"}})
+def refusing(house: House) -> House:
+    """A house in whose project the CLI gives up soon."""
+    settings = house.project / ".claude" / "settings.json"
+    settings.parent.mkdir()
+    settings.write_text(json.dumps({"env": {"CLAUDE_CODE_MAX_RETRIES": "0"}}))
+    return house
 
 
 def held(house: House, session: str) -> dict[str, Any]:
