@@ -141,7 +141,7 @@ class MessageOps:
         session = managed.session
 
         def asks() -> bool:
-            return session.state is State.WAITING and session.waiting is not None
+            return asks_behind(session, message.id)
 
         with session.fates.awaited(message.id) as is_settled:
             await session.changed.wait_for(lambda: is_settled() or asks(), max(0.0, arguments.wait))
@@ -157,6 +157,14 @@ class MessageOps:
             error=view.error,
             duplicate=duplicate,
         )
+
+
+def asks_behind(session: Session, message_id: str) -> bool:
+    """Whether a person is asked, and this command is not just being entered: the dialog that it opens is seen on the screen a
+    moment before its receipt says that it was (2.1.281: `/model` was told as `typed`)."""
+    current = session.current
+    entering = current is not None and current.id == message_id and current.state == "typed"
+    return session.state is State.WAITING and session.waiting is not None and not entering
 
 
 async def settled(message_id: str, session: Session, wait: float, until: Until = "answered") -> MessageRecord:

@@ -13,7 +13,9 @@ from shared.bus.messages import VERSION, Request
 from shared.errors import PilotlightError
 from supervisor.bus.audit import Audit
 from supervisor.bus.operations import table as ops_module
+from supervisor.bus.operations.messages import asks_behind
 from supervisor.bus.operations.table import Ops
+from supervisor.state.states import State
 from supervisor.terminal.holder_records import HolderError
 
 ASKS: list[tuple[str, type[Any], dict[str, Any]]] = [
@@ -72,3 +74,17 @@ def test_an_operation_is_answered_by_one_alone() -> None:
 
     with pytest.raises(ValueError, match=r"message\.get"):
         Ops(Audit(cast(Any, None)), [("message.get", MessageRef, nothing)] * 2)
+
+
+@pytest.mark.parametrize(
+    ("current", "ends"),
+    [(("own", "typed"), False), (("own", "submitted"), True), (("other", "typed"), True), (None, True)],
+)
+def test_a_command_that_is_being_entered_is_not_told_before_its_receipt_is(
+    current: tuple[str, str] | None, ends: bool
+) -> None:
+    message = None if current is None else SimpleNamespace(id=current[0], state=current[1])
+    session = SimpleNamespace(state=State.WAITING, waiting=object(), current=message)
+    assert asks_behind(cast(Any, session), "own") is ends
+    session.waiting = None
+    assert not asks_behind(cast(Any, session), "own")
