@@ -2,7 +2,7 @@
 
 near       messages of three kinds, a stream and rest beside the bare CLI, in time and in CPU
 latency    message to reply, beside the CLI driven raw and one `claude -p --resume` a message
-own        what of a message is Claude's own: hooks and an editor that do nothing, beside ours
+own        what of a message and a stream is Claude's own: hooks and an editor that do nothing, beside ours
 first      the first answer of a new session, and a wake, beside the bare CLI
 soak       10 sessions x 100 messages: none lost, doubled or mixed up, memory flat
 density    200 conversations within 2 GB, and what a wake costs beside a bare `claude --resume`

@@ -1,8 +1,8 @@
-"""What of a message is Claude's own: driven raw, with hooks that do nothing, with ours, and with a text that comes by its editor.
+"""What of a message and of a stream is Claude's own: driven raw, with hooks that do nothing, with ours, and by its editor.
 
 In turn, message by message, one process for each. `nothing` has every event that we register run `:`; the editor is one `cat`.
 What these take more than a paste and one Stop hook, no code of ours can take away. CPU is that of the process and of all below
-it.
+it. Of a stream, for each piece of which Claude calls a hook, CPU alone says something.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ WAYS = {
     "editor, all hooks, nothing": ("nothing", True),
     "editor, all hooks, ours": ("ours", True),
 }
+STREAM, STREAM_PATIENCE = "[[stream 5]] [[size 2000]] go {number:04d}", 15.0
 UNLIMITED = {"limits": {"memory_total_gb": 16}}
 
 
@@ -38,6 +39,7 @@ def main(argv: list[str]) -> int:
     """Run it; see `--help`."""
     parser = lab.parser("own", __doc__)
     parser.add_argument("--messages", type=int, default=25, help="of each kind (default: %(default)s)")
+    parser.add_argument("--streams", type=int, default=2, help="of five seconds each (default: %(default)s)")
     arguments = parser.parse_args(argv)
     with lab.open_house(arguments.release, UNLIMITED, api=False) as house:
         claude, env = claude_binary(arguments.release), lab.bare_environment(house)
@@ -55,6 +57,10 @@ def main(argv: list[str]) -> int:
                 with spent.of(way, [raw.pid]):
                     took[way].append(raw.ask(f"echo: message {number:04d}"))
             progress.at(number + 1)
+        for number in range(arguments.streams):
+            for way, raw in driven.items():
+                with spent.of(f"{way}, stream", [raw.pid]):
+                    raw.ask(STREAM.format(number=number), STREAM_PATIENCE)
         for raw in driven.values():
             raw.close()
     first, *_ = WAYS
@@ -64,6 +70,12 @@ def main(argv: list[str]) -> int:
         figures |= {f"{way}: to Stop, ms p{p}": lab.percentile(times, p) for p in (10, 50, 90)}
         figures |= {f"{way}: CPU ms": cpu, f"{way}: x raw": middle / statistics.median(took[first])}
         figures[f"{way}: x raw, CPU"] = cpu / spent.mean(first)
+        if arguments.streams:
+            streams = spent.mean(f"{way}, stream")
+            figures |= {
+                f"{way}: stream, CPU ms": streams,
+                f"{way}: stream, x raw, CPU": streams / spent.mean(f"{first}, stream"),
+            }
     return lab.finish(f"own, CLI {arguments.release}", figures, {}, arguments.json)
 
 
