@@ -236,7 +236,8 @@ def test_a_row_has_small_charts_of_its_last_hour(face: Desk) -> None:
 def test_words_that_were_said_are_found(face: Desk) -> None:
     face.house.ask("A word like xylophone is rare", title="Search me")
     page = face.sign_in(face.context(DESK), path="/search")
-    page.get_by_role("combobox").fill("xylophone")
+    box = page.locator("input[role=combobox]")  # Mode and Model of a conversation are such boxes, too
+    box.fill("xylophone")
     hit = page.get_by_role("option").filter(has_text="xylophone").first
     expect(hit.locator("mark").first).to_have_text("xylophone")
     hit.click()
@@ -244,7 +245,6 @@ def test_words_that_were_said_are_found(face: Desk) -> None:
     expect(page.get_by_role("log").get_by_text("A word like xylophone is rare").first).to_be_in_viewport()
     assert re.search(r"/session/[0-9a-f-]{36}/\S+$", page.url), "the address says which entry"
     page.keyboard.press("Control+k")
-    box = page.locator("input[role=combobox]")  # Mode and Model of the conversation before are such boxes, too
     box.fill("> heal")
     expect(page.get_by_role("option")).to_have_text(["Health"])
     page.keyboard.press("Enter")
@@ -258,19 +258,19 @@ def test_words_that_were_said_are_found(face: Desk) -> None:
     _, other = face.house.ask("Nothing of that kind", title="Another")
     page.evaluate("path => { location.hash = path }", f"/search/{other}")
     expect(page.get_by_text("In “Another”")).to_be_visible()
-    page.get_by_role("combobox").fill("xylophone")
+    box.fill("xylophone")
     expect(page.get_by_text("Nothing matches “xylophone”.")).to_be_visible()
     face.house.call("session.kill", {"sessionId": other})
     _begun_at_a_terminal(face, other, "Begun at a terminal with a marimba")
     page.evaluate("location.hash = '/search/elsewhere'")
     option = page.get_by_role("option")
     expect(option).to_have_text([re.compile("Begun at a terminal with a marimba")])
-    page.get_by_role("combobox").fill("another")
+    box.fill("another")
     page.get_by_role("button", name="Everything").click()
     option.filter(has_text="Another").first.click()
     expect(page.get_by_role("button", name="Reopen")).to_be_visible()  # it has ended, and is read all the same
     page.evaluate("location.hash = '/search'")
-    page.get_by_role("combobox").fill("marimba")
+    box.fill("marimba")
     option.filter(has_text="You · ").first.click()  # what was said in it is found, too, and opens it
     expect(page.get_by_role("log").get_by_text("Begun at a terminal with a marimba").first).to_be_visible()
     mine = {one["conversationId"] for one in face.house.call("session.list", {})["sessions"]}
