@@ -33,8 +33,8 @@ OBSERVED = """() => {
 """What is changed in a conversation from now on: in the turns that are finished, and when in the one that is live."""
 
 SPOKEN = """() => import(document.querySelector("script[type=module]").src.replace("main.js", "store.js"))
-  .then(({ speak }) => { speak("one"); setTimeout(speak, 50, "two"); setTimeout(speak, 60, "three"); })"""
-"""Three states within a tenth of a second are to be said."""
+  .then(({ speak }) => { speak("one", "k"); setTimeout(speak, 50, "two", "k"); setTimeout(speak, 60, "three", "k"); })"""
+"""Three states of a kind within a tenth of a second are to be said."""
 
 LONG = f"A **bold** word.\n\n```python\n{CODE}\n```\n\n" + "word after word\n" * 20 + "the end of it"
 
@@ -117,6 +117,7 @@ def test_a_stream_that_is_silent_is_opened_anew_and_says_so(face: Desk) -> None:
     with page.expect_request("**/api/sessions?includeEnded=true"):  # what is true is read anew
         held[0].continue_()
     expect(page.get_by_role("link", name="pilotlight: Live")).to_be_visible()
+    page.clock.pause_at(page.evaluate("Date.now()") / 1000 + 5)  # else it goes on by itself
     page.evaluate(SPOKEN)
     spoken = page.locator("#app > [aria-live=polite]")
     page.clock.run_for(100)

@@ -10,6 +10,8 @@ import { signal } from "../vendor/preact.js";
 export const signedOut = signal(false);
 /** @type {Signal<{since: number, why: string, what: "server" | "supervisor" | "stream"} | null>} */
 export const away = signal(null); // since when the supervisor or the server does not answer, and why
+// Whether what is decided here would not come through: where only the stream is cut off, it does.
+export const cutOff = () => away.value !== null && away.value.what !== "stream";
 
 export class Problem extends Error {
   constructor(status, body) {

@@ -1,7 +1,7 @@
 // Every session: how much room there is, what waits for a person, and the list. Rows keep their place while somebody points, reads
 // or types: the order is made when the list opens, when the sort changes, and after five quiet seconds.
 import { html, signal, useEffect, useMemo, useRef } from "../vendor/preact.js";
-import { away, del, patch, post } from "./api.js";
+import { away, cutOff, del, patch, post } from "./api.js";
 import { Bar, go, useKeys } from "./shell.js";
 import { asOf, attempt, doing, during, keepDraft, live, loaded, may, me, metrics, nodes, note, put, sessions, settings, waiting } from "./store.js";
 import { Age, askFor, Bones, Btn, Empty, Icon, Item, Left, Menu, Meter, State, confirm } from "./ui.js";
@@ -185,7 +185,7 @@ function Ask({ one }) {
   const asked = one.waiting;
   const command = asked.tool === "Bash" && asked.input && String(asked.input.command || "");
   const quick = asked.for === "permission" && command && command.length < 120 && visible(command) === command && !command.includes("\n") && may("answer");
-  const why = away.value ? "pilotlight is away" : undefined;
+  const why = cutOff() ? "pilotlight is away" : undefined;
   const give = (choice) => attempt(() => post(`/api/sessions/${one.id}/answer`, { waitingId: asked.id, choice }));
   return html`<article class="ask-mini"><div class="head"><${State} session=${one} /><time class="muted">${age(asked.since || minute.value)}</time></div>
     <h3 class="clip" dir="auto">${titleOf(one)}</h3>
