@@ -169,14 +169,15 @@ def test_what_waits_is_edited_moved_and_cancelled(face: Desk) -> None:
     expect(page.get_by_label("Message to Claude")).to_have_value("second in line")
     say(page, "another text")
     expect(page.locator(".queue li").first).to_contain_text("another text")
+    mine = page.locator(".me", has_text="[[gate turn]] work")
+    mine.locator(".receipt summary").click()
     face.house.model.release("turn")
     said = page.get_by_role("log").locator(".bubble")
     expect(said.get_by_text("another text")).to_have_count(1)
     expect(said.get_by_text("first in line")).to_have_count(1)
     expect(said.get_by_text("second in line")).to_have_count(0)
 
-    mine = page.locator(".me", has_text="[[gate turn]] work")
-    mine.locator(".receipt summary").click()
+    # What was unfolded in the midst of the turn is so in the history.
     mine.get_by_role("button", name="Fork from before it").click()
     expect(page).not_to_have_url(re.compile(session))
     expect(page.get_by_label("Message to Claude")).to_have_value("[[gate turn]] work")

@@ -306,10 +306,12 @@ def test_what_is_said_in_the_midst_of_a_turn_is_read_once_whoever_opens_it_when(
     say(page, '[[before Let me look.]] [[tool Bash {"command": "cat pipe"}]] [[say Told to both.]]')
     flow = late.get_by_role("log")
     expect(flow.locator(".work", has_text="not finished")).to_be_visible()
+    mine.locator(".work > summary").click()
     before = until(lambda: (said := held[0].fetch()).text().count("cat pipe") > 1 and said, "it is written down")
     (house.project / "pipe").write_text("seen")
     for one in (mine, flow):
         expect(one.locator(".claude", has_text="Told to both.")).to_have_count(1)
+    expect(mine.locator("[data-entry] .work[open]")).to_be_visible()  # in the history, and open as it was left
     held[0].fulfill(response=before)
     expect(flow.locator(".bubble", has_text="Hello")).to_be_visible()
     for once in (".claude:has-text('Let me look.')", ".claude:has-text('Told to both.')", ".work"):

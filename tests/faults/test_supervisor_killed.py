@@ -11,7 +11,7 @@ import pytest
 from shared import process
 from tests.conftest import LendHouse
 from tests.faults.pausing import Pauses, fates, first_tries, kinds
-from tests.harness import THOROUGH, House, claude_binary, releases, until
+from tests.harness import House, claude_binary, releases, until
 
 READY_SECONDS = 20.0
 """Generous, for machines that do other things too; `python -m bench` holds it to one second."""
@@ -118,20 +118,19 @@ def test_sigkill_while_claude_waits_streams_and_answers(household: Household) ->
     household.check()
 
 
-def test_sigkill_time_and_again_loses_no_message(lend_house: LendHouse, one_cli: Path) -> None:
+def test_sigkill_12_times_in_a_row_loses_no_message(lend_house: LendHouse, one_cli: Path) -> None:
     """At any moment; those that are known to matter are chosen by the tests above."""
     house = lend_house(one_cli)
     household = Household(house, Pauses(house))
     dice = random.Random(25)
-    times = 12 if THOROUGH else 5
-    for number in range(times):
+    for number in range(12):
         kind = dice.choice(("echo:", "[[stream 0.3]] echo:", "[[slow 0.2]] echo:"))
         household.send(f"{kind} message {number}", f"message {number}")
         moment = time.monotonic() + dice.uniform(0.0, 0.5)
         until(lambda moment=moment: time.monotonic() >= moment, "a moment")
         household.crash()
     household.check()
-    assert len(household.ready) == times
+    assert len(household.ready) == 12
 
 
 def test_sigkill_in_the_middle_of_a_start_makes_one_process(house: House, cli: Path) -> None:

@@ -10,7 +10,7 @@ import { Doing, extend, fork, keysOf, reopen, SessionMenu } from "./sessions.js"
 import { go, route, useKeys } from "./shell.js";
 import { attempt, doing, loaded, may, note, sessions, speak, waiting } from "./store.js";
 import { Talk } from "./talk.js";
-import { Work } from "./tools.js";
+import { Fold, Work } from "./tools.js";
 import { Bones, Btn, Copy, Empty, Icon, Item, Left, State } from "./ui.js";
 import { age, clock, dayOf, exactly, shorten, shortPath, span, stateOf, STEPS, titleOf, visible } from "./words.js";
 
@@ -25,14 +25,14 @@ const ERRORS = { rate_limit: "The usage limit was reached.", overloaded: "Claude
 const TOLD = ["hibernated", "ended", "unknown"]; // states that nobody would hear of otherwise
 const drawn = new WeakMap();
 
-/** @param {{message: Schema<"MessageView">, again?: unknown}} given */
-function Receipt({ message, again }) {
+/** @param {{message: Schema<"MessageView">, id: string, again?: unknown}} given */
+function Receipt({ message, id, again }) {
   const state = message.state;
   const steps = Object.entries(message.steps || {}).sort(([, a], [, b]) => a - b);
   const first = steps.length ? steps[0][1] : 0;
   const last = steps.length ? steps[steps.length - 1][1] : message.createdAt;
-  return html`<details class=${`receipt ${state}${state === "answered" ? "" : " say"}`}><summary><${Icon} icon=${state} /><span class="word">${STEPS[state]}</span> <time>${clock(last)}</time><span class="sr">, show every step</span></summary>
-    <ol class="trail">${steps.map(([name, at], index) => html`<li key=${name}><${Icon} icon=${name === "replied" ? "answered" : name} size="s" />${STEPS[name] || name} <time>${index ? `+${((at - first) / 1000).toFixed(at - first < 10000 ? 3 : 0)} s` : exactly(at)}</time></li>`)}${again ? html`<li>${again}</li>` : null}</ol></details>`;
+  return html`<${Fold} ids=${[id]} kind=${`receipt ${state}${state === "answered" ? "" : " say"}`} summary=${html`<${Icon} icon=${state} /><span class="word">${STEPS[state]}</span> <time>${clock(last)}</time><span class="sr">, show every step</span>`}>
+    <ol class="trail">${steps.map(([name, at], index) => html`<li key=${name}><${Icon} icon=${name === "replied" ? "answered" : name} size="s" />${STEPS[name] || name} <time>${index ? `+${((at - first) / 1000).toFixed(at - first < 10000 ? 3 : 0)} s` : exactly(at)}</time></li>`)}${again ? html`<li>${again}</li>` : null}</ol></${Fold}>`;
 }
 
 // A file that was sent, to look at again: pictures small, everything as a download.
@@ -45,7 +45,7 @@ function SentFile({ file, at, id }) {
 function Mine({ text, files, message, id, again, branch }) {
   const error = message && message.error;
   return html`<div class="me"><div class="bubble" dir="auto">${text}${(files || []).length ? html`<span class="atts">${files.map((file, at) => html`<${SentFile} file=${file} at=${at} id=${id || message?.id} key=${file.name} />`)}</span>` : null}</div>
-    ${message ? html`<${Receipt} message=${message} again=${branch} />` : branch}
+    ${message ? html`<${Receipt} message=${message} id=${id || message.id} again=${branch} />` : branch}
     ${error ? html`<div class="note bad" role="alert"><span><${Icon} icon="failed" size="s" /></span><p>${error.message}</p>${again ? html`<${Btn} kind="tight" onClick=${again}>Send again</${Btn}>` : null}</div>` : null}</div>`;
 }
 

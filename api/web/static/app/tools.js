@@ -61,15 +61,22 @@ export function resultText(result) {
   return JSON.stringify(result, null, 2);
 }
 
-export function Call({ call }) {
-  const text = resultText(call.result);
-  return html`<details class="call"><summary><${Icon} icon=${iconOf(call.name)} size="s" /><b>${call.name}</b><span class="arg clip muted" dir="ltr">${aboutOf(call.name, call.input)}</span>${call.isError ? html`<${Icon} icon="failed" size="s" /><span class="sr">failed</span>` : null}<${Icon} icon="down" size="s chev" /></summary>
-    <${Input} tool=${call.name} input=${call.input} />${text ? html`<${Output} text=${text} bad=${call.isError} />` : null}${call.truncated ? html`<p class="tiny muted">Cut: the whole is in Claude’s own transcript.</p>` : null}</details>`;
+// What a person has unfolded stays so where it is drawn anew: as a turn ends, its parts go from what is live into the history.
+const unfolded = new Set();
+/** @param {{ids: string[], kind: string, summary: unknown, children?: unknown}} given */
+export function Fold({ ids, kind, summary, children }) {
+  const turned = (event) => ids.forEach((id) => (event.currentTarget.parentElement.open ? unfolded.delete(id) : unfolded.add(id)));
+  return html`<details class=${kind} open=${ids.some((id) => unfolded.has(id))}><summary onClick=${turned}>${summary}</summary>${children}</details>`;
 }
 
-export function Work({ calls, open }) {
-  const said = summary(calls);
-  return html`<details class="work" open=${open}><summary><${Icon} icon="tool" size="s" /><span class="clip">${said}</span><${Icon} icon="down" size="s chev" /></summary><div class="in">${calls.map((call) => html`<${Call} call=${call} key=${call.id} />`)}</div></details>`;
+export function Call({ call }) {
+  const text = resultText(call.result);
+  return html`<${Fold} ids=${[call.id]} kind="call" summary=${html`<${Icon} icon=${iconOf(call.name)} size="s" /><b>${call.name}</b><span class="arg clip muted" dir="ltr">${aboutOf(call.name, call.input)}</span>${call.isError ? html`<${Icon} icon="failed" size="s" /><span class="sr">failed</span>` : null}<${Icon} icon="down" size="s chev" />`}>
+    <${Input} tool=${call.name} input=${call.input} />${text ? html`<${Output} text=${text} bad=${call.isError} />` : null}${call.truncated ? html`<p class="tiny muted">Cut: the whole is in Claude’s own transcript.</p>` : null}</${Fold}>`;
+}
+
+export function Work({ calls }) {
+  return html`<${Fold} ids=${calls.map((call) => `with ${call.id}`)} kind="work" summary=${html`<${Icon} icon="tool" size="s" /><span class="clip">${summary(calls)}</span><${Icon} icon="down" size="s chev" />`}><div class="in">${calls.map((call) => html`<${Call} call=${call} key=${call.id} />`)}</div></${Fold}>`;
 }
 
 const GROUPS = { Edit: "edit", Write: "edit", MultiEdit: "edit", Read: "read", Bash: "run", Grep: "search", Glob: "search" };
