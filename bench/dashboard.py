@@ -49,7 +49,7 @@ _EVENTS = """async ([ids, many, pause]) => {
 def main(argv: list[str]) -> int:
     """Run it and print the figures."""
     options = parser("dashboard", __doc__).parse_args(argv)
-    with desk() as made:
+    with desk(whole=True) as made:
         made.house.ask("Hello", title="First")
         figures: dict[str, Any] = _first_view(made) | _crowd(made) | _long_conversation(made)
     verdicts = {

@@ -36,10 +36,13 @@ def ensure(log: Path) -> None:
             )
         return
     fix = f"Without a network: name a Chromium in {VARIABLE}."
-    install = [apt, "install", "-y", "--no-install-recommends", SHELL, *missing]
+    install = [apt, "install", "-y", "--no-install-recommends"]
     try:
         run_step("Reading the list of packages", [apt, "update"], log, fix=fix)
-        run_step("Installing Chromium", install, log, fix=fix)
+        if missing:
+            run_step("Installing Chromium", [*install, *missing], log, fix=fix)
+            missing = []
+        run_step("Installing Chromium's headless shell", [*install, SHELL], log, fix=fix)
     except StepFailed:
         if missing:
             raise

@@ -82,7 +82,7 @@ class Desk:
 
 @contextmanager
 def desk(whole: bool = False) -> Iterator[Desk]:
-    """Everything, and nothing of it afterwards; with a `whole` browser, which shows notifications."""
+    """Everything, and nothing of it afterwards; with a `whole` browser, as people have it."""
     notify = {"contact": "mailto:ada@example.org", "push_hosts": ["localhost"], "private_hosts": ["localhost"]}
     env = {"CLAUDE_CODE_MAX_RETRIES": "0"}  # what the service refuses is told at once
     made = lasting_house(claude_binary(VERSIONS[-1]), env, demo=True, notify=notify)
