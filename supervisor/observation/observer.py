@@ -24,7 +24,7 @@ from supervisor.state.states import Evidence, State, StateEvent
 from supervisor.store.store import now_ms
 from supervisor.waiting import appearances, backoff
 from supervisor.waiting.appearances import Appearance, appearance
-from supervisor.waiting.shown_requests import overtaken, shown_request
+from supervisor.waiting.shown_requests import shown_request, take_screen
 from supervisor.waiting.waiting import Permission, handed_waiting, login_waiting, permission_waiting, screen_waiting
 
 STATUS_SECONDS = 0.2
@@ -234,11 +234,8 @@ class Observer:
     def _is_shown(self, shown: Permission, menu: screen.Menu, pending: list[Permission], now: float) -> None:
         """Claude shows one dialog after the other: whose was there before this one was decided at the terminal."""
         session = self._session
-        for known in pending:
-            if known is not shown and overtaken(known, menu, session.keyed_at):
-                session.drop_permission(known)
-        shown.shown_at = shown.shown_at if shown.shown_as is not None else now
-        shown.menu_seen, shown.shown_as = True, menu.counter or (0, 0)
+        for known in take_screen(shown, menu, pending, session.keyed_at, now):
+            session.drop_permission(known)
         session.show_first(shown)
 
     def _watch_hidden(self, known: Permission) -> None:

@@ -28,14 +28,28 @@ def shown_request(menu: Menu, pending: list[Permission]) -> Permission | None:
     return next(known for known in alike if known is not there)
 
 
+def take_screen(
+    shown: Permission, menu: Menu, pending: list[Permission], keyed_at: float, now: float
+) -> list[Permission]:
+    """A request's dialog is on the screen: those of the others that were decided at the terminal, by what was there before."""
+    decided = [known for known in pending if known is not shown and overtaken(known, menu, keyed_at)]
+    for known in pending:
+        known.behind = known.behind or (known is not shown and known.shown_as is not None)
+    if shown.shown_as is None or shown.behind:
+        shown.shown_at, shown.behind = now, False
+    shown.menu_seen, shown.shown_as = True, menu.counter or (0, 0)
+    return decided
+
+
 def overtaken(permission: Permission, menu: Menu, keyed_at: float) -> bool:
     """Whether a request whose dialog was on the screen has been decided, now that another one's is. 2.1.330 puts those that
     come late in front and counts what was decided ("2 of 3"); 2.1.197 shows one behind the other. 2.1.281 puts them in front and
-    does not count: without a key of a person's (`keyed_at`: the last) since it was shown, nobody has decided it."""
+    does not count: what a person's key (`keyed_at`: the last) has decided is the one that was on the screen when it came, and
+    none that was put behind before."""
     if permission.shown_as is None:
         return False
     if menu.counter is None:
-        return keyed_at > permission.shown_at
+        return not permission.behind and keyed_at > permission.shown_at
     return menu.counter[0] > max(1, permission.shown_as[0])
 
 

@@ -79,7 +79,10 @@ class Permission:
     """Its dialog was seen on the screen, with this counter; (0, 0) without one."""
 
     shown_at: float = 0.0
-    """When its dialog was seen first."""
+    """Since when its dialog is on the screen, or was until it was put behind."""
+
+    behind: bool = False
+    """Another one's dialog has taken the screen from it: whoever presses a key decides that one."""
 
     preview: str | None = None
     """What an edit would change in its file."""

@@ -15,7 +15,7 @@ from supervisor.claude.status_file import Status
 from supervisor.store.options import Remembered
 from supervisor.waiting import appearances
 from supervisor.waiting.appearances import appearance
-from supervisor.waiting.shown_requests import overtaken, shown_request
+from supervisor.waiting.shown_requests import overtaken, shown_request, take_screen
 from supervisor.waiting.waiting import Permission
 from tests.unit.claude.test_screen import RELEASES, seen, shown
 
@@ -63,6 +63,23 @@ def test_the_same_command_of_a_subagent_is_told_by_its_name() -> None:
     assert shown_request(dialog("Bash command · from the explorer agent", "touch x"), [own, agents]) is agents
 
 
+def test_without_a_counter_a_key_decides_the_request_that_is_on_the_screen_and_none_behind_it() -> None:
+    first, second, third = pending = [request("WebFetch", url=f"http://a/{number}") for number in (1, 2, 3)]
+
+    def look(shown: Permission, keyed_at: float, now: float) -> list[Permission]:
+        decided = take_screen(shown, dialog("Fetch", f"url: {shown.input['url']}"), pending, keyed_at, now)
+        pending[:] = [known for known in pending if known not in decided]
+        return decided
+
+    assert look(first, 0.0, 1.0) == []
+    assert look(third, 0.0, 2.0) == [], "a late one takes the screen (2.1.281)"
+    assert look(third, 3.0, 3.1) == [], "the key was for it, and it is not drawn yet what the key did"
+    assert look(first, 3.0, 3.2) == [third]
+    assert look(second, 3.0, 4.0) == [], "nobody has pressed a key since"
+    assert look(first, 5.0, 5.1) == [second]
+    assert pending == [first]
+
+
 def test_the_counter_tells_what_was_decided_from_what_was_only_put_behind() -> None:
     first, second = request("WebFetch", url="http://a/1"), request("WebFetch", url="http://a/2")
     first.shown_as = (0, 0)  # it was alone
@@ -74,6 +91,10 @@ def test_the_counter_tells_what_was_decided_from_what_was_only_put_behind() -> N
     assert overtaken(first, dialog("Fetch", "url: http://a/2"), 8.0)  # 2.1.197 does not count
     assert not overtaken(first, dialog("Fetch", "url: http://a/2"), 6.0), (
         "on 2.1.281 a late one takes the screen, uncounted"
+    )
+    first.behind = True
+    assert not overtaken(first, dialog("Fetch", "url: http://a/3"), 8.0), (
+        "the key was for the one that had taken the screen"
     )
     assert not overtaken(second, dialog("Fetch     2 of 2", "url: http://a/1"), 8.0)
     twins = [request("WebFetch", url="http://a/1"), request("WebFetch", url="http://a/1")]
