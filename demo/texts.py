@@ -13,7 +13,7 @@ without a login. Nothing you type leaves this computer. Try one of these:
 
 - `Remember the word maple`, later `What word did I ask you to remember?`
 - `echo: any text` comes back exactly
-- `[[tool Bash {"command": "date"}]]` runs a tool, and asks you for permission first
+- `[[tool Bash {"command": "touch made.txt"}]]` runs a tool, and asks you for permission first
 - `[[ask "Which color?" Red Blue]]` asks you a question
 - `[[plan Paint the shed]]` proposes a plan
 - `[[stream 5]] [[size 3000]]` writes slowly; `[[slow 10]]` thinks first

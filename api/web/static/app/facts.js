@@ -36,7 +36,7 @@ function useUsage(session) {
   return used;
 }
 
-const SAID = { message: (data) => `Your message was ${STEPS[data.state]?.toLowerCase() || data.state}`, state: (data) => `Now ${data.to}`, waiting: () => "Waits for you", answered: () => "Answered what it asked", crashed: () => "Its process died", resumed: () => "It is back", ended: (data) => `Ended: ${data.reason}`, warning: () => "Will expire soon" };
+const SAID = { message: (data) => data.state === "replied" ? "Claude has replied" : `Your message was ${STEPS[data.state]?.toLowerCase() || data.state}`, state: (data) => `Now ${data.to}`, waiting: () => "Waits for you", answered: () => "Answered what it asked", crashed: () => "Its process died", resumed: () => "It is back", ended: (data) => `Ended: ${data.reason}`, warning: () => "Will expire soon" };
 
 /** @param {{session: Session, talk: import("./talk.js").Talk, close: (() => void) | null}} given */
 export function Facts({ session, talk, close }) {
