@@ -46,6 +46,7 @@ export function Facts({ session, talk, close }) {
   const hours = settings.value || {};
   const warning = session.expiresAt && !session.warned && hours["sessions.warning_hours"] ? `warns after ${hours["sessions.warning_hours"]} h` : "";
   const left = session.expiresAt && hours["sessions.timeout_hours"] ? (session.expiresAt - minute.value) / (hours["sessions.timeout_hours"] * 3600000) : null;
+  const unknown = session.pid ? "not measured yet" : "none";
   const chat = may("chat") ? undefined : "needs chat";
   const later = session.settingsPending ? html`<span class="muted tiny">from the next process on</span>` : null;
   const rows = [["Folder", shortPath(session.projectPath)],
@@ -57,7 +58,7 @@ export function Facts({ session, talk, close }) {
   return html`<aside class="pane-facts" aria-label="About this session">
     ${close ? html`<div class="spread"><h2>About this session</h2><${IconBtn} icon="x" label="Close" onClick=${close} /></div>` : null}
     <section class="box"><h2>Time left</h2><p class="spread"><span class="strong"><${Left} session=${session} /></span><span class="muted small">${warning}</span></p>${left == null ? null : html`<svg class=${`meter ${session.warned ? "warn" : "quiet"}`} viewBox="0 0 100 4" preserveAspectRatio="none" aria-hidden="true"><rect width=${Math.max(0, Math.min(100, left * 100))} height="4" /></svg>`}<label class="switch small"><input type="checkbox" role="switch" checked=${session.autoKeepAlive} disabled=${Boolean(chat)} onChange=${(event) => set({ autoKeepAlive: event.target.checked })} /><span>Extend by itself</span></label></section>
-    <section class="box"><h2>Process</h2><dl class="facts"><dt>Memory</dt><dd class="num trend">${bytes(session.memoryBytes) || "none"}<${Spark} id=${session.id} /></dd><dt>CPU</dt><dd class="num trend">${session.cpuPercent != null ? `${Math.round(session.cpuPercent)} %` : "none"}<${Spark} id=${session.id} field="cpuPercent" /></dd></dl></section>
+    <section class="box"><h2>Process</h2><dl class="facts"><dt>Memory</dt><dd class="num trend">${bytes(session.memoryBytes) || unknown}<${Spark} id=${session.id} /></dd><dt>CPU</dt><dd class="num trend">${session.cpuPercent != null ? `${Math.round(session.cpuPercent)} %` : unknown}<${Spark} id=${session.id} field="cpuPercent" /></dd></dl></section>
     <section class="box"><h2>Conversation</h2><dl class="facts">${rows.filter(([, value]) => value != null).map(([name, value]) => html`<dt>${name}</dt><dd dir="auto" class=${name === "Folder" ? "path" : ""}>${value}</dd>`)}</dl></section>
     ${talk.happened.value.length ? html`<section class="box"><h2>What happened</h2><ol class="log">${talk.happened.value.slice(-8).reverse().map((event) => html`<li key=${event.seq}><time>${clock(event.at)}</time><span>${(SAID[event.kind] || (() => event.kind))(event.data)}</span></li>`)}</ol></section>` : null}</aside>`;
 }
