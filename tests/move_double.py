@@ -6,13 +6,11 @@ from typing import Any
 
 from shared.bus import move_requests
 from shared.errors import Conflict
+from tests.session_double import SessionOperations
 
 
-class MoveSteps:
+class MoveSteps(SessionOperations):
     """Operations on the views of sessions. Bundles are the test's: there is none."""
-
-    def _session(self, session_id: str) -> dict[str, Any]:
-        raise NotImplementedError
 
     def op_session_leave(self, args: move_requests.LeaveFor) -> Any:
         view = self._session(args.session_id)

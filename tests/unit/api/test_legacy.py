@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from tests.api_caller import Caller
-from tests.api_double import FakeSupervisor, now
+from tests.api_double import FakeSupervisor
+from tests.session_double import now
 
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
 

@@ -12,7 +12,8 @@ import pytest
 from shared.access.tokens import NamedTokens
 from shared.bus.messages import MAX_ATTACHMENT_BYTES
 from tests.api_caller import Caller
-from tests.api_double import CONVERSATION, FakeSupervisor
+from tests.api_double import FakeSupervisor
+from tests.message_double import CONVERSATION
 
 BOUNDARY = "b0undary"
 

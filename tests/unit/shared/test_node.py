@@ -15,7 +15,8 @@ from shared.errors import InvalidRequest, StorageFailed
 from shared.node import EPOCH_HEADER, NODE_HEADER, NodeFile
 from supervisor.store.store import Store
 from tests.api_caller import Caller
-from tests.api_double import NODE, FakeSupervisor
+from tests.api_double import FakeSupervisor
+from tests.service_double import NODE
 
 
 def test_the_id_stays_and_name_and_epoch_follow(tmp_path: Path) -> None:
