@@ -3,7 +3,7 @@
 call            a row of the table
 calls           the table
 client_shapes   writes the client's types
-descriptions    each member in a sentence
+descriptions    what a member means in its place
 examples        an answer of each shape
 message_calls   calls on messages
 message_shapes  what those answer
@@ -17,6 +17,7 @@ service_shapes  what those answer
 session_calls   calls on sessions
 session_shapes  what those answer
 shapes          all shapes by name
+vocabulary      what a name means everywhere
 
 May import: routes, terminals, auth, http.
 
