@@ -5,6 +5,7 @@ calls           the table
 client_shapes   writes the client's types
 descriptions    what a member means in its place
 examples        an answer of each shape
+example_values  the session that examples tell of
 message_calls   calls on messages
 message_shapes  what those answer
 openapi         the document

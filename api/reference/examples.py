@@ -1,4 +1,4 @@
-"""One answer of each shape, for the OpenAPI document: a small story of one session, told in the types of the wire.
+"""One answer of each shape, for the OpenAPI document, and one text of each other kind: what is told of is in `example_values`.
 
 They are made of the shapes themselves, so that one which does not fit any more is found by the type checker; a test holds
 each against the document's own schema.
@@ -7,151 +7,46 @@ each against the document's own schema.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
 from api.reference import message_shapes, service_shapes, session_shapes
 from api.reference.call import ID as SESSION
 from api.reference.call import MESSAGE_ID as MESSAGE
+from api.reference.example_values import (
+    ANSWERED,
+    ASKED,
+    AT,
+    BOT,
+    HOUR,
+    IDLE,
+    LEGACY,
+    MOVE,
+    NODE,
+    NOTICE,
+    PHONE,
+    PROJECT,
+    QUEUED,
+    RECIPIENT,
+    REQUEST,
+    RULE,
+    USAGE,
+    WAITS,
+    YES,
+)
 from shared import __version__
-from shared.bus.messages import (
-    Choice,
-    Event,
-    HistoryEntry,
-    LastWords,
-    MessageView,
-    NodeView,
-    RuleView,
-    Sample,
-    Screen,
-    SessionView,
-    Waiting,
-)
-from shared.bus.move_requests import MoveStep
-from shared.bus.notifications import NoticeView, Quiet, RecipientView, Rules
-
-REQUEST = "9934309e09c74685808c4ee2ffa2c98a"
-PROJECT = "/tmp"
-AT = 1795429790991
-HOUR = 3_600_000
-YES: Literal[True] = True
-
-_USAGE = {"input_tokens": 12, "output_tokens": 5}
-_VIEW = SessionView(
-    id=SESSION,
-    state="idle",
-    project_path=PROJECT,
-    created_at=AT - HOUR,
-    last_activity=AT,
-    message_count=2,
-    queue_length=0,
-    title="Fix the build",
-    conversation_id="8c82c545-a3b0-4826-a0d7-f798799fcf85",
-    pid=4711,
-    holder_pid=4710,
-    generation=1,
-    expires_at=AT + 24 * HOUR,
-    memory_bytes=412_000_000,
-    cpu_percent=0.4,
-    claude_version="2.1.330",
-    last_words=LastWords(role="assistant", text="BANANA", at=AT),
-    seen_at=AT,
-)
-_RECIPIENT = RecipientView(
-    id="r_2f1c",
-    kind="webpush",
-    name="Ada's phone",
-    place="fcm.googleapis.com",
-    rules=Rules(content="title", quiet=Quiet(start="22:00", end="07:00"), zone="Europe/Vienna"),
-    status="ok",
-    created_at=AT - 24 * HOUR,
-    seen_at=AT,
-    success_at=AT,
-    by="device:Ada's phone",
-)
-_NOTICE = NoticeView(
-    recipient="r_2f1c",
-    recipient_name="Ada's phone",
-    key="mac-mini/6f2a:17",
-    kind="waiting",
-    title="Fix the build asks for permission",
-    state="told",
-    at=AT,
-    session=SESSION,
-    told_at=AT + 1700,
-    shown_at=AT + 2100,
-    via="mac-mini/6f2a:17",
-)
-_ASKED = Waiting(
-    id="w_5c1e",
-    kind="permission",
-    title="Bash",
-    text="Claude wants to run `make test`.",
-    choices=[
-        Choice(id="allow", label="Allow once"),
-        Choice(id="always", label="Allow always", description="Bash(make test)"),
-        Choice(id="deny", label="Deny"),
-    ],
-    since=AT,
-    tool="Bash",
-    input={"command": "make test", "description": "Run the tests"},
-)
-_WAITS = msgspec.structs.replace(_VIEW, state="waiting", waiting=_ASKED, current_message=MESSAGE)
-_STEPS = {"accepted": AT, "queued": AT + 3, "typed": AT + 50, "submitted": AT + 85, "answered": AT + 1900}
-_MESSAGE = MessageView(
-    id=MESSAGE,
-    session_id=SESSION,
-    state="answered",
-    text="What word did I ask you to remember?",
-    created_at=AT,
-    steps=_STEPS,
-    request_id=REQUEST,
-    reply="BANANA",
-    usage=_USAGE,
-)
-_QUEUED = msgspec.structs.replace(
-    _MESSAGE, state="queued", steps={"accepted": AT, "queued": AT + 3}, reply=None, usage=None, queue_position=1
-)
+from shared.bus.messages import Event, HistoryEntry, MessageView, Sample, Screen, SessionView
 
 
 def _view(**changes: Any) -> SessionView:
-    return msgspec.structs.replace(_VIEW, **changes)
+    return msgspec.structs.replace(IDLE, **changes)
 
 
 def _receipt(view: MessageView) -> message_shapes.Receipt:
     fields = {name: getattr(view, name) for name in MessageView.__struct_fields__}
     return message_shapes.Receipt(success=YES, message_id=view.id, content=view.reply or "", **fields)
 
-
-_LEGACY: dict[str, Any] = {
-    "session_id": SESSION,
-    "project_path": PROJECT,
-    "created_at": AT - HOUR,
-    "last_activity": AT,
-    "message_count": 2,
-    "expires_at": AT + 24 * HOUR,
-    "state": "idle",
-    "pid": 4711,
-}
-
-_MOVE = MoveStep(id="mv_4c039b79f8ee45cfbb8296d2ef93e0de", to="mini2", moved=True)
-_NODE = NodeView(id="c0ffee0123456789", name="workstation")
-
-_PHONE = service_shapes.Device(
-    id="5f2c9a01",
-    name="Ada's phone",
-    scope="answer",
-    created_at=AT - HOUR,
-    last_used_at=AT,
-    expires_at=AT + 90 * 24 * HOUR,
-)
-
-_BOT = service_shapes.Token(name="ci-bot", scope="chat", created_at=AT - HOUR)
-
-_RULE = RuleView(
-    tool="Bash", pattern="git status*", answer="allow", id="r_5f2c9a01", by="device:Ada's phone", at=AT, used=3
-)
 
 _ALL: tuple[msgspec.Struct, ...] = (
     service_shapes.Index(
@@ -161,7 +56,7 @@ _ALL: tuple[msgspec.Struct, ...] = (
         links={"health": "/health", "chat": "/api/chat", "sessions": "/api/sessions", "reference": "/api/docs"},
     ),
     service_shapes.Health(
-        status="healthy", version=__version__, aicli_code_available=True, timestamp=AT, node=_NODE, epoch="6f2a90b1c3d4"
+        status="healthy", version=__version__, aicli_code_available=True, timestamp=AT, node=NODE, epoch="6f2a90b1c3d4"
     ),
     service_shapes.Unhealthy(
         status="unhealthy", success=False, error="The supervisor does not answer. `pilotlight up` starts it."
@@ -178,7 +73,7 @@ _ALL: tuple[msgspec.Struct, ...] = (
             service_shapes.HealthCheck(name="cli", status="ok", detail="/usr/local/bin/claude, version 2.1.330"),
         ],
         timestamp=AT,
-        node=_NODE,
+        node=NODE,
         epoch="6f2a90b1c3d4",
     ),
     service_shapes.Status(
@@ -187,9 +82,9 @@ _ALL: tuple[msgspec.Struct, ...] = (
         version=__version__,
         started_at=AT,
         claude_version="2.1.330",
-        sessions=[_VIEW],
+        sessions=[IDLE],
         api={"version": __version__, "url": "http://127.0.0.1:3001/"},
-        node=_NODE,
+        node=NODE,
         epoch="6f2a90b1c3d4",
     ),
     service_shapes.Metrics(
@@ -218,16 +113,16 @@ _ALL: tuple[msgspec.Struct, ...] = (
         delivery_method="http",
         content="BANANA",
         reply="BANANA",
-        usage=_USAGE,
+        usage=USAGE,
     ),
-    _receipt(_MESSAGE),
-    message_shapes.MessageList(success=YES, messages=[_MESSAGE]),
-    message_shapes.MessageQueue(success=YES, messages=[_QUEUED]),
-    session_shapes.SessionList(success=YES, sessions=[_WAITS]),
-    session_shapes.SessionResult(success=YES, session=_VIEW),
-    session_shapes.InterruptResult(success=YES, session=_VIEW, rung="escape"),
+    _receipt(ANSWERED),
+    message_shapes.MessageList(success=YES, messages=[ANSWERED]),
+    message_shapes.MessageQueue(success=YES, messages=[QUEUED]),
+    session_shapes.SessionList(success=YES, sessions=[WAITS]),
+    session_shapes.SessionResult(success=YES, session=IDLE),
+    session_shapes.InterruptResult(success=YES, session=IDLE, rung="escape"),
     session_shapes.AnswerResult(
-        success=YES, session=_view(state="busy"), answer={"waitingId": _ASKED.id, "choice": "allow"}
+        success=YES, session=_view(state="busy"), answer={"waitingId": ASKED.id, "choice": "allow"}
     ),
     session_shapes.EndedSession(
         success=YES,
@@ -235,8 +130,8 @@ _ALL: tuple[msgspec.Struct, ...] = (
         message="The session has ended.",
         session_id=SESSION,
     ),
-    session_shapes.MoveResult(success=YES, move=_MOVE, session=_VIEW),
-    session_shapes.MoveCalledOff(success=YES, move=_MOVE, session=_VIEW),
+    session_shapes.MoveResult(success=YES, move=MOVE, session=IDLE),
+    session_shapes.MoveCalledOff(success=YES, move=MOVE, session=IDLE),
     session_shapes.KeptBundle(success=YES, digest="0" * 64, arrived=False),
     session_shapes.ScreenResult(
         success=YES,
@@ -247,8 +142,8 @@ _ALL: tuple[msgspec.Struct, ...] = (
     message_shapes.History(
         success=YES,
         entries=[
-            HistoryEntry(id="4b1f", role="user", at=AT, text=_MESSAGE.text),
-            HistoryEntry(id="9c02", role="assistant", at=AT + 1900, text="BANANA", usage=_USAGE),
+            HistoryEntry(id="4b1f", role="user", at=AT, text=ANSWERED.text),
+            HistoryEntry(id="9c02", role="assistant", at=AT + 1900, text="BANANA", usage=USAGE),
         ],
         next=None,
     ),
@@ -273,8 +168,8 @@ _ALL: tuple[msgspec.Struct, ...] = (
     message_shapes.Usage(
         success=YES,
         by="day",
-        rows=[message_shapes.UsageRow(day="2026-11-23", replies=1, usage=_USAGE, from_="2026-11-23", to="2026-11-23")],
-        total=_USAGE,
+        rows=[message_shapes.UsageRow(day="2026-11-23", replies=1, usage=USAGE, from_="2026-11-23", to="2026-11-23")],
+        total=USAGE,
         complete=True,
         next=None,
     ),
@@ -299,34 +194,34 @@ _ALL: tuple[msgspec.Struct, ...] = (
         message_id=MESSAGE,
         session_id=SESSION,
         state="answered",
-        session=_VIEW,
+        session=IDLE,
         output="Compacted",
     ),
     session_shapes.KeepAliveResult(success=YES, session_id=SESSION, extended=True, expires_at=AT + 24 * HOUR),
     session_shapes.LegacySessions(
         success=YES,
-        sessions=[session_shapes.LegacySession(**_LEGACY)],
+        sessions=[session_shapes.LegacySession(**LEGACY)],
         stats=session_shapes.LegacyStats(
             total_sessions=1, max_sessions=10, available_slots=9, memory_usage=412_000_000
         ),
     ),
     session_shapes.LegacyStatus(
-        success=YES, **_LEGACY, time_remaining=24 * HOUR, is_expired=False, needs_warning=False, active=True
+        success=YES, **LEGACY, time_remaining=24 * HOUR, is_expired=False, needs_warning=False, active=True
     ),
     service_shapes.CurrentClient(
         success=YES,
-        name=_PHONE.name,
+        name=PHONE.name,
         kind="device",
         scope="answer",
         version=__version__,
         host="mac-mini",
-        device=_PHONE,
+        device=PHONE,
     ),
-    service_shapes.DeviceList(success=YES, devices=[_PHONE], current=_PHONE.id),
-    service_shapes.SignedOut(success=YES, device=_PHONE),
-    service_shapes.TokenList(success=YES, tokens=[_BOT]),
-    service_shapes.OneToken(success=YES, token=_BOT),
-    service_shapes.NewToken(success=YES, token=_BOT, secret="pl_8Zk3vYw0m1b2c3d4e5f6g7h8i9j0kAlBmCnDoEpFqGr"),
+    service_shapes.DeviceList(success=YES, devices=[PHONE], current=PHONE.id),
+    service_shapes.SignedOut(success=YES, device=PHONE),
+    service_shapes.TokenList(success=YES, tokens=[BOT]),
+    service_shapes.OneToken(success=YES, token=BOT),
+    service_shapes.NewToken(success=YES, token=BOT, secret="pl_8Zk3vYw0m1b2c3d4e5f6g7h8i9j0kAlBmCnDoEpFqGr"),
     service_shapes.Invitation(
         success=YES,
         url="http://127.0.0.1:3001/#/sign-in/zaxsFVcU5IXvwaiAqWM89K7hg0g94VLC",
@@ -361,20 +256,20 @@ _ALL: tuple[msgspec.Struct, ...] = (
         success=YES, folders=[session_shapes.Folder(path=PROJECT, name="project", kind="recent")], roots=["/home/me"]
     ),
     message_shapes.Draft(success=YES, text="And then", at=AT, by="device:Ada's phone"),
-    service_shapes.PermissionRules(success=YES, rules=[_RULE]),
-    service_shapes.OnePermissionRule(success=YES, rule=_RULE),
-    service_shapes.RecipientList(success=YES, recipients=[_RECIPIENT]),
-    service_shapes.OneRecipient(success=YES, recipient=_RECIPIENT),
+    service_shapes.PermissionRules(success=YES, rules=[RULE]),
+    service_shapes.OnePermissionRule(success=YES, rule=RULE),
+    service_shapes.RecipientList(success=YES, recipients=[RECIPIENT]),
+    service_shapes.OneRecipient(success=YES, recipient=RECIPIENT),
     service_shapes.Acknowledged(success=YES),
     service_shapes.Tested(
         success=YES,
-        notice=_NOTICE,
+        notice=NOTICE,
         accepted=True,
         detail="201",
         milliseconds=180,
         hops=[{"hop": "sent", "at": AT, "ok": True}, {"hop": "accepted", "at": AT + 180, "ok": True}],
     ),
-    service_shapes.NoticeList(success=YES, notices=[_NOTICE]),
+    service_shapes.NoticeList(success=YES, notices=[NOTICE]),
     service_shapes.PushKey(success=YES, public_key="BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcx"),
     service_shapes.LinkUsed(success=YES, done="Allow once", session_id=SESSION),
 )

@@ -31,7 +31,7 @@ WITHIN = re.compile(
 """Variables, files, settings, what it says when it ends, and what it draws."""
 
 AT_HOME = ("supervisor/claude/", "shared/claude_names.py", "demo/")
-EXAMPLES = {"api/reference/examples.py": {"Bash"}, "api/reference/service_calls.py": {"Bash"}}
+EXAMPLES = {"api/reference/example_values.py": {"Bash"}, "api/reference/service_calls.py": {"Bash"}}
 """The reference shows a request as it may look."""
 
 
