@@ -79,7 +79,7 @@ class Permission:
     """Its dialog was seen on the screen, with this counter; (0, 0) without one."""
 
     shown_at: float = 0.0
-    """Since when its dialog is on the screen, or was until it was put behind."""
+    """Since when its dialog is on the screen, or was until it was put behind, without a key that may have decided it."""
 
     behind: bool = False
     """Another one's dialog has taken the screen from it: whoever presses a key decides that one."""
@@ -168,9 +168,7 @@ class Permission:
         if self.key is not None:
             data = b"\n" + self.key.encode() + b" " + data + b"\n"  # a line of its own, whatever others have left there
         for _ in range(READER_TRIES):
-            written, pipe = await asyncio.to_thread(self._write, data)
-            if pipe is not None:
-                asyncio.get_running_loop().call_later(HELD_SECONDS, os.close, pipe)
+            written = await asyncio.to_thread(self._write, data, asyncio.get_running_loop())
             if written is not None:
                 allowed = written and decision.get("behavior") == "allow"
                 self.given = decision.get("updatedInput", self.input) if allowed else None
@@ -184,13 +182,13 @@ class Permission:
         content = {"content": decision["content"]} if "content" in decision else {}
         return {"hookEventName": hooks.ELICITATION, "action": decision["behavior"], **content}
 
-    def _write(self, data: bytes) -> tuple[bool | None, int | None]:
-        """True when a reader took it all, None when there is no reader yet; and the pipe, where its hook knows an answer by its
-        key: one of an earlier version waits for the end."""
+    def _write(self, data: bytes, loop: asyncio.AbstractEventLoop) -> bool | None:
+        """True when a reader took it all, None when there is no reader yet. Where its hook knows an answer by its key, the pipe
+        is held open, whether or not anybody still waits for this; a hook of an earlier version waits for the end."""
         try:
             pipe = os.open(self.pipe, os.O_WRONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
         except OSError as error:
-            return (None if error.errno == errno.ENXIO else False), None
+            return None if error.errno == errno.ENXIO else False
         written = False
         try:
             if is_ours(os.fstat(pipe)):
@@ -201,9 +199,10 @@ class Permission:
         except OSError:
             pass
         if written and self.key is not None:
-            return True, pipe
-        os.close(pipe)
-        return written, None
+            loop.call_soon_threadsafe(loop.call_later, HELD_SECONDS, os.close, pipe)
+        else:
+            os.close(pipe)
+        return written
 
     @property
     def taken_back(self) -> bool:

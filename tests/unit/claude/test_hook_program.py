@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import shutil
@@ -14,7 +15,7 @@ import pytest
 from supervisor.claude import command_line
 from supervisor.claude.command_line import HOOK_PROGRAM, hook_command
 from supervisor.store.store import Store
-from supervisor.waiting import request_key
+from supervisor.waiting import request_key, waiting
 from supervisor.waiting.waiting import Permission, pending
 from tests.harness import until
 
@@ -77,6 +78,36 @@ async def test_an_answer_waits_for_a_hook_that_opens_its_pipe_again(tmp_path: Pa
     again = os.open(request.pipe, os.O_RDONLY | os.O_NONBLOCK)
     assert b"\nkey {" in os.read(again, 1000)
     os.close(again)
+
+
+async def test_a_pipe_is_closed_although_nobody_waits_any_more_for_its_answer_to_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiting, "HELD_SECONDS", 0.0)
+    os.mkfifo(tmp_path / "1.answer", 0o600)
+    request = Permission.from_hook(tmp_path / "1", {"tool_name": "Bash"})
+    request.key = "key"
+    hook = os.open(request.pipe, os.O_RDONLY | os.O_NONBLOCK)
+    long = 1 << 20  # more than a pipe holds: it is written as it is read
+    answering = asyncio.create_task(request.decide({"behavior": "deny", "message": "x" * long}))
+    async with asyncio.timeout(20):
+        while not (said := _read(hook)):
+            await asyncio.sleep(0.01)
+        answering.cancel()
+        await asyncio.wait({answering})
+        while (part := _read(hook)) != b"":
+            said += part or b""
+            await asyncio.sleep(0)
+    os.close(hook)
+    assert len(said) > long
+
+
+def _read(pipe: int) -> bytes | None:
+    """What stands in it; nothing at its end, None when there is nothing yet."""
+    try:
+        return os.read(pipe, 1 << 16)
+    except BlockingIOError:
+        return None
 
 
 def test_a_request_that_is_let_go_is_answered_by_nobody(tmp_path: Path, store: Store) -> None:
