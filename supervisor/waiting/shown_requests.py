@@ -10,6 +10,9 @@ from supervisor.waiting.waiting import Permission
 _WORDED = 60
 """How much of a long command is looked for in a dialog, which may show only its beginning."""
 
+UNDECIDED_SECONDS = 3.0
+"""A dialog that is on the screen so long after a person's key was not decided by it: it has moved the pointer, say."""
+
 
 def shown_request(menu: Menu, pending: list[Permission]) -> Permission | None:
     """The request whose dialog this is, told by the words of both; None when it is nobody's, or cannot be told."""
@@ -35,7 +38,7 @@ def take_screen(
     decided = [known for known in pending if known is not shown and overtaken(known, menu, keyed_at)]
     for known in pending:
         known.behind = known.behind or (known is not shown and known.shown_as is not None)
-    if shown.shown_as is None or shown.behind:
+    if shown.shown_as is None or shown.behind or now - keyed_at > UNDECIDED_SECONDS:
         shown.shown_at, shown.behind = now, False
     shown.menu_seen, shown.shown_as = True, menu.counter or (0, 0)
     return decided
@@ -44,8 +47,8 @@ def take_screen(
 def overtaken(permission: Permission, menu: Menu, keyed_at: float) -> bool:
     """Whether a request whose dialog was on the screen has been decided, now that another one's is. 2.1.330 puts those that
     come late in front and counts what was decided ("2 of 3"); 2.1.197 shows one behind the other. 2.1.281 puts them in front and
-    does not count: what a person's key (`keyed_at`: the last) has decided is the one that was on the screen when it came, and
-    none that was put behind before."""
+    does not count: what a person's key (`keyed_at`: the last) has decided is the one that was on the screen when it came, unless
+    it stayed there, and none that was put behind before."""
     if permission.shown_as is None:
         return False
     if menu.counter is None:

@@ -15,7 +15,7 @@ from supervisor.claude.status_file import Status
 from supervisor.store.options import Remembered
 from supervisor.waiting import appearances
 from supervisor.waiting.appearances import appearance
-from supervisor.waiting.shown_requests import overtaken, shown_request, take_screen
+from supervisor.waiting.shown_requests import UNDECIDED_SECONDS, overtaken, shown_request, take_screen
 from supervisor.waiting.waiting import Permission
 from tests.unit.claude.test_screen import RELEASES, seen, shown
 
@@ -78,6 +78,10 @@ def test_without_a_counter_a_key_decides_the_request_that_is_on_the_screen_and_n
     assert look(second, 3.0, 4.0) == [], "nobody has pressed a key since"
     assert look(first, 5.0, 5.1) == [second]
     assert pending == [first]
+    pending.append(third)
+    third.shown_as, third.behind = None, False
+    assert look(first, 6.0, 6.1 + UNDECIDED_SECONDS) == []
+    assert look(third, 6.0, 6.2 + UNDECIDED_SECONDS) == [], "the key has only moved the pointer: its dialog has stayed"
 
 
 def test_the_counter_tells_what_was_decided_from_what_was_only_put_behind() -> None:
