@@ -29,7 +29,7 @@ from supervisor.pool import accepting, opening
 from supervisor.pool.admission import RETRY_AFTER_SECONDS, Admission
 from supervisor.pool.managed_session import CALM_SECONDS, QUIET_POLL_SECONDS, SOON_SECONDS, ManagedSession
 from supervisor.session import attachments, mention_rules, move
-from supervisor.session.condition import Flag
+from supervisor.session.condition import Condition
 from supervisor.session.mention_rules import Reach
 from supervisor.session.services import Services
 from supervisor.session.session import Session
@@ -61,7 +61,8 @@ class Pool:
         self.store = services.store
         self._managed_sessions: dict[str, ManagedSession] = {}
         self.admission = Admission(services, self._managed_sessions)
-        self._poll_now, self._told = Flag(), Flag()
+        self._woken = Condition()
+        self._poll_now = self._told = False
         self._looked_before = 0.0
         self._news = FileNews(self._hear)
         self._unadopted: set[str] = set()
@@ -288,7 +289,8 @@ class Pool:
 
     def poll_soon(self) -> None:
         """Poll soon."""
-        self._poll_now.hoist()
+        self._poll_now = True
+        self._woken.notify()
 
     async def recover(self) -> dict[str, int]:
         """Adopt what lives and revive what died; return how many of each."""
@@ -358,12 +360,12 @@ class Pool:
 
     async def _rest(self, looked_at: float) -> None:
         """Until the next session is due, or something changes: what files tell is looked at at once, other things soon."""
-        self._poll_now.lower()
-        self._told.lower()
+        self._poll_now = self._told = False
         dues = [managed.due for managed in self._managed_sessions.values() if managed.session.terminal is not None]
         due = min(dues, default=looked_at + QUIET_POLL_SECONDS)
-        if await self._poll_now.within(max(SOON_SECONDS, due - time.monotonic())):
-            told = await self._told.within(SOON_SECONDS)  # a terminal that floods must not have us look at every chunk
+        if await self._woken.wait_for(lambda: self._poll_now, max(SOON_SECONDS, due - time.monotonic())):
+            # A terminal that floods must not have us look at every chunk.
+            told = await self._woken.wait_for(lambda: self._told, SOON_SECONDS)
             if not told or looked_at - self._looked_before < 2 * SOON_SECONDS:  # nor one whose files do
                 await asyncio.sleep(looked_at + SOON_SECONDS - time.monotonic())
         self._looked_before = looked_at
@@ -372,7 +374,7 @@ class Pool:
         """A file of this session has grown."""
         managed = self._managed_sessions.get(session_id)
         if managed is not None:
-            self._told.hoist()
+            self._told = True
             managed.look_now()
 
     async def close(self) -> None:

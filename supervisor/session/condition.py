@@ -43,38 +43,6 @@ class Condition:
         return True
 
 
-class Flag:
-    """Raised by anybody, waited for by one."""
-
-    def __init__(self) -> None:
-        self.raised = False
-        self._waiter: asyncio.Future[None] | None = None
-
-    def hoist(self) -> None:
-        """Raise it, until it is lowered."""
-        self.raised = True
-        if self._waiter is not None:
-            _wake(self._waiter)
-
-    def lower(self) -> None:
-        """From now on it can be waited for anew."""
-        self.raised = False
-
-    async def within(self, seconds: float) -> bool:
-        """Wait until it is raised, at most for so long; whether it is."""
-        if self.raised or seconds <= 0:
-            return self.raised
-        loop = asyncio.get_running_loop()
-        self._waiter = loop.create_future()
-        timer = loop.call_later(seconds, _wake, self._waiter)
-        try:
-            await self._waiter
-        finally:
-            timer.cancel()
-            self._waiter = None
-        return self.raised
-
-
 def _wake(waiter: asyncio.Future[None]) -> None:
     if not waiter.done():
         waiter.set_result(None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 
-from supervisor.session.condition import Condition, Flag
+from supervisor.session.condition import Condition
 
 LONG = 30.0
 
@@ -28,23 +28,16 @@ async def test_a_condition_that_never_holds_is_given_up_in_time() -> None:
     assert not await Condition().wait_for(lambda: False, 0.0)
 
 
-async def test_a_flag_wakes_whoever_waits_and_those_who_come_later_until_it_is_lowered() -> None:
-    flag = Flag()
-    waiting = asyncio.create_task(flag.within(LONG))
+async def test_all_who_wait_are_woken_and_whoever_is_cancelled_leaves_nothing_behind() -> None:
+    changed, seen = Condition(), list[bool]()
+    first, second, third = [
+        asyncio.create_task(changed.wait_for(lambda: bool(seen), within)) for within in (LONG, LONG, None)
+    ]
     await asyncio.sleep(0)
-    flag.hoist()
-    assert await waiting
-    assert await flag.within(LONG)
-    flag.lower()
-    assert not await flag.within(0.01)
-    assert not await flag.within(-1.0)
-
-
-async def test_whoever_is_cancelled_while_it_waits_leaves_nothing_behind() -> None:
-    flag = Flag()
-    waiting = asyncio.create_task(flag.within(LONG))
-    await asyncio.sleep(0)
-    waiting.cancel()
-    await asyncio.wait({waiting})
-    flag.hoist()
-    assert await flag.within(LONG)
+    first.cancel()
+    await asyncio.wait({first})
+    seen.append(True)
+    changed.notify()
+    assert await second
+    assert await third
+    assert not changed._waiters
