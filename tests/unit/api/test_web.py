@@ -171,6 +171,63 @@ def test_a_module_is_sent_without_what_is_for_readers_and_with_all_that_runs() -
         assert not lines, path.name
 
 
+_TEMPLATE = re.compile(r"(?:[^`\\$]|\\.|\$(?!\{))*", re.DOTALL)
+_TOKEN = re.compile(r"""(?P<none>\s+|//[^\n]*|/\*.*?\*/)|"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'|[\w$]+|.""", re.DOTALL)
+_RULE = re.compile(r"/(?:[^/\\\[\n]|\\.|\[(?:[^\]\\\n]|\\.)*\])+/")
+_BEHIND_A_VALUE = re.compile(r"[\w$)\]}`]$")
+
+
+def tokens(source: str) -> list[str]:
+    """A module as a browser reads it: without comments and space, but with the space in its texts, save that before the
+    lines of `html`, which draws none."""
+    found: list[str] = []
+    within: list[str] = []
+    at = 0
+    while at < len(source):
+        if within and within[-1] != "{":
+            text = _TEMPLATE.match(source, at)
+            assert text is not None
+            found.append(re.sub(r"\n +", "\n", text[0]) if within[-1] == "`html" else text[0])
+            ends = source[text.end()] == "`"
+            within.pop() if ends else within.append("{")
+            found.append("`" if ends else "${")
+            at = text.end() + (1 if ends else 2)
+            continue
+        rule = source[at] == "/" and not (found and (_BEHIND_A_VALUE.search(found[-1]) and found[-1] != "return"))
+        token = (_RULE if rule and source[at : at + 2] not in ("//", "/*") else _TOKEN).match(source, at)
+        assert token is not None, source[at : at + 40]
+        at = token.end()
+        if token.lastgroup == "none":
+            continue
+        if token[0] == "`":
+            within.append("`" + (found[-1] if found else ""))
+        elif token[0] == "{":
+            within.append("{")
+        elif token[0] == "}":
+            within.pop()
+        found.append(token[0])
+    return found
+
+
+def test_a_module_that_is_sent_is_the_program_that_was_written() -> None:
+    for path in (assets.STATIC / "app").glob("*.js"):
+        sent = assets.asset(f"app/{path.name}")
+        assert sent is not None
+        assert tokens(sent.body.decode()) == tokens(path.read_text()), path.name
+    assert tokens("a(`x\n  y`)") != tokens("a(`x\ny`)")
+    assert tokens("a(html`<p>${{b: /`/}}\n  </p>`) // c") == tokens("a(html`<p>${{b:/`/}}\n</p>`)")
+
+
+def test_what_a_stylesheet_quotes_is_sent_as_it_was_written() -> None:
+    quoted = re.compile(r"""\"[^\"]*\"|'[^']*'|url\([^)]*\)""")
+    written = "".join(
+        re.sub(r"/\*.*?\*/", "", (assets.STATIC / name).read_text(), flags=re.S) for name in assets.STYLES
+    )
+    sent = assets.asset("app.css")
+    assert sent is not None
+    assert quoted.findall(sent.body.decode()) == quoted.findall(written.replace('@import url("tokens.css");', ""))
+
+
 def test_every_call_that_the_views_make_is_one_that_there_is(ask: Caller) -> None:
     rules = [re.sub(r"<[^>]+>", "[^/]+", call.path) for call in calls.CALLS]
     queries = {
