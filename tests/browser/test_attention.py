@@ -294,6 +294,9 @@ def test_every_kind_of_card_says_what_to_do_at_both_sizes(face: Desk, size: Any)
     expect(allow).to_have_attribute("title", "pilotlight is away")
     page.evaluate("location.hash = '/sessions'")
     expect(page.get_by_role("button", name="Allow once").first).to_have_attribute("title", "pilotlight is away")
+    page.get_by_label("More: Push the branch").click()
+    for act in ("Rename", "Extend", "Recap", "Interrupt", "Fork", "New process", "Hibernate", "End session…"):
+        expect(page.get_by_role("button", name=act).first).to_have_attribute("title", "pilotlight is away")
     page.context.set_offline(False)
     _says_how_long_and_why(page, face, made)
 
@@ -305,6 +308,7 @@ def _says_how_long_and_why(page: Page, face: Desk, made: dict[str, dict[str, Any
         made[title] |= {"expiresAt": now + left * hour + 60_000, "warned": left == 3, "waiting": None, "state": "idle"}
     cards.put(page.context, made)
     page.route(re.compile(r"/history\?limit"), lambda route: route.fulfill(json=REFUSED))
+    page.route("**/api/events*", lambda route: route.abort())
     page.goto(f"{face.url}/#/sessions")
     page.reload()
 
@@ -317,7 +321,9 @@ def _says_how_long_and_why(page: Page, face: Desk, made: dict[str, dict[str, Any
     expect(bars("Push the branch")).to_have_class("meter warn")
     expect(bars("At its limit")).to_have_count(0)  # what is normal is quiet
     page.evaluate("path => { location.hash = path }", f"/session/{made['At its limit']['id']}")
-    expect(page.locator(".turn .note.bad")).to_have_text("The usage limit was reached.")
+    expect(page.locator(".turn .note.bad")).to_have_text(["The usage limit was reached.", "The account is on hold."])
+    expect(page.get_by_role("status").filter(has_text="Catching up. As of ")).to_be_visible()
+    expect(page.get_by_label("Send this message")).not_to_have_attribute("aria-disabled", "true")
 
 
 REFUSED = {
@@ -326,5 +332,6 @@ REFUSED = {
     "entries": [
         {"id": "1", "role": "user", "text": "Go on", "at": 1, "source": "api"},
         {"id": "2", "role": "assistant", "text": "", "at": 2, "error": "rate_limit"},
+        {"id": "3", "role": "assistant", "text": "", "at": 3, "error": "account_on_hold"},
     ],
 }

@@ -23,6 +23,12 @@ def test_what_a_conversation_can_be_made_to_do(face: Desk) -> None:
     page.keyboard.type("Called anew")
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name="Called anew", level=1)).to_be_visible()
+    expect(more).to_be_focused()  # what opened the menu that opened the dialog
+    more.click()
+    page.get_by_role("button", name="Rename").click()
+    expect(page.get_by_role("textbox", name="What it is called")).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
     more.click()
     with page.expect_download() as file:
         page.get_by_role("link", name="Export as Markdown").click()
@@ -308,7 +314,7 @@ def test_what_is_said_in_the_midst_of_a_turn_is_read_once_whoever_opens_it_when(
     expect(flow.locator(".work", has_text="not finished")).to_be_visible()
     mine.locator(".work > summary").click()
     before = until(lambda: (said := held[0].fetch()).text().count("cat pipe") > 1 and said, "it is written down")
-    (house.project / "pipe").write_text("seen")
+    (house.project / "pipe").write_text("seen\n" * 60 + "the last of it")
     for one in (mine, flow):
         expect(one.locator(".claude", has_text="Told to both.")).to_have_count(1)
     expect(mine.locator("[data-entry] .work[open]")).to_be_visible()  # in the history, and open as it was left
@@ -317,3 +323,9 @@ def test_what_is_said_in_the_midst_of_a_turn_is_read_once_whoever_opens_it_when(
     for once in (".claude:has-text('Let me look.')", ".claude:has-text('Told to both.')", ".work"):
         expect(flow.locator(once)).to_have_count(1)
     expect(flow.locator(".work")).to_contain_text("ran 1 command", ignore_case=True)
+    mine.locator(".call > summary").click()
+    mine.get_by_role("button", name="Show 21 more lines").click()
+    page.evaluate("location.hash = '/help'")
+    expect(mine).to_have_count(0)
+    page.go_back()
+    expect(mine.locator(".call .out")).to_contain_text("the last of it")  # drawn anew, it is laid out as it was left

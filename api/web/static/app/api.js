@@ -8,10 +8,8 @@ import { signal } from "../vendor/preact.js";
  */
 
 export const signedOut = signal(false);
-/** @type {Signal<{since: number, why: string, what: "server" | "supervisor" | "stream"} | null>} */
+/** @type {Signal<{since: number, why: string, what: "server" | "supervisor"} | null>} */
 export const away = signal(null); // since when the supervisor or the server does not answer, and why
-// Whether what is decided here would not come through: where only the stream is cut off, it does.
-export const cutOff = () => away.value !== null && away.value.what !== "stream";
 
 export class Problem extends Error {
   constructor(status, body) {
@@ -82,14 +80,14 @@ export function newKey() {
 
 /**
  * @param {string} why
- * @param {"server" | "supervisor" | "stream"} what
+ * @param {"server" | "supervisor"} what
  */
 export function unreachable(why, what = "server") {
   if (!away.value || away.value.what !== what) away.value = { since: Date.now(), why, what };
 }
 
 export function reachable() {
-  if (away.value && away.value.what !== "stream") away.value = null;
+  if (away.value) away.value = null;
 }
 
 function parsed(text) {

@@ -1,13 +1,13 @@
 // One card, one decision. Everything that would be done is visible before its button lives; an answer names what it is for
 // (`waitingId`), so a late one is refused and says so, and a card that was answered elsewhere turns to its result in place.
 import { html, signal, useEffect, useRef, useState } from "../vendor/preact.js";
-import { cutOff, post } from "./api.js";
+import { post } from "./api.js";
 import { Markdown } from "./markdown.js";
 import { Bar, go, useKeys } from "./shell.js";
-import { attempt, listeners, live, may, me, put, sessions, waiting } from "./store.js";
+import { attempt, hindrance, listeners, live, me, put, sessions, waiting } from "./store.js";
 import { Btn, Empty, Icon, State } from "./ui.js";
 import { actorOf, age, askedOf, asker, clock, COMMAND_KEY, countdown, givenWord, many, minute, MODES, shortPath, stateOf, titleOf, visible, waitingMessages, when } from "./words.js";
-import { Input, Output } from "./tools.js";
+import { Input } from "./tools.js";
 
 const STANDS_MS = 500;
 const gone = signal({}); // waiting id -> what became of it
@@ -95,7 +95,7 @@ export function Card({ session, now }) {
   if (done) {
     return html`<article class="ask gone" id=${`ask-${session.id}`}><header><${Icon} icon="check" size="s" /><span>${done.text}</span><span class="where"><span class="clip" dir="auto">${titleOf(session)}</span></span></header></article>`;
   }
-  const why = !may("answer") ? "needs answer" : cutOff() ? "pilotlight is away" : !ready || busy ? "one moment" : undefined;
+  const why = hindrance("answer") || (!ready || busy ? "one moment" : undefined);
   const answer = async (body, said) => {
     setBusy(true);
     const card = document.getElementById(`ask-${session.id}`);

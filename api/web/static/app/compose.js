@@ -1,9 +1,9 @@
 // The dock: messages that wait, and the one that is being written. A draft goes only when its receipt is here; a retry after silence
 // has the same key, so nothing is sent twice. Enter sends (on touch it makes a new line), Escape stops the turn.
 import { html, useEffect, useRef, useState } from "../vendor/preact.js";
-import { away, call, del, get, newKey, patch, post, put } from "./api.js";
+import { call, del, get, newKey, patch, post, put } from "./api.js";
 import { interrupt } from "./sessions.js";
-import { attempt, draftOf, keepDraft, may, note } from "./store.js";
+import { attempt, draftOf, hindrance, keepDraft, may, note } from "./store.js";
 import { Icon, IconBtn, Item, Menu } from "./ui.js";
 import { bytes, COMMAND_KEY, many, MODES, shorten, visible } from "./words.js";
 
@@ -123,7 +123,7 @@ export function Composer({ session, talk }) {
   };
   const send = async (stop) => {
     const words = text.trim();
-    if (busy || away.value || !may("chat")) return;
+    if (busy || hindrance("chat")) return;
     setBusy(true);
     await coming.current;
     const sent = attached.current;
@@ -196,7 +196,7 @@ export function Composer({ session, talk }) {
     talk.settle();
     return answer;
   }));
-  const cannot = !may("chat") ? "needs chat" : away.value ? "waits for the connection" : undefined;
+  const cannot = hindrance("chat");
   return html`<${Queue} talk=${talk} edit=${edit} />
     <form class="compose" onSubmit=${(event) => { event.preventDefault(); send(false); }} onDragOver=${(event) => event.preventDefault()} onDrop=${(event) => { event.preventDefault(); if (event.dataTransfer.files.length) add(event.dataTransfer.files); }}>
       ${editing ? html`<p class="small muted editing"><${Icon} icon="edit" size="s" /> Editing a message that waits. Esc leaves it as it was.</p>` : null}

@@ -8,7 +8,7 @@ import { beside, Facts } from "./facts.js";
 import { Markdown } from "./markdown.js";
 import { Doing, extend, fork, keysOf, reopen, SessionMenu } from "./sessions.js";
 import { go, route, useKeys } from "./shell.js";
-import { attempt, doing, loaded, may, note, sessions, speak, waiting } from "./store.js";
+import { attempt, doing, hindrance, loaded, may, note, sessions, speak, waiting } from "./store.js";
 import { Talk } from "./talk.js";
 import { Fold, Work } from "./tools.js";
 import { Bones, Btn, Copy, Empty, Icon, Item, Left, State } from "./ui.js";
@@ -21,7 +21,7 @@ const FOUND_MS = 2000;
 const SPEAK_MS = 1000; // a turn that is over sooner is told by its answer alone
 const RECAP = "Please provide a brief summary of our conversation so far."; // how pilotlight asks for one
 // Why Claude's service has not answered, by the CLI's name for it.
-const ERRORS = { rate_limit: "The usage limit was reached.", overloaded: "Claude’s service was overloaded.", server_error: "Claude’s service was out of order.", authentication_failed: "Claude’s service did not accept the login.", billing_error: "Claude’s service asks for payment.", invalid_request: "Claude’s service did not accept what it was sent.", max_output_tokens: "The answer was too long.", unknown: "Claude’s service did not answer." };
+const ERRORS = { rate_limit: "The usage limit was reached.", overloaded: "Claude’s service was overloaded.", server_error: "Claude’s service was out of order.", authentication_failed: "Claude’s service did not accept the login.", billing_error: "Claude’s service asks for payment.", model_not_found: "There is no such model, or it is not yours to use.", oauth_org_not_allowed: "This organisation may not use Claude here.", account_on_hold: "The account is on hold.", verification_required: "The account has to be verified first.", cloud_credential_error: "The cloud’s credentials were not accepted.", invalid_request: "Claude’s service did not accept what it was sent.", max_output_tokens: "The answer was too long.", unknown: "Claude’s service did not answer." };
 const TOLD = ["hibernated", "ended", "unknown"]; // states that nobody would hear of otherwise
 const drawn = new WeakMap();
 
@@ -250,6 +250,7 @@ function useSpoken(session) {
   useEffect(() => {
     if (known.current && state !== known.current && TOLD.includes(state)) speak(stateOf(session).word);
     known.current = state;
+    return () => speak(""); // what was not said of it yet is over
   }, [state]);
 }
 
@@ -283,12 +284,12 @@ export default function Conversation({ id }) {
     <${List} current=${id} />
     <header class="talk-bar"><a class="icon-btn phone" href="#/sessions" aria-label="Back to sessions"><${Icon} icon="left" /></a>
       <div class="who"><h1 class="clip" dir="auto" title=${titleOf(session)}>${titleOf(session)}</h1><div class="line"><${State} session=${session} />${doing.value[id] ? html`<span class="dot"></span><${Doing} id=${id} kind="clip" />` : null}<span class="dot mid"></span><span class="mid path clip">${shortPath(session.projectPath)}</span>${session.expiresAt ? html`<span class="dot"></span><${Left} session=${session} />` : null}</div></div>
-      ${ended ? null : html`<${Btn} icon="extend" kind="tight mid" onClick=${() => extend(session)}>Extend</${Btn}>`}
+      ${ended ? null : html`<${Btn} icon="extend" kind="tight mid" why=${hindrance("chat")} onClick=${() => extend(session)}>Extend</${Btn}>`}
       <a class="icon-btn" href=${`/terminal#${id}`} aria-label="Terminal"><${Icon} icon="terminal" /></a><${SessionMenu} one=${session} more=${more} /></header>
     <${Flow} talk=${talk} session=${session} />
     <div class="dock"><div class="inner">
       ${session.waiting ? html`<${Card} session=${session} now />` : null}
-      ${ended ? html`<div class="note"><span><${Icon} icon=${stateOf(session).icon} size="s" /></span><p><b>${stateOf(session).word}.</b> ${session.endDetail || ""} The conversation is kept.</p><${Btn} kind="tight" onClick=${() => reopen(session).then(() => talk.settle())}>Reopen</${Btn}></div>` : html`<${Composer} session=${session} talk=${talk} key=${id} />`}
+      ${ended ? html`<div class="note"><span><${Icon} icon=${stateOf(session).icon} size="s" /></span><p><b>${stateOf(session).word}.</b> ${session.endDetail || ""} The conversation is kept.</p><${Btn} kind="tight" why=${hindrance("chat")} onClick=${() => reopen(session).then(() => talk.settle())}>Reopen</${Btn}></div>` : html`<${Composer} session=${session} talk=${talk} key=${id} />`}
     </div></div>
     ${beside.value || about ? html`<${Facts} session=${session} talk=${talk} close=${beside.value ? null : () => setAbout(false)} />` : null}</main>`;
 }

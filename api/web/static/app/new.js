@@ -3,7 +3,7 @@
 import { html, useEffect, useState } from "../vendor/preact.js";
 import { get, newKey, post } from "./api.js";
 import { Bar, go } from "./shell.js";
-import { keepDraft, draftOf, live, may, note, put, sessions, settings } from "./store.js";
+import { draftOf, hindrance, keepDraft, live, may, note, put, sessions, settings } from "./store.js";
 import { Icon } from "./ui.js";
 import { age, COMMAND_KEY, folderName, many, MODES, shortPath } from "./words.js";
 
@@ -83,6 +83,6 @@ export default function New({ id }) {
           <div class="grid-2"><label class="field"><span class="label">Title</span><input class="input" dir="auto" placeholder="From the first message" value=${title} onInput=${(event) => setTitle(event.target.value)} /></label>
             <label class="field"><span class="label">Model</span><input class="input" placeholder="Claude’s own choice" value=${model} onInput=${(event) => setModel(event.target.value)} list="models" /><datalist id="models"><option value="opus"></option><option value="sonnet"></option><option value="haiku"></option></datalist></label></div>
           <fieldset class="q"><legend class="label">What Claude may do without asking</legend><div class="choices">${MEANING.map(([value, said]) => html`<label class="choice" key=${value}><input class="tick" type="radio" name="mode" checked=${mode === value} disabled=${value !== "default" && !may("admin")} onChange=${() => setMode(value)} /><span><b>${MODES[value]}</b><span class="d">${said}</span></span></label>`)}</div></fieldset></section></div>
-      <div class="save"><span class="small muted grow">${target ? html`Opens in <b class="path">${shortPath(target)}</b>${ACTS[mode]}` : "Choose a folder"}${free ? "" : ". All slots are busy: the least used idle one sleeps for it."}</span><a class="btn mid" href="#/sessions">Cancel</a><button type="submit" class="btn primary" disabled=${busy || !target || !may("chat")}>${busy ? "Opening…" : "Open session"} <kbd class="for-keys">${COMMAND_KEY} Enter</kbd></button></div>
+      <div class="save"><span class="small muted grow">${target ? html`Opens in <b class="path">${shortPath(target)}</b>${ACTS[mode]}` : "Choose a folder"}${free ? "" : ". All slots are busy: the least used idle one sleeps for it."}</span><a class="btn mid" href="#/sessions">Cancel</a><button type="submit" class="btn primary" disabled=${busy || !target || Boolean(hindrance("chat"))} title=${hindrance("chat")}>${busy ? "Opening…" : "Open session"} <kbd class="for-keys">${COMMAND_KEY} Enter</kbd></button></div>
     </form></div></main>`;
 }

@@ -1,9 +1,9 @@
 // Every session: how much room there is, what waits for a person, and the list. Rows keep their place while somebody points, reads
 // or types: the order is made when the list opens, when the sort changes, and after five quiet seconds.
 import { html, signal, useEffect, useMemo, useRef } from "../vendor/preact.js";
-import { away, cutOff, del, patch, post } from "./api.js";
+import { away, del, patch, post } from "./api.js";
 import { Bar, go, useKeys } from "./shell.js";
-import { asOf, attempt, doing, during, keepDraft, live, loaded, may, me, metrics, nodes, note, put, sessions, settings, waiting } from "./store.js";
+import { asOf, attempt, doing, during, hindrance, keepDraft, live, loaded, may, me, metrics, nodes, note, put, sessions, settings, waiting } from "./store.js";
 import { Age, askFor, Bones, Btn, Empty, Icon, Item, Left, Menu, Meter, State, confirm } from "./ui.js";
 import { age, askedOf, asker, bytes, COMMAND_KEY, GIGABYTE, many, minute, shortPath, stateOf, titleOf, visible, waitingMessages } from "./words.js";
 
@@ -62,15 +62,17 @@ async function rename(one) {
  */
 function whyNot(one) {
   const asleep = one.state === "hibernated";
-  const ended = one.state === "ended" ? "it has ended" : undefined;
+  const chat = hindrance("chat");
+  const ended = chat || (one.state === "ended" ? "it has ended" : undefined);
   const atRest = ended || doing.value[one.id] || (one.state === "idle" ? undefined : "when it is at rest");
-  const admin = may("admin") ? undefined : "needs admin";
+  const admin = hindrance("admin");
   return {
+    rename: chat,
     extend: ended,
-    recap: asleep && !doing.value[one.id] ? undefined : atRest,
+    recap: asleep && !doing.value[one.id] ? chat : atRest,
     hibernate: admin || (asleep ? "asleep" : atRest),
     recycle: admin || atRest,
-    wake: asleep ? doing.value[one.id] : ended || "it is awake",
+    wake: asleep ? chat || doing.value[one.id] : ended || "it is awake",
   };
 }
 
@@ -185,7 +187,7 @@ function Ask({ one }) {
   const asked = one.waiting;
   const command = asked.tool === "Bash" && asked.input && String(asked.input.command || "");
   const quick = asked.for === "permission" && command && command.length < 120 && visible(command) === command && !command.includes("\n") && may("answer");
-  const why = cutOff() ? "pilotlight is away" : undefined;
+  const why = hindrance("answer");
   const give = (choice) => attempt(() => post(`/api/sessions/${one.id}/answer`, { waitingId: asked.id, choice }));
   return html`<article class="ask-mini"><div class="head"><${State} session=${one} /><time class="muted">${age(asked.since || minute.value)}</time></div>
     <h3 class="clip" dir="auto">${titleOf(one)}</h3>
@@ -256,19 +258,18 @@ function Row({ one }) {
 
 /** @param {{one: Session, pick?: () => void, more?: unknown}} given */
 export function SessionMenu({ one, pick, more }) {
-  const admin = may("admin") ? undefined : "needs admin";
   const why = whyNot(one);
   return html`<${Menu} label=${`More: ${titleOf(one)}`}>${() => html`
-    ${more}<${Item} icon="edit" onClick=${() => rename(one)}>Rename</${Item}>
-    ${one.state === "ended" ? html`<${Item} icon="wake" onClick=${() => reopen(one)}>Reopen</${Item}>` : html`<${Item} icon="extend" onClick=${() => extend(one)}>Extend</${Item}><${Item} icon="recap" why=${why.recap} onClick=${() => recap(one)}>Recap</${Item}>`}
+    ${more}<${Item} icon="edit" why=${why.rename} onClick=${() => rename(one)}>Rename</${Item}>
+    ${one.state === "ended" ? html`<${Item} icon="wake" why=${why.rename} onClick=${() => reopen(one)}>Reopen</${Item}>` : html`<${Item} icon="extend" why=${why.extend} onClick=${() => extend(one)}>Extend</${Item}><${Item} icon="recap" why=${why.recap} onClick=${() => recap(one)}>Recap</${Item}>`}
     ${one.state === "hibernated" ? html`<${Item} icon="wake" why=${why.wake} onClick=${() => wake(one)}>Wake</${Item}>` : null}
-    ${["busy", "waiting"].includes(one.state) ? html`<${Item} icon="stop" onClick=${() => interrupt(one)}>Interrupt</${Item}>` : null}
-    <${Item} icon="fork" onClick=${() => fork(one)}>Fork</${Item}>
+    ${["busy", "waiting"].includes(one.state) ? html`<${Item} icon="stop" why=${why.rename} onClick=${() => interrupt(one)}>Interrupt</${Item}>` : null}
+    <${Item} icon="fork" why=${why.rename} onClick=${() => fork(one)}>Fork</${Item}>
     ${one.state !== "ended" && one.state !== "hibernated" ? html`<${Item} icon="refresh" why=${why.recycle} onClick=${() => recycle(one)}>New process</${Item}>` : null}
     <${Item} icon="terminal" href=${`/terminal#${one.id}`}>Terminal</${Item}>
     ${pick ? html`<${Item} icon="check" onClick=${pick}>Select</${Item}>` : null}
     ${one.state !== "ended" ? html`<hr /><${Item} icon="hibernated" why=${why.hibernate} onClick=${() => hibernate(one)}>Hibernate</${Item}>
-      <${Item} icon="killed" danger why=${admin} onClick=${() => end(one)}>End session…</${Item}>` : null}
+      <${Item} icon="killed" danger why=${hindrance("admin")} onClick=${() => end(one)}>End session…</${Item}>` : null}
   `}</${Menu}>`;
 }
 
@@ -290,9 +291,9 @@ function Bulk() {
       each((one) => del(`/api/sessions/${one.id}`, { patience: 90000 }).then((answer) => put(answer.session)), "Ended.");
     }
   };
-  const admin = may("admin") ? undefined : "needs admin";
+  const admin = hindrance("admin");
   return html`<div class="bulk" role="region" aria-label="Selection"><b>${chosen.length}<span> selected</span></b>
-    <${Btn} icon="extend" onClick=${() => each((one) => post("/api/sessions/keep-alive", { sessionId: one.id }), "Extended.")}>Extend</${Btn}>
+    <${Btn} icon="extend" why=${hindrance("chat")} onClick=${() => each((one) => post("/api/sessions/keep-alive", { sessionId: one.id }), "Extended.")}>Extend</${Btn}>
     <${Btn} icon="hibernated" why=${admin} onClick=${() => each((one) => post(`/api/sessions/${one.id}/hibernate`), "Asleep.")}>Hibernate</${Btn}>
     <${Btn} icon="killed" kind="danger" why=${admin} onClick=${endAll}>End…</${Btn}>
     <${Btn} kind="quiet" onClick=${() => (picked.value = new Set())}>Clear</${Btn}></div>`;

@@ -4,7 +4,7 @@ import { html, useEffect, useState } from "../vendor/preact.js";
 import { del, get, patch, post } from "./api.js";
 import { Notifications } from "./notify.js";
 import { Bar, setTheme, theme } from "./shell.js";
-import { attempt, keeps, leaveNothing, live, may, me, setKeeps, settings } from "./store.js";
+import { attempt, hindrance, keeps, leaveNothing, live, may, me, setKeeps, settings } from "./store.js";
 import { Bones, Btn, confirm, Copy, Icon } from "./ui.js";
 import { actorOf, ago, bytes, clock, GIGABYTE, many, visible } from "./words.js";
 
@@ -37,12 +37,12 @@ function Limits() {
       setWrong(error.message);
     }
   };
+  const changes = Object.entries(edited).filter(([name, value]) => String(value) !== String(answer.settings[name]));
   const save = (event) => {
     event.preventDefault();
-    const values = Object.fromEntries(Object.entries(edited).map(([name, value]) => [name, typeof value === "boolean" ? value : Number(String(value).replace(",", "."))]));
+    const values = Object.fromEntries(changes.map(([name, value]) => [name, typeof value === "boolean" ? value : Number(String(value).replace(",", "."))]));
     apply(values);
   };
-  const dirty = Object.keys(edited).length;
   const admin = may("admin");
   const used = live.value.filter((one) => one.memoryBytes);
   const average = used.length ? used.reduce((sum, one) => sum + one.memoryBytes, 0) / used.length : 0;
@@ -60,7 +60,7 @@ function Limits() {
     })}
     ${wrong ? html`<div class="opt-row"><div class="note bad" role="alert"><span><${Icon} icon="failed" size="s" /></span><p>${wrong}</p></div></div>` : null}
     ${admin ? null : html`<div class="opt-row small muted">Changing these needs admin.</div>`}
-    ${dirty ? html`<div class="save" role="region" aria-label="Not saved yet"><b class="small grow">${many(dirty, "change")}</b><${Btn} onClick=${() => setEdited({})}>Discard</${Btn}><button type="submit" class="btn primary">Save</button></div>` : null}</form>`;
+    ${changes.length ? html`<div class="save" role="region" aria-label="Not saved yet"><b class="small grow">${many(changes.length, "change")}</b><${Btn} onClick=${() => setEdited({})}>Discard</${Btn}><button type="submit" class="btn primary" disabled=${Boolean(hindrance("admin"))} title=${hindrance("admin")}>Save</button></div>` : null}</form>`;
 }
 
 function Rules() {

@@ -21,14 +21,17 @@ export const metrics = signal(null);
 /** @type {Signal<{id: number, text: string, bad: boolean}[]>} */
 export const notes = signal([]); // notices at the edge: {id, text, bad}
 export const spoken = signal(""); // for the polite live region
-// At most once in five seconds what is of a kind, the last of it; the same words once more are said again only if they differ.
+// At most once in five seconds what is of a kind, the last of it, and none that is over: then "" takes its place. The same words once
+// more are said again only if they differ.
 const SPEAK_MS = 5000;
 const told = {}; // kind -> {at, text, timer}
 export function speak(text, kind = "state") {
   const last = (told[kind] ??= { at: 0 });
   last.text = text;
   last.timer ||= setTimeout(() => {
-    [last.at, last.timer] = [Date.now(), 0];
+    last.timer = 0;
+    if (!last.text) return;
+    last.at = Date.now();
     spoken.value = last.text === spoken.value ? `${last.text}\u00a0` : last.text;
   }, last.at + SPEAK_MS - Date.now());
 }
@@ -45,6 +48,9 @@ export const stale = computed(() => loaded.value && (link.value !== "live" || aw
 const RANK = { read: 0, chat: 1, answer: 2, admin: 3 };
 /** @param {"read" | "chat" | "answer" | "admin"} scope */
 export const may = (scope) => me.value !== null && RANK[me.value.scope] >= RANK[scope];
+// Why what takes this scope cannot be done now, in words. Where only the stream is cut off, it can.
+/** @param {"read" | "chat" | "answer" | "admin"} scope */
+export const hindrance = (scope) => (!may(scope) ? `needs ${scope}` : away.value ? "pilotlight is away" : undefined);
 
 const FLUSH_MS = 250;
 const MOST_SINGLY = 6; // more that have changed at once are read with all others
@@ -105,7 +111,7 @@ let pause = 1000;
 async function numbers() {
   clearTimeout(ticking);
   if (document.visibilityState !== "visible" || signedOut.value) return;
-  const gone = away.value !== null;
+  const gone = away.value !== null || link.value === "away"; // nothing else tells what has changed then
   try {
     const answer = await get("/api/metrics/sessions");
     metrics.value = answer;
@@ -223,7 +229,7 @@ export async function look() {
 let before = 0;
 effect(() => {
   const now = waiting.value.length;
-  if (loaded.value && now > before) speak(`${now} ${now === 1 ? "waits" : "wait"} for you`, "waits");
+  if (loaded.value && (now > before || told.waits?.timer)) speak(now ? `${now} ${now === 1 ? "waits" : "wait"} for you` : "", "waits");
   before = now;
 });
 

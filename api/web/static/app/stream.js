@@ -5,7 +5,7 @@
 // Every event has a number; what comes twice is dropped, what is missing comes again (`since`), and a gap that the server declares
 // leads to a fresh snapshot. A watchdog of 2.5 heartbeats and every return to the window open the stream anew.
 import { signal } from "../vendor/preact.js";
-import { away, call, signedOut, unreachable } from "./api.js";
+import { call, signedOut } from "./api.js";
 
 const HEARTBEAT_MS = 15000;
 const KINDS = [
@@ -69,7 +69,6 @@ function open() {
   mine.onopen = () => {
     heard = Date.now();
     pause = 1000;
-    if (away.value && away.value.what === "stream") away.value = null;
     say({ type: "link", value: "live", place });
   };
   for (const kind of KINDS) {
@@ -83,10 +82,7 @@ function open() {
     mine.close();
     if (source !== mine) return;
     say({ type: "link", value: "away", place });
-    call("GET", "/api/me", undefined, { patience: 5000 }).then(
-      () => unreachable("The event stream broke.", "stream"),
-      () => {},
-    );
+    call("GET", "/api/settings", undefined, { patience: 5000 }).catch(() => {}); // tells whether more than the stream is away
     clearTimeout(retry);
     retry = setTimeout(open, pause);
     pause = Math.min(15000, pause * 2);

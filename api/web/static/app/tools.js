@@ -44,13 +44,14 @@ function others(input, known) {
 const ANSI = /\u001b(?:\[[0-?]*[ -/]*[@-~]|\][^\u0007\u001b]*(?:\u0007|\u001b\\)|[@-Z\\-_])/g;
 export const plain = (text) => text.replace(ANSI, "");
 
-export function Output({ text, bad }) {
-  const [whole, setWhole] = useState(false);
+export function Output({ text, bad, id }) {
+  const [whole, setWhole] = useState(unfolded.has(`whole ${id}`));
+  const lay = () => setWhole(Boolean(unfolded.add(`whole ${id}`)));
   const clean = plain(text);
   const all = clean.split("\n");
   const cut = !whole && (all.length > LINES || clean.length > CHARACTERS);
   const shown = cut ? all.slice(0, LINES).join("\n").slice(0, CHARACTERS) : clean;
-  return html`<div class=${`out${bad ? " bad" : ""}`}><pre tabindex="0" dir="auto">${shown}</pre>${cut ? html`<button type="button" class="btn quiet tight" onClick=${() => setWhole(true)}>Show ${all.length > LINES ? `${(all.length - LINES).toLocaleString()} more lines` : "the rest"}</button>` : null}</div>`;
+  return html`<div class=${`out${bad ? " bad" : ""}`}><pre tabindex="0" dir="auto">${shown}</pre>${cut ? html`<button type="button" class="btn quiet tight" onClick=${lay}>Show ${all.length > LINES ? `${(all.length - LINES).toLocaleString()} more lines` : "the rest"}</button>` : null}</div>`;
 }
 
 export function resultText(result) {
@@ -72,7 +73,7 @@ export function Fold({ ids, kind, summary, children }) {
 export function Call({ call }) {
   const text = resultText(call.result);
   return html`<${Fold} ids=${[call.id]} kind="call" summary=${html`<${Icon} icon=${iconOf(call.name)} size="s" /><b>${call.name}</b><span class="arg clip muted" dir="ltr">${aboutOf(call.name, call.input)}</span>${call.isError ? html`<${Icon} icon="failed" size="s" /><span class="sr">failed</span>` : null}<${Icon} icon="down" size="s chev" />`}>
-    <${Input} tool=${call.name} input=${call.input} />${text ? html`<${Output} text=${text} bad=${call.isError} />` : null}${call.truncated ? html`<p class="tiny muted">Cut: the whole is in Claude’s own transcript.</p>` : null}</${Fold}>`;
+    <${Input} tool=${call.name} input=${call.input} />${text ? html`<${Output} text=${text} bad=${call.isError} id=${call.id} />` : null}${call.truncated ? html`<p class="tiny muted">Cut: the whole is in Claude’s own transcript.</p>` : null}</${Fold}>`;
 }
 
 export function Work({ calls }) {

@@ -54,14 +54,14 @@ const MARGIN = 10; // between a menu and the edge of what is free
 export function Menu({ icon = "more", label, children, summary, kind = "" }) {
   const menu = useRef(null);
   const [open, setOpen] = useState(false);
-  const close = (event) => {
-    if (event.target.closest(".menu-item")) menu.current.open = false;
+  const close = () => {
+    menu.current.open = false;
+    menu.current.querySelector("summary").focus(); // a dialog that was opened by it gives the focus back to what has it
   };
   const leave = (event) => {
     if (event.key === "Escape" && menu.current.open) {
       event.stopPropagation();
-      menu.current.open = false;
-      menu.current.querySelector("summary").focus();
+      close();
     }
   };
   // Upwards, when below it would lie under the edge of the screen, or under the bar of a phone; where it fits on neither side it stands
@@ -96,7 +96,7 @@ export function Menu({ icon = "more", label, children, summary, kind = "" }) {
   }, [open]);
   return html`<details class="menu" ref=${menu} onKeyDown=${leave} onToggle=${() => shown(menu.current.open)}>
     <summary class=${summary ? `btn ${kind}` : "icon-btn"} aria-label=${summary ? undefined : label} onClick=${() => shown(true)}>${summary || html`<${Icon} icon=${icon} />`}</summary>
-    <div class="menu-list" onClick=${close}>${open ? children() : null}</div>
+    <div class="menu-list" onClick=${(event) => event.target.closest(".menu-item") && close()}>${open ? children() : null}</div>
   </details>`;
 }
 
@@ -133,7 +133,7 @@ export function Dialogs() {
     event.preventDefault();
     end(line ? field.current.value.trim() : true);
   };
-  return html`<dialog class="sheet" ref=${box} aria-labelledby="dialog-h" onCancel=${() => end(false)}><form class="stack" onSubmit=${done}>
+  return html`<dialog class="sheet" ref=${box} aria-labelledby="dialog-h" onClose=${() => asking.value === question && end(false)}><form class="stack" onSubmit=${done}>
     <h2 id="dialog-h">${question.title}</h2>
     ${line ? html`<input class="input" ref=${field} aria-labelledby="dialog-h" dir="auto" autofocus value=${question.line} />` : html`<p class="soft" dir="auto">${question.text}</p>`}
     <div class="btns"><button type="button" class="btn" autofocus=${!line} onClick=${() => end(false)}>${line ? "Cancel" : "Keep it"}</button>
