@@ -54,7 +54,7 @@ async def answer(session: Session, request: Answer, actor: str = "local") -> dic
     await session.changed.wait_for(lambda: not _unseen(session), SEEN_SECONDS)
     async with session.answering:
         waiting = _wanted(session, request.waiting_id)
-        permission = next((known for known in session.permissions if known.id == waiting.id), None)
+        permission = next((known for known in session.permissions.pending if known.id == waiting.id), None)
         session.begin_answer(waiting.id)
         try:
             if permission is None:
@@ -102,7 +102,7 @@ async def _answer_request(
     _ask_the_rules(session, permission, decision)
 
     def gone() -> bool:
-        over = permission not in session.permissions or permission.decided_at is not None
+        over = permission not in session.permissions.pending or permission.decided_at is not None
         return over or (permission.menu_seen and session.screen_reading().kind in ("prompt", "draft"))
 
     def drawn() -> bool:
@@ -114,10 +114,10 @@ async def _answer_request(
         if not drawn() and await session.changed.wait_for(drawn, left):
             await session.changed.wait_for(gone, KEYED_SECONDS)
         if gone() or not await permission.decide(decision):
-            if permission.handed and permission in session.permissions:
+            if permission.handed and permission in session.permissions.pending:
                 return None
             if permission.decided_at is None:
-                session.drop_permission(permission)
+                session.permissions.drop(permission)
             raise too_late(session, waiting.id)
         permission.decided_at = time.monotonic()
         # The hook has the answer, Claude not yet: a key that comes now would be first.
@@ -157,10 +157,11 @@ async def _answer_handed(session: Session, permission: Permission, request: Answ
     _refuse_input(request)
 
     def there() -> bool:
-        return (permission.shown_as is not None and session.shown is not None) or permission not in session.permissions
+        shown = permission.shown_as is not None and session.shown is not None
+        return shown or permission not in session.permissions.pending
 
     await session.changed.wait_for(there, SEEN_SECONDS)
-    if permission not in session.permissions:
+    if permission not in session.permissions.pending:
         raise too_late(session, permission.id)
     up = session.shown
     choices = up.screen_reading.menu.choices if up is not None and up.screen_reading.menu is not None else []
@@ -170,7 +171,7 @@ async def _answer_handed(session: Session, permission: Permission, request: Answ
     first, last = choices[0], choices[-1]
     name = named(choices, request.choice, {"allow": first.id, "yes": first.id, "deny": last.id, "no": last.id})
     await _choose(session, up, name)
-    session.drop_permission(permission)
+    session.permissions.drop(permission)
     return {"choice": name, "label": next(choice.label for choice in choices if choice.id == name)}
 
 

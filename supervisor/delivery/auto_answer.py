@@ -30,7 +30,7 @@ class AutoAnswer:
     def tend(self) -> None:
         """Answer what a rule answers, soon; a request that was there before our restart is considered again."""
         rules = self._session.services.config().permissions.rules
-        for permission in self._session.permissions:
+        for permission in self._session.permissions.pending:
             consider(rules, permission)
             if self._session.printing and permission.rule is None and permission.given is None:
                 permission.rule = NOBODY_TO_ASK
@@ -57,8 +57,8 @@ class AutoAnswer:
         finally:
             # A hook that takes no answer has gone, or was answered at the terminal: what is on the screen then is a person's.
             permission.rule = None
-            if permission in session.permissions and given:
-                session.drop_permission(permission)
+            if permission in session.permissions.pending and given:
+                session.permissions.drop(permission)
             self._tasks.pop(permission.id, None)
             session.changed.notify()
 

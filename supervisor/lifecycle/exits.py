@@ -91,7 +91,7 @@ class ExitHandler:
         session.logs.read()
         self.gone.set()
         await holder_link.disconnect(session)
-        session.drop_permissions(agents=True)
+        session.permissions.drop_all(agents=True)
         if record.child:
             status_file.remove(session.services.claude_home, ProcessId(*record.child))
         if record.socket:

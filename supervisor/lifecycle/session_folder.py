@@ -32,8 +32,8 @@ def mend(session: Session) -> bool:
         return False
     fill_directories(session)
     session.logs.begin_again()
-    for permission in [known for known in session.permissions if not known.spool.exists()]:
-        session.lose_permission(permission)
+    for permission in [known for known in session.permissions.pending if not known.spool.exists()]:
+        session.permissions.lose(permission)
     with session.change(durable=True):
         session.record.process = msgspec.structs.replace(session.record.process, stale=LOST)
         session.store.save_session(session.record)

@@ -69,7 +69,7 @@ class LogReader:
     def read(self, seconds: float = inf) -> bool:
         """Take in what Claude's hooks and transcript say, each line once; for about so long. Whether that was all."""
         end = time.monotonic() + seconds
-        if self._session.permissions:  # what the CLI has denied is told here alone, and the end of its turn by a hook
+        if self._session.permissions.pending:  # what the CLI has denied is told here alone, its turn's end by a hook
             self._read_transcript(end)
         if not self._tails.read_hooks(self._take_hook_line, end):
             return False
@@ -163,12 +163,12 @@ class LogReader:
             asked = Permission.from_hook(event.spool, payload)
             asked.key = request_key.of(session.store, session.id, event.spool)
             request_key.keep(session.store, session.id, event.spool)
-            if all(known.id != asked.id for known in session.permissions):
+            if all(known.id != asked.id for known in session.permissions.pending):
                 consider(session.services.config().permissions.rules, asked)
-                session.add_permission(asked)
+                session.permissions.add(asked)
         elif name in (hooks.SUBAGENT_STOP, hooks.ELICITATION_RESULT):
-            for asked in [known for known in session.permissions if known.is_over_with(name, payload)]:
-                session.drop_permission(asked)
+            for asked in [known for known in session.permissions.pending if known.is_over_with(name, payload)]:
+                session.permissions.drop(asked)
         elif name == hooks.POST_MODEL_SWITCH:
             model_choice.follow(session.record, session.store, payload)
             session.store.save_session(session.record)
@@ -271,7 +271,7 @@ class LogReader:
 
     def _tool_event(self, name: str, payload: dict[str, Any], prompt_id: str | None) -> None:
         session = self._session
-        changed = any(known.was_changed(payload) for known in (*session.allowed, *session.permissions))
+        changed = session.permissions.was_changed(payload)
         data = {
             "promptId": prompt_id,
             "message": self._message_of(prompt_id),
@@ -283,7 +283,7 @@ class LogReader:
             session.store.save_session(session.record)
         if name != hooks.PRE_TOOL_USE:
             unanswered_request.take_tool(session, payload)
-            session.tool_ended(payload)
+            session.permissions.tool_ended(payload)
 
     def _turn_stopped(self, name: str, payload: dict[str, Any], prompt_id: str | None) -> None:
         session = self._session
@@ -300,7 +300,7 @@ class LogReader:
             if isinstance(tasks, list):  # a StopFailure tells nothing of them
                 session.record.background = [t for t in tasks if isinstance(t, dict)]
             scheduled.take_stop(session.record, payload, Path(session.record.project_path))
-            session.drop_permissions()
+            session.permissions.drop_all()
         session.touch()
         if prompt_id:
             self.stops[prompt_id] = (report, time.monotonic())
@@ -361,7 +361,7 @@ class LogReader:
                 session.store.save_session(session.record)
         elif line.kind == "interrupted" and session.record.turn_prompt in (turn.prompt_id, "unknown"):
             session.record.turn_prompt = None
-            session.drop_permissions()
+            session.permissions.drop_all()
             session.store.save_session(session.record)
 
     def _begun_by_peer(self) -> None:

@@ -205,7 +205,7 @@ class Observer:
     def _watch_requests(self, screen_reading: screen.ScreenReading, now: float) -> None:
         """Notice on the screen that a request was answered: its dialog has gone, and the prompt box or another one's is there."""
         session = self._session
-        pending = [known for known in session.permissions if known.rule is None and known.decided_at is None]
+        pending = [known for known in session.permissions.pending if known.rule is None and known.decided_at is None]
         menu = (
             screen_reading.menu if screen_reading.menu is not None and screen_reading.menu.subject != "peer" else None
         )
@@ -216,11 +216,11 @@ class Observer:
             pending[0].menu_seen = True
         boxed = screen_reading.kind in ("prompt", "draft")
         asking = session.status is not None and session.status.status == "waiting"
-        for known in [known for known in session.permissions if known.rule is None]:
+        for known in [known for known in session.permissions.pending if known.rule is None]:
             if known.decided_at is not None:
                 late = now - known.decided_at > DECIDED_SECONDS
-                if late or len(session.permissions) > 1 or boxed:
-                    session.drop_permission(known)
+                if late or len(session.permissions.pending) > 1 or boxed:
+                    session.permissions.drop(known)
             elif known.hidden and not known.handed and known.shown_as is None:
                 self._watch_hidden(known)
             elif not boxed or asking:
@@ -229,14 +229,14 @@ class Observer:
                 known.gone_since = known.gone_since or now
                 patience = DIALOG_GONE_SECONDS if known.menu_seen else DIALOG_NEVER_SEEN_SECONDS
                 if now - known.gone_since >= patience:
-                    session.drop_permission(known)
+                    session.permissions.drop(known)
 
     def _is_shown(self, shown: Permission, menu: screen.Menu, pending: list[Permission], now: float) -> None:
         """Claude shows one dialog after the other: whose was there before this one was decided at the terminal."""
         session = self._session
         for known in take_screen(shown, menu, pending, session.keyed_at, now):
-            session.drop_permission(known)
-        session.show_first(shown)
+            session.permissions.drop(known)
+        session.permissions.show_first(shown)
 
     def _watch_hidden(self, known: Permission) -> None:
         """The screen shows nothing of what a background agent or an MCP server asks while its hook waits: somebody at
@@ -244,12 +244,12 @@ class Observer:
         if self._session.attached:
             known.hand_over()
         elif known.taken_back:
-            self._session.drop_permission(known)
+            self._session.permissions.drop(known)
 
     def _asked(self, screen_reading: screen.ScreenReading, now: float) -> Waiting | None:
         """What it waits for first. The rest stands in `beside`."""
         session = self._session
-        pending = [known for known in session.permissions if known.rule is None]
+        pending = [known for known in session.permissions.pending if known.rule is None]
         on_screen = [known for known in pending if not known.hidden or known.handed or known.shown_as is not None]
         self._left_to_hook = False
         if on_screen:

@@ -26,7 +26,7 @@ def take_tool(session: Session, payload: dict[str, Any]) -> None:
 
 def _decided(session: Session, tool: object, given: object) -> None:
     """The first request for it that nobody has decided here; a question's input is changed by what became of it."""
-    for asked in session.permissions:
+    for asked in session.permissions.pending:
         if asked.tool == tool and asked.decided_at is None and asked.agent_id is None and given in (None, asked.input):
-            session.request_decided_by_claude(asked)
+            session.permissions.decided_by_claude(asked)
             return

@@ -120,7 +120,7 @@ class ManagedSession:
 
     @property
     def _at_work(self) -> bool:
-        return self.session.state is State.BUSY and not self.session.permissions
+        return self.session.state is State.BUSY and not self.session.permissions.pending
 
     def look_now(self) -> None:
         """One of its files has grown."""
@@ -153,7 +153,7 @@ class ManagedSession:
             self.lifecycle.follow_conversation()
         if recycling.is_stale(session):
             self.renew()
-        if session.permissions:
+        if session.permissions.pending:
             self.policy.tend()
         if session.state is State.WAITING and session.record.trust:
             self.trust.tend()

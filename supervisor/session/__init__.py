@@ -10,6 +10,7 @@ mention_rules    what `@path` may name
 model_choice     the model it is given
 move             going to another node
 permission_mode  the mode it is in
+permissions      what Claude asks leave for
 receipts         the message under way
 scheduled        what is planned
 services         what it is given

@@ -5,7 +5,6 @@ what Claude says, `observer` judges what the screen shows, `receipts` settles th
 starts and ends processes, `delivery` types. Each attribute is assigned by the module that is named above it in `__init__`.
 Invariants: the record is written before anything it says is published; `current` is the one message that is typed or submitted,
 or None.
-Over 400 lines: one attribute after the other with its owner and its meaning; the functions are few and short.
 """
 
 from __future__ import annotations
@@ -30,6 +29,7 @@ from supervisor.session.condition import Condition
 from supervisor.session.editor import Editor
 from supervisor.session.fates import Fates
 from supervisor.session.mention_rules import Reach
+from supervisor.session.permissions import Permissions
 from supervisor.session.services import Logs, Services, Watch
 from supervisor.session.spent_files import SpentFiles
 from supervisor.session.view import Live, delivery_of, view_of
@@ -42,10 +42,9 @@ from supervisor.store.rollback import undone_on_failure
 from supervisor.store.store import MessageRecord, SessionRecord, now_ms
 from supervisor.terminal.terminal import Terminal
 from supervisor.turn.command_run import CommandRun
-from supervisor.waiting import request_key
 from supervisor.waiting.appearances import Appearance
 from supervisor.waiting.backoff import is_held
-from supervisor.waiting.waiting import Permission, expiry, pending
+from supervisor.waiting.waiting import expiry
 
 TRUST_TRIES = 3
 ENTERED_SECONDS = 1.0
@@ -68,6 +67,7 @@ class Session:
         self.health = Conditions()
         self.editor = Editor()
         self.spent = SpentFiles()
+        self.permissions = Permissions(self.store, record.id, self.dir / "spool", self.changed)
         self.answering = asyncio.Lock()
         self.typing = asyncio.Lock()
         """Whoever holds it is the only one who presses keys."""
@@ -76,20 +76,8 @@ class Session:
         self.logs: Logs
         self.observer: Watch
         self.waiting: Waiting | None = None
-        self.permissions: list[Permission] = pending(self.dir / "spool")
-        for known in self.permissions:
-            known.key = request_key.of(self.store, record.id, known.spool)
-        self.allowed: list[Permission] = []
-        """Requests that were granted here, in a turn that goes on: the end of their tool is still to be told."""
-
         self.given: set[str] = set()
         """What is being answered here: when it has gone, it has not expired."""
-
-        self.lost: set[str] = set()
-        """Requests whose files went with the folder: Claude asks on, with a dialog."""
-
-        self.unanswered: set[str] = set()
-        """Requests that Claude has decided itself, since nobody answered in time."""
 
         self.told: dict[str, str | None] = {record.asked: None} if record.asked is not None else {}
         """What was said to be waited for, and is: the id and the kind of each. Claude may show another one in between."""
@@ -191,11 +179,6 @@ class Session:
         return trusts and waiting is not None and waiting.kind == "trust"
 
     @property
-    def permission(self) -> Permission | None:
-        """The request that waits first for a person; what Claude asks at once is answered one by one."""
-        return next((known for known in self.permissions if known.rule is None), None)
-
-    @property
     def all_waiting(self) -> list[Waiting]:
         """All that waits for a person, in Claude's order."""
         if self.state is not State.WAITING or self.waiting is None:
@@ -291,15 +274,13 @@ class Session:
                     stop = self.record.intent.stop
                     ending = (stop.reason if stop is not None else None) or self.record.end_reason
                     reason = ending if target in _OVER else None
-                    how = "folder_lost" if over in self.lost else "claude" if over in self.unanswered else None
-                    why = expiry(over, reason or cause, self.interrupting, how)
+                    why = expiry(over, reason or cause, self.interrupting, self.permissions.how_over(over))
                     self.store.append(session_events.WaitingExpired(id=over, for_=self.told[over], cause=why), self.id)
             told = {known: kind for known, kind in self.told.items() if known not in gone}
             self.told = told | ({asked.id: asked.kind} if asked is not None and (news or asked.id in told) else {})
             for said in transition.told(self.record, before, cause, asked, news):
                 self.store.append(said, self.id)
-        self.lost.difference_update(gone)
-        self.unanswered.difference_update(gone)
+        self.permissions.told_over(gone)
         self.given.difference_update(gone)  # the same dialog, asked again, is another one
         self.services.log.info(
             "session_state", extra={"fields": {"session": self.id, "from": before, "to": target, "cause": cause}}
@@ -324,7 +305,9 @@ class Session:
         our logs and these messages say. The message under way is one of them."""
         under_way = [self.current] if self.current is not None else []
         with (
-            undone_on_failure(self.record, self, self.health, self.editor, self.logs, *under_way, *messages),
+            undone_on_failure(
+                self.record, self, self.health, self.editor, self.permissions, self.logs, *under_way, *messages
+            ),
             self.store.transaction(durable),
         ):
             yield
@@ -386,49 +369,3 @@ class Session:
     def answer_failed(self, waiting: str) -> None:
         """It was not answered after all."""
         self.given.discard(waiting)
-
-    def add_permission(self, asked: Permission) -> None:
-        """Claude asks for this, too."""
-        self.permissions.append(asked)
-
-    def show_first(self, shown: Permission) -> None:
-        """Claude's dialog is this request's."""
-        self.permissions = [shown, *(known for known in self.permissions if known is not shown)]
-
-    def tool_ended(self, payload: dict[str, Any]) -> None:
-        """The end of a tool shows that one request was decided: the first for it, which may have been granted here and gone
-        when the next one for the same was already asked."""
-        ended = next((known for known in self.allowed if known.ended_with(payload)), None)
-        if ended is None:
-            ended = next((known for known in self.permissions if known.answered_by(payload)), None)
-            if ended is not None:
-                self.drop_permission(ended)
-        self.allowed = [known for known in self.allowed if known is not ended]
-
-    def drop_permission(self, only: Permission) -> None:
-        """A request was answered here or at the terminal; a hook that still waits is let go."""
-        self.allowed = [*self.allowed, *([only] if only.given is not None else [])]
-        self._drop([known for known in self.permissions if known.id == only.id])
-
-    def lose_permission(self, only: Permission) -> None:
-        """Nobody can answer it through its hook any more."""
-        self.lost.add(only.id)
-        self.drop_permission(only)
-
-    def request_decided_by_claude(self, only: Permission) -> None:
-        """Nobody has answered it in time."""
-        self.unanswered.add(only.id)
-        self.drop_permission(only)
-
-    def drop_permissions(self, agents: bool = False) -> None:
-        """The turn is over, and with it what it has asked; with `agents`, all is over: a subagent in the background outlives
-        the turn, and what it asks is asked until somebody decides."""
-        self.allowed = [known for known in self.allowed if known.agent_id is not None and not agents]
-        self._drop([known for known in self.permissions if agents or known.agent_id is None])
-
-    def _drop(self, over: list[Permission]) -> None:
-        self.permissions = [known for known in self.permissions if known not in over]
-        for permission in over:
-            permission.settle()
-            request_key.forget(self.store, self.id, permission.spool)
-        self.changed.notify()

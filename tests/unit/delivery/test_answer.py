@@ -96,9 +96,8 @@ class FakeDialog:
         self.shown: Appearance | None = None
         self.id = "s"
         self.begin_answer = self.answer_failed = lambda _: None
-        self.permission: Permission | None = None
-        self.permissions: list[Permission] = []
-        self.drop_permission = self.permissions.remove
+        self.pending: list[Permission] = []
+        self.permissions = SimpleNamespace(pending=self.pending, drop=self.pending.remove)
         self.waiting: Waiting | None = None
         self.store = SimpleNamespace(append=lambda *_: None, events_before=lambda *_: [])
         self.current, self.writer, self.state = None, None, State.WAITING
@@ -185,8 +184,8 @@ async def test_a_request_that_was_answered_at_the_terminal_of_a_slow_machine_is_
     dialog.slowness = KEYED_SECONDS + 0.2
     permission = Permission.from_hook(Path("nowhere"), {"tool_name": "Bash", "tool_input": {"command": "ls"}})
     permission.menu_seen = True
-    dialog.waiting, dialog.permission = permission_waiting(permission), permission
-    dialog.permissions.append(permission)
+    dialog.waiting = permission_waiting(permission)
+    dialog.pending.append(permission)
     decided: list[dict[str, Any]] = []
 
     async def decide(_: Permission, decision: dict[str, Any]) -> bool:
@@ -207,8 +206,8 @@ async def test_an_answer_whose_hook_was_let_go_for_somebody_at_the_terminal_is_g
     asked = {"tool_name": "Bash", "tool_input": {"command": "ls"}, "agent_id": "a", "agent_type": "general-purpose"}
     permission = Permission.from_hook(tmp_path / "1.0", asked)
     os.mkfifo(permission.pipe, 0o600)
-    dialog.waiting, dialog.permission = permission_waiting(permission), permission
-    dialog.permissions.append(permission)
+    dialog.waiting = permission_waiting(permission)
+    dialog.pending.append(permission)
 
     def shown() -> None:
         dialog.shown, permission.shown_as = Appearance(permission.id, dialog.screen_reading()), (0, 0)
@@ -217,7 +216,7 @@ async def test_an_answer_whose_hook_was_let_go_for_somebody_at_the_terminal_is_g
     asyncio.get_running_loop().call_later(0.05, permission.hand_over)  # the hook has not yet opened its pipe
     asyncio.get_running_loop().call_later(0.1, shown)
     given = await answer(cast("Session", dialog), Answer(session_id="s", choice="deny"))
-    assert (given["choice"], dialog.chosen, dialog.permissions) == ("3", 2, [])
+    assert (given["choice"], dialog.chosen, dialog.pending) == ("3", 2, [])
 
 
 async def test_a_person_who_has_confirmed_a_row_was_first() -> None:

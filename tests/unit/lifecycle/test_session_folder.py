@@ -26,7 +26,7 @@ def test_only_a_request_that_went_with_the_folder_is_told_as_lost_with_it(claude
     session = claude.session
     spool = session.dir / "spool" / "gone"
     lost = Permission.from_hook(spool, {"tool_name": "Bash", "tool_input": {"command": "ls"}})
-    session.add_permission(lost)
+    session.permissions.add(lost)
     session.record.child = [1, 1]  # type: ignore[assignment]
     for asked in (lost.id, "p_later"):
         session.apply(

@@ -229,30 +229,30 @@ def test_the_late_stop_of_an_earlier_turn_says_nothing_of_the_present_one(claude
     asked(claude, command="ls")
     claude.hook("Stop", prompt_id="p1", last_assistant_message="done", background_tasks=[{"id": "b"}])
     claude.read()
-    assert len(session.permissions) == 1, "its request is still asked"
+    assert len(session.permissions.pending) == 1, "its request is still asked"
     assert session.record.turn_prompt == "p2"
     claude.hook("Stop", prompt_id="p2", last_assistant_message="done", background_tasks=[])
     claude.hook("Stop", prompt_id="p1", last_assistant_message="done", background_tasks=[{"id": "b"}])
     claude.read()
-    assert (session.permissions, session.record.background) == ([], [])
+    assert (session.permissions.pending, session.record.background) == ([], [])
 
 
 async def test_the_end_of_a_tool_does_not_answer_the_next_request_for_the_same(claude: Claude) -> None:
     session = claude.session
     asked(claude, command="ls")
-    (first,) = session.permissions
+    (first,) = session.permissions.pending
     os.mkfifo(first.pipe, 0o600)
     hook = os.open(first.pipe, os.O_RDONLY | os.O_NONBLOCK)
     assert await first.decide({"behavior": "allow"})
     os.close(hook)
-    session.drop_permission(first)
+    session.permissions.drop(first)
     asked(claude, command="ls")
     claude.hook("PostToolUse", tool_name="Bash", tool_input={"command": "ls"}, tool_use_id="t1")
     claude.read()
-    assert len(session.permissions) == 1
+    assert len(session.permissions.pending) == 1
     claude.hook("PostToolUse", tool_name="Bash", tool_input={"command": "ls"}, tool_use_id="t2")
     claude.read()
-    assert session.permissions == []
+    assert session.permissions.pending == []
 
 
 def test_what_an_earlier_command_says_late_is_not_said_by_the_next(claude: Claude) -> None:

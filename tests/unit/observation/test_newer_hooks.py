@@ -96,7 +96,7 @@ DENIED = (
 def asked_for(claude: Claude, tool: str, given: dict[str, Any]) -> Permission:
     """What Claude asks, and a person sees."""
     asked = Permission.from_hook(claude.session.dir / "spool" / "r.0", {"tool_name": tool, "tool_input": given})
-    claude.session.add_permission(asked)
+    claude.session.permissions.add(asked)
     claude.session.apply(StateEvent.ASKING, "evidence", permission_waiting(asked))
     return asked
 

@@ -42,7 +42,7 @@ class Watched(SimpleNamespace):
             responsive=True,
             waiting=None,
             filled=None,
-            permissions=[],
+            permissions=SimpleNamespace(pending=[]),
             shown=None,
             beside=[],
             attached=0,
@@ -99,11 +99,11 @@ def test_each_dialog_of_a_turn_is_given_time_for_its_hook() -> None:
     observer = Observer(session)  # type: ignore[arg-type]
     screen_reading = session.terminal.screen_reading()
     assert observer._asked(screen_reading, 100.0) is None
-    session.permissions = [Permission.from_hook(Path("nowhere"), {"tool_name": "Bash"})]
+    session.permissions.pending = [Permission.from_hook(Path("nowhere"), {"tool_name": "Bash"})]
     told = observer._asked(screen_reading, 101.0)
     assert told is not None
-    assert told.id == session.permissions[0].id
-    session.permissions = []  # answered, and the next dialog is up already
+    assert told.id == session.permissions.pending[0].id
+    session.permissions.pending = []  # answered, and the next dialog is up already
     assert observer._asked(screen_reading, 110.0) is None
     assert observer._asked(screen_reading, 110.0 + HOOK_LAG_SECONDS) is not None
 

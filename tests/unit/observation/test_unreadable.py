@@ -76,7 +76,7 @@ def test_a_request_that_cannot_be_read_is_asked_at_the_terminal(claude: Claude) 
     os.close(keeper)
     assert os.read(hook, 1) == b""
     os.close(hook)
-    assert not claude.session.permissions
+    assert not claude.session.permissions.pending
 
 
 @pytest.mark.parametrize("put", ODD)

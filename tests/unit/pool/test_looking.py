@@ -250,7 +250,7 @@ def test_a_turn_that_draws_all_the_time_is_looked_at_as_often_as_one_that_is_sti
     session.changed.notify()
     assert managed.due == now + managed_session.TOLD_SECONDS
     spool = session.dir / "spool" / "1.0"
-    session.permissions = [Permission.from_hook(spool, {"tool_name": "Bash"})]  # its dialog is about to be drawn
+    session.permissions.add(Permission.from_hook(spool, {"tool_name": "Bash"}))  # its dialog is about to be drawn
     session.changed.notify()
     assert managed.due == pytest.approx(now + SETTLE_SECONDS)
     assert managed.patience(True, True, now) == pytest.approx(SETTLE_SECONDS)

@@ -38,9 +38,10 @@ ROOT = Path(__file__).parents[3]
 def in_memory(claude: Claude) -> dict[str, Any]:
     """What a session says of itself, apart from what it only looks at."""
     session, logs = claude.session, claude.session.logs
-    kept = ("current", "permissions", "allowed", "waiting", "entered_at", "locked")
+    kept = ("current", "waiting", "entered_at", "locked")
     told = {name: copy.deepcopy(getattr(session, name)) for name in (*kept, "session_started")}
     told["record"], told["editor"] = copy.deepcopy((session.record, vars(session.editor)))
+    told["permissions"] = copy.deepcopy((session.permissions._pending, session.permissions._allowed))
     told["logs"] = copy.deepcopy((logs.stops, logs._prompts, logs.stopped_at))
     return told
 
