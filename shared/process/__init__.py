@@ -42,10 +42,6 @@ class _Stat(NamedTuple):
     start_time: int
 
 
-Table = dict[int, _Stat]
-"""Every process of one moment, by its pid."""
-
-
 if sys.platform == "darwin":
     from shared.process.darwin import all_pids as _all_pids
     from shared.process.darwin import read_arguments as _words
@@ -143,9 +139,14 @@ def arguments(process: ProcessId) -> list[str]:
     return [word.decode("utf-8", "replace") for word in words] if words and alive(process) else []
 
 
-def table() -> Table:
-    """Every process that there is now."""
-    return {pid: found for pid in _all_pids() if (found := _stat(pid)) is not None}
+class Table:
+    """Every process that there is at this moment, by its pid, and which are whose children."""
+
+    def __init__(self) -> None:
+        self.processes = {pid: found for pid in _all_pids() if (found := _stat(pid)) is not None}
+        self.children: dict[int, list[int]] = {}
+        for pid, found in self.processes.items():
+            self.children.setdefault(found.parent, []).append(pid)
 
 
 def descendants(
@@ -153,15 +154,13 @@ def descendants(
 ) -> list[ProcessId]:
     """Every living process below `root`, parents first; empty if `root` itself is gone. What is `apart` is left out, with all
     below it. `among`: the processes of this moment, for whoever asks of several."""
-    processes = table() if among is None else among
+    table = among or Table()
+    processes = table.processes
     if root.pid not in processes or processes[root.pid].start_time != root.start_time:
         return []
-    children: dict[int, list[int]] = {}
-    for pid, found in processes.items():
-        children.setdefault(found.parent, []).append(pid)
     order = [root.pid]
     for pid in order:
-        for child in children.get(pid, ()):
+        for child in table.children.get(pid, ()):
             if child not in (pid, root.pid) and not (apart and apart(ProcessId(child, processes[child].start_time))):
                 order.append(child)
     return [ProcessId(pid, processes[pid].start_time) for pid in order[1:] if not processes[pid].zombie]

@@ -109,7 +109,7 @@ def sample(roots: dict[str, list[process.ProcessId]], meter: MemoryMeter | None 
     """The trees below each session's holder and child. A process that two trees claim is counted for the first only. `meter`: the
     one that has measured the passes before. The kernel is asked once for all processes, however many sessions there are: for each
     holder and each child, that was the half of what the supervisor did at rest."""
-    among = process.table()
+    among = process.Table()
     trees: dict[str, list[process.ProcessId]] = {}
     seen: set[process.ProcessId] = set()
     for session, tops in roots.items():

@@ -64,15 +64,26 @@ def started(tmp_path: Path) -> Iterator[dict[str, list[ProcessId]]]:
         child.communicate()
 
 
-def test_the_kernel_is_asked_once_for_all_processes_of_all_sessions(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_kernel_is_asked_once_for_all_processes_of_all_sessions_and_they_are_sorted_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     me = identify(os.getpid())
     assert me is not None
-    asked: list[int] = []
-    listed = shared.process._all_pids
-    monkeypatch.setattr(shared.process, "_all_pids", lambda: (asked.append(1), listed())[1])
+    listings, parents = list[list[int]](), list[int]()
+    listed, told = shared.process._all_pids, shared.process._stat
+
+    class Noted(shared.process._Stat):
+        def __getattribute__(self, name: str) -> object:
+            if name == "parent":
+                parents.append(1)
+            return super().__getattribute__(name)
+
+    monkeypatch.setattr(shared.process, "_all_pids", lambda: (listings.append(listed()), listings[-1])[1])
+    monkeypatch.setattr(shared.process, "_stat", lambda pid: (found := told(pid)) and Noted(*found))
     found = resources.sample({name: [me, me] for name in ("a", "b", "c")})
     assert found["a"].pids >= 1
-    assert len(asked) == 1
+    assert len(listings) == 1
+    assert 0 < len(parents) <= len(listings[0])
 
 
 def test_neither_it_nor_what_it_runs_is_a_sessions(started: dict[str, list[ProcessId]], tmp_path: Path) -> None:
