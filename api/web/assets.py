@@ -43,8 +43,10 @@ TYPES = {
     ".txt": "text/plain; charset=utf-8",
     ".lock": "application/json",
 }
-_FOR_READERS = re.compile(rb"^[ ]*(?:/\*\*(?:(?!\*/)(?s:.))*\*/|//.*)\n|^[ ]+", re.MULTILINE)
-"""What stands in our modules for people and for `tsc`, on lines of its own and before the others: no browser needs it."""
+_FOR_READERS = re.compile(
+    rb"^[ ]*(?:/\*\*(?:(?!\*/)(?s:.))*\*/|//.*)\n|^[ ]+|(?<=[;,(){}])[ ]//[^\"'`\n]*$", re.MULTILINE
+)
+"""What stands in our modules for people and for `tsc`, on lines of its own, before and behind the others: no browser needs it."""
 
 _COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 _SPACE = re.compile(r"\s*([{};,])\s*|(?<=:)\s+")

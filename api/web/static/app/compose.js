@@ -169,7 +169,7 @@ export function Composer({ session, talk }) {
     area.current?.focus();
   };
   const key = (event) => {
-    if (event.isComposing) return;
+    if (event.isComposing || event.keyCode === 229) return; // Safari has ended the composition by the Enter that takes its word
     if (event.key === "Enter" && !event.shiftKey && (!touch.matches || event.metaKey || event.ctrlKey)) {
       event.preventDefault();
       send(event.metaKey || event.ctrlKey);
