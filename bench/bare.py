@@ -22,17 +22,16 @@ SCRAPE_SECONDS = 0.05
 
 def resume_seconds(claude: Path, env: dict[str, str], cwd: Path, conversation: str) -> float:
     """Seconds from the start of `claude --resume` to its prompt box."""
-    screen = Screen(120, 40)
     settings = json.dumps({"tui": "default"})
+    words = ["--settings", settings, "--permission-mode", "default", "--resume", conversation]
+    return seconds_to_box([str(claude), *words], env, cwd)
+
+
+def seconds_to_box(argv: list[str], env: dict[str, str], cwd: Path) -> float:
+    """Seconds from the start of this command to its prompt box. Raise TimeoutError without one."""
+    screen = Screen(120, 40)
     started = time.monotonic()
-    child = pexpect.spawn(
-        str(claude),
-        ["--settings", settings, "--permission-mode", "default", "--resume", conversation],
-        env=env,
-        cwd=str(cwd),
-        dimensions=(40, 120),
-        timeout=READY_SECONDS,
-    )
+    child = pexpect.spawn(argv[0], argv[1:], env=env, cwd=str(cwd), dimensions=(40, 120), timeout=READY_SECONDS)
     try:
         while time.monotonic() - started < READY_SECONDS:
             if select.select([child.child_fd], [], [], 0.05)[0]:

@@ -2,7 +2,8 @@
 
 In turn, round by round, so that a noisy machine is noisy for each. A first answer is `POST /api/chat` without a session until its
 reply; bare it is the start of the CLI in a pty, its prompt box, a paste, Enter and the Stop hook. A wake is the request until
-the prompt box; bare it is `claude --resume` until its own. A spare holder is there for each of ours, as it is a second after
+the prompt box; bare it is `claude --resume` until its own, once as a person types it and once with our command line and
+environment, which tells what of the difference is Claude's own. A spare holder is there for each of ours, as it is a second after
 any other start; `cold` is the first answer of all, for which there is none.
 """
 
@@ -37,6 +38,7 @@ def _measure(house: House, arguments: Any) -> tuple[dict[str, Any], dict[str, bo
     answer, cold = _chat(house, "echo: cold", None)
     sleeper = answer["sessionId"]
     house.until_state(sleeper, "idle")
+    command = _resuming(house, sleeper)
     took: dict[str, list[float]] = {}
 
     def note(name: str, milliseconds: float) -> None:
@@ -50,6 +52,7 @@ def _measure(house: House, arguments: Any) -> tuple[dict[str, Any], dict[str, bo
         house.call("session.hibernate", {"sessionId": sleeper})
         conversation = house.session(sleeper)["conversationId"]
         note("bare: --resume", 1000 * bare.resume_seconds(claude, env, house.project, conversation))
+        note("bare: our --resume", 1000 * bare.seconds_to_box(*command, house.project))
         _await_spare(house)
         _wake_ours(house, sleeper, note)
         progress.at(number + 1)
@@ -58,12 +61,21 @@ def _measure(house: House, arguments: Any) -> tuple[dict[str, Any], dict[str, bo
         figures[f"{name}, ms p50"], figures[f"{name}, ms p95"] = (lab.percentile(values, p) for p in (50, 95))
     ours, theirs = (lab.percentile(took[f"{name}: first answer"], 50) for name in ("pilotlight", "bare"))
     wake, resume = (lab.percentile(took[name], 50) for name in ("pilotlight: wake", "bare: --resume"))
+    same = lab.percentile(took["bare: our --resume"], 50)
     figures |= {"first answer: pilotlight - bare, ms": ours - theirs, "wake / bare --resume": wake / resume}
+    figures |= {"wake / our --resume, bare": wake / same, "our --resume / bare --resume": same / resume}
     verdicts = {
         f"a first answer takes at most {MORE_MS:g} ms more than bare": ours - theirs <= MORE_MS,
         f"a wake takes at most {WAKE_RATIO:g} x a bare --resume": wake / resume <= WAKE_RATIO,
     }
     return figures, verdicts
+
+
+def _resuming(house: House, session: str) -> tuple[list[str], dict[str, str]]:
+    """The command line and the environment with which we resume it."""
+    process = psutil.Process(house.session(session)["pid"])
+    words = ["--resume" if word == "--session-id" else word for word in process.cmdline()]
+    return words, process.environ()
 
 
 def _first_bare(house: House, claude: Any, env: dict[str, str], number: int, note: Any) -> None:

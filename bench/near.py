@@ -19,6 +19,9 @@ from tests.harness import House, claude_binary
 ANSWERED, REPLIED, CPU = 1.45, 1.2, 1.15
 REST_PERCENT = 0.2
 CALM_SECONDS, REST_SECONDS = 15.0, 30.0
+RESTING = 5
+"""How many sessions rest when the bound is looked at for each: what the daemons take without any is shared by all."""
+
 UNLIMITED = {"limits": {"memory_per_session_mb": 8192, "memory_total_gb": 16}}
 """The raw one has no limits either: a process that is replaced in the midst of it would be counted, or not, as it happens."""
 
@@ -49,7 +52,8 @@ def main(argv: list[str]) -> int:
                 lap.progress.at(number + 1)
             for number in range(arguments.streams):
                 lap.stream(number)
-            lap.rest()
+            lap.rest(1)
+            lap.rest(RESTING)
         finally:
             lap.close()
         figures, verdicts = lap.result()
@@ -62,7 +66,9 @@ class _Lap:
     def __init__(self, house: House, arguments: Any) -> None:
         claude, env = claude_binary(arguments.release), lab.bare_environment(house)
         self._house, self._seconds = house, arguments.seconds
-        self._raw = Raw(claude, env, house.project, house.folder)
+        self._raw_of = (claude, env, house.project, house.folder)
+        self._raw = Raw(*self._raw_of)
+        self._others: list[Raw] = []
         self._session = _chat(house, "echo: warm", None)[0]["sessionId"]
         self._own = _processes(house, self._session)
         self._raw.ask("echo: warm raw")
@@ -71,7 +77,7 @@ class _Lap:
         self._steps: dict[str, list[float]] = {}
         self._spent = Spent()
         self._wrong: dict[str, int] = dict.fromkeys(KINDS, 0)
-        self._rest: dict[str, float] = {}
+        self._rest: dict[int, dict[str, float]] = {}
         self.progress = lab.Progress("messages of each kind", arguments.messages)
 
     def message(self, kind: str, name: str) -> None:
@@ -101,25 +107,35 @@ class _Lap:
         with self._spent.of("stream, ours", self._own):
             _chat(self._house, text, self._session)
 
-    def rest(self) -> None:
-        """Nothing is done; both at the same time, when both have forgotten their stream."""
-        calm = time.monotonic() + CALM_SECONDS
-        while time.monotonic() < calm:
-            self._raw.idle()
-        roots = {"raw": [self._raw.pid], "ours": self._own}
+    def rest(self, sessions: int) -> None:
+        """Nothing is done by so many of each; all at the same time, when all have forgotten what they did."""
+        while len(self._others) + 1 < sessions:
+            self._others.append(raw := Raw(*self._raw_of))
+            raw.ask("echo: rest")
+            other = _chat(self._house, "echo: rest", None)[0]["sessionId"]
+            self._own = [*dict.fromkeys([*self._own, *_processes(self._house, other)])]
+        self._idle(CALM_SECONDS)
+        roots = {"raw": [raw.pid for raw in (self._raw, *self._others)], "ours": self._own}
         before = {name: sum(map(lab.cpu_seconds, pids)) for name, pids in roots.items()}
+        took = self._idle(REST_SECONDS)
+        self._rest[sessions] = {
+            name: 100.0 * (sum(map(lab.cpu_seconds, pids)) - before[name]) / took / sessions
+            for name, pids in roots.items()
+        }
+
+    def _idle(self, seconds: float) -> float:
         began = time.monotonic()
-        while time.monotonic() - began < REST_SECONDS:
-            self._raw.idle()
-        took = time.monotonic() - began
-        for name, pids in roots.items():
-            self._rest[name] = 100.0 * (sum(map(lab.cpu_seconds, pids)) - before[name]) / took
+        while (took := time.monotonic() - began) < seconds:
+            for raw in (self._raw, *self._others):
+                raw.idle()
+        return took
 
     def close(self) -> None:
         """End what was started beside the house."""
         if self._tmux is not None:
             self._tmux.close()
-        self._raw.close()
+        for raw in (self._raw, *self._others):
+            raw.close()
 
     def _note(self, name: str, milliseconds: float) -> None:
         self._times.setdefault(name, []).append(milliseconds)
@@ -130,7 +146,8 @@ class _Lap:
     def result(self) -> tuple[dict[str, Any], dict[str, bool]]:
         """Figures and verdicts."""
         figures: dict[str, Any] = {}
-        verdicts = {"one process from first to last": _processes(self._house, self._session) == self._own}
+        same = _processes(self._house, self._session) == self._own[:3]
+        verdicts = {"one process from first to last": same}
         for name, values in self._times.items():
             figures[f"{name}, ms p50"], figures[f"{name}, ms p95"] = self._p50(name), lab.percentile(values, 95)
         for name, values in self._steps.items():
@@ -153,6 +170,9 @@ class _Lap:
                 f"{what}, ours / raw, CPU": ours / raw,
             }
             verdicts[f"{what}: CPU within {CPU:g} x raw"] = ours <= CPU * raw
-        figures |= {f"at rest, {name}, % of a core": share for name, share in self._rest.items()}
-        verdicts[f"at rest within {REST_PERCENT:g} % of raw"] = self._rest["ours"] - self._rest["raw"] <= REST_PERCENT
+        for sessions, shares in self._rest.items():
+            each = "one session" if sessions == 1 else f"each of {sessions}"
+            figures |= {f"at rest, {each}, {name}, % of a core": share for name, share in shares.items()}
+            within = shares["ours"] - shares["raw"] <= REST_PERCENT
+            verdicts[f"at rest, {each} within {REST_PERCENT:g} % of raw"] = within
         return figures, verdicts
