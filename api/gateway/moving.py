@@ -14,7 +14,7 @@ import msgspec
 from flask import Response, g
 
 from api.gateway import ids
-from api.gateway.following import locate
+from api.gateway.following import locate, next_node
 from api.gateway.here import SLACK_SECONDS, gateway, person, target
 from api.gateway.nodes import Node
 from api.gateway.upstream import Body
@@ -55,10 +55,16 @@ def bundle(id: str) -> Response:
 
 def carry(source: Node, session: str, to: Node, project: str | None) -> dict[str, Any]:
     """All that is left of a move, which may be nothing. Raise what a step was refused with."""
-    if source.name == to.name:
-        there = _ask(to, "GET", f"/api/sessions/{session}")
-        return {"success": True, "move": None, "session": ids.session(there["session"], to.name)}
-    begun = _ask(source, "POST", f"/api/sessions/{session}/move", {"node": to.name})["move"]
+    been, begun = {source.name}, None
+    while begun is None:
+        if source.name == to.name:
+            there = _ask(to, "GET", f"/api/sessions/{session}")["session"]
+            where = there.get("movedTo")
+            if not where:
+                return {"success": True, "move": None, "session": ids.session(there, to.name)}
+        else:
+            begun, where = _leave(source, session, to)
+        source = source if begun is not None else next_node(where, been)
     if not begun["moved"]:
         try:
             digest = _bring(source, session, to, begun["id"], project)
@@ -74,6 +80,16 @@ def carry(source: Node, session: str, to: Node, project: str | None) -> dict[str
     gateway().note_move(session, source.name, to.name)
     begun.pop("word")
     return {"success": True, "move": begun, "session": ids.session(arrived["session"], to.name)}
+
+
+def _leave(source: Node, session: str, to: Node) -> tuple[dict[str, Any] | None, str]:
+    """The move that is begun, or where the session has moved to before."""
+    try:
+        return _ask(source, "POST", f"/api/sessions/{session}/move", {"node": to.name})["move"], ""
+    except Conflict as error:
+        if error.error_code != "session_moved":
+            raise
+        return None, str(error.data["movedTo"])
 
 
 def _arrive(source: Node, session: str, to: Node, move: dict[str, Any], project: str | None) -> dict[str, Any]:
@@ -92,13 +108,27 @@ def _arrive(source: Node, session: str, to: Node, move: dict[str, Any], project:
 
 def call_off(source: Node, session: str) -> dict[str, Any]:
     """The session stays. What has come of it to the other node is thrown away there, if that can be asked now."""
-    told = _ask(source, "DELETE", f"/api/sessions/{session}/move", {})
+    try:
+        told = _ask(source, "DELETE", f"/api/sessions/{session}/move", {})
+    except Conflict as error:
+        back = _leaving_again(error, session) if error.error_code == "session_moved" else None
+        if back is None:
+            raise
+        return call_off(back, session)
     move = told.get("move")
     if move is not None:
         with suppress(PilotlightError):
             there = gateway().nodes.get(move["to"])
             _ask(there, "DELETE", f"/api/sessions/{session}/bundle", {}, {"move": move["id"]})
     return {"success": True, "move": move, "session": ids.session(told["session"], source.name)}
+
+
+def _leaving_again(moved: Conflict, session: str) -> Node | None:
+    """The node that the session has moved to, if it is leaving that one, too."""
+    node = gateway().nodes.get(ids.split(str(moved.data["movedTo"]))[0] or "")
+    with suppress(NotFound):
+        return node if _ask(node, "GET", f"/api/sessions/{session}")["session"].get("movingTo") else None
+    return None
 
 
 def _ask(

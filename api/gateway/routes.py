@@ -16,7 +16,7 @@ from api.auth.guard import need, public
 from api.context import api
 from api.events import responses
 from api.events.reader import Filter
-from api.gateway import cursor, health, ids, moving, placement, scatter
+from api.gateway import cursor, following, health, ids, moving, placement, scatter
 from api.gateway.events import Merged, Reader
 from api.gateway.following import followed, locate
 from api.gateway.here import forward, gateway, target
@@ -276,7 +276,10 @@ def events() -> Response:
     kinds = frozenset(kind.strip() for kind in asked.kinds.split(",") if kind.strip()) if asked.kinds else None
     session = None
     if asked.session is not None:
-        node, inner = locate(asked.session)
+        try:
+            node, inner = following.session(asked.session)
+        except Unavailable:  # it is told of when its node is back
+            node, inner = locate(asked.session)
         session = ids.outside(node.name, inner)
     here = api()
     source = here.feed
@@ -288,7 +291,7 @@ def events() -> Response:
 @tickets.takes("events")
 def stream(id: str) -> Response:
     """Follow one conversation, at its node."""
-    node, inner = locate(id)
+    node, inner = following.session(id)
     assert request.url_rule is not None
     query = {name: value for name, value in request.args.items() if name != "ticket"}
     return forward(node, request.url_rule.rule.replace("<id>", inner), query, None, key=None, wait=0.0)
@@ -299,10 +302,8 @@ def ticket() -> Response:
     wish = requests.action(terminals.TicketRequest, key=False)
     session = None
     if wish.session is not None or wish.mode != "events":
-        node, inner = locate(wish.session or "")
+        following.session(wish.session or "")
         session = (wish.session or "").lower()
-        if scatter.missing(node, f"/api/sessions/{inner}"):
-            raise NotFound("Session not found.", code="session_not_found")
     if wish.mode == "write":
         need("admin")
     secret = tickets.tickets().issue(g.identity, wish.mode, session)
@@ -316,7 +317,7 @@ def terminal(id: str) -> Response:
     if asked.mode == "write":
         need("admin")
     terminals.handshake()
-    node, inner = locate(id)
+    node, inner = following.session(id)
     query = {name: value for name, value in request.args.items() if name not in ("ticket", "node")}
     joints: Joints = current_app.extensions[_JOINTS]
     return join(joints, node, target(f"/api/sessions/{inner}/terminal", query), g.identity)

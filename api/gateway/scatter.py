@@ -22,7 +22,7 @@ from api.gateway import cursor, ids
 from api.gateway.here import Gateway, gateway, person, target
 from api.gateway.nodes import Node
 from shared.access.tokens import Identity
-from shared.errors import PilotlightError, from_wire
+from shared.errors import PilotlightError, Unavailable, from_wire
 
 LONG_SECONDS = 10.0
 """What reading transcripts may take."""
@@ -94,10 +94,19 @@ def _page(query: dict[str, str], pages: dict[str, str] | None, node: Node) -> di
     return query if pages is None else {**query, "after": pages[node.name]}
 
 
-def missing(node: Node, path: str) -> bool:
-    """Whether the node answers to this GET that there is no such thing. Raise Unavailable when it does not answer."""
+def ask(node: Node, path: str) -> tuple[int, dict[str, Any]]:
+    """What one node answers to this GET: status and body. Raise Unavailable when it does not answer."""
     there = gateway()
-    return _ask(there, node, path, {}, g.identity, there.nodes.file.timeout_seconds)[0] == 404
+    try:
+        status, said = _ask(there, node, path, {}, g.identity, there.nodes.file.timeout_seconds)
+    except Unavailable as error:
+        there.nodes.failed(node, error.message)
+        raise
+    try:
+        tree = msgspec.json.decode(said)
+    except msgspec.DecodeError:
+        tree = None
+    return status, tree if isinstance(tree, dict) else {}
 
 
 def refusal(part: Part) -> PilotlightError:

@@ -18,7 +18,7 @@ import msgspec
 from shared.bus import session_events
 from shared.bus.messages import SessionView
 from shared.bus.move_requests import ArriveHere, DeclineBundle, TakeBundle
-from shared.errors import Conflict, Forbidden, InvalidRequest, NotFound, StorageFailed
+from shared.errors import Conflict, Forbidden, InvalidRequest, NotFound, StorageFailed, Unavailable
 from shared.foreign_file import Unreadable
 from supervisor import clock
 from supervisor.claude import status_file
@@ -162,6 +162,16 @@ class Arrivals:
             with store.transaction(durable=True):
                 store.drop_meta(_EXPECTED + asked.session_id)
             self._file(asked.move).unlink(missing_ok=True)
+
+    def refuse(self, session_id: str) -> None:
+        """Raise Unavailable when a session that is not here is on its way: its bundle has come."""
+        if self._expected(session_id) is not None:
+            raise Unavailable(
+                "The session is on its way here from another node. Send this again with the same request id; if it stays so, "
+                "give the command that moves it again.",
+                code="session_moving",
+                data={"retryAfter": move.MOVE_RETRY_SECONDS},
+            )
 
     def _record(self, manifest: bundle.Manifest, project: str) -> SessionRecord:
         """As it was there, asleep, with what belongs to a machine as it is here."""

@@ -44,16 +44,18 @@ class MoveOps:
         ]
 
     def refuse(self, op: str, arguments: Any) -> None:
-        """Raise what `move.refuse` does when this is asked of a session that is not to be touched here."""
+        """Raise what `move.refuse` does when this is asked of a session that is not to be touched here, or not here yet."""
         session, message = getattr(arguments, "session_id", None), getattr(arguments, "message_id", None)
-        if op in _STEPS or op == "audit.refused" or (session is None and message is None):
+        if op in _STEPS - {"session.leave"} or op == "audit.refused" or (session is None and message is None):
             return
         store = self._pool.store
         if message is not None:
             known = store.message(message)
             session = known.session_id if known is not None else session
         record = store.session(session) if session else None
-        if record is None or not move.leaves(record):
+        if record is None and session:
+            self._arrivals.refuse(session)
+        if record is None or op in _STEPS or not move.leaves(record):
             return
         looks = OPERATIONS[op].effect == "looks" and op != "draft.set" if op in OPERATIONS else False
         if not looks:

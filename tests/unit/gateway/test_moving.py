@@ -153,6 +153,84 @@ def test_a_gateway_follows_a_session_with_the_key_that_it_was_given(ask: Gateway
     assert chat.json["sessionId"] == f"n2~{inner}"
 
 
+def has_moved(node: Node, inner: str, to: str) -> None:
+    """This node has let go of the session."""
+    where = f"{to}~{inner}"
+    node.supervisor.sessions[inner].update(state="ended", endReason="moved", movedTo=where)
+    gone = Conflict("It has moved.", code="session_moved", data={"movedTo": where, "node": to})
+    node.supervisor.fail |= {"message.send": gone, "message.get": gone, "session.leave": gone}
+
+
+def is_on_its_way(answer: Any) -> bool:
+    return (answer.status_code, answer.json["code"], answer.json["retryable"]) == (503, "session_moving", True)
+
+
+def everything(ask: Gateway, inner: str) -> list[Any]:
+    """What may be asked of a session and its messages."""
+    return [
+        ask("POST", f"/api/sessions/n1~{inner}/messages", {"message": "hi", "wait": 5}),
+        ask("POST", "/api/chat", {"sessionId": f"n1~{inner}", "message": "hi", "wait": 5}),
+        ask("GET", "/api/messages/n1~m_1"),
+        ask("GET", f"/api/sessions/n1~{inner}"),
+        ask("GET", f"/api/sessions/n1~{inner}/stream"),
+        ask("POST", "/api/tickets", {"mode": "read", "session": f"n1~{inner}"}),
+    ]
+
+
+def test_a_session_that_has_left_and_not_arrived_is_on_its_way_and_not_lost(ask: Gateway, road: Road) -> None:
+    inner = road.session["id"]
+    has_moved(road.one, inner, "n2")
+    coming = Unavailable("It is on its way here.", code="session_moving")
+    road.two.supervisor.fail["session.get"] = coming
+    for answer in everything(ask, inner):
+        assert is_on_its_way(answer), answer.text
+    del road.two.supervisor.fail["session.get"]
+    answer = ask("POST", f"/api/sessions/n1~{inner}/messages", {"message": "hi", "wait": 5})
+    assert (answer.status_code, answer.json["code"]) == (404, "session_not_found"), "it came there, and was removed"
+    road.two.supervisor.add_session(id=inner, state="hibernated")
+    answer = ask("POST", f"/api/sessions/n1~{inner}/messages", {"message": "hi", "wait": 5})
+    assert (answer.status_code, answer.json["sessionId"]) == (200, f"n2~{inner}")
+
+
+def test_a_session_on_its_way_back_is_told_to_be_so(ask: Gateway, road: Road) -> None:
+    inner = road.session["id"]
+    road.two.supervisor.add_session(id=inner)
+    has_moved(road.one, inner, "n2")
+    has_moved(road.two, inner, "n1")
+    for answer in everything(ask, inner):
+        assert is_on_its_way(answer), answer.text
+
+
+def test_a_session_is_moved_back_and_that_called_off_by_the_id_that_it_had(ask: Gateway, road: Road) -> None:
+    inner = road.session["id"]
+    road.two.supervisor.add_session(id=inner, state="idle")
+    has_moved(road.one, inner, "n2")
+    gone = Conflict("It has moved.", code="session_moved", data={"movedTo": f"n2~{inner}", "node": "n2"})
+    road.one.supervisor.fail["session.stay"] = gone
+    cancel = ("DELETE", f"/api/sessions/n1~{inner}/move")
+    assert ask(*cancel).json["code"] == "session_moved"
+    road.two.supervisor.fail["session.bundle"] = Unavailable("The supervisor does not answer.")
+    back = {"node": "n1"}
+    assert ask("POST", f"/api/sessions/n1~{inner}/move", back).status_code == 503
+    assert road.two.supervisor.sessions[inner]["movingTo"] == "n1", "what was asked is done, not taken for done"
+    assert ask(*cancel).json["session"]["id"] == f"n2~{inner}"
+    assert road.two.supervisor.sessions[inner]["movingTo"] is None
+    assert ask("POST", f"/api/sessions/n1~{inner}/move", {"node": "n2"}).status_code == 200, "and there it is"
+
+
+def test_streams_tickets_and_terminals_follow_a_session(ask: Gateway, road: Road) -> None:
+    inner = road.session["id"]
+    road.two.supervisor.add_session(id=inner, state="idle")
+    has_moved(road.one, inner, "n2")
+    with ask.http.get(
+        f"/api/sessions/n1~{inner}/stream", headers={"Authorization": f"Bearer {ask.token}"}, buffered=False
+    ) as stream:
+        assert stream.status_code == 200
+        road.two.feed.stop()
+    assert "session.get" in [op for op, _, _ in road.two.supervisor.calls]
+    assert ask("POST", "/api/tickets", {"mode": "read", "session": f"n1~{inner}"}).status_code == 201
+
+
 def test_a_bundle_is_not_brought_to_a_gateway(ask: Gateway, road: Road) -> None:
     answer = ask.http.put(
         f"/api/sessions/n1~{road.session['id']}/bundle?move=mv_{'0' * 32}",

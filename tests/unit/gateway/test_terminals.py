@@ -26,7 +26,7 @@ UPGRADE = {
 
 
 class Terminal:
-    """A node's end: what was asked, and a connection to speak on."""
+    """A node's end: it has the session; what was asked of its terminal, and a connection to speak on."""
 
     def __init__(self) -> None:
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -36,11 +36,17 @@ class Terminal:
         threading.Thread(target=self._accept, daemon=True).start()
 
     def _accept(self) -> None:
-        connection, _ = self._listener.accept()
-        connection.settimeout(PATIENCE)
-        while b"\r\n\r\n" not in self.head:
-            self.head += connection.recv(4096)
-        self.connection = connection
+        while self.connection is None:
+            connection, _ = self._listener.accept()
+            connection.settimeout(PATIENCE)
+            head = b""
+            while b"\r\n\r\n" not in head:
+                head += connection.recv(4096)
+            if b"/terminal" in head:
+                self.head, self.connection = head, connection
+            else:
+                connection.sendall(b'HTTP/1.1 200 OK\r\nContent-Length: 14\r\nConnection: close\r\n\r\n{"session":{}}')
+                connection.close()
 
 
 @pytest.fixture

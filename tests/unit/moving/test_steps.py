@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from shared.bus import session_requests
+from shared.bus import move_requests, session_requests
 from shared.bus.message_requests import HistoryRequest, MessageRef, SendMessage
 from shared.bus.service_requests import RefusedCall
 from shared.errors import Conflict, Forbidden, InvalidRequest, NotFound, PilotlightError, StorageFailed, Unavailable
@@ -98,6 +98,26 @@ async def test_nothing_is_done_with_a_session_that_moves(here: Place) -> None:
     left = here.store.message("m_2")
     assert left is not None
     assert (left.state, (left.error or {})["code"]) == ("cancelled", "session_moved")
+
+
+async def test_a_session_that_has_not_arrived_is_on_its_way_and_not_unknown(here: Place, there: Place) -> None:
+    there.ops.refuse("message.send", SendMessage(session_id=ID, text="x"))
+    begun = await here.do("leave", node="n2")
+    data, digest = await packed(here, begun.id)
+    await there.bring(begun.id, data)
+    let_go = await here.do("release", move=begun.id, digest=digest)
+    for op, asked in (
+        ("message.send", SendMessage(session_id=ID, text="x")),
+        ("session.get", session_requests.SessionRef(session_id=ID)),
+        ("session.leave", move_requests.LeaveFor(session_id=ID, node="n3")),
+    ):
+        with pytest.raises(Unavailable, match="on its way here") as refused:
+            there.ops.refuse(op, asked)
+        assert refused.value.error_code == "session_moving"
+    arrive = move_requests.ArriveHere(session_id=ID, move=begun.id, word=let_go.word)
+    there.ops.refuse("session.arrive", arrive)
+    await there.do("arrive", move=begun.id, word=let_go.word)
+    there.ops.refuse("session.get", session_requests.SessionRef(session_id=ID))
 
 
 async def test_a_move_that_is_called_off_leaves_the_session_where_it_was(here: Place, there: Place) -> None:
