@@ -2,7 +2,8 @@
 
 Two dialogs that look alike are two, and so is one that is asked again: each appearance has a number of its own, and the
 status file's word about when Claude began to wait tells two apart that were drawn one right behind the other (measured:
-it changes with every dialog). One that changes while it is up (a form, a list, a pointer) stays the same. What must not
+it changes with every dialog). One that changes while it is up (a form, a list, a pointer) stays the same, and so does one that is
+drawn by and by (measured under load: half of `/config` stood for long enough to be asked as a dialog of its own). What must not
 regress: what decides something for Claude is the same only while its words are, wherever its pointer stands; and the status
 file, which is behind the screen, does not make two of one that follows another at once.
 """
@@ -18,6 +19,9 @@ from supervisor.claude.screen import ScreenReading
 from supervisor.claude.status_file import Status
 from supervisor.store.records import SessionRecord
 
+UNTOLD = "other"
+"""A screen of which nothing can be told: also one that is not all drawn yet, which a busy machine may leave standing so."""
+
 
 @dataclass(frozen=True)
 class Appearance:
@@ -29,6 +33,8 @@ class Appearance:
     stamp: int | None = None
     own: bool = False
     size: tuple[int, int] | None = None
+    read: ScreenReading | None = None
+    """What of it could be told last; None for a screen of which nothing could be told yet."""
 
     def goes_on(
         self, screen_reading: ScreenReading, stamp: int | None, size: tuple[int, int] | None = None, own: bool = False
@@ -37,7 +43,21 @@ class Appearance:
         it may not have been at the first look (the status file is behind the screen); its title is all that has to stay."""
         if self.stamp is not None and stamp is not None and self.stamp != stamp:
             return False
-        return screen.goes_on(self.screen_reading, screen_reading, own or self.own, resized=size != self.size)
+        if screen.goes_on(self.screen_reading, screen_reading, own or self.own, resized=size != self.size):
+            return True
+        half, before = screen_reading.kind == UNTOLD, self.screen_reading.kind == UNTOLD
+        if half and not before:  # it is drawn anew, by and by
+            return self.own and stamp is not None and stamp == self.stamp
+        if before and not half:  # there was nothing to choose before it was all drawn
+            return self.read is None or screen.goes_on(self.read, screen_reading, own or self.own)
+        return False
+
+    def now(
+        self, screen_reading: ScreenReading, stamp: int | None, own: bool, size: tuple[int, int] | None
+    ) -> Appearance:
+        """The same as it is at this look."""
+        read = self.read if screen_reading.kind == UNTOLD else screen_reading
+        return replace(self, screen_reading=screen_reading, stamp=stamp, own=own, size=size, read=read)
 
 
 def stamp_of(status: Status | None) -> int | None:
@@ -60,7 +80,7 @@ def appearance(
         number = record.remembered.appearances + 1
         record.remembered = msgspec.structs.replace(record.remembered, appearances=number)
         name = f"{screen_reading.digest}.{record.generation}.{number}"
-        up = Appearance(name, screen_reading, _own_stamp(record, stamp, None), own, size)
+        up = _first(name, screen_reading, _own_stamp(record, stamp, None), own, size)
     if up.stamp is not None and record.remembered.stamped != (up.id, up.stamp):
         record.remembered = msgspec.structs.replace(record.remembered, stamped=(up.id, up.stamp))
     return up
@@ -79,14 +99,20 @@ def _again(
         if not known.goes_on(screen_reading, stamp, size, own):
             return None
         own, stamp = known.own or own, known.stamp or stamp
-        return replace(known, screen_reading=screen_reading, stamp=stamp, own=own, size=size)
+        return known.now(screen_reading, stamp, own, size)
     look, asked = record.remembered.asked_look, record.asked or ""
     if not asked.startswith("d_") or look is None or look[0] != screen_reading.digest:
         return None
     there = stamp is None or look[1] is None or stamp == look[1]
     if there and asked.split(".")[1:2] == [str(record.generation)]:
-        return Appearance(asked, screen_reading, stamp, own, size)
+        return _first(asked, screen_reading, stamp, own, size)
     return None
+
+
+def _first(
+    name: str, screen_reading: ScreenReading, stamp: int | None, own: bool, size: tuple[int, int] | None
+) -> Appearance:
+    return Appearance(name, screen_reading).now(screen_reading, stamp, own, size)
 
 
 def _own_stamp(record: SessionRecord, stamp: int | None, name: str | None) -> int | None:

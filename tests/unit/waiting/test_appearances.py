@@ -165,6 +165,29 @@ def test_what_the_cli_offers_by_itself_stays_the_same_though_the_status_file_was
     assert session.look(changed(settings), 1000) == first  # a letter was typed into its filter
 
 
+HALF = ScreenReading("other", text="Claude Code\n\n  Half of what is to come")
+
+
+def test_what_is_drawn_by_and_by_is_one_and_what_follows_it_another() -> None:
+    session, settings = Looked(), seen("2.1.330", "command-config")
+    first = session.look(HALF, 1000)
+    assert session.look(settings, 1000) == first, "there was nothing to choose yet"
+    assert session.look(HALF, 1000) == first, "it is drawn anew"
+    assert session.look(changed(settings), 1000) == first
+    assert session.look(HALF, 1000) == first
+    assert session.look(seen("2.1.330", "command-model"), 1000) != first, "another one was opened out of it"
+
+
+def test_a_screen_that_nobody_knows_is_not_what_was_asked_before() -> None:
+    session = Looked()
+    asked = session.look(BASH, 1000)
+    strange = session.look(HALF, 1000)
+    assert strange != asked, "what decides something for Claude is the same only while its words are"
+    assert session.look(BASH, 2000) != asked
+    settings = session.look(seen("2.1.330", "command-config"), 3000)
+    assert session.look(HALF) != settings, "Claude does not say that it still waits for that"
+
+
 def changed(settings: ScreenReading) -> ScreenReading:
     assert settings.title.strip()
     return replace(settings, menu=None, kind="notice", text=settings.title + "\n t \n another row")
