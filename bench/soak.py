@@ -14,6 +14,9 @@ from tests.harness import House
 
 GROWTH = 1.05
 HEALTH_SECONDS = 10.0
+LIMIT_GB = 2.0
+"""What all sessions may take: as on a machine where nobody has set it."""
+
 PATIENCE_SECONDS = 120.0
 """How long a client that finds no room comes back, as `Retry-After` tells it to."""
 
@@ -24,7 +27,11 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--sessions", type=int, default=10)
     parser.add_argument("--messages", type=int, default=100, help="for each session")
     arguments = parser.parse_args(argv)
-    config = {"health": {"interval_seconds": HEALTH_SECONDS}, "sessions": {"max_concurrent": arguments.sessions}}
+    config = {
+        "health": {"interval_seconds": HEALTH_SECONDS},
+        "sessions": {"max_concurrent": arguments.sessions},
+        "limits": {"cpu_percent": 100, "memory_free_percent": 0, "memory_total_gb": LIMIT_GB},
+    }
     with lab.open_house(arguments.release, config) as house:
         figures, verdicts = _soak(house, arguments.sessions, arguments.messages)
     return lab.finish(f"soak, CLI {arguments.release}", figures, verdicts, arguments.json)
@@ -47,7 +54,7 @@ def _soak(house: House, sessions: int, messages: int) -> tuple[dict[str, Any], d
 
     def watch() -> None:
         nonlocal over_since, over_longest, peak_memory, peak_live
-        limit = 2.0 * 1024**3
+        limit = LIMIT_GB * 1024**3
         while not stop.wait(1.0):
             memory.append((done, lab.private_mb(supervisor), lab.private_mb(api)))
             status, body = house.http("GET", "/api/sessions/active")
