@@ -13,6 +13,7 @@ JSON file that FAKE_TUI_SCRIPT names, read anew at each step, so that a test can
     clear_gate PATH   a prompt that was submitted stands in the box until this file exists, and takes what was typed along
     enter_gate PATH   Enter takes effect once this file exists
     editor_gate PATH  the editor is called once this file exists, and what was typed until it has ended is lost
+    blank             nothing is drawn until the terminal's size changes
     astray            with a text in the box, the cursor is drawn outside of it
     refuse N          the first N turns end in an error          late [NAMES]      "line" and "hook" of a prompt and "output" of
                                                                                    a command are told only once the next text is
@@ -81,6 +82,7 @@ class FakeTui:
         for name in self.script.get("ignore", []):
             signal.signal(getattr(signal, f"SIG{name}"), signal.SIG_IGN)
         tty.setraw(0, termios.TCSANOW)
+        signal.signal(signal.SIGWINCH, lambda *_: self.draw(anew=True))
         self.log("start", source=self.source)
         self.status("idle")
         self.draw()
@@ -221,7 +223,10 @@ class FakeTui:
         known = {"pid": os.getpid(), "sessionId": self.conversation, "procStart": started, "status": word}
         self.status_file.write_text(json.dumps({**known, "updatedAt": now, "statusUpdatedAt": now}))
 
-    def draw(self) -> None:
+    def draw(self, anew: bool = False) -> None:
+        if self.script.get("blank") and not anew:
+            os.write(1, b"\x1b[2J\x1b[H")
+            return
         lines = self.box.split("\n")
         box = "\r\n".join([f"❯ {lines[0]}", *(f"  {line}" for line in lines[1:])])
         row, column = 3 + len(lines), 3 + len(lines[-1])

@@ -11,6 +11,7 @@ metrics          counters
 opening          where a new session comes from
 pool             created, found, listed
 recovery         a damaged database
+redraw           a screen that tells nothing
 resources        what process trees use
 retention        folders of the ended
 samples          use over time

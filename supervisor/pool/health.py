@@ -27,7 +27,6 @@ from supervisor.session import move, scheduled
 from supervisor.session.session import Session
 from supervisor.state.lifetime import keeps_alive, lifetime
 from supervisor.state.states import State
-from supervisor.terminal.holder_client import HolderError
 
 ROOMY = 0.95
 """Down to this part of the total memory sessions at work are asked to make room, or they would be asked all the time."""
@@ -64,7 +63,6 @@ class _Watched:
     screen_at: float = 0.0
     cpu: tuple[float, float] | None = None
     kept_at: float = 0.0
-    puzzled_passes: int = 0
 
 
 class Health:
@@ -326,22 +324,6 @@ class Health:
             session.health.begin("stuck")
         elif not stuck:
             session.health.end("stuck")
-        watched.puzzled_passes = watched.puzzled_passes + 1 if session.state is State.UNKNOWN else 0
-        if watched.puzzled_passes and session.attached == 0:
-            await self._repaint(session)
-
-    async def _repaint(self, session: Session) -> None:
-        """A screen that makes no sense may have lost its beginning (a damaged ring): a change of width draws it anew."""
-        terminal = session.terminal
-        if terminal is None:
-            return
-        cols, rows = terminal.screen.cols, terminal.screen.rows
-        try:
-            terminal.screen.reset()
-            await terminal.resize(cols - 1, rows)
-            await terminal.resize(cols, rows)
-        except HolderError as error:
-            self._services.log.info("repaint_failed", extra={"fields": {"session": session.id, "why": str(error)}})
 
 
 def _roots(session: Session) -> list[process.ProcessId]:

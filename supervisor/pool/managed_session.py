@@ -28,6 +28,7 @@ from supervisor.observation import log_tails, print_stream
 from supervisor.observation.log_reader import LogReader
 from supervisor.observation.observer import Observer
 from supervisor.pool.memory_limit import Pauses
+from supervisor.pool.redraw import Redraw
 from supervisor.session import receipts
 from supervisor.session.background import BackgroundTasks
 from supervisor.session.session import Session
@@ -80,6 +81,7 @@ class ManagedSession:
         self._behind = self._told = False
         self._background = BackgroundTasks(session.services.log, session.id)
         self.trust = TrustDialog(session, self._background)
+        self.redraw = Redraw(session, self._background)
         self.task: asyncio.Task[None] | None = None
         self.up_since = time.monotonic()
         self.hibernate_reason: str | None = None
@@ -157,6 +159,7 @@ class ManagedSession:
             self.policy.tend()
         if session.state is State.WAITING and session.record.trust:
             self.trust.tend()
+        self.redraw.tend(self._looked_at)
 
     def follow_delivery(self) -> None:
         """The way to deliver may be another one: an interactive process that is not wanted any more goes."""

@@ -17,7 +17,7 @@ import pytest
 
 from demo.server import DemoModel
 from shared.bus.messages import SETTLED
-from shared.errors import Conflict, NotFound
+from shared.errors import Conflict, NotFound, Unavailable
 from tests.faults.pausing import first_tries
 from tests.harness import PATIENCE, ROOT, VERSIONS, claude_binary, until
 from tests.machines_lab import NAMES, Door, Machines
@@ -229,6 +229,10 @@ def usable(machines: Machines, session: str) -> list[str]:
         try:
             view = house.call("session.get", {"sessionId": session})
         except NotFound:
+            continue
+        except Unavailable as error:
+            if error.error_code != "session_moving":
+                raise
             continue
         if not view["movingTo"] and view["state"] != "ended":
             found.append(name)

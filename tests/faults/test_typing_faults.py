@@ -46,6 +46,26 @@ def test_prompt_in_a_box_that_the_screen_does_not_show_is_submitted_once(fake: C
     assert tui.turns == ["where is\nthe cursor"]
 
 
+def test_a_screen_that_is_left_blank_is_drawn_anew_and_the_session_known_again(fake: Callable[..., Fake]) -> None:
+    tui = fake()
+    tui.house.call("settings.patch", {"values": {"health.interval_seconds": 600}})
+    _, session = tui.house.ask("hello")
+    tui.behave(blank=True)
+    assert tui.house.ask("into the dark", session)[0] == "You said: into the dark"
+    told = until(
+        lambda: (seen := states(tui, session)) and "unknown" in seen and seen[-1] == "idle" and seen, "known again"
+    )
+    assert told.count("unknown") == 1
+    tui.behave()
+    assert tui.house.ask("and on", session)[0] == "You said: and on"
+    assert tui.turns == ["hello", "into the dark", "and on"]
+
+
+def states(tui: Fake, session: str) -> list[str]:
+    """The states that it was said to be in, in their order."""
+    return [event["data"]["to"] for event in tui.house.events(session=session) if event["kind"] == "state"]
+
+
 def test_late_editor_gets_the_text_once(fake: Callable[..., Fake]) -> None:
     tui = fake(editor_delay=3.5)
     sent = tui.house.send("better late", wait=0)["message"]["id"]
