@@ -25,6 +25,7 @@ from shared.access.bus_keys import BusClientKey
 from shared.bus.messages import VERSION, ErrorBody, Event, Reply, Request
 from shared.errors import (
     Busy,
+    Conflict,
     DeadlineExceeded,
     Forbidden,
     InternalError,
@@ -32,7 +33,7 @@ from shared.errors import (
     PilotlightError,
     Unauthorized,
 )
-from supervisor.bus.replies import ACTS, LOOKS, Replies
+from supervisor.bus.replies import ACTS, LOOKS, Replies, question
 from supervisor.bus.sockets import Endpoint
 
 Handler = Callable[[Request], Awaitable[Any]]
@@ -51,6 +52,10 @@ MAX_OVER_TCP = 1_000
 MAX_PER_KEY = 200
 READ_AT_ONCE = 100
 MAX_ID_CHARACTERS = 200
+ID_REUSED = (
+    "This id stands for another request of the last minute, so nothing was done. Give each request an id of its own, such as a "
+    "UUID: other programs count from 1, too."
+)
 CLOSE_MILLISECONDS = 200
 """How long events that were published may take to leave."""
 _encoder = msgspec.json.Encoder()
@@ -101,10 +106,11 @@ def _id_in(frame: bytes) -> str:
 
 @dataclass(frozen=True)
 class _Peer:
-    """Where a reply goes."""
+    """Where a reply goes, and whether it is a REQ socket, which puts an empty frame before its own and wants one back."""
 
     endpoint: Endpoint
     address: bytes
+    delimited: bool = False
 
 
 @dataclass(frozen=True)
@@ -113,6 +119,7 @@ class _Asked:
 
     request: Request
     client: BusClientKey | None
+    question: bytes
 
     @property
     def key(self) -> str:
@@ -123,6 +130,14 @@ class _Asked:
     def share(self) -> str:
         """Whose share of what may be under way it takes."""
         return LOCAL if self.client is None else self.client.public_key
+
+
+@dataclass(frozen=True)
+class _Running:
+    """A request under way, and everybody who waits for its reply."""
+
+    question: bytes
+    peers: list[_Peer]
 
 
 class Bus:
@@ -144,7 +159,7 @@ class Bus:
         self._log = log
         self._readable, self._subscribed = asyncio.Event(), asyncio.Event()
         self._kept = {remote: (Replies(ACTS), Replies(LOOKS)) for remote in (False, True)}
-        self._running: dict[str, list[_Peer]] = {}
+        self._running: dict[str, _Running] = {}
         self._shares: Counter[str] = Counter()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -217,30 +232,36 @@ class Bus:
             return True
         if delivery is None:
             return False
-        peer = _Peer(endpoint, delivery.peer)
-        if len(delivery.frames) != 1:
-            self._log.warning("bad_frames", extra={"fields": {"frames": len(delivery.frames) + 1}})
-            return True
+        delimited = len(delivery.frames) > 1 and not delivery.frames[0]
+        frames = delivery.frames[1:] if delimited else delivery.frames
+        peer = _Peer(endpoint, delivery.peer, delimited)
         try:
-            request = _understand(delivery.frames[0])
+            if len(frames) != 1:
+                self._log.warning("bad_frames", extra={"fields": {"frames": len(delivery.frames) + 1}})
+                raise InvalidRequest(f"A request is one frame, not {len(frames)}.", code="bad_request")
+            request = _understand(frames[0])
         except InvalidRequest as error:
-            self._refuse(peer, _id_in(delivery.frames[0]), error)
+            self._refuse(peer, _id_in(frames[0]) if frames else "", error)
             return True
         if delivery.client is not None:
             request = msgspec.structs.replace(request, actor=delivery.client.actor)
         request = by_our_clock(request, int(time.time() * 1000), delivery.client is not None)
-        self._take(peer, _Asked(request, delivery.client))
+        self._take(peer, _Asked(request, delivery.client, question(request)))
         return True
 
     def _take(self, peer: _Peer, asked: _Asked) -> None:
         request, key = asked.request, asked.key
         acts, looks = self._kept[asked.client is not None]
-        known = acts.get(key) or looks.get(key)
-        if known is not None:
-            self._send(peer, known)
-        elif key in self._running:
-            if peer not in self._running[key]:
-                self._running[key].append(peer)
+        given = acts.get(key) or looks.get(key)
+        running = self._running.get(key)
+        known = running or given
+        if known is not None and known.question != asked.question:
+            self._refuse(peer, request.id, Conflict(ID_REUSED, code="id_reused"))
+        elif running is not None:
+            if peer not in running.peers:
+                running.peers.append(peer)
+        elif given is not None:
+            self._send(peer, given.data)
         elif self._full(asked):
             busy = Busy(
                 "Too many requests are waiting. Ask again in a second.", code="bus_busy", data={"retryAfter": 1}
@@ -251,7 +272,7 @@ class Bus:
             why = "This request came after its `deadline`, so nothing was done. From another machine send `timeout` as well."
             self._refuse(peer, request.id, DeadlineExceeded(why, data={"lateBy": late}))
         else:
-            self._running[key] = [peer]
+            self._running[key] = _Running(asked.question, [peer])
             self._shares[asked.share] += 1
             task = asyncio.create_task(self._answer(asked))
             self._tasks.add(task)
@@ -277,12 +298,12 @@ class Bus:
             bug = InternalError("pilotlight failed to do this; its log says why.")
             reply = Reply(v=VERSION, id=request.id, ok=False, error=ErrorBody.of(bug))
         data = _encoder.encode(reply)
-        peers = self._running.pop(asked.key, [])
+        peers = self._running.pop(asked.key).peers
         self._shares[asked.share] -= 1
         if not self._shares[asked.share]:
             del self._shares[asked.share]
         acts, looks = self._kept[asked.client is not None]
-        (looks if request.op in self._looking else acts).remember(asked.key, data)
+        (looks if request.op in self._looking else acts).remember(asked.key, asked.question, data)
         for peer in peers:
             self._send(peer, data)
 
@@ -295,7 +316,7 @@ class Bus:
 
     def _send(self, peer: _Peer, data: bytes) -> None:
         try:
-            peer.endpoint.reply(peer.address, data)
+            peer.endpoint.reply(peer.address, [b"", data] if peer.delimited else [data])
         except zmq.ZMQError as error:
             self._log.info("peer_gone", extra={"fields": {"why": str(error)}})
         self._readable.set()

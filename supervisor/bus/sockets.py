@@ -62,8 +62,8 @@ class Endpoint(Protocol):
     def receive(self) -> Delivery | None:
         """The next request, or None. Raise Unauthorized for a key that was revoked meanwhile."""
 
-    def reply(self, peer: bytes, data: bytes) -> None:
-        """Send, or raise ZMQError when the peer is gone."""
+    def reply(self, peer: bytes, frames: list[bytes]) -> None:
+        """Send one reply, or raise ZMQError when the peer is gone."""
 
     def publish(self, frames: list[bytes]) -> None:
         """Send one event to all subscribers."""
@@ -151,9 +151,9 @@ class LocalEndpoint:
         peer, *frames = self._router.recv_multipart(zmq.NOBLOCK)
         return Delivery(peer, frames)
 
-    def reply(self, peer: bytes, data: bytes) -> None:
+    def reply(self, peer: bytes, frames: list[bytes]) -> None:
         """See Endpoint."""
-        self._router.send_multipart([peer, data], zmq.NOBLOCK)
+        self._router.send_multipart([peer, *frames], zmq.NOBLOCK)
 
     def publish(self, frames: list[bytes]) -> None:
         """See Endpoint."""
@@ -227,10 +227,10 @@ class TcpEndpoint:
             raise Unauthorized("This key was revoked.", code="key_revoked")
         return Delivery(peer.bytes, [frame.bytes for frame in frames], client)
 
-    def reply(self, peer: bytes, data: bytes) -> None:
+    def reply(self, peer: bytes, frames: list[bytes]) -> None:
         """See Endpoint."""
         if self._sockets:
-            self._sockets[0].send_multipart([peer, data], zmq.NOBLOCK)
+            self._sockets[0].send_multipart([peer, *frames], zmq.NOBLOCK)
 
     def publish(self, frames: list[bytes]) -> None:
         """See Endpoint."""
