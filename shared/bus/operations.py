@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import msgspec
+
 from shared.access.tokens import PLAN, Scope, allows, powerful
 from shared.bus.message_requests import (
     ConversationHistory,
@@ -164,6 +166,17 @@ OPERATIONS: dict[str, Operation] = {
 """Everything that can be asked for, each said once: who may (`needed` adds what the arguments ask for beside), and what it
 leaves behind. The supervisor's table, the audit, the grants of bus keys and the scopes of the HTTP calls come from it or are
 tested against it."""
+
+
+def members() -> dict[str, list[str]]:
+    """The arguments of each operation by their names on the wire; `?` is behind those that may be left out."""
+    return {
+        name: [
+            f"{known.encode_name}{'' if known.required else '?'}"
+            for known in msgspec.structs.fields(operation.arguments)
+        ]
+        for name, operation in OPERATIONS.items()
+    }
 
 
 def with_effect(*effects: Effect) -> frozenset[str]:

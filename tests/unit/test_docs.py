@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from api.terminals import messages
-from shared.bus import events
+from shared.bus import events, operations
 from tests.harness import ROOT
 from tests.unit.bus import every_operation
 
@@ -19,6 +19,15 @@ def first_column(page: str, heading: str) -> set[str]:
     text = (ROOT / "docs" / page).read_text()
     rows = text[text.index(f"| {heading} |") :].partition("\n\n")[0].splitlines()[2:]
     return {name for row in rows for name in re.findall(r"`([\w.]+)`", row.split("|")[1])}
+
+
+def members_in(page: str, heading: str) -> dict[str, list[str]]:
+    """The names in the second column of each row of the table under this head."""
+    text = (ROOT / "docs" / page).read_text()
+    rows = re.findall(
+        r"^\| `([\w.]+)` \| (.*) \|$", text[text.index(f"| {heading} |") :].partition("\n\n")[0], re.MULTILINE
+    )
+    return {name: re.findall(r"`([\w?]+)`", told) for name, told in rows}
 
 
 def appended() -> Iterator[tuple[str, ast.expr]]:
@@ -34,9 +43,7 @@ def appended() -> Iterator[tuple[str, ast.expr]]:
 
 def test_every_kind_of_event_is_told() -> None:
     assert first_column("bus.md", "kind") == set(events.KINDS)
-    text = (ROOT / "docs" / "bus.md").read_text()
-    rows = re.findall(r"^\| `(\w+)` \| (.*) \|$", text[text.index("| data of |") :].partition("\n\n")[0], re.MULTILINE)
-    assert {kind: re.findall(r"`([\w?]+)`", told) for kind, told in rows} == events.members()
+    assert members_in("bus.md", "data of") == events.members()
 
 
 def test_nothing_is_said_that_has_no_type() -> None:
@@ -64,6 +71,7 @@ def test_every_repair_that_is_told_of_is_an_event() -> None:
 
 def test_every_operation_is_told(tmp_path: Path) -> None:
     assert first_column("bus.md", "op") == set(every_operation.table(tmp_path))
+    assert members_in("bus.md", "args of") == operations.members()
 
 
 def test_every_word_of_the_terminal_is_told() -> None:
