@@ -131,7 +131,7 @@ def _pass(node: Node, inner: str, tree: dict[str, Any] | None) -> Response:
     path = request.url_rule.rule.replace("<id>", inner)
     for name, value in (request.view_args or {}).items():
         path = path.replace(f"<{name}>", value)
-    query = {name: value for name, value in request.args.items() if name != "node"}
+    query = {name: value for name, value in requests.query_values().items() if name != "node"}
     query = ids.inward(query, _IDS, lambda id: ids.split(id)[1])
     key = None
     if request.method != "GET":
@@ -227,7 +227,7 @@ def listed() -> Response:
     begin = ids.split(request.args.get("beginsWith", ""))[0]
     if begin is not None:
         return _pass(gateway().nodes.get(begin), "", None)
-    path, query = request.url_rule.rule, request.args.to_dict()
+    path, query = request.url_rule.rule, requests.query_values()
     parts = scatter.gather(path, query, pages=cursor.pages(query.pop("after", None)))
     return json_response(scatter.merged(path, parts))
 
@@ -293,7 +293,7 @@ def stream(id: str) -> Response:
     """Follow one conversation, at its node."""
     node, inner = following.session(id)
     assert request.url_rule is not None
-    query = {name: value for name, value in request.args.items() if name != "ticket"}
+    query = {name: value for name, value in requests.query_values().items() if name != "ticket"}
     return forward(node, request.url_rule.rule.replace("<id>", inner), query, None, key=None, wait=0.0)
 
 
@@ -318,7 +318,7 @@ def terminal(id: str) -> Response:
         need("admin")
     terminals.handshake()
     node, inner = following.session(id)
-    query = {name: value for name, value in request.args.items() if name not in ("ticket", "node")}
+    query = {name: value for name, value in requests.query_values().items() if name not in ("ticket", "node")}
     joints: Joints = current_app.extensions[_JOINTS]
     return join(joints, node, target(f"/api/sessions/{inner}/terminal", query), g.identity)
 

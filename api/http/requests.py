@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import codecs
 import re
 import uuid
 from collections.abc import Iterable
@@ -39,7 +40,8 @@ _MISSING = re.compile(r"Object (?P<how>missing required|contains unknown) field 
 
 def json_object(*, required: bool = True) -> dict[str, Any]:
     """The body as a JSON object; without a body an empty one, unless it is required."""
-    raw = request.get_data(cache=False)
+    _name_request()
+    raw = request.get_data(cache=False).removeprefix(codecs.BOM_UTF8)
     if not raw:
         if required:
             raise InvalidRequest("A JSON object is needed as the body of this request.", code="missing_body")
@@ -68,7 +70,15 @@ def fit(kind: type[T], tree: Any, *, strict: bool = True) -> T:
 
 def query(kind: type[T]) -> T:
     """The query string as a struct with camelCase names; numbers and booleans are read from their text."""
-    return fit(kind, request.args.to_dict(), strict=False)
+    return fit(kind, query_values(), strict=False)
+
+
+def query_values() -> dict[str, str]:
+    """The query string as it came. What is said twice is refused: the second was not looked at, and nobody was told."""
+    for name, values in request.args.lists():
+        if len(values) > 1:
+            raise invalid(name, f"Send `{name}` once.")
+    return request.args.to_dict()
 
 
 def action(kind: type[T], *, key: bool = True, **fixed: Any) -> T:
@@ -104,6 +114,14 @@ def idempotency_key(in_body: Any = None) -> str:
     key: str = next((value for _, value in given if value is not None), uuid.uuid4().hex)
     g.request_id = key
     return key
+
+
+def _name_request() -> None:
+    """So that the refusal of a body that cannot be read says, too, which request it refuses."""
+    for name in ("Idempotency-Key", "X-Request-Id"):
+        if _KEY.fullmatch(request.headers.get(name, "")):
+            g.request_id = request.headers[name]
+            return
 
 
 def session_id(text: str, message: str = "Session not found.") -> str:

@@ -270,7 +270,10 @@ _ALL: tuple[msgspec.Struct, ...] = (
         hops=[{"hop": "sent", "at": AT, "ok": True}, {"hop": "accepted", "at": AT + 180, "ok": True}],
     ),
     service_shapes.NoticeList(success=YES, notices=[NOTICE]),
-    service_shapes.PushKey(success=YES, public_key="BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcx"),
+    service_shapes.PushKey(
+        success=YES,
+        public_key="BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4",
+    ),
     service_shapes.LinkUsed(success=YES, done="Allow once", session_id=SESSION),
 )
 

@@ -25,6 +25,14 @@ def test_an_impossible_key_is_refused(ask: Caller, key: str) -> None:
     assert ask.supervisor.ops() == []
 
 
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"\xff", b"[" * 5000])
+def test_a_body_that_cannot_be_read_is_refused_under_the_id_of_its_request(ask: Caller, body: bytes) -> None:
+    told = {"X-Request-Id": "mine-1"}
+    answer = ask("POST", "/api/chat", headers=told, data=body, content_type="application/json")
+
+    assert (answer.status_code, answer.json["requestId"], answer.headers["X-Request-Id"]) == (400, "mine-1", "mine-1")
+
+
 BAD_FIELDS = [
     ("message", {"message": 5}),
     ("message", {"message": None}),

@@ -164,3 +164,11 @@ def test_interactive_calls_on_what_is_not_there(ask: Caller, which: str) -> None
         answer = ask(method, f"/api/sessions/{path}")
         assert (answer.status_code, answer.json["error"]) == (404, "Interactive session not found")
         assert answer.json["success"] is False
+
+
+def test_a_byte_order_mark_before_the_body_is_read_over(ask: Caller) -> None:
+    """Express did, and so its clients may send one."""
+    body = b'\xef\xbb\xbf{"sessionId": ""}'
+    answer = ask("POST", "/api/sessions/keep-alive", data=body, content_type="application/json")
+
+    assert (answer.status_code, answer.json["error"]) == (400, "Session ID is required")

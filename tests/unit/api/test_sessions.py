@@ -26,7 +26,7 @@ def test_list(ask: Caller) -> None:
     assert ids("?state=busy") == []
 
 
-@pytest.mark.parametrize("query", ["state=sleepy", "includeEnded=maybe", "include=1"])
+@pytest.mark.parametrize("query", ["state=sleepy", "includeEnded=maybe", "include=1", "state=idle&state=busy"])
 def test_list_with_a_bad_query(ask: Caller, query: str) -> None:
     assert ask("GET", f"/api/sessions?{query}").status_code == 400
 
