@@ -29,6 +29,7 @@ CALL_SECONDS = 90.0
 MOVE_SECONDS = 3600.0
 AGAIN_SECONDS = 1.0
 WHOLE_ID = 36
+START = "Start one with `pilotlight gateway` in a home of its own, or set PILOTLIGHT_GATEWAY to its address."
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,15 @@ class Gateway:
             raise from_wire(told.get("code", "error"), told.get("error", "Refused."), response.status, told.get("data"))
         return told
 
+    def nodes(self) -> list[dict[str, Any]]:
+        """What stands behind it. Raise Unavailable when it is no gateway, but one pilotlight: asked to move a session, that would
+        put it to sleep for a move which nobody carries out."""
+        try:
+            found: list[dict[str, Any]] = self.call("GET", "/api/nodes")["nodes"]
+        except NotFound:
+            raise Unavailable(f"What answers at {self.url} is no gateway. {START}", code="not_running") from None
+        return found
+
 
 def gateway_of(app: App) -> Gateway:
     """The gateway of PILOTLIGHT_GATEWAY, or the one that runs in this home. Raise Unavailable or InvalidRequest."""
@@ -72,10 +82,7 @@ def gateway_of(app: App) -> Gateway:
     if url is None:
         running = owner(app.paths.api_lock)
         if running is None or running.url is None:
-            raise Unavailable(
-                "No gateway runs here. Start it with `pilotlight gateway`, or set PILOTLIGHT_GATEWAY to its address.",
-                code="not_running",
-            )
+            raise Unavailable(f"No gateway runs here. {START}", code="not_running")
         url = running.url
     if token is None and own:  # a token of this home is nothing for another's address
         try:
@@ -105,7 +112,7 @@ def gateway(app: App) -> None:
 @pass_app
 def nodes(app: App, as_json: bool) -> None:
     """The nodes behind the gateway, each with its state and since when that is known."""
-    found = gateway_of(app).call("GET", "/api/nodes")["nodes"]
+    found = gateway_of(app).nodes()
     if as_json:
         emit({"nodes": found})
         return
@@ -141,6 +148,8 @@ def move(
     if (node is None) != cancel:
         raise click.UsageError("Say to which node, or --cancel.")
     there = gateway_of(app)
+    if not cancel:
+        there.nodes()
     name = quote(_whole(there, session), safe="~")
     if cancel:
         told = there.call("DELETE", f"/api/sessions/{name}/move")

@@ -73,3 +73,17 @@ def test_the_session_may_be_named_by_its_beginning(
     assert run(["move", f"n1~{session}"], app) == 2
     assert run(["move", "ffffffff", "n2"], app) == 4
     assert run(["move", f"n1~{session}", "n7"], app) == 4
+
+
+def test_where_no_gateway_answers_nothing_is_begun_and_it_is_said(
+    gateway: tuple[Gateway, Node], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """A single pilotlight took it for the first step of a move: the session slept, and accepted nothing any more."""
+    _, node = gateway
+    url = f"http://127.0.0.1:{node.port}"
+    app = App({"PILOTLIGHT_HOME": str(tmp_path / "none"), "PILOTLIGHT_GATEWAY": url, "PILOTLIGHT_TOKEN": node.token})
+    session = node.supervisor.add_session()["id"]
+    for words in (["move", session, "n2"], ["nodes"]):
+        assert run(words, app) == 3, words
+        assert "is no gateway. Start one with `pilotlight gateway`" in capsys.readouterr().err
+    assert "session.leave" not in node.supervisor.ops()
