@@ -6,6 +6,7 @@ network, asyncio, the metadata of the libraries): a person waits for that at eac
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -56,6 +57,8 @@ def cli() -> None:
     running, 4 not found, 5 refused.
     """
 
+
+_UNWRITABLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 
 for command in (
     up.up,
@@ -124,10 +127,18 @@ def run(arguments: Sequence[str], app: App | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return DONE
     except OSError as error:
-        if error.filename is None:
+        if error.filename is not None:
+            told = f"{os.fsdecode(error.filename)}: {error.strerror}."
+        elif error.errno in _UNWRITABLE:
+            told = f"What is written or printed here has no room: {error.strerror}."
+        else:
             return _bug(app, error, as_json)
-        told = f"{os.fsdecode(error.filename)}: {error.strerror}."
         return report(InvalidRequest(told, code="file_error"), as_json)
+    except UnicodeError as error:
+        if isinstance(error, UnicodeEncodeError) and error.reason != "surrogates not allowed":
+            return _bug(app, error, as_json)
+        # A terminal or a file that speaks Latin-1; Python hands on what it cannot read as half a surrogate pair.
+        return report(InvalidRequest("The text that was given is not UTF-8.", code="not_utf8"), as_json)
     except Exception as error:  # the edge: a person gets a sentence, the log gets the trace
         return _bug(app, error, as_json)
     finally:
@@ -140,6 +151,8 @@ def _bug(app: App, error: Exception, as_json: bool) -> int:
 
 def main() -> None:
     """The entry point of the `pilotlight` command."""
+    if sys.stdin is None:  # closed by whoever started us: there is nothing to read
+        sys.stdin = open(os.devnull)  # noqa: SIM115 - it stays as long as the process
     sys.exit(run(sys.argv[1:]))
 
 

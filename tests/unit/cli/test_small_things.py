@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import subprocess
 import sys
 import time
 
+import msgspec
 import pytest
 
-from cli.__main__ import run
+from cli.__main__ import main, run
 from cli.chat.display import Display
 from cli.commands import logs
 from shared.bus.messages import ScheduledTask
@@ -300,3 +302,29 @@ def test_a_line_of_a_log_that_is_half_written_is_told_when_it_is_whole(tmp_path)
         opened.write(b'ond"}\n')
     assert logs.entries(file, place) == ([{"event": "second"}], file.stat().st_size)
     assert logs.entries(tmp_path / "none.log", 0) == ([], 0)
+
+
+def test_what_is_not_utf8_is_refused_in_a_sentence(tmp_path, capsys):
+    bus = bus_with(message__send=lambda args: msgspec.json.encode(args))
+    assert run(["send", "aaaa", "caf\udce9", "--json"], app_of(tmp_path, bus)) == 5
+    assert json.loads(capsys.readouterr().out)["error"]["code"] == "not_utf8"
+
+
+def test_a_full_disk_is_no_bug(tmp_path, capsys, monkeypatch):
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("cli.commands.sessions.emit", full)
+    assert run(["ls", "--json"], app_of(tmp_path, bus_with())) == 1
+    told = capsys.readouterr().err
+    assert "No space left on device" in told
+    assert "bug" not in told
+
+
+def test_a_command_whose_input_was_closed_reads_nothing(monkeypatch):
+    monkeypatch.setattr(sys, "stdin", None)
+    monkeypatch.setattr(sys, "argv", ["pilotlight", "--version"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    with sys.stdin as given:
+        assert (ended.value.code, given.read()) == (0, "")
