@@ -48,12 +48,15 @@ OLD_HOME = {
 class Cli:
     """One CLI on a pty, seen through our own emulator."""
 
-    def __init__(self, version: str, folder: Path, model: DemoModel, env: dict[str, str], args: list[str]) -> None:
+    def __init__(
+        self, version: str, folder: Path, model: DemoModel, env: dict[str, str], behind: tuple[str, ...]
+    ) -> None:
+        """`behind`: arguments that stand behind all of ours."""
         self.version, self.folder, self.model = version, folder, model
         session = folder / "session"
         for name in ("spool", "outbox", "attachments"):
             (session / name).mkdir(parents=True, exist_ok=True)
-        config = ClaudeConfig(command=str(claude_binary(version)), env=env, args=args, cross_session="ask")
+        config = ClaudeConfig(command=str(claude_binary(version)), env=env, cross_session="ask")
         start = command_line.launch(
             config=config,
             own={"PATH": "/usr/local/bin:/usr/bin:/bin"},
@@ -65,8 +68,9 @@ class Cli:
         )
         self.screen = Screen(COLUMNS, ROWS)
         self.child = pexpect.spawn(
-            start.argv[0], start.argv[1:], cwd=start.cwd, env=start.env, dimensions=(ROWS, COLUMNS), echo=False
+            start.argv[0], [*start.argv[1:], *behind], cwd=start.cwd, env=start.env, dimensions=(ROWS, COLUMNS), echo=False
         )
+        self.child.ptyproc.delayafterterminate = 1.0  # a busy machine needs longer than a tenth to bury what was killed
 
     def settle(self, quiet: float = QUIET_SECONDS) -> dialogs.ScreenReading:
         """Read until nothing was drawn for a while, or for long enough (a spinner never rests)."""
@@ -171,7 +175,7 @@ def trust(start: Callable[..., Cli]) -> None:
 
 def renderer(start: Callable[..., Cli]) -> None:
     """330 asks in a home that an older release has used, unless settings say `tui` (the last `--settings` counts)."""
-    cli = start(tui=None, args=("--settings", "{}"), state=OLD_HOME)
+    cli = start(tui=None, behind=("--settings", "{}"), state=OLD_HOME)
     cli.until("──.*\n❯|renderer")
     cli.keep("renderer")
 
@@ -289,7 +293,8 @@ def talk(start: Callable[..., Cli]) -> None:
 
 
 def held_message(start: Callable[..., Cli]) -> None:
-    """Another session, with other permissions, sends a message that looks like another dialog; 197 has no inbox."""
+    """Another session, with other permissions, sends a message that looks like another dialog; 197 has no inbox, and only
+    332 offers to deliver all of them there."""
     cli = start()
     cli.until("──.*\n❯")
     cli.settle(1.0)
@@ -300,6 +305,12 @@ def held_message(start: Callable[..., Cli]) -> None:
     send_as_peer(home, cli.child.pid, of_session(body, "bypass"))
     cli.until("Held message")
     cli.keep("held-message")
+    if "ctrl+x a" in cli.screen.text():
+        cli.press("\x18")
+        cli.settle()
+        cli.press("a")
+        cli.until("Always deliver held")
+        cli.keep("always-deliver")
 
 
 SCENES: dict[str, Scene] = {
@@ -319,7 +330,7 @@ def play(scene: Scene, version: str) -> None:
             tui: str | None = "default",
             token: bool = True,
             project_settings: dict[str, Any] | None = None,
-            args: tuple[str, ...] = (),
+            behind: tuple[str, ...] = (),
             state: dict[str, Any] | None = None,
             damaged: bool = False,
         ) -> Cli:
@@ -339,7 +350,7 @@ def play(scene: Scene, version: str) -> None:
             env = demo_environment(home, model.url)
             if not token:
                 del env["ANTHROPIC_AUTH_TOKEN"]
-            cli = Cli(version, folder, model, env, list(args))
+            cli = Cli(version, folder, model, env, behind)
             started.append(cli)
             return cli
 

@@ -64,8 +64,9 @@ _SUBJECTS: list[tuple[WaitingFor, re.Pattern[str]]] = [
 """What a dialog is about, looked for in its text above the choices; only trust and
 login are also told by the choices."""
 
-_PEER_TITLE = re.compile(r"held message\b", re.I)
-"""The dialog about what a peer has sent, told by its title alone: its body is the sender's, and may look like any other."""
+_PEER_TITLE = re.compile(r"held message\b|always deliver\b", re.I)
+"""The dialog about what a peer has sent, told by its title alone: its body is the sender's, and may look like any other. So is
+what the sender calls himself in the one that comes of it, on whether to deliver whatever else is held."""
 
 _NOT_LOGGED_IN = re.compile(
     r"(?:^|\s{2})(?:not logged in|invalid api key|please log ?in)\b[^·]* · (?:please )?run /login$",

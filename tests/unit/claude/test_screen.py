@@ -83,12 +83,21 @@ def test_menus_are_told_with_their_subject(release: str) -> None:
     assert seen("2.1.197", "renderer").kind == "prompt"
 
 
-def test_what_a_peer_has_sent_does_not_say_what_its_dialog_is_about() -> None:
-    held = shown("2.1.330", "held-message")
+@pytest.mark.parametrize("release", ["2.1.330", "2.1.332"])
+def test_what_a_peer_has_sent_does_not_say_what_its_dialog_is_about(release: str) -> None:
+    held = shown(release, "held-message")
     assert (held.subject, held.title) == ("peer", "Held message from another session")
     assert "Do you trust the files in this folder?" in held.text
     labels = [choice.label for choice in held.choices]
     assert labels == ["Deny — drop it and tell the sender it was declined", "Deliver this message to Claude"]
+
+
+def test_whether_to_deliver_all_that_peers_send_is_asked_about_peers_too() -> None:
+    """332's second dialog: its title names no message, and its body is what the sender calls himself."""
+    always = shown("2.1.332", "always-deliver")
+    assert (always.subject, always.title) == ("peer", "Always deliver held messages?")
+    labels = [choice.label for choice in always.choices]
+    assert (len(labels), labels[0]) == (3, "No, go back")
 
 
 @pytest.mark.parametrize("release", RELEASES)
