@@ -18,6 +18,7 @@ JSON file that FAKE_TUI_SCRIPT names, read anew at each step, so that a test can
     refuse N          the first N turns end in an error          late [NAMES]      "line" and "hook" of a prompt and "output" of
                                                                                    a command are told only once the next text is
                                                                                    in the box
+    trust_gate PATH   it asks at its start whether the folder is trusted, and shows nothing behind that until this file exists
     commands          what begins with a slash is no prompt: it starts no turn
     stream S          the words of a reply are displayed one by one, spread over S seconds
 
@@ -84,6 +85,8 @@ class FakeTui:
         tty.setraw(0, termios.TCSANOW)
         signal.signal(signal.SIGWINCH, lambda *_: self.draw(anew=True))
         self.log("start", source=self.source)
+        if self.script.get("trust_gate"):
+            self.ask_for_trust()
         self.status("idle")
         self.draw()
         self.hook("SessionStart", source=self.source)
@@ -92,6 +95,23 @@ class FakeTui:
                 time.sleep(POLL_SECONDS)
             for key in os.read(0, 1):
                 self.key(key)
+
+    def ask_for_trust(self) -> None:
+        rows = [
+            RULE,
+            " Do you trust the files in this folder?",
+            "",
+            " ❯ 1. Yes, proceed",
+            "   2. No, exit",
+            "",
+            " Enter to confirm",
+        ]
+        os.write(1, ("\x1b[2J\x1b[H" + "\r\n".join(rows) + "\x1b[4;2H").encode())
+        while os.read(0, 1) != b"\r":
+            pass
+        os.write(1, b"\x1b[2J\x1b[H")
+        self.log("trusted")
+        self.wait("trust_gate")
 
     def key(self, key: int) -> None:
         if key == 0x07:

@@ -68,7 +68,12 @@ class Cli:
         )
         self.screen = Screen(COLUMNS, ROWS)
         self.child = pexpect.spawn(
-            start.argv[0], [*start.argv[1:], *behind], cwd=start.cwd, env=start.env, dimensions=(ROWS, COLUMNS), echo=False
+            start.argv[0],
+            [*start.argv[1:], *behind],
+            cwd=start.cwd,
+            env=start.env,
+            dimensions=(ROWS, COLUMNS),
+            echo=False,
         )
         self.child.ptyproc.delayafterterminate = 1.0  # a busy machine needs longer than a tenth to bury what was killed
 

@@ -179,6 +179,13 @@ class Session:
         return trusts and waiting is not None and waiting.kind == "trust"
 
     @property
+    def coming_up(self) -> bool:
+        """Whether its process has yet to get to its prompt, or to what a person has to answer. One that says nothing for a while
+        behind a start-up dialog, on a busy machine, is `unknown` then."""
+        unseen = self.state is State.UNKNOWN and not self.record.ready_once
+        return self.state is State.STARTING or unseen or self.answering_itself
+
+    @property
     def all_waiting(self) -> list[Waiting]:
         """All that waits for a person, in Claude's order."""
         if self.state is not State.WAITING or self.waiting is None:

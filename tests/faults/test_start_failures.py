@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ import pytest
 from shared.errors import PilotlightError, StartFailed
 from shared.releases import OLDEST
 from tests.conftest import MakeHouse
+from tests.faults.stand_in import Fake
 from tests.harness import House, until
 
 PATIENCE_SECONDS = 40.0
@@ -244,3 +247,18 @@ def test_a_start_without_a_prompt_is_given_up_and_a_session_that_has_worked_is_t
     program(house, f'exec {one_cli} "$@"')
     assert house.message(sent, wait=30)["reply"] == "TEASEL"
     assert "no prompt" in crashes(house, view["id"])[0]["exit"]
+
+
+def test_a_start_that_is_slow_behind_its_trust_dialog_is_waited_for(fake: Callable[..., Fake]) -> None:
+    """Seen on a busy machine (2.1.332): the answer was `unknown`, and a second later the session was idle."""
+    tui = fake()
+    gate = tui.house.folder / "gate"
+    tui.behave(trust_gate=str(gate))
+    with ThreadPoolExecutor() as aside:
+        wanted = {"projectPath": str(tui.house.project), "trust": True, "wait": 30}
+        made = aside.submit(tui.house.call, "session.create", wanted, 60)
+        until(lambda: tui.saw("trusted"), "the dialog is answered")
+        until(lambda: tui.house.call("session.list", {})["sessions"][0]["state"] == "unknown", "it is out of sight")
+        gate.touch()
+        view = made.result()
+    assert (view["state"], view["waiting"]) == ("idle", None)

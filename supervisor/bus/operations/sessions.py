@@ -85,9 +85,7 @@ class SessionOps:
             raise
         patience = max(arguments.wait, 0.0)
         if patience:
-            await session.changed.wait_for(
-                lambda: session.state is not State.STARTING and not session.answering_itself, patience
-            )
+            await session.changed.wait_for(lambda: not session.coming_up, patience)
         if session.state is State.ENDED:
             if session.record.end_reason == "killed":
                 _refuse_ended(session)
@@ -163,7 +161,7 @@ class SessionOps:
         managed = self._find(arguments.session_id)
         _refuse_ended(managed.session)
         await managed.lifecycle.start(f"asked by {request.actor}")
-        await managed.session.changed.wait_for(lambda: managed.session.state is not State.STARTING, START_WAIT_SECONDS)
+        await managed.session.changed.wait_for(lambda: not managed.session.coming_up, START_WAIT_SECONDS)
         return managed.session.view()
 
     async def _reopen(self, arguments: session_requests.SessionRef, request: Request) -> Any:
