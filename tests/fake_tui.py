@@ -19,6 +19,8 @@ JSON file that FAKE_TUI_SCRIPT names, read anew at each step, so that a test can
                                                                                    a command are told only once the next text is
                                                                                    in the box
     trust_gate PATH   it asks at its start whether the folder is trusted, and shows nothing behind that until this file exists
+    guard S           it asks about its renderer at its start, and refuses keys that come within S seconds
+    limit N           the first N turns end at a usage limit, and it asks what to do about that
     commands          what begins with a slash is no prompt: it starts no turn
     stream S          the words of a reply are displayed one by one, spread over S seconds
 
@@ -86,7 +88,10 @@ class FakeTui:
         signal.signal(signal.SIGWINCH, lambda *_: self.draw(anew=True))
         self.log("start", source=self.source)
         if self.script.get("trust_gate"):
-            self.ask_for_trust()
+            self.ask("Do you trust the files in this folder?", ["Yes, proceed", "No, exit"])
+            self.wait("trust_gate")
+        if guard := self.script.get("guard"):
+            self.ask("Try the new fullscreen renderer?", ["Yes, try it", "Not now"], guard)
         self.status("idle")
         self.draw()
         self.hook("SessionStart", source=self.source)
@@ -96,22 +101,23 @@ class FakeTui:
             for key in os.read(0, 1):
                 self.key(key)
 
-    def ask_for_trust(self) -> None:
-        rows = [
-            RULE,
-            " Do you trust the files in this folder?",
-            "",
-            " ❯ 1. Yes, proceed",
-            "   2. No, exit",
-            "",
-            " Enter to confirm",
-        ]
-        os.write(1, ("\x1b[2J\x1b[H" + "\r\n".join(rows) + "\x1b[4;2H").encode())
-        while os.read(0, 1) != b"\r":
-            pass
+    def ask(self, question: str, labels: list[str], guard: float = 0.0) -> None:
+        """Ask with a list until something is chosen, or Esc is pressed. Keys are refused for `guard` seconds from when it is
+        drawn, and anew from each that came too soon."""
+        at, drawn = 0, time.monotonic()
+        while True:
+            rows = [f" {'❯' if i == at else ' '} {i + 1}. {label}" for i, label in enumerate(labels)]
+            text = "\r\n".join([RULE, f" {question}", "", *rows, "", " Enter to confirm"])
+            os.write(1, f"\x1b[2J\x1b[H{text}\x1b[{4 + at};2H".encode())
+            key = os.read(0, 3)
+            if time.monotonic() - drawn < guard:
+                drawn = time.monotonic()
+            elif key in (b"\r", b"\x1b"):
+                break
+            else:
+                at = min(max(at + {b"\x1b[A": -1, b"\x1b[B": 1}.get(key, 0), 0), len(labels) - 1)
         os.write(1, b"\x1b[2J\x1b[H")
-        self.log("trusted")
-        self.wait("trust_gate")
+        self.log("chosen", label=labels[at] if key == b"\r" else "")
 
     def key(self, key: int) -> None:
         if key == 0x07:
@@ -176,6 +182,9 @@ class FakeTui:
             self.hook("StopFailure", error="invalid_request", prompt_id=prompt_id)
             self.status("idle")
             return
+        if self.counts["turn"] <= self.script.get("limit", 0):
+            self.reach_the_limit(message_id, prompt_id)
+            return
         self.wait("clear_gate")
         if self.box:
             self.box = ""
@@ -192,6 +201,16 @@ class FakeTui:
         self.write({"type": "assistant", "message": {**said, "usage": {"input_tokens": 1, "output_tokens": 1}}})
         self.hook("Stop", last_assistant_message=reply, prompt_id=prompt_id, background_tasks=[])
         self.write({"type": "system", "subtype": "turn_duration", "durationMs": 1})
+        self.status("idle")
+
+    def reach_the_limit(self, message_id: str, prompt_id: str) -> None:
+        """As for a person with a subscription: what to do about it is asked at once."""
+        content = [{"type": "text", "text": "You've hit your 5-hour limit · try again in 1 second"}]
+        said = {"id": message_id, "role": "assistant", "content": content, "stop_reason": "stop_sequence"}
+        self.write({"type": "assistant", "isApiErrorMessage": True, "error": "rate_limit", "message": said})
+        self.hook("StopFailure", error="rate_limit", prompt_id=prompt_id)
+        self.status("waiting", "dialog open")
+        self.ask("What do you want to do?", ["Stop and wait for limit to reset", "Switch to usage credits"])
         self.status("idle")
 
     def stream(self, reply: str, message_id: str, prompt_id: str) -> None:
@@ -237,10 +256,11 @@ class FakeTui:
         with open(self.transcript, "a") as file:
             file.write(json.dumps({**line, "uuid": str(uuid.uuid4()), "sessionId": self.conversation}) + "\n")
 
-    def status(self, word: str) -> None:
+    def status(self, word: str, waiting_for: str | None = None) -> None:
         started = Path(f"/proc/{os.getpid()}/stat").read_text().rpartition(")")[2].split()[19]
         now = int(time.time() * 1000)
         known = {"pid": os.getpid(), "sessionId": self.conversation, "procStart": started, "status": word}
+        known |= {"waitingFor": waiting_for} if waiting_for else {}
         self.status_file.write_text(json.dumps({**known, "updatedAt": now, "statusUpdatedAt": now}))
 
     def draw(self, anew: bool = False) -> None:

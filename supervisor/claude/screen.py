@@ -59,10 +59,14 @@ _SUBJECTS: list[tuple[WaitingFor, re.Pattern[str]]] = [
         ),
     ),
     ("plan", re.compile(r"would you like to proceed|ready to code|here is claude.s plan|written up a plan", re.I)),
-    ("permission", re.compile(r"do you want to|allow .{0,60}\?|\bpermission\b", re.I)),
+    ("permission", re.compile(r"(?<!what )do you want to|allow .{0,60}\?|\bpermission\b", re.I)),
 ]
 """What a dialog is about, looked for in its text above the choices; only trust and
 login are also told by the choices."""
+
+_LIMIT_TITLE = re.compile(r"what do you want to do\?", re.I)
+_LIMIT_CHOICE = re.compile(r"\blimit (?:to )?resets?\b|\busage credits\b", re.I)
+"""The dialog that comes up by itself when a usage limit is reached names it in its choices alone."""
 
 _PEER_TITLE = re.compile(r"held message\b|always deliver\b", re.I)
 """The dialog about what a peer has sent, told by its title alone: its body is the sender's, and may look like any other. So is
@@ -304,6 +308,7 @@ def _menu(rows: list[str], cursor: tuple[int, int]) -> Menu | None:
     labels = "\n".join([*(choice.label for choice in choices), *tail])
     asks = "\n".join(row for row in text.split("\n") if row == title or row.rstrip().endswith("?"))
     subject = _subject(asks, _SUBJECTS) or _subject(f"{text}\n{labels}", _SUBJECTS[:2]) or "dialog"
+    subject = "rate_limit" if _LIMIT_TITLE.match(title) and _LIMIT_CHOICE.search(labels) else subject
     subject = "peer" if _PEER_TITLE.match(title) else subject
     return Menu(title=title, text=text, choices=choices, pointer=pointer, subject=subject, numbered=numbered)
 

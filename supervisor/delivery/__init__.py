@@ -8,6 +8,7 @@ form_answer      a form, by its fields
 interrupt        ending a turn
 keyboard         a person's keys, never between a prompt's
 late_answer      what is told who answers too late
+limit_dialog     left when the pause is over
 per_message      one process for one message
 prompt           one prompt, through the editor
 prompt_box       what stands in the box

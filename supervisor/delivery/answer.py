@@ -25,6 +25,7 @@ from supervisor.delivery.decision import decision_of, named, names_of
 from supervisor.delivery.late_answer import too_late
 from supervisor.session.session import Session
 from supervisor.state.states import State
+from supervisor.store.store import now_ms
 from supervisor.turn.truncation import excerpt
 from supervisor.waiting.appearances import Appearance, stamp_of
 from supervisor.waiting.backoff import is_hold, lift
@@ -35,6 +36,11 @@ UP, DOWN, ENTER, ESCAPE = b"\x1b[A", b"\x1b[B", b"\r", b"\x1b"
 MOVE_SECONDS = 1.0
 DIALOG_SECONDS = 0.25
 GONE_SECONDS = 8.0
+GUARDED_SECONDS = 1.1
+"""How long a dialog may refuse what is not Esc from when it is drawn, and anew from each key that comes too soon: nothing shows
+that one was refused (2.1.330 and 2.1.332: 150 ms for what Claude asks and for trust, up to 1 s for what comes up by itself)."""
+
+BRIEFLY_GUARDED = ("trust", "permission", "plan")
 KEYED_SECONDS = 0.5
 """How long after a person's key it is not yet known whether that was an answer (a redraw takes tens of milliseconds)."""
 
@@ -189,6 +195,7 @@ async def _answer_dialog(session: Session, waiting: Waiting, request: Answer) ->
     question_answer.refuse_both(request, refusal=False)
     if request.choice is None and request.text and _takes_text(waiting):
         text = _plain(request.text)
+        await _out_of_guard(waiting)
         if up is None or up.id != waiting.id:
             raise too_late(session, waiting.id)
         await _type(session, up, text)
@@ -201,12 +208,32 @@ async def _answer_dialog(session: Session, waiting: Waiting, request: Answer) ->
         return {"choice": name}
     if up is None or up.id != waiting.id:
         raise too_late(session, waiting.id)
+    if name != "escape":
+        await _out_of_guard(waiting)
     if name in ("enter", "escape"):
         await _dismiss(session, up, ENTER if name == "enter" else ESCAPE)
     else:
         await _choose(session, up, name)
     session.observer.dialog_over()
     return {"choice": name, "label": label}
+
+
+async def leave(session: Session, waiting: Waiting, actor: str) -> None:
+    """Leave a dialog of the CLI's own by Esc, if it is still there."""
+    async with session.answering:
+        up = session.shown
+        if session.waiting is None or session.waiting.id != waiting.id or up is None or up.id != waiting.id:
+            return
+        session.begin_answer(waiting.id)
+        try:
+            await _dismiss(session, up, ESCAPE)
+        except BaseException:
+            session.answer_failed(waiting.id)
+            raise
+        session.observer.dialog_over()
+        session.store.append(
+            session_events.Answered(id=waiting.id, for_=waiting.kind, by=actor, choice="escape"), session.id
+        )
 
 
 def _refuse_input(request: Answer) -> None:
@@ -241,6 +268,13 @@ async def _steady(session: Session) -> None:
         if left <= 0:
             break
         await asyncio.sleep(left)
+
+
+async def _out_of_guard(waiting: Waiting) -> None:
+    """Wait until the dialog takes answers. Whether it is still there is seen afterwards."""
+    age = max(0.0, (now_ms() - waiting.since) / 1000)
+    if waiting.kind not in BRIEFLY_GUARDED and age < GUARDED_SECONDS:
+        await asyncio.sleep(GUARDED_SECONDS - age)
 
 
 async def _choose(session: Session, up: Appearance, choice: str) -> None:

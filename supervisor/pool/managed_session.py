@@ -17,6 +17,7 @@ from shared.bus import trouble_events
 from shared.errors import Conflict, PilotlightError
 from supervisor.delivery import interrupt, per_message
 from supervisor.delivery.auto_answer import AutoAnswer
+from supervisor.delivery.limit_dialog import LimitDialog
 from supervisor.delivery.per_message import PerMessageCarrier
 from supervisor.delivery.prompt import PromptCarrier
 from supervisor.delivery.queue import Sender
@@ -82,6 +83,7 @@ class ManagedSession:
         self._background = BackgroundTasks(session.services.log, session.id)
         self.trust = TrustDialog(session, self._background)
         self.redraw = Redraw(session, self._background)
+        self.limit = LimitDialog(session, self._background)
         self.task: asyncio.Task[None] | None = None
         self.up_since = time.monotonic()
         self.hibernate_reason: str | None = None
@@ -160,6 +162,8 @@ class ManagedSession:
         if session.state is State.WAITING and session.record.trust:
             self.trust.tend()
         self.redraw.tend(self._looked_at)
+        if session.state is State.WAITING and session.record.held_for:
+            self.limit.tend()
 
     def follow_delivery(self) -> None:
         """The way to deliver may be another one: an interactive process that is not wanted any more goes."""

@@ -130,6 +130,6 @@ def forget(record: SessionRecord) -> None:
 def _is_own(record: SessionRecord, status: Status | None, screen_reading: ScreenReading) -> bool:
     """Whether the CLI shows it by itself, as /config does, and nothing that Claude does depends on it."""
     subject = screen_reading.menu.subject if screen_reading.menu is not None else "dialog"
-    if subject not in ("dialog", "setup") or record.turn_prompt is not None:
+    if subject not in ("dialog", "setup", "rate_limit") or record.turn_prompt is not None:
         return False
     return status is None or status.waiting_for in (None, "dialog open")

@@ -257,7 +257,7 @@ def test_a_start_that_is_slow_behind_its_trust_dialog_is_waited_for(fake: Callab
     with ThreadPoolExecutor() as aside:
         wanted = {"projectPath": str(tui.house.project), "trust": True, "wait": 30}
         made = aside.submit(tui.house.call, "session.create", wanted, 60)
-        until(lambda: tui.saw("trusted"), "the dialog is answered")
+        until(lambda: tui.saw("chosen"), "the dialog is answered")
         until(lambda: tui.house.call("session.list", {})["sessions"][0]["state"] == "unknown", "it is out of sight")
         gate.touch()
         view = made.result()

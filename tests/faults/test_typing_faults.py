@@ -122,6 +122,37 @@ def test_draft_of_a_person_is_left_alone_until_it_is_gone(fake: Callable[..., Fa
     assert tui.turns == ["mine"]
 
 
+def test_an_answer_at_once_to_a_dialog_that_does_not_take_any_yet_arrives(fake: Callable[..., Fake]) -> None:
+    """330 and 332 refuse keys for up to a second and show nothing of it: the answer was `dialog_stuck`."""
+    tui = fake(guard=0.8)
+    sent = tui.house.send("hello", wait=0)
+    session = sent["session"]["id"]
+    waiting = until(lambda: tui.house.session(session)["waiting"], "it asks")
+    tui.house.call("session.answer", {"sessionId": session, "waitingId": waiting["id"], "choice": "Yes, try it"})
+    assert tui.house.message(sent["message"]["id"], wait=30)["reply"] == "You said: hello"
+    assert [line["label"] for line in tui.saw("chosen")] == ["Yes, try it"]
+
+
+def test_the_dialog_about_a_usage_limit_is_a_persons_while_the_pause_lasts_and_then_holds_no_queue(
+    fake: Callable[..., Fake],
+) -> None:
+    """Seen on 2.1.330 with `autoContinueAtUsageLimit` off: it was told as a request for permission, and stood for ever."""
+    tui = fake(limit=1)
+    sent = tui.house.send("first", wait=0)
+    session = sent["session"]["id"]
+    second = tui.house.send("second", session, wait=0)["message"]["id"]
+    waiting = until(
+        lambda: (w := tui.house.session(session)["waiting"]) and w["title"].startswith("What") and w, "it asks", 20
+    )
+    labels = [choice["label"] for choice in waiting["choices"]]
+    assert (waiting["for"], labels) == ("rate_limit", ["Stop and wait for limit to reset", "Switch to usage credits"])
+    assert not tui.saw("chosen")
+    assert tui.house.message(sent["message"]["id"])["error"]["code"] == "rate_limit"
+    assert tui.house.message(second, wait=30)["reply"] == "You said: second"
+    assert [line["label"] for line in tui.saw("chosen")] == [""], "left by Esc, once"
+    assert tui.turns == ["first", "second"]
+
+
 def test_flood_of_output_loses_nothing(fake: Callable[..., Fake]) -> None:
     tui = fake(flood=20_000_000)
     assert tui.house.ask("speak")[0] == "You said: speak"

@@ -84,6 +84,15 @@ def test_menus_are_told_with_their_subject(release: str) -> None:
 
 
 @pytest.mark.parametrize("release", ["2.1.330", "2.1.332"])
+def test_the_dialog_about_a_usage_limit_is_no_request_for_permission(release: str) -> None:
+    """It comes up by itself in a subscriber's session, where `autoContinueAtUsageLimit` is off."""
+    limit = shown(release, "usage-limit")
+    assert (limit.subject, limit.title) == ("rate_limit", "What do you want to do?")
+    assert limit.choices[0].label == "Stop and wait for limit to reset"
+    assert seen("2.1.330", "usage-limit-continues").kind == "prompt"
+
+
+@pytest.mark.parametrize("release", ["2.1.330", "2.1.332"])
 def test_what_a_peer_has_sent_does_not_say_what_its_dialog_is_about(release: str) -> None:
     held = shown(release, "held-message")
     assert (held.subject, held.title) == ("peer", "Held message from another session")
