@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import os
 import sys
+import termios
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol
@@ -42,6 +43,9 @@ class Person(Protocol):
     def answer(self, prompt: str, over: Callable[[], bool]) -> str:
         """A line that answers a question. Raise Superseded when `over` says so, else as `text`."""
 
+    def present(self) -> contextlib.AbstractContextManager[None]:
+        """While the chat lasts."""
+
     def away(self) -> contextlib.AbstractContextManager[Callable[[], bool]]:
         """While Claude works: gives what says whether Ctrl-C was pressed since it was asked last."""
 
@@ -57,6 +61,10 @@ class Pipe:
 
     def answer(self, prompt: str, over: Callable[[], bool]) -> str:
         return self.text()
+
+    @contextlib.contextmanager
+    def present(self) -> Iterator[None]:
+        yield
 
     @contextlib.contextmanager
     def away(self) -> Iterator[Callable[[], bool]]:
@@ -87,6 +95,18 @@ class Terminal:
 
     def answer(self, prompt: str, over: Callable[[], bool]) -> str:
         return self._answers.prompt(prompt, pre_run=lambda: _watch(over))
+
+    @contextlib.contextmanager
+    def present(self) -> Iterator[None]:
+        """An Enter stays one in the moments between two prompts as well, when nobody reads: the terminal made a line end of it,
+        which at the next prompt is Ctrl+J and begins another line."""
+        keyboard = sys.stdin.fileno()
+        before = termios.tcgetattr(keyboard)
+        termios.tcsetattr(keyboard, termios.TCSANOW, [before[0] & ~termios.ICRNL, *before[1:]])
+        try:
+            yield
+        finally:
+            termios.tcsetattr(keyboard, termios.TCSANOW, before)
 
     @contextlib.contextmanager
     def away(self) -> Iterator[Callable[[], bool]]:

@@ -42,7 +42,8 @@ def chat(app: App, session_id: str | None, project: str | None, trust: bool) -> 
     person = whoever_types(app.paths.home / "chat_history", KNOWN)
     listener = app.listen(f"session.{view.id}.")
     try:
-        Conversation(app, view.id, person, listener, lambda: take(app, view.id)).run()
+        with person.present():
+            Conversation(app, view.id, person, listener, lambda: take(app, view.id)).run()
     finally:
         listener.close()
     return DONE

@@ -35,6 +35,9 @@ class Scripted:
     def answer(self, prompt: str, over: Callable[[], bool]) -> str:
         return self.text()
 
+    def present(self) -> contextlib.AbstractContextManager[None]:
+        return contextlib.nullcontext()
+
     @contextlib.contextmanager
     def away(self) -> Iterator[Callable[[], bool]]:
         yield self._pressed

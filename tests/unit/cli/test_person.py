@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import pty
+import termios
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from prompt_toolkit.application import create_app_session
-from prompt_toolkit.input import PipeInput, create_pipe_input
+from prompt_toolkit.input import PipeInput, create_input, create_pipe_input
 from prompt_toolkit.output import DummyOutput
 
 from cli.chat.person import Terminal
@@ -47,3 +51,23 @@ def test_what_was_typed_before_is_a_key_away_also_for_the_next_chat(tmp_path: Pa
     keys.send_text(f"{UP}\r")
     assert Terminal(history, []).text() == "one\ntwo"
     assert history.stat().st_mode & 0o077 == 0, "what was said is private"
+
+
+def test_an_enter_between_two_prompts_sends_and_the_terminal_is_left_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cli.chat.person.create_output", lambda stdout: DummyOutput())
+    master, slave = pty.openpty()
+    with os.fdopen(slave, "r") as terminal, create_app_session(input=create_input(terminal), output=DummyOutput()):
+        monkeypatch.setattr("sys.stdin", terminal)
+        person, before = Terminal(tmp_path / "history", []), termios.tcgetattr(slave)
+        with person.present():
+            with person.away():
+                pass
+            os.write(master, b"first\r")
+            late = threading.Timer(5, os.write, (master, b"\r"))
+            late.start()
+            assert person.text() == "first"
+            late.cancel()
+        assert termios.tcgetattr(slave) == before
+    os.close(master)
