@@ -360,7 +360,7 @@ async def _type(session: Session, up: Appearance, text: str) -> None:
 
 
 def _shows(session: Session, up: Appearance) -> bool:
-    return up.goes_on(session.screen_reading(), stamp_of(session.status), up.size)
+    return up.is_up(session.screen_reading(), stamp_of(session.status), up.size)
 
 
 def _has_changed(session: Session, up: Appearance, answered: str) -> bool:

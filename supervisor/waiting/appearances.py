@@ -36,21 +36,32 @@ class Appearance:
     read: ScreenReading | None = None
     """What of it could be told last; None for a screen of which nothing could be told yet."""
 
+    def is_up(
+        self, screen_reading: ScreenReading, stamp: int | None, size: tuple[int, int] | None = None, own: bool = False
+    ) -> bool:
+        """Whether what the screen shows now is this one as it was seen, so that a key of ours would reach it. `own`: what is there
+        now is known to be the CLI's own, which it may not have been at the first look (the status file is behind the screen); its
+        title is all that has to stay."""
+        if self._is_another(stamp):
+            return False
+        return screen.goes_on(self.screen_reading, screen_reading, own or self.own, resized=size != self.size)
+
     def goes_on(
         self, screen_reading: ScreenReading, stamp: int | None, size: tuple[int, int] | None = None, own: bool = False
     ) -> bool:
-        """Whether what the screen shows now is still this one. `own`: what is there now is known to be the CLI's own, which
-        it may not have been at the first look (the status file is behind the screen); its title is all that has to stay."""
-        if self.stamp is not None and stamp is not None and self.stamp != stamp:
-            return False
-        if screen.goes_on(self.screen_reading, screen_reading, own or self.own, resized=size != self.size):
+        """Whether what the screen shows now has the same name as this one: it is up, or one of both was not all drawn."""
+        if self.is_up(screen_reading, stamp, size, own):
             return True
         half, before = screen_reading.kind == UNTOLD, self.screen_reading.kind == UNTOLD
-        if half and not before:  # it is drawn anew, by and by
+        if half == before or self._is_another(stamp):
+            return False
+        if half:  # it is drawn anew, by and by
             return self.own and stamp is not None and stamp == self.stamp
-        if before and not half:  # there was nothing to choose before it was all drawn
-            return self.read is None or screen.goes_on(self.read, screen_reading, own or self.own)
-        return False
+        # There was nothing to choose before it was all drawn.
+        return self.read is None or screen.goes_on(self.read, screen_reading, own or self.own)
+
+    def _is_another(self, stamp: int | None) -> bool:
+        return self.stamp is not None and stamp is not None and self.stamp != stamp
 
     def now(
         self, screen_reading: ScreenReading, stamp: int | None, own: bool, size: tuple[int, int] | None

@@ -82,6 +82,7 @@ class FakeDialog:
 
     def __init__(self) -> None:
         self.pointer = self.drawn = self.enters = 0
+        self.pressed: list[bytes] = []
         self.chosen: int | None = None
         self.slowness = 0.05
         self.gone = False
@@ -110,6 +111,7 @@ class FakeDialog:
         return ScreenReading("menu", menu=menu) if not self.gone else ScreenReading("prompt")
 
     async def press(self, identity: str, data: bytes) -> None:
+        self.pressed.append(data)
         if data == ENTER:
             self.enters += 1
             self.chosen = self.pointer if self.chosen is None else self.chosen
@@ -151,6 +153,19 @@ async def test_an_answer_waits_until_a_supervisor_that_has_come_back_has_looked(
     asyncio.get_running_loop().call_later(0.1, look)
     given = await answer(cast("Session", dialog), Answer(session_id="s", waiting_id=identity, choice="2"))
     assert (given["choice"], dialog.chosen) == ("2", 1)
+
+
+@pytest.mark.parametrize("key", ["enter", "escape"])
+async def test_a_key_for_a_screen_that_was_not_all_drawn_does_not_reach_the_dialog_that_came_of_it(key: str) -> None:
+    dialog = FakeDialog()
+    half = ScreenReading("other", text="Half of it. Enter to confirm, Esc to cancel.")
+    dialog.shown = Appearance("d_1.1.1", half)
+    choices = [Choice(id=name, label=name) for name in ("enter", "escape")]
+    dialog.waiting = Waiting(id="d_1.1.1", kind="dialog", title="", text=half.text, choices=choices, since=0)
+    assert dialog.shown.goes_on(dialog.screen_reading(), None), "it has the same name"
+    with pytest.raises(Conflict):
+        await answer(cast("Session", dialog), Answer(session_id="s", waiting_id="d_1.1.1", choice=key))
+    assert dialog.pressed == [], "nobody was asked whether to press it here"
 
 
 async def test_a_key_that_the_screen_does_not_show_yet_does_not_make_enter_confirm_another_row() -> None:
