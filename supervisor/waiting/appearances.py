@@ -39,9 +39,9 @@ class Appearance:
     def is_up(
         self, screen_reading: ScreenReading, stamp: int | None, size: tuple[int, int] | None = None, own: bool = False
     ) -> bool:
-        """Whether what the screen shows now is this one as it was seen, so that a key of ours would reach it. `own`: what is there
-        now is known to be the CLI's own, which it may not have been at the first look (the status file is behind the screen); its
-        title is all that has to stay."""
+        """Whether what the screen shows now is this one as it was seen, so that a key of ours would reach it. `own`: what is
+        there now is known to be the CLI's own, which it may not have been at the first look (the status file is behind the
+        screen); its title is all that has to stay."""
         if self._is_another(stamp):
             return False
         return screen.goes_on(self.screen_reading, screen_reading, own or self.own, resized=size != self.size)
