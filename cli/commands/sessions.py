@@ -40,7 +40,7 @@ from cli.wording import at_the_prompt
 from shared.bus.message_requests import ListMessages, MessageRef, SendMessage
 from shared.bus.messages import MAX_ATTACHMENT_BYTES, Attachment, MessageView, Sent, SessionView, Until
 from shared.bus.session_requests import CreateSession, SessionRef, StopSession
-from shared.errors import InvalidRequest, TooLarge
+from shared.errors import InvalidRequest, PilotlightError, TooLarge
 
 CREATE_SECONDS = 20.0
 STOP_SECONDS = 60.0
@@ -164,9 +164,13 @@ def send(
             click.echo(sent.message.id)
             tell_held(sent.session)
         return DONE
-    with Step("Waiting for the reply", brief=True) as step:
-        end = follow(app, sent.message, seconds, step.tick, until)
-        step.note(end.message.state)
+    try:
+        with Step("Waiting for the reply", brief=True) as step:
+            end = follow(app, sent.message, seconds, step.tick, until)
+            step.note(end.message.state)
+    except (KeyboardInterrupt, PilotlightError):  # only the waiting is over: who sends it again has it done twice
+        say(f"The message is accepted and goes its way: `pilotlight message {sent.message.id} --wait 60`.", err=True)
+        raise
     if as_json:
         emit({"message": end.message, "session": end.session})
     return tell_end(end, quiet=as_json)

@@ -63,7 +63,7 @@ class Step:
         if self._brief:
             self._write("\r\x1b[K" if self._live else "")
             return
-        text = "failed" if kind else self._note or "done"
+        text = "interrupted" if kind is KeyboardInterrupt else "failed" if kind else self._note or "done"
         took = f" ({self.seconds:.1f} s)" if self.seconds >= 1 else ""
         self._write(f"\r\x1b[K{self._title}: {text}{took}\n" if self._live else f"{self._title}: {text}{took}\n")
 

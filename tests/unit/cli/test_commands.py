@@ -122,6 +122,20 @@ def test_send_says_why_there_is_no_reply(tmp_path, capsys, end, told):
     assert told in printed.err
 
 
+@pytest.mark.parametrize(("gone", "code"), [(KeyboardInterrupt(), 130), (Unavailable("It is away."), 3)])
+def test_send_says_where_the_message_is_when_the_waiting_ends_before_it(tmp_path, capsys, monkeypatch, gone, code):
+    """It said "failed", and who sent it again had it done twice."""
+
+    def ended(_args):
+        raise gone
+
+    monkeypatch.setattr("cli.follow._PATIENCE_SECONDS", 0.0)
+    bus = bus_with(message__get=ended)
+    assert run(["send", FIRST, "hello"], app_of(tmp_path, bus)) == code
+    told = capsys.readouterr().err
+    assert "The message is accepted and goes its way: `pilotlight message m_1 --wait 60`." in told
+
+
 def test_send_stops_waiting_when_a_person_is_asked(tmp_path, capsys):
     bus = bus_with(session(state="waiting", waiting=TRUST), message__get=message("queued"))
     assert run(["send", FIRST, "hello", "--wait", "60"], app_of(tmp_path, bus)) == 1
