@@ -240,13 +240,14 @@ class Bus:
                 self._log.warning("bad_frames", extra={"fields": {"frames": len(delivery.frames) + 1}})
                 raise InvalidRequest(f"A request is one frame, not {len(frames)}.", code="bad_request")
             request = _understand(frames[0])
+            if delivery.client is not None:
+                request = msgspec.structs.replace(request, actor=delivery.client.actor)
+            asked = question(request)
         except InvalidRequest as error:
             self._refuse(peer, _id_in(frames[0]) if frames else "", error)
             return True
-        if delivery.client is not None:
-            request = msgspec.structs.replace(request, actor=delivery.client.actor)
         request = by_our_clock(request, int(time.time() * 1000), delivery.client is not None)
-        self._take(peer, _Asked(request, delivery.client, question(request)))
+        self._take(peer, _Asked(request, delivery.client, asked))
         return True
 
     def _take(self, peer: _Peer, asked: _Asked) -> None:

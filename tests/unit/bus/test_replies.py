@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
+from shared.bus.messages import VERSION, Request
+from shared.errors import InvalidRequest
 from supervisor.bus import replies
 from supervisor.bus.replies import Bounds, Replies
 
@@ -55,3 +59,11 @@ def test_the_oldest_goes_when_there_are_too_many_or_too_large(bounds: Bounds, cl
     assert [number for number in range(6) if kept.get(str(number))] == [3, 4, 5]
     kept.remember("huge", b"?", b"x" * 5000)
     assert (said(kept, "5"), len(said(kept, "huge") or b"")) == (None, 5000)
+
+
+def test_a_question_that_cannot_be_written_down_again_is_refused() -> None:
+    args: dict[str, Any] = {}
+    for _ in range(100_000):
+        args = {"a": args}
+    with pytest.raises(InvalidRequest):
+        replies.question(Request(v=VERSION, id="a", op="ping", args=args))
