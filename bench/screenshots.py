@@ -20,6 +20,9 @@ from tests.harness import ROOT, House, until
 TABLET: Any = {"width": 834, "height": 1112}
 SIZES = {"phone": PHONE, "tablet": TABLET, "desk": DESK}
 FOLDER = ROOT / ".state" / "screenshots"
+Look = tuple[Any, str, Any, str]
+"""Theme, name of a size, the size, and how the names begin of the pictures that are asked for."""
+
 LONG = ("new", "health", "settings", "help", "attention")
 """Whose whole length is shown as well."""
 
@@ -47,31 +50,37 @@ _ANSWER = (
 def main(argv: list[str]) -> int:
     """Make them all, and say where they are."""
     options = parser("screenshots", __doc__)
-    options.add_argument("--only", help="views whose name begins like this")
+    options.add_argument("--only", default="", help="pictures whose name begins like this, such as over-menu")
     given = options.parse_args(argv)
     FOLDER.mkdir(parents=True, exist_ok=True)
-    looks: list[tuple[Any, str, Any]] = [(theme, *size) for theme in ("light", "dark") for size in SIZES.items()]
+    looks: list[Look] = [(theme, *size, given.only) for theme in ("light", "dark") for size in SIZES.items()]
     with desk() as made:
         for look in looks:
-            _shoot(made, {"first-run": "/sessions"}, look, given.only or "")
+            _shoot(made, {"first-run": "/sessions"}, look)
         views = _furnish(made)
         for look in looks:
-            _shoot(made, views, look, given.only or "")
-            _shoot_cards(made, look, given.only or "")
-            _shoot_others(made, look, given.only or "")
-        if "offline".startswith(given.only or ""):
+            _shoot(made, views, look)
+            _shoot_cards(made, look)
+            _shoot_others(made, look)
+        if _wanted("offline", looks[0]):
             _shoot_offline(made, looks)
     print(FOLDER)
     return 0
 
 
-def _picture(page: Page, view: str, look: tuple[Any, str, Any], whole: bool = False) -> None:
-    theme, name, _ = look
-    page.screenshot(path=FOLDER / f"{view}-{name}-{theme}.png", full_page=whole)
+def _wanted(views: str, look: Look) -> bool:
+    """Whether one of the pictures whose names begin so is asked for."""
+    return views.startswith(look[3]) or look[3].startswith(views)
 
 
-def _shoot(made: Desk, views: dict[str, str], look: tuple[Any, str, Any], only: str) -> None:
-    wanted = {view: path for view, path in views.items() if view.startswith(only)}
+def _picture(page: Page, view: str, look: Look, whole: bool = False) -> None:
+    theme, name, _, only = look
+    if f"{view}-{name}-{theme}".startswith(only):
+        page.screenshot(path=FOLDER / f"{view}-{name}-{theme}.png", full_page=whole)
+
+
+def _shoot(made: Desk, views: dict[str, str], look: Look) -> None:
+    wanted = {view: path for view, path in views.items() if _wanted(view, look)}
     if not wanted:
         return
     page = _signed_in(made, look)
@@ -95,7 +104,7 @@ def _shoot(made: Desk, views: dict[str, str], look: tuple[Any, str, Any], only: 
     page.context.close()
 
 
-def _signed_in(made: Desk, look: tuple[Any, str, Any]) -> Page:
+def _signed_in(made: Desk, look: Look) -> Page:
     """On the only device there is, with an hour behind it: nobody waits that long for a chart."""
     for device in made.devices.records():
         made.devices.revoke(device.id)
@@ -121,9 +130,9 @@ def _samples(number: int) -> list[dict[str, Any]]:
     ]
 
 
-def _shoot_cards(made: Desk, look: tuple[Any, str, Any], only: str) -> None:
+def _shoot_cards(made: Desk, look: Look) -> None:
     """Everything that can be asked for; none of it by a session."""
-    if not "cards".startswith(only):
+    if not _wanted("cards", look):
         return
     context = made.context(look[2], color_scheme=look[0], device_scale_factor=1)
     cards.put(context, cards.sessions(made.house))
@@ -133,16 +142,16 @@ def _shoot_cards(made: Desk, look: tuple[Any, str, Any], only: str) -> None:
     context.close()
 
 
-def _shoot_others(made: Desk, look: tuple[Any, str, Any], only: str) -> None:
+def _shoot_others(made: Desk, look: Look) -> None:
     """What is no address: the door, what opens over a view, and the one question that is asked twice."""
-    if "sign-in".startswith(only):
+    if _wanted("sign-in", look):
         context = made.context(look[2], color_scheme=look[0], device_scale_factor=1)
         page = context.new_page()
         page.goto(made.url)
         page.wait_for_timeout(700)
         _picture(page, "sign-in", look)
         context.close()
-    if not "over".startswith(only):
+    if not _wanted("over", look):
         return
     page = _signed_in(made, look)
     more = page.get_by_label("More: Move the importer")
@@ -175,7 +184,7 @@ def _shoot_others(made: Desk, look: tuple[Any, str, Any], only: str) -> None:
     page.context.close()
 
 
-def _shoot_offline(made: Desk, looks: list[tuple[Any, str, Any]]) -> None:
+def _shoot_offline(made: Desk, looks: list[Look]) -> None:
     """The supervisor is away, for longer than a restart takes."""
     contexts = [made.context(look[2], color_scheme=look[0], device_scale_factor=1) for look in looks]
     pages = [made.sign_in(context) for context in contexts]

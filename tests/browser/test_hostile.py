@@ -37,6 +37,8 @@ def session(shared_desk: Desk) -> str:
         house.send(f"[[say {text}]]", session)
     call = json.dumps({"command": f"echo '{SCRIPT}' {BIDI}{LONG}", "description": SCRIPT})
     house.send("[[say seen]]", session, attachments=[{"name": NAMES[0], "data": "aGVsbG8="}])
+    for name, given in (("Bash", {"command": 5}), ("MultiEdit", {"edits": "x"}), ("Read", {"file_path": [SCRIPT]})):
+        house.send(f"[[tool {name} {json.dumps(given)}]]", session)  # refused by the CLI, and part of what was said
     house.send(f"[[tool Bash {call}]]", session, wait=0)
     short = json.dumps({"command": f"touch a{BIDI}"})
     beside = str(house.send(f"[[tool Bash {short}]]", wait=0, title="Short and turned round")["session"]["id"])

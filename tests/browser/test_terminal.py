@@ -55,7 +55,12 @@ def test_the_keyboard_of_the_terminal_is_taken_and_given_back(face: Desk) -> Non
     phone = face.sign_in(face.context(PHONE))
     phone.goto(f"{face.url}/terminal#{session}")
     expect(phone.get_by_text("You are looking.")).to_be_visible()
-    until(lambda: 0 < phone.evaluate(WIDTH) <= PHONE["width"], "the whole width is seen")
+    until(lambda: phone.evaluate(WIDTH) > PHONE["width"], "it is as large as can be read")
+    assert phone.locator(".term").evaluate("one => one.scrollWidth > one.clientWidth"), "the rest lies beside it"
+    for _ in range(6):
+        phone.get_by_label("More").click()
+        phone.get_by_role("button", name="Smaller text").click()
+    until(lambda: 0 < phone.evaluate(WIDTH) <= PHONE["width"], "the whole width is seen by who wants that")
     assert face.house.call("session.screen", {"sessionId": session})["cols"] == free, "looking resizes nothing"
     phone.get_by_role("button", name="Take the keyboard").click()
     keys = phone.get_by_role("toolbar", name="Keys")

@@ -2,8 +2,9 @@
 // type where it runs.
 import { html } from "../vendor/preact.js";
 import { away } from "./api.js";
+import { Copy } from "./copy.js";
 import { keeps, me, tryNow } from "./store.js";
-import { Btn, Copy, Icon } from "./ui.js";
+import { Btn, Icon } from "./ui.js";
 import { age } from "./words.js";
 
 const WORKS = ["Read what this page has", "Write drafts; they stay on this device"];

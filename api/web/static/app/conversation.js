@@ -1,9 +1,10 @@
 // One conversation: what was said, what is being said, and what waits. At the bottom the view follows; scrolled up it stays where
 // the reader is, whatever is added above or below. An entry that has not changed is not drawn again.
 import { html, useEffect, useLayoutEffect, useRef, useState } from "../vendor/preact.js";
-import { post, put as send } from "./api.js";
+import { call, put as send } from "./api.js";
 import { Card } from "./attention.js";
-import { Composer } from "./compose.js";
+import { Composer, formOf } from "./compose.js";
+import { Copy } from "./copy.js";
 import { beside, Facts } from "./facts.js";
 import { Markdown } from "./markdown.js";
 import { Doing, extend, fork, keysOf, reopen, SessionMenu } from "./sessions.js";
@@ -11,7 +12,7 @@ import { go, route, useKeys } from "./shell.js";
 import { attempt, doing, hindrance, loaded, may, note, sessions, speak, waiting } from "./store.js";
 import { Talk } from "./talk.js";
 import { Fold, Work } from "./tools.js";
-import { Bones, Btn, Copy, Empty, Icon, Item, Left, State } from "./ui.js";
+import { Bones, Btn, Empty, Icon, Item, Left, State } from "./ui.js";
 import { age, clock, dayOf, exactly, shorten, shortPath, span, stateOf, STEPS, titleOf, visible } from "./words.js";
 
 const NEAR = 80;
@@ -20,6 +21,14 @@ const SEEN_PAUSE_MS = 1000;
 const FOUND_MS = 2000;
 const SPEAK_MS = 1000; // a turn that is over sooner is told by its answer alone
 const RECAP = "Please provide a brief summary of our conversation so far."; // how pilotlight asks for one
+// What has failed, once more with its files; a second click on it is the same message.
+/** @param {Session} session @param {Talk} talk @param {Schema<"MessageView">} message */
+const again = (session, talk, message) => attempt(async () => {
+  const files = await Promise.all((message.attachments || []).map(async (/** @type {any} */ file, at) => new File([await (await fetch(`/api/messages/${message.id}/attachments/${at}`)).blob()], file.name, { type: file.mimeType })));
+  const answer = await call("POST", `/api/sessions/${session.id}/messages`, formOf({ message: message.text, wait: 0 }, files), { key: `again.${message.id}`, patience: 120000 });
+  talk.follow = true;
+  await talk.fetch(answer.messageId);
+});
 // Why Claude's service has not answered, by the CLI's name for it.
 const ERRORS = { rate_limit: "The usage limit was reached.", overloaded: "Claude’s service was overloaded.", server_error: "Claude’s service was out of order.", authentication_failed: "Claude’s service did not accept the login.", billing_error: "Claude’s service asks for payment.", model_not_found: "There is no such model, or it is not yours to use.", oauth_org_not_allowed: "This organisation may not use Claude here.", account_on_hold: "The account is on hold.", verification_required: "The account has to be verified first.", cloud_credential_error: "The cloud’s credentials were not accepted.", invalid_request: "Claude’s service did not accept what it was sent.", max_output_tokens: "The answer was too long.", unknown: "Claude’s service did not answer." };
 const TOLD = ["hibernated", "ended", "unknown"]; // states that nobody would hear of otherwise
@@ -61,7 +70,7 @@ function Sent({ entry, talk, late, answered, session }) {
   }, []);
   const guess = { state: answered ? "answered" : "submitted", steps: entry.at ? { submitted: entry.at } : {}, createdAt: entry.at || 0 };
   const branch = may("chat") ? html`<button type="button" class="link tiny" onClick=${() => fork(session, entry)}>Fork from before it</button>` : null;
-  return html`<div data-entry=${entry.id} onPointerEnter=${entry.messageId ? want : undefined} onFocusIn=${entry.messageId ? want : undefined}><${Mine} text=${entry.text} files=${entry.attachments} id=${entry.messageId} message=${entry.messageId ? known || guess : null} branch=${branch} /></div>`;
+  return html`<div data-entry=${entry.id} onPointerEnter=${entry.messageId ? want : undefined} onFocusIn=${entry.messageId ? want : undefined}><${Mine} text=${entry.text} files=${entry.attachments} id=${entry.messageId} message=${entry.messageId ? known || guess : null} again=${known?.state === "failed" ? () => again(session, talk, known) : null} branch=${branch} /></div>`;
 }
 
 function Entry(entry) {
@@ -180,7 +189,6 @@ function Flow({ talk, session }) {
     return () => clearTimeout(timer);
   }, [newest, session.seenAt, version, talk.ready.value]);
   useKeys({ last: jump, first: begin, ...keysOf(() => session) });
-  const again = (message) => () => attempt(() => post(`/api/sessions/${session.id}/messages`, { message: message.text, wait: 0 }).then((answer) => talk.fetch(answer.messageId)));
   const known = new Set(entries.map((entry) => entry.messageId).filter(Boolean));
   const mine = [...talk.receipts.value.values()].filter((one) => one.state !== "queued" && one.state !== "cancelled" && one.kind !== "command" && !known.has(one.id));
   let day = "";
@@ -200,7 +208,7 @@ function Flow({ talk, session }) {
       ${!talk.ready.value && !talk.failed.value ? html`<${Bones} rows=${3} />` : null}
       ${talk.ready.value && !rows.length && !mine.length && !talk.live.value.length ? html`<${Empty} icon="chat" title="Nothing said yet"><p class="soft">Claude is in ${shortPath(session.projectPath)} and listens.</p></${Empty}>` : null}
       ${rows}
-      ${mine.map((message) => message.text === RECAP && !message.error ? html`<${Recap} key=${message.id} at=${message.createdAt} />` : html`<${Mine} key=${message.id} text=${message.text} files=${message.attachments} message=${message} again=${message.state === "failed" ? again(message) : null} />`)}
+      ${mine.map((message) => message.text === RECAP && !message.error ? html`<${Recap} key=${message.id} at=${message.createdAt} />` : html`<${Mine} key=${message.id} text=${message.text} files=${message.attachments} message=${message} again=${message.state === "failed" ? () => again(session, talk, message) : null} />`)}
       <${Live} talk=${talk} busy=${busy} />
       ${busy && !talk.live.value.length ? html`<p class="muted small working" aria-hidden="true"><${Icon} icon="busy" size="s" /> Claude works</p>` : null}
     </div></div>

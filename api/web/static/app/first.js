@@ -1,7 +1,7 @@
 // What there is before the first session: what comes next, and in the demo three things to try, each a click that opens a session and
 // sends a message to its scripted model. What that model does stands in the message, so it is shown as it is sent.
 import { html, useEffect, useState } from "../vendor/preact.js";
-import { get, post } from "./api.js";
+import { get, newKey, post } from "./api.js";
 import { go } from "./shell.js";
 import { attempt, may, put, settings } from "./store.js";
 import { Btn, Empty, Icon } from "./ui.js";
@@ -19,8 +19,11 @@ const STEPS = [
 ];
 
 // In the folder that is pilotlight’s own: nothing of anybody lies in it.
+const keys = {}; // what was tried and not answered: a second try is the same request
 const open = (title, message) => attempt(async () => {
-  const sent = await post("/api/chat", { message, title, trust: may("answer") || undefined, wait: 0 }, { patience: 60000 });
+  keys[title] ||= newKey();
+  const sent = await post("/api/chat", { message, title, trust: may("answer") || undefined, wait: 0 }, { key: keys[title], patience: 60000 });
+  delete keys[title];
   put((await get(`/api/sessions/${sent.sessionId}`)).session);
   go(`/session/${sent.sessionId}`);
 });

@@ -16,7 +16,7 @@ const KEEP = 200;
 const MORE = 50;
 const kept = [];
 listeners.add((event) => {
-  if (event.kind === "text" || event.kind === "tick") return;
+  if (event.kind === "text" || event.kind === "tick" || !event.seq) return;
   kept.unshift(event);
   if (kept.length > KEEP) kept.pop();
 });

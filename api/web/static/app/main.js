@@ -52,6 +52,7 @@ async function start() {
       const again = () => document.visibilityState === "visible" && !signedOut.value && !away.value && look();
       setInterval(again, HEALTH_MS);
       addEventListener("visibilitychange", again);
+      addEventListener("visibilitychange", () => document.visibilityState === "visible" && signedOut.value && start()); // as in another window
     }
     started.value = true;
   } catch (error) {
@@ -67,7 +68,7 @@ function Waiting() {
 function App() {
   const { view, id, rest } = route.value;
   const invited = view === "sign-in" && id;
-  if (signedOut.value || invited) return html`<${Shell} bare><${Later} view="sign-in" id=${id} rest=${rest} /></${Shell}>`;
+  if (signedOut.value || invited) return html`<${Shell} bare><${Later} view="sign-in" id=${invited || null} rest=${rest} /></${Shell}>`;
   if (!started.value && !loaded.value) return away.value ? html`<${Shell} bare><${Waiting} /></${Shell}>` : null;
   if (view === "sessions" || view === "sign-in") return html`<${Shell}><${Sessions} /></${Shell}>`;
   return html`<${Shell}><${Later} view=${view} id=${id} rest=${rest} /></${Shell}>`;

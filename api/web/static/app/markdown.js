@@ -2,8 +2,8 @@
 // that it is, and no string ever becomes markup. Nesting has a bottom, so that 200 lists in each other neither overflow nor hang.
 import { h, html } from "../vendor/preact.js";
 import { lexer } from "../vendor/marked.js";
+import { Copy } from "./copy.js";
 import { useHighlight } from "./highlight.js";
-import { Copy } from "./ui.js";
 
 const DEEPEST = 24;
 const LONGEST = 200000;

@@ -1,7 +1,8 @@
 // A new session: folder first, then the first message, then how. Trust is a person's choice, shown as it is. What the server refuses
 // stays on the page, with its reason.
-import { html, useEffect, useState } from "../vendor/preact.js";
+import { html, useEffect, useRef, useState } from "../vendor/preact.js";
 import { get, newKey, post } from "./api.js";
+import { settled, tried } from "./compose.js";
 import { Bar, go } from "./shell.js";
 import { draftOf, hindrance, keepDraft, live, may, note, put, sessions, settings } from "./store.js";
 import { Icon } from "./ui.js";
@@ -36,6 +37,7 @@ export default function New({ id }) {
   const [trust, setTrust] = useState(false);
   const [busy, setBusy] = useState(false);
   const [wrong, setWrong] = useState(null);
+  const asked = useRef(null); // {what, key}: a session that was asked for, and of which nothing was heard
   const [places, setPlaces] = useState(/** @type {Got<"/api/folders">["folders"]} */ ([])); // what lies where the path points to
   useEffect(() => {
     if ((path && !/^[~/]/.test(path)) || !may("chat")) return undefined;
@@ -54,14 +56,29 @@ export default function New({ id }) {
     setWrong(null);
     try {
       const body = { projectPath: target, title: title.trim() || undefined, model: model.trim() || undefined, permissionMode: mode === "default" ? undefined : mode, trust: trust || undefined };
-      const made = await post("/api/sessions", body, { patience: 60000 });
-      put(made.session);
-      if (text.trim()) await post(`/api/sessions/${made.session.id}/messages`, { message: text, wait: 0 }, { key: newKey() });
+      const what = JSON.stringify(body);
+      const key = asked.current?.what === what ? asked.current.key : newKey();
+      asked.current = { what, key };
+      const { session } = await post("/api/sessions", body, { key, patience: 60000 });
+      put(session);
+      asked.current = null;
       keepDraft("new", "");
-      go(`/session/${made.session.id}`);
+      if (text.trim()) {
+        const message = { message: text, wait: 0 };
+        keepDraft(session.id, text); // until it is there: what fails now is tried again in the conversation, as the same message
+        await post(`/api/sessions/${session.id}/messages`, message, { key: tried(session.id, [message, []], message).key }).then(() => {
+          settled(session.id);
+          keepDraft(session.id, "");
+        }, (error) => {
+          note(error.message, true);
+          settled(session.id, error);
+        });
+      }
+      go(`/session/${session.id}`);
     } catch (error) {
       setWrong(error.message);
       note(error.message, true);
+      if (!error.retryable) asked.current = null;
     }
     setBusy(false);
   };

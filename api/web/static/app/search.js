@@ -1,12 +1,13 @@
 // One palette: sessions, messages, what can be done, and conversations elsewhere on that machine. `>` asks for commands only.
 import { html, useEffect, useRef, useState } from "../vendor/preact.js";
 import { get, post } from "./api.js";
-import { extend, hibernate, wake } from "./sessions.js";
+import { extend, hibernate, Sessions, wake } from "./sessions.js";
 import { go } from "./shell.js";
 import { attempt, draftOf, keepDraft, may, sessions, settings } from "./store.js";
 import { Icon } from "./ui.js";
-import { age, dayOf, clock, minute, shorten, shortPath, span, stateOf, titleOf } from "./words.js";
+import { age, composes, dayOf, clock, minute, shorten, shortPath, span, stateOf, titleOf } from "./words.js";
 
+const room = matchMedia("(min-width: 768px)"); // on a phone it is the whole screen
 const PAUSE_MS = 180;
 const MOST_HITS = 30;
 const MOST_ELSEWHERE = 50;
@@ -106,6 +107,7 @@ export default function Search({ id }) {
     return made;
   });
   const key = (event) => {
+    if (composes(event)) return;
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
     if (step) {
       event.preventDefault();
@@ -118,7 +120,7 @@ export default function Search({ id }) {
     } else if (event.key === "Escape") history.back();
   };
   let number = -1;
-  return html`<main id="main" tabindex="-1"><h1 class="sr">Search</h1><div class="veil palette-veil static"><div class="palette" role="search">
+  return html`${room.matches ? html`<${Sessions} behind />` : null}<main id="main" tabindex="-1"><h1 class="sr">Search</h1><div class="veil palette-veil static"><div class="palette" role="search">
     <div class="ask-line"><${Icon} icon="search" /><input ref=${input} type="text" role="combobox" aria-expanded="true" aria-controls="hits" aria-activedescendant=${flat.length ? `h${at}` : undefined} aria-label="Search sessions, messages and commands" placeholder=${within ? "Search in this conversation" : "Search, or > to do something"} value=${text} autocomplete="off" onInput=${(event) => setText(event.target.value)} onKeyDown=${key} /><a class="icon-btn phone" href="#/sessions" aria-label="Close"><${Icon} icon="x" /></a><kbd class="for-keys mid">Esc</kbd></div>
     <div class="scopes"><div class="chips" role="group" aria-label="What to search">${within ? html`<a class="chip" href="#/search" aria-label=${`Only in “${titleOf(within)}”. Search everywhere`}><span class="clip" dir="auto">In “${titleOf(within)}”</span><${Icon} icon="x" size="s" /></a>` : SCOPES.map(([name, title]) => html`<button type="button" class="chip" key=${name} aria-pressed=${scope === name ? "true" : "false"} onClick=${() => setScope(name)}>${title}${counts[name] ? html` <span class="num">${counts[name]}${counts[name] >= most[name] ? "+" : ""}</span>` : null}</button>`)}</div></div>
     <div class="hits" id="hits" role="listbox" aria-label="Results" tabindex="0">${groups.map(([name, title, list]) => html`<div role="group" aria-labelledby=${`g-${name}`} key=${name}><div class="hit-label" id=${`g-${name}`}>${title}</div>${list.map((hit) => {

@@ -178,17 +178,22 @@ function Room() {
       <ul class="slots" aria-label=${`${live.value.length} live, ${free} free`}>${slots.slice(0, 20).map((color, index) => html`<li class=${`s-${color}`} key=${index}></li>`)}${Array.from({ length: Math.min(20, free) }, (_, index) => html`<li class="free" key=${`f${index}`}></li>`)}</ul></dd></div>
     <div><dt><${Icon} icon="memory" size="s" />Memory</dt><dd><span class="v">${measured ? (used / GIGABYTE).toFixed(2) : "…"} <small>of ${totalGb} GB</small></span><${Meter} part=${used / (totalGb * GIGABYTE)} label=${`Memory: ${measured ? bytes(used) : "not measured yet,"} of ${totalGb} GB`} /></dd></div>
     <div class="more-room"><dt><${Icon} icon="cpu" size="s" />CPU of the sessions</dt><dd><span class="v">${Math.round(cpu)} <small>% · limit ${limits["limits.cpu_percent"] || 80} %</small></span><${Meter} part=${cpu / 100} label=${`CPU: ${Math.round(cpu)} percent`} /></dd></div>
-    <div class="more-room"><dt><${Icon} icon="hibernated" size="s" />Asleep</dt><dd><span class="v">${asleep} <small>cost nothing<span class="wide">, wake in a second or so</span></small></span></dd></div>
+    <div class="more-room"><dt><${Icon} icon="hibernated" size="s" />Asleep</dt><dd><span class="v">${asleep} <small>cost nothing<span class="wide">, wake in a second</span></small></span></dd></div>
   </dl></section>`;
 }
 
+const given = new Set();
 /** @param {{one: Waits}} given */
 function Ask({ one }) {
   const asked = one.waiting;
   const command = asked.tool === "Bash" && asked.input && String(asked.input.command || "");
   const quick = asked.for === "permission" && command && command.length < 120 && visible(command) === command && !command.includes("\n") && may("answer");
   const why = hindrance("answer");
-  const give = (choice) => attempt(() => post(`/api/sessions/${one.id}/answer`, { waitingId: asked.id, choice }));
+  const give = async (choice) => {
+    if (given.has(asked.id)) return; // a second click is the same answer
+    given.add(asked.id);
+    if (!(await attempt(() => post(`/api/sessions/${one.id}/answer`, { waitingId: asked.id, choice })))) given.delete(asked.id);
+  };
   return html`<article class="ask-mini"><div class="head"><${State} session=${one} /><time class="muted">${age(asked.since || minute.value)}</time></div>
     <h3 class="clip" dir="auto">${titleOf(one)}</h3>
     ${asked.agent ? html`<p class="what" dir="auto">${asker(asked)}</p>` : null}
@@ -380,10 +385,11 @@ function FirstRun() {
   return first.value ? html`<${first.value.FirstRun} />` : null;
 }
 
-export function Sessions() {
+// With `behind` it is what lies behind something, to be seen and no more.
+export function Sessions({ behind = false }) {
   const count = sessions.value.size;
   usePlots();
-  return html`<main id="main" tabindex="-1"><${Bar} title="Sessions" sub=${`${me.value?.host || ""} · ${count ? many(count, "session") : "no session yet"}`}>
+  return html`<main id=${behind ? undefined : "main"} class=${behind ? "behind" : undefined} tabindex="-1" inert=${behind} aria-hidden=${behind ? "true" : undefined}><${Bar} title="Sessions" sub=${`${me.value?.host || ""} · ${count ? many(count, "session") : "no session yet"}`}>
       <a class="btn mid for-keys" href="#/search"><${Icon} icon="search" />Search or do anything <kbd>${COMMAND_KEY} K</kbd></a>
       <a class="icon-btn phone" href="#/search" aria-label="Search"><${Icon} icon="search" /></a>
       <a class="btn primary" href="#/new"><${Icon} icon="plus" /><span>New<span class="sr-phone"> session</span></span> <kbd class="mid for-keys">N</kbd></a></${Bar}>

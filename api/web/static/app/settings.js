@@ -2,10 +2,11 @@
 // takes is in force at once.
 import { html, useEffect, useState } from "../vendor/preact.js";
 import { del, get, patch, post } from "./api.js";
+import { Copy } from "./copy.js";
 import { Notifications } from "./notify.js";
 import { Bar, setTheme, theme } from "./shell.js";
 import { attempt, hindrance, keeps, leaveNothing, live, may, me, setKeeps, settings } from "./store.js";
-import { Bones, Btn, confirm, Copy, Icon } from "./ui.js";
+import { Bones, Btn, confirm, Icon } from "./ui.js";
 import { actorOf, ago, bytes, clock, GIGABYTE, many, visible } from "./words.js";
 
 const FIELDS = [

@@ -1,6 +1,6 @@
 // The frame around every view: navigation, the flame that is the connection, the banner when something is away, and what readers
 // are told. The address behind the `#` says which view; keys that are letters work outside fields only.
-import { html, signal, useEffect, useLayoutEffect, useRef } from "../vendor/preact.js";
+import { html, signal, useEffect, useLayoutEffect, useRef, useSignalEffect } from "../vendor/preact.js";
 import { away, signedOut } from "./api.js";
 import { asOf, findings, loaded, sessions, settings, spoken, stale, waiting } from "./store.js";
 import { link } from "./stream.js";
@@ -11,8 +11,17 @@ export const route = signal(parsed());
 addEventListener("hashchange", () => (route.value = parsed()));
 
 function parsed() {
-  const [view, id, ...rest] = location.hash.replace(/^#\/?/, "").split("/");
-  return { view: view || "sessions", id: id ? decodeURIComponent(id) : null, rest: rest.map(decodeURIComponent) };
+  const [view, id, ...rest] = location.hash.replace(/^#\/?/, "").split("/").map(decoded);
+  return { view: view || "sessions", id: id || null, rest };
+}
+
+// What somebody has cut off in a link, or typed, is no reason to show nothing.
+function decoded(part) {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
 }
 
 export function go(path) {
@@ -99,11 +108,12 @@ function Edge() {
 
 export function Shell({ children, bare }) {
   useLayoutEffect(() => scrollTo(0, 0), [route.value.view]); // each view begins at its head, however far down the one before was read
-  const title = { session: "Conversation", new: "New session" }[route.value.view] || ITEMS.find(([view]) => view === route.value.view)?.[1] || "pilotlight";
-  useEffect(() => {
-    const one = route.value.view === "session" && sessions.value.get(route.value.id);
-    document.title = `${waiting.value.length ? `(${waiting.value.length}) ` : ""}${(one && one.title) || title} · pilotlight`;
-    document.body.classList.toggle("in-talk", route.value.view === "session");
+  useSignalEffect(() => {
+    const { view, id } = route.value;
+    const count = waiting.value.length;
+    const title = (view === "session" && sessions.value.get(id)?.title) || { session: "Conversation", new: "New session" }[view] || ITEMS.find(([name]) => name === view)?.[1] || "pilotlight";
+    document.title = `${count ? `(${count}) ` : ""}${title} · pilotlight`;
+    document.body.classList.toggle("in-talk", view === "session");
   });
   const skip = (event) => {
     event.preventDefault();

@@ -1,9 +1,10 @@
 // The door: a link that works once, a short code, or a token, which is sent once and not kept.
 import { html, useEffect, useState } from "../vendor/preact.js";
 import { post } from "./api.js";
-import { go } from "./shell.js";
+import { Copy } from "./copy.js";
+import { go, route } from "./shell.js";
 import { forget } from "./store.js";
-import { Copy, Icon } from "./ui.js";
+import { Icon } from "./ui.js";
 
 export default function SignIn({ id }) {
   const [wrong, setWrong] = useState(null);
@@ -13,7 +14,7 @@ export default function SignIn({ id }) {
     try {
       const answer = await post("/api/sign-in", body);
       await forget(); // what is kept here may be another's
-      go("/sessions");
+      if (route.value.view === "sign-in") go("/sessions"); // else to where the address points
       dispatchEvent(new CustomEvent("pilotlight-signed-in", { detail: answer }));
     } catch (error) {
       setWrong(error.message);

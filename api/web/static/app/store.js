@@ -80,15 +80,32 @@ export async function begin() {
   signedOut.value = false;
   listen(onEvent, snapshot);
   await snapshot();
-  addEventListener("visibilitychange", () => document.visibilityState === "visible" && numbers());
   numbers();
   if (may("read")) get("/api/settings").then((answer) => (settings.value = answer.settings), () => {});
 }
 
+// Of two answers about one session that of the question asked later counts, whichever comes first.
+/** @type {Map<string, number>} */
+const known = new Map(); // as of which question
+let asked = 0;
+let owed = false; // something could not be read, and has to be
+
+const newer = (id, at) => (known.get(id) || 0) <= at;
+function take(next, one, at) {
+  const before = sessions.value.get(one.id);
+  if (newer(one.id, at)) known.set(one.id, at);
+  else if (before) one = before;
+  next.set(one.id, same(before, one));
+}
+
 export async function snapshot() {
+  const at = ++asked;
   try {
     const answer = await get("/api/sessions?includeEnded=true");
-    const next = new Map(answer.sessions.map((one) => [one.id, same(sessions.value.get(one.id), one)]));
+    const next = new Map();
+    for (const one of answer.sessions) take(next, one, at);
+    for (const [id, one] of sessions.value) if (!next.has(id) && !newer(id, at)) next.set(id, one); // made meanwhile
+    owed = false;
     batch(() => {
       sessions.value = next;
       nodes.value = /** @type {any} */ (answer).nodes || []; // a gateway names them
@@ -99,7 +116,7 @@ export async function snapshot() {
     keepList(next);
   } catch (error) {
     if (error.status === 401) return;
-    if (!loaded.value) setTimeout(snapshot, 2000);
+    owed = true;
     recall();
   }
 }
@@ -108,10 +125,14 @@ export async function snapshot() {
 const NUMBERS_MS = 10000;
 let ticking = 0;
 let pause = 1000;
+const soon = (ms) => {
+  clearTimeout(ticking);
+  ticking = setTimeout(numbers, ms);
+};
 async function numbers() {
   clearTimeout(ticking);
   if (document.visibilityState !== "visible" || signedOut.value) return;
-  const gone = away.value !== null || link.value === "away"; // nothing else tells what has changed then
+  const gone = owed || away.value !== null || link.value === "away"; // nothing else tells what has changed then
   try {
     const answer = await get("/api/metrics/sessions");
     metrics.value = answer;
@@ -123,12 +144,18 @@ async function numbers() {
       if (one && (one.memoryBytes !== row.memoryBytes || one.cpuPercent !== row.cpuPercent)) next.set(row.id, { ...one, memoryBytes: row.memoryBytes, cpuPercent: row.cpuPercent });
     }
     sessions.value = next;
-    ticking = setTimeout(numbers, NUMBERS_MS);
+    soon(NUMBERS_MS);
   } catch {
-    ticking = setTimeout(numbers, pause);
+    soon(pause);
     pause = Math.min(15000, pause * 2);
   }
 }
+for (const name of ["visibilitychange", "online"]) addEventListener(name, () => me.value && soon(0));
+effect(() => {
+  if (!away.value || !me.value) return; // whatever has noticed it
+  pause = 1000;
+  soon(pause);
+});
 
 export function tryNow() {
   again();
@@ -156,9 +183,10 @@ async function flush() {
     await snapshot();
     return;
   }
-  const found = await Promise.all(ids.map((id) => get(`/api/sessions/${id}`).then((answer) => answer.session, () => null)));
+  const at = ++asked;
+  const found = await Promise.all(ids.map((id) => get(`/api/sessions/${id}`).then((answer) => answer.session, (error) => void (owed ||= error.status !== 404))));
   const next = new Map(sessions.value);
-  for (const one of found) if (one) next.set(one.id, same(next.get(one.id), one));
+  for (const one of found) if (one) take(next, one, at);
   sessions.value = next;
 }
 
@@ -169,7 +197,7 @@ const same = (before, now) => (before && JSON.stringify(before) === JSON.stringi
 export function put(session) {
   if (!session) return;
   const next = new Map(sessions.value);
-  next.set(session.id, session);
+  take(next, session, ++asked);
   sessions.value = next;
 }
 
@@ -235,9 +263,8 @@ effect(() => {
 
 // What this device can still show when pilotlight is out of reach: the last list, without words; and the ends of the last twelve
 // conversations, if the owner of the device has switched that on. Signing out, being signed out, or another sign-in forgets all of it.
-const NAME = "pilotlight-offline";
+export const NAME = "pilotlight-offline";
 const LIST = "sessions";
-const MOST = 12;
 const PAUSE_MS = 10000;
 const SHOWN = ["id", "title", "state", "projectPath", "createdAt", "lastActivity", "messageCount", "queueLength", "endedAt", "endReason", "expiresAt", "seenAt"];
 
@@ -274,23 +301,6 @@ export function lastList() {
   }
 }
 
-const address = (id) => `/offline/${encodeURIComponent(id)}`;
-
-export async function keepTalk(id, entries) {
-  if (!keeps() || !self.caches) return;
-  const cache = await caches.open(NAME);
-  await cache.delete(address(id));
-  await cache.put(address(id), new Response(JSON.stringify({ at: Date.now(), entries })));
-  const all = await cache.keys();
-  for (const old of all.slice(0, Math.max(0, all.length - MOST))) await cache.delete(old);
-  if (!keeps() || signedOut.value) await caches.delete(NAME); // forbidden meanwhile
-}
-
-export async function lastTalk(id) {
-  const found = self.caches && (await caches.match(address(id), { cacheName: NAME }));
-  return found ? found.json() : null;
-}
-
 export async function forget() {
   localStorage.removeItem(LIST);
   await self.caches?.delete(NAME);
@@ -299,5 +309,6 @@ export async function forget() {
 // Whoever signs out leaves nothing behind, whether the server is told of it or not. Who was signed out finds drafts again.
 export async function leaveNothing() {
   for (const name of Object.keys(localStorage)) if (name.startsWith("draft:")) localStorage.removeItem(name);
+  dispatchEvent(new StorageEvent("storage")); // as other windows are told of it
   await forget();
 }

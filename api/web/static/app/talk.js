@@ -3,7 +3,8 @@
 // in order by it, whatever order they come in, and redrawn at most ten times a second.
 import { batch, computed, signal } from "../vendor/preact.js";
 import { get } from "./api.js";
-import { keepTalk, lastTalk, listeners, sessions } from "./store.js";
+import { keepTalk, lastTalk } from "./kept.js";
+import { listeners, sessions } from "./store.js";
 
 const PAGE = 50;
 const FRAME_MS = 100;
@@ -29,7 +30,7 @@ export class Talk {
     /** @type {Signal<JournalEvent[]>} */
     this.happened = signal([]);
     this.version = signal(0); // grows with everything that is added at the end
-    this.listener = (event) => event.session === id && this.hear(event);
+    this.listener = (event) => (event.kind === "gap" ? this.settle() : event.session === id && this.hear(event));
     this.follow = true; // the reader is at the end, and stays there
     this.pending = [];
     listeners.add(this.listener);

@@ -100,7 +100,9 @@ async function look() {
   }
 }
 
-// Looked at, the whole screen is shown, scaled to the width; typed into, the session has our size.
+// Looked at, the whole screen is shown, scaled to the width, as far as it can be read so: on a phone the left part of it. Typed into,
+// the session has our size.
+const SMALLER = 4;
 function scale() {
   const box = term.element?.parentElement;
   if (!box || !size.value) return;
@@ -109,7 +111,7 @@ function scale() {
   const wide = term.element.querySelector(".xterm-screen")?.offsetWidth || 1;
   const edge = getComputedStyle(term.element);
   const room = box.clientWidth - parseFloat(edge.paddingLeft) - parseFloat(edge.paddingRight);
-  if (wide > room) term.options.fontSize = Math.max(4, Math.floor((font.value * room) / wide));
+  if (wide > room) term.options.fontSize = Math.max(font.value - SMALLER, Math.floor((font.value * room) / wide));
 }
 
 async function take() {
@@ -215,7 +217,7 @@ function Note() {
 function Page() {
   const one = session.value;
   if (signedOut.value) {
-    location.href = "/#/sign-in";
+    location.href = `/#/session/${id}`; // the door stands before it
     return null;
   }
   return html`<div class="app"><main id="main" class="term-page" tabindex="-1">

@@ -1,8 +1,9 @@
 // What a tool was asked to do, and what it said: the whole of it, as text. Edits are diffs; long output is cut with a button that
 // lays the rest out.
 import { html, useState } from "../vendor/preact.js";
+import { Copy } from "./copy.js";
 import { count, Diff, Hunks, lines, numbered } from "./diff.js";
-import { Copy, Icon } from "./ui.js";
+import { Icon } from "./ui.js";
 import { many, visible, within } from "./words.js";
 
 const LINES = 40;
@@ -27,7 +28,7 @@ export function Input({ tool, input, preview, folder = "" }) {
     return html`<div class="input-box"><div class="code-head"><span class="clip" dir="auto">Bash${input.description ? ` · ${input.description}` : ""}</span><${Copy} text=${input.command || ""} label="Copy the command" /></div><pre tabindex="0" dir="ltr">${visible(input.command || "")}</pre>${others(input, ["command", "description"])}</div>`;
   }
   const pairs = tool === "Edit" ? [[input.old_string, input.new_string]] : tool === "Write" ? [["", input.content]]
-    : tool === "MultiEdit" ? (input.edits || []).map((edit) => [edit.old_string, edit.new_string]) : null;
+    : tool === "MultiEdit" && Array.isArray(input.edits) ? input.edits.map((edit) => [edit?.old_string, edit?.new_string]) : null;
   if (pairs && pairs.every(([before, after]) => typeof before === "string" && typeof after === "string")) {
     const made = pairs.flatMap(([before, after]) => lines(before, after));
     const [plus, minus] = count(made);

@@ -155,9 +155,4 @@ export function Empty({ icon, title, children }) {
 export const Meter = ({ part, label, tall = true }) =>
   html`<svg class=${`meter${tall ? " tall" : ""}${part > 0.9 ? " high" : ""}`} viewBox="0 0 100 4" preserveAspectRatio="none" role="img" aria-label=${label}><rect width=${Math.min(100, Math.round(part * 100))} height="4" /></svg>`;
 
-export const Copy = ({ text, label = "Copy" }) => {
-  const copy = () => navigator.clipboard && navigator.clipboard.writeText(text);
-  return html`<${IconBtn} icon="copy" size="s" label=${label} onClick=${copy} />`;
-};
-
 export { Fragment };

@@ -139,6 +139,9 @@ export function bytes(count) {
 /** @param {Session} session */
 export const waitingMessages = (session) => Math.max(0, session.queueLength - (session.currentMessage ? 1 : 0));
 
+// Whether a key is of somebody who composes a word. Safari has ended that by the Enter that takes it.
+export const composes = (event) => event.isComposing || event.keyCode === 229;
+
 // The key that goes with K and Enter, as it is called on this machine.
 export const COMMAND_KEY = /Mac|iPhone|iPad/.test(navigator.platform) ? "⌘" : "Ctrl";
 
@@ -165,4 +168,4 @@ export const shorten = (text, most) => (text.length > most ? `${text.slice(0, mo
 
 // Characters that cannot be seen, or turn the reading direction, are written out: what is shown is what is run.
 export const visible = (text) =>
-  text.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]/g, (mark) => `\\u${mark.charCodeAt(0).toString(16).padStart(4, "0")}`);
+  String(text).replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]/g, (mark) => `\\u${mark.charCodeAt(0).toString(16).padStart(4, "0")}`);

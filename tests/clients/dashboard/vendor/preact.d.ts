@@ -22,6 +22,7 @@ export function batch<T>(run: () => T): T;
 export function untracked<T>(run: () => T): T;
 export function useSignal<T>(value: T): Signal<T>;
 export function useComputed<T>(make: () => T): Readonly<Signal<T>>;
+export function useSignalEffect(act: () => void): void;
 export function useState<T>(first: T | (() => T)): [T, (next: T | ((before: T) => T)) => void];
 export function useEffect(run: () => void | (() => void), depends?: unknown[]): void;
 export function useLayoutEffect(run: () => void | (() => void), depends?: unknown[]): void;
