@@ -141,6 +141,8 @@ class FakeTui:
         time.sleep(self.script.get("editor_delay", 0))
         gated = self.wait("editor_gate")
         file = Path(os.environ.get("TMPDIR", "/tmp")) / f"claude-prompt-{uuid.uuid4()}.md"
+        if not file.parent.exists():
+            return
         file.write_text(self.box)
         subprocess.run(f"{os.environ['EDITOR']} {file}", shell=True, check=False)
         text = file.read_text()

@@ -15,8 +15,7 @@ import os
 import time
 from collections.abc import Awaitable, Callable
 
-from shared.errors import Conflict, PilotlightError
-from supervisor.claude import command_line
+from shared.errors import Conflict, PilotlightError, StorageFailed
 from supervisor.claude.screen import ScreenReading
 from supervisor.claude.texts.prompts import may_be_draft_of
 from supervisor.delivery import chat_mode, interrupt, prompt_box, queue, slash_commands
@@ -139,6 +138,7 @@ class PromptCarrier:
                 await session.changed.wait_for(lambda: session.screen_reading().kind != "draft", DRAFT_SECONDS)
             else:
                 tries += 1
+        session_folder.require_room(session)
         prompt_box.never_called(session)
         raise PilotlightError(
             "The CLI did not call its editor on Ctrl+G. Check that its keybindings leave ctrl+g on the external editor, and that "
@@ -251,17 +251,19 @@ class PromptCarrier:
         return claimed
 
     def _arm(self, message: MessageRecord) -> None:
-        session = self._session
-        outbox = session.dir / "outbox"
-        command_line.keep_temporary(session.services.paths.temporary_dir(session.id))
-        for other in outbox.glob("*.pending"):
-            other.unlink(missing_ok=True)
+        """Lay it out for the editor. Raise StorageFailed: it waits."""
+        outbox = self._session.dir / "outbox"
         temporary = outbox / f"{message.id}.new"
-        temporary.unlink(missing_ok=True)
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with open(descriptor, "wb") as file:
-            file.write(message.prompt.encode())
-        temporary.rename(outbox / f"{message.id}.pending")
+        try:
+            for other in outbox.glob("*.pending"):
+                other.unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)
+            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with open(descriptor, "wb") as file:
+                file.write(message.prompt.encode())
+            temporary.rename(outbox / f"{message.id}.pending")
+        except OSError as error:
+            raise StorageFailed(f"{outbox} cannot be written ({error.strerror}). The message waits.") from error
 
     def _disarm(self, message: MessageRecord) -> None:
         (self._session.dir / "outbox" / f"{message.id}.pending").unlink(missing_ok=True)

@@ -11,8 +11,9 @@ import time
 import uuid
 
 from shared.bus import trouble_events
-from shared.errors import Conflict, PilotlightError
+from shared.errors import Conflict, PilotlightError, StorageFailed
 from shared.process import ProcessId
+from supervisor.claude import command_line
 from supervisor.claude.settings import keybindings, other_editor
 from supervisor.delivery import queue
 from supervisor.failpoints import failpoint
@@ -42,11 +43,17 @@ PERSON = "person"
 
 
 def editor_key(session: Session) -> bytes:
-    """What to press for the CLI's editor. Raise PilotlightError when nothing does."""
+    """What to press for the CLI's editor, which it can call from now on: something that tidies up may have removed the folder in
+    which it lays the file for it. Raise PilotlightError when no key does, StorageFailed without that folder."""
     home = session.services.claude_home
     key = keybindings.editor_key(home)
     if key is None:
         raise PilotlightError(keybindings.trouble(home) or "", code="editor_key_taken")
+    folder = session.services.paths.temporary_dir(session.id)
+    try:
+        command_line.keep_temporary(folder)
+    except OSError as error:
+        raise StorageFailed(f"{folder} cannot be made ({error.strerror}). The message waits.") from error
     return key
 
 

@@ -1,18 +1,20 @@
 """The folder of a live session, which something has removed: made again under the process, that is then replaced.
 
 Claude's hooks and its editor work by paths in it, so with an empty one in its place they work again, and a turn that runs is
-not cut off. What must not regress: no message waits for ever for a folder that is not there; whoever looks at the session is
-told; what was lost with the folder (a request's pipe, files that wait to be sent) is nobody's any more.
+not cut off. What must not regress: no message waits for ever for a folder that is not there, nor fails for a
+disk that is full; whoever looks at the session is told; what was lost with the folder (a request's pipe, files that wait to be
+sent) is nobody's any more.
 """
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 
 from shared.bus import trouble_events
-from shared.errors import Conflict
+from shared.errors import Conflict, StorageFailed
 from supervisor.claude.settings.set_up import EDITOR_NAME
 from supervisor.lifecycle.launch import fill_directories
 from supervisor.session.session import Session
@@ -20,6 +22,8 @@ from supervisor.store.store import MessageRecord
 
 LOST = "folder_lost"
 """The session's health until its process is replaced, and why it is."""
+
+TRIAL_BYTES = 4096
 
 _PARTS = ("spool", "outbox", f"bin/{EDITOR_NAME}")
 
@@ -41,6 +45,22 @@ def mend(session: Session) -> bool:
     session.health.begin(LOST)
     session.changed.notify()
     return True
+
+
+def require_room(session: Session) -> None:
+    """Raise StorageFailed when nothing can be written where Claude's editor and its hooks write: without that Claude does not
+    even call its editor, and it is the disk's fault and not that of its settings."""
+    for folder in (session.dir / "outbox", session.services.paths.temporary_dir(session.id)):
+        trial = folder / "room"
+        try:
+            trial.write_bytes(b"\0" * TRIAL_BYTES)
+        except OSError as error:
+            raise StorageFailed(
+                f"{folder} cannot be written ({error.strerror}), so that Claude does not take what is sent. The message waits."
+            ) from error
+        finally:
+            with suppress(OSError):
+                trial.unlink(missing_ok=True)
 
 
 def require_files(message: MessageRecord) -> None:

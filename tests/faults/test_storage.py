@@ -184,6 +184,21 @@ def start_and_fail(house: House) -> tuple[int, str]:
     return done.returncode, done.stderr.decode()
 
 
+def test_a_message_waits_while_claude_cannot_write_what_its_editor_is_to_fill(quick: House) -> None:
+    quick.start_supervisor()
+    _, session = quick.ask("echo: warm")
+    with read_only(quick.paths.temporary_dir(session)):
+        sent = quick.send("echo: later", session, wait=0)["message"]["id"]
+        said = until(
+            lambda: "cannot be written" in str(held := quick.session(session)["held"]) and held, "it is told", 60
+        )
+        assert str(quick.paths.temporary_dir(session)) in said
+        assert quick.message(sent)["state"] == "queued"
+    assert quick.message(sent, wait=60)["reply"] == "later"
+    assert quick.session(session)["health"] == "ok"
+    assert first_tries(quick).count("echo: later") == 1
+
+
 def test_home_that_becomes_read_only_refuses_new_sessions_and_a_locked_database_at_once_and_both_keep_the_old_ones(
     quick: House,
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 import sys
 import termios
 import time
@@ -44,6 +45,23 @@ def test_prompt_in_a_box_that_the_screen_does_not_show_is_submitted_once(fake: C
     assert tui.house.ask("where is\nthe cursor")[0] == "You said: where is\nthe cursor"
     assert [len(tui.saw(what)) for what in ("text", "enter")] == [1, 2]
     assert tui.turns == ["where is\nthe cursor"]
+
+
+def test_a_text_that_is_lost_with_the_folder_of_its_file_is_told(fake: Callable[..., Fake]) -> None:
+    """Something that tidies up removes TMPDIR between the editor's end and Claude's look at the file, which finds nothing."""
+    tui = fake()
+    _, session = tui.house.ask("warm")
+    tui.behave(lose_text=2)
+    tui.pauses.hold("typed")
+    sent = tui.house.send("lost", session, wait=0)["message"]["id"]
+    tui.pauses.reached("typed")
+    shutil.rmtree(tui.house.paths.temporary_dir(session))
+    tui.pauses.release("typed")
+    told = tui.house.message(sent, wait=60)
+    assert (told["state"], (told["error"] or {}).get("code")) == ("failed", "not_submitted")
+    tui.behave()
+    assert tui.house.ask("and on", session)[0] == "You said: and on"
+    assert tui.turns == ["warm", "and on"]
 
 
 def test_a_screen_that_is_left_blank_is_drawn_anew_and_the_session_known_again(fake: Callable[..., Fake]) -> None:

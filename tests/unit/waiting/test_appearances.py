@@ -165,6 +165,14 @@ def test_what_the_cli_offers_by_itself_stays_the_same_though_the_status_file_was
     assert session.look(changed(settings), 1000) == first  # a letter was typed into its filter
 
 
+def test_what_is_up_in_a_turn_is_the_same_only_while_its_words_are() -> None:
+    session, settings = Looked(), seen("2.1.330", "command-config")
+    session.record.turn_prompt = "Claude may wait for it"
+    first = session.look(settings, 1000)
+    assert session.look(settings, 1000) == first
+    assert session.look(changed(settings), 1000) != first
+
+
 HALF = ScreenReading("other", text="Claude Code\n\n  Half of what is to come")
 
 
