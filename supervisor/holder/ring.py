@@ -74,9 +74,10 @@ class Ring:
         os.pwrite(self._fd, _END.pack(self.end), _END_AT)
 
     def read(self, offset: int, size: int) -> bytes:
-        """Up to `size` bytes from `offset`, which lies between `start` and `end`; may stop where the ring wraps."""
+        """Up to `size` bytes from `offset`, which lies between `start` and `end`; may stop where the ring wraps. What somebody
+        has cut off the file is read as zeros, which draw nothing: whoever waits for it would wait for ever."""
         size = min(size, self.end - offset, self._room - offset % self._room)
-        return os.pread(self._fd, size, _DATA_AT + offset % self._room)
+        return os.pread(self._fd, size, _DATA_AT + offset % self._room).ljust(size, b"\0")
 
     def close(self) -> None:
         os.close(self._fd)

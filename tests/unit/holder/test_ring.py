@@ -65,6 +65,16 @@ def test_any_appends_leave_exactly_the_last_bytes(
     ring.close()
 
 
+def test_what_was_cut_off_the_file_is_read_as_zeros_and_not_waited_for(tmp_path: Path) -> None:
+    ring = Ring.create(str(tmp_path / "ring"), MINIMUM)
+    ring.append(memoryview(b"drawn"))
+    os.truncate(tmp_path / "ring", 0)
+    assert ring.read(0, 100) == b"\0" * 5
+    os.truncate(tmp_path / "ring", 66)
+    assert ring.read(0, 100) == b"\0" * 5
+    ring.close()
+
+
 def test_the_file_does_not_grow_and_is_private(tmp_path: Path) -> None:
     path = tmp_path / "ring"
     ring = Ring.create(str(path), MINIMUM)
