@@ -204,6 +204,7 @@ def in_conversation(face: Desk, key: Keys, session: str, other: str) -> None:
     key("Ctrl Enter")
     expect(page.get_by_role("log").get_by_text("You said: said instead")).to_be_visible()
     expect(page.locator(".receipt.interrupted")).to_have_count(1)
+    expect(page.get_by_role("button", name="Stop")).to_have_count(0)  # else the next Esc may still be for this turn
     box.fill("[[gate keys]] work")
     page.keyboard.press("Enter")
     expect(page.get_by_role("button", name="Stop")).to_be_visible()
