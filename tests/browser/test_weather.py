@@ -133,6 +133,10 @@ def test_what_has_failed_is_sent_again_with_its_files_and_once(face: Desk) -> No
     failed = face.house.send("[[status 400]] no", title="Failed", attachments=[{"name": "a.txt", "data": "aGVsbG8="}])
     session = failed["session"]["id"]
     page = face.sign_in(face.context(PHONE), path=f"/session/{session}")
+    page.route(re.compile("/attachments/0$"), lambda route: route.fulfill(status=404, json={"error": "gone"}))
+    page.get_by_role("button", name="Send again").click()
+    expect(page.get_by_text("a.txt is not there any more, so nothing was sent.")).to_be_visible()
+    page.unroute_all()
     page.get_by_role("button", name="Send again").dblclick()
     expect(page.locator(".me")).to_have_count(2)
     face.house.until_state(session, "idle")

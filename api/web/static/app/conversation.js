@@ -24,7 +24,11 @@ const RECAP = "Please provide a brief summary of our conversation so far."; // h
 // What has failed, once more with its files; a second click on it is the same message.
 /** @param {Session} session @param {Talk} talk @param {Schema<"MessageView">} message */
 const again = (session, talk, message) => attempt(async () => {
-  const files = await Promise.all((message.attachments || []).map(async (/** @type {any} */ file, at) => new File([await (await fetch(`/api/messages/${message.id}/attachments/${at}`)).blob()], file.name, { type: file.mimeType })));
+  const files = await Promise.all((message.attachments || []).map(async (/** @type {any} */ file, at) => {
+    const kept = await fetch(`/api/messages/${message.id}/attachments/${at}`);
+    if (!kept.ok) throw new Error(`${visible(file.name)} is not there any more, so nothing was sent.`);
+    return new File([await kept.blob()], file.name, { type: file.mimeType });
+  }));
   const answer = await call("POST", `/api/sessions/${session.id}/messages`, formOf({ message: message.text, wait: 0 }, files), { key: `again.${message.id}`, patience: 120000 });
   talk.follow = true;
   await talk.fetch(answer.messageId);
