@@ -178,7 +178,7 @@ function Room() {
       <ul class="slots" aria-label=${`${live.value.length} live, ${free} free`}>${slots.slice(0, 20).map((color, index) => html`<li class=${`s-${color}`} key=${index}></li>`)}${Array.from({ length: Math.min(20, free) }, (_, index) => html`<li class="free" key=${`f${index}`}></li>`)}</ul></dd></div>
     <div><dt><${Icon} icon="memory" size="s" />Memory</dt><dd><span class="v">${measured ? (used / GIGABYTE).toFixed(2) : "…"} <small>of ${totalGb} GB</small></span><${Meter} part=${used / (totalGb * GIGABYTE)} label=${`Memory: ${measured ? bytes(used) : "not measured yet,"} of ${totalGb} GB`} /></dd></div>
     <div class="more-room"><dt><${Icon} icon="cpu" size="s" />CPU of the sessions</dt><dd><span class="v">${Math.round(cpu)} <small>% · limit ${limits["limits.cpu_percent"] || 80} %</small></span><${Meter} part=${cpu / 100} label=${`CPU: ${Math.round(cpu)} percent`} /></dd></div>
-    <div class="more-room"><dt><${Icon} icon="hibernated" size="s" />Asleep</dt><dd><span class="v">${asleep} <small>cost nothing<span class="wide">, wake in a second</span></small></span></dd></div>
+    <div class="more-room"><dt><${Icon} icon="hibernated" size="s" />Asleep</dt><dd><span class="v">${asleep} <small>cost nothing<span class="wide">, wake in 1 s</span></small></span></dd></div>
   </dl></section>`;
 }
 
